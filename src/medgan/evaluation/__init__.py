@@ -1,0 +1,1 @@
+"""Scores, thresholds, intervals, and the figures made of them."""

@@ -1,0 +1,105 @@
+"""The figures of a ranking and of a decision, each for many rows of weights at once.
+
+`labels` (n,) are 0 (normal) or 1 (anomalous), `scores` (n,) rise with anomaly, `decisions` (n,) are 0 or 1, `weights` (B, n) count the
+images. Every function returns (B,), NaN where its denominator is 0. Weights of one give the usual figure.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.evaluation.intervals import SINGLE_CLASS, Floats, Metric
+
+Labels = NDArray[Any]
+
+
+def auroc(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
+    """P(score of an anomalous image > score of a normal one) + P(equal) / 2: the weighted Mann-Whitney statistic (Hanley & McNeil 1982)."""
+    positive, negative = _by_score(labels, scores, weights)
+    below = np.cumsum(negative, axis=1) - negative
+    return _ratio((positive * (below + negative / 2)).sum(1), positive.sum(1) * negative.sum(1))
+
+
+def average_precision(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
+    """Sum over thresholds of precision times the gain in recall, without interpolation; equal scores are one threshold."""
+    positive, negative = _by_score(labels, -np.asarray(scores), weights)
+    found = np.cumsum(positive, axis=1)
+    flagged = found + np.cumsum(negative, axis=1)
+    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
+    return _ratio((positive * precision).sum(1), positive.sum(1))
+
+
+def sensitivity(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+    """Share of the anomalous images that are called anomalous (recall)."""
+    return _share(np.equal(decisions, 1), np.equal(labels, 1), weights)
+
+
+def specificity(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+    """Share of the normal images that are called normal."""
+    return _share(np.equal(decisions, 0), np.equal(labels, 0), weights)
+
+
+def precision(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+    """Share of the images called anomalous that are anomalous. It depends on the share of anomalous images in the set."""
+    return _share(np.equal(labels, 1), np.equal(decisions, 1), weights)
+
+
+def accuracy(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+    """Share of the images with the right decision; labels and decisions may be any class numbers."""
+    return _share(np.equal(labels, decisions), np.ones(len(labels), dtype=bool), weights)
+
+
+def f1(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+    """2 TP / (2 TP + FP + FN)."""
+    positive, called = np.equal(labels, 1).astype(np.float64), np.equal(decisions, 1).astype(np.float64)
+    return _ratio(2 * (weights @ (positive * called)), weights @ positive + weights @ called)
+
+
+def ranking_metrics(labels: Labels, scores: NDArray[Any]) -> dict[str, Metric]:
+    """AUROC and average precision of scores."""
+    positive = np.equal(labels, 1)
+    both = (positive, ~positive)
+    return {
+        "auroc": Metric(partial(auroc, labels, np.asarray(scores, dtype=np.float64)), both),
+        "average_precision": Metric(partial(average_precision, labels, np.asarray(scores, dtype=np.float64)), both),
+    }
+
+
+def decision_metrics(labels: Labels, decisions: NDArray[Any]) -> dict[str, Metric]:
+    """Sensitivity, specificity, precision, F1 and accuracy of decisions (0 or 1)."""
+    positive, called = np.equal(labels, 1), np.equal(decisions, 1)
+    everything = np.ones(len(labels), dtype=bool)
+    return {
+        "sensitivity": Metric(partial(sensitivity, labels, decisions), (positive,), "not estimable: there is no anomalous image"),
+        "specificity": Metric(partial(specificity, labels, decisions), (~positive,), "not estimable: there is no normal image"),
+        "precision": Metric(partial(precision, labels, decisions), (called,), "not estimable: no image was called anomalous"),
+        "f1": Metric(partial(f1, labels, decisions), (positive,), SINGLE_CLASS),
+        "accuracy": Metric(partial(accuracy, labels, decisions), (everything,)),
+    }
+
+
+def confusion(labels: Labels, decisions: NDArray[Any], classes: int = 2) -> list[list[int]]:
+    """Counts: rows are the true class, columns the decision; [[TN, FP], [FN, TP]] for two classes."""
+    cells = np.asarray(labels, dtype=np.int64) * classes + np.asarray(decisions, dtype=np.int64)
+    return [[int(count) for count in row] for row in np.bincount(cells, minlength=classes**2).reshape(classes, classes)]
+
+
+def _by_score(labels: Labels, scores: NDArray[Any], weights: Floats) -> tuple[Floats, Floats]:
+    """Weight of the anomalous and of the normal images at each distinct score, ascending: two times (B, distinct scores)."""
+    order = np.argsort(scores, kind="stable")
+    ranked = np.asarray(scores)[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    sorted_weights, positive = weights[:, order], np.equal(labels, 1)[order]
+    return np.add.reduceat(sorted_weights * positive, starts, axis=1), np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+
+
+def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Floats) -> Floats:
+    return _ratio(weights @ (hits & among).astype(np.float64), weights @ among.astype(np.float64))
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    return np.divide(numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0)

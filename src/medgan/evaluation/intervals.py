@@ -1,0 +1,123 @@
+"""Figures with intervals that resample patients, not images.
+
+Images of one patient resemble each other, so an interval that resamples images is too narrow (68-70 % coverage of a nominal 95 % with
+five images a patient). Here patients are drawn with replacement (the cluster bootstrap, Field & Welsh 2007), and every resample is a row
+of weights: how often the patient of each image was drawn. All resamples of a metric are then a few matrix operations.
+
+The percentile bootstrap of a figure that is exactly 0 or 1 has no width. There the bound is exact instead: if the true figure were p,
+one image of each of m patients would all be right with probability p^m at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number
+of patients of the two classes (disjoint pairs of one patient of each).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95
+BLOCK_ELEMENTS = 2_000_000
+MIN_VALID_SHARE = 0.5
+SINGLE_CLASS = "not estimable: the images are all of one class"
+TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this figure"
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Weights (B, n) to the figure under each row of weights (B,); NaN where a row does not determine it."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; `value` is None where it cannot be had, and `reason` says why."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of results.json: value, low, high, or value null and the reason."""
+        if self.value is None:
+            return {"value": None, "reason": self.reason}
+        bounds = {"value": self.value, "low": self.low, "high": self.high}
+        return {**bounds, "reason": self.reason} if self.reason else bounds
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure as a function of weights, and the images that it rests on."""
+
+    statistic: Statistic
+    carriers: Sequence[NDArray[np.bool_]]
+    """Masks (n,); each of these sets of images must not be empty, and must span two groups for an interval."""
+    missing: str = SINGLE_CLASS
+    """The reason when a set of carriers is empty."""
+
+
+def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Group number of each image (n,), and the number of groups. Numbers follow the sorted names, not the order of the images."""
+    names, inverse = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    return inverse.reshape(-1).astype(np.int64), len(names)
+
+
+def weight_blocks(groups: Sequence[str] | NDArray[Any], n_boot: int, seed: int) -> Iterator[Floats]:
+    """The rows of `bootstrap_weights` in blocks (b, n) that fit into memory."""
+    inverse, count = group_index(groups)
+    rng = np.random.default_rng([seed, crc32(b"patient bootstrap")])
+    rows = max(1, BLOCK_ELEMENTS // max(1, len(inverse)))
+    for start in range(0, n_boot, rows):
+        size = min(rows, n_boot - start)
+        drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        yield counts[:, inverse].astype(np.float64)
+
+
+def bootstrap_weights(groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> Floats:
+    """How often each image is drawn when its group is drawn with replacement: (n_boot, n)."""
+    return np.concatenate(list(weight_blocks(groups, n_boot, seed)))
+
+
+def estimates(metrics: Mapping[str, Metric], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> dict[str, Estimate]:
+    """Each metric with its 95 % interval; one set of resamples serves all of them.
+
+    Args:
+        metrics: name to metric of the same n images.
+        groups: the patient (or other group) of each image (n,).
+        n_boot: number of resamples.
+        seed: of the resamples; one seed gives the same resamples to all methods on the same patients.
+    """
+    groups = np.asarray(groups).astype(str)
+    ones = np.ones((1, len(groups)))
+    known = {name: metric for name, metric in metrics.items() if all(mask.any() for mask in metric.carriers)}
+    resampled: dict[str, list[Floats]] = {name: [] for name in known}
+    for weights in weight_blocks(groups, n_boot, seed) if known else ():
+        for name, metric in known.items():
+            resampled[name].append(metric.statistic(weights))
+    found = {name: _estimate(metric, float(metric.statistic(ones)[0]), np.concatenate(resampled[name]), groups) for name, metric in known.items()}
+    return {name: found.get(name, Estimate(None, reason=metric.missing)) for name, metric in metrics.items()}
+
+
+def interval(metric: Metric, groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> Estimate:
+    """One metric with its 95 % interval."""
+    return estimates({"metric": metric}, groups, n_boot, seed)["metric"]
+
+
+def _estimate(metric: Metric, value: float, resampled: Floats, groups: NDArray[Any]) -> Estimate:
+    if not np.isfinite(value):
+        return Estimate(None, reason=metric.missing)
+    units = min(len(np.unique(groups[mask])) for mask in metric.carriers)
+    valid = resampled[np.isfinite(resampled)]
+    if units < 2 or len(valid) < MIN_VALID_SHARE * len(resampled):
+        return Estimate(value, reason=TOO_FEW_GROUPS)
+    tail = (1 - LEVEL) / 2
+    low, high = (float(bound) for bound in np.quantile(valid, [tail, 1 - tail]))
+    exact = float(tail ** (1 / units))
+    if value >= 1 - 1e-12:
+        return Estimate(1.0, min(low, exact), 1.0)
+    if value <= 1e-12:
+        return Estimate(0.0, 0.0, max(high, 1 - exact))
+    return Estimate(value, min(low, value), max(high, value))

@@ -1,0 +1,110 @@
+"""Results as a table for the terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from medgan.evaluation.results import validate
+from medgan.evaluation.wording import best_first, interval_name, notes_of, number, pairing_name, size_of, with_interval
+
+NARROW = 100
+ABSENT: Mapping[str, str] = {
+    "detectors": "Detectors: not run yet; 'kedro run --pipeline anomaly_evaluation' evaluates what is trained.",
+    "classifiers": "Classifier arms: not run yet; 'kedro run --pipeline classifier_training' trains them.",
+    "quality": "Image quality: not run yet; 'kedro run --pipeline synthesis' draws the images and measures them.",
+}
+
+
+def render_text(document: Mapping[str, Any], width: int = 100) -> str:
+    """The document as text of at most `width` columns, without colours.
+
+    Raises:
+        Refusal: the document is not one of schema 1.
+    """
+    from rich.console import Console
+
+    validate(document)
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    for renderable in renderables(document, width):
+        console.print(renderable)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def renderables(document: Mapping[str, Any], width: int = 100) -> Iterator[Any]:
+    """What rich prints: a table or a sentence for each section, and what the reader must know about it."""
+    makers = {"detectors": _detectors, "classifiers": _classifiers, "quality": _quality}
+    for section, make in makers.items():
+        rows = document[section]
+        yield from make(document, rows, width) if rows else (ABSENT[section],)
+
+
+def _detectors(document: Mapping[str, Any], rows: Mapping[str, Any], width: int) -> Iterator[Any]:
+    first = next(iter(rows.values()))
+    table = _table(f"Detectors on {document['dataset']}, {document['split']}: {size_of(first)}")
+    _columns(table, "detector", "AUROC" if width < NARROW else f"AUROC [{interval_name(first).split(',')[0]}]", "sens.", "spec.", "notes")
+    for name in best_first(rows):
+        row = rows[name]
+        cells = (with_interval(row["auroc"]), number(row["sensitivity"]), number(row["specificity"]), ", ".join(notes_of(row)))
+        table.add_row(name, *cells)
+    yield table
+    rules = sorted({row["threshold"]["rule"] for row in rows.values()})
+    yield f"[..] is the {interval_name(first)}; sensitivity and specificity at a threshold frozen on validation ({'; '.join(rules)})."
+    yield from _warned(rows)
+
+
+def _warned(rows: Mapping[str, Any]) -> Iterator[str]:
+    """Each warning once, with the detectors that it holds for."""
+    named: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        for warning in row.get("warnings", ()):
+            named.setdefault(warning, []).append(name)
+    for warning, names in named.items():
+        yield f"Warning: {'' if len(names) == len(rows) else ', '.join(names) + ': '}{warning}"
+
+
+def _classifiers(document: Mapping[str, Any], rows: Mapping[str, Any], width: int) -> Iterator[Any]:
+    first = next(iter(rows.values()))
+    table = _table(f"Classifier arms on {document['dataset']}, {document['split']}: {size_of(first)}, {_seeds(first)}")
+    _columns(table, "arm", "accuracy", "AUROC", "precision", "recall", "F1")
+    for name, row in rows.items():
+        wide = with_interval if width >= NARROW else number
+        table.add_row(name, wide(row["accuracy"]), with_interval(row["auroc"]), *(number(row[key]) for key in ("precision", "recall", "f1")))
+    yield table
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    seeds = row["n_seeds"]
+    return f"{seeds} seed{'s' if seeds > 1 else ''}" + (": exploratory" if seeds < 10 else "")
+
+
+def _quality(document: Mapping[str, Any], rows: Mapping[str, Any], width: int) -> Iterator[Any]:
+    table = _table("Image quality, all classes; beside each figure the same figure of real images against real images")
+    _columns(table, "model", "figure", "synthetic", "real", "n")
+    for model, classes in rows.items():
+        for key, figure in classes.get("overall", {}).items():
+            real = figure.get("real_vs_real")
+            table.add_row(model, pairing_name(key), number(figure), number({"value": real}), str(figure.get("n", "")))
+    yield table
+    yield from (f"{model}: {text}" for model, classes in rows.items() for text in _reasons(classes.get("overall", {})))
+
+
+def _reasons(figures: Mapping[str, Any]) -> list[str]:
+    """Why figures are missing, each reason once."""
+    return sorted({figure["reason"] for figure in figures.values() if figure.get("value") is None and figure.get("reason")})
+
+
+def _table(title: str) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _columns(table: Any, first: str, *others: str) -> None:
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        text = name in ("notes", "figure")
+        table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=not text)

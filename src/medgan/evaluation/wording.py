@@ -1,0 +1,74 @@
+"""Figures as words, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MISSING = "–"
+FIGURE_NAMES: Mapping[str, str] = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "psnr": "PSNR",
+    "ms_gmsd": "MS-GMSD",
+    "lpips": "LPIPS",
+    "fid_domain": "Fréchet distance, domain features",
+}
+LOWER_IS_BETTER: Mapping[str, bool] = {"psnr": False, "ms_gmsd": True, "lpips": True, "fid": True}
+
+
+def number(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """The value alone."""
+    value = (figure or {}).get("value")
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def with_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """`0.851 [0.820, 0.880]`."""
+    bounds = (figure or {}).get("low"), (figure or {}).get("high")
+    if bounds[0] is None or bounds[1] is None:
+        return number(figure, digits)
+    return f"{number(figure, digits)} [{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"
+
+
+def size_of(row: Mapping[str, Any]) -> str:
+    """`160 images of 60 patients`, or `624 images, patients unknown`."""
+    patients = row.get("n_patients")
+    return f"{row.get('n_images', 0):,} images" + (f" of {patients:,} patients" if patients is not None else ", patients unknown")
+
+
+def interval_name(row: Mapping[str, Any]) -> str:
+    """What the intervals of a row resample."""
+    return "95 % patient interval" if row.get("interval_unit") == "patient" else "95 % image interval, likely too narrow"
+
+
+def notes_of(row: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know about a detector to compare it."""
+    notes = ["sees the unlabelled mix"] if row.get("sees_mix") else []
+    notes += [f"{row['search_steps']} search steps"] if "search_steps" in row else []
+    return notes
+
+
+def pairing_name(key: str) -> str:
+    """`PSNR, nearest real image` of `psnr_nearest`; the backbone stays in the name of a perceptual distance."""
+    base, _, pairing = key.rpartition("_")
+    if pairing not in ("random", "nearest"):
+        return FIGURE_NAMES.get(key, key)
+    if base.startswith("lpips_"):
+        return f"LPIPS ({base.removeprefix('lpips_')}), {pairing} real image"
+    return f"{FIGURE_NAMES.get(base, base)}, {pairing} real image"
+
+
+def direction(key: str) -> str:
+    """Which way is better."""
+    return "lower is better" if LOWER_IS_BETTER.get(key.split("_")[0] if not key.startswith("ms_gmsd") else "ms_gmsd", True) else "higher is better"
+
+
+def best_first(rows: Mapping[str, Mapping[str, Any]], figure: str = "auroc") -> list[str]:
+    """Names of rows, the highest figure first, those without one last."""
+
+    def rank(name: str) -> tuple[bool, float, str]:
+        value = rows[name].get(figure, {}).get("value")
+        return (value is None, -(value or 0.0), name)
+
+    return sorted(rows, key=rank)

@@ -1,0 +1,104 @@
+"""What a data set's configuration may say about its images. Wrong values are refused with the name of their key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from medgan.contracts import NORMAL, Refusal
+from medgan.images.resizing import Crop
+from medgan.images.transforms import INTENSITY, check_augmentations
+
+SPLIT_NAMES = ("by_patient", "official")
+LEAK_POLICIES = ("fail", "drop_from_train", "report")
+SIZES = (16, 512)
+PARTS = ("train", "val", "test")
+
+
+def require(holds: bool, message: str) -> None:
+    """Raises `Refusal` with this message unless the condition holds."""
+    if not holds:
+        raise Refusal(message)
+
+
+def _one_of(value: str, choices: tuple[str, ...], key: str) -> None:
+    require(value in choices, f"{key} is `{value}`, which does not exist; choose from {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class IngestionConfig:
+    """The section `ingestion`."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    labels: dict[str, str]
+    """Label as the source writes it -> category. The category `normal` is label 0, every other one label 1."""
+    max_quarantined: float = 0.05
+    """Largest share of images that may be unreadable."""
+
+    def __post_init__(self) -> None:
+        require(
+            NORMAL in self.labels.values(), f"ingestion.labels maps nothing to `{NORMAL}`; say which label of the source means a healthy image"
+        )
+        require(
+            0.0 <= self.max_quarantined <= 1.0,
+            f"ingestion.max_quarantined is {self.max_quarantined}; it is the share of images that may be left out, from 0 to 1",
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The categories, `normal` first, the others in the order of `labels`."""
+        return (NORMAL, *dict.fromkeys(category for category in self.labels.values() if category != NORMAL))
+
+
+@dataclass(frozen=True)
+class PreprocessingConfig:
+    """The section `preprocessing`."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    size: int = 32
+    """Side of the stored images in pixels."""
+    channels: int = 1
+    """1 (grey) or 3 (colour)."""
+    intensity: str = "standardised"
+    """A key of `transforms.INTENSITY`."""
+    crop: Crop | None = None
+    split: str = "by_patient"
+    """A key of `splits.SPLITTERS`."""
+    fractions: Mapping[str, float] = field(default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2})
+    """Shares of the images in train, val and test, for `by_patient`."""
+    contamination: float = 0.5
+    """Largest share of anomalous images in the unlabelled mix."""
+    on_leak: str = "fail"
+    """What happens when a patient or an image stands in two parts of the split: fail, drop_from_train or report."""
+
+    def __post_init__(self) -> None:
+        low, high = SIZES
+        require(low <= self.size <= high, f"preprocessing.size is {self.size}; it is the side of the images in pixels, from {low} to {high}")
+        require(self.channels in (1, 3), f"preprocessing.channels is {self.channels}; choose 1 (grey) or 3 (colour)")
+        _one_of(self.intensity, tuple(INTENSITY), "preprocessing.intensity")
+        _one_of(self.split, SPLIT_NAMES, "preprocessing.split")
+        _one_of(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")
+        require(
+            0.0 <= self.contamination < 1.0,
+            f"preprocessing.contamination is {self.contamination}; it is the anomalous share of the mix, from 0 up to but not including 1",
+        )
+        check_fractions(self.fractions)
+
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Refuses anything but positive shares of train, val and test that sum to 1."""
+    fine = set(fractions) == set(PARTS) and all(share > 0 for share in fractions.values()) and abs(sum(fractions.values()) - 1.0) < 1e-6
+    require(fine, f"preprocessing.fractions is {dict(fractions)}; give {', '.join(PARTS)} positive shares that sum to 1")
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """The section `augmentation`: what this data set's images bear, the one list that every pipeline reads."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    allowed: tuple[str, ...] = ()
+    """Keys of `transforms.AUGMENTATIONS`."""
+
+    def __post_init__(self) -> None:
+        check_augmentations(self.allowed)

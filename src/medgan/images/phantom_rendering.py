@@ -1,0 +1,234 @@
+"""Draws chest-film-like pictures: bodies of different density, added up, exposed, with noise.
+
+Coordinates run from -1 to 1, x to the right of the film (the patient's left) and y downwards. Densities are in arbitrary units, 0 for air;
+lungs hold little, bone and heart much, and dense parts come out bright. Everything is a pure function of the given parameters and generators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+OVERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What is a patient's own."""
+
+    width: float
+    """Half width of the thorax."""
+    lung_height: float
+    heart: float
+    """Half width of the heart."""
+    diaphragm: float
+    """y of the right dome."""
+    rib_spacing: float
+    rib_contrast: float
+    fat: float
+    """Density of the chest wall."""
+    breast: float
+    """Density of the breast shadows; 0 in men and children."""
+    vessels: int
+    """Seed of the vessel tree."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What is the film's own, and the site's."""
+
+    gain: float
+    gamma: float
+    noise: float
+    blur: float
+    turn: float
+    """Radians."""
+    shift: tuple[float, float]
+    zoom: float
+    breath: float
+    """How much lower the diaphragm stands than the patient's mean."""
+    marker: int
+    """Where the side marker lies: 0 left, 1 right."""
+    bone: float
+    """Weight of bone, which falls with the tube voltage."""
+
+
+@lru_cache(maxsize=4)
+def grid(side: int) -> tuple[Field, Field]:
+    """x and y of the pixel centres, each (side, side)."""
+    line = (np.arange(side, dtype=np.float32) + 0.5) / side * 2.0 - 1.0
+    x, y = np.meshgrid(line, line)
+    return x, y
+
+
+@lru_cache(maxsize=32)
+def _spectrum(side: int, scale: float) -> Field:
+    frequency = np.fft.fftfreq(side)[:, None] ** 2 + np.fft.rfftfreq(side)[None] ** 2
+    return np.exp(-2.0 * (np.pi * scale * side / 2.0) ** 2 * frequency).astype(np.float32)
+
+
+def blurred(field: Field, scale: float) -> Field:
+    """Gaussian blur with standard deviation `scale` in coordinate units; the borders wrap."""
+    return np.fft.irfft2(np.fft.rfft2(field) * _spectrum(len(field), scale), s=field.shape).astype(np.float32)
+
+
+def cloud(rng: np.random.Generator, side: int, scale: float) -> Field:
+    """A smooth random field of zero mean and unit spread, with structures of size `scale`."""
+    field = blurred(rng.standard_normal((side, side), dtype=np.float32), scale)
+    return (field - field.mean()) / max(float(field.std()), 1e-6)
+
+
+def soft(distance: Field, width: float) -> Field:
+    """1 well inside (distance < 0), 0 well outside, over an edge of `width`."""
+    return (1.0 / (1.0 + np.exp(np.clip(distance / width * 4.0, -30, 30)))).astype(np.float32)
+
+
+def ellipse(x: Field, y: Field, centre: tuple[float, float], radii: tuple[float, float], edge: float, power: float = 2.0) -> Field:
+    """A soft superellipse."""
+    u, v = np.abs(x - centre[0]) / radii[0], np.abs(y - centre[1]) / radii[1]
+    return soft(((u**power + v**power) ** (1.0 / power) - 1.0) * min(radii), edge)
+
+
+def place(x: Field, y: Field, exposure: Exposure) -> tuple[Field, Field]:
+    """Film coordinates to body coordinates: turned, shifted, magnified."""
+    cosine, sine = np.cos(exposure.turn), np.sin(exposure.turn)
+    u, v = (x - exposure.shift[0]) / exposure.zoom, (y - exposure.shift[1]) / exposure.zoom
+    return (u * cosine + v * sine).astype(np.float32), (v * cosine - u * sine).astype(np.float32)
+
+
+def lung_fields(x: Field, y: Field, anatomy: Anatomy, breath: float) -> tuple[Field, Field]:
+    """Soft masks of the lung on the left and on the right of the film."""
+    lungs = []
+    for side in (-1.0, 1.0):
+        across = x * side
+        centre, radius = 0.47 * anatomy.width + 0.10 * (y + 0.1), anatomy.width * (0.41 + 0.09 * y)
+        rim = (np.abs((across - centre) / radius) ** 2.2 + np.abs((y + 0.04) / anatomy.lung_height) ** 2.6) ** (1 / 2.4) - 1.0
+        dome = anatomy.diaphragm + breath + (0.06 if side > 0 else 0.0) + 1.3 * (across - 0.75 * centre) ** 2
+        lungs.append(soft(rim * radius, 0.05) * soft(y - dome, 0.035) * soft(0.15 + 0.05 * y - across, 0.05))
+    return lungs[0], lungs[1]
+
+
+def _ribs(x: Field, y: Field, anatomy: Anatomy) -> Field:
+    """Posterior ribs fall gently to the side, anterior ones steeply; thinner and fainter in front."""
+    across = np.abs(x) / anatomy.width
+    inside = soft(across - 0.93, 0.06) * soft(np.abs(y + 0.08) - 0.78, 0.1)
+    back = np.cos((y + 0.10 - 0.42 * (across - 0.45) ** 2 + 0.10 * across) * 2 * np.pi / anatomy.rib_spacing)
+    front = np.cos((y - 0.30 * across + 0.12) * 2 * np.pi / (1.15 * anatomy.rib_spacing))
+    rising = soft(0.12 - across, 0.08)
+    return inside * rising * (0.75 * np.clip(back - 0.25, 0, None) + 0.30 * np.clip(front - 0.45, 0, None) * soft(0.3 - across, 0.1))
+
+
+def _spine(x: Field, y: Field) -> Field:
+    vertebrae = 0.75 + 0.25 * np.cos(y * 2 * np.pi / 0.17)
+    return soft(np.abs(x) - 0.085, 0.03) * vertebrae.astype(np.float32)
+
+
+def _clavicles(x: Field, y: Field, anatomy: Anatomy) -> Field:
+    across = np.abs(x)
+    line = -0.60 - 0.20 * (across - 0.1) + 0.14 * np.sin(across * 5.0)
+    return soft(np.abs(y - line) - 0.032, 0.025) * soft(0.08 - across, 0.03) * soft(across - 0.85 * anatomy.width, 0.05)
+
+
+@lru_cache(maxsize=512)
+def _vessel_tree(seed: int) -> NDArray[np.float64]:
+    """(n, 5) segments x0, y0, x1, y1, width of a tree that leaves both hila."""
+    rng = np.random.default_rng(seed)
+    segments = []
+    for side in (-1.0, 1.0):
+        for angle in np.linspace(-1.25, 1.35, 7) + rng.normal(0, 0.08, 7):
+            start, width = np.array([side * 0.17, -0.05]), 0.026
+            for _ in range(3):
+                angle += rng.normal(0, 0.22)
+                end = start + rng.uniform(0.11, 0.19) * np.array([side * np.cos(angle), np.sin(angle)])
+                segments.append((*start, *end, width))
+                start, width = end, width * 0.7
+    return np.array(segments)
+
+
+def _vessels(x: Field, y: Field, anatomy: Anatomy) -> Field:
+    total = np.zeros_like(x)
+    for x0, y0, x1, y1, width in _vessel_tree(anatomy.vessels):
+        dx, dy = x1 - x0, y1 - y0
+        along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
+        squared = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
+        np.maximum(total, width * 20 * np.exp(-squared / (2 * (0.6 * width) ** 2)), out=total)
+    hila = np.exp(-((np.abs(x) - 0.2) ** 2 / 0.006 + (y + 0.03) ** 2 / 0.025))
+    return total + 0.8 * hila.astype(np.float32)
+
+
+def thorax(x: Field, y: Field, anatomy: Anatomy, exposure: Exposure) -> tuple[Field, Field, Field]:
+    """Density of a healthy chest, and its two lung masks."""
+    left, right = lung_fields(x, y, anatomy, exposure.breath)
+    lungs = left + right
+    trunk = ellipse(x, y, (0.0, 0.45), (1.10 * anatomy.width, 1.45), 0.06, 3.0)
+    neck = ellipse(x, y, (0.0, -1.0), (0.26, 0.45), 0.06)
+    shoulders = ellipse(np.abs(x), y, (0.72, -0.62), (0.42, 0.26), 0.08)
+    arms = ellipse(np.abs(x), y, (1.28, 0.25), (0.22, 1.2), 0.06)
+    wall = np.maximum.reduce([trunk, neck, shoulders, 0.8 * arms])
+    density = (0.75 + anatomy.fat) * wall - 0.62 * lungs
+    heart = ellipse(x + 0.25 * (y - 0.2), y, (0.15, 0.22), (anatomy.heart, 0.31), 0.06)
+    aorta = ellipse(x, y, (0.10, -0.24), (0.11, 0.14), 0.05)
+    density += 0.50 * np.maximum(heart, 0.6 * aorta) * (0.25 + 0.75 * lungs) + 0.13 * soft(np.abs(x) - 0.14, 0.07) * wall
+    density -= 0.10 * soft(np.abs(x) - 0.05, 0.03) * soft(y + 0.28, 0.06)
+    density += exposure.bone * (anatomy.rib_contrast * _ribs(x, y, anatomy) + 0.16 * _clavicles(x, y, anatomy) + 0.09 * _spine(x, y) * wall)
+    density += 0.16 * _vessels(x, y, anatomy) * lungs
+    density += anatomy.breast * ellipse(np.abs(x), y, (0.5 * anatomy.width, 0.38), (0.34, 0.26), 0.08)
+    return density.astype(np.float32), left, right
+
+
+def focal(rng: np.random.Generator, x: Field, y: Field, left: Field, right: Field) -> tuple[Field, NDArray[np.bool_]]:
+    """One lobar consolidation: a dense region with a ragged edge, and its mask."""
+    side = len(x)
+    lung = left if rng.random() < 0.5 else right
+    inside = np.flatnonzero(lung > 0.7)
+    row, column = divmod(int(rng.choice(inside)), side)
+    radii = rng.uniform(0.20, 0.36), rng.uniform(0.20, 0.36)
+    distance = np.hypot((x - x[row, column]) / radii[0], (y - y[row, column]) / radii[1]) - 1.0 + 0.20 * cloud(rng, side, 0.08)
+    shape = soft(distance * min(radii), 0.10) * lung
+    return shape * (1.0 + 0.15 * cloud(rng, side, 0.03)), _mask(shape)
+
+
+def diffuse(rng: np.random.Generator, x: Field, y: Field, left: Field, right: Field) -> tuple[Field, NDArray[np.bool_]]:
+    """Patchy, net-like haze in both lungs, denser about the hila and below, and its mask."""
+    side = len(x)
+    lungs = left + right
+    patches = np.clip(0.5 + 0.5 * cloud(rng, side, 0.13), 0, 1.5)
+    net = np.abs(cloud(rng, side, 0.035))
+    weight = 0.55 + 0.45 * np.exp(-((np.abs(x) - 0.3) ** 2 / 0.10 + (y - 0.1) ** 2 / 0.20))
+    shape = (lungs * weight * patches).astype(np.float32)
+    return shape * (0.9 + 0.35 * (net - 0.8)), _mask(shape)
+
+
+def _mask(shape: Field) -> NDArray[np.bool_]:
+    """Where an opacity has at least a third of its own largest density: never empty."""
+    return shape > 0.33 * shape.max()
+
+
+def shrink(field: NDArray[np.generic]) -> Field:
+    """The mean of every square of OVERSAMPLING pixels."""
+    side = len(field) // OVERSAMPLING
+    means: Field = field.astype(np.float32).reshape(side, OVERSAMPLING, side, OVERSAMPLING).mean(axis=(1, 3))
+    return means
+
+
+def _marker(picture: Field, exposure: Exposure) -> None:
+    """A lead letter in an upper corner."""
+    side = len(picture)
+    row, column = side // 16, side // 16 if exposure.marker == 0 else side - side // 16 - side // 20
+    picture[row : row + side // 13, column : column + max(side // 40, 1)] = 0.97
+    picture[row + side // 13 - 1, column : column + side // 20] = 0.97
+
+
+def expose(density: Field, exposure: Exposure, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Density to a film of half its side, uint8: bright where much is absorbed, with quantum noise and the site's characteristic curve."""
+    transmitted = shrink(np.exp(-2.1 * blurred(density, exposure.blur)))
+    side = len(transmitted)
+    noisy = transmitted + exposure.noise * np.sqrt(np.clip(transmitted, 0.02, None)) * rng.standard_normal((side, side), dtype=np.float32)
+    film = np.clip(-np.log(np.clip(noisy, 0.015, None)) / 2.1 * exposure.gain, 0, 1.25) / 1.25
+    film = np.clip(film, 0, 1) ** exposure.gamma
+    _marker(film, exposure)
+    return np.rint(film * 255).astype(np.uint8)

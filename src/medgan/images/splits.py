@@ -1,0 +1,191 @@
+"""Which images train, validate and test: whole patients at a time, and what a model may see of the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medgan.contracts import NORMAL, Refusal, TrainingSet
+from medgan.images.config import PARTS, PreprocessingConfig, check_fractions
+
+CARVED_VALIDATION = {"train": 0.875, "val": 0.125}
+"""Shares of an official training part from which a missing validation part is taken."""
+
+
+def leak_groups(manifest: pd.DataFrame) -> NDArray[np.int64]:
+    """(n,) the number of each image's connected component of (same patient or same pixels)."""
+    patients, _ = pd.factorize(manifest["group_id"])
+    pixels, _ = pd.factorize(manifest["pixel_hash"])
+    offset = int(patients.max()) + 1 if len(patients) else 0
+    parent = np.arange(offset + len(pixels), dtype=np.int64)
+    for patient, picture in zip(patients, pixels + offset, strict=True):
+        parent[_root(parent, int(patient))] = _root(parent, int(picture))
+    roots = [_root(parent, int(patient)) for patient in patients]
+    return pd.factorize(np.asarray(roots, dtype=np.int64))[0].astype(np.int64)
+
+
+def _root(parent: NDArray[np.int64], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = int(parent[node])
+    return node
+
+
+def _table(manifest: pd.DataFrame, parts: Sequence[str] | NDArray[Any]) -> pd.DataFrame:
+    """The splits table without roles. `row` is the place in the manifest, which is that in the image store."""
+    splits = manifest.reset_index(drop=True).copy()
+    splits["official_split"] = splits["split"].astype(object).where(splits["split"].notna(), None)
+    splits["split"] = np.asarray(parts, dtype=object)
+    splits["role"] = None
+    splits["row"] = np.arange(len(splits), dtype=np.int64)
+    return splits
+
+
+def _dealt(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int) -> NDArray[np.object_]:
+    """Deals leak groups out to the parts, large ones first, each to the part that lacks most of its categories."""
+    groups = leak_groups(manifest)
+    counts = pd.crosstab(groups, manifest["category"]).to_numpy().astype(np.float64)
+    names, shares = list(fractions), np.array(list(fractions.values()))
+    targets = shares[:, None] * counts.sum(axis=0)[None]
+    _check_groups(counts, sorted(manifest["category"].unique()), len(names))
+    filled = np.zeros_like(targets)
+    owner = np.zeros(len(counts), dtype=np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(counts))
+    for group in shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]:
+        lack = ((targets - filled) / targets) @ counts[group]
+        owner[group] = int(np.argmax(lack))
+        filled[owner[group]] += counts[group]
+    return np.asarray(names, dtype=object)[owner][groups]
+
+
+def _check_groups(counts: NDArray[np.float64], categories: Sequence[str], parts: int) -> None:
+    for category, available in zip(categories, (counts > 0).sum(axis=0), strict=True):
+        if available < parts:
+            raise Refusal(
+                f"category `{category}` has images of {available} patient(s) only, too few for {parts} parts of a split; "
+                "add patients, merge it with another category in ingestion.labels, or leave it out"
+            )
+
+
+def split_by_patient(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int) -> pd.DataFrame:
+    """Splits whole leak groups into train, val and test, near `fractions` of every category; the same seed gives the same split."""
+    check_fractions(fractions)
+    return _table(manifest, _dealt(manifest, fractions, seed))
+
+
+def split_official(manifest: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Keeps the split that came with the data; a missing val is taken from train, an eighth of it, by leak group."""
+    split = manifest["split"].astype(object).where(manifest["split"].notna(), "")
+    strange = manifest[~split.isin(PARTS)]
+    if len(strange):
+        raise Refusal(
+            f"{len(strange)} images belong to no official train, val or test part (for example {strange['image_id'].iloc[0]}); "
+            "set preprocessing.split to by_patient, or give the source a `split` field"
+        )
+    for part in ("train", "test"):
+        if not (split == part).any():
+            raise Refusal(f"the official split has no {part} part; set preprocessing.split to by_patient")
+    parts = split.to_numpy(dtype=object).copy()
+    if not (split == "val").any():
+        training = np.flatnonzero(parts == "train")
+        parts[training] = _dealt(manifest.iloc[training], CARVED_VALIDATION, seed)
+    return _table(manifest, parts)
+
+
+def _by_patient(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
+    return split_by_patient(manifest, config.fractions, seed)
+
+
+def _official(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
+    return split_official(manifest, seed)
+
+
+SPLITTERS: dict[str, Callable[[pd.DataFrame, PreprocessingConfig, int], pd.DataFrame]] = {"by_patient": _by_patient, "official": _official}
+"""`preprocessing.split` -> splitter."""
+
+
+def _take(groups: NDArray[np.int64], wanted: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Randomly ordered groups, as many as hold at most `wanted` of the items."""
+    names, sizes = np.unique(groups, return_counts=True)
+    order = rng.permutation(len(names))
+    chosen, taken = [], 0
+    for index in order:
+        if taken + sizes[index] <= wanted:
+            chosen.append(names[index])
+            taken += int(sizes[index])
+    return np.asarray(chosen, dtype=np.int64)
+
+
+def assign_roles(splits: pd.DataFrame, contamination: float = 0.5, seed: int = 0) -> pd.DataFrame:
+    """Sets `role` of the training images: the unlabelled mix, and the normals outside it.
+
+    Half of the training normals, by leak group, go into the mix, with training anomalies up to the share `contamination` of the mix. No
+    patient stands on both sides. Anomalies outside the mix, and all other parts, have no role.
+    """
+    rng = np.random.default_rng([seed, 1])
+    groups = leak_groups(splits)
+    train, anomalous = (splits["split"] == "train").to_numpy(), (splits["label"] == 1).to_numpy()
+    normals = train & ~anomalous
+    mixed_normals = normals & np.isin(groups, _take(groups[normals], normals.sum() / 2, rng))
+    outside = normals & ~mixed_normals
+    eligible = train & anomalous & ~np.isin(groups, groups[outside])
+    wanted = mixed_normals.sum() * contamination / (1.0 - contamination)
+    mixed_anomalies = eligible & np.isin(groups, _take(groups[eligible], wanted, rng))
+    roles = np.full(len(splits), None, dtype=object)
+    roles[outside] = "normal"
+    roles[mixed_normals | mixed_anomalies] = "mix"
+    return splits.assign(role=roles)
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows of the image store that a model trains on."""
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64] | None = None
+    """Class indices of `rows`, for `TrainingSet.LABELLED`."""
+    unlabelled_rows: NDArray[np.int64] | None = None
+    """The mix, for `TrainingSet.MIX`."""
+
+
+def class_labels(splits: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) the index into `classes` of each image's category."""
+    return splits["category"].map({name: index for index, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+
+
+def _rows(splits: pd.DataFrame, what: str) -> NDArray[np.int64]:
+    if not len(splits):
+        raise Refusal(f"the training split has no {what}; look at preprocessing.fractions and preprocessing.contamination")
+    return splits["row"].to_numpy(dtype=np.int64)
+
+
+def _normal_rows(train: pd.DataFrame, classes: Sequence[str]) -> TrainingRows:
+    return TrainingRows(_rows(train[train["label"] == 0], f"image of the category `{NORMAL}`"))
+
+
+def _labelled_rows(train: pd.DataFrame, classes: Sequence[str]) -> TrainingRows:
+    for name in classes:
+        _rows(train[train["category"] == name], f"image of the category `{name}`")
+    return TrainingRows(_rows(train, "image"), labels=class_labels(train, classes))
+
+
+def _mix_rows(train: pd.DataFrame, classes: Sequence[str]) -> TrainingRows:
+    outside = _rows(train[train["role"] == "normal"], "normal image outside the mix")
+    return TrainingRows(outside, unlabelled_rows=_rows(train[train["role"] == "mix"], "unlabelled mix"))
+
+
+_TRAINING_ROWS: dict[TrainingSet, Callable[[pd.DataFrame, Sequence[str]], TrainingRows]] = {
+    TrainingSet.NORMAL: _normal_rows,
+    TrainingSet.LABELLED: _labelled_rows,
+    TrainingSet.MIX: _mix_rows,
+}
+
+
+def training_rows(splits: pd.DataFrame, training_set: TrainingSet, classes: Sequence[str] = (NORMAL,)) -> TrainingRows:
+    """What a model that asks for `training_set` may see of the training split; `classes` are those of the image store."""
+    return _TRAINING_ROWS[training_set](splits[splits["split"] == "train"], classes)

@@ -1,0 +1,1 @@
+"""Losses: small pure functions of tensors. Weights are the caller's."""

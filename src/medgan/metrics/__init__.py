@@ -1,0 +1,1 @@
+"""Image quality: paired metrics, perceptual distance, Fréchet distance."""

@@ -1,0 +1,128 @@
+"""DCGAN with AnoGAN scoring: S0's "GAN".
+
+Papers: Radford 2015 (networks), Goodfellow 2014 (losses), Schlegl 2017 (AnoGAN: the latent search).
+
+Scoring searches, for each image x, the latent z that minimises
+
+    (1 - l) |x - G(z)|_1 + l |f_D(x) - f_D(G(z))|_1,   l = 0.1                                      (AnoGAN eq. 5)
+
+with Adam; the sums run over pixels and over features. The minimum is the score, |x - G(z)| the map.
+
+Deviations: `search_steps` shortens AnoGAN's 500 steps, its learning-rate drops (0.01, 0.001 after 2/5, 0.0005 after 3/5) move along;
+`warm_start` begins at the best of that many random latents, the same ones for every image, instead of at one random latent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.losses.adversarial import ADVERSARIAL
+from medgan.losses.penalties import gradient_penalty
+from medgan.losses.reconstruction import l1_per_image, residual_map
+from medgan.networks.dcgan import Discriminator, Generator, normal_latents
+
+TRAINING_SET = TrainingSet.NORMAL
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `dcgan`."""
+
+    latent_dim: int = 64
+    width: int = 32
+    adversarial_loss: str = "bce"
+    """A key of `losses.adversarial.ADVERSARIAL`."""
+    lr: float = 2e-4
+    search_steps: int = 500
+    """Adam steps of the latent search for each image."""
+    search_lr: float = 0.01
+    feature_share: float = 0.1
+    """l, the share of the feature term."""
+    warm_start: int = 256
+    """Random latents among which the search chooses its start; 1 is AnoGAN's random start."""
+
+
+class DCGAN(nn.Module):
+    """Generator and discriminator, and the latent search."""
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.adversarial = ADVERSARIAL[config.adversarial_loss]
+        self.generator = Generator(config.latent_dim, config.width, spec.size, spec.channels)
+        self.discriminator = Discriminator(config.width, spec.size, spec.channels, batch_norm=self.adversarial.gradient_penalty == 0)
+
+    def stages(self) -> Mapping[str, Sequence[Player]]:
+        """One stage: the discriminator, then the generator."""
+        adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
+        return {
+            "adversarial": (
+                Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
+                Player("generator", [self.generator], self.generator_loss, adam),
+            )
+        }
+
+    def discriminator_loss(self, batch: Batch) -> LossTerms:
+        """What D minimises on real and on generated images, with the gradient penalty if the loss has one."""
+        with torch.no_grad():
+            fake = self.generator(self._latents(batch))
+        terms = {"adversarial": self.adversarial.discriminator(self.discriminator(batch.images), self.discriminator(fake))}
+        if self.adversarial.gradient_penalty:
+            penalty = gradient_penalty(self.discriminator, batch.images, fake, batch.rng)
+            terms["gradient_penalty"] = self.adversarial.gradient_penalty * penalty
+        return terms
+
+    def generator_loss(self, batch: Batch) -> LossTerms:
+        """What G minimises on its own images."""
+        return {"adversarial": self.adversarial.generator(self.discriminator(self.generator(self._latents(batch))))}
+
+    @torch.inference_mode()
+    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
+        """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
+        return self.generator(normal_latents(n, self.config.latent_dim, rng, self._device))
+
+    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
+        """AnoGAN's score and residual map."""
+        self.requires_grad_(False)
+        latents = self._search(images, normal_latents(self.config.warm_start, self.config.latent_dim, rng, self._device))
+        with torch.inference_mode():
+            drawn = self.generator(latents)
+            return AnomalyScores(self._objective(images, drawn), residual_map(images, drawn))
+
+    def _search(self, images: Tensor, candidates: Tensor) -> Tensor:
+        """(N, latent_dim): one latent for each image. The loss is summed over the batch, so each image is searched for itself."""
+        with torch.inference_mode():
+            distance = torch.cdist(images.flatten(1), self.generator(candidates).flatten(1), p=1)
+        latents = candidates[distance.argmin(1)].clone().requires_grad_(True)
+        steps, rate = self.config.search_steps, self.config.search_lr
+        optimizer = torch.optim.Adam([latents], lr=rate)
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = rate * (1.0 if step < 0.4 * steps else 0.1 if step < 0.6 * steps else 0.05)
+            optimizer.zero_grad()
+            with torch.enable_grad():
+                self._objective(images, self.generator(latents)).sum().backward()
+            optimizer.step()
+        return latents.detach()
+
+    def _objective(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """AnoGAN eq. 5 for each image: (N,)."""
+        share = self.config.feature_share
+        features = l1_per_image(self.discriminator.features(images), self.discriminator.features(drawn))
+        return (1 - share) * l1_per_image(images, drawn) + share * features
+
+    def _latents(self, batch: Batch) -> Tensor:
+        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
+
+
+def build(config: Config, spec: ImageSpec) -> DCGAN:
+    """An untrained DCGAN."""
+    return DCGAN(config, spec)

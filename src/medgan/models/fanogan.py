@@ -1,0 +1,107 @@
+"""f-AnoGAN: a Wasserstein GAN of normal images, then an encoder that finds an image's latent in one pass.
+
+Paper: Schlegl 2019. Stage 1 is WGAN-GP (Gulrajani 2017) with penalty 10 and n_critic 5, Adam 1e-4 (0, 0.9). Stage 2 trains E alone,
+G and D frozen and in eval mode, by RMSProp 5e-5, to minimise (izi_f)
+
+    MSE(x, G(E(x))) + k * MSE(f_D(x), f_D(G(E(x)))),   k = 1                                           (eq. 3)
+
+with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh.
+
+Deviations: `width` and `n_critic` are smaller in the CPU budgets, and their learning rates larger (named in the configuration file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.losses.adversarial import ADVERSARIAL
+from medgan.losses.penalties import gradient_penalty
+from medgan.losses.reconstruction import mse_per_image, residual_map
+from medgan.networks.dcgan import normal_latents
+from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
+
+TRAINING_SET = TrainingSet.NORMAL
+WGAN_GP = ADVERSARIAL["wgan_gp"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `fanogan`."""
+
+    latent_dim: int = 128
+    width: int = 64
+    lr: float = 1e-4
+    encoder_lr: float = 5e-5
+    n_critic: int = 5
+    kappa: float = 1.0
+    """k, the weight of the feature residual."""
+
+
+class FAnoGAN(nn.Module):
+    """Generator, critic and encoder."""
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = ResNetGenerator(config.latent_dim, config.width, spec.size, spec.channels)
+        self.discriminator = ResNetEncoder(1, config.width, spec.size, spec.channels, layer_norm)
+        self.encoder = nn.Sequential(ResNetEncoder(config.latent_dim, config.width, spec.size, spec.channels, batch_norm), nn.Tanh())
+
+    def stages(self) -> Mapping[str, Sequence[Player]]:
+        """The game of critic and generator, then the encoder alone."""
+        adam = OptimizerSpec("adam", self.config.lr, (0.0, 0.9))
+        rmsprop = OptimizerSpec("rmsprop", self.config.encoder_lr)
+        return {
+            "adversarial": (
+                Player("discriminator", [self.discriminator], self.discriminator_loss, adam, updates=self.config.n_critic),
+                Player("generator", [self.generator], self.generator_loss, adam),
+            ),
+            "encoder": (Player("encoder", [self.encoder], self.encoder_loss, rmsprop),),
+        }
+
+    def discriminator_loss(self, batch: Batch) -> LossTerms:
+        """E[D(G(z))] - E[D(x)] + 10 * penalty (Gulrajani 2017, eq. 3)."""
+        with torch.no_grad():
+            fake = self.generator(self._latents(batch))
+        return {
+            "wasserstein": WGAN_GP.discriminator(self._critic(batch.images), self._critic(fake)),
+            "gradient_penalty": WGAN_GP.gradient_penalty * gradient_penalty(self._critic, batch.images, fake, batch.rng),
+        }
+
+    def generator_loss(self, batch: Batch) -> LossTerms:
+        """-E[D(G(z))]."""
+        return {"wasserstein": WGAN_GP.generator(self._critic(self.generator(self._latents(batch))))}
+
+    def encoder_loss(self, batch: Batch) -> LossTerms:
+        """izi_f, eq. 3."""
+        drawn = self.generator(self.encoder(batch.images))
+        return {
+            "reconstruction": mse_per_image(batch.images, drawn).mean(),
+            "features": self.config.kappa * self._feature_residual(batch.images, drawn).mean(),
+        }
+
+    @torch.inference_mode()
+    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
+        """Eq. 3 for each image, and the residual |x - G(E(x))|."""
+        drawn = self.generator(self.encoder(images))
+        scores = mse_per_image(images, drawn) + self.config.kappa * self._feature_residual(images, drawn)
+        return AnomalyScores(scores, residual_map(images, drawn))
+
+    def _critic(self, images: Tensor) -> Tensor:
+        return self.discriminator(images).squeeze(1)
+
+    def _feature_residual(self, images: Tensor, drawn: Tensor) -> Tensor:
+        return mse_per_image(self.discriminator.features(images), self.discriminator.features(drawn))
+
+    def _latents(self, batch: Batch) -> Tensor:
+        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
+
+
+def build(config: Config, spec: ImageSpec) -> FAnoGAN:
+    """An untrained f-AnoGAN."""
+    return FAnoGAN(config, spec)

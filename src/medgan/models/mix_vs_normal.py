@@ -1,0 +1,65 @@
+"""A small classifier that tells the unlabelled mix from the normals: what seeing the mix is worth without any GAN.
+
+Positive-unlabelled learning (Elkan, Noto 2008): with A the unlabelled mix and B normals, P(A | x) rises with P(anomalous | x) although
+no image is labelled, because the normal part of A cannot be told from B. The score is the logit of P(A), averaged over positions;
+the map is the logit at each position, so it is coarse (1/8 of the side).
+
+Every detector that sees the mix is compared with this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
+from torch import Tensor, nn
+
+from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.networks.classifier import PatchClassifier
+
+TRAINING_SET = TrainingSet.MIX
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `mix_vs_normal`."""
+
+    width: int = 16
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+
+
+class MixVsNormal(nn.Module):
+    """A patch classifier, one player."""
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.classifier = PatchClassifier(spec.channels, config.width)
+
+    def stages(self) -> Mapping[str, Sequence[Player]]:
+        """One stage with one player."""
+        adamw = OptimizerSpec("adamw", self.config.lr, (0.9, 0.999), self.config.weight_decay)
+        return {"classification": (Player("classifier", [self.classifier], self.loss, adamw),)}
+
+    def loss(self, batch: Batch) -> LossTerms:
+        """Binary cross-entropy: 1 for the mix, 0 for the normals."""
+        if batch.unlabelled is None:
+            raise ValueError("mix_vs_normal trains on batches with an unlabelled mix")
+        logits = self.classifier(torch.cat([batch.unlabelled, batch.images])).mean((1, 2, 3))
+        targets = torch.cat([torch.ones(len(batch.unlabelled)), torch.zeros(len(batch.images))]).to(logits)
+        return {"cross_entropy": F.binary_cross_entropy_with_logits(logits, targets)}
+
+    @torch.inference_mode()
+    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
+        """Logit of P(mix), and the logits by position, upsampled."""
+        logits = self.classifier(images)
+        maps = F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return AnomalyScores(logits.mean((1, 2, 3)), maps)
+
+
+def build(config: Config, spec: ImageSpec) -> MixVsNormal:
+    """An untrained classifier of mix against normal."""
+    return MixVsNormal(config, spec)

@@ -1,0 +1,69 @@
+"""Distance to the nearest normal training image: the baseline without a network (PatchCore's idea, Roth 2022, on pixels).
+
+Images are standardised - mean 0, spread 1 for each image, clipped at 3 spreads - because exposure differs between films and would
+otherwise be most of the distance. The score is the Euclidean distance per pixel, the map |x - nearest|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
+from medgan.losses.reconstruction import residual_map
+
+TRAINING_SET = TrainingSet.NORMAL
+CLIP = 3.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `nearest_neighbour`: it has none."""
+
+
+class NearestNeighbour(nn.Module):
+    """All normal training images, kept as a buffer."""
+
+    memory: Tensor
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__()
+        self.register_buffer("memory", torch.zeros(0, *spec.shape))
+
+    def stages(self) -> Mapping[str, Sequence[Player]]:
+        """Nothing to play: it is fitted."""
+        return {}
+
+    def fit(self, batches: Iterator[Batch]) -> None:
+        """Keeps every training image."""
+        self.memory = torch.cat([standardised(batch.images) for batch in batches])
+
+    @torch.inference_mode()
+    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
+        """Root mean squared distance to the nearest training image, and where it lies."""
+        queries = standardised(images)
+        # Exact differences, not |a|^2 - 2ab + |b|^2: the shortcut's rounding would depend on the batch.
+        distances = torch.cdist(queries.flatten(1), self.memory.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
+        nearest = distances.min(1)
+        scores = nearest.values / queries[0].numel() ** 0.5
+        return AnomalyScores(scores, residual_map(queries, self.memory[nearest.indices]))
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        # The number of training images is known only from the weights.
+        self.memory = torch.empty_like(state_dict[f"{prefix}memory"], device=self.memory.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]
+
+
+def standardised(images: Tensor) -> Tensor:
+    """Each (C, H, W) image with mean 0 and spread 1, clipped at 3 spreads and divided by 3: in [-1, 1]."""
+    mean, spread = images.mean((1, 2, 3), keepdim=True), images.std((1, 2, 3), keepdim=True)
+    return ((images - mean) / spread.clamp_min(1e-6)).clamp(-CLIP, CLIP) / CLIP
+
+
+def build(config: Config, spec: ImageSpec) -> NearestNeighbour:
+    """A nearest-neighbour detector without memory."""
+    return NearestNeighbour(spec)

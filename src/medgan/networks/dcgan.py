@@ -1,0 +1,100 @@
+"""The DCGAN generator and discriminator (Radford, Metz, Chintala 2015), at any power-of-two size from 32 px on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from medgan.networks.blocks import BASE, channel_widths, flat, initialise
+
+
+def _up(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Generator(nn.Module):
+    """Latents (N, latent_dim) to images (N, C, size, size) in (-1, 1)."""
+
+    def __init__(self, latent_dim: int, width: int, size: int, channels: int) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)[::-1]
+        self.latent_dim = latent_dim
+        self.project = nn.Sequential(
+            nn.ConvTranspose2d(latent_dim, widths[0], BASE, 1, 0, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+        )
+        self.blocks = nn.Sequential(*(_up(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.to_image = nn.Sequential(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
+        self.apply(initialise)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        hidden: Tensor = self.blocks(self.project(latents[:, :, None, None]))
+        images: Tensor = self.to_image(hidden)
+        return images
+
+
+class ConditionalGenerator(nn.Module):
+    """Latents (N, latent_dim) times an embedding of the class (N,), then the DCGAN generator (Odena 2017)."""
+
+    def __init__(self, latent_dim: int, classes: int, width: int, size: int, channels: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.embedding = nn.Embedding(classes, latent_dim)
+        self.generator = Generator(latent_dim, width, size, channels)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        images: Tensor = self.generator(latents * self.embedding(labels))
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, size, size) to features (N, C', 4, 4) by strided convolutions, and on to logits (N,).
+
+    The first layer has no batch norm (Radford 2015); `batch_norm=False` leaves it out everywhere, as a gradient penalty needs.
+    """
+
+    def __init__(self, width: int, size: int, channels: int, *, batch_norm: bool = True) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)
+        self.feature_dim = widths[-1] * BASE * BASE
+        layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+        for inputs, outputs in zip(widths, widths[1:], strict=False):
+            layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not batch_norm))
+            layers.extend([nn.BatchNorm2d(outputs)] if batch_norm else [])
+            layers.append(nn.LeakyReLU(0.2))
+        self.convolutions = nn.Sequential(*layers)
+        self.to_logit = nn.Conv2d(widths[-1], 1, BASE, 1, 0)
+        self.apply(initialise)
+
+    def features(self, images: Tensor) -> Tensor:
+        """f_D, the layer before the logit: (N, feature_dim)."""
+        return flat(self.convolutions(images))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, feature_dim) to (N,)."""
+        logits: Tensor = self.to_logit(features.unflatten(1, (-1, BASE, BASE)))
+        return flat(logits).squeeze(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(self.features(images))
+
+
+class AuxiliaryDiscriminator(nn.Module):
+    """A DCGAN discriminator with a second head for the class (Odena 2017): logits (N,) and class logits (N, classes).
+
+    Dropout after the convolutions is Odena's appendix A.
+    """
+
+    def __init__(self, width: int, size: int, channels: int, classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.trunk = Discriminator(width, size, channels)
+        self.dropout = nn.Dropout(dropout)
+        self.to_classes = nn.Linear(self.trunk.feature_dim, classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.dropout(self.trunk.features(images))
+        return self.trunk.logits(features), self.to_classes(features)
+
+
+def normal_latents(n: int, latent_dim: int, rng: torch.Generator, device: torch.device) -> Tensor:
+    """(n, latent_dim) from N(0, 1)."""
+    return torch.randn(n, latent_dim, generator=rng, device=rng.device).to(device)

@@ -1,0 +1,91 @@
+"""The residual networks of WGAN-GP and f-AnoGAN (Gulrajani 2017, appendix; Schlegl 2019), at any size from 32 px on.
+
+Their mean-pooled convolutions are written as convolution followed by `avg_pool2d`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
+from torch import Tensor, nn
+
+from medgan.networks.blocks import BASE, channel_widths, flat
+
+Norm = Callable[[int], nn.Module]
+
+
+def layer_norm(channels: int) -> nn.Module:
+    """Layer norm over (C, H, W) of each image with one scale per channel: batch norm would break a per-image penalty."""
+    return nn.GroupNorm(1, channels)
+
+
+def batch_norm(channels: int) -> nn.Module:
+    """Batch norm."""
+    return nn.BatchNorm2d(channels)
+
+
+def halve(features: Tensor) -> Tensor:
+    """Mean of each 2x2 block."""
+    return F.avg_pool2d(features, 2)
+
+
+def double(features: Tensor) -> Tensor:
+    """Each pixel repeated in a 2x2 block."""
+    return F.interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+class ResidualBlock(nn.Module):
+    """norm, ReLU, (up), 3x3 convolution, norm, ReLU, 3x3 convolution, (down), added to a resampled 1x1 shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm, *, up: bool = False, down: bool = False) -> None:
+        super().__init__()
+        self.first = nn.Sequential(norm(inputs), nn.ReLU())
+        self.up = double if up else nn.Identity()
+        self.down = halve if down else nn.Identity()
+        self.body = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), norm(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        residual: Tensor = self.down(self.body(self.up(self.first(features))))
+        # A 1x1 convolution commutes with both resamplings, so it runs on the smaller map.
+        shortcut: Tensor = self.up(self.shortcut(self.down(features)))
+        return residual + shortcut
+
+
+class ResNetGenerator(nn.Module):
+    """Latents (N, latent_dim) to images (N, C, size, size) in (-1, 1)."""
+
+    def __init__(self, latent_dim: int, width: int, size: int, channels: int) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)[::-1]
+        self.latent_dim = latent_dim
+        self.project = nn.Linear(latent_dim, widths[0] * BASE * BASE)
+        outputs = [*widths[1:], width]
+        self.blocks = nn.Sequential(*(ResidualBlock(a, b, batch_norm, up=True) for a, b in zip(widths, outputs, strict=True)))
+        self.to_image = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
+
+    def forward(self, latents: Tensor) -> Tensor:
+        hidden = self.project(latents).unflatten(1, (-1, BASE, BASE))
+        images: Tensor = self.to_image(self.blocks(hidden))
+        return images
+
+
+class ResNetEncoder(nn.Module):
+    """Images (N, C, size, size) to the last residual output (N, D) and on to (N, out_features)."""
+
+    def __init__(self, out_features: int, width: int, size: int, channels: int, norm: Norm) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)
+        self.from_image = nn.Conv2d(channels, width, 3, padding=1)
+        inputs = [width, *widths[:-1]]
+        self.blocks = nn.Sequential(*(ResidualBlock(a, b, norm, down=True) for a, b in zip(inputs, widths, strict=True)))
+        self.head = nn.Linear(widths[-1] * BASE * BASE, out_features)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, C' * 4 * 4), the layer that f-AnoGAN's feature residual compares."""
+        return flat(self.blocks(self.from_image(images)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = self.head(self.features(images))
+        return output

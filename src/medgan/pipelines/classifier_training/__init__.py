@@ -1,0 +1,1 @@
+"""Trains a classifier on real and on synthetic images, and compares."""

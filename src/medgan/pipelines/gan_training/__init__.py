@@ -1,0 +1,1 @@
+"""Trains every model, each in a namespace of its own."""

@@ -1,0 +1,1 @@
+"""Draws images of each class and judges them."""

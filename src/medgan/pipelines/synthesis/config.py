@@ -1,0 +1,20 @@
+"""Settings of synthesis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from medgan.training.settings import TrainingConfig
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """Section `synthesis`."""
+
+    images_per_class: int = 200
+    grid_per_class: int = 16
+    """Images of each class in the sample grid."""
+    lpips_backbone: str = "squeeze"
+    """`squeeze`, `alex` or `vgg`; figures of different backbones do not compare."""
+    domain_features: TrainingConfig = field(default_factory=TrainingConfig)
+    """Budget of the classifier whose features the domain FID compares; it learns on the real training split."""

@@ -1,0 +1,48 @@
+"""synthesis: per generator, draw, look, judge; the judge's feature network is trained here, on real images."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from kedro.pipeline import Node, Pipeline
+
+from medgan import models
+from medgan.pipelines.synthesis import nodes
+
+PARAMETERS = {name: name for name in ("params:synthesis", "params:seed", "params:lpips_weights")}
+FEATURES = "domain_features"
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """One namespace for each generator and one for the feature network, and the comparison."""
+    quality = [f"{name}.quality" for name in models.synthesizers()]
+    collect = Node(nodes.collect_quality, ["images", *quality], "results.quality", name="collect_quality")
+    return sum((_generator_pipeline(name) for name in models.synthesizers()), Pipeline([collect], tags=["synthesis"]) + _features_pipeline())
+
+
+def _features_pipeline() -> Pipeline:
+    data = ["images", "splits", "params:synthesis", "params:seed"]
+    base = Pipeline(
+        [
+            Node(nodes.train_domain_features, [*data, "resume_from"], ["checkpoint", "curves"], name="train"),
+            Node(nodes.publish_domain_features, [*data, "checkpoint"], "published", name="publish"),
+        ]
+    )
+    return Pipeline(base, namespace=FEATURES, inputs={"images", "splits"}, parameters=PARAMETERS, tags=["synthesis", FEATURES])
+
+
+def _generator_pipeline(name: str) -> Pipeline:
+    base = Pipeline(
+        [
+            Node(nodes.synthesise, ["published", "params:synthesis", "params:seed"], "synthetic", name="synthesise"),
+            Node(nodes.sample_grid, ["synthetic", "images", "params:synthesis"], "samples", name="sample_grid"),
+            Node(
+                partial(nodes.assess, name),
+                ["synthetic", "images", "splits", "features", "params:synthesis", "params:lpips_weights", "params:seed"],
+                "quality",
+                name="assess",
+            ),
+        ]
+    )
+    inputs = {"images": "images", "splits": "splits", "published": f"{name}.published", "features": f"{FEATURES}.published"}
+    return Pipeline(base, namespace=name, inputs=inputs, parameters=PARAMETERS, tags=["synthesis", name])

@@ -1,0 +1,40 @@
+"""Kedro's settings: https://docs.kedro.org/en/stable/configure/configuration_basics/"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from omegaconf.resolvers import oc
+
+from medgan.context import MedganContext
+from medgan.hooks import ProjectHooks
+from medgan.tracking.hooks import MlflowHooks
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "KEDRO_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+}
+"""Telemetry off, and no log lines that a user can do nothing about."""
+for name, value in QUIET.items():
+    os.environ.setdefault(name, value)
+warnings.filterwarnings("ignore", category=DeprecationWarning)
+warnings.filterwarnings("ignore", category=FutureWarning)
+warnings.filterwarnings("ignore", message=r"Option '--pipeline' is deprecated")
+warnings.filterwarnings("ignore", message=r".*pkg_resources.*")
+
+HOOKS = (ProjectHooks(), MlflowHooks())
+CONTEXT_CLASS = MedganContext
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"tracking": ["tracking*", "tracking*/**"]},
+    "merge_strategy": {"parameters": "soft", "globals": "soft", "tracking": "soft"},
+    "custom_resolvers": {"oc.env": oc.env},
+}
+"""Soft merging: one key in an environment leaves its siblings of conf/base alone. Catalog entries are replaced as a whole."""

@@ -1,0 +1,192 @@
+"""MLflow beside a Kedro run: one parent run, one child run for every namespace, curves as they are saved."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import AbstractDataset, DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from medgan.tracking.client import Tracker, interrupted
+from medgan.tracking.provenance import git_revision, lock_hash
+
+logger = logging.getLogger(__name__)
+
+
+class MlflowHooks:
+    """Logs what the `metadata: {mlflow: curves | metrics | figure | text}` of a catalog entry asks for.
+
+    conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer never stops a run.
+    """
+
+    def __init__(self) -> None:
+        self._root = Path()
+        self._config: Mapping[str, Any] = {}
+        self._parameters: Mapping[str, Any] = {}
+        self._catalog: DataCatalog | None = None
+        self._tracker: Tracker | None = None
+        self._parent = ""
+        self._children: dict[str, str] = {}
+        self._left: Counter[str] = Counter()
+        self._namespace: str | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Reads tracking.yml; MLflow is not imported yet."""
+        self._root = context.project_path
+        try:
+            self._config = context.config_loader["tracking"]
+        except MissingConfigException:
+            self._config = {}
+
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog, parameters: Mapping[str, Any]) -> None:
+        """Keeps the catalog, which knows what to log, and the parameters."""
+        self._catalog = catalog
+        self._parameters = parameters.get("parameters", {})
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, run_params: Mapping[str, Any], pipeline: Pipeline) -> None:
+        """Opens the parent run."""
+        if not self._config.get("enabled", False):
+            return
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or str(self._config["uri"])
+        try:
+            self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
+            self._parent = self._tracker.start(_title(run_params), self._tags(run_params))
+        except Exception as error:
+            if interrupted(error):
+                raise
+            self._tracker = None
+            logger.warning("MLflow at %s does not answer (%s): this run is not tracked.", uri, type(error).__name__)
+            return
+        self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
+        shared = {name: value for name, value in self._parameters.items() if name not in self._left}
+        self._tracker.parameters(self._parent, shared)
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Closes the children whose last node is done: a generator node is done when the next node starts."""
+        if self._tracker is None:
+            return
+        self._close_namespace("FINISHED", only_if_done=True)
+        self._namespace = _space(node)
+        if self._namespace:
+            self._left[self._namespace] -= 1
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Tags the run with the hash of the images, as soon as they are opened."""
+        if self._tracker is not None and dataset_name == "images" and isinstance(getattr(data, "key", None), str):
+            self._tracker.tag(self._parent, "data_hash", data.key)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
+        """Logs what was saved, to the child run of the node's namespace."""
+        if self._tracker is None or self._catalog is None:
+            return
+        dataset = self._catalog.get(dataset_name)
+        log = _LOGGERS.get((getattr(dataset, "metadata", None) or {}).get("mlflow"))
+        if log is None or dataset is None:
+            return
+        try:
+            log(self._tracker, self._run_of(node), data, dataset)
+        except Exception as error:
+            if interrupted(error):
+                raise
+            logger.warning("MLflow did not take %s (%s): the run goes on.", dataset_name, type(error).__name__)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Closes all runs as FINISHED."""
+        self._close("FINISHED")
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Closes what was running as KILLED where a signal stopped it, else as FAILED."""
+        self._close("KILLED" if interrupted(error) else "FAILED")
+
+    def _run_of(self, node: Node) -> str:
+        """The child run of a node's namespace, started when it first has something to log; the parent for a node without one."""
+        space = _space(node)
+        if space is None or self._tracker is None:
+            return self._parent
+        if space not in self._children:
+            self._children[space] = self._tracker.start(space, {"namespace": space}, parent=self._parent)
+            self._tracker.parameters(self._children[space], self._parameters.get(space, {}))
+        return self._children[space]
+
+    def _close_namespace(self, status: str, only_if_done: bool) -> None:
+        space = self._namespace
+        if self._tracker is None or space is None or (only_if_done and self._left[space] > 0):
+            return
+        run = self._children.pop(space, None)
+        if run is not None:
+            self._tracker.finish(run, status)
+
+    def _close(self, status: str) -> None:
+        if self._tracker is None:
+            return
+        self._close_namespace(status, only_if_done=False)
+        for run in self._children.values():
+            self._tracker.finish(run, "FINISHED" if status == "FINISHED" else "KILLED")
+        self._tracker.finish(self._parent, status)
+        self._tracker.close()
+        self._children, self._tracker = {}, None
+
+    def _tags(self, run_params: Mapping[str, Any]) -> dict[str, str]:
+        tags = {
+            "env": run_params.get("env") or "base",
+            "kedro.run_id": run_params.get("run_id"),
+            "git": git_revision(self._root),
+            "lock_hash": lock_hash(self._root),
+        }
+        return {name: str(value) for name, value in tags.items() if value}
+
+
+def _title(run_params: Mapping[str, Any]) -> str:
+    return "+".join(run_params.get("pipeline_names") or ["all"])
+
+
+def _space(node: Node) -> str | None:
+    """The outermost namespace of a node."""
+    return node.namespace.split(".")[0] if node.namespace else None
+
+
+def _file(dataset: AbstractDataset[Any, Any]) -> Path:
+    """The file behind a data set, ours or one of kedro-datasets."""
+    path = getattr(dataset, "path", None)
+    return Path(path if path is not None else dataset._get_load_path())  # type: ignore[attr-defined]
+
+
+def _log_curves(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, Any]) -> None:
+    tracker.curves(run, data)
+
+
+def _log_metrics(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, Any]) -> None:
+    tracker.metrics(run, data.get("rows", data))
+
+
+def _log_figure(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, Any]) -> None:
+    tracker.file(run, _file(dataset), "figures")
+
+
+def _log_text(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, Any]) -> None:
+    tracker.file(run, _file(dataset), "reports")
+
+
+_LOGGERS: dict[Any, Callable[[Tracker, str, Any, AbstractDataset[Any, Any]], None]] = {
+    "curves": _log_curves,
+    "metrics": _log_metrics,
+    "figure": _log_figure,
+    "text": _log_text,
+}

@@ -1,0 +1,37 @@
+"""Progress bars with live losses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+from medgan.training.loop import Progress
+
+
+class ProgressBar:
+    """Shows the reports of one training on stderr: the steps, the time left and the losses as they fall.
+
+    Where stderr is not a terminal, a line every ten seconds is enough.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.bar: tqdm | None = None  # type: ignore[type-arg]
+
+    def __call__(self, report: Progress) -> None:
+        """Moves the bar; it closes itself at the last step."""
+        if self.bar is None:
+            every = 0.5 if sys.stderr.isatty() else 10.0
+            self.bar = tqdm(total=report.total, desc=f"{self.name:>18}", unit="step", mininterval=every, dynamic_ncols=True)
+        if report.terms:
+            self.bar.set_postfix_str(_short(report.terms), refresh=False)
+        self.bar.update(report.step - self.bar.n)
+        if report.step >= report.total:
+            self.bar.close()
+
+
+def _short(terms: Mapping[str, float]) -> str:
+    """`D adversarial 0.69, G adversarial 0.70` from `discriminator/adversarial` and so on."""
+    return ", ".join(f"{name[0].upper()} {name.split('/')[1].replace('_', ' ')} {value:.3g}" for name, value in terms.items())

@@ -1,0 +1,106 @@
+"""What every model promises, whichever it is."""
+
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from medgan import models
+from medgan.contracts import AnomalyDetector, Batch, Fitted, ImageSpec, ImageSynthesizer, Model, TrainingSet
+from medgan.models import PublishedModel
+from medgan.training.seeding import seeded
+
+SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
+SMALL = {"latent_dim": 8, "width": 4, "search_steps": 5, "warm_start": 8}
+
+
+def build(name: str, spec: ImageSpec = SPEC) -> Any:
+    module = models.load(name)
+    known = {field.name for field in fields(module.Config)}
+    with seeded(1, name):
+        model = module.build(module.Config(**{key: value for key, value in SMALL.items() if key in known}), spec)
+    if isinstance(model, Fitted):
+        model.fit(iter([Batch(noise(6, spec, seed=4), torch.Generator())]))
+    return model.eval()
+
+
+def noise(n: int, spec: ImageSpec = SPEC, seed: int = 3) -> torch.Tensor:
+    return torch.rand(n, *spec.shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def rng(seed: int = 5) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_registry_finds_the_models() -> None:
+    assert set(models.names()) >= {"acgan", "autoencoder", "dcgan", "fanogan", "mix_vs_normal", "nearest_neighbour"}
+    assert set(models.synthesizers()) == {"acgan", "dcgan"}
+    assert set(models.detectors()) == set(models.names()) - {"acgan"}
+    assert "classifier" not in models.names()
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_module_exports(name: str) -> None:
+    module = models.load(name)
+    assert isinstance(module.TRAINING_SET, TrainingSet)
+    assert is_dataclass(module.Config)
+    assert module.Config.__dataclass_params__.frozen
+    assert isinstance(build(name), Model)
+
+
+@pytest.mark.parametrize("name", models.detectors())
+@pytest.mark.parametrize("channels", [1, 3])
+def test_scores_and_maps(name: str, channels: int) -> None:
+    spec = ImageSpec(32, channels, SPEC.classes)
+    model = build(name, spec)
+    assert isinstance(model, AnomalyDetector)
+    scores = model.score(noise(3, spec), rng())
+    assert scores.image_scores.shape == (3,)
+    assert scores.anomaly_maps.shape == (3, 1, 32, 32)
+    assert torch.isfinite(scores.image_scores).all()
+    assert torch.isfinite(scores.anomaly_maps).all()
+
+
+@pytest.mark.parametrize("name", models.detectors())
+def test_the_score_of_an_image_does_not_depend_on_its_batch(name: str) -> None:
+    model, images = build(name), noise(5)
+    whole = model.score(images, rng())
+    first, second = model.score(images[:2], rng()), model.score(images[2:], rng())
+    torch.testing.assert_close(whole.image_scores, torch.cat([first.image_scores, second.image_scores]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(whole.anomaly_maps, torch.cat([first.anomaly_maps, second.anomaly_maps]), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", models.detectors())
+def test_different_images_get_different_scores(name: str) -> None:
+    assert len(set(build(name).score(noise(5), rng()).image_scores.tolist())) == 5
+
+
+@pytest.mark.parametrize("name", models.synthesizers())
+def test_samples(name: str) -> None:
+    model = build(name)
+    assert isinstance(model, ImageSynthesizer)
+    labels = torch.tensor([0, 1, 2, 0])
+    images = model.sample(4, labels, rng())
+    assert images.shape == (4, *SPEC.shape)
+    assert images.abs().max() <= 1
+    assert torch.equal(images, model.sample(4, labels, rng()))
+    assert not torch.equal(images, model.sample(4, labels, rng(6)))
+
+
+def test_acgan_draws_the_class_that_is_asked_for() -> None:
+    model = build("acgan")
+    same_noise = [model.sample(2, torch.full((2,), label), rng()) for label in (0, 1)]
+    assert not torch.allclose(*same_noise)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_publishing_keeps_the_scores(name: str) -> None:
+    model = build(name)
+    configuration = asdict(model.config) if hasattr(model, "config") else {}
+    published = PublishedModel(name, configuration, SPEC, model.state_dict())
+    again = published.build()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key])
+    changed = {key: value + 1 if value.is_floating_point() else value for key, value in model.state_dict().items()}
+    assert published.key != PublishedModel(name, configuration, SPEC, changed).key

@@ -1,0 +1,46 @@
+"""Every network at every size that the design promises, grey and colour."""
+
+import pytest
+import torch
+
+from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncoder
+from medgan.networks.blocks import channel_widths, halvings
+from medgan.networks.classifier import CLASSIFIERS
+from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, Discriminator, Generator
+from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
+
+SIZES = [32, 64, 128, 256]
+
+
+def test_depth_follows_the_size() -> None:
+    assert [halvings(size) for size in SIZES] == [3, 4, 5, 6]
+    assert channel_widths(256, 4) == [4, 8, 16, 32, 32, 32]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_generators_and_discriminators(size: int, channels: int) -> None:
+    latents, shape = torch.randn(2, 8), (2, channels, size, size)
+    images = Generator(8, 2, size, channels)(latents)
+    assert images.shape == shape
+    assert images.abs().max() <= 1
+    assert ConditionalGenerator(8, 3, 2, size, channels)(latents, torch.tensor([0, 2])).shape == shape
+    assert ResNetGenerator(8, 2, size, channels)(latents).shape == shape
+    assert Discriminator(2, size, channels)(images).shape == (2,)
+    assert [tuple(out.shape) for out in AuxiliaryDiscriminator(2, size, channels, 3)(images)] == [(2,), (2, 3)]
+    assert ResNetEncoder(5, 2, size, channels, layer_norm)(images).shape == (2, 5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_autoencoder_and_small_classifier(size: int) -> None:
+    images = torch.randn(2, 1, size, size)
+    assert ConvolutionalDecoder(4, 2, size, 1)(ConvolutionalEncoder(4, 2, size, 1)(images)).shape == images.shape
+    assert CLASSIFIERS["small"](size, 1, 3)(images).shape == (2, 3)
+
+
+def test_a_critic_with_layer_norm_judges_each_image_for_itself() -> None:
+    critic = ResNetEncoder(1, 4, 32, 1, layer_norm).train()
+    images = torch.randn(4, 1, 32, 32)
+    torch.testing.assert_close(critic(images)[:2], critic(images[:2]))
+    mixed = ResNetEncoder(1, 4, 32, 1, batch_norm).train()
+    assert not torch.allclose(mixed(images)[:2], mixed(images[:2]), atol=1e-4)
