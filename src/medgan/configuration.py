@@ -19,8 +19,9 @@ def sections() -> dict[str, Any]:
     """The type of every top-level parameter; a model's section carries the name of its module."""
     from medgan import models
     from medgan.evaluation.config import EvaluationConfig
-    from medgan.images.config import IngestionConfig, PreprocessingConfig
-    from medgan.training.settings import ModelSettings
+    from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
+    from medgan.pipelines.classifier_training.config import ClassifierConfig
+    from medgan.pipelines.synthesis.config import SynthesisConfig
 
     return {
         "scale": Scale,
@@ -30,8 +31,11 @@ def sections() -> dict[str, Any]:
         "lpips_weights": str | None,
         "ingestion": IngestionConfig,
         "preprocessing": PreprocessingConfig,
+        "augmentation": AugmentationConfig,
+        "synthesis": SynthesisConfig,
+        "classifier_training": ClassifierConfig,
         "evaluation": EvaluationConfig,
-        **{name: ModelSettings[models.load(name).Config] for name in models.names()},
+        **{name: _settings(models.load(name).Config) for name in models.names()},
     }
 
 
@@ -46,12 +50,20 @@ def typed(parameters: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, 
         Refusal: the first unknown, missing or wrong key.
     """
     # Stdlib dataclasses inherit `extra = forbid` from the model around them.
-    document = create_model("Parameters", __config__=ConfigDict(extra="forbid"), **{name: (kind, ...) for name, kind in kinds.items()})
+    known: Any = {name: (kind, ...) for name, kind in kinds.items()}
+    document = create_model("Parameters", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **known)
     try:
         checked = document.model_validate(at_scale(parameters))
     except ValidationError as error:
         raise Refusal(_sentence(error, kinds)) from None
     return {name: getattr(checked, name) for name in kinds}
+
+
+def _settings(config: type) -> Any:
+    """The type of a model's section."""
+    from medgan.training.settings import ModelSettings
+
+    return ModelSettings.__class_getitem__(config)  # type: ignore[attr-defined]
 
 
 def at_scale(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +94,8 @@ def _sentence(error: ValidationError, kinds: Mapping[str, Any]) -> str:
     path = [str(part) for part in first["loc"]]
     more = f" ({len(others)} more after it)" if others else ""
     describe = _DESCRIBE.get(first["type"], _wrong)
-    return f"conf: `{'.'.join(path)}` {describe(path, first, kinds)}{more}."
+    sentence = f"conf: `{'.'.join(path)}` {describe(path, first, kinds)}{more}"
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def _unknown(path: list[str], _: Any, kinds: Mapping[str, Any]) -> str:

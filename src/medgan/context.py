@@ -36,4 +36,6 @@ class MedganContext(KedroContext):
             parameters: dict[str, Any] = self.config_loader["parameters"]
         except MissingConfigException as error:
             raise Refusal(f"conf: there are no parameters for this environment ({error}).") from error
+        except ValueError as error:  # one key in two files
+            raise Refusal(f"conf: {' '.join(str(error).split())}: keep it in one of them.") from error
         return parameters

@@ -19,7 +19,7 @@ class Interrupted(click.ClickException):
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; the same command resumes.")
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # type: ignore[misc]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,4 +63,4 @@ def _command(makers: list[str], run: Mapping[str, Any]) -> str:
     option = f"--pipeline {makers[0]}" if len(makers) == 1 else f"--pipelines {','.join(makers)}"
     environment = f" --env {run['env']}" if run.get("env") else ""
     parameters = ",".join(f"{key}={value}" for key, value in leaves(run.get("runtime_params") or {}))
-    return f"kedro run {option}{environment}" + (f" --params {parameters}" if parameters else "")
+    return f"kedro run {option}{environment}" + (f" --params {shlex.quote(parameters)}" if parameters else "")

@@ -22,10 +22,18 @@ QUIET = {
 """Telemetry off, and no log lines that a user can do nothing about."""
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
-warnings.filterwarnings("ignore", category=DeprecationWarning)
-warnings.filterwarnings("ignore", category=FutureWarning)
-warnings.filterwarnings("ignore", message=r"Option '--pipeline' is deprecated")
-warnings.filterwarnings("ignore", message=r".*pkg_resources.*")
+NOT_FOR_USERS = (
+    r"Option '--pipeline' is deprecated",
+    r".*pkg_resources.*",
+    r"One or more dataset names contain .\.. characters",
+    r"The node producing outputs .* is made from a .partial. function",
+    r"ORJSONResponse is deprecated",
+)
+"""Warnings of libraries that nobody who runs medgan can act on."""
+for category in (DeprecationWarning, FutureWarning):
+    warnings.filterwarnings("ignore", category=category)
+for message in NOT_FOR_USERS:
+    warnings.filterwarnings("ignore", message=message)
 
 HOOKS = (ProjectHooks(), MlflowHooks())
 CONTEXT_CLASS = MedganContext

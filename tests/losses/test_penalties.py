@@ -11,7 +11,9 @@ def test_a_linear_critic_pays_for_the_distance_of_its_slope_from_one(slope: floa
     direction = torch.randn(1, 2, 4, 4)
     direction = slope * direction / direction.norm() if slope else torch.zeros_like(direction)
     real, fake = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
-    penalty = gradient_penalty(lambda x: (x * direction).sum((1, 2, 3)) + 0 * x.sum((1, 2, 3)), real, fake, torch.Generator().manual_seed(0))
+    penalty = gradient_penalty(
+        lambda x: (x * direction).sum((1, 2, 3)) + 0 * x.sum((1, 2, 3)), real, fake, torch.Generator().manual_seed(0)
+    )
     assert penalty.item() == pytest.approx((slope - 1) ** 2, abs=1e-5)
 
 

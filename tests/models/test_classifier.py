@@ -12,7 +12,7 @@ from medgan.training.runtime import Runtime
 SPEC = ImageSpec(32, 1, ("normal", "pneumonia"))
 
 
-@pytest.mark.parametrize("network", ["small", "vgg16"])
+@pytest.mark.parametrize("network", ["small", "vgg16", "resnet18"])
 def test_one_step_lowers_the_loss_on_its_batch(network: str) -> None:
     torch.manual_seed(0)
     model = classifier.build(classifier.Config(network, lr=1e-4), SPEC)

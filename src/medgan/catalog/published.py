@@ -47,7 +47,9 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
         spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
         model = PublishedModel(card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"])
         if model.key != card["key"]:
-            raise Refusal(f"The published model in {folder} is damaged: delete that folder, then `kedro run --pipeline gan_training` publishes it again.")
+            raise Refusal(
+                f"The published model in {folder} is damaged: delete it, then `kedro run --pipeline gan_training` publishes it again."
+            )
         return model
 
     def save(self, data: PublishedModel) -> None:

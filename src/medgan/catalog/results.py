@@ -13,9 +13,7 @@ from kedro_datasets._typing import JSONPreview
 from medgan.catalog.atomic import write_text
 from medgan.catalog.files import LocalPath
 from medgan.contracts import Refusal
-from medgan.evaluation.results import new_document
-
-SECTIONS = ("detectors", "classifiers", "quality")
+from medgan.evaluation.results import SECTIONS, new_document
 
 
 class ResultsSectionDataset(LocalPath, AbstractDataset["Mapping[str, Any]", "dict[str, Any] | None"]):

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, Refusal
 from medgan.evaluation.figures import confusion, decision_metrics, ranking_metrics, sensitivity
-from medgan.evaluation.intervals import Estimate, Metric, estimates
+from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE, Estimate, Metric, estimates
 from medgan.evaluation.scoring import require_finite
 from medgan.evaluation.thresholds import Threshold, freeze
 
 FEW_ANOMALIES = 20
-IMAGE_INTERVALS = "Patients are unknown: intervals resample images and are likely too narrow; leakage between splits is unknown."
 
 
 def evaluate_detector(
@@ -99,7 +98,9 @@ def counts(test: pd.DataFrame) -> dict[str, Any]:
 def _require_real(test: pd.DataFrame) -> None:
     if "provenance" in test and not (test["provenance"] == "real").all():
         planted = test.loc[test["provenance"] != "real", "image_id"]
-        raise Refusal(f"{len(planted)} test images are not real ones (the first is {planted.iloc[0]}): take synthetic images out of the test split.")
+        raise Refusal(
+            f"{len(planted)} test images are not real ones (the first is {planted.iloc[0]}): take synthetic images out of the test split."
+        )
 
 
 def _validation_auroc(validation: pd.DataFrame, n_boot: int, seed: int) -> Estimate:
@@ -130,10 +131,8 @@ def _warnings(ranking: Estimate, test: pd.DataFrame, validation: pd.DataFrame, t
     checks = {
         "AUROC is significantly under 0.5: normal images score higher than anomalous ones. Labels or scores may be flipped, "
         "or the detector follows something else.": ranking.high is not None and ranking.high < 0.5,
-        IMAGE_INTERVALS: not test["group_known"].all(),
+        IMAGE_INTERVALS_ARE: not test["group_known"].all(),
         "Validation has no anomalous image: the threshold is a quantile of the normal scores.": anomalies == 0,
         f"The threshold rests on {anomalies} anomalous validation images.": threshold.uses_labels and anomalies < FEW_ANOMALIES,
     }
     return [text for text, applies in checks.items() if applies]
-
-

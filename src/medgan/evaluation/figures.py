@@ -102,4 +102,5 @@ def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Floats) -
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0)
+    ratio: Floats = np.divide(numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0)
+    return ratio

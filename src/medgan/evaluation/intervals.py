@@ -23,6 +23,7 @@ LEVEL = 0.95
 BLOCK_ELEMENTS = 2_000_000
 MIN_VALID_SHARE = 0.5
 SINGLE_CLASS = "not estimable: the images are all of one class"
+IMAGE_INTERVALS_ARE = "Patients are unknown: intervals resample images and are likely too narrow; leakage between splits is unknown."
 TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this figure"
 
 Floats = NDArray[np.float64]
@@ -81,7 +82,9 @@ def bootstrap_weights(groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, 
     return np.concatenate(list(weight_blocks(groups, n_boot, seed)))
 
 
-def estimates(metrics: Mapping[str, Metric], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> dict[str, Estimate]:
+def estimates(
+    metrics: Mapping[str, Metric], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0
+) -> dict[str, Estimate]:
     """Each metric with its 95 % interval; one set of resamples serves all of them.
 
     Args:
@@ -97,7 +100,9 @@ def estimates(metrics: Mapping[str, Metric], groups: Sequence[str] | NDArray[Any
     for weights in weight_blocks(groups, n_boot, seed) if known else ():
         for name, metric in known.items():
             resampled[name].append(metric.statistic(weights))
-    found = {name: _estimate(metric, float(metric.statistic(ones)[0]), np.concatenate(resampled[name]), groups) for name, metric in known.items()}
+    found = {
+        name: _estimate(metric, float(metric.statistic(ones)[0]), np.concatenate(resampled[name]), groups) for name, metric in known.items()
+    }
     return {name: found.get(name, Estimate(None, reason=metric.missing)) for name, metric in metrics.items()}
 
 

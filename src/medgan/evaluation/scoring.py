@@ -32,6 +32,12 @@ def score_images(
     Every batch gets a CPU generator with the same seed, so that neither the size nor the order of the batches changes a score.
 
     Args:
+        detector: in eval mode, on `device`.
+        images: rows of the store to images.
+        rows: (n,) of the store.
+        batch_size: images at a time.
+        seed: of whatever the detector draws.
+        device: where the detector is.
         names: what to call the images in an error (n,); their rows if left out.
         on_progress: called with the number of images of each batch that is done.
 
@@ -57,7 +63,7 @@ def require_finite(finite: NDArray[np.bool_], names: Sequence[str]) -> None:
     Raises:
         Refusal: names the images (up to five) whose score is not a finite number.
     """
-    bad = [str(names[index]) for index in np.flatnonzero(~finite)]
+    bad = [str(names[index]) for index in np.flatnonzero(~finite).tolist()]
     if bad:
         shown = ", ".join(bad[:5]) + (", …" if len(bad) > 5 else "")
         raise Refusal(f"{len(bad)} of {len(finite)} images have a score that is not a finite number ({shown}): train the detector again.")

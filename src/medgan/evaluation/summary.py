@@ -7,14 +7,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medgan.evaluation.results import validate
-from medgan.evaluation.wording import best_first, interval_name, notes_of, number, pairing_name, size_of, with_interval
+from medgan.evaluation.wording import (
+    ABSENT,
+    best_first,
+    grouped_warnings,
+    interval_name,
+    notes_of,
+    number,
+    pairing_name,
+    seeds_of,
+    size_of,
+    with_interval,
+)
 
 NARROW = 100
-ABSENT: Mapping[str, str] = {
-    "detectors": "Detectors: not run yet; 'kedro run --pipeline anomaly_evaluation' evaluates what is trained.",
-    "classifiers": "Classifier arms: not run yet; 'kedro run --pipeline classifier_training' trains them.",
-    "quality": "Image quality: not run yet; 'kedro run --pipeline synthesis' draws the images and measures them.",
-}
 
 
 def render_text(document: Mapping[str, Any], width: int = 100) -> str:
@@ -56,28 +62,20 @@ def _detectors(document: Mapping[str, Any], rows: Mapping[str, Any], width: int)
 
 
 def _warned(rows: Mapping[str, Any]) -> Iterator[str]:
-    """Each warning once, with the detectors that it holds for."""
-    named: dict[str, list[str]] = {}
-    for name, row in rows.items():
-        for warning in row.get("warnings", ()):
-            named.setdefault(warning, []).append(name)
-    for warning, names in named.items():
-        yield f"Warning: {'' if len(names) == len(rows) else ', '.join(names) + ': '}{warning}"
+    for warning, names in grouped_warnings(rows):
+        yield f"Warning: {', '.join(names)}{': ' if names else ''}{warning}"
 
 
 def _classifiers(document: Mapping[str, Any], rows: Mapping[str, Any], width: int) -> Iterator[Any]:
     first = next(iter(rows.values()))
-    table = _table(f"Classifier arms on {document['dataset']}, {document['split']}: {size_of(first)}, {_seeds(first)}")
+    table = _table(f"Classifier arms on {document['dataset']}, {document['split']}: {size_of(first)}, {seeds_of(first)}")
     _columns(table, "arm", "accuracy", "AUROC", "precision", "recall", "F1")
     for name, row in rows.items():
         wide = with_interval if width >= NARROW else number
-        table.add_row(name, wide(row["accuracy"]), with_interval(row["auroc"]), *(number(row[key]) for key in ("precision", "recall", "f1")))
+        table.add_row(
+            name, wide(row["accuracy"]), with_interval(row["auroc"]), *(number(row[key]) for key in ("precision", "recall", "f1"))
+        )
     yield table
-
-
-def _seeds(row: Mapping[str, Any]) -> str:
-    seeds = row["n_seeds"]
-    return f"{seeds} seed{'s' if seeds > 1 else ''}" + (": exploratory" if seeds < 10 else "")
 
 
 def _quality(document: Mapping[str, Any], rows: Mapping[str, Any], width: int) -> Iterator[Any]:

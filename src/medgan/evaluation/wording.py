@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MISSING = "–"
@@ -14,7 +14,36 @@ FIGURE_NAMES: Mapping[str, str] = {
     "lpips": "LPIPS",
     "fid_domain": "Fréchet distance, domain features",
 }
-LOWER_IS_BETTER: Mapping[str, bool] = {"psnr": False, "ms_gmsd": True, "lpips": True, "fid": True}
+
+
+ABSENT: Mapping[str, str] = {
+    "detectors": "Detectors: not run yet; 'kedro run --pipeline anomaly_evaluation' evaluates what is trained.",
+    "classifiers": "Classifier arms: not run yet; 'kedro run --pipeline classifier_training' trains them.",
+    "quality": "Image quality: not run yet; 'kedro run --pipeline synthesis' draws the images and measures them.",
+}
+"""What stands where a section has no results."""
+EXPLORATORY_BELOW = 10
+
+
+def readable(name: str) -> str:
+    """`nearest_neighbour` as `nearest neighbour`."""
+    return name.replace("_", " ")
+
+
+def seeds_of(row: Mapping[str, Any]) -> str:
+    """`1 seed: exploratory`; a claim takes ten."""
+    seeds = row["n_seeds"]
+    return f"{seeds} seed{'s' if seeds > 1 else ''}" + (": exploratory" if seeds < EXPLORATORY_BELOW else "")
+
+
+def grouped_warnings(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    """Each warning once, with the names of the rows that it holds for; no names where it holds for all."""
+    named: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        for warning in row.get("warnings", ()):
+            named.setdefault(warning, []).append(name)
+    for warning, names in named.items():
+        yield warning, [] if len(names) == len(rows) else names
 
 
 def number(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -60,8 +89,8 @@ def pairing_name(key: str) -> str:
 
 
 def direction(key: str) -> str:
-    """Which way is better."""
-    return "lower is better" if LOWER_IS_BETTER.get(key.split("_")[0] if not key.startswith("ms_gmsd") else "ms_gmsd", True) else "higher is better"
+    """Which way a quality figure is better."""
+    return "higher" if key.startswith("psnr") else "lower"
 
 
 def best_first(rows: Mapping[str, Mapping[str, Any]], figure: str = "auroc") -> list[str]:

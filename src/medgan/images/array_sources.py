@@ -43,7 +43,7 @@ class ArrayImages:
         """(H, W, C)."""
         part, _, index = path.partition("/")
         try:
-            image = self._images[part][int(index)]
+            image: NDArray[np.uint8] = self._images[part][int(index)]
         except (KeyError, ValueError, IndexError) as error:
             raise ImageRefused("UNREADABLE", "there is no such image in the file") from error
         return image if image.ndim == 3 else image[:, :, None]
@@ -84,7 +84,9 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > SIZE_CAP:
-            raise Refusal(f"{path} would unpack to {unpacked >> 30} GiB, more than {SIZE_CAP >> 30}; it is left alone, look at where it came from")
+            raise Refusal(
+                f"{path} would unpack to {unpacked >> 30} GiB, more than {SIZE_CAP >> 30}; it is left alone, look at where it came from"
+            )
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files if name.endswith(("_images", "_labels"))}
     except Refusal:

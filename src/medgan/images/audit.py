@@ -44,7 +44,6 @@ def leakage_audit(splits: pd.DataFrame) -> dict[str, Any]:
     """
     sharing = _sharing(splits, "split")
     duplicates = duplicate_groups(splits)
-    official = splits["official_split"]
     return {
         "verdict": _verdict(splits, sharing),
         "shared": sharing,
@@ -55,8 +54,7 @@ def leakage_audit(splits: pd.DataFrame) -> dict[str, Any]:
             "surplus_copies": sum(len(ids) - 1 for ids in duplicates),
             "crossing_patients": duplicates_across(splits[splits["group_known"]], "group_id"),
         },
-        "official_folders": _sharing(splits, "official_split") if official.notna().any() else None,
-        "validation": "carved from train" if official.notna().any() and not (official == "val").any() else "given",
+        "official_folders": _sharing(splits, "official_split") if splits["official_split"].notna().any() else None,
     }
 
 
@@ -65,8 +63,9 @@ def _fail(splits: pd.DataFrame, audit: dict[str, Any]) -> pd.DataFrame:
     if found is None:
         return splits
     places = " and ".join(f"{image} ({part})" for part, image in found["examples"][0]["image_ids"].items())
+    what = {"patients": "patients", "pixels": "equal pictures"}[found["kind"]]
     raise Refusal(
-        f"{found['count']} {found['kind']} stand in more than one part of the split, for example {places}; "
+        f"{found['count']} {what} stand in more than one part of the split, for example {places}; "
         "set preprocessing.split to by_patient, or preprocessing.on_leak to drop_from_train"
     )
 

@@ -31,14 +31,16 @@ class IngestionConfig:
     """The section `ingestion`."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    labels: dict[str, str]
-    """Label as the source writes it -> category. The category `normal` is label 0, every other one label 1."""
+    labels: dict[str, str] = field(default_factory=lambda: {NORMAL: NORMAL, "bacterial": "bacterial", "viral": "viral"})
+    """Label as the source writes it -> category. The category `normal` is label 0, every other one label 1. The default, that of the
+    phantoms, stands here and not in conf/base because an environment's keys are merged into those of base."""
     max_quarantined: float = 0.05
     """Largest share of images that may be unreadable."""
 
     def __post_init__(self) -> None:
         require(
-            NORMAL in self.labels.values(), f"ingestion.labels maps nothing to `{NORMAL}`; say which label of the source means a healthy image"
+            NORMAL in self.labels.values(),
+            f"ingestion.labels maps nothing to `{NORMAL}`; say which label of the source means a healthy image",
         )
         require(
             0.0 <= self.max_quarantined <= 1.0,
@@ -74,7 +76,9 @@ class PreprocessingConfig:
 
     def __post_init__(self) -> None:
         low, high = SIZES
-        require(low <= self.size <= high, f"preprocessing.size is {self.size}; it is the side of the images in pixels, from {low} to {high}")
+        require(
+            low <= self.size <= high, f"preprocessing.size is {self.size}; it is the side of the images in pixels, from {low} to {high}"
+        )
         require(self.channels in (1, 3), f"preprocessing.channels is {self.channels}; choose 1 (grey) or 3 (colour)")
         _one_of(self.intensity, tuple(INTENSITY), "preprocessing.intensity")
         _one_of(self.split, SPLIT_NAMES, "preprocessing.split")

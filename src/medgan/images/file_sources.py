@@ -49,7 +49,7 @@ class FileImages:
         """Names the files by path, size and time of change, and what the table says of them; no file is read."""
         digest = hashlib.sha256(self._table.to_csv(index=False).encode())
         for path in self._table["path"]:
-            status = os.stat(self.root / path)
+            status = (self.root / path).stat()
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
@@ -99,7 +99,9 @@ class FolderSource:
         patterns = _compiled(self.fields)
         paths = list(_walk(root)) if root.is_dir() else []
         if not paths:
-            raise Refusal(f"{root} holds no images (JPEG, PNG, BMP or TIFF files); give the folder that holds them with --params source=PATH")
+            raise Refusal(
+                f"{root} holds no images (JPEG, PNG, BMP or TIFF files); give the folder that holds them with --params source=PATH"
+            )
         said = {FIELDS[name]: [_first_match(compiled, path) for path in paths] for name, compiled in patterns.items()}
         return FileImages(root.name, root, pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said))
 

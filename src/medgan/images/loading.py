@@ -1,4 +1,4 @@
-"""Training batches as a function of (seed, stage, number): a killed run resumes with the batches it would have seen. numpy and torch only."""
+"""Training batches as a function of (seed, stage, number): a killed run resumes with those it would have seen. numpy and torch only."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class TensorImages:
         return len(self.images)
 
     def __call__(self, rows: NDArray[np.int64]) -> Tensor:
+        """(n, C, H, W) in [-1, 1]."""
         return self.images[torch.from_numpy(np.asarray(rows, dtype=np.int64))]
 
 
@@ -61,6 +62,7 @@ class Concatenated:
         return int(self._starts[-1])
 
     def __call__(self, rows: NDArray[np.int64]) -> Tensor:
+        """(n, C, H, W) in [-1, 1], in the order of `rows`."""
         rows = np.asarray(rows, dtype=np.int64)
         owner = np.searchsorted(self._starts, rows, side="right") - 1
         images, order = [], []
@@ -115,7 +117,9 @@ class BatchStream:
         device: torch.device | str = "cpu",
     ) -> None:
         if not len(rows) or (unlabelled_rows is not None and not len(unlabelled_rows)):
-            raise Refusal("there is no image to train on in this part of the training split; look at the splits and at preprocessing.contamination")
+            raise Refusal(
+                "there is no image to train on in this part of the training split; look at the splits and at preprocessing.contamination"
+            )
         if labels is not None and len(labels) != len(rows):
             raise ValueError(f"{len(labels)} labels for {len(rows)} rows")
         check_augmentations(augment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def build_manifest(
 def _check_ids(listed: pd.DataFrame) -> None:
     repeated = listed.loc[listed["image_id"].duplicated(), "image_id"]
     if len(repeated):
-        raise Refusal(f"{len(repeated)} image ids come twice in the source, for example `{repeated.iloc[0]}`; every image needs an id of its own")
+        raise Refusal(
+            f"{len(repeated)} image ids come twice in the source, for example `{repeated.iloc[0]}`; every image needs an id of its own"
+        )
 
 
 def _check_labels(listed: pd.DataFrame, labels: Mapping[str, str], name: str) -> None:
@@ -92,7 +95,8 @@ def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: flo
     if len(quarantine) > max_quarantined * total:
         worst = quarantine.iloc[0]
         raise Refusal(
-            f"{len(quarantine)} of {total} images of {name} cannot be used (for example {worst['path']}: {worst['code']}, {worst['message']}), "
+            f"{len(quarantine)} of {total} images of {name} cannot be used "
+            f"(for example {worst['path']}: {worst['code']}, {worst['message']}), "
             f"more than ingestion.max_quarantined = {max_quarantined} allows; mend or remove them, or raise that share"
         )
 
@@ -100,13 +104,15 @@ def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: flo
 def _check_categories(manifest: pd.DataFrame, labels: Mapping[str, str]) -> None:
     missing = sorted(set(labels.values()) - set(manifest["category"]))
     if missing:
-        raise Refusal(f"ingestion.labels declares the category `{missing[0]}`, of which there is no image; correct the labels or the source")
+        raise Refusal(
+            f"ingestion.labels declares the category `{missing[0]}`, of which there is no image; correct the labels or the source"
+        )
 
 
 def _read_all(source: ImageSource, paths: list[str], on_progress: Progress) -> list[_Facts]:
-    """Facts of every path, in order; decoding releases the interpreter, so threads help."""
+    """Facts of every path, in order; decoding releases the interpreter, so threads help. What decoders warn of is not for the user."""
     facts = []
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
         for done, fact in enumerate(pool.map(lambda path: _facts(source, path), paths), start=1):
             facts.append(fact)
             on_progress(done, len(paths))

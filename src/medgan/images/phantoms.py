@@ -1,7 +1,7 @@
 """The embedded data set: procedural chest-film phantoms of a few hundred patients, made on the spot.
 
-What is random comes from separate streams: a patient's body, a film's exposure and the opacity know nothing of each other. So site, exposure,
-sex and age are independent of the label, and with `effect` 0 an anomalous image is drawn exactly like a normal one.
+What is random comes from separate streams: a patient's body, a film's exposure and the opacity know nothing of each other.
+So site, exposure, sex and age are independent of the label, and with `effect` 0 an anomalous image is drawn exactly like a normal one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EFFECT = 1.0
 detector reaches on standardised 32 px images; see tests/images/test_phantoms.py."""
 VERSION = 1
 """Part of the fingerprint; raise it when the drawing changes."""
-OPACITIES = {"bacterial": (draw.focal, 0.42), "viral": (draw.diffuse, 0.24)}
+OPACITIES = {"bacterial": (draw.focal, 0.42), "viral": (draw.diffuse, 0.27)}
 """Category -> how its opacity is drawn, and its density at effect 1."""
 SHARES = {NORMAL: 0.56, "bacterial": 0.22, "viral": 0.22}
 """Categories of the patients."""
@@ -69,9 +69,13 @@ class PhantomSource:
     def open(self) -> PhantomImages:
         """Raises `Refusal` for settings that cannot be drawn."""
         if self.path:
-            raise Refusal(f"the embedded phantoms read no files, so source={self.path} is not used; choose a data set with --env, or drop it")
+            raise Refusal(
+                f"the embedded phantoms read no files, so source={self.path} is not used; choose a data set with --env, or drop it"
+            )
         if not (self.images >= self.patients >= 12 and self.size >= 32 and self.effect >= 0 and self.seed >= 0):
-            raise Refusal("phantoms need at least 12 patients, an image each, 32 px, and a seed and effect that are not negative; mend `source`")
+            raise Refusal(
+                "phantoms need at least 12 patients, an image each, 32 px, and a seed and effect that are not negative; mend `source`"
+            )
         return PhantomImages(self)
 
 

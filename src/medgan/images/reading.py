@@ -28,7 +28,7 @@ IMAGE_SUFFIXES = frozenset(
 WINDOW_PERCENTILES = (0.1, 99.9)
 
 
-class ImageRefused(Exception):
+class ImageRefused(Exception):  # noqa: N818  (it refuses one image, as Refusal refuses a command)
     """An image that is left out. `code` is UNREADABLE, FORMAT, TOO_LARGE, MULTIPAGE, NONFINITE, CONSTANT or OUTSIDE."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -45,7 +45,8 @@ def window(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     if high <= low:
         low, high = numbers.min(), numbers.max()
     scaled = (numbers - low) / max(high - low, np.finfo(np.float64).tiny)
-    return np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return grey
 
 
 def read_image(path: Path | str, pixel_cap: int = PIXEL_CAP) -> NDArray[np.uint8]:

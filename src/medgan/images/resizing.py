@@ -25,7 +25,9 @@ class Crop:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.top < 1.0:
-            raise Refusal(f"preprocessing.crop.top is {self.top}; it is the share of the height to cut off, from 0 up to but not including 1")
+            raise Refusal(
+                f"preprocessing.crop.top is {self.top}; it is the share of the height to cut off, from 0 up to but not including 1"
+            )
 
 
 def crop_image(image: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:

@@ -155,7 +155,8 @@ class TrainingRows:
 
 def class_labels(splits: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     """(n,) the index into `classes` of each image's category."""
-    return splits["category"].map({name: index for index, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+    numbers = {name: index for index, name in enumerate(classes)}
+    return np.asarray([numbers[name] for name in splits["category"]], dtype=np.int64)
 
 
 def _rows(splits: pd.DataFrame, what: str) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,14 @@ class StoreInfo:
         return self.height * self.width * self.channels
 
 
+@dataclass(frozen=True)
+class StorePlan:
+    """A store that is not written yet. `images` gives its images in order; it is called only if no equal store is there."""
+
+    info: StoreInfo
+    images: Callable[[], Iterable[NDArray[np.uint8]]]
+
+
 def padded_size(side: int) -> int:
     """The smallest power of two, 32 at least, that an image of this side fits into."""
     return max(SMALLEST, 1 << (side - 1).bit_length())
@@ -76,10 +84,14 @@ class ImageStore:
             info = _info_from(json.loads((folder / INDEX).read_text(encoding="utf-8")))
             size = (folder / PIXELS).stat().st_size
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise Refusal(f"{folder} is no image store ({type(error).__name__}); `kedro run --pipeline preprocessing` makes it anew") from error
+            raise Refusal(
+                f"{folder} is no image store ({type(error).__name__}); `kedro run --pipeline preprocessing` makes it anew"
+            ) from error
         if size != info.count * info.image_bytes:
             expected = info.count * info.image_bytes
-            raise Refusal(f"the image store {folder} has {size} bytes of {expected}; delete it and run `kedro run --pipeline preprocessing`")
+            raise Refusal(
+                f"the image store {folder} has {size} bytes of {expected}; delete it and run `kedro run --pipeline preprocessing`"
+            )
         return cls(folder, info)
 
     @property
@@ -103,7 +115,7 @@ class ImageStore:
             raise IndexError(f"rows {rows.min()}..{rows.max()} of an image store with {self.info.count} images")
         images = np.empty((len(rows), *self.info.image_shape), dtype=np.uint8)
         for first, last in _runs(rows):
-            self._fill(memoryview(images[first:last]).cast("B"), int(rows[first]) * self.info.image_bytes)
+            self._fill(images[first:last].reshape(-1).data, int(rows[first]) * self.info.image_bytes)
         return images
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
@@ -173,6 +185,6 @@ def _swap(work: Path, folder: Path) -> None:
     work.chmod(0o755)
     old = work.with_name(work.name + "-old")
     if folder.exists():
-        os.rename(folder, old)
-    os.rename(work, folder)
+        folder.rename(old)
+    work.rename(folder)
     shutil.rmtree(old, ignore_errors=True)

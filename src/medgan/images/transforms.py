@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from medgan.contracts import Refusal
@@ -57,6 +59,17 @@ def crop_padding(maps: Tensor, height: int, width: int) -> Tensor:
 def prepare(pixels: Tensor, intensity: str, size: int) -> Tensor:
     """uint8 (N, H, W, C) to float32 (N, C, size, size) in [-1, 1], on the device of `pixels`."""
     return pad_square(INTENSITY[intensity](pixels.permute(0, 3, 1, 2).float()), size).contiguous()
+
+
+def as_uint8(images: Tensor) -> NDArray[np.uint8]:
+    """(n, C, H, W) in [-1, 1] to (n, H, W, C) uint8."""
+    pixels: NDArray[np.uint8] = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return pixels
+
+
+def as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """The inverse of `as_uint8`, up to its rounding."""
+    return unit(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
 
 
 def _uniform(count: int, limit: float, rng: torch.Generator) -> Tensor:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
+from medgan.images.transforms import standardised
 from medgan.losses.reconstruction import residual_map
 
 TRAINING_SET = TrainingSet.NORMAL
-CLIP = 3.0
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,6 @@ class NearestNeighbour(nn.Module):
         # The number of training images is known only from the weights.
         self.memory = torch.empty_like(state_dict[f"{prefix}memory"], device=self.memory.device)
         super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]
-
-
-def standardised(images: Tensor) -> Tensor:
-    """Each (C, H, W) image with mean 0 and spread 1, clipped at 3 spreads and divided by 3: in [-1, 1]."""
-    mean, spread = images.mean((1, 2, 3), keepdim=True), images.std((1, 2, 3), keepdim=True)
-    return ((images - mean) / spread.clamp_min(1e-6)).clamp(-CLIP, CLIP) / CLIP
 
 
 def build(config: Config, spec: ImageSpec) -> NearestNeighbour:

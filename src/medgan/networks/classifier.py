@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
 from torch import Tensor, nn
@@ -38,7 +39,7 @@ class VGG16(nn.Module):
 
     def __init__(self, size: int, channels: int, classes: int) -> None:
         super().__init__()
-        from torchvision.models import vgg16  # imported here: the only network that needs torchvision
+        from torchvision.models import vgg16  # imported here: only these networks need torchvision
 
         self.vgg = vgg16(weights=None, num_classes=classes)
 
@@ -49,6 +50,27 @@ class VGG16(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.vgg(_three_channels(images))
+        return logits
+
+
+class ResNet(nn.Module):
+    """One of torchvision's residual networks, from scratch; grey images are repeated to three channels."""
+
+    def __init__(self, name: str, size: int, channels: int, classes: int) -> None:
+        super().__init__()
+        from torchvision.models import get_model  # imported here, as for VGG16
+
+        self.trunk = get_model(name, weights=None)
+        self.head = nn.Linear(self.trunk.fc.in_features, classes)
+        self.trunk.fc = nn.Identity()
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, D), the mean over positions."""
+        features: Tensor = self.trunk(_three_channels(images))
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(images))
         return logits
 
 
@@ -70,5 +92,10 @@ def _three_channels(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
-CLASSIFIERS: Mapping[str, Callable[[int, int, int], nn.Module]] = {"small": SmallClassifier, "vgg16": VGG16}
+CLASSIFIERS: Mapping[str, Callable[[int, int, int], nn.Module]] = {
+    "small": SmallClassifier,
+    "vgg16": VGG16,
+    "resnet18": partial(ResNet, "resnet18"),
+    "resnet50": partial(ResNet, "resnet50"),
+}
 """Name to a factory of (size, channels, classes)."""

@@ -43,7 +43,9 @@ class ResidualBlock(nn.Module):
         self.first = nn.Sequential(norm(inputs), nn.ReLU())
         self.up = double if up else nn.Identity()
         self.down = halve if down else nn.Identity()
-        self.body = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), norm(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, padding=1), norm(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1)
+        )
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -80,7 +80,10 @@ class Tracker:
 
         now = int(time.time() * 1000)
         metrics = [
-            Metric(name, value, now, int(row["step"])) for row in rows for name, value in numbers(row).items() if name not in ("step", "epoch")
+            Metric(name, value, now, int(row["step"]))
+            for row in rows
+            for name, value in numbers(row).items()
+            if name not in ("step", "epoch")
         ]
         self._batches(run_id, metrics, 1000, "metrics")
 
@@ -114,7 +117,9 @@ class Tracker:
         self._retry_at = 0.0
         self._flush()
         if self._queue:
-            logger.warning("MLflow did not take %d records of this run; results and checkpoints are complete without them.", len(self._queue))
+            logger.warning(
+                "MLflow did not take %d records of this run; results and checkpoints are complete without them.", len(self._queue)
+            )
 
     def _batches(self, run_id: str, items: Iterable[Any], size: int, kind: str) -> None:
         iterator = iter(items)
@@ -150,7 +155,8 @@ def interrupted(error: BaseException) -> bool:
 
 
 def _batch(run_id: str, kind: str, items: list[Any]) -> Call:
-    return lambda client: client.log_batch(run_id, **{kind: items})
+    content: dict[str, Any] = {kind: items}
+    return lambda client: client.log_batch(run_id, **content)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class MlflowHooks:
-    """Logs what the `metadata: {mlflow: curves | metrics | figure | text}` of a catalog entry asks for.
+    """Logs what the `metadata: {mlflow: curves | metrics | figure | table | text}` of a catalog entry asks for.
 
     conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer never stops a run.
     """
@@ -154,7 +154,7 @@ class MlflowHooks:
 
 
 def _title(run_params: Mapping[str, Any]) -> str:
-    return "+".join(run_params.get("pipeline_names") or ["all"])
+    return "+".join(sorted(run_params.get("pipeline_names") or ["all"]))
 
 
 def _space(node: Node) -> str | None:
@@ -188,5 +188,6 @@ _LOGGERS: dict[Any, Callable[[Tracker, str, Any, AbstractDataset[Any, Any]], Non
     "curves": _log_curves,
     "metrics": _log_metrics,
     "figure": _log_figure,
+    "table": _log_text,
     "text": _log_text,
 }

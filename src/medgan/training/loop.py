@@ -51,7 +51,12 @@ class Stage:
 
 
 def train(
-    model: nn.Module, batches: BatchSource, config: TrainingConfig, key: str, resume: TrainingState | None = None, runtime: Runtime | None = None
+    model: nn.Module,
+    batches: BatchSource,
+    config: TrainingConfig,
+    key: str,
+    resume: TrainingState | None = None,
+    runtime: Runtime | None = None,
 ) -> Iterator[Progress]:
     """Plays all stages of a model, or what is left of them, and reports as it goes; the model is trained in place.
 
@@ -118,7 +123,7 @@ def _play(
                 losses = update(player, optimizer, batch, stage.players, runtime)
                 terms |= {f"{player.name}/{name}": value for name, value in losses.items()}
         if average is not None:
-            average.update(model)
+            average.update()
         now = step + 1
         if now % config.report_every == 0 or now % config.checkpoint_every == 0 or now == stage.first + stage.steps:
             speed = (now - first) * config.batch_size / (time.perf_counter() - started)
@@ -181,7 +186,9 @@ def _restore(model: nn.Module, average: WeightAverage | None, stages: Sequence[S
     return resume.step
 
 
-def _with_state(progress: Progress, model: nn.Module, average: WeightAverage | None, stage: Stage | None, key: str, finished: bool) -> Progress:
+def _with_state(
+    progress: Progress, model: nn.Module, average: WeightAverage | None, stage: Stage | None, key: str, finished: bool
+) -> Progress:
     tensors = {f"model.{name}": value.detach().clone() for name, value in model.state_dict().items()}
     if average is not None:
         tensors |= {f"ema.{name}": value.clone() for name, value in average.tensors().items()}

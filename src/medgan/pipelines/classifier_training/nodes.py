@@ -19,6 +19,7 @@ from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
 from medgan.images.splits import class_labels, training_rows
 from medgan.images.store import ImageStore
+from medgan.images.transforms import as_tensor
 from medgan.models import PublishedModel, classifier
 from medgan.pipelines.classifier_training.config import ARMS, Arm, ClassifierConfig
 from medgan.plots.confusion import confusion_matrix
@@ -68,7 +69,9 @@ def publish_arm(
     return PublishedModel("classifier", asdict(_model_config(config, network)), images.spec, state.weights(), card)
 
 
-def evaluate_arm(name: str, published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int) -> tuple[dict[str, Any], Figure]:
+def evaluate_arm(
+    name: str, published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int
+) -> tuple[dict[str, Any], Figure]:
     """The figures of one arm on the test split, and its confusion matrix."""
     test = splits[splits["split"] == "test"]
     classes = images.spec.classes
@@ -95,15 +98,11 @@ def _batches(
     augment = augmentation.allowed if arm.augmented else ()
     if not arm.synthetic or synthetic is None:
         return BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels, augment=augment)
-    drawn = TensorImages(_as_tensor(synthetic["images"]))
+    drawn = TensorImages(as_tensor(synthetic["images"]))
     stored = StoredImages(images)
     rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(drawn))])
     labels = np.concatenate([chosen.labels, synthetic["labels"]]) if chosen.labels is not None else None
     return BatchStream(Concatenated([stored, drawn]), rows, seed, labels, augment=augment)
-
-
-def _as_tensor(images: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _model_config(config: ClassifierConfig, network: str) -> classifier.Config:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from kedro.pipeline import Node, Pipeline
 
+from medgan.pipelines import for_model
 from medgan.pipelines.classifier_training import nodes
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
 
-SHARED = {name: name for name in ("params:classifier_training", "params:classifier", "params:augmentation", "params:seed", "params:evaluation.n_boot")}
+SHARED = {"params:classifier_training", "params:classifier", "params:augmentation", "params:seed", "params:evaluation.n_boot"}
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -23,10 +22,10 @@ def _arm_pipeline(arm: str) -> Pipeline:
     data = ["images", "splits", "params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
     base = Pipeline(
         [
-            Node(partial(nodes.train_arm, arm), [*data, "resume_from", *synthetic], ["checkpoint", "curves"], name="train"),
-            Node(partial(nodes.publish_arm, arm), [*data, "checkpoint", *synthetic], "published", name="publish"),
+            Node(for_model(nodes.train_arm, arm), [*data, "resume_from", *synthetic], ["checkpoint", "curves"], name="train"),
+            Node(for_model(nodes.publish_arm, arm), [*data, "checkpoint", *synthetic], "published", name="publish"),
             Node(
-                partial(nodes.evaluate_arm, arm),
+                for_model(nodes.evaluate_arm, arm),
                 ["published", "images", "splits", "params:evaluation.n_boot", "params:seed"],
                 ["evaluation", "confusion"],
                 name="evaluate",

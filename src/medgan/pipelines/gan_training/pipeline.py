@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
+from medgan.pipelines import for_model
 from medgan.pipelines.gan_training import nodes
 
 
@@ -19,9 +18,9 @@ def _model_pipeline(name: str) -> Pipeline:
     data = ["images", "splits", "params:settings", "params:seed"]
     base = Pipeline(
         [
-            Node(partial(nodes.train_model, name), [*data, "resume_from"], ["checkpoint", "curves"], name="train"),
-            Node(partial(nodes.publish_model, name), [*data, "checkpoint"], "published", name="publish"),
-            Node(partial(nodes.plot_curves, name), "curves", "curves_figure", name="plot_curves"),
+            Node(for_model(nodes.train_model, name), [*data, "resume_from"], ["checkpoint", "curves"], name="train"),
+            Node(for_model(nodes.publish_model, name), [*data, "checkpoint"], "published", name="publish"),
+            Node(for_model(nodes.plot_curves, name), "curves", "curves_figure", name="plot_curves"),
         ]
     )
     shared = {"params:settings": f"params:{name}", "params:seed": "params:seed"}

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from medgan import models
 from medgan.contracts import TrainingSet
-from medgan.images.loading import BatchStream, StoredImages
-from medgan.images.splits import training_rows
+from medgan.evaluation.quality import quality_by_class
+from medgan.images.loading import BatchStream, StoredImages, TensorImages
+from medgan.images.splits import class_labels, training_rows
 from medgan.images.store import ImageStore
+from medgan.images.transforms import as_tensor, as_uint8
+from medgan.metrics.perceptual import load_lpips
 from medgan.models import PublishedModel, classifier
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
@@ -29,7 +32,9 @@ Arrays = Mapping[str, NDArray[Any]]
 BACKBONE = classifier.Config()
 
 
-def train_domain_features(images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int, checkpoints: CheckpointFolder) -> Iterator[Chunk]:
+def train_domain_features(
+    images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int, checkpoints: CheckpointFolder
+) -> Iterator[Chunk]:
     """Trains the small classifier whose features the domain FID compares, on the real training split alone."""
     chosen = training_rows(splits, TrainingSet.LABELLED, images.spec.classes)
     with seeded(seed, "domain_features"):
@@ -39,11 +44,15 @@ def train_domain_features(images: ImageStore, splits: pd.DataFrame, config: Synt
     yield from resumed(model, batches, config.domain_features, key, checkpoints, ProgressBar("domain_features"))
 
 
-def publish_domain_features(images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int, checkpoints: CheckpointFolder) -> PublishedModel:
+def publish_domain_features(
+    images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int, checkpoints: CheckpointFolder
+) -> PublishedModel:
     """The finished feature network."""
     key = _features_key(images, splits, config, seed)
     state = finished(checkpoints, key, "The feature network")
-    return PublishedModel("classifier", asdict(BACKBONE), images.spec, state.weights(), {"training": key, "images": images.key, "seed": seed})
+    return PublishedModel(
+        "classifier", asdict(BACKBONE), images.spec, state.weights(), {"training": key, "images": images.key, "seed": seed}
+    )
 
 
 def synthesise(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:
@@ -54,7 +63,7 @@ def synthesise(published: PublishedModel, config: SynthesisConfig, seed: int) ->
     labels = torch.arange(len(classes)).repeat_interleave(config.images_per_class)
     rng = generator(seed, "synthesis", published.name)
     drawn = torch.cat([model.sample(len(part), part, rng) for part in labels.split(250)])  # type: ignore[operator]
-    return {"images": _as_uint8(drawn), "labels": labels.numpy()}
+    return {"images": as_uint8(drawn), "labels": labels.numpy()}
 
 
 def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) -> Figure:
@@ -66,7 +75,6 @@ def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) 
 
 
 def assess(
-    name: str,
     synthetic: Arrays,
     images: ImageStore,
     splits: pd.DataFrame,
@@ -75,17 +83,32 @@ def assess(
     lpips_weights: str | None,
     seed: int,
 ) -> dict[str, Any]:
-    """Quality of the synthetic images of each class against real *test* images, with the real-vs-real figures under the same protocol."""
-    raise AssertionError  # replaced below
+    """Synthetic images of each class against real *test* images, which no generator has seen: copying training images earns nothing.
+
+    Beside each figure stands that of the real training images under the same protocol, as many of each class as there are synthetic ones.
+    """
+    classes = images.spec.classes
+    drawn = TensorImages(as_tensor(synthetic["images"]))
+    test, train = (splits[splits["split"] == part] for part in ("test", "train"))
+    train = train.groupby("category", sort=False).head(config.images_per_class)
+    read = StoredImages(images)
+    return quality_by_class(
+        drawn.images,
+        synthetic["labels"],
+        read(test["row"].to_numpy()),
+        class_labels(test, classes),
+        read(train["row"].to_numpy()),
+        class_labels(train, classes),
+        classes,
+        load_lpips(config.lpips_backbone, lpips_weights),
+        features.build().features,
+        seed,
+    )
 
 
 def collect_quality(images: ImageStore, *rows: dict[str, Any]) -> dict[str, Any]:
     """The section `quality` of the results."""
     return {"data": images.key, "rows": dict(zip(models.synthesizers(), rows, strict=True))}
-
-
-def _as_uint8(images: torch.Tensor) -> NDArray[np.uint8]:
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
 def _features_key(images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int) -> str:

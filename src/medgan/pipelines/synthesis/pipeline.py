@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
 from medgan.pipelines.synthesis import nodes
 
-PARAMETERS = {name: name for name in ("params:synthesis", "params:seed", "params:lpips_weights")}
+PARAMETERS = {"params:synthesis", "params:seed"}
 FEATURES = "domain_features"
 
 
@@ -17,7 +15,9 @@ def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each generator and one for the feature network, and the comparison."""
     quality = [f"{name}.quality" for name in models.synthesizers()]
     collect = Node(nodes.collect_quality, ["images", *quality], "results.quality", name="collect_quality")
-    return sum((_generator_pipeline(name) for name in models.synthesizers()), Pipeline([collect], tags=["synthesis"]) + _features_pipeline())
+    return sum(
+        (_generator_pipeline(name) for name in models.synthesizers()), Pipeline([collect], tags=["synthesis"]) + _features_pipeline()
+    )
 
 
 def _features_pipeline() -> Pipeline:
@@ -37,7 +37,7 @@ def _generator_pipeline(name: str) -> Pipeline:
             Node(nodes.synthesise, ["published", "params:synthesis", "params:seed"], "synthetic", name="synthesise"),
             Node(nodes.sample_grid, ["synthetic", "images", "params:synthesis"], "samples", name="sample_grid"),
             Node(
-                partial(nodes.assess, name),
+                nodes.assess,
                 ["synthetic", "images", "splits", "features", "params:synthesis", "params:lpips_weights", "params:seed"],
                 "quality",
                 name="assess",
@@ -45,4 +45,4 @@ def _generator_pipeline(name: str) -> Pipeline:
         ]
     )
     inputs = {"images": "images", "splits": "splits", "published": f"{name}.published", "features": f"{FEATURES}.published"}
-    return Pipeline(base, namespace=name, inputs=inputs, parameters=PARAMETERS, tags=["synthesis", name])
+    return Pipeline(base, namespace=name, inputs=inputs, parameters=PARAMETERS | {"params:lpips_weights"}, tags=["synthesis", name])

@@ -1,0 +1,142 @@
+"""The commands: `medgan results`, and what the project adds to `kedro`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class ProjectCommands(click.Group):
+    """The project's commands below `kedro`; `run` is built when it is asked for, since that imports Kedro's own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands."""
+        return ["run", *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        return _run_command() if cmd_name == "run" else super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=ProjectCommands, name="medgan")
+def cli() -> None:
+    """Find abnormal medical images, draw new ones, measure both."""
+
+
+@click.group()
+@click.version_option(package_name="medgan", message="medgan %(version)s")
+def main() -> None:
+    """Find abnormal medical images, draw new ones, measure both."""
+
+
+@click.command()
+@click.option(
+    "--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set: an environment of conf/. Default: the embedded phantoms."
+)
+@click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; docs/results.md describes its form.")
+def results(env: str | None, as_json: bool) -> None:
+    """Print the newest results of a data set."""
+    from medgan.endings import one_sentence
+
+    with one_sentence():
+        document = _newest_results(_project_root(), env)
+        click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else _table(document))
+
+
+main.add_command(results)
+cli.add_command(results)
+
+
+def _run_command() -> click.Command:
+    """Kedro's `run`, with endings that a user can read."""
+    from kedro.framework.cli.project import run
+
+    if run.callback is None:
+        raise RuntimeError("Kedro's run command has no callback")
+    return click.Command("run", callback=_readable(run.callback), params=run.params, help=run.help)
+
+
+def _readable(callback: Callable[..., Any]) -> Callable[..., Any]:
+    def run(**options: Any) -> Any:
+        from medgan.endings import one_sentence
+
+        with one_sentence():
+            _known_environment(options)
+            return callback(**_named_pipelines(options))
+
+    return run
+
+
+def _known_environment(options: dict[str, Any]) -> None:
+    """Refuses an environment without a folder in the project's conf/."""
+    env = options["env"]
+    if env is not None and options["conf_source"] is None:
+        _environment(_project_root(), env)
+
+
+def _named_pipelines(options: dict[str, Any]) -> dict[str, Any]:
+    """`--pipeline` as `--pipelines`, the only one that Kedro will keep; a name that nobody registered is refused."""
+    from kedro.framework.project import pipelines
+
+    from medgan.endings import unknown
+
+    one, several = options["pipeline"], options["pipelines"]
+    if one and several:
+        raise click.UsageError("Use --pipeline or --pipelines, not both.")
+    names = [one] if one else list(several)
+    wrong = next((name for name in names if name not in pipelines), None)
+    if wrong is not None:
+        raise unknown("pipeline", wrong, [name for name in pipelines if name != "__default__"])
+    return {**options, "pipeline": None, "pipelines": names}
+
+
+def _project_root() -> Path:
+    from kedro.utils import find_kedro_project
+
+    root = find_kedro_project(Path.cwd())
+    if root is None:
+        raise click.ClickException("This folder is not inside a medgan project: go to the folder that holds pyproject.toml and conf/.")
+    return Path(root)
+
+
+def _newest_results(root: Path, env: str | None) -> dict[str, Any]:
+    from medgan.catalog.results import read_document
+    from medgan.evaluation.results import validate
+
+    path = root / "data" / "08_reporting" / _dataset(root, env) / "results.json"
+    document = read_document(path)
+    if document is None:
+        raise click.ClickException(
+            f"There are no results of '{path.parent.name}' yet: make them with `kedro run{f' --env {env}' if env else ''}`."
+        )
+    validate(document)
+    return document
+
+
+def _dataset(root: Path, env: str | None) -> str:
+    """The name of an environment's data set, as its globals.yml gives it."""
+    from kedro.config import OmegaConfigLoader
+
+    if env is not None:
+        _environment(root, env)
+    loader = OmegaConfigLoader(str(root / "conf"), env=env, base_env="base", default_run_env="local", merge_strategy={"globals": "soft"})
+    return str(loader["globals"]["dataset"])
+
+
+def _environment(root: Path, name: str) -> None:
+    from medgan.endings import unknown
+
+    known = {folder.name for folder in (root / "conf").iterdir() if folder.is_dir()}
+    if name not in known:
+        raise unknown("environment", name, sorted(known - {"base", "local"} or known))
+
+
+def _table(document: dict[str, Any]) -> str:
+    from medgan.evaluation.summary import render_text
+
+    return render_text(document, min(shutil.get_terminal_size((100, 24)).columns, 140))

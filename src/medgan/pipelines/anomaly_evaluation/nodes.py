@@ -1,0 +1,192 @@
+"""Scoring, evaluating and comparing detectors. Test labels are read in `evaluate` and `compare` and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from medgan import __version__, models
+from medgan.contracts import TrainingSet
+from medgan.evaluation.config import EvaluationConfig
+from medgan.evaluation.detectors import evaluate_detector, joined
+from medgan.evaluation.examples import surest_examples
+from medgan.evaluation.results import DETECTOR_FIGURES, new_document, rows_of
+from medgan.evaluation.scoring import score_images
+from medgan.evaluation.story import tell
+from medgan.evaluation.wording import notes_of
+from medgan.images.loading import StoredImages
+from medgan.images.store import ImageStore
+from medgan.images.transforms import crop_padding
+from medgan.models import PublishedModel
+from medgan.plots.confusion import confusion_matrix
+from medgan.plots.distributions import score_histograms
+from medgan.plots.heatmaps import heatmaps
+from medgan.plots.intervals import forest
+from medgan.plots.report import render_report
+from medgan.plots.roc import pr_curves, roc_curves
+from medgan.training.runtime import Runtime
+from medgan.training.seeding import digest
+
+Arrays = Mapping[str, NDArray[Any]]
+EVALUATED = ("val", "test")
+DETAILS = ("search_steps",)
+"""Fields of a model's configuration that its row shows."""
+
+
+def score(
+    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, config: EvaluationConfig, seed: int, cached: Arrays | None
+) -> tuple[pd.DataFrame, dict[str, NDArray[Any]]]:
+    """Scores and anomaly maps of the validation and test images; the stored ones where nothing that decides them has changed.
+
+    Reads no label: of the splits, only which images there are.
+
+    Returns:
+        The table image_id, split, score, key; and the arrays image_id (n,), score (n,), maps (n, H, W), key.
+    """
+    chosen = splits.loc[splits["split"].isin(EVALUATED), ["image_id", "split", "row"]]
+    key = digest([published.key, images.key, chosen.astype(str).to_numpy().tolist(), seed, __version__])
+    arrays = dict(cached) if cached is not None and str(cached["key"]) == key else _scored(published, images, chosen, config, seed, key)
+    table = chosen[["image_id", "split"]].assign(score=arrays["score"], key=key)
+    return table.reset_index(drop=True), arrays
+
+
+def _scored(
+    published: PublishedModel, images: ImageStore, chosen: pd.DataFrame, config: EvaluationConfig, seed: int, key: str
+) -> dict[str, NDArray[Any]]:
+    device = Runtime.detect().device
+    detector = published.build().to(device)
+    names = chosen["image_id"].astype(str).tolist()
+    with tqdm(total=len(chosen), desc=f"{published.name:>18}", unit="image", mininterval=0.5, dynamic_ncols=True) as bar:
+        scores, maps = score_images(
+            detector,  # type: ignore[arg-type]  # the registry lists detectors only
+            StoredImages(images),
+            chosen["row"].to_numpy(dtype=np.int64),
+            batch_size=config.batch_size,
+            seed=seed,
+            device=str(device),
+            names=names,
+            on_progress=bar.update,
+        )
+    cropped = crop_padding(torch.from_numpy(maps[:, None]), images.info.height, images.info.width)[:, 0].numpy()
+    return {"image_id": np.array(names), "score": scores, "maps": np.ascontiguousarray(cropped), "key": np.array(key)}
+
+
+def evaluate(
+    published: PublishedModel,
+    scores: pd.DataFrame,
+    anomaly_maps: Arrays,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+) -> tuple[dict[str, Any], Figure, Figure, Figure]:
+    """The row of a detector, and its heat maps, confusion matrix and histogram of scores on the test images."""
+    details: dict[str, Any] = {name: published.configuration[name] for name in DETAILS if name in published.configuration}
+    if published.card.get("labels_used") == "checkpoint":
+        details["labels_used"] = "checkpoint"
+    sees_mix = models.load(published.name).TRAINING_SET is TrainingSet.MIX
+    row = evaluate_detector(
+        scores, splits, threshold_rule=config.threshold_rule, n_boot=config.n_boot, seed=seed, sees_mix=sees_mix, details=details
+    )
+    test = joined(scores, splits, "test")
+    cut = row["threshold"]["value"]
+    matrix = confusion_matrix(row["confusion_matrix"], ("normal", "anomalous"), published.name)
+    histogram = score_histograms(test["score"].to_numpy(), test["category"].to_numpy(), cut, published.name)
+    return row, _heatmaps(published.name, test, cut, anomaly_maps, images, config), matrix, histogram
+
+
+def _heatmaps(name: str, test: pd.DataFrame, threshold: float, arrays: Arrays, images: ImageStore, config: EvaluationConfig) -> Figure:
+    shown = surest_examples(test, threshold, config.heatmap_examples)
+    places = pd.Series(np.arange(len(arrays["image_id"])), index=arrays["image_id"])
+    maps = arrays["maps"][places.loc[shown["image_id"]].to_numpy()]
+    pixels = images.read(shown["row"].to_numpy(dtype=np.int64))
+    titles = [f"{row.kind}\n{row.category}\nscore {row.score:.3g}" for row in shown.itertuples()]
+    return heatmaps(pixels, maps, titles, f"{name}: the surest decisions")
+
+
+def compare(
+    images: ImageStore, splits: pd.DataFrame, *evaluations_and_scores: Any
+) -> tuple[dict[str, Any], pd.DataFrame, Figure, Figure, Figure]:
+    """All detectors side by side.
+
+    Args:
+        images: the store, whose key names the data.
+        splits: with the test labels.
+        evaluations_and_scores: the row of each detector, in the order of `models.detectors()`, then the table of scores of each.
+
+    Returns:
+        The section `detectors` of the results, its table, and the ROC, precision-recall and interval pictures.
+    """
+    names = models.detectors()
+    rows = dict(zip(names, evaluations_and_scores[: len(names)], strict=True))
+    tables = dict(zip(names, evaluations_and_scores[len(names) :], strict=True))
+    tests = {name: joined(table, splits, "test") for name, table in tables.items()}
+    ranked = {name: (test["label"].to_numpy(), test["score"].to_numpy()) for name, test in tests.items()}
+    unit = "patients" if all(row["interval_unit"] == "patient" for row in rows.values()) else "images"
+    picture = forest(
+        {name: row["auroc"] for name, row in rows.items()},
+        f"AUROC on the test images, 95 % intervals over {unit}",
+        notes={name: ", ".join(notes_of(row)) for name, row in rows.items()},
+    )
+    return {"data": images.key, "rows": rows}, comparison_table(rows), roc_curves(ranked), pr_curves(ranked), picture
+
+
+def comparison_table(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One line for each detector, the figures and their bounds as columns."""
+    return pd.DataFrame([{"detector": name, **_flat(row)} for name, row in rows.items()])
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    figures = {
+        key if bound == "value" else f"{key}_{bound}": row[key].get(bound) for key in DETECTOR_FIGURES for bound in ("value", "low", "high")
+    }
+    facts = {key: row[key] for key in ("n_images", "n_patients", "interval_unit", "sees_mix", "labels_used")}
+    return {**figures, **facts, "threshold": row["threshold"]["value"], "threshold_rule": row["threshold"]["rule"]}
+
+
+def report(
+    detectors: Mapping[str, Any],
+    classifiers: Mapping[str, Any] | None,
+    quality: Mapping[str, Any] | None,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+    **figures: bytes | None,
+) -> str:
+    """The report of all that has been run on this data set: one HTML page without any remote part."""
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    provenance = {
+        "made": made,
+        "medgan": __version__,
+        "torch": torch.__version__,
+        "seed": seed,
+        "data_hash": images.key,
+        "image size": f"{images.info.width} x {images.info.height}",
+        "intensity": images.info.intensity,
+        "bootstrap resamples": config.n_boot,
+    }
+    document = new_document(config.dataset, "test", provenance)
+    sections = {"detectors": detectors, "classifiers": classifiers, "quality": quality}
+    document |= {name: rows_of(section) for name, section in sections.items()}
+    story = tell(document, split_table(splits), {name: _first_line(name) for name in models.detectors()})
+    return render_report(story, {name: png for name, png in figures.items() if png is not None})
+
+
+def _first_line(name: str) -> str:
+    return (models.load(name).__doc__ or "").strip().splitlines()[0]
+
+
+def split_table(splits: pd.DataFrame) -> pd.DataFrame:
+    """Images and patients of each category in each split; patients are left out where they are unknown."""
+    known = bool(splits["group_known"].all())
+    counted = splits.groupby(["category", "split"]).agg(images=("image_id", "size"), patients=("group_id", "nunique")).reset_index()
+    return counted if known else counted.drop(columns="patients")

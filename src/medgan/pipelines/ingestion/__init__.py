@@ -1,0 +1,1 @@
+"""Lists and reads the images of a source: manifest, quarantine report, profile."""

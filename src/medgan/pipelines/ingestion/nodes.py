@@ -1,0 +1,53 @@
+"""From a source of images to the table of those that can be used."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from medgan.contracts import NORMAL
+from medgan.images.config import IngestionConfig
+from medgan.images.manifest import build_manifest, profile
+from medgan.images.resizing import fit_square
+from medgan.images.sources import ImageSource
+
+SHEET_COLUMNS = 8
+SHEET_SIZE = 128
+"""Side of a picture on the contact sheet in pixels."""
+
+
+def ingest(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The manifest of all readable images, and the quarantine of the others."""
+    with tqdm(desc=f"reading {source.name}", unit="image", mininterval=0.5 if sys.stderr.isatty() else 10.0) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return build_manifest(source, config.labels, config.max_quarantined, show)
+
+
+def profile_data(manifest: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
+    """Counts, spreads, duplicates."""
+    return profile(manifest, quarantine)
+
+
+def plot_contact_sheet(source: ImageSource, manifest: pd.DataFrame) -> Figure:
+    """A row of pictures of every category, spread over the manifest."""
+    from medgan.plots.grids import image_grid
+
+    categories = sorted(manifest["category"].unique(), key=lambda name: (name != NORMAL, name))
+    chosen = pd.concat([_spread(manifest[manifest["category"] == name]) for name in categories])
+    pictures = [fit_square(source.read(path), SHEET_SIZE, 3) for path in chosen["path"]]
+    return image_grid(np.stack(pictures), titles=chosen["category"].tolist(), columns=SHEET_COLUMNS)
+
+
+def _spread(rows: pd.DataFrame) -> pd.DataFrame:
+    """As many rows as a row of the sheet has, evenly spaced; all of them where they are fewer."""
+    places = np.linspace(0, len(rows) - 1, min(SHEET_COLUMNS, len(rows))).round().astype(np.int64)
+    return rows.iloc[places]

@@ -1,0 +1,1 @@
+"""Makes the image store at the training size, and the audited splits."""

@@ -1,0 +1,74 @@
+"""From the manifest to what training reads: the uint8 store and the splits."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from medgan.contracts import Refusal
+from medgan.images.audit import enforce, leakage_audit
+from medgan.images.config import IngestionConfig, PreprocessingConfig
+from medgan.images.reading import ImageRefused
+from medgan.images.resizing import fit_square
+from medgan.images.sources import ImageSource
+from medgan.images.splits import SPLITTERS, assign_roles
+from medgan.images.store import StoreInfo, StorePlan
+
+VERSION = 1
+"""Part of the key of a store; raise it when resizing changes."""
+
+
+def build_images(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, ingestion: IngestionConfig) -> StorePlan:
+    """The image store, row by row in the order of the manifest; images are read when it is written."""
+    info = StoreInfo(
+        count=len(manifest),
+        height=config.size,
+        width=config.size,
+        channels=config.channels,
+        intensity=config.intensity,
+        classes=ingestion.classes,
+        source_key=_key(manifest, config, ingestion.classes),
+    )
+    return StorePlan(info, lambda: _resized(source, manifest, config))
+
+
+def _key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str, ...]) -> str:
+    shape = (VERSION, config.size, config.channels, config.intensity, config.crop and asdict(config.crop), classes)
+    images = manifest[["image_id", "pixel_hash"]].to_csv(index=False)
+    return hashlib.sha256(f"{shape!r}\n{images}".encode()).hexdigest()
+
+
+def _resized(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
+    every = 0.5 if sys.stderr.isatty() else 10.0
+    for path in tqdm(manifest["path"].tolist(), desc="storing images", unit="image", mininterval=every):
+        try:
+            image = source.read(path)
+        except ImageRefused as error:
+            raise Refusal(
+                f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
+            ) from error
+        yield fit_square(image, config.size, config.channels, config.crop)
+
+
+def _validation(split: pd.DataFrame) -> str:
+    """Where the validation images of an official split came from."""
+    if (split["official_split"] == "val").any() or split["official_split"].isna().any():
+        return "as split"
+    return "taken from the official train part" if (split.loc[split["split"] == "val", "official_split"] == "train").all() else "as split"
+
+
+def split_images(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The splits table with the unlabelled mix, and what the audit found. Raises `Refusal` for a split that leaks, as `on_leak` says."""
+    split = SPLITTERS[config.split](manifest, config, seed)
+    audit = leakage_audit(split)
+    kept = enforce(audit, config.on_leak, split)
+    audit = {**audit, "split": config.split, "on_leak": config.on_leak, "dropped": len(split) - len(kept), "validation": _validation(split)}
+    return assign_roles(kept, config.contamination, seed), audit

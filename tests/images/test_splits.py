@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medgan.contracts import Refusal, TrainingSet
+from medgan.images.config import PreprocessingConfig
+from medgan.images.splits import SPLITTERS, assign_roles, class_labels, leak_groups, split_by_patient, split_official, training_rows
+
+FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
+
+
+def official(manifest: pd.DataFrame, train: int, test: int) -> pd.DataFrame:
+    return manifest.assign(split=np.repeat(["train", "test"], [train, test]))
+
+
+def test_leak_groups_join_patients_and_pictures_in_chains() -> None:
+    table = pd.DataFrame({"group_id": ["a", "a", "b", "c", "d"], "pixel_hash": ["1", "2", "2", "3", "4"]})
+    groups = leak_groups(table)
+    assert groups[0] == groups[1] == groups[2]
+    assert len(set(groups.tolist())) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_patient_and_no_picture_crosses_a_split_by_patient(manifest: pd.DataFrame, seed: int) -> None:
+    splits = split_by_patient(manifest, FRACTIONS, seed)
+    for key in ("group_id", "pixel_hash"):
+        assert splits.groupby(key)["split"].nunique().max() == 1
+    shares = pd.crosstab(splits["category"], splits["split"], normalize="index")
+    for part, share in FRACTIONS.items():
+        assert (shares[part] - share).abs().max() < 0.03
+
+
+def test_a_split_follows_its_seed_and_keeps_rows(manifest: pd.DataFrame) -> None:
+    first, again, other = (split_by_patient(manifest, FRACTIONS, seed) for seed in (0, 0, 1))
+    assert (first["split"] == again["split"]).all()
+    assert (first["split"] != other["split"]).any()
+    assert first["row"].tolist() == list(range(600))
+    assert first["image_id"].tolist() == manifest["image_id"].tolist()
+
+
+def test_a_category_of_too_few_patients_is_refused(manifest: pd.DataFrame) -> None:
+    rare = manifest[
+        (manifest["category"] != "viral") | (manifest["group_id"] == manifest.loc[manifest["category"] == "viral", "group_id"].iloc[0])
+    ]
+    with pytest.raises(Refusal, match=r"`viral` has images of 1 patient"):
+        split_by_patient(rare, FRACTIONS, 0)
+
+
+@pytest.mark.parametrize(
+    "fractions", [{"train": 0.5, "val": 0.5}, {"train": 0.8, "val": 0.3, "test": 0.2}, {"train": 1.0, "val": 0.0, "test": 0.0}]
+)
+def test_fractions_that_make_no_sense_are_refused(manifest: pd.DataFrame, fractions: dict[str, float]) -> None:
+    with pytest.raises(Refusal, match=r"preprocessing\.fractions"):
+        split_by_patient(manifest, fractions, 0)
+
+
+def test_the_official_split_is_kept_and_a_missing_val_comes_from_train(manifest: pd.DataFrame) -> None:
+    splits = split_official(official(manifest, 450, 150), seed=0)
+    assert (splits["split"] == "test").sum() == 150
+    assert ((splits["official_split"] == "train") == splits["split"].isin(["train", "val"])).all()
+    assert 40 <= (splits["split"] == "val").sum() <= 75
+    train = splits[splits["official_split"] == "train"]
+    assert train.groupby("group_id")["split"].nunique().max() == 1
+
+
+@pytest.mark.parametrize(("parts", "message"), [(["train", None], "belong to no official"), (["train", "val"], "no test part")])
+def test_an_official_split_with_gaps_is_refused(manifest: pd.DataFrame, parts: list[str | None], message: str) -> None:
+    with pytest.raises(Refusal, match=message):
+        split_official(manifest.assign(split=parts * 300))
+
+
+@pytest.mark.parametrize("contamination", [0.0, 0.1, 0.25, 0.5])
+def test_the_mix_holds_half_the_normals_and_its_share_of_anomalies(manifest: pd.DataFrame, contamination: float) -> None:
+    splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0), contamination, seed=3)
+    train, mix = splits[splits["split"] == "train"], splits[splits["role"] == "mix"]
+    outside = splits[splits["role"] == "normal"]
+    assert splits.loc[splits["split"] != "train", "role"].isna().all()
+    assert (outside["label"] == 0).all()
+    assert len(outside) + (mix["label"] == 0).sum() == (train["label"] == 0).sum()
+    assert abs((mix["label"] == 0).sum() - len(outside)) <= 6
+    assert contamination - 0.04 <= mix["label"].mean() <= contamination
+    assert not set(leak_groups(splits)[mix.index]) & set(leak_groups(splits)[outside.index])
+
+
+def test_a_patient_with_normal_and_anomalous_images_is_on_one_side_only(manifest: pd.DataFrame) -> None:
+    mixed = manifest.assign(label=np.arange(600) % 2, category=np.where(np.arange(600) % 2, "viral", "normal"))
+    splits = assign_roles(split_by_patient(mixed, FRACTIONS, 0), 0.5, seed=0)
+    sides = splits[splits["role"].notna()].groupby("group_id")["role"].nunique()
+    assert sides.max() == 1
+    assert (splits["role"] == "mix").any()
+
+
+def test_training_rows_hold_what_the_training_set_may_see(manifest: pd.DataFrame) -> None:
+    splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0), 0.5, seed=0)
+    classes = ("normal", "bacterial", "viral")
+    normal = training_rows(splits, TrainingSet.NORMAL)
+    assert (splits.loc[normal.rows, ["label", "split"]] == [0, "train"]).all().all()
+    assert normal.labels is None
+    labelled = training_rows(splits, TrainingSet.LABELLED, classes)
+    assert labelled.labels is not None
+    assert [classes[label] for label in labelled.labels] == splits.loc[labelled.rows, "category"].tolist()
+    mix = training_rows(splits, TrainingSet.MIX, classes)
+    assert mix.labels is None
+    assert mix.unlabelled_rows is not None
+    assert (splits.loc[mix.rows, "role"] == "normal").all()
+    assert splits.loc[mix.unlabelled_rows, "role"].tolist() == ["mix"] * len(mix.unlabelled_rows)
+
+
+def test_a_class_without_training_images_is_refused(manifest: pd.DataFrame) -> None:
+    splits = split_by_patient(manifest, FRACTIONS, 0)
+    with pytest.raises(Refusal, match="no image of the category `fungal`"):
+        training_rows(splits, TrainingSet.LABELLED, ("normal", "fungal"))
+    with pytest.raises(Refusal, match="no normal image outside the mix"):
+        training_rows(splits, TrainingSet.MIX)
+
+
+def test_class_labels_are_places_in_the_classes(manifest: pd.DataFrame) -> None:
+    assert class_labels(manifest.iloc[:0], ("normal",)).tolist() == []
+    assert set(class_labels(manifest, ("normal", "viral", "bacterial"))[manifest["category"] == "viral"]) == {1}
+
+
+def test_configuration_and_splitters_name_the_same_splits() -> None:
+    for name in SPLITTERS:
+        assert PreprocessingConfig(split=name).split == name
+    with pytest.raises(Refusal, match="by_patient, official"):
+        PreprocessingConfig(split="random")

@@ -1,0 +1,3 @@
+from medgan.cli import cli
+
+__all__ = ["cli"]

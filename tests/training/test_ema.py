@@ -1,0 +1,31 @@
+"""The average of weights, by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from medgan.training.ema import WeightAverage
+
+
+def test_by_hand() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    average = WeightAverage(model, 0.5)
+    expected = 0.0
+    for step, value in enumerate([1.0, 3.0, -2.0, 4.0], start=1):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        average.update()
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+        assert average.weights["weight"].item() == pytest.approx(expected)
+
+
+def test_statistics_are_averaged_and_counters_copied() -> None:
+    model = nn.BatchNorm1d(2)
+    average = WeightAverage(model, 0.9)
+    for _ in range(3):
+        model(torch.randn(8, 2) + 5)
+        average.update()
+    assert average.weights["num_batches_tracked"].item() == 3
+    assert 0 < average.weights["running_mean"][0] < 5
