@@ -40,7 +40,7 @@ def distances(effect: float) -> tuple[pd.DataFrame, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def measured() -> dict[float, tuple[pd.DataFrame, np.ndarray]]:
-    return {effect: distances(effect) for effect in (0.0, 0.5, EFFECT, 2.0)}
+    return {effect: distances(effect) for effect in (0.0, EFFECT, 2.0)}
 
 
 def overall(table: pd.DataFrame, scores: np.ndarray) -> float:

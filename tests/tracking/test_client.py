@@ -120,3 +120,12 @@ def test_first_runs_that_meet_on_a_fresh_store_all_succeed(tmp_path):
     """Fault F38: without the lock one of two fails."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert len(set(pool.map(open_store, [str(tmp_path)] * 2))) == 1
+
+
+def test_child_whose_id_was_lost_is_closed_with_its_parent(tmp_path):
+    tracker = Tracker.open(URI, "phantoms", tmp_path)
+    parent = tracker.start("all", {})
+    lost, other = tracker.start("dcgan", {}, parent=parent), tracker.start("all", {})
+    tracker.finish_children(parent, "KILLED")
+    assert tracker.client.get_run(lost).info.status == "KILLED"
+    assert tracker.client.get_run(other).info.status == "RUNNING"

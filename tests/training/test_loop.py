@@ -93,11 +93,11 @@ def test_a_killed_training_resumes_bit_exact(name: str, spec: ImageSpec, batches
             assert equal(resumed[-1].state, unbroken[-1].state)  # type: ignore[arg-type]
 
 
-def test_resuming_survives_the_file(name: str = "dcgan", *, tmp_path: Path, spec: ImageSpec, batches: BatchSource) -> None:
-    unbroken = run(name, spec, batches, ema_decay=0.9)
+def test_resuming_survives_the_file(tmp_path: Path, spec: ImageSpec, batches: BatchSource) -> None:
+    unbroken = run("dcgan", spec, batches, ema_decay=0.9)
     folder = CheckpointFolder(tmp_path)
     folder.write(next(report.state for report in unbroken if report.state is not None))
-    resumed = run(name, spec, batches, resume=folder.latest("key"), ema_decay=0.9)
+    resumed = run("dcgan", spec, batches, resume=folder.latest("key"), ema_decay=0.9)
     assert equal(resumed[-1].state, unbroken[-1].state)  # type: ignore[arg-type]
 
 

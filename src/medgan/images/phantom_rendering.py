@@ -128,8 +128,8 @@ def _ribs(x: Field, y: Field, anatomy: Anatomy) -> Field:
 
 
 def _spine(x: Field, y: Field) -> Field:
-    vertebrae = 0.75 + 0.25 * np.cos(y * 2 * np.pi / 0.17)
-    return soft(np.abs(x) - 0.085, 0.03) * vertebrae.astype(np.float32)
+    vertebrae: Field = 0.75 + 0.25 * np.cos(y * np.float32(2 * np.pi / 0.17))
+    return soft(np.abs(x) - 0.085, 0.03) * vertebrae
 
 
 def _clavicles(x: Field, y: Field, anatomy: Anatomy) -> Field:

@@ -19,8 +19,9 @@ from medgan.contracts import NORMAL, Refusal
 from medgan.images import phantom_rendering as draw
 
 EFFECT = 1.0
-"""How dense opacities are: the difficulty of the data set. Set once, before any detector was tuned, by the AUROC that a 1-nearest-neighbour
-detector reaches on standardised 32 px images; see tests/images/test_phantoms.py."""
+"""How dense opacities are: the difficulty of the data set. Set once, before any detector was tuned, by what a 1-nearest-neighbour detector
+reaches on standardised 32 px images: AUROC .86 (focal .91, diffuse .81) with the default seed, .89 and .80 with others, .50 at effect 0.
+tests/images/test_phantoms.py holds it there."""
 VERSION = 1
 """Part of the fingerprint; raise it when the drawing changes."""
 OPACITIES = {"bacterial": (draw.focal, 0.42), "viral": (draw.diffuse, 0.27)}

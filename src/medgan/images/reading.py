@@ -28,7 +28,7 @@ IMAGE_SUFFIXES = frozenset(
 WINDOW_PERCENTILES = (0.1, 99.9)
 
 
-class ImageRefused(Exception):  # noqa: N818  (it refuses one image, as Refusal refuses a command)
+class ImageRefused(Exception):
     """An image that is left out. `code` is UNREADABLE, FORMAT, TOO_LARGE, MULTIPAGE, NONFINITE, CONSTANT or OUTSIDE."""
 
     def __init__(self, code: str, message: str) -> None:

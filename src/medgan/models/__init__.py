@@ -1,6 +1,7 @@
 """The methods, one module each, and the registry that finds them.
 
-A module exports TRAINING_SET, a frozen dataclass `Config`, and `build(config, spec)`. Its name is the Kedro namespace and the configuration key.
+A module exports TRAINING_SET, a frozen dataclass `Config`, and `build(config, spec)`. Its name is the Kedro namespace and the
+configuration key.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
@@ -84,7 +84,8 @@ class ACGAN(nn.Module):
         """(n, C, H, W) images of the classes in `labels` (n,); without labels, of every class in turn."""
         device = next(self.parameters()).device
         labels = torch.arange(n) % self.classes if labels is None else labels
-        return self.generator(normal_latents(n, self.config.latent_dim, rng, device), labels.to(device))
+        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, device), labels.to(device))
+        return images
 
     def _labels(self, batch: Batch) -> Tensor:
         if batch.labels is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, Refusal, TrainingSet
@@ -58,7 +58,7 @@ class Classifier(nn.Module):
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
         """(N, D), what the last layer sees."""
-        features: Tensor = self.network.features(images)
+        features: Tensor = self.network.features(images)  # type: ignore[operator]
         return features
 
 

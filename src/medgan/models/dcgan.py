@@ -105,7 +105,7 @@ class DCGAN(nn.Module):
             optimizer.param_groups[0]["lr"] = rate * (1.0 if step < 0.4 * steps else 0.1 if step < 0.6 * steps else 0.05)
             optimizer.zero_grad()
             with torch.enable_grad():
-                self._objective(images, self.generator(latents)).sum().backward()
+                self._objective(images, self.generator(latents)).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return latents.detach()
 

@@ -93,7 +93,8 @@ class FAnoGAN(nn.Module):
         return AnomalyScores(scores, residual_map(images, drawn))
 
     def _critic(self, images: Tensor) -> Tensor:
-        return self.discriminator(images).squeeze(1)
+        logits: Tensor = self.discriminator(images)
+        return logits.squeeze(1)
 
     def _feature_residual(self, images: Tensor, drawn: Tensor) -> Tensor:
         return mse_per_image(self.discriminator.features(images), self.discriminator.features(drawn))

@@ -55,7 +55,7 @@ class NearestNeighbour(nn.Module):
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         # The number of training images is known only from the weights.
         self.memory = torch.empty_like(state_dict[f"{prefix}memory"], device=self.memory.device)
-        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def build(config: Config, spec: ImageSpec) -> NearestNeighbour:

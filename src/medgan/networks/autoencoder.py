@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from medgan.networks.blocks import BASE, channel_widths, flat
@@ -18,6 +20,7 @@ class ConvolutionalEncoder(nn.Module):
         self.to_latents = nn.Linear(widths[-1] * BASE * BASE, latent_dim)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, C, size, size) to (N, latent_dim)."""
         latents: Tensor = self.to_latents(flat(self.convolutions(images)))
         return latents
 
@@ -29,11 +32,12 @@ class ConvolutionalDecoder(nn.Module):
         super().__init__()
         widths = channel_widths(size, width)[::-1]
         self.from_latents = nn.Linear(latent_dim, widths[0] * BASE * BASE)
-        layers = [_up(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+        layers = [_up(a, b) for a, b in pairwise(widths)]
         self.convolutions = nn.Sequential(*layers)
         self.to_image = nn.Sequential(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
 
     def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) to (N, C, size, size)."""
         hidden = self.from_latents(latents).unflatten(1, (-1, BASE, BASE))
         images: Tensor = self.to_image(self.convolutions(hidden))
         return images

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 
-import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.networks.blocks import channel_widths
@@ -30,6 +31,7 @@ class SmallClassifier(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits; see the class."""
         logits: Tensor = self.head(self.features(images))
         return logits
 
@@ -49,6 +51,7 @@ class VGG16(nn.Module):
         return pooled.flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits; see the class."""
         logits: Tensor = self.vgg(_three_channels(images))
         return logits
 
@@ -70,6 +73,7 @@ class ResNet(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits; see the class."""
         logits: Tensor = self.head(self.features(images))
         return logits
 
@@ -80,10 +84,11 @@ class PatchClassifier(nn.Module):
     def __init__(self, channels: int, width: int = 32) -> None:
         super().__init__()
         widths = [channels, width, 2 * width, 4 * width]
-        self.blocks = nn.Sequential(*(_block(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(_block(a, b) for a, b in pairwise(widths)))
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Conv2d(widths[-1], 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits; see the class."""
         logits: Tensor = self.head(self.blocks(images))
         return logits
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -22,11 +24,12 @@ class Generator(nn.Module):
         self.project = nn.Sequential(
             nn.ConvTranspose2d(latent_dim, widths[0], BASE, 1, 0, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
         )
-        self.blocks = nn.Sequential(*(_up(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(_up(a, b) for a, b in pairwise(widths)))
         self.to_image = nn.Sequential(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
         self.apply(initialise)
 
     def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) to (N, C, size, size)."""
         hidden: Tensor = self.blocks(self.project(latents[:, :, None, None]))
         images: Tensor = self.to_image(hidden)
         return images
@@ -42,6 +45,7 @@ class ConditionalGenerator(nn.Module):
         self.generator = Generator(latent_dim, width, size, channels)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """(N, latent_dim) and (N,) to (N, C, size, size)."""
         images: Tensor = self.generator(latents * self.embedding(labels))
         return images
 
@@ -57,7 +61,7 @@ class Discriminator(nn.Module):
         widths = channel_widths(size, width)
         self.feature_dim = widths[-1] * BASE * BASE
         layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not batch_norm))
             layers.extend([nn.BatchNorm2d(outputs)] if batch_norm else [])
             layers.append(nn.LeakyReLU(0.2))
@@ -75,6 +79,7 @@ class Discriminator(nn.Module):
         return flat(logits).squeeze(1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits (N,)."""
         return self.logits(self.features(images))
 
 
@@ -91,6 +96,7 @@ class AuxiliaryDiscriminator(nn.Module):
         self.to_classes = nn.Linear(self.trunk.feature_dim, classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of real (N,) and of the classes (N, classes)."""
         features = self.dropout(self.trunk.features(images))
         return self.trunk.logits(features), self.to_classes(features)
 

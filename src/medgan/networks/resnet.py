@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.networks.blocks import BASE, channel_widths, flat
@@ -49,6 +49,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H', W')."""
         residual: Tensor = self.down(self.body(self.up(self.first(features))))
         # A 1x1 convolution commutes with both resamplings, so it runs on the smaller map.
         shortcut: Tensor = self.up(self.shortcut(self.down(features)))
@@ -68,6 +69,7 @@ class ResNetGenerator(nn.Module):
         self.to_image = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
 
     def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) to (N, C, size, size)."""
         hidden = self.project(latents).unflatten(1, (-1, BASE, BASE))
         images: Tensor = self.to_image(self.blocks(hidden))
         return images
@@ -89,5 +91,6 @@ class ResNetEncoder(nn.Module):
         return flat(self.blocks(self.from_image(images)))
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, C, size, size) to (N, out_features)."""
         output: Tensor = self.head(self.features(images))
         return output

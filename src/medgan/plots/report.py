@@ -40,7 +40,7 @@ def render_report(story: ReportText, figures: Mapping[str, bytes]) -> str:
         HTML without any remote part.
     """
     groups = {kind: _of_kind(figures, kind) for kind in ("heatmaps", "histogram", "confusion", "samples", "curves")}
-    single = {name: _data_uri(figures[name]) for name in ("forest", "roc", "pr") if name in figures}
+    single = {name: _data_uri(figures[name]) if name in figures else "" for name in ("forest", "roc", "pr")}
     return _template().render(story=story, single=single, groups=groups)
 
 

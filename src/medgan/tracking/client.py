@@ -112,6 +112,16 @@ class Tracker:
         """Closes a run as FINISHED, FAILED or KILLED."""
         self._send(lambda client: client.set_terminated(run_id, status))
 
+    def finish_children(self, parent: str, status: str) -> None:
+        """Closes every child that still reads RUNNING: a signal can fall between the making of a run and the note of its id."""
+
+        def finish_all(client: MlflowClient) -> None:
+            running = f"tags.`mlflow.parentRunId` = '{parent}' and attributes.status = 'RUNNING'"
+            for run in client.search_runs([self.experiment_id], filter_string=running):
+                client.set_terminated(run.info.run_id, status)
+
+        self._send(finish_all)
+
     def close(self) -> None:
         """Tries once more to send what is waiting, and says so where that fails."""
         self._retry_at = 0.0

@@ -60,16 +60,20 @@ class MlflowHooks:
         if not self._config.get("enabled", False):
             return
         uri = os.environ.get("MLFLOW_TRACKING_URI") or str(self._config["uri"])
+        self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
+        self._namespace, self._parent, self._children = None, "", {}
         try:
-            self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
-            self._parent = self._tracker.start(_title(run_params), self._tags(run_params))
+            self._open(uri, run_params)
         except Exception as error:
             if interrupted(error):
+                self._close("KILLED")  # Kedro tells nobody of what happens before the first node
                 raise
             self._tracker = None
             logger.warning("MLflow at %s does not answer (%s): this run is not tracked.", uri, type(error).__name__)
-            return
-        self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
+
+    def _open(self, uri: str, run_params: Mapping[str, Any]) -> None:
+        self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
+        self._parent = self._tracker.start(_title(run_params), self._tags(run_params))
         shared = {name: value for name, value in self._parameters.items() if name not in self._left}
         self._tracker.parameters(self._parent, shared)
 
@@ -134,11 +138,12 @@ class MlflowHooks:
             self._tracker.finish(run, status)
 
     def _close(self, status: str) -> None:
-        if self._tracker is None:
+        if self._tracker is None or not self._parent:
             return
         self._close_namespace(status, only_if_done=False)
         for run in self._children.values():
             self._tracker.finish(run, "FINISHED" if status == "FINISHED" else "KILLED")
+        self._tracker.finish_children(self._parent, status)
         self._tracker.finish(self._parent, status)
         self._tracker.close()
         self._children, self._tracker = {}, None

@@ -18,7 +18,7 @@ class ProgressBar:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.bar: tqdm | None = None  # type: ignore[type-arg]
+        self.bar: tqdm | None = None
 
     def __call__(self, report: Progress) -> None:
         """Moves the bar; it closes itself at the last step."""

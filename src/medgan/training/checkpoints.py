@@ -78,7 +78,7 @@ class CheckpointFolder:
         note = {"step": state.step, "finished": state.finished, "sha256": _sha256(temporary), "notes": dict(state.notes)}
         _replace_text(path.with_suffix(".json"), json.dumps(note, indent=1, default=str))
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
             old.unlink()
             old.with_suffix(".json").unlink(missing_ok=True)
@@ -109,4 +109,4 @@ def _replace_text(path: Path, text: str) -> None:
     temporary = path.with_suffix(".json.partial")
     temporary.write_text(text)
     _sync(temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -30,9 +30,10 @@ class Runtime:
         dtype = PRECISIONS[self.precision]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32)
 
-    def place(self, model: nn.Module) -> nn.Module:
-        """The model on the device, its convolutions in channels_last, which is 2x faster with bf16 and no slower without."""
-        return model.to(self.device, memory_format=torch.channels_last)
+    def place(self, model: nn.Module) -> None:
+        """Moves the model to the device, its convolutions to channels_last, which is 2x faster with bf16 and no slower without."""
+        model.to(self.device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def move(self, batch: Batch) -> Batch:
         """The batch on the device."""

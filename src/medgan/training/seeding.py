@@ -24,7 +24,7 @@ def generator(*parts: object) -> torch.Generator:
 
 @contextmanager
 def seeded(*parts: object) -> Iterator[None]:
-    """Inside it, the global generator is seeded from the parts - what the initialisation of a network draws from; outside it is untouched."""
+    """Seeds the global generator, from which a network draws its initial weights; outside the block it is untouched."""
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(*parts))
         yield

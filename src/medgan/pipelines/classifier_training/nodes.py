@@ -1,9 +1,9 @@
-"""The arms: one classifier each, on the same real images, steps and seed; they differ in what is added to the real images."""
+"""The arms: one classifier each, with the same real images, steps, seed and initial weights; only what is added to the images differs."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan.contracts import BatchSource, TrainingSet
+from medgan.contracts import TrainingSet
 from medgan.evaluation.classification import evaluate_classifier
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
@@ -21,17 +21,15 @@ from medgan.images.splits import class_labels, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor
 from medgan.models import PublishedModel, classifier
-from medgan.pipelines.classifier_training.config import ARMS, Arm, ClassifierConfig
+from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
+from medgan.pipelines.jobs import TrainingJob, data_hash
 from medgan.plots.confusion import confusion_matrix
-from medgan.tracking.progress import ProgressBar
-from medgan.training.checkpoints import CheckpointFolder
-from medgan.training.seeding import digest, seeded
-from medgan.training.streaming import Chunk, finished, resumed
 
 Arrays = Mapping[str, NDArray[Any]]
+AT_ONCE = 128
 
 
-def train_arm(
+def plan_arm(
     name: str,
     images: ImageStore,
     splits: pd.DataFrame,
@@ -39,87 +37,50 @@ def train_arm(
     network: str,
     augmentation: AugmentationConfig,
     seed: int,
-    checkpoints: CheckpointFolder,
     synthetic: Arrays | None = None,
-) -> Iterator[Chunk]:
-    """Trains the classifier of one arm; resumable like every training. `synthetic` holds `images` (N, H, W, C) uint8 and `labels` (N,)."""
-    arm = ARMS[name]
-    key = _arm_key(arm, images, splits, config, network, augmentation, seed, synthetic)
-    with seeded(seed, "classifier"):  # every arm starts from the same weights
-        model = classifier.build(_model_config(config, network), images.spec)
-    batches = _batches(arm, images, splits, augmentation, seed, synthetic)
-    yield from resumed(model, batches, config.training, key, checkpoints, ProgressBar(name))
+) -> TrainingJob:
+    """The job of one arm. `synthetic` holds `images` (N, H, W, C) uint8 and `labels` (N,); it is added to the real training images."""
+    augment = augmentation.allowed if ARMS[name].augmented else ()
+    added = None if synthetic is None else [hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()]
+    return TrainingJob(
+        name=name,
+        model="classifier",
+        config=classifier.Config(network, config.lr, config.weight_decay),
+        spec=images.spec,
+        batches=_batches(images, splits, seed, augment, synthetic),
+        training=config.training,
+        seed=seed,
+        data=data_hash(images, splits, augment, added),
+        initial="classifier",
+        card={"arm": name, **asdict(ARMS[name]), "synthetic_images": 0 if synthetic is None else len(synthetic["labels"])},
+    )
 
 
-def publish_arm(
-    name: str,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: ClassifierConfig,
-    network: str,
-    augmentation: AugmentationConfig,
-    seed: int,
-    checkpoints: CheckpointFolder,
-    synthetic: Arrays | None = None,
-) -> PublishedModel:
-    """The classifier of one arm after its last step; no step is chosen, so no label of validation or test is used."""
-    key = _arm_key(ARMS[name], images, splits, config, network, augmentation, seed, synthetic)
-    state = finished(checkpoints, key, f"The arm {name}")
-    card = {"arm": name, **asdict(ARMS[name]), "training": key, "images": images.key, "steps": dict(config.training.steps), "seed": seed}
-    return PublishedModel("classifier", asdict(_model_config(config, network)), images.spec, state.weights(), card)
+def _batches(images: ImageStore, splits: pd.DataFrame, seed: int, augment: tuple[str, ...], synthetic: Arrays | None) -> BatchStream:
+    chosen = training_rows(splits, TrainingSet.LABELLED, images.spec.classes)
+    stored = StoredImages(images)
+    if synthetic is None or chosen.labels is None:
+        return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)
+    rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(synthetic["labels"]))])
+    labels = np.concatenate([chosen.labels, synthetic["labels"]])
+    return BatchStream(Concatenated([stored, TensorImages(as_tensor(synthetic["images"]))]), rows, seed, labels, augment=augment)
 
 
 def evaluate_arm(
-    name: str, published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int
+    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int
 ) -> tuple[dict[str, Any], Figure]:
     """The figures of one arm on the test split, and its confusion matrix."""
     test = splits[splits["split"] == "test"]
-    classes = images.spec.classes
-    read, model = StoredImages(images), published.build()
-    rows = test["row"].to_numpy()
-    parts = [model.probabilities(read(part)) for part in np.array_split(rows, max(1, len(rows) // 128))]  # type: ignore[operator]
-    probabilities = torch.cat(parts).double().numpy()
-    labels = class_labels(test, classes)
-    known = bool(test["group_known"].all())
-    row = evaluate_classifier(probabilities, labels, test["group_id"].to_numpy(), known, classes, n_boot, seed)
-    row |= {"network": published.configuration["network"], "training": published.card}
-    return row, confusion_matrix(np.array(row["confusion_matrix"]), classes, f"Arm: {name.replace('_', ' + ')}")
+    classes, read, model = images.spec.classes, StoredImages(images), published.build()
+    parts = np.split(test["row"].to_numpy(), range(AT_ONCE, len(test), AT_ONCE))
+    probabilities = torch.cat([model.probabilities(read(rows)) for rows in parts]).double().numpy()  # type: ignore[operator]
+    groups, known = test["group_id"].to_numpy(), test["group_known"].to_numpy()
+    row = evaluate_classifier(probabilities, class_labels(test, classes), groups, known, classes, n_boot, seed)
+    row |= {"network": published.configuration["network"], "synthetic_images": published.card["synthetic_images"]}
+    title = f"Arm: {published.card['arm'].replace('_', ' + ')}"
+    return row, confusion_matrix(np.array(row["confusion_matrix"]), classes, title)
 
 
 def compare_arms(images: ImageStore, *evaluations: dict[str, Any]) -> dict[str, Any]:
     """The section `classifiers` of the results."""
     return {"data": images.key, "rows": dict(zip(ARMS, evaluations, strict=True))}
-
-
-def _batches(
-    arm: Arm, images: ImageStore, splits: pd.DataFrame, augmentation: AugmentationConfig, seed: int, synthetic: Arrays | None
-) -> BatchSource:
-    chosen = training_rows(splits, TrainingSet.LABELLED, images.spec.classes)
-    augment = augmentation.allowed if arm.augmented else ()
-    if not arm.synthetic or synthetic is None:
-        return BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels, augment=augment)
-    drawn = TensorImages(as_tensor(synthetic["images"]))
-    stored = StoredImages(images)
-    rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(drawn))])
-    labels = np.concatenate([chosen.labels, synthetic["labels"]]) if chosen.labels is not None else None
-    return BatchStream(Concatenated([stored, drawn]), rows, seed, labels, augment=augment)
-
-
-def _model_config(config: ClassifierConfig, network: str) -> classifier.Config:
-    return classifier.Config(network, config.lr, config.weight_decay)
-
-
-def _arm_key(
-    arm: Arm,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: ClassifierConfig,
-    network: str,
-    augmentation: AugmentationConfig,
-    seed: int,
-    synthetic: Arrays | None,
-) -> str:
-    added = digest([hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()]) if synthetic is not None else None
-    parts = splits[["row", "split", "category"]].astype(str).to_numpy().tolist()
-    augment = list(augmentation.allowed) if arm.augmented else []
-    return digest([asdict(arm), images.key, digest(parts), asdict(config), network, augment, seed, added])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from medgan.pipelines import for_model
 from medgan.pipelines.classifier_training import nodes
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+from medgan.pipelines.jobs import training_nodes
 
-SHARED = {"params:classifier_training", "params:classifier", "params:augmentation", "params:seed", "params:evaluation.n_boot"}
+TRAINING = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
+N_BOOT = "params:evaluation.n_boot"
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -19,18 +20,9 @@ def create_pipeline(**_: object) -> Pipeline:
 
 def _arm_pipeline(arm: str) -> Pipeline:
     synthetic = ["synthetic"] if ARMS[arm].synthetic else []
-    data = ["images", "splits", "params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
-    base = Pipeline(
-        [
-            Node(for_model(nodes.train_arm, arm), [*data, "resume_from", *synthetic], ["checkpoint", "curves"], name="train"),
-            Node(for_model(nodes.publish_arm, arm), [*data, "checkpoint", *synthetic], "published", name="publish"),
-            Node(
-                for_model(nodes.evaluate_arm, arm),
-                ["published", "images", "splits", "params:evaluation.n_boot", "params:seed"],
-                ["evaluation", "confusion"],
-                name="evaluate",
-            ),
-        ]
+    evaluate = Node(
+        nodes.evaluate_arm, ["published", "images", "splits", N_BOOT, "params:seed"], ["evaluation", "confusion"], name="evaluate"
     )
-    inputs = {"images": "images", "splits": "splits"} | ({"synthetic": f"{SYNTHESIZER}.synthetic"} if synthetic else {})
-    return Pipeline(base, namespace=arm, inputs=inputs, parameters=SHARED, tags=["classifier_training", arm])
+    base = Pipeline([*training_nodes(nodes.plan_arm, arm, ["images", "splits", *TRAINING, *synthetic]), evaluate])
+    inputs = {"images": "images", "splits": "splits"} | {name: f"{SYNTHESIZER}.{name}" for name in synthetic}
+    return Pipeline(base, namespace=arm, inputs=inputs, parameters={*TRAINING, N_BOOT}, tags=["classifier_training", arm])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from medgan import models
-from medgan.pipelines import for_model
-from medgan.pipelines.gan_training import nodes
+from medgan.pipelines.gan_training.nodes import plan_model
+from medgan.pipelines.jobs import training_nodes
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -15,13 +15,6 @@ def create_pipeline(**_: object) -> Pipeline:
 
 
 def _model_pipeline(name: str) -> Pipeline:
-    data = ["images", "splits", "params:settings", "params:seed"]
-    base = Pipeline(
-        [
-            Node(for_model(nodes.train_model, name), [*data, "resume_from"], ["checkpoint", "curves"], name="train"),
-            Node(for_model(nodes.publish_model, name), [*data, "checkpoint"], "published", name="publish"),
-            Node(for_model(nodes.plot_curves, name), "curves", "curves_figure", name="plot_curves"),
-        ]
-    )
-    shared = {"params:settings": f"params:{name}", "params:seed": "params:seed"}
-    return Pipeline(base, namespace=name, inputs={"images", "splits"}, parameters=shared, tags=["gan_training", name])
+    base = Pipeline(training_nodes(plan_model, name, ["images", "splits", "params:settings", "params:seed"]))
+    parameters = {"params:settings": f"params:{name}", "params:seed": "params:seed"}
+    return Pipeline(base, namespace=name, inputs={"images", "splits"}, parameters=parameters, tags=["gan_training", name])

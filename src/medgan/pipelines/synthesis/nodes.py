@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,37 +20,28 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8
 from medgan.metrics.perceptual import load_lpips
 from medgan.models import PublishedModel, classifier
+from medgan.pipelines.jobs import TrainingJob, data_hash
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
-from medgan.tracking.progress import ProgressBar
-from medgan.training.checkpoints import CheckpointFolder
-from medgan.training.seeding import digest, generator, seeded
-from medgan.training.streaming import Chunk, finished, resumed
+from medgan.training.seeding import generator
 
 Arrays = Mapping[str, NDArray[Any]]
-BACKBONE = classifier.Config()
+DRAWN_AT_ONCE = 250
 
 
-def train_domain_features(
-    images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int, checkpoints: CheckpointFolder
-) -> Iterator[Chunk]:
-    """Trains the small classifier whose features the domain FID compares, on the real training split alone."""
+def plan_domain_features(name: str, images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int) -> TrainingJob:
+    """The small classifier whose features the domain FID compares; it learns on the real training split alone."""
     chosen = training_rows(splits, TrainingSet.LABELLED, images.spec.classes)
-    with seeded(seed, "domain_features"):
-        model = classifier.build(BACKBONE, images.spec)
-    batches = BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels)
-    key = _features_key(images, splits, config, seed)
-    yield from resumed(model, batches, config.domain_features, key, checkpoints, ProgressBar("domain_features"))
-
-
-def publish_domain_features(
-    images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int, checkpoints: CheckpointFolder
-) -> PublishedModel:
-    """The finished feature network."""
-    key = _features_key(images, splits, config, seed)
-    state = finished(checkpoints, key, "The feature network")
-    return PublishedModel(
-        "classifier", asdict(BACKBONE), images.spec, state.weights(), {"training": key, "images": images.key, "seed": seed}
+    return TrainingJob(
+        name=name,
+        model="classifier",
+        config=classifier.Config(),
+        spec=images.spec,
+        batches=BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels),
+        training=config.domain_features,
+        seed=seed,
+        data=data_hash(images, splits),
+        initial=name,
     )
 
 
@@ -62,7 +52,7 @@ def synthesise(published: PublishedModel, config: SynthesisConfig, seed: int) ->
     classes = range(len(published.spec.classes) if labelled else 1)
     labels = torch.arange(len(classes)).repeat_interleave(config.images_per_class)
     rng = generator(seed, "synthesis", published.name)
-    drawn = torch.cat([model.sample(len(part), part, rng) for part in labels.split(250)])  # type: ignore[operator]
+    drawn = torch.cat([model.sample(len(part), part, rng) for part in torch.split(labels, DRAWN_AT_ONCE)])  # type: ignore[operator]
     return {"images": as_uint8(drawn), "labels": labels.numpy()}
 
 
@@ -101,7 +91,7 @@ def assess(
         class_labels(train, classes),
         classes,
         load_lpips(config.lpips_backbone, lpips_weights),
-        features.build().features,
+        features.build().features,  # type: ignore[arg-type]
         seed,
     )
 
@@ -109,8 +99,3 @@ def assess(
 def collect_quality(images: ImageStore, *rows: dict[str, Any]) -> dict[str, Any]:
     """The section `quality` of the results."""
     return {"data": images.key, "rows": dict(zip(models.synthesizers(), rows, strict=True))}
-
-
-def _features_key(images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int) -> str:
-    parts = splits[["row", "split", "category"]].astype(str).to_numpy().tolist()
-    return digest([images.key, digest(parts), asdict(config.domain_features), asdict(BACKBONE), seed])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
+from medgan.pipelines.jobs import training_nodes
 from medgan.pipelines.synthesis import nodes
 
-PARAMETERS = {"params:synthesis", "params:seed"}
+PARAMETERS = ["params:synthesis", "params:seed"]
 FEATURES = "domain_features"
 
 
@@ -15,20 +16,13 @@ def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each generator and one for the feature network, and the comparison."""
     quality = [f"{name}.quality" for name in models.synthesizers()]
     collect = Node(nodes.collect_quality, ["images", *quality], "results.quality", name="collect_quality")
-    return sum(
-        (_generator_pipeline(name) for name in models.synthesizers()), Pipeline([collect], tags=["synthesis"]) + _features_pipeline()
-    )
+    together = Pipeline([collect], tags=["synthesis"]) + _features_pipeline()
+    return sum((_generator_pipeline(name) for name in models.synthesizers()), together)
 
 
 def _features_pipeline() -> Pipeline:
-    data = ["images", "splits", "params:synthesis", "params:seed"]
-    base = Pipeline(
-        [
-            Node(nodes.train_domain_features, [*data, "resume_from"], ["checkpoint", "curves"], name="train"),
-            Node(nodes.publish_domain_features, [*data, "checkpoint"], "published", name="publish"),
-        ]
-    )
-    return Pipeline(base, namespace=FEATURES, inputs={"images", "splits"}, parameters=PARAMETERS, tags=["synthesis", FEATURES])
+    base = Pipeline(training_nodes(nodes.plan_domain_features, FEATURES, ["images", "splits", *PARAMETERS]))
+    return Pipeline(base, namespace=FEATURES, inputs={"images", "splits"}, parameters=set(PARAMETERS), tags=["synthesis", FEATURES])
 
 
 def _generator_pipeline(name: str) -> Pipeline:
@@ -45,4 +39,4 @@ def _generator_pipeline(name: str) -> Pipeline:
         ]
     )
     inputs = {"images": "images", "splits": "splits", "published": f"{name}.published", "features": f"{FEATURES}.published"}
-    return Pipeline(base, namespace=name, inputs=inputs, parameters=PARAMETERS | {"params:lpips_weights"}, tags=["synthesis", name])
+    return Pipeline(base, namespace=name, inputs=inputs, parameters={*PARAMETERS, "params:lpips_weights"}, tags=["synthesis", name])

@@ -1,0 +1,146 @@
+"""What lies in a project folder: which models are trained, and what their pipelines have left beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from medgan.catalog.arrays import Arrays, ArraysDataset
+from medgan.catalog.published import CARD, WEIGHTS, PublishedDataset
+from medgan.catalog.results import read_document
+from medgan.contracts import Refusal
+from medgan.images.resizing import Crop
+from medgan.images.store import ImageStore, StoreInfo
+from medgan.models import PublishedModel
+
+ROOT_VARIABLE = "MEDGAN_PROJECT"
+"""Environment variable that names the project folder; without it, the working directory is the project."""
+
+
+def project_root() -> Path:
+    """The folder that holds conf/ and data/."""
+    return Path(os.environ.get(ROOT_VARIABLE) or Path.cwd()).resolve()
+
+
+@dataclass(frozen=True)
+class Project:
+    """The files of a project, read and never written."""
+
+    root: Path
+
+    def data_sets(self, names: Sequence[str]) -> list[str]:
+        """Data sets with at least one trained model among `names`, in alphabetical order."""
+        folders = sorted(path.name for path in self._layer("06_models").glob("*") if path.is_dir())
+        return [folder for folder in folders if self.trained(folder, names)]
+
+    def trained(self, data_set: str, names: Sequence[str]) -> list[str]:
+        """Those of `names` that are published, in the order of `names`."""
+        return [name for name in names if self._versions(data_set, name)]
+
+    def version(self, data_set: str, name: str) -> str:
+        """The newest version of a published model: the name of its folder, a time.
+
+        Raises:
+            Refusal: it is not published.
+        """
+        versions = self._versions(data_set, name)
+        if not versions:
+            raise Refusal(f"{name} is not trained on {data_set}: `{self.run_command(data_set)} --pipeline gan_training` trains it.")
+        return versions[-1]
+
+    def published(self, data_set: str, name: str) -> PublishedModel:
+        """The newest version of a published model. Raises `Refusal` where it is damaged, by way of Kedro's DatasetError."""
+        return PublishedDataset(filepath=self._published(data_set, name).as_posix()).load()
+
+    def store(self, data_set: str) -> ImageStore:
+        """The image store, which says how images are prepared. Raises `Refusal` where it is missing or damaged."""
+        return ImageStore.open(self._layer("05_model_input") / data_set / "images")
+
+    def crop(self, data_set: str, info: StoreInfo) -> Crop | None:
+        """What the configuration of the data set cuts off before resizing.
+
+        Raises:
+            Refusal: there is no configuration, or it is not the one that the image store was made with.
+        """
+        config = _parameters(self.root / "conf", self._environment(data_set))["preprocessing"]
+        if (config.size, config.channels, config.intensity) != (info.height, info.channels, info.intensity):
+            command = f"{self.run_command(data_set)} --pipeline preprocessing"
+            raise Refusal(f"The configuration of {data_set} has changed since its images were stored: `{command}` stores them anew.")
+        crop: Crop | None = config.crop
+        return crop
+
+    def splits(self, data_set: str) -> pd.DataFrame | None:
+        """The splits table, or None."""
+        return _table(self._layer("05_model_input") / data_set / "splits.parquet")
+
+    def scores(self, data_set: str, name: str) -> pd.DataFrame | None:
+        """image_id, split, score of the validation and test images, or None."""
+        return _table(self._output(data_set, name) / "scores.parquet")
+
+    def anomaly_maps(self, data_set: str, name: str) -> Arrays | None:
+        """image_id (n,) and maps (n, H, W) of the validation and test images, or None."""
+        path = self._output(data_set, name) / "anomaly_maps.npz"
+        return ArraysDataset(filepath=path.as_posix()).load() if path.exists() else None
+
+    def detector_row(self, data_set: str, name: str, images: str) -> dict[str, Any] | None:
+        """The row of a detector in results.json, or None where there is none for the image store with the key `images`."""
+        document = read_document(self._results(data_set))
+        if document is None or document["provenance"].get("data_hash") != images:
+            return None
+        row: dict[str, Any] | None = document["detectors"].get(name)
+        return row
+
+    def evaluation_files(self, data_set: str, name: str) -> tuple[Path, ...]:
+        """The files that an evaluation of a detector writes anew."""
+        return (self._output(data_set, name) / "scores.parquet", self._results(data_set))
+
+    def run_command(self, data_set: str) -> str:
+        """The `kedro run` of a data set."""
+        environment = self._environment(data_set, required=False)
+        return "kedro run" if environment in (None, "base") else f"kedro run --env {environment}"
+
+    def _layer(self, name: str) -> Path:
+        return self.root / "data" / name
+
+    def _output(self, data_set: str, name: str) -> Path:
+        return self._layer("07_model_output") / data_set / name
+
+    def _results(self, data_set: str) -> Path:
+        return self._layer("08_reporting") / data_set / "results.json"
+
+    def _published(self, data_set: str, name: str) -> Path:
+        return self._layer("06_models") / data_set / name / "published"
+
+    def _versions(self, data_set: str, name: str) -> list[str]:
+        cards = self._published(data_set, name).glob(f"*/published/{CARD}")
+        return sorted(card.parents[1].name for card in cards if (card.parent / WEIGHTS).exists())
+
+    def _environment(self, data_set: str, required: bool = True) -> str | None:
+        """The folder of conf/ whose globals.yml names the data set."""
+        for path in sorted((self.root / "conf").glob("*/globals.yml")):
+            if OmegaConf.select(OmegaConf.load(path), "dataset") == data_set:
+                return path.parent.name
+        if required:
+            raise Refusal(f"No folder of conf/ is about {data_set}, so it is not known how its images are prepared: add one.")
+        return None
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    return pd.read_parquet(path) if path.exists() else None
+
+
+def _parameters(conf: Path, environment: str | None) -> dict[str, Any]:
+    """The typed parameters of an environment."""
+    from kedro.config import OmegaConfigLoader
+
+    from medgan.configuration import sections, typed
+    from medgan.settings import CONFIG_LOADER_ARGS
+
+    arguments: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
+    return typed(OmegaConfigLoader(str(conf), env=environment, **arguments)["parameters"], sections())

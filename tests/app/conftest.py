@@ -1,0 +1,121 @@
+"""A tiny project: a store of 32 px images, three published models with random weights, and what an evaluation leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from medgan import models
+from medgan.app.project import Project
+from medgan.catalog.published import PublishedDataset
+from medgan.contracts import Batch, ImageSpec
+from medgan.evaluation.results import new_document
+from medgan.evaluation.scoring import score_images
+from medgan.images.loading import StoredImages
+from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.models import PublishedModel
+from medgan.training.seeding import seeded
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ("normal", "bacterial", "viral")
+SMALL = {
+    "acgan": {"latent_dim": 8, "width": 4},
+    "dcgan": {"latent_dim": 8, "width": 4, "search_steps": 2, "warm_start": 4},
+    "nearest_neighbour": {},
+}
+IMAGES = 12
+
+
+def film(seed: int, side: int = 32) -> np.ndarray:
+    """A smooth grey image (side, side, 1)."""
+    coarse = torch.rand(1, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
+    fine = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
+    return (fine[0, 0] * 255).to(torch.uint8).numpy()[:, :, None]
+
+
+def publish(root: Path, name: str, store: ImageStore, seed: int = 1) -> PublishedModel:
+    module = models.load(name)
+    config = module.Config(**SMALL[name])
+    with seeded(seed, name):
+        model = module.build(config, ImageSpec(32, 1, CLASSES))
+    if name == "nearest_neighbour":
+        normals = StoredImages(store)(np.arange(IMAGES // 2 - seed))
+        model.fit(iter([Batch(normals, torch.Generator())]))
+    weights = {key: value * 4 if key.startswith("generator") and value.ndim > 1 else value for key, value in model.state_dict().items()}
+    published = PublishedModel(name, asdict(config), model_spec(), weights, {"images": store.key, "seed": 0})
+    PublishedDataset(filepath=(root / "data/06_models/phantoms" / name / "published").as_posix()).save(published)
+    return published
+
+
+def model_spec() -> ImageSpec:
+    return ImageSpec(32, 1, CLASSES)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A project after preprocessing and training, before any evaluation."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    folder = tmp_path / "data/05_model_input/phantoms"
+    info = StoreInfo(IMAGES, 32, 32, 1, "standardised", CLASSES)
+    write_store(folder / "images", (film(index) for index in range(IMAGES)), info)
+    store = ImageStore.open(folder / "images")
+    for name in SMALL:
+        publish(tmp_path, name, store)
+    return tmp_path
+
+
+def split_table() -> pd.DataFrame:
+    rows = range(IMAGES)
+    return pd.DataFrame(
+        {
+            "image_id": [f"image-{row}" for row in rows],
+            "split": ["train"] * 4 + ["val"] * 4 + ["test"] * 4,
+            "label": [0] * 4 + [0, 0, 0, 1] * 2,
+            "row": list(rows),
+        }
+    )
+
+
+def evaluate(root: Path, name: str) -> None:
+    """Leaves the scores, maps and results of a detector as anomaly_evaluation does."""
+    project = Project(root)
+    store, model = project.store("phantoms"), project.published("phantoms", name)
+    splits = split_table()
+    splits.to_parquet(root / "data/05_model_input/phantoms/splits.parquet")
+    chosen = splits[splits["split"] != "train"]
+    scores, maps = score_images(model.build(), StoredImages(store), chosen["row"].to_numpy())
+    output = root / "data/07_model_output/phantoms" / name
+    output.mkdir(parents=True)
+    chosen[["image_id", "split"]].assign(score=scores, key="key").to_parquet(output / "scores.parquet")
+    np.savez(output / "anomaly_maps.npz", image_id=np.array(chosen["image_id"].tolist()), score=scores, maps=maps)
+    document: dict[str, Any] = new_document("phantoms", "test", {"data_hash": store.key})
+    document["detectors"][name] = {"threshold": {"rule": "youden", "value": float(np.median(scores))}}
+    report = root / "data/08_reporting/phantoms"
+    report.mkdir(parents=True)
+    (report / "results.json").write_text(json.dumps(document))
+
+
+@pytest.fixture
+def evaluated(trained: Path) -> Path:
+    """The same after the evaluation of nearest_neighbour."""
+    evaluate(trained, "nearest_neighbour")
+    return trained
+
+
+@pytest.fixture
+def republish() -> Callable[[Path, str], PublishedModel]:
+    """Publishes a model with other weights."""
+
+    def run(root: Path, name: str) -> PublishedModel:
+        return publish(root, name, Project(root).store("phantoms"), seed=2)
+
+    return run

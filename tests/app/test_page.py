@@ -1,0 +1,112 @@
+"""The page as a user meets it."""
+
+import io
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import medgan.app.main as page
+from tests.app.conftest import film
+
+MAIN = page.__file__
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("MEDGAN_PROJECT", str(root))
+    return AppTest.from_file(MAIN, default_timeout=60).run()
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(str(element.value) for kind in (app.markdown, app.caption, app.info, app.error) for element in kind)
+
+
+def png_file(side: int = 48) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(film(21, side)[:, :, 0]).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_an_untrained_project_says_which_command_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(tmp_path, monkeypatch)
+    assert [info.value for info in app.info] == [page.UNTRAINED]
+    assert not app.exception
+    assert not app.error
+    assert "Not a medical device" in texts(app)
+
+
+def test_images_of_the_chosen_class_are_drawn_and_handed_out(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(trained, monkeypatch)
+    assert app.selectbox(key="data_set").options == ["phantoms"]
+    assert app.selectbox(key="generator").options == ["acgan", "dcgan"]
+    assert len(app.image) == 0
+    app.selectbox(key="class").set_value("viral")
+    app.number_input(key="count").set_value(3)
+    app.number_input(key="seed").set_value(11)
+    next(button for button in app.button if button.label == "Draw").click()
+    app.run()
+    assert "3 synthetic images of class viral, seed 11" in texts(app)
+    assert len(app.image[0].images if hasattr(app.image[0], "images") else app.image[0].proto.imgs) == 3
+    assert app.download_button(key="download") is not None
+    app.selectbox(key="generator").set_value("dcgan").run()
+    assert app.selectbox(key="class").options == ["normal"]
+    assert "synthetic images of class" not in texts(app)
+    assert not app.error
+
+
+def test_an_upload_gets_a_score_and_its_place(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(evaluated, monkeypatch)
+    app.selectbox(key="detector").set_value("nearest_neighbour").run()
+    app.file_uploader(key="upload").set_value(("film.txt", png_file(), "text/plain")).run()
+    assert not app.error
+    assert float(app.metric[0].value) > 0
+    shown = texts(app)
+    assert "of the 3 normal validation images" in shown
+    assert "of the 3 normal test images" in shown
+    assert "frozen on validation" in shown
+    assert "above 99.5 %" in shown
+
+
+def test_an_upload_without_an_evaluation_still_gets_a_score(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(trained, monkeypatch)
+    app.file_uploader(key="upload").set_value(("film.png", png_file(), "image/png")).run()
+    assert float(app.metric[0].value) > 0
+    assert "anomaly_evaluation" in texts(app)
+
+
+def test_a_file_that_is_no_image_is_one_sentence(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(trained, monkeypatch)
+    app.file_uploader(key="upload").set_value(("film.png", b"GIF89a" + bytes(60), "image/png")).run()
+    assert len(app.error) == 1
+    assert "(FORMAT)" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_damaged_model_is_one_sentence(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = next((trained / "data/06_models/phantoms/acgan").rglob("model.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0xFF
+    weights.write_bytes(content)
+    app = opened(trained, monkeypatch)
+    assert len(app.error) == 1
+    assert "is damaged" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_bug_shows_no_traceback(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr("medgan.app.project.Project.data_sets", broken)
+    app = opened(trained, monkeypatch)
+    assert len(app.error) == 1
+    assert "secret" not in app.error[0].value
+    assert not app.exception

@@ -1,0 +1,142 @@
+"""The nodes on a tiny store, and the wiring."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from medgan import models
+from medgan.evaluation.config import EvaluationConfig
+from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.models import PublishedModel
+from medgan.pipelines.anomaly_evaluation import nodes
+from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
+
+CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=7, heatmap_examples=2)
+SIDE = 28
+
+
+@pytest.fixture
+def splits():
+    rng = np.random.default_rng(0)
+    patient = rng.integers(0, 40, 90)
+    category = np.where(patient % 2, "viral", "normal")
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{number}" for number in range(90)],
+            "group_id": [f"p{number}" for number in patient],
+            "group_known": True,
+            "label": (category == "viral").astype(int),
+            "category": category,
+            "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
+            "row": rng.permutation(90),
+            "provenance": "real",
+        }
+    )
+
+
+@pytest.fixture
+def images(tmp_path, splits):
+    rng = np.random.default_rng(1)
+    anatomy = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None]
+    pixels = anatomy + rng.integers(0, 30, (90, SIDE, SIDE, 1), dtype=np.uint8)
+    for row in splits.loc[splits["label"] == 1, "row"]:
+        pixels[row, 5:15, 5:15] += 90
+    write_store(tmp_path / "store", iter(pixels), StoreInfo(90, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
+    return ImageStore.open(tmp_path / "store")
+
+
+@pytest.fixture
+def published(images, splits):
+    from medgan.images.loading import StoredImages
+
+    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
+    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
+    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory})
+
+
+def test_scores_are_reused_until_something_that_decides_them_changes(published, images, splits, monkeypatch):
+    table, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
+    assert set(table["split"]) == {"val", "test"}
+    assert arrays["maps"].shape == (len(table), SIDE, SIDE)
+    monkeypatch.setattr(nodes, "score_images", lambda *_, **__: pytest.fail("scored again"))
+    again, kept = nodes.score(published, images, splits, CONFIG, 0, arrays)
+    pd.testing.assert_frame_equal(table, again)
+    assert kept["maps"] is arrays["maps"]
+    other = PublishedModel("nearest_neighbour", {}, images.spec, {"memory": published.tensors["memory"] * 0.9})
+    for changed in (
+        (other, images, splits, CONFIG, 0),
+        (published, images, splits, CONFIG, 1),
+        (published, images, splits[::-1], CONFIG, 0),
+    ):
+        with pytest.raises(pytest.fail.Exception, match="scored again"):
+            nodes.score(*changed, arrays)
+
+
+def test_scoring_reads_no_label(published, images, splits):
+    _, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
+    blind = splits[["image_id", "split", "row"]]
+    assert np.array_equal(nodes.score(published, images, blind, CONFIG, 0, None)[1]["score"], arrays["score"])
+
+
+def test_maps_are_cut_back_to_the_image_and_lie_where_the_anomaly_is(published, images, splits):
+    table, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
+    anomalous = table.merge(splits[["image_id", "label"]])["label"].to_numpy() == 1
+    mean = arrays["maps"][anomalous].astype(float).mean(0)
+    assert mean[5:15, 5:15].mean() > 1.2 * mean[16:, 16:].mean()
+
+
+def test_the_row_the_figures_the_comparison_and_the_report(published, images, splits, monkeypatch):
+    monkeypatch.setattr(models, "detectors", lambda: ("nearest_neighbour", "dcgan"))
+    scores, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
+    row, heatmaps, confusion, histogram = nodes.evaluate(published, scores, arrays, images, splits, CONFIG, 0)
+    assert row["auroc"]["value"] > 0.95
+    assert (row["sees_mix"], row["interval_unit"]) == (False, "patient")
+    assert all(figure.axes for figure in (heatmaps, confusion, histogram))
+    section, table, *pictures = nodes.compare(images, splits, row, {**row, "search_steps": 5}, scores, scores)
+    assert section["data"] == images.key
+    assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
+    assert table.loc[0, ["auroc", "auroc_low"]].tolist() == [row["auroc"]["value"], row["auroc"]["low"]]
+    assert len(pictures) == 3
+    page = nodes.report(section, None, None, images, splits, CONFIG, 0, forest=b"png", samples_acgan=None)
+    assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
+    assert "kedro run --pipeline synthesis" in page
+
+
+def test_search_steps_and_the_mix_are_on_the_row(images, splits):
+    module = models.load("dcgan")
+    config = module.Config(latent_dim=4, width=4, search_steps=1, warm_start=2)
+    torch.manual_seed(0)
+    model = module.build(config, images.spec)
+    published = PublishedModel("dcgan", {"latent_dim": 4, "width": 4, "search_steps": 1, "warm_start": 2}, images.spec, model.state_dict())
+    scores, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
+    assert nodes.evaluate(published, scores, arrays, images, splits, CONFIG, 0)[0]["search_steps"] == 1
+
+
+def test_the_split_table_counts_patients_only_where_they_are_known(splits):
+    counted = nodes.split_table(splits)
+    assert counted["images"].sum() == 90
+    assert counted.loc[counted["category"] == "viral", "patients"].sum() == splits.loc[splits["label"] == 1, "group_id"].nunique()
+    assert "patients" not in nodes.split_table(splits.assign(group_known=False))
+
+
+def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
+    pipeline = create_pipeline()
+    for name in models.detectors():
+        assert {node.name for node in pipeline.only_nodes_with_tags(name).nodes} == {f"{name}.score", f"{name}.evaluate"}
+    made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
+    made |= {f"{name}.published" for name in models.detectors()} | {f"{name}.cached_maps" for name in models.detectors()}
+    made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
+    made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
+    assert pipeline.inputs() == made
+
+
+def test_wrong_settings_are_refused_by_name():
+    from medgan.contracts import Refusal
+
+    with pytest.raises(Refusal, match=r"evaluation\.n_boot"):
+        EvaluationConfig(n_boot=10)
+    with pytest.raises(Refusal, match=r"evaluation\.threshold_rule"):
+        EvaluationConfig(threshold_rule="best")
