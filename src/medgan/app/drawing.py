@@ -23,7 +23,7 @@ from medgan.training.seeding import generator
 
 MOST = 64
 """Images drawn at once."""
-NOTICE = "Synthetic image, not a medical device: it shows no patient and is not for diagnosis or any decision about a patient."
+NOTICE = "Synthetic image, not a medical device: drawn by a generator, not for diagnosis or any decision about a patient."
 CARD = "data_card.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files in the archive, so that equal images make equal archives."""

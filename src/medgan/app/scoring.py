@@ -92,7 +92,7 @@ def verdict(detector: AnomalyDetector, pixels: NDArray[np.uint8], info: StoreInf
     Raises:
         Refusal: the score is not a finite number.
     """
-    images = prepare(torch.from_numpy(pixels[None]), info.intensity, padded_size(max(info.height, info.width)))
+    images = prepare(torch.from_numpy(pixels[None].copy()), info.intensity, padded_size(max(info.height, info.width)))
     scores, maps = _scored(detector, lambda rows: images[torch.from_numpy(rows)], np.zeros(1, dtype=np.int64), seed)
     cropped = crop_padding(torch.from_numpy(maps[:, None].astype(np.float64)), info.height, info.width)
     return Verdict(float(scores[0]), cropped[0, 0].numpy(), pixels)

@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 Field = NDArray[np.floating[Any]]
 """A picture or a coordinate of every pixel, float32 where it matters for speed."""
 OVERSAMPLING = 2
+LETTERS = (
+    np.array([[1, 1, 0], [1, 0, 1], [1, 1, 0], [1, 0, 1], [1, 0, 1]], dtype=bool),
+    np.array([[1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 1, 1]], dtype=bool),
+)
+"""R and L."""
 
 
 @dataclass(frozen=True)
@@ -228,11 +233,12 @@ def shrink(field: NDArray[np.generic]) -> Field:
 
 
 def _marker(picture: Field, exposure: Exposure) -> None:
-    """A lead letter in an upper corner."""
+    """A lead letter in an upper corner, for the patient's side that lies there: R on the left of the picture, L on its right."""
     side = len(picture)
-    row, column = side // 16, side // 16 if exposure.marker == 0 else side - side // 16 - side // 20
-    picture[row : row + side // 13, column : column + max(side // 40, 1)] = 0.97
-    picture[row + side // 13 - 1, column : column + side // 20] = 0.97
+    letter = np.kron(LETTERS[exposure.marker], np.ones((max(side // 64, 1), max(side // 64, 1)), dtype=bool))
+    height, width = letter.shape
+    row, column = side // 16, side // 16 if exposure.marker == 0 else side - side // 16 - width
+    picture[row : row + height, column : column + width][letter] = 0.97
 
 
 def expose(density: Field, exposure: Exposure, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -84,7 +84,8 @@ class DCGAN(nn.Module):
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
-        return self.generator(normal_latents(n, self.config.latent_dim, rng, self._device))
+        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, self._device))
+        return images
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """AnoGAN's score and residual map."""

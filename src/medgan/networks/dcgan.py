@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, feature_dim) to (N,)."""
-        logits: Tensor = self.to_logit(features.unflatten(1, (-1, BASE, BASE)))
+        logits: Tensor = self.to_logit(features.view(len(features), -1, BASE, BASE))
         return flat(logits).squeeze(1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
 import pandas as pd
-from kedro.pipeline import Node
 from matplotlib.figure import Figure
 
 from medgan import __version__, models
@@ -90,15 +88,3 @@ def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
 def plot_curves(job: TrainingJob, curves: pd.DataFrame) -> Figure:
     """The losses of every player against the step."""
     return training_curves(curves, job.name)
-
-
-def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str]) -> list[Node]:
-    """Plan, train, publish and plot: `plan(name, *inputs)` gives the job."""
-    planned = partial(plan, name)
-    planned.__name__ = plan.__name__  # type: ignore[attr-defined]
-    return [
-        Node(planned, inputs, "job", name="plan"),
-        Node(train, ["job", "resume_from"], ["checkpoint", "curves"], name="train"),
-        Node(publish, ["job", "checkpoint"], "published", name="publish"),
-        Node(plot_curves, ["job", "curves"], "curves_figure", name="plot_curves"),
-    ]

@@ -33,7 +33,7 @@ class Runtime:
     def place(self, model: nn.Module) -> None:
         """Moves the model to the device, its convolutions to channels_last, which is 2x faster with bf16 and no slower without."""
         model.to(self.device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
 
     def move(self, batch: Batch) -> Batch:
         """The batch on the device."""

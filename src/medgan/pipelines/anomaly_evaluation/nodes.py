@@ -26,6 +26,7 @@ from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.images.transforms import crop_padding
 from medgan.models import PublishedModel
+from medgan.pipelines.jobs import data_hash
 from medgan.plots.confusion import confusion_matrix
 from medgan.plots.distributions import score_histograms
 from medgan.plots.heatmaps import heatmaps
@@ -136,7 +137,7 @@ def compare(
         f"AUROC on the test images, 95 % intervals over {unit}",
         notes={name: ", ".join(notes_of(row)) for name, row in rows.items()},
     )
-    return {"data": images.key, "rows": rows}, comparison_table(rows), roc_curves(ranked), pr_curves(ranked), picture
+    return {"data": data_hash(images, splits), "rows": rows}, comparison_table(rows), roc_curves(ranked), pr_curves(ranked), picture
 
 
 def comparison_table(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -169,7 +170,7 @@ def report(
         "medgan": __version__,
         "torch": torch.__version__,
         "seed": seed,
-        "data_hash": images.key,
+        "data_hash": data_hash(images, splits),
         "image size": f"{images.info.width} x {images.info.height}",
         "intensity": images.info.intensity,
         "bootstrap resamples": config.n_boot,

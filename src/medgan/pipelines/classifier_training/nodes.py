@@ -81,6 +81,6 @@ def evaluate_arm(
     return row, confusion_matrix(np.array(row["confusion_matrix"]), classes, title)
 
 
-def compare_arms(images: ImageStore, *evaluations: dict[str, Any]) -> dict[str, Any]:
+def compare_arms(images: ImageStore, splits: pd.DataFrame, *evaluations: dict[str, Any]) -> dict[str, Any]:
     """The section `classifiers` of the results."""
-    return {"data": images.key, "rows": dict(zip(ARMS, evaluations, strict=True))}
+    return {"data": data_hash(images, splits), "rows": dict(zip(ARMS, evaluations, strict=True))}

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.classifier_training import nodes
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
-from medgan.pipelines.jobs import training_nodes
+from medgan.pipelines.training import training_nodes
 
 TRAINING = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
 N_BOOT = "params:evaluation.n_boot"
@@ -14,7 +14,8 @@ N_BOOT = "params:evaluation.n_boot"
 
 def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each arm, and the comparison."""
-    compare = Node(nodes.compare_arms, ["images", *(f"{arm}.evaluation" for arm in ARMS)], "results.classifiers", name="compare_arms")
+    evaluations = [f"{arm}.evaluation" for arm in ARMS]
+    compare = Node(nodes.compare_arms, ["images", "splits", *evaluations], "results.classifiers", name="compare_arms")
     return sum((_arm_pipeline(arm) for arm in ARMS), Pipeline([compare], tags=["classifier_training"]))
 
 

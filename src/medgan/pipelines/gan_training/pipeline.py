@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline
 
 from medgan import models
 from medgan.pipelines.gan_training.nodes import plan_model
-from medgan.pipelines.jobs import training_nodes
+from medgan.pipelines.training import training_nodes
 
 
 def create_pipeline(**_: object) -> Pipeline:

@@ -14,6 +14,8 @@ class SynthesisConfig:
     images_per_class: int = 200
     grid_per_class: int = 16
     """Images of each class in the sample grid."""
+    paired_images: int = 200
+    """Images of each class in the paired figures (PSNR, MS-GMSD, LPIPS), whose nearest pairing takes the square of it."""
     lpips_backbone: str = "squeeze"
     """`squeeze`, `alex` or `vgg`; figures of different backbones do not compare."""
     domain_features: TrainingConfig = field(default_factory=TrainingConfig)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.quality import quality_by_class
-from medgan.images.loading import BatchStream, StoredImages, TensorImages
+from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import class_labels, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8
@@ -73,29 +73,25 @@ def assess(
     lpips_weights: str | None,
     seed: int,
 ) -> dict[str, Any]:
-    """Synthetic images of each class against real *test* images, which no generator has seen: copying training images earns nothing.
-
-    Beside each figure stands that of the real training images under the same protocol, as many of each class as there are synthetic ones.
+    """Synthetic images of each class against held-out real ones (validation and test): neither the generator nor the feature network
+    has seen these, so copying training images earns nothing. Beside each figure stands real against real, under the same protocol.
     """
-    classes = images.spec.classes
-    drawn = TensorImages(as_tensor(synthetic["images"]))
-    test, train = (splits[splits["split"] == part] for part in ("test", "train"))
-    train = train.groupby("category", sort=False).head(config.images_per_class)
-    read = StoredImages(images)
+    held_out = splits[splits["split"] != "train"]
     return quality_by_class(
-        drawn.images,
+        as_tensor(synthetic["images"]),
         synthetic["labels"],
-        read(test["row"].to_numpy()),
-        class_labels(test, classes),
-        read(train["row"].to_numpy()),
-        class_labels(train, classes),
-        classes,
+        StoredImages(images)(held_out["row"].to_numpy()),
+        class_labels(held_out, images.spec.classes),
+        None,
+        None,
+        images.spec.classes,
         load_lpips(config.lpips_backbone, lpips_weights),
         features.build().features,  # type: ignore[arg-type]
         seed,
+        config.paired_images,
     )
 
 
-def collect_quality(images: ImageStore, *rows: dict[str, Any]) -> dict[str, Any]:
+def collect_quality(images: ImageStore, splits: pd.DataFrame, *rows: dict[str, Any]) -> dict[str, Any]:
     """The section `quality` of the results."""
-    return {"data": images.key, "rows": dict(zip(models.synthesizers(), rows, strict=True))}
+    return {"data": data_hash(images, splits), "rows": dict(zip(models.synthesizers(), rows, strict=True))}

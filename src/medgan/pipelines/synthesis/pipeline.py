@@ -5,8 +5,8 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.jobs import training_nodes
 from medgan.pipelines.synthesis import nodes
+from medgan.pipelines.training import training_nodes
 
 PARAMETERS = ["params:synthesis", "params:seed"]
 FEATURES = "domain_features"
@@ -15,7 +15,7 @@ FEATURES = "domain_features"
 def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each generator and one for the feature network, and the comparison."""
     quality = [f"{name}.quality" for name in models.synthesizers()]
-    collect = Node(nodes.collect_quality, ["images", *quality], "results.quality", name="collect_quality")
+    collect = Node(nodes.collect_quality, ["images", "splits", *quality], "results.quality", name="collect_quality")
     together = Pipeline([collect], tags=["synthesis"]) + _features_pipeline()
     return sum((_generator_pipeline(name) for name in models.synthesizers()), together)
 

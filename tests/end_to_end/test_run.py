@@ -1,0 +1,135 @@
+"""The six pipelines on small phantoms, as a user runs them: once, again, in part, and on a fresh clone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from medgan import models
+from medgan.evaluation.results import validate
+from medgan.pipelines.classifier_training.config import ARMS
+from tests.conftest import ROOT, environment, kedro_command
+
+CATALOG = "source: {type: medgan.catalog.image_source.ImageSourceDataset, kind: phantoms, images: 120, patients: 60}\n"
+RUN = ("run", "--env", "tiny", "--params", "scale=smoke")
+
+
+def make_project(folder: Path) -> Path:
+    """A clone with an environment of few phantoms."""
+    (folder / "conf" / "tiny").mkdir(parents=True)
+    shutil.copytree(ROOT / "conf" / "base", folder / "conf" / "base")
+    shutil.copy(ROOT / "conf" / "logging.yml", folder / "conf")
+    (folder / "conf" / "tiny" / "globals.yml").write_text("dataset: tiny\n")
+    (folder / "conf" / "tiny" / "catalog.yml").write_text(CATALOG)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "src").symlink_to(ROOT / "src")
+    return folder
+
+
+def call(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(arguments), cwd=project, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="module")
+def first(project: Path) -> subprocess.CompletedProcess[str]:
+    return call(project, *kedro_command(*RUN))
+
+
+def results(project: Path) -> dict[str, object]:
+    document: dict[str, object] = json.loads((project / "data/08_reporting/tiny/results.json").read_text())
+    return document
+
+
+def test_a_fresh_clone_names_what_is_missing_and_the_command_that_makes_it(tmp_path: Path) -> None:
+    fresh = make_project(tmp_path / "fresh")
+    ended = call(fresh, *kedro_command(*RUN, "--pipeline", "anomaly_evaluation"))
+    assert ended.returncode == 1
+    assert "published" in ended.stderr
+    assert "kedro run" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert len(ended.stderr.strip().splitlines()) <= 2
+    assert not (fresh / "data").exists()
+
+
+def test_the_whole_run_ends_well(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    assert first.returncode == 0, first.stderr[-2000:]
+    assert "Traceback" not in first.stdout + first.stderr
+    document = results(project)
+    validate(document)
+    assert set(document["detectors"]) == set(models.detectors())  # type: ignore[call-overload]
+    assert set(document["classifiers"]) == set(ARMS)  # type: ignore[call-overload]
+    assert set(document["quality"]) == set(models.synthesizers())  # type: ignore[call-overload]
+
+
+def test_it_ends_with_the_table_the_report_and_what_to_do_next(first: subprocess.CompletedProcess[str]) -> None:
+    for word in (*models.detectors(), *ARMS, "AUROC", "patient", "report.html", "results.json", "make viz", "make mlflow"):
+        assert word in first.stdout, word
+
+
+def test_every_model_is_published_once_with_a_card(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    for name in (*models.names(), *ARMS):
+        (card,) = (project / "data/06_models/tiny" / name / "published").rglob("card.json")
+        assert json.loads(card.read_text())["card"]["intended_use"]
+
+
+def test_the_report_stands_alone(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    report = (project / "data/08_reporting/tiny/report.html").read_text()
+    assert "data:image/png;base64," in report
+    assert 'src="http' not in report
+    assert "<script src" not in report
+    assert "<link" not in report
+    assert "medical device" in report
+
+
+def test_mlflow_has_one_parent_with_a_child_for_each_model(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()], max_results=100)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.info.run_name: run for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert len(parents) == 1
+    assert {*models.names(), *ARMS} <= set(children)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len({frozenset(name for name in children[model].data.metrics if name.startswith("auroc")) for model in models.detectors()}) == 1
+    assert any(name.startswith("discriminator/") for name in children["acgan"].data.metrics)
+
+
+def test_a_second_run_reuses_what_is_finished_and_gives_the_same_figures(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    before = results(project)
+    weights = {path: path.stat().st_mtime_ns for path in (project / "data/06_models").rglob("*.safetensors")}
+    again = call(project, *kedro_command(*RUN))
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert {path: path.stat().st_mtime_ns for path in (project / "data/06_models").rglob("*.safetensors")} == weights
+    after = results(project)
+    assert {key: value for key, value in after.items() if key != "provenance"} == {
+        key: value for key, value in before.items() if key != "provenance"
+    }
+
+
+def test_the_results_command(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    as_json = call(project, sys.executable, "-m", "medgan", "results", "--env", "tiny", "--json")
+    assert as_json.returncode == 0, as_json.stderr
+    assert json.loads(as_json.stdout) == results(project)
+    table = call(project, sys.executable, "-m", "medgan", "results", "--env", "tiny")
+    assert "nearest_neighbour" in table.stdout
+
+
+def test_a_misspelt_key_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    fresh = make_project(tmp_path / "fresh")
+    (fresh / "conf/tiny/parameters.yml").write_text("dcgan: {model: {latent_dmi: 8}}\n")
+    ended = call(fresh, *kedro_command(*RUN))
+    assert ended.returncode == 1
+    assert "latent_dmi" in ended.stderr
+    assert "latent_dim" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert not (fresh / "data").exists()
