@@ -54,7 +54,7 @@ mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
 
 app: $(STAMP) ## The Streamlit page, on this machine only.
 	$(BIN)/streamlit run src/medgan/app/main.py --server.address 127.0.0.1 --server.headless true --server.enableXsrfProtection true \
-		--server.maxUploadSize 20 --browser.gatherUsageStats false --client.showErrorDetails none $(ARGS)
+		--server.maxUploadSize 20 --browser.gatherUsageStats false --client.showErrorDetails none --client.toolbarMode viewer $(ARGS)
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "medgan needs Python 3.11, 3.12 or 3.13: install one, or say where it is with make PYTHON=PATH." >&2; exit 1; }

@@ -38,7 +38,7 @@ def main() -> None:
 @click.option(
     "--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set: an environment of conf/. Default: the embedded phantoms."
 )
-@click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; docs/results.md describes its form.")
+@click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; docs/results-json.md describes its form.")
 def results(env: str | None, as_json: bool) -> None:
     """Print the newest results of a data set."""
     from medgan.endings import one_sentence

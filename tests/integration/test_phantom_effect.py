@@ -28,40 +28,43 @@ from medgan.training.settings import TrainingConfig
 CLASSES = ("normal", "bacterial", "viral")
 SPEC = ImageSpec(32, 1, CLASSES)
 SMALL = {"latent_dim": 16, "width": 8, "search_steps": 20, "warm_start": 128, "n_critic": 1, "encoder_lr": 5e-4}
-STEPS = 80
+STEPS = {"dcgan": 250, "fanogan": 30}
+"""Enough to be above chance on phantoms of a large effect; 50 for the others."""
 
 
-def phantoms(effect: float) -> tuple[torch.Tensor, pd.DataFrame]:
-    """(n, 1, 32, 32) images and their splits with roles: 260 images of 130 patients."""
-    source = PhantomSource(images=260, patients=130, effect=effect).open()
+def phantoms(effect: float, seed: int = 0) -> tuple[torch.Tensor, pd.DataFrame]:
+    """(n, 1, 32, 32) images and their splits with roles: 400 images of 200 patients."""
+    source = PhantomSource(images=400, patients=200, effect=effect, seed=seed).open()
     manifest, _ = build_manifest(source, {name: name for name in CLASSES})
     splits = assign_roles(split_by_patient(manifest, {"train": 0.5, "val": 0.15, "test": 0.35}, seed=0))
     pixels = np.stack([fit_square(source.read(path), 32, 1) for path in manifest["path"]])
     return prepare(torch.from_numpy(pixels), PreprocessingConfig().intensity, 32), splits
 
 
-def scored(name: str, effect: float) -> dict[str, Any]:
+def scored(name: str, effect: float, seed: int = 0) -> dict[str, Any]:
     """The row of a detector trained for a few seconds on phantoms of one effect."""
-    images, splits = phantoms(effect)
+    images, splits = phantoms(effect, seed)
     module = models.load(name)
     known = {field.name for field in fields(module.Config)}
     with seeded(0, name):
         model = module.build(module.Config(**{key: value for key, value in SMALL.items() if key in known}), SPEC)
     chosen = training_rows(splits, module.TRAINING_SET, CLASSES)
     batches = BatchStream(TensorImages(images), chosen.rows, 0, chosen.labels, chosen.unlabelled_rows)
-    config = TrainingConfig(dict.fromkeys(model.stages(), STEPS), batch_size=16)
+    config = TrainingConfig(dict.fromkeys(model.stages(), STEPS.get(name, 50)), batch_size=16)
     list(train(model, batches, config, "key", None, Runtime(torch.device("cpu"))))
     judged = splits[splits["split"] != "train"]
-    scores = model.score(images[judged["row"].to_numpy()], generator(0)).image_scores.numpy()
+    scores = model.score(images[judged["row"].to_list()], generator(0)).image_scores.numpy()
     table = pd.DataFrame({"image_id": judged["image_id"], "split": judged["split"], "score": scores})
     return evaluate_detector(table, splits, n_boot=500, seed=0, sees_mix=module.TRAINING_SET is TrainingSet.MIX)
 
 
 @pytest.mark.parametrize("name", models.detectors())
 def test_without_an_effect_the_interval_covers_chance_and_auroc_rises_with_the_effect(name: str) -> None:
-    nothing, clear = scored(name, 0.0)["auroc"], scored(name, 2.5)["auroc"]
-    assert nothing["low"] <= 0.5 <= nothing["high"]
-    assert clear["value"] > nothing["value"] + 0.1
+    nothing = [scored(name, 0.0, seed)["auroc"] for seed in range(3)]
+    covered = sum(auroc["low"] <= 0.5 <= auroc["high"] for auroc in nothing)
+    assert covered >= 2, nothing  # a 95 % interval may miss once in 20; two misses in three would be a bias
+    clear = scored(name, 2.5)["auroc"]
+    assert clear["value"] > nothing[0]["value"] + 0.1
     assert clear["low"] > 0.5
 
 

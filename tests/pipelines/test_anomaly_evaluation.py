@@ -13,6 +13,7 @@ from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation import nodes
 from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
+from medgan.pipelines.jobs import data_hash
 
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=7, heatmap_examples=2)
 SIDE = 28
@@ -33,6 +34,7 @@ def splits():
             "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
             "row": rng.permutation(90),
             "provenance": "real",
+            "role": None,
         }
     )
 
@@ -96,7 +98,7 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert (row["sees_mix"], row["interval_unit"]) == (False, "patient")
     assert all(figure.axes for figure in (heatmaps, confusion, histogram))
     section, table, *pictures = nodes.compare(images, splits, row, {**row, "search_steps": 5}, scores, scores)
-    assert section["data"] == images.key
+    assert section["data"] == data_hash(images, splits) != data_hash(images, splits.assign(split="test"))
     assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
     assert table.loc[0, ["auroc", "auroc_low"]].tolist() == [row["auroc"]["value"], row["auroc"]["low"]]
     assert len(pictures) == 3

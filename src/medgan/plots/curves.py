@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from medgan.plots.style import PALETTE, house_style, readable
 
-NOT_TERMS = ("step", "stage", "seconds", "time")
+NOT_TERMS = ("step", "stage", "images_per_second", "seconds", "time")
 SMOOTHED_OVER = 0.02
 """Share of the training that the thick line averages over."""
 
