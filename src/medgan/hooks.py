@@ -59,7 +59,7 @@ class ProjectHooks:
         document = read_document(path) if path else None
         if path is None or document is None:
             return
-        document["provenance"] = {**document["provenance"], **self._provenance()}
+        document["provenance"] = {**document["provenance"], "scale": catalog.load("params:scale"), **self._provenance()}
         write_document(path, document)
         click.echo(closing_words(document, path, report_path(pipeline, catalog), self._root))
 

@@ -125,6 +125,24 @@ def test_the_results_command(first: subprocess.CompletedProcess[str], project: P
     assert "nearest_neighbour" in table.stdout
 
 
+@pytest.mark.parametrize("notebook", ["EDA", "Training_Visualization"])
+def test_the_notebooks_run(notebook: str, first: subprocess.CompletedProcess[str], project: Path) -> None:
+    document = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())
+    code = "\n".join("".join(cell["source"]) for cell in document["cells"] if cell["cell_type"] == "code")
+    (project / "notebooks").mkdir(exist_ok=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project / "notebooks",
+        env=environment(KEDRO_ENV="tiny"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "Image object" in ended.stdout
+
+
 def test_a_misspelt_key_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     fresh = make_project(tmp_path / "fresh")
     (fresh / "conf/tiny/parameters.yml").write_text("dcgan: {model: {latent_dmi: 8}}\n")

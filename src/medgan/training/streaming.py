@@ -54,5 +54,5 @@ def finished(checkpoints: CheckpointFolder, key: str, name: str) -> TrainingStat
     """
     state = checkpoints.latest(key)
     if state is None or not state.finished:
-        raise Refusal(f"{name} is not trained for this configuration and data: `kedro run --pipeline gan_training` trains or resumes it.")
+        raise Refusal(f"{name} is not trained for this configuration and data: `kedro run` trains it, or goes on where it stopped.")
     return state
