@@ -20,6 +20,7 @@ def sections() -> dict[str, Any]:
     from medgan import models
     from medgan.evaluation.config import EvaluationConfig
     from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
+    from medgan.networks.classifier import CLASSIFIERS
     from medgan.pipelines.classifier_training.config import ClassifierConfig
     from medgan.pipelines.synthesis.config import SynthesisConfig
 
@@ -27,7 +28,7 @@ def sections() -> dict[str, Any]:
         "scale": Scale,
         "seed": int,
         "source": str | None,
-        "classifier": str,
+        "classifier": Literal.__getitem__(tuple(CLASSIFIERS)),
         "lpips_weights": str | None,
         "ingestion": IngestionConfig,
         "preprocessing": PreprocessingConfig,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +32,7 @@ class Config:
 
     latent_dim: int = 64
     width: int = 32
-    adversarial_loss: str = "bce"
-    """`bce`, `hinge` or `lsgan`."""
+    adversarial_loss: Literal["bce", "hinge", "lsgan"] = "bce"
     class_weight: float = 1.0
     lr: float = 2e-4
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +36,7 @@ class Config:
 
     latent_dim: int = 64
     width: int = 32
-    adversarial_loss: str = "bce"
-    """A key of `losses.adversarial.ADVERSARIAL`."""
+    adversarial_loss: Literal["bce", "hinge", "lsgan", "wgan_gp"] = "bce"
     lr: float = 2e-4
     search_steps: int = 500
     """Adam steps of the latent search for each image."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 C = TypeVar("C")
 
@@ -18,8 +18,8 @@ class TrainingConfig:
     batch_size: int = 32
     ema_decay: float = 0.0
     """Decay of the averaged weights that are published; 0 publishes the last weights."""
-    precision: str = "fp32"
-    """`fp32` or `bf16` (autocast)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """`bf16` is autocast."""
     checkpoint_every: int = 250
     """Steps between checkpoints; a killed training resumes from the last one."""
     report_every: int = 10

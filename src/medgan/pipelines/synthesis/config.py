@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from medgan.training.settings import TrainingConfig
 
@@ -16,7 +17,7 @@ class SynthesisConfig:
     """Images of each class in the sample grid."""
     paired_images: int = 200
     """Images of each class in the paired figures (PSNR, MS-GMSD, LPIPS), whose nearest pairing takes the square of it."""
-    lpips_backbone: str = "squeeze"
-    """`squeeze`, `alex` or `vgg`; figures of different backbones do not compare."""
+    lpips_backbone: Literal["squeeze", "alex", "vgg"] = "squeeze"
+    """Figures of different backbones do not compare."""
     domain_features: TrainingConfig = field(default_factory=TrainingConfig)
     """Budget of the classifier whose features the domain FID compares; it learns on the real training split."""
