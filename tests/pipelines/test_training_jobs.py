@@ -61,7 +61,7 @@ def splits() -> pd.DataFrame:
 
 def synthetic() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
-    return {"images": rng.integers(0, 256, (6, 32, 32, 1), dtype=np.uint8), "labels": np.repeat([0, 1, 2], 2)}
+    return {"images": rng.integers(0, 256, (6, 28, 28, 1), dtype=np.uint8), "labels": np.repeat([0, 1, 2], 2)}
 
 
 def finish(job: TrainingJob, folder: Path) -> CheckpointFolder:
@@ -142,7 +142,7 @@ def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_imag
         job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), 0)
         published = jobs.publish(job, finish(job, tmp_path / name))
         drawn = synthesise(published, SYNTHESIS, 0)
-        assert drawn["images"].shape == (4 * len(classes), 32, 32, 1)
+        assert drawn["images"].shape == (4 * len(classes), 28, 28, 1)
         assert np.bincount(drawn["labels"]).tolist() == [4] * len(classes)
         assert np.array_equal(drawn["images"], synthesise(published, SYNTHESIS, 0)["images"])
         held_out = splits["split"] != "train"

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from medgan import __version__, models
 from medgan.contracts import ImageSynthesizer, Refusal, TrainingSet
-from medgan.images.transforms import as_uint8
+from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.seeding import generator
 
@@ -64,7 +64,14 @@ def draw(model: PublishedModel, synthesizer: ImageSynthesizer, request: Request)
     if not 1 <= request.count <= MOST:
         raise Refusal(f"{request.count} images cannot be drawn at once: choose a number from 1 to {MOST}.")
     labels = torch.full((request.count,), model.spec.classes.index(request.label))
-    return as_uint8(synthesizer.sample(request.count, labels, generator(request.seed, "app", model.name, request.label)))
+    drawn = synthesizer.sample(request.count, labels, generator(request.seed, "app", model.name, request.label))
+    return as_uint8(crop_padding(drawn, *image_size(model)))
+
+
+def image_size(model: PublishedModel) -> tuple[int, int]:
+    """(H, W) of the stored images that it learned from, without the padding around them."""
+    height, width = model.card.get("image_size", (model.spec.size, model.spec.size))
+    return height, width
 
 
 def data_card(model: PublishedModel, data_set: str, version: str, request: Request) -> dict[str, Any]:
@@ -79,7 +86,7 @@ def data_card(model: PublishedModel, data_set: str, version: str, request: Reque
         "count": request.count,
         "seed": request.seed,
         "medgan": __version__,
-        "image": {"size": model.spec.size, "channels": model.spec.channels},
+        "image": {"size": image_size(model), "channels": model.spec.channels},
         "configuration": dict(model.configuration),
         "training": dict(model.card),
     }

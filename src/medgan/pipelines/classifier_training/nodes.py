@@ -19,7 +19,7 @@ from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
 from medgan.images.splits import class_labels, training_rows
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor
+from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel, classifier
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.jobs import TrainingJob, data_hash
@@ -63,7 +63,8 @@ def _batches(images: ImageStore, splits: pd.DataFrame, seed: int, augment: tuple
         return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)
     rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(synthetic["labels"]))])
     labels = np.concatenate([chosen.labels, synthetic["labels"]])
-    return BatchStream(Concatenated([stored, TensorImages(as_tensor(synthetic["images"]))]), rows, seed, labels, augment=augment)
+    drawn = TensorImages(pad_square(as_tensor(synthetic["images"]), images.spec.size))
+    return BatchStream(Concatenated([stored, drawn]), rows, seed, labels, augment=augment)
 
 
 def evaluate_arm(

@@ -28,5 +28,10 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, settings: Mo
         seed=seed,
         data=data_hash(images, splits, training_set.value),
         initial=name,
-        card={"training_set": training_set.value, "training_images": len(chosen.rows), "images": images.key},
+        card={
+            "training_set": training_set.value,
+            "training_images": len(chosen.rows),
+            "images": images.key,
+            "image_size": [images.info.height, images.info.width],
+        },
     )

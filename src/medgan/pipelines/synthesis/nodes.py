@@ -17,7 +17,7 @@ from medgan.evaluation.quality import quality_by_class
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import class_labels, training_rows
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor, as_uint8
+from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
 from medgan.metrics.perceptual import load_lpips
 from medgan.models import PublishedModel, classifier
 from medgan.pipelines.jobs import TrainingJob, data_hash
@@ -46,14 +46,17 @@ def plan_domain_features(name: str, images: ImageStore, splits: pd.DataFrame, co
 
 
 def synthesise(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:
-    """`images_per_class` images of each class that the generator knows: `images` (N, H, W, C) uint8 and `labels` (N,)."""
+    """`images_per_class` images of each class that the generator knows: `images` (N, H, W, C) uint8 and `labels` (N,).
+
+    Images have the size of the stored ones: the padding around them is taken off, so that it cannot tell them from real ones.
+    """
     model = published.build()
     labelled = models.load(published.name).TRAINING_SET is TrainingSet.LABELLED
     classes = range(len(published.spec.classes) if labelled else 1)
     labels = torch.arange(len(classes)).repeat_interleave(config.images_per_class)
     rng = generator(seed, "synthesis", published.name)
     drawn = torch.cat([model.sample(len(part), part, rng) for part in torch.split(labels, DRAWN_AT_ONCE)])  # type: ignore[operator]
-    return {"images": as_uint8(drawn), "labels": labels.numpy()}
+    return {"images": as_uint8(crop_padding(drawn, *published.card["image_size"])), "labels": labels.numpy()}
 
 
 def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) -> Figure:
@@ -78,7 +81,7 @@ def assess(
     """
     held_out = splits[splits["split"] != "train"]
     return quality_by_class(
-        as_tensor(synthetic["images"]),
+        pad_square(as_tensor(synthetic["images"]), images.spec.size),
         synthetic["labels"],
         StoredImages(images)(held_out["row"].to_numpy()),
         class_labels(held_out, images.spec.classes),
