@@ -18,7 +18,6 @@ from medgan.catalog.checkpoint import CheckpointDataset
 from medgan.catalog.curves import CurvesDataset
 from medgan.catalog.figure import FigureDataset
 from medgan.catalog.html import HtmlDataset
-from medgan.catalog.optional import OptionalDataset
 from medgan.catalog.published import PublishedDataset
 from medgan.catalog.results import ResultsSectionDataset, read_document
 from medgan.contracts import ImageSpec, Refusal
@@ -188,14 +187,6 @@ def test_results_that_json_cannot_hold_are_not_written(tmp_path):
 def test_unknown_section_is_refused(tmp_path):
     with pytest.raises(Refusal, match="has no section 'detector'"):
         section(tmp_path, "detector")
-
-
-def test_optional_wraps_any_data_set(tmp_path):
-    dataset = OptionalDataset(dataset={"type": "json.JSONDataset", "filepath": str(tmp_path / "a.json")})
-    assert dataset.load() is None
-    assert not dataset.exists()
-    dataset.save({"a": 1})
-    assert dataset.load() == {"a": 1}
 
 
 def test_unchanged_model_has_the_same_key():

@@ -37,9 +37,6 @@ class Pictures:
             return np.full((8, 8, 1), 7, np.uint8)
         return np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8)
 
-    def fingerprint(self) -> str:
-        return "pictures"
-
 
 def test_every_image_is_a_row_of_the_manifest_or_of_the_quarantine() -> None:
     seen: list[tuple[int, int]] = []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +68,6 @@ def test_paths_are_relative_to_the_working_directory(tmp_path: Path, monkeypatch
     picture(tmp_path / "data" / "a" / "1.png")
     monkeypatch.chdir(tmp_path)
     assert len(FolderSource("data").open().rows()) == 1
-
-
-def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
-    path = picture(tmp_path / "a" / "1.png")
-    before = FolderSource(str(tmp_path)).open().fingerprint()
-    assert FolderSource(str(tmp_path)).open().fingerprint() == before
-    os.utime(path, (1, 1))
-    assert FolderSource(str(tmp_path)).open().fingerprint() != before
 
 
 def test_a_folder_that_is_of_no_use_is_refused(tmp_path: Path) -> None:

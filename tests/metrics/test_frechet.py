@@ -3,7 +3,6 @@ import pytest
 from scipy.linalg import sqrtm
 
 from medgan.contracts import Refusal
-from medgan.metrics.features import extract
 from medgan.metrics.frechet import domain_fid, frechet_distance, statistics
 
 
@@ -52,15 +51,3 @@ def test_the_floor_and_the_numbers_stand_beside_the_value():
     assert 0 < found["floor"] < found["value"]
     others = domain_fid(real, fake, features(30, seed=1), "network")
     assert others["n_floor"] == [100, 30]
-
-
-def test_batches_do_not_change_features():
-    import torch
-
-    class Extractor:
-        def features(self, images):
-            return images.flatten(1) * 2
-
-    images = torch.rand(11, 1, 2, 2)
-    found = extract(Extractor(), lambda rows: images[torch.from_numpy(rows)], np.arange(11), batch_size=4)
-    assert found == pytest.approx(images.flatten(1).numpy() * 2)

@@ -48,10 +48,6 @@ class ArrayImages:
             raise ImageRefused("UNREADABLE", "there is no such image in the file") from error
         return image if image.ndim == 3 else image[:, :, None]
 
-    def fingerprint(self) -> str:
-        """Names the content of the file and the names of its labels."""
-        return hashlib.sha256(repr((self._checksum, self._labels)).encode()).hexdigest()
-
 
 @dataclass(frozen=True)
 class NpzSource:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -44,14 +43,6 @@ class FileImages:
         if not file.is_relative_to(self.root):
             raise ImageRefused("OUTSIDE", "it leads out of the folder of the data set")
         return read_image(file)
-
-    def fingerprint(self) -> str:
-        """Names the files by path, size and time of change, and what the table says of them; no file is read."""
-        digest = hashlib.sha256(self._table.to_csv(index=False).encode())
-        for path in self._table["path"]:
-            status = (self.root / path).stat()
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        return digest.hexdigest()
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -6,10 +6,9 @@ So site, exposure, sex and age are independent of the label, and with `effect` 0
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,6 @@ EFFECT = 1.0
 """How dense opacities are: the difficulty of the data set. Set once, before any detector was tuned, by what a 1-nearest-neighbour detector
 reaches on standardised 32 px images: AUROC .86 (focal .91, diffuse .81) with the default seed, .89 and .80 with others, .50 at effect 0.
 tests/images/test_phantoms.py holds it there."""
-VERSION = 1
-"""Part of the fingerprint; raise it when the drawing changes."""
 OPACITIES = {"bacterial": (draw.focal, 0.42), "viral": (draw.diffuse, 0.27)}
 """Category -> how its opacity is drawn, and its density at effect 1."""
 SHARES = {NORMAL: 0.56, "bacterial": 0.22, "viral": 0.22}
@@ -201,8 +198,3 @@ class PhantomImages:
         if path not in self._drawn:
             self._drawn[path] = phantom(int(path), self.config)
         return self._drawn[path]
-
-    def fingerprint(self) -> str:
-        """Names the settings and the version of the drawing."""
-        settings: tuple[Any, ...] = astuple(self.config)
-        return hashlib.sha256(repr((VERSION, settings)).encode()).hexdigest()

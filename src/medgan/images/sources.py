@@ -29,10 +29,6 @@ class ImageSource(Protocol):
         """The pixels of a row's path, (H, W, C) with C 1 or 3. Raises `reading.ImageRefused`; may be called from several threads."""
         ...
 
-    def fingerprint(self) -> str:
-        """A name of the content that changes with it, had without reading every image."""
-        ...
-
 
 class SourceConfig(Protocol):
     """The configuration of one kind of source."""
