@@ -23,6 +23,7 @@ from medgan.evaluation.scoring import score_images
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
+from medgan.pipelines.jobs import data_hash
 from medgan.training.seeding import seeded
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,8 @@ def split_table() -> pd.DataFrame:
             "split": ["train"] * 4 + ["val"] * 4 + ["test"] * 4,
             "label": [0] * 4 + [0, 0, 0, 1] * 2,
             "row": list(rows),
+            "role": None,
+            "category": [*["normal"] * 7, "viral", *["normal"] * 3, "viral"],
         }
     )
 
@@ -97,7 +100,7 @@ def evaluate(root: Path, name: str) -> None:
     output.mkdir(parents=True)
     chosen[["image_id", "split"]].assign(score=scores, key="key").to_parquet(output / "scores.parquet")
     np.savez(output / "anomaly_maps.npz", image_id=np.array(chosen["image_id"].tolist()), score=scores, maps=maps)
-    document: dict[str, Any] = new_document("phantoms", "test", {"data_hash": store.key})
+    document: dict[str, Any] = new_document("phantoms", "test", {"data_hash": data_hash(store, splits)})
     document["detectors"][name] = {"threshold": {"rule": "youden", "value": float(np.median(scores))}}
     report = root / "data/08_reporting/phantoms"
     report.mkdir(parents=True)

@@ -12,6 +12,8 @@ import mlflow
 import pytest
 
 from medgan import models
+from medgan.app.project import Project
+from medgan.app.scoring import reference
 from medgan.evaluation.results import validate
 from medgan.pipelines.classifier_training.config import ARMS
 from tests.conftest import ROOT, environment, kedro_command
@@ -141,6 +143,15 @@ def test_the_notebooks_run(notebook: str, first: subprocess.CompletedProcess[str
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert "Image object" in ended.stdout
+
+
+def test_the_page_finds_the_frozen_threshold(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    page = Project(project)
+    model = page.published("tiny", "autoencoder")
+    known = reference(page, "tiny", model, model.build(), page.store("tiny"))  # type: ignore[arg-type]
+    detectors: dict[str, dict[str, dict[str, float]]] = results(project)["detectors"]  # type: ignore[assignment]
+    assert known.threshold == detectors["autoencoder"]["threshold"]["value"]
+    assert known.normals
 
 
 def test_a_misspelt_key_is_refused_before_anything_is_written(tmp_path: Path) -> None:

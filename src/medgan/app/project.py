@@ -88,10 +88,10 @@ class Project:
         path = self._output(data_set, name) / "anomaly_maps.npz"
         return ArraysDataset(filepath=path.as_posix()).load() if path.exists() else None
 
-    def detector_row(self, data_set: str, name: str, images: str) -> dict[str, Any] | None:
-        """The row of a detector in results.json, or None where there is none for the image store with the key `images`."""
+    def detector_row(self, data_set: str, name: str, data: str) -> dict[str, Any] | None:
+        """The row of a detector in results.json, or None where there is none for these images and splits (`pipelines.jobs.data_hash`)."""
         document = read_document(self._results(data_set))
-        if document is None or document["provenance"].get("data_hash") != images:
+        if document is None or document["provenance"].get("data_hash") != data:
             return None
         row: dict[str, Any] | None = document["detectors"].get(name)
         return row

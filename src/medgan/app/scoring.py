@@ -20,6 +20,7 @@ from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, padded_size
 from medgan.images.transforms import crop_padding, prepare
 from medgan.models import PublishedModel
+from medgan.pipelines.jobs import data_hash
 from medgan.training.runtime import Runtime
 
 SIZE_CAP = 20 * 2**20
@@ -122,7 +123,7 @@ def reference(project: Project, data_set: str, model: PublishedModel, detector: 
     table = scores.merge(splits[["image_id", "label", "row"]], on="image_id", validate="one_to_one")
     if not same_scores(detector, StoredImages(store), table, seed_of(model)):
         return Reference(absent=f"The stored scores are not those of the newest {model.name}: `{command}` makes them anew.")
-    row = project.detector_row(data_set, model.name, store.key) or {}
+    row = project.detector_row(data_set, model.name, data_hash(store, splits)) or {}
     threshold = row.get("threshold", {})
     return Reference(
         normals={shown: _normal_scores(table, part) for part, shown in NORMALS.items()},
