@@ -28,7 +28,7 @@ run: $(STAMP) ## Run all pipelines on the embedded data; ARGS="--env chest_xray 
 	$(BIN)/kedro run $(ARGS)
 
 test: $(STAMP) ## Run the tests.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Style, types, import walls, notebooks without output.
 	$(BIN)/ruff check
