@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.app.drawing import CARD, MOST, NOTICE, Request, archive, classes_of, data_card, draw
+from medgan.app.drawing import CARD, MOST, NOTICE, Request, archive, data_card, draw
 from medgan.app.project import Project
 from medgan.contracts import Refusal
 from medgan.models import PublishedModel
@@ -20,8 +20,8 @@ def load(root: Path, name: str) -> PublishedModel:
 
 
 def test_a_generator_offers_the_classes_that_it_learned(trained: Path) -> None:
-    assert classes_of(load(trained, "acgan")) == ("normal", "bacterial", "viral")
-    assert classes_of(load(trained, "dcgan")) == ("normal",)
+    assert load(trained, "acgan").drawable == ("normal", "bacterial", "viral")
+    assert load(trained, "dcgan").drawable == ("normal",)
 
 
 def test_images_follow_from_seed_and_class(trained: Path) -> None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from medgan import __version__, models
-from medgan.contracts import ImageSynthesizer, Refusal, TrainingSet
+from medgan import __version__
+from medgan.contracts import ImageSynthesizer, Refusal
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.seeding import generator
@@ -41,12 +41,6 @@ class Request:
     """The same request to the same model gives the same images."""
 
 
-def classes_of(model: PublishedModel) -> tuple[str, ...]:
-    """The classes that a generator can draw: all of them if it was trained with labels, else the normal one."""
-    labelled = models.load(model.name).TRAINING_SET is TrainingSet.LABELLED
-    return model.spec.classes if labelled else model.spec.classes[:1]
-
-
 def draw(model: PublishedModel, synthesizer: ImageSynthesizer, request: Request) -> NDArray[np.uint8]:
     """uint8 (count, H, W, C).
 
@@ -58,7 +52,7 @@ def draw(model: PublishedModel, synthesizer: ImageSynthesizer, request: Request)
     Raises:
         Refusal: a class that the generator cannot draw, or a count outside 1 to `MOST`.
     """
-    known = classes_of(model)
+    known = model.drawable
     if request.label not in known:
         raise Refusal(f"{model.name} cannot draw `{request.label}`: choose from {', '.join(known)}.")
     if not 1 <= request.count <= MOST:

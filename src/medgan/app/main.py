@@ -81,7 +81,7 @@ def _draw_tab(project: Project, data_set: str) -> None:
     published, module, version = chosen
     with st.form("draw"):
         left, middle, right = st.columns(3)
-        label = left.selectbox("Class", drawing.classes_of(published), key="class")
+        label = left.selectbox("Class", published.drawable, key="class")
         count = middle.number_input("Images", 1, drawing.MOST, 16, key="count")
         seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed")
         asked = st.form_submit_button("Draw")

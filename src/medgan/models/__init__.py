@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 
 from torch import Tensor, nn
 
-from medgan.contracts import AnomalyDetector, ImageSpec, ImageSynthesizer, Refusal
+from medgan.contracts import AnomalyDetector, ImageSpec, ImageSynthesizer, Refusal, TrainingSet
 
 
 @cache
@@ -80,6 +80,12 @@ class PublishedModel:
             digest.update(name.encode())
             digest.update(self.tensors[name].detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+    @property
+    def drawable(self) -> tuple[str, ...]:
+        """The classes that a generator can draw: all of them if it was trained with labels, else the normal one."""
+        labelled = load(self.name).TRAINING_SET is TrainingSet.LABELLED
+        return self.spec.classes if labelled else self.spec.classes[:1]
 
     def build(self) -> nn.Module:
         """The model with its weights, in eval mode."""

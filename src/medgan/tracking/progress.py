@@ -10,11 +10,14 @@ from tqdm import tqdm
 from medgan.training.loop import Progress
 
 
-class ProgressBar:
-    """Shows the reports of one training on stderr: the steps, the time left and the losses as they fall.
+def progress_bar(name: str, unit: str, total: int | None = None) -> tqdm:
+    """A bar on stderr. Where that is not a terminal, a line every ten seconds is enough."""
+    every = 0.5 if sys.stderr.isatty() else 10.0
+    return tqdm(total=total, desc=f"{name:>18}", unit=unit, mininterval=every, dynamic_ncols=True)
 
-    Where stderr is not a terminal, a line every ten seconds is enough.
-    """
+
+class ProgressBar:
+    """Shows the reports of one training: the steps, the time left and the losses as they fall."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -23,8 +26,7 @@ class ProgressBar:
     def __call__(self, report: Progress) -> None:
         """Moves the bar; it closes itself at the last step."""
         if self.bar is None:
-            every = 0.5 if sys.stderr.isatty() else 10.0
-            self.bar = tqdm(total=report.total, desc=f"{self.name:>18}", unit="step", mininterval=every, dynamic_ncols=True)
+            self.bar = progress_bar(self.name, "step", report.total)
         if report.terms:
             self.bar.set_postfix_str(_short(report.terms), refresh=False)
         self.bar.update(report.step - self.bar.n)

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from medgan import __version__, models
 from medgan.contracts import TrainingSet
@@ -33,6 +32,7 @@ from medgan.plots.heatmaps import heatmaps
 from medgan.plots.intervals import forest
 from medgan.plots.report import render_report
 from medgan.plots.roc import pr_curves, roc_curves
+from medgan.tracking.progress import progress_bar
 from medgan.training.runtime import Runtime
 from medgan.training.seeding import digest
 
@@ -65,7 +65,7 @@ def _scored(
     device = Runtime.detect().device
     detector = published.build().to(device)
     names = chosen["image_id"].astype(str).tolist()
-    with tqdm(total=len(chosen), desc=f"{published.name:>18}", unit="image", mininterval=0.5, dynamic_ncols=True) as bar:
+    with progress_bar(published.name, "image", len(chosen)) as bar:
         scores, maps = score_images(
             detector,  # type: ignore[arg-type]  # the registry lists detectors only
             StoredImages(images),

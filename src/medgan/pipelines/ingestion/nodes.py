@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from medgan.contracts import NORMAL
 from medgan.images.config import IngestionConfig
 from medgan.images.manifest import build_manifest, profile
 from medgan.images.resizing import fit_square
 from medgan.images.sources import ImageSource
+from medgan.tracking.progress import progress_bar
 
 SHEET_COLUMNS = 8
 SHEET_SIZE = 128
@@ -23,7 +22,7 @@ SHEET_SIZE = 128
 
 def ingest(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The manifest of all readable images, and the quarantine of the others."""
-    with tqdm(desc=f"reading {source.name}", unit="image", mininterval=0.5 if sys.stderr.isatty() else 10.0) as bar:
+    with progress_bar(f"reading {source.name}", "image") as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

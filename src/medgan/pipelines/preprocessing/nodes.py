@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from medgan.contracts import Refusal
 from medgan.images.audit import enforce, leakage_audit
@@ -21,6 +19,7 @@ from medgan.images.resizing import fit_square
 from medgan.images.sources import ImageSource
 from medgan.images.splits import SPLITTERS, assign_roles
 from medgan.images.store import StoreInfo, StorePlan
+from medgan.tracking.progress import progress_bar
 
 VERSION = 1
 """Part of the key of a store; raise it when resizing changes."""
@@ -47,15 +46,16 @@ def _key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str
 
 
 def _resized(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
-    every = 0.5 if sys.stderr.isatty() else 10.0
-    for path in tqdm(manifest["path"].tolist(), desc="storing images", unit="image", mininterval=every):
-        try:
-            image = source.read(path)
-        except ImageRefused as error:
-            raise Refusal(
-                f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
-            ) from error
-        yield fit_square(image, config.size, config.channels, config.crop)
+    with progress_bar("storing images", "image", len(manifest)) as bar:
+        for path in manifest["path"]:
+            try:
+                image = source.read(path)
+            except ImageRefused as error:
+                raise Refusal(
+                    f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
+                ) from error
+            yield fit_square(image, config.size, config.channels, config.crop)
+            bar.update()
 
 
 def _validation(split: pd.DataFrame) -> str:

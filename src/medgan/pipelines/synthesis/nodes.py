@@ -51,9 +51,7 @@ def synthesise(published: PublishedModel, config: SynthesisConfig, seed: int) ->
     Images have the size of the stored ones: the padding around them is taken off, so that it cannot tell them from real ones.
     """
     model = published.build()
-    labelled = models.load(published.name).TRAINING_SET is TrainingSet.LABELLED
-    classes = range(len(published.spec.classes) if labelled else 1)
-    labels = torch.arange(len(classes)).repeat_interleave(config.images_per_class)
+    labels = torch.arange(len(published.drawable)).repeat_interleave(config.images_per_class)
     rng = generator(seed, "synthesis", published.name)
     drawn = torch.cat([model.sample(len(part), part, rng) for part in torch.split(labels, DRAWN_AT_ONCE)])  # type: ignore[operator]
     return {"images": as_uint8(crop_padding(drawn, *published.card["image_size"])), "labels": labels.numpy()}
