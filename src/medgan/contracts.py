@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 NORMAL = "normal"
 LossTerms = Mapping[str, Tensor]
-"""Weighted, scalar terms. Their sum is what is optimised, and each of them is what is logged."""
+"""Weighted, scalar terms by name. The sum of those that carry a gradient is what is optimised; all are logged, so a detached one - D's
+accuracy, say - is watched and nothing else."""
 
 
 class Refusal(Exception):
@@ -67,7 +68,8 @@ class Batch:
     rng: torch.Generator
     """Noise for this update: a function of the seed, the stage and the number of the update, so that a resumed run repeats it."""
     labels: Tensor | None = None
-    """(N,) int64 indices into `ImageSpec.classes`, for models trained on `TrainingSet.LABELLED`."""
+    """For models trained on `TrainingSet.LABELLED`: (N,) int64 indices into `ImageSpec.classes`, or (N, classes) multi-hot float32 where an
+    image may show several."""
     unlabelled: Tensor | None = None
     """(N, C, H, W), the unlabelled mix, for models trained on `TrainingSet.MIX`."""
     step: int = 0
@@ -150,7 +152,7 @@ class ImageSynthesizer(Protocol):
     """A model that draws images."""
 
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) in [-1, 1]; `labels` (n,) are class indices, None for an unconditional model."""
+        """(n, C, H, W) in [-1, 1]; `labels` as in `Batch`, None for an unconditional model."""
         ...
 
 

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from medgan.losses.adversarial import ADVERSARIAL, bce_discriminator, bce_generator, hinge_discriminator, least_squares_discriminator
+from medgan.losses.adversarial import (
+    ADVERSARIAL,
+    bce_discriminator,
+    bce_generator,
+    hinge_discriminator,
+    least_squares_discriminator,
+    pairwise_accuracy,
+)
 
 
 def test_bce_at_chance_is_two_log_two() -> None:
@@ -35,3 +42,11 @@ def test_wrong_logits_cost_more(name: str) -> None:
     high, low = torch.full((4,), 0.8), torch.full((4,), -0.8)
     assert loss.discriminator(high, low) < loss.discriminator(low, high)
     assert loss.generator(high) < loss.generator(low)
+
+
+def test_pairwise_accuracy_counts_pairs_and_carries_no_gradient() -> None:
+    real, fake = torch.tensor([2.0, 0.0], requires_grad=True), torch.tensor([1.0, 0.0])
+    accuracy = pairwise_accuracy(real, fake)
+    assert accuracy.item() == pytest.approx((2 + 0.5) / 4)
+    assert not accuracy.requires_grad
+    assert pairwise_accuracy(fake, fake).item() == 0.5

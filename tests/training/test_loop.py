@@ -10,29 +10,15 @@ from torch import Tensor, nn
 
 from medgan import models
 from medgan.contracts import Batch, BatchSource, ImageSpec, OptimizerSpec, Player, Refusal
-from medgan.models import classifier
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.loop import Progress, train, update
 from medgan.training.optimizers import build_optimizer
 from medgan.training.runtime import Runtime
-from medgan.training.seeding import seeded
 from medgan.training.settings import TrainingConfig
+from tests.models.tiny import tiny
 
-SMALL = {
-    "dcgan": {"latent_dim": 8, "width": 4},
-    "acgan": {"latent_dim": 8, "width": 4},
-    "fanogan": {"latent_dim": 8, "width": 4, "n_critic": 2},
-    "autoencoder": {"latent_dim": 4, "width": 4},
-    "mix_vs_normal": {"width": 4},
-    "classifier": {},
-}
+TRAINED = [*(name for name in models.names() if tiny(name).stages()), "classifier"]
 CPU = Runtime(torch.device("cpu"))
-
-
-def build(name: str, spec: ImageSpec) -> Any:
-    module = classifier if name == "classifier" else models.load(name)
-    with seeded(0, name):
-        return module.build(module.Config(**SMALL.get(name, {})), spec)
 
 
 def config_for(model: Any, steps: int = 4, **changes: Any) -> TrainingConfig:
@@ -40,7 +26,7 @@ def config_for(model: Any, steps: int = 4, **changes: Any) -> TrainingConfig:
 
 
 def run(name: str, spec: ImageSpec, batches: BatchSource, resume: TrainingState | None = None, **changes: Any) -> list[Progress]:
-    model = build(name, spec)
+    model = tiny(name, spec)
     return list(train(model, batches, config_for(model, **changes), "key", resume, CPU))
 
 
@@ -48,9 +34,9 @@ def equal(a: TrainingState, b: TrainingState) -> bool:
     return a.tensors.keys() == b.tensors.keys() and all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", TRAINED)
 def test_each_update_moves_only_its_own_players_parameters(name: str, spec: ImageSpec, batches: BatchSource) -> None:
-    model = build(name, spec)
+    model = tiny(name, spec)
     for stage, players in model.stages().items():
         for player in players:
             before = {key: value.detach().clone() for key, value in model.named_parameters()}
@@ -63,7 +49,7 @@ def test_each_update_moves_only_its_own_players_parameters(name: str, spec: Imag
 
 
 def test_finished_networks_stay_frozen_and_in_eval_mode(spec: ImageSpec, batches: BatchSource) -> None:
-    model = build("fanogan", spec)
+    model = tiny("fanogan", spec)
     states = [
         {key: value.clone() for key, value in model.state_dict().items() if not key.startswith("encoder")}
         for report in train(model, batches, config_for(model), "key", None, CPU)
@@ -74,7 +60,7 @@ def test_finished_networks_stay_frozen_and_in_eval_mode(spec: ImageSpec, batches
         assert all(torch.equal(value, states[0][key]) for key, value in state.items())
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", TRAINED)
 def test_one_seed_equal_weights(name: str, spec: ImageSpec, batches: BatchSource) -> None:
     first, second = run(name, spec, batches), run(name, spec, batches)
     assert first[-1].state is not None
@@ -83,7 +69,7 @@ def test_one_seed_equal_weights(name: str, spec: ImageSpec, batches: BatchSource
     assert equal(first[-1].state, second[-1].state)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_killed_training_resumes_bit_exact(name: str, spec: ImageSpec, batches: BatchSource) -> None:
     unbroken = run(name, spec, batches, ema_decay=0.9)
     for report in unbroken[:-1]:
@@ -140,7 +126,7 @@ def test_f33_nan_loss_stops_within_one_step_and_nothing_has_moved(batches: Batch
 
 
 def test_a_stage_without_a_budget_is_refused(spec: ImageSpec, batches: BatchSource) -> None:
-    model = build("fanogan", spec)
+    model = tiny("fanogan", spec)
     with pytest.raises(Refusal, match=r"training\.steps\.encoder"):
         list(train(model, batches, TrainingConfig({"adversarial": 1}), "key", None, CPU))
 

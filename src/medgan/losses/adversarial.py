@@ -55,6 +55,15 @@ def least_squares_generator(fake_logits: Tensor) -> Tensor:
     return 0.5 * torch.square(fake_logits - 1).mean()
 
 
+def pairwise_accuracy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Share of the pairs (x, G(z)) in which D ranks the real image higher: a detached scalar, 0.5 is chance.
+
+    Unlike the share of logits above 0 it needs no threshold, so that it means the same with every loss; a Wasserstein critic has none.
+    """
+    gaps = real_logits.detach().flatten()[:, None] - fake_logits.detach().flatten()[None]
+    return (gaps > 0).float().mean() + 0.5 * (gaps == 0).float().mean()
+
+
 ADVERSARIAL: Mapping[str, AdversarialLoss] = {
     "bce": AdversarialLoss(bce_discriminator, bce_generator),
     "hinge": AdversarialLoss(hinge_discriminator, negative_mean),

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL
+from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, normal_latents
 
 TRAINING_SET = TrainingSet.LABELLED
@@ -66,6 +66,7 @@ class ACGAN(nn.Module):
         fake_logits, fake_classes = self.discriminator(fake)
         return {
             "adversarial": self.adversarial.discriminator(real_logits, fake_logits),
+            "accuracy": pairwise_accuracy(real_logits, fake_logits),
             "class_real": self.config.class_weight * F.cross_entropy(real_classes, labels),
             "class_fake": self.config.class_weight * F.cross_entropy(fake_classes, labels),
         }

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL
+from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.losses.penalties import gradient_penalty
 from medgan.losses.reconstruction import l1_per_image, residual_map
 from medgan.networks.dcgan import Discriminator, Generator, normal_latents
@@ -71,7 +71,11 @@ class DCGAN(nn.Module):
         """What D minimises on real and on generated images, with the gradient penalty if the loss has one."""
         with torch.no_grad():
             fake = self.generator(self._latents(batch))
-        terms = {"adversarial": self.adversarial.discriminator(self.discriminator(batch.images), self.discriminator(fake))}
+        real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
+        terms = {
+            "adversarial": self.adversarial.discriminator(real_logits, fake_logits),
+            "accuracy": pairwise_accuracy(real_logits, fake_logits),
+        }
         if self.adversarial.gradient_penalty:
             penalty = gradient_penalty(self.discriminator, batch.images, fake, batch.rng)
             terms["gradient_penalty"] = self.adversarial.gradient_penalty * penalty

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL
+from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.losses.penalties import gradient_penalty
 from medgan.losses.reconstruction import mse_per_image, residual_map
 from medgan.networks.dcgan import normal_latents
@@ -68,8 +68,10 @@ class FAnoGAN(nn.Module):
         """E[D(G(z))] - E[D(x)] + 10 * penalty (Gulrajani 2017, eq. 3)."""
         with torch.no_grad():
             fake = self.generator(self._latents(batch))
+        real_logits, fake_logits = self._critic(batch.images), self._critic(fake)
         return {
-            "wasserstein": WGAN_GP.discriminator(self._critic(batch.images), self._critic(fake)),
+            "wasserstein": WGAN_GP.discriminator(real_logits, fake_logits),
+            "accuracy": pairwise_accuracy(real_logits, fake_logits),
             "gradient_penalty": WGAN_GP.gradient_penalty * gradient_penalty(self._critic, batch.images, fake, batch.rng),
         }
 

@@ -140,7 +140,7 @@ def update(player: Player, optimizer: Optimizer, batch: Batch, players: Sequence
     with _only(player, players):
         with runtime.autocast():
             terms = player.loss(batch)
-        loss = torch.stack(list(terms.values())).sum()
+        loss = torch.stack([term for term in terms.values() if term.requires_grad]).sum()
         if not torch.isfinite(loss):
             values = ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
             raise Refusal(
