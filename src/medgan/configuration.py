@@ -22,6 +22,7 @@ def sections() -> dict[str, Any]:
     from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
     from medgan.networks.classifier import CLASSIFIERS
     from medgan.pipelines.classifier_training.config import ClassifierConfig
+    from medgan.pipelines.gan_training.config import GanTrainingConfig
     from medgan.pipelines.synthesis.config import SynthesisConfig
 
     return {
@@ -33,6 +34,7 @@ def sections() -> dict[str, Any]:
         "ingestion": IngestionConfig,
         "preprocessing": PreprocessingConfig,
         "augmentation": AugmentationConfig,
+        "gan_training": GanTrainingConfig,
         "synthesis": SynthesisConfig,
         "classifier_training": ClassifierConfig,
         "evaluation": EvaluationConfig,

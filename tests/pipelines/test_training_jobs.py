@@ -17,6 +17,7 @@ from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.pipelines import jobs
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
+from medgan.pipelines.gan_training.config import GanTrainingConfig
 from medgan.pipelines.gan_training.nodes import plan_model
 from medgan.pipelines.jobs import TrainingJob
 from medgan.pipelines.synthesis.config import SynthesisConfig
@@ -66,7 +67,7 @@ def synthetic() -> dict[str, np.ndarray]:
 
 def finish(job: TrainingJob, folder: Path) -> CheckpointFolder:
     checkpoints = CheckpointFolder(folder)
-    for state, _ in jobs.train(job, checkpoints):
+    for state, *_ in jobs.train(job, checkpoints):
         if isinstance(state, TrainingState):
             checkpoints.write(state)
     return checkpoints
@@ -80,7 +81,7 @@ def arm(name: str, images: ImageStore, splits: pd.DataFrame) -> TrainingJob:
 @pytest.mark.parametrize("name", models.names())
 def test_every_model_is_planned_on_its_part_of_the_training_split(name: str, images: ImageStore, splits: pd.DataFrame) -> None:
     module = models.load(name)
-    job = plan_model(name, images, splits, ModelSettings(module.Config()), 0)
+    job = plan_model(name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), 0)
     training = splits[splits["split"] == "train"]
     allowed = {
         TrainingSet.NORMAL: training["label"] == 0,
@@ -96,7 +97,7 @@ def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(
 ) -> None:
     job = arm("real", images, splits)
     checkpoints = finish(job, tmp_path / "checkpoints")
-    assert list(jobs.train(job, checkpoints)) == [(UNCHANGED, [])]
+    assert list(jobs.train(job, checkpoints)) == [(UNCHANGED, [], UNCHANGED)]
     longer = replace(job, training=replace(FEW, steps={"classification": 4}))
     assert longer.key != job.key
     assert replace(job, training=replace(FEW, report_every=2)).key == job.key
@@ -139,7 +140,7 @@ def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_imag
     for name, classes in (("acgan", CLASSES), ("dcgan", CLASSES[:1])):
         module = models.load(name)
         few = TrainingConfig({"adversarial": 2}, batch_size=8)
-        job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), 0)
+        job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), GanTrainingConfig(), 0)
         published = jobs.publish(job, finish(job, tmp_path / name))
         drawn = synthesise(published, SYNTHESIS, 0)
         assert drawn["images"].shape == (4 * len(classes), 28, 28, 1)

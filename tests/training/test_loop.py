@@ -40,7 +40,7 @@ def test_each_update_moves_only_its_own_players_parameters(name: str, spec: Imag
     for stage, players in model.stages().items():
         for player in players:
             before = {key: value.detach().clone() for key, value in model.named_parameters()}
-            update(player, build_optimizer(player.parameters(), player.optimizer), batches.draw(stage, 0, 4), players, CPU)
+            update(player, build_optimizer(player.parameters(), player.optimizer), [batches.draw(stage, 0, 4)], players, CPU)
             own = {id(parameter) for parameter in player.parameters()}
             moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
             assert moved

@@ -18,11 +18,11 @@ from medgan.contracts import ImageSpec, Refusal
 from medgan.models import PublishedModel
 
 logger = logging.getLogger(__name__)
-WEIGHTS, CARD = "model.safetensors", "card.json"
+WEIGHTS, CARD, PAGE = "model.safetensors", "card.json", "README.md"
 
 
 class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel]):
-    """`<filepath>/<version>/<name>/` with `model.safetensors` and `card.json`; a new version only when the weights changed."""
+    """`<filepath>/<version>/<name>/` with weights, card and the card as a page; a new version only when the weights changed."""
 
     versioned = True
 
@@ -60,6 +60,7 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
             return
         with new_folder(Path(self._get_save_path())) as folder:
             save_file({name: value.detach().cpu().contiguous() for name, value in data.tensors.items()}, folder / WEIGHTS)
+            (folder / PAGE).write_text(page_of(data), encoding="utf-8")
             (folder / CARD).write_text(json.dumps(card_of(data), indent=1, default=_plain), encoding="utf-8")
         self._clear_version_cache()
 
@@ -89,6 +90,36 @@ def card_of(model: PublishedModel) -> dict[str, Any]:
         "spec": asdict(model.spec),
         "card": dict(model.card),
     }
+
+
+def page_of(model: PublishedModel) -> str:
+    """The card for a human reader, in Markdown."""
+    card = json.loads(json.dumps(dict(model.card), default=_plain))
+    used, limits = card.pop("intended_use", ""), card.pop("limits", [])
+    looks, figures = card.pop("looks", []), card.pop("figures", {})
+    parts = [
+        f"# {model.name}",
+        used,
+        "## Figures of the published step",
+        _markdown_table(figures) or "None were taken: the weights are those after the last step.",
+        "## Training",
+        _markdown_table(card),
+        "## Configuration",
+        _markdown_table({**model.configuration, "image": " x ".join(map(str, model.spec.shape)), "classes": ", ".join(model.spec.classes)}),
+        "## Looks at the training" if looks else "",
+        "\n".join(["```", *(json.dumps(look) for look in looks), "```"]) if looks else "",
+        "## Limits" if limits else "",
+        "\n".join(f"- {limit}" for limit in limits),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_table(values: Mapping[str, Any]) -> str:
+    rows = [
+        f"| {name} | {value if isinstance(value, str | int | float) else json.dumps(value, default=_plain)} |"
+        for name, value in values.items()
+    ]
+    return "\n".join(["| | |", "|---|---|", *rows]) if rows else ""
 
 
 def _plain(value: object) -> Any:

@@ -25,6 +25,8 @@ from medgan.evaluation.wording import (
     with_interval,
 )
 
+LOOKS = {"aucp": "AUCp", "val_auroc": "Validation AUROC", "diversity": "Diversity"}
+"""Figures of a look at a model in training."""
 BASELINES = ("autoencoder", "nearest_neighbour", "mix_vs_normal")
 """What a GAN has to beat."""
 LIMITS = (
@@ -62,6 +64,7 @@ class Story:
     descriptions: Mapping[str, str]
     arms: Table | None
     quality: Sequence[Table]
+    choices: Table | None
     data: Table
     protocol: Sequence[str]
     limits: Sequence[str] = LIMITS
@@ -69,13 +72,19 @@ class Story:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
-def tell(document: Mapping[str, Any], splits: pd.DataFrame, descriptions: Mapping[str, str] | None = None) -> Story:
+def tell(
+    document: Mapping[str, Any],
+    splits: pd.DataFrame,
+    descriptions: Mapping[str, str] | None = None,
+    cards: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Story:
     """The story of a results document that holds detectors.
 
     Args:
         document: of schema 1.
         splits: category, split, images and, where they are known, patients.
         descriptions: a sentence about each detector.
+        cards: the card of each published model, which says what chose its weights.
 
     Raises:
         Refusal: the document is not one of schema 1.
@@ -94,6 +103,7 @@ def tell(document: Mapping[str, Any], splits: pd.DataFrame, descriptions: Mappin
         descriptions={readable(name): text for name, text in (descriptions or {}).items() if name in rows},
         arms=_arms(document["classifiers"]) if document["classifiers"] else None,
         quality=[_quality(model, classes) for model, classes in document["quality"].items()],
+        choices=_choices(cards) if cards else None,
         data=_data(splits),
         protocol=list(_protocol(document, rows, order)),
         provenance={readable(str(key)): str(value) for key, value in document["provenance"].items()},
@@ -232,7 +242,27 @@ def _protocol(document: Mapping[str, Any], rows: Mapping[str, Any], order: Seque
         if first["interval_unit"] == "patient"
         else f"images. {IMAGE_INTERVALS_ARE}"
     )
-    yield f"Detectors: {seeds_of(first)}. The last weights are used; no checkpoint is chosen by a label unless 'Labels used' says so."
+    yield f"Detectors: {seeds_of(first)}. What chose the weights of each model stands in the table below; no test image had a part in it."
+
+
+def _choices(cards: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Which step of each training is published, and why."""
+    figures = [name for name in LOOKS if any(name in card["figures"] for card in cards.values())]
+    cells = [
+        [
+            readable(name),
+            f"{card['published_step']:,} of {card['planned_steps']:,}",
+            card["choice"],
+            *(number({"value": card["figures"].get(figure)}) for figure in figures),
+        ]
+        for name, card in cards.items()
+    ]
+    note = (
+        "Figures of the published step, on validation images where they are of a detector. They chose the weights, so they flatter them. "
+        "AUCp: AUC of held-out normals against a held-out unlabelled mix, which reads no anomaly label. "
+        "Diversity: distance between two samples, as a multiple of that between two real images."
+    )
+    return Table(("Model", "Published step", "Why", *(LOOKS[name] for name in figures)), cells, note=note)
 
 
 def _share(figure: Mapping[str, Any]) -> str:

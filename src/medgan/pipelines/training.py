@@ -16,7 +16,7 @@ def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str
     planned.__name__ = plan.__name__  # type: ignore[attr-defined]
     return [
         Node(planned, inputs, "job", name="plan"),
-        Node(train, ["job", "resume_from"], ["checkpoint", "curves"], name="train"),
+        Node(train, ["job", "resume_from"], ["checkpoint", "curves", "snapshots"], name="train"),
         Node(publish, ["job", "checkpoint"], "published", name="publish"),
         Node(plot_curves, ["job", "curves"], "curves_figure", name="plot_curves"),
     ]

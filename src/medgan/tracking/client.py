@@ -104,6 +104,16 @@ class Tracker:
         """Copies a file to the artifacts of a run."""
         self._send(lambda client: client.log_artifact(run_id, str(path), folder))
 
+    def image(self, run_id: str, path: Path, key: str, step: int) -> None:
+        """Logs a picture under a key, with a slider over its steps in the MLflow UI."""
+        from PIL import Image
+
+        def log(client: MlflowClient) -> None:
+            with Image.open(path) as picture:
+                client.log_image(run_id, picture.convert("RGB"), key=key, step=step, synchronous=True)
+
+        self._send(log)
+
     def tag(self, run_id: str, name: str, value: str) -> None:
         """Sets a tag."""
         self._send(lambda client: client.set_tag(run_id, name, value))

@@ -18,12 +18,13 @@ from kedro.pipeline.node import Node
 
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
+from medgan.training.checkpoints import Unchanged
 
 logger = logging.getLogger(__name__)
 
 
 class MlflowHooks:
-    """Logs what the `metadata: {mlflow: curves | metrics | figure | table | text}` of a catalog entry asks for.
+    """Logs what the `metadata: {mlflow: curves | metrics | snapshot | figure | table | text}` of a catalog entry asks for.
 
     conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer never stops a run.
     """
@@ -189,9 +190,15 @@ def _log_text(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, 
     tracker.file(run, _file(dataset), "reports")
 
 
+def _log_snapshot(tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]) -> None:
+    if not isinstance(data, Unchanged):
+        tracker.image(run, dataset.file(data.step), "samples", data.step)  # type: ignore[attr-defined]
+
+
 _LOGGERS: dict[Any, Callable[[Tracker, str, Any, AbstractDataset[Any, Any]], None]] = {
     "curves": _log_curves,
     "metrics": _log_metrics,
+    "snapshot": _log_snapshot,
     "figure": _log_figure,
     "table": _log_text,
     "text": _log_text,

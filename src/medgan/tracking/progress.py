@@ -1,13 +1,17 @@
-"""Progress bars with live losses."""
+"""What a training shows while it runs: a bar with live losses, and the alarm for mode collapse."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from medgan.training.inspection import collapse
 from medgan.training.loop import Progress
+
+logger = logging.getLogger(__name__)
 
 
 def progress_bar(name: str, unit: str, total: int | None = None) -> tqdm:
@@ -16,22 +20,30 @@ def progress_bar(name: str, unit: str, total: int | None = None) -> tqdm:
     return tqdm(total=total, desc=f"{name:>18}", unit=unit, mininterval=every, dynamic_ncols=True)
 
 
-class ProgressBar:
-    """Shows the reports of one training: the steps, the time left and the losses as they fall."""
+class LiveView:
+    """Shows the reports of one training: steps, time left, images a second and the losses as they fall; warns once of a collapse."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.bar: tqdm | None = None
+        self.warned = False
 
     def __call__(self, report: Progress) -> None:
         """Moves the bar; it closes itself at the last step."""
         if self.bar is None:
             self.bar = progress_bar(self.name, "step", report.total)
         if report.terms:
-            self.bar.set_postfix_str(_short(report.terms), refresh=False)
+            self.bar.set_postfix_str(f"{report.images_per_second:.0f} images/s, {_short(report.terms)}", refresh=False)
         self.bar.update(report.step - self.bar.n)
+        self._warn(report)
         if report.step >= report.total:
             self.bar.close()
+
+    def _warn(self, report: Progress) -> None:
+        alarm = None if self.warned or report.look is None else collapse(report.look.figures, report.step, report.total)
+        if alarm is not None:
+            self.warned = True
+            logger.warning("%s: %s", self.name, alarm)
 
 
 def _short(terms: Mapping[str, float]) -> str:

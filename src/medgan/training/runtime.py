@@ -1,12 +1,12 @@
-"""Where and at what precision a model runs."""
+"""Where, at what precision and how compiled a model runs."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from medgan.contracts import Batch
 
@@ -36,9 +36,8 @@ class Runtime:
         model.to(memory_format=torch.channels_last)
 
     def move(self, batch: Batch) -> Batch:
-        """The batch on the device."""
-        if self.device.type == "cpu":
-            return batch
-        labels = None if batch.labels is None else batch.labels.to(self.device)
-        unlabelled = None if batch.unlabelled is None else batch.unlabelled.to(self.device)
-        return Batch(batch.images.to(self.device), batch.rng, labels, unlabelled, batch.step)
+        """The batch on the device; its generator stays on the CPU, whose numbers are the same everywhere."""
+        return replace(batch, images=batch.images.to(self.device), labels=self._to(batch.labels), unlabelled=self._to(batch.unlabelled))
+
+    def _to(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(self.device)

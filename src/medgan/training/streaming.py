@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from medgan.contracts import BatchSource, Refusal
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState, Unchanged
 from medgan.training.loop import Progress, train
+from medgan.training.selection import Judge
 from medgan.training.settings import TrainingConfig
 
-Chunk = tuple[TrainingState | Unchanged, list[dict[str, Any]]]
-"""A checkpoint or UNCHANGED, and new rows of the curves."""
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The sample grid of one look."""
+
+    step: int
+    images: Tensor
+    """(n, C, H, W) in [-1, 1]."""
+
+
+Chunk = tuple[TrainingState | Unchanged, list[dict[str, Any]], Snapshot | Unchanged]
+"""A checkpoint or UNCHANGED, new rows of the curves, and a sample grid or UNCHANGED."""
 
 
 def stream(progress: Iterable[Progress], observe: Callable[[Progress], None], every_seconds: float = 3.0) -> Iterator[Chunk]:
@@ -23,10 +35,14 @@ def stream(progress: Iterable[Progress], observe: Callable[[Progress], None], ev
     last = time.monotonic()
     for report in progress:
         observe(report)
+        seen = report.look.figures if report.look else {}
         if report.terms:
-            rows.append({"step": report.step, "stage": report.stage, "images_per_second": report.images_per_second, **report.terms})
-        if report.state is not None or time.monotonic() - last > every_seconds:
-            yield report.state or UNCHANGED, rows
+            looks = {f"look/{name}": value for name, value in seen.items()}
+            speed = report.images_per_second
+            rows.append({"step": report.step, "stage": report.stage, "images_per_second": speed, **report.terms, **looks})
+        samples = report.look.samples if report.look else None
+        if report.state is not None or samples is not None or time.monotonic() - last > every_seconds:
+            yield report.state or UNCHANGED, rows, UNCHANGED if samples is None else Snapshot(report.step, samples)
             rows, last = [], time.monotonic()
 
 
@@ -37,13 +53,14 @@ def resumed(
     key: str,
     checkpoints: CheckpointFolder,
     observe: Callable[[Progress], None],
+    judge: Judge | None = None,
 ) -> Iterator[Chunk]:
     """Trains what is left of a training; a finished one yields UNCHANGED once and costs nothing."""
     state = checkpoints.latest(key)
     if state is not None and state.finished:
-        yield UNCHANGED, []
+        yield UNCHANGED, [], UNCHANGED
         return
-    yield from stream(train(model, batches, config, key, state), observe)
+    yield from stream(train(model, batches, config, key, state, judge=judge), observe)
 
 
 def finished(checkpoints: CheckpointFolder, key: str, name: str) -> TrainingState:

@@ -91,8 +91,9 @@ def evaluate(
 ) -> tuple[dict[str, Any], Figure, Figure, Figure]:
     """The row of a detector, and its heat maps, confusion matrix and histogram of scores on the test images."""
     details: dict[str, Any] = {name: published.configuration[name] for name in DETAILS if name in published.configuration}
-    if published.card.get("labels_used") == "checkpoint":
+    if published.card["labels_used"] == "checkpoint":
         details["labels_used"] = "checkpoint"
+    details["published_step"] = published.card["published_step"]
     sees_mix = models.load(published.name).TRAINING_SET is TrainingSet.MIX
     row = evaluate_detector(
         scores, splits, threshold_rule=config.threshold_rule, n_boot=config.n_boot, seed=seed, sees_mix=sees_mix, details=details
@@ -161,9 +162,14 @@ def report(
     splits: pd.DataFrame,
     config: EvaluationConfig,
     seed: int,
-    **figures: bytes | None,
+    **others: bytes | PublishedModel | None,
 ) -> str:
-    """The report of all that has been run on this data set: one HTML page without any remote part."""
+    """The report of all that has been run on this data set: one HTML page without any remote part.
+
+    `others` are its pictures, those that have not been made being None, and the published models, whose cards it reads.
+    """
+    cards = {other.name: other.card for other in others.values() if isinstance(other, PublishedModel)}
+    figures = {name: other for name, other in others.items() if isinstance(other, bytes)}
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     provenance = {
         "made": made,
@@ -178,8 +184,8 @@ def report(
     document = new_document(config.dataset, "test", provenance)
     sections = {"detectors": detectors, "classifiers": classifiers, "quality": quality}
     document |= {name: rows_of(section) for name, section in sections.items()}
-    story = tell(document, split_table(splits), {name: _first_line(name) for name in models.detectors()})
-    return render_report(story, {name: png for name, png in figures.items() if png is not None})
+    story = tell(document, split_table(splits), {name: _first_line(name) for name in models.detectors()}, cards)
+    return render_report(story, figures)
 
 
 def _first_line(name: str) -> str:

@@ -57,6 +57,7 @@ def _report() -> Node:
         **{f"{kind}_{name}": f"{name}.{kind}" for name in models.detectors() for kind in ("heatmaps", "confusion", "histogram")},
         **{f"samples_{name}": f"{name}.samples" for name in models.synthesizers()},
         **{f"curves_{name}": f"{name}.curves_figure" for name in models.names()},
+        **{f"published_{name}": f"{name}.published" for name in models.names()},
         **{f"confusion_{arm}": f"{arm}.confusion" for arm in ARMS},
     }
     return Node(nodes.report, inputs, "report_html", name="report")

@@ -1,23 +1,33 @@
-"""What each model trains on; `medgan.pipelines.jobs` does the rest."""
+"""What each model trains on, and what chooses its weights; `medgan.pipelines.jobs` does the rest."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from medgan import models
+from medgan.evaluation.selection import HeldOut, choose_criterion, figures_of
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import training_rows
 from medgan.images.store import ImageStore
+from medgan.pipelines.gan_training.config import GanTrainingConfig
 from medgan.pipelines.jobs import TrainingJob, data_hash
-from medgan.training.settings import ModelSettings
+from medgan.training.selection import Judge
+from medgan.training.settings import ModelSettings, TrainingConfig
+
+JUDGED_AT_ONCE = 64
 
 
-def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, settings: ModelSettings[Any], seed: int) -> TrainingJob:
+def plan_model(
+    name: str, images: ImageStore, splits: pd.DataFrame, settings: ModelSettings[Any], config: GanTrainingConfig, seed: int
+) -> TrainingJob:
     """The job of one model: its part of the training split - normals, all with labels, or normals and the unlabelled mix."""
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
+    judged = name in models.detectors() and settings.training.inspect_every > 0
+    judge = held_out_judge(images, splits, settings.training, config, seed) if judged else None
     return TrainingJob(
         name=name,
         model=name,
@@ -28,10 +38,21 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, settings: Mo
         seed=seed,
         data=data_hash(images, splits, training_set.value),
         initial=name,
+        judge=judge,
         card={
             "training_set": training_set.value,
             "training_images": len(chosen.rows),
+            "unlabelled_images": 0 if chosen.unlabelled_rows is None else len(chosen.unlabelled_rows),
             "images": images.key,
             "image_size": [images.info.height, images.info.width],
+            "intensity": images.info.intensity,
+            "splits": {part: rows["category"].value_counts().sort_index().to_dict() for part, rows in splits.groupby("split")},
         },
     )
+
+
+def held_out_judge(images: ImageStore, splits: pd.DataFrame, training: TrainingConfig, config: GanTrainingConfig, seed: int) -> Judge:
+    """Figures on validation images, and the one among them that chooses."""
+    held_out = HeldOut.of(splits, config.judged_images, seed)
+    figures = partial(figures_of, images=StoredImages(images), held_out=held_out, batch_size=JUDGED_AT_ONCE, seed=seed)
+    return Judge(figures, choose_criterion(training.criterion, splits), held_out.about())
