@@ -20,7 +20,7 @@ def test_one_step_lowers_the_loss_on_its_batch(network: str) -> None:
     batch = Batch(torch.randn(4, *SPEC.shape), torch.Generator(), torch.tensor([0, 1, 0, 1]))
     optimizer = build_optimizer(player.parameters(), player.optimizer)
     before = {name: value.clone() for name, value in model.named_parameters()}
-    update(player, optimizer, batch, [player], Runtime(torch.device("cpu")))
+    update(player, optimizer, [batch], [player], Runtime(torch.device("cpu")))
     assert any(not torch.equal(value, before[name]) for name, value in model.named_parameters())
     model.eval()
     assert model.probabilities(batch.images).sum(1) == pytest.approx(torch.ones(4))

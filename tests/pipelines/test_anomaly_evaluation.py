@@ -17,6 +17,13 @@ from medgan.pipelines.jobs import data_hash
 
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=7, heatmap_examples=2)
 SIDE = 28
+CARD = {
+    "published_step": 40,
+    "planned_steps": 80,
+    "choice": "weights of the highest AUCp",
+    "labels_used": "none",
+    "figures": {"aucp": 0.7, "diversity": 0.123},
+}
 
 
 @pytest.fixture
@@ -56,7 +63,7 @@ def published(images, splits):
 
     normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
     memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
-    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory})
+    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, CARD)
 
 
 def test_scores_are_reused_until_something_that_decides_them_changes(published, images, splits, monkeypatch):
@@ -102,9 +109,11 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
     assert table.loc[0, ["auroc", "auroc_low"]].tolist() == [row["auroc"]["value"], row["auroc"]["low"]]
     assert len(pictures) == 3
-    page = nodes.report(section, None, None, images, splits, CONFIG, 0, forest=b"png", samples_acgan=None)
+    page = nodes.report(section, None, None, images, splits, CONFIG, 0, forest=b"png", samples_acgan=None, published_nn=published)
     assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
     assert "kedro run --pipeline synthesis" in page
+    for words in ("40 of 80", "weights of the highest AUCp", "0.123"):
+        assert words in page
 
 
 def test_search_steps_and_the_mix_are_on_the_row(images, splits):
@@ -112,9 +121,12 @@ def test_search_steps_and_the_mix_are_on_the_row(images, splits):
     config = module.Config(latent_dim=4, width=4, search_steps=1, warm_start=2)
     torch.manual_seed(0)
     model = module.build(config, images.spec)
-    published = PublishedModel("dcgan", {"latent_dim": 4, "width": 4, "search_steps": 1, "warm_start": 2}, images.spec, model.state_dict())
+    settings = {"latent_dim": 4, "width": 4, "search_steps": 1, "warm_start": 2}
+    chosen = {**CARD, "labels_used": "checkpoint"}
+    published = PublishedModel("dcgan", settings, images.spec, model.state_dict(), chosen)
     scores, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
-    assert nodes.evaluate(published, scores, arrays, images, splits, CONFIG, 0)[0]["search_steps"] == 1
+    row = nodes.evaluate(published, scores, arrays, images, splits, CONFIG, 0)[0]
+    assert (row["search_steps"], row["labels_used"], row["published_step"]) == (1, "checkpoint", 40)
 
 
 def test_the_split_table_counts_patients_only_where_they_are_known(splits):
@@ -129,7 +141,7 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     for name in models.detectors():
         assert {node.name for node in pipeline.only_nodes_with_tags(name).nodes} == {f"{name}.score", f"{name}.evaluate"}
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {f"{name}.published" for name in models.detectors()} | {f"{name}.cached_maps" for name in models.detectors()}
+    made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
     assert pipeline.inputs() == made

@@ -125,6 +125,120 @@ def test_f33_nan_loss_stops_within_one_step_and_nothing_has_moved(batches: Batch
     assert torch.isfinite(model.weight).all()
 
 
+class Exploding(Diverging):
+    """Its loss is finite throughout, and the gradient infinite at the third batch."""
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        return {"term": ((self.weight - self.weight.detach()) if batch.step == 2 else self.weight).sum().abs().sqrt()}
+
+
+def test_f33_a_gradient_that_is_not_a_number_moves_nothing_either(batches: BatchSource) -> None:
+    model = Exploding()
+    with pytest.raises(Refusal, match="the gradient of the player is not a number"):
+        list(train(model, batches, TrainingConfig({"only": 5}, batch_size=2), "key", None, CPU))
+    assert torch.isfinite(model.weight).all()
+
+
+def test_f35_no_memory_on_the_accelerator_names_the_batch_size_that_fits(batches: BatchSource) -> None:
+    class Hungry(Diverging):
+        def loss(self, batch: Batch) -> dict[str, Tensor]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(Refusal, match=r"`training.batch_size` to 8 and `training.accumulate` to 2"):
+        list(train(Hungry(), batches, TrainingConfig({"only": 5}, batch_size=16), "key", None, CPU))
+
+
+def test_f28_another_number_of_threads_is_said(spec: ImageSpec, batches: BatchSource, caplog: pytest.LogCaptureFixture) -> None:
+    state = next(report.state for report in run("autoencoder", spec, batches) if report.state is not None)
+    run("autoencoder", spec, batches, resume=replace(state, notes={**state.notes, "threads": 64}))
+    assert "had 64" in caplog.text
+
+
+def test_accumulated_gradients_are_those_of_one_large_batch() -> None:
+    """A model without batch norm: four batches of 2 or one of 8."""
+    images = torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1, 32, 32))
+
+        def stages(self) -> dict[str, list[Player]]:
+            return {"only": [Player("player", [self], self.loss, OptimizerSpec("adam", 0.1))]}
+
+        def loss(self, batch: Batch) -> dict[str, Tensor]:
+            return {"term": (batch.images - self.weight).square().mean()}
+
+    class Parts:
+        def draw(self, stage: str, index: int, size: int) -> Batch:
+            return Batch(images[index * size : (index + 1) * size], torch.Generator())
+
+        def epoch(self, size: int) -> Any:
+            raise NotImplementedError
+
+    weights = []
+    for size, accumulate in ((8, 1), (2, 4)):
+        model = Linear()
+        reports = list(train(model, Parts(), TrainingConfig({"only": 1}, batch_size=size, accumulate=accumulate), "key", None, CPU))
+        weights.append((model.weight.detach(), reports[-1].terms["player/term"]))
+    torch.testing.assert_close(weights[0][0], weights[1][0])
+    assert weights[0][1] == pytest.approx(weights[1][1])
+
+
+def test_a_schedule_lowers_the_rate_and_resumes_exactly(spec: ImageSpec, batches: BatchSource) -> None:
+    unbroken = run("autoencoder", spec, batches, steps=8, decay="linear", decay_from=0.25)
+    assert not equal(unbroken[-1].state, run("autoencoder", spec, batches, steps=8)[-1].state)  # type: ignore[arg-type]
+    middle = next(report.state for report in unbroken if report.step == 4)
+    resumed = run("autoencoder", spec, batches, resume=middle, steps=8, decay="linear", decay_from=0.25)
+    assert equal(resumed[-1].state, unbroken[-1].state)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_bf16_trains_near_to_fp32(name: str, spec: ImageSpec, batches: BatchSource) -> None:
+    terms = []
+    for precision in ("fp32", "bf16"):
+        model = tiny(name, spec)
+        runtime = Runtime(torch.device("cpu"), precision)
+        terms.append(next(train(model, batches, config_for(model, 2), "key", None, runtime)).terms)
+        assert all(value.dtype == torch.float32 for value in model.parameters())
+    for key, value in terms[0].items():
+        if not key.endswith("accuracy"):
+            assert terms[1][key] == pytest.approx(value, rel=0.1, abs=0.05), key
+
+
+def test_autocast_is_on_inside_a_loss_and_nowhere_else(spec: ImageSpec, batches: BatchSource) -> None:
+    seen: list[bool] = []
+
+    class Watching(Diverging):
+        def loss(self, batch: Batch) -> dict[str, Tensor]:
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return {"term": self.weight.sum()}
+
+    list(train(Watching(), batches, TrainingConfig({"only": 2}, batch_size=2), "key", None, Runtime(torch.device("cpu"), "bf16")))
+    assert seen == [True, True]
+    assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("name", ["dcgan", "fanogan"])  # fanogan differentiates twice, which a compiled module cannot
+def test_compiled_training_gives_the_same_weights_up_to_rounding(
+    name: str, spec: ImageSpec, batches: BatchSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[nn.Module] = []
+
+    def compile_without_a_compiler(module: nn.Module) -> None:
+        compiled.append(module)
+        module._compiled_call_impl = torch.compile(module._call_impl, backend="aot_eager")  # all of torch.compile but C++
+
+    monkeypatch.setattr(nn.Module, "compile", compile_without_a_compiler)
+    plain, other = (run(name, spec, batches, steps=1, compile=chosen)[-1].state for chosen in (False, True))
+    assert len(compiled) == len(list(tiny(name, spec).children()))
+    assert plain is not None
+    assert other is not None
+    assert other.tensors.keys() == plain.tensors.keys()
+    for key, value in plain.part("model.").items():
+        torch.testing.assert_close(other.part("model.")[key], value, rtol=1e-3, atol=1e-4)
+
+
 def test_a_stage_without_a_budget_is_refused(spec: ImageSpec, batches: BatchSource) -> None:
     model = tiny("fanogan", spec)
     with pytest.raises(Refusal, match=r"training\.steps\.encoder"):

@@ -12,12 +12,12 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from medgan.catalog.arrays import Arrays, ArraysDataset
-from medgan.catalog.published import CARD, WEIGHTS, PublishedDataset
+from medgan.catalog.published import PublishedDataset
 from medgan.catalog.results import read_document
 from medgan.contracts import Refusal
 from medgan.images.resizing import Crop
 from medgan.images.store import ImageStore, StoreInfo
-from medgan.models import PublishedModel
+from medgan.models import CARD, WEIGHTS, PublishedModel
 
 ROOT_VARIABLE = "MEDGAN_PROJECT"
 """Environment variable that names the project folder; without it, the working directory is the project."""

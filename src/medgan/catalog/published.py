@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
 from kedro_datasets._typing import JSONPreview
-from safetensors.torch import load_file, save_file
 
 from medgan.catalog.atomic import new_folder
-from medgan.contracts import ImageSpec, Refusal
-from medgan.models import PublishedModel
+from medgan.models import CARD, PublishedModel
 
 logger = logging.getLogger(__name__)
-WEIGHTS, CARD, PAGE = "model.safetensors", "card.json", "README.md"
+PAGE = "README.md"
 
 
 class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel]):
@@ -37,20 +34,8 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
         return wrapper
 
     def load(self) -> PublishedModel:
-        """The newest version, or the one asked for.
-
-        Raises:
-            Refusal: the weights are not those that the card names.
-        """
-        folder = Path(self._get_load_path())
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
-        model = PublishedModel(card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"])
-        if model.key != card["key"]:
-            raise Refusal(
-                f"The published model in {folder} is damaged: delete it, then `kedro run --pipeline gan_training` publishes it again."
-            )
-        return model
+        """The newest version, or the one asked for. Raises `Refusal` where it is damaged."""
+        return PublishedModel.read(Path(self._get_load_path()))
 
     def save(self, data: PublishedModel) -> None:
         """Writes a new version, unless the newest one holds the same model."""
@@ -59,9 +44,8 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
             logger.debug("%s is published already", data.name)
             return
         with new_folder(Path(self._get_save_path())) as folder:
-            save_file({name: value.detach().cpu().contiguous() for name, value in data.tensors.items()}, folder / WEIGHTS)
+            data.write(folder)
             (folder / PAGE).write_text(page_of(data), encoding="utf-8")
-            (folder / CARD).write_text(json.dumps(card_of(data), indent=1, default=_plain), encoding="utf-8")
         self._clear_version_cache()
 
     def preview(self) -> JSONPreview:
@@ -81,20 +65,9 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
         return {"filepath": self._filepath, "version": self._version}
 
 
-def card_of(model: PublishedModel) -> dict[str, Any]:
-    """What stands beside the weights."""
-    return {
-        "name": model.name,
-        "key": model.key,
-        "configuration": dict(model.configuration),
-        "spec": asdict(model.spec),
-        "card": dict(model.card),
-    }
-
-
 def page_of(model: PublishedModel) -> str:
     """The card for a human reader, in Markdown."""
-    card = json.loads(json.dumps(dict(model.card), default=_plain))
+    card = dict(model.card)
     used, limits = card.pop("intended_use", ""), card.pop("limits", [])
     looks, figures = card.pop("looks", []), card.pop("figures", {})
     parts = [
@@ -116,12 +89,7 @@ def page_of(model: PublishedModel) -> str:
 
 def _markdown_table(values: Mapping[str, Any]) -> str:
     rows = [
-        f"| {name} | {value if isinstance(value, str | int | float) else json.dumps(value, default=_plain)} |"
+        f"| {name} | {value if isinstance(value, str | int | float) else json.dumps(value, default=str)} |"
         for name, value in values.items()
     ]
     return "\n".join(["| | |", "|---|---|", *rows]) if rows else ""
-
-
-def _plain(value: object) -> Any:
-    """Nested configurations as dictionaries, anything else as its text."""
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -10,15 +10,20 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from medgan.contracts import AnomalyDetector, ImageSpec, ImageSynthesizer, Refusal, TrainingSet
+from medgan.contracts import NORMAL, AnomalyDetector, ImageSpec, ImageSynthesizer, Refusal, TrainingSet
+
+WEIGHTS, CARD = "model.safetensors", "card.json"
+"""The files of a published model."""
 
 
 @cache
@@ -60,6 +65,27 @@ def _makes(name: str, contract: type) -> bool:
     return issubclass(get_type_hints(load(name).build)["return"], contract)
 
 
+def create(name: str, size: int, channels: int = 1, classes: Sequence[str] = (NORMAL,), **settings: Any) -> Any:
+    """An untrained model.
+
+    Args:
+        name: one of `names()`.
+        size: side of its images in pixels, a power of two from 32 on.
+        channels: 1 (grey) or 3 (colour).
+        classes: category names for a model that is trained with labels; the first is `normal`.
+        settings: fields of its `Config`.
+
+    Raises:
+        Refusal: there is no such model, or it has no such setting.
+    """
+    module = load(name)
+    known = [field.name for field in fields(module.Config)]
+    unknown = [setting for setting in settings if setting not in known]
+    if unknown:
+        raise Refusal(f"{name} has no setting '{unknown[0]}': use one of {', '.join(known)}.")
+    return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
+
+
 @dataclass(frozen=True)
 class PublishedModel:
     """A trained model as it is handed on: its configuration, its weights, and its card."""
@@ -87,9 +113,45 @@ class PublishedModel:
         labelled = load(self.name).TRAINING_SET is TrainingSet.LABELLED
         return self.spec.classes if labelled else self.spec.classes[:1]
 
+    def write(self, folder: Path) -> None:
+        """Writes the weights and the card."""
+        save_file({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}, folder / WEIGHTS)
+        card = {
+            "name": self.name,
+            "key": self.key,
+            "configuration": dict(self.configuration),
+            "spec": asdict(self.spec),
+            "card": dict(self.card),
+        }
+        (folder / CARD).write_text(json.dumps(card, indent=1, default=_plain), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path | str) -> PublishedModel:
+        """What `write` wrote.
+
+        Raises:
+            Refusal: there is no published model, or its weights are not those that the card names.
+        """
+        folder = Path(folder)
+        if not (folder / CARD).exists():
+            raise Refusal(f"There is no published model in {folder}: give the folder that holds {CARD} and {WEIGHTS}.")
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
+        model = cls(card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"])
+        if model.key != card["key"]:
+            raise Refusal(
+                f"The published model in {folder} is damaged: delete it, then `kedro run --pipeline gan_training` publishes it again."
+            )
+        return model
+
     def build(self) -> nn.Module:
         """The model with its weights, in eval mode."""
         module = load(self.name)
         model: nn.Module = module.build(module.Config(**self.configuration), self.spec)
         model.load_state_dict(dict(self.tensors))
         return model.eval()
+
+
+def _plain(value: object) -> Any:
+    """Nested configurations as dictionaries, anything else as its text."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -48,7 +48,7 @@ class Inspector:
         samples = None
         if drawing and self.real is not None and isinstance(self.copy, ImageSynthesizer):
             labels = self.real.labels
-            samples = self.copy.sample(SHOWN, labels, generator("inspection")).float()
+            samples = self.copy.sample(SHOWN, labels, generator("inspection")).detach().float()
             figures[DIVERSITY] = spread(samples, labels) / max(spread(self.real.images, labels), 1e-12)
         if judging and self.judge is not None:
             figures |= self.judge.figures(self.copy)

@@ -53,7 +53,7 @@ class Selection:
 
     def notes(self) -> dict[str, Any]:
         """Everything else for a checkpoint; JSON."""
-        return {"criterion": self.criterion, "looks": self.looks, "chosen": self.chosen}
+        return {"criterion": self.criterion, "looks": [dict(look) for look in self.looks], "chosen": self.chosen}
 
     @classmethod
     def restored(cls, criterion: str | None, notes: Mapping[str, Any], best: Mapping[str, Tensor]) -> Selection:

@@ -1,0 +1,70 @@
+"""Model choice on validation: which images, which figure, and that AUCp reads no anomaly label."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medgan.contracts import Refusal
+from medgan.evaluation.selection import HeldOut, choose_criterion
+
+
+@pytest.fixture
+def splits() -> pd.DataFrame:
+    number = np.arange(4000)
+    label = (number // 4 % 5 < 2).astype(int)
+    return pd.DataFrame(
+        {
+            "row": number[::-1],
+            "group_id": [f"p{n // 4}" for n in number],
+            "label": label,
+            "split": np.where(number < 2000, "train", np.where(number < 3200, "val", "test")),
+            "role": np.where((number < 2000) & (number % 2 == 0), "mix", None),
+        }
+    )
+
+
+def test_only_validation_is_held_out_and_no_patient_is_on_both_sides(splits: pd.DataFrame) -> None:
+    held_out = HeldOut.of(splits, 10_000, seed=0)
+    validation = splits[splits["split"] == "val"].set_index("row")
+    assert set(held_out.rows) == set(validation.index)
+    owners = validation["group_id"].loc[held_out.rows].to_numpy()
+    assert not set(owners[held_out.known_normal]) & set(owners[held_out.unlabelled])
+    assert not held_out.anomalous[held_out.known_normal].any()
+    assert 0.4 < held_out.unlabelled.mean() < 0.6
+
+
+def test_aucp_reads_no_label_of_an_anomalous_image(splits: pd.DataFrame) -> None:
+    held_out = HeldOut.of(splits, 10_000, seed=0)
+    scores = np.random.default_rng(0).normal(size=len(held_out.rows)).astype(np.float32)
+    blind = HeldOut(held_out.rows, np.zeros_like(held_out.anomalous), held_out.known_normal, held_out.unlabelled)
+    assert blind.figures(scores) == {"aucp": held_out.figures(scores)["aucp"]}
+
+
+def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataFrame) -> None:
+    held_out = HeldOut.of(splits, 10_000, seed=1)
+    rng = np.random.default_rng(1)
+    for shift in (0.0, 0.7, 1.5):
+        scores = (rng.normal(size=len(held_out.rows)) + shift * held_out.anomalous).astype(np.float32)
+        figures = held_out.figures(scores)
+        normal_share = 1 - held_out.anomalous[held_out.unlabelled].mean()
+        assert figures["aucp"] == pytest.approx(normal_share / 2 + (1 - normal_share) * figures["val_auroc"], abs=0.04)
+
+
+def test_a_limit_takes_part_of_the_patients(splits: pd.DataFrame) -> None:
+    held_out = HeldOut.of(splits, 100, seed=0)
+    assert len(held_out.rows) == 100
+    assert held_out.about()["validation_images"] == 100
+    assert 30 < held_out.unlabelled.sum() < 70
+
+
+def test_the_criterion_follows_what_the_data_has(splits: pd.DataFrame) -> None:
+    no_mix, no_anomalies = splits.assign(role=None), splits.assign(label=splits["label"].where(splits["split"] != "val", 0))
+    assert choose_criterion("auto", splits) == "aucp"
+    assert choose_criterion("auto", no_mix) == "val_auroc"
+    assert choose_criterion("auto", no_anomalies) is None
+    assert choose_criterion("last", splits) is None
+    assert choose_criterion("val_auroc", splits) == "val_auroc"
+    with pytest.raises(Refusal, match=r"aucp.*unlabelled mix"):
+        choose_criterion("aucp", no_mix)
+    with pytest.raises(Refusal, match="val_auroc"):
+        choose_criterion("val_auroc", no_anomalies)
