@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,26 +16,10 @@ from medgan.app.scoring import reference
 from medgan.evaluation.results import validate
 from medgan.pipelines.classifier_training.config import ARMS
 from tests.conftest import ROOT, environment, kedro_command
+from tests.end_to_end.project import call, make_project
 
-CATALOG = "source: {type: medgan.catalog.image_source.ImageSourceDataset, kind: phantoms, images: 120, patients: 60}\n"
 MEDGAN = str(Path(sys.executable).with_name("medgan"))
 RUN = ("run", "--env", "tiny", "--params", "scale=smoke")
-
-
-def make_project(folder: Path) -> Path:
-    """A clone with an environment of few phantoms."""
-    (folder / "conf" / "tiny").mkdir(parents=True)
-    shutil.copytree(ROOT / "conf" / "base", folder / "conf" / "base")
-    shutil.copy(ROOT / "conf" / "logging.yml", folder / "conf")
-    (folder / "conf" / "tiny" / "globals.yml").write_text("dataset: tiny\n")
-    (folder / "conf" / "tiny" / "catalog.yml").write_text(CATALOG)
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    shutil.copytree(ROOT / "src" / "medgan", folder / "src" / "medgan", ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-def call(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(list(arguments), cwd=project, env=environment(), capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,31 @@
+"""A new model is two files: those of docs/adding-a-model.md, in a copy of the project, with no other edit."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from tests.conftest import ROOT, kedro_command
+from tests.end_to_end.project import call, make_project
+
+PAGE = (ROOT / "docs" / "adding-a-model.md").read_text()
+NEEDED = "ingestion,preprocessing,domain_features,bottleneck"
+
+
+def test_two_files_are_trained_drawn_from_scored_and_evaluated(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    for folder, suffix, language in (("src/medgan/models", "py", "python"), ("conf/base/parameters/models", "yml", "yaml")):
+        (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+        (project / folder / f"bottleneck.{suffix}").write_text(block)
+    ended = call(project, *kedro_command("run", "--env", "tiny", "--params", "scale=smoke", "--tags", NEEDED))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    reports, outputs = project / "data/08_reporting/tiny/bottleneck", project / "data/07_model_output/tiny/bottleneck"
+    (card,) = (project / "data/06_models/tiny/bottleneck/published").rglob("card.json")
+    assert json.loads(card.read_text())["card"]["figures"].keys() >= {"aucp", "val_auroc"}
+    assert len(pd.read_csv(reports / "curves.csv")) > 0
+    assert {path.name for path in reports.iterdir()} >= {"samples.png", "quality.json", "heatmaps.png", "evaluation.json", "curves.png"}
+    assert 0 <= json.loads((reports / "evaluation.json").read_text())["auroc"]["value"] <= 1
+    assert {path.name for path in outputs.iterdir()} >= {"synthetic.npz", "scores.parquet"}
