@@ -12,8 +12,8 @@ mix of healthy and diseased images, and B, healthy ones. G turns x into y, D tel
     additive:  G gives one channel;  y = tanh(x + map)
                G:  - D(y_A) + 1 |x_B - y_B|
 
-D never sees y_B in its own loss. Distances are means over pixels, as in the reference code; D(x) is the mean over patches, its penalty takes
-the gradient of their sum.
+D never sees y_B in its own loss. Distances are means over pixels, as in the reference code; D(x) is the mean over patches, its penalty
+takes the gradient of their sum.
 
 Deviations: D has log2(size) - 2 stride-2 convolutions, which keeps the papers' 4x4 patches at every size and is their 6 at 256 px. The
 reference's learning rate decays by 0.1 %, ours not at all. The threshold comes from validation, theirs from test labels.

@@ -13,7 +13,7 @@ SLOPE = 0.01
 
 
 def instance_norm(channels: int) -> nn.Module:
-    """Instance norm with one scale and one shift per channel and without running statistics, so that it is the same in training and after."""
+    """Instance norm, a scale and a shift per channel, no running statistics: the same in training and after."""
     return nn.InstanceNorm2d(channels, affine=True, track_running_stats=False)
 
 
