@@ -46,8 +46,8 @@ Critic = Callable[[Tensor], Tensor]
 class Config:
     """Settings of `healthygan`."""
 
-    output: Literal["mask", "additive"] = "mask"
-    """What G's head means: HealthyGAN's image and mask, or Brainomaly's additive map."""
+    output: Literal["mask", "additive"] = "additive"
+    """What G's head means: Brainomaly's additive map, or HealthyGAN's image and mask, which needs a long training (decision 0014)."""
     width: int = 64
     residual_blocks: int = 6
     lr: float = 1e-4
