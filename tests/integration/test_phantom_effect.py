@@ -27,7 +27,7 @@ from medgan.training.settings import TrainingConfig
 
 CLASSES = ("normal", "bacterial", "viral")
 SPEC = ImageSpec(32, 1, CLASSES)
-SMALL = {"latent_dim": 16, "width": 8, "search_steps": 20, "warm_start": 128, "n_critic": 1, "encoder_lr": 5e-4}
+SMALL = {"latent_dim": 16, "width": 8, "search_steps": 20, "warm_start": 128, "n_critic": 1, "encoder_lr": 5e-4, "residual_blocks": 1}
 STEPS = {"dcgan": 250, "fanogan": 30}
 """Enough to be above chance on phantoms of a large effect; 50 for the others."""
 

@@ -8,7 +8,7 @@ from medgan.contracts import ImageSpec
 from medgan.training.seeding import seeded
 
 SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
-TINY = {"latent_dim": 8, "width": 4, "search_steps": 5, "warm_start": 8, "n_critic": 2}
+TINY = {"latent_dim": 8, "width": 4, "search_steps": 5, "warm_start": 8, "n_critic": 2, "residual_blocks": 1}
 """Fields that configurations share; each model takes those that it knows."""
 
 

@@ -8,6 +8,7 @@ from medgan.networks.blocks import channel_widths, halvings
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, Discriminator, Generator
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
+from medgan.networks.translator import PatchDiscriminator, Translator
 
 SIZES = [32, 64, 128, 256]
 
@@ -36,6 +37,14 @@ def test_autoencoder_and_small_classifier(size: int) -> None:
     images = torch.randn(2, 1, size, size)
     assert ConvolutionalDecoder(4, 2, size, 1)(ConvolutionalEncoder(4, 2, size, 1)(images)).shape == images.shape
     assert CLASSIFIERS["small"](size, 1, 3)(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_translator_and_patches(size: int, channels: int) -> None:
+    images = torch.randn(2, channels, size, size)
+    assert Translator(channels, channels + 1, 2, 1)(images).shape == (2, channels + 1, size, size)
+    assert PatchDiscriminator(2, size, channels)(images).shape == (2, 1, 4, 4)
 
 
 def test_a_critic_with_layer_norm_judges_each_image_for_itself() -> None:
