@@ -40,7 +40,7 @@ class Trial:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-TRIALS: Mapping[str, Trial] = {"fanogan": Trial(200, {"width": 8, "lr": 5e-4}), "sngan": Trial(150, {"width": 8})}
+TRIALS: Mapping[str, Trial] = {"fanogan": Trial(200, {"width": 8, "lr": 5e-4}), "sngan": Trial(150, {"width": 8, "lr": 1e-3})}
 
 
 @dataclass(frozen=True)
