@@ -28,9 +28,9 @@ def rng(seed: int = 5) -> torch.Generator:
 
 
 def test_the_registry_finds_the_models() -> None:
-    assert set(models.names()) >= {"acgan", "autoencoder", "dcgan", "fanogan", "mix_vs_normal", "nearest_neighbour"}
+    assert set(models.names()) >= {"acgan", "autoencoder", "dcgan", "fanogan", "mix_vs_normal", "nearest_neighbour", "sngan"}
     assert set(models.names()) == set(models.detectors()) | set(models.synthesizers())
-    assert "acgan" not in models.detectors()
+    assert not {"acgan", "sngan"} & set(models.detectors())
     assert "classifier" not in models.names()
 
 

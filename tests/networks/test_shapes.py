@@ -7,7 +7,7 @@ from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncod
 from medgan.networks.blocks import channel_widths, halvings
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, Discriminator, Generator
-from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
+from medgan.networks.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
 from medgan.networks.translator import PatchDiscriminator, Translator
 
 SIZES = [32, 64, 128, 256]
@@ -28,6 +28,7 @@ def test_generators_and_discriminators(size: int, channels: int) -> None:
     assert ConditionalGenerator(8, 3, 2, size, channels)(latents, torch.tensor([0, 2])).shape == shape
     assert ResNetGenerator(8, 2, size, channels)(latents).shape == shape
     assert Discriminator(2, size, channels)(images).shape == (2,)
+    assert ResNetDiscriminator(2, size, channels)(images).shape == (2,)
     assert [tuple(out.shape) for out in AuxiliaryDiscriminator(2, size, channels, 3)(images)] == [(2,), (2, 3)]
     assert ResNetEncoder(5, 2, size, channels, layer_norm)(images).shape == (2, 5)
 

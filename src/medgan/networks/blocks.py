@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+N = TypeVar("N", bound=nn.Module)
 
 BASE = 4
 """Side of the smallest feature map."""
@@ -27,6 +32,18 @@ def initialise(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
+
+
+def spectrally_normalised(network: N) -> N:
+    """The network with every convolution and linear layer divided by its largest singular value (Miyato 2018, algorithm 1).
+
+    One power iteration for each forward pass in training mode, none in eval mode. Initial weights are to be set before. The iteration's two
+    unit vectors are buffers, `_u` and `_v`: an average of weights has to copy them, since their own average is no unit vector and the layer
+    would be divided by too little.
+    """
+    for layer in [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]:
+        spectral_norm(layer)
+    return network
 
 
 def flat(features: Tensor) -> Tensor:

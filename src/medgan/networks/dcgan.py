@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.networks.blocks import BASE, channel_widths, flat, initialise
@@ -36,7 +39,10 @@ class Generator(nn.Module):
 
 
 class ConditionalGenerator(nn.Module):
-    """Latents (N, latent_dim) times an embedding of the class (N,), then the DCGAN generator (Odena 2017)."""
+    """Latents (N, latent_dim) times an embedding of the class, then the DCGAN generator (Odena 2017).
+
+    Labels are (N,), or (N, classes) multi-hot: the embedding of several classes is the sum of theirs.
+    """
 
     def __init__(self, latent_dim: int, classes: int, width: int, size: int, channels: int) -> None:
         super().__init__()
@@ -45,8 +51,9 @@ class ConditionalGenerator(nn.Module):
         self.generator = Generator(latent_dim, width, size, channels)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """(N, latent_dim) and (N,) to (N, C, size, size)."""
-        images: Tensor = self.generator(latents * self.embedding(labels))
+        """(N, latent_dim) and labels to (N, C, size, size)."""
+        embedded = self.embedding(labels) if labels.ndim == 1 else labels @ self.embedding.weight
+        images: Tensor = self.generator(latents * embedded)
         return images
 
 
@@ -84,21 +91,36 @@ class Discriminator(nn.Module):
 
 
 class AuxiliaryDiscriminator(nn.Module):
-    """A DCGAN discriminator with a second head for the class (Odena 2017): logits (N,) and class logits (N, classes).
+    """A DCGAN discriminator with a second head for the class (Odena 2017): logits (N,), and what the head makes of the features.
 
-    Dropout after the convolutions is Odena's appendix A.
+    `head` is a factory of (feature_dim, classes). Dropout before both heads is Odena's appendix A.
     """
 
-    def __init__(self, width: int, size: int, channels: int, classes: int, dropout: float = 0.5) -> None:
+    def __init__(
+        self, width: int, size: int, channels: int, classes: int, head: Callable[[int, int], nn.Module] = nn.Linear, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         self.trunk = Discriminator(width, size, channels)
         self.dropout = nn.Dropout(dropout)
-        self.to_classes = nn.Linear(self.trunk.feature_dim, classes)
+        self.to_classes = head(self.trunk.feature_dim, classes)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of real (N,) and of the classes (N, classes)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Any]:
+        """Logits of real (N,), and those of the classes (N, classes) where the head is linear."""
         features = self.dropout(self.trunk.features(images))
         return self.trunk.logits(features), self.to_classes(features)
+
+
+class ProxyHead(nn.Module):
+    """Features (N, feature_dim) to unit vectors (N, dim), and the proxies of the classes, unit vectors (classes, dim) (Kang 2021)."""
+
+    def __init__(self, feature_dim: int, classes: int, dim: int = 512) -> None:
+        super().__init__()
+        self.project = nn.Linear(feature_dim, dim)
+        self.proxies = nn.Embedding(classes, dim)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors of the images and of the classes."""
+        return F.normalize(self.project(features), dim=1), F.normalize(self.proxies.weight, dim=1)
 
 
 def normal_latents(n: int, latent_dim: int, rng: torch.Generator, device: torch.device) -> Tensor:

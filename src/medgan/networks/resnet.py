@@ -1,11 +1,13 @@
-"""The residual networks of WGAN-GP and f-AnoGAN (Gulrajani 2017, appendix; Schlegl 2019), at any size from 32 px on.
+"""The residual networks of WGAN-GP, f-AnoGAN and SNGAN (Gulrajani 2017, Schlegl 2019, Miyato 2018), at any size from 32 px on.
 
 Their mean-pooled convolutions are written as convolution followed by `avg_pool2d`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,11 @@ def batch_norm(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels)
 
 
+def no_norm(channels: int) -> nn.Module:
+    """No norm: spectral normalisation takes its place."""
+    return nn.Identity()
+
+
 def halve(features: Tensor) -> Tensor:
     """Mean of each 2x2 block."""
     return F.avg_pool2d(features, 2)
@@ -36,17 +43,21 @@ def double(features: Tensor) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """norm, ReLU, (up), 3x3 convolution, norm, ReLU, 3x3 convolution, (down), added to a resampled 1x1 shortcut."""
+    """norm, ReLU, (up), 3x3 convolution, norm, ReLU, 3x3 convolution, (down), added to a resampled 1x1 shortcut.
 
-    def __init__(self, inputs: int, outputs: int, norm: Norm, *, up: bool = False, down: bool = False) -> None:
+    A block that changes neither width nor side has the identity as its shortcut. The one that sees the image itself begins with its
+    convolution: `activate=False`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm, *, up: bool = False, down: bool = False, activate: bool = True) -> None:
         super().__init__()
-        self.first = nn.Sequential(norm(inputs), nn.ReLU())
+        self.first = nn.Sequential(norm(inputs), nn.ReLU()) if activate else nn.Identity()
         self.up = double if up else nn.Identity()
         self.down = halve if down else nn.Identity()
         self.body = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, padding=1), norm(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1)
         )
-        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if up or down or inputs != outputs else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H', W')."""
@@ -94,3 +105,42 @@ class ResNetEncoder(nn.Module):
         """(N, C, size, size) to (N, out_features)."""
         output: Tensor = self.head(self.features(images))
         return output
+
+
+class ResNetDiscriminator(nn.Module):
+    """Images (N, C, size, size) to logits (N,): blocks down to 4x4, one that stays there, ReLU, sum over positions, one linear layer.
+
+    Miyato 2018, appendix B.4. It has no norm: spectral normalisation is applied from outside.
+    """
+
+    def __init__(self, width: int, size: int, channels: int) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)
+        self.blocks = nn.Sequential(
+            ResidualBlock(channels, width, no_norm, down=True, activate=False),
+            *(ResidualBlock(a, b, no_norm, down=True) for a, b in pairwise(widths)),
+            ResidualBlock(widths[-1], widths[-1], no_norm),
+            nn.ReLU(),
+        )
+        self.to_logit = nn.Linear(widths[-1], 1)
+        self.apply(xavier)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N,)."""
+        logits: Tensor = self.to_logit(self.blocks(images).sum((2, 3)))
+        return logits.squeeze(1)
+
+
+def xavier(module: nn.Module) -> None:
+    """Initial weights of Miyato's code: Xavier's, uniform, sqrt(2) times as large on the residual path; zero biases.
+
+    `apply` comes to a block after its layers, so the block has the last word.
+    """
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, ResidualBlock):
+        for layer in module.body:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(2))
