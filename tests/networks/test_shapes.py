@@ -7,6 +7,7 @@ from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncod
 from medgan.networks.blocks import channel_widths, halvings
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, Discriminator, Generator
+from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
 
 SIZES = [32, 64, 128, 256]
@@ -28,6 +29,8 @@ def test_generators_and_discriminators(size: int, channels: int) -> None:
     assert ResNetGenerator(8, 2, size, channels)(latents).shape == shape
     assert Discriminator(2, size, channels)(images).shape == (2,)
     assert [tuple(out.shape) for out in AuxiliaryDiscriminator(2, size, channels, 3)(images)] == [(2,), (2, 3)]
+    assert PairDiscriminator(8, 2, size, channels, batch_norm=True, dropout=0.0)(images, latents).shape == (2,)
+    assert LatentPairDiscriminator(8, 0.0)(latents, latents).shape == (2,)
     assert ResNetEncoder(5, 2, size, channels, layer_norm)(images).shape == (2, 5)
 
 

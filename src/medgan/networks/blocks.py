@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 BASE = 4
 """Side of the smallest feature map."""
@@ -32,3 +33,10 @@ def initialise(module: nn.Module) -> None:
 def flat(features: Tensor) -> Tensor:
     """(N, C, H, W) to (N, C*H*W)."""
     return features.flatten(1)
+
+
+def normalise_spectrally(module: nn.Module) -> None:
+    """Divides every convolution's and linear layer's weight by its largest singular value, followed by power iteration (Miyato 2018)."""
+    for layer in list(module.modules()):
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            spectral_norm(layer)
