@@ -48,8 +48,8 @@ class Config:
 
     latent_dim: int = 64
     width: int = 32
-    cycle: bool = False
-    """ALAD instead of EGBAD."""
+    cycle: bool = True
+    """ALAD; without it EGBAD."""
     lr: float = 2e-4
     feature_share: float = 0.1
     """Share of the feature term in EGBAD's score."""
