@@ -1,15 +1,20 @@
-"""The latent search of AnoGAN."""
+"""The latent search of AnoGAN, and the encoder that it may start from."""
+
+from typing import Any
 
 import torch
 
-from medgan.contracts import ImageSpec
+from medgan.contracts import Batch, ImageSpec
 from medgan.models import dcgan
+from medgan.training.loop import update
+from medgan.training.optimizers import build_optimizer
+from medgan.training.runtime import Runtime
 from medgan.training.seeding import seeded
 
 SPEC = ImageSpec(32, 1)
 
 
-def model(**changes: int) -> dcgan.DCGAN:
+def model(**changes: Any) -> dcgan.DCGAN:
     with seeded(2):
         return dcgan.build(dcgan.Config(latent_dim=8, width=8, **changes), SPEC).eval()
 
@@ -40,3 +45,30 @@ def test_scoring_leaves_the_weights_alone() -> None:
     before = {name: value.clone() for name, value in detector.state_dict().items()}
     score(detector, torch.zeros(2, 1, 32, 32))
     assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
+
+
+def test_without_an_encoder_there_is_neither_its_stage_nor_its_weights() -> None:
+    assert list(model().stages()) == ["adversarial"]
+    assert list(model(encoder=True).stages()) == ["adversarial", "encoder"]
+    assert not any(name.startswith("encoder") for name in model().state_dict())
+
+
+def test_the_encoder_finds_latents_and_is_only_taken_where_it_is_the_better_start() -> None:
+    detector, plain = model(encoder=True, search_steps=0, warm_start=4), model(search_steps=0, warm_start=4)
+    for generator in (detector.generator, plain.generator):
+        for block in generator.modules():
+            if isinstance(block, torch.nn.ConvTranspose2d):
+                block.weight.data *= 5  # an untrained generator hardly varies
+    images = detector.sample(4, None, torch.Generator().manual_seed(9)).clone()
+    candidates = score(plain, images)
+    (player,) = detector.stages()["encoder"]
+    optimizer = build_optimizer(player.parameters(), player.optimizer)
+    detector.encoder.train()
+    losses = []
+    for number in range(60):
+        batch = Batch(torch.zeros(16, 1, 32, 32), torch.Generator().manual_seed(number))
+        losses.append(update(player, optimizer, [batch], [player], Runtime(torch.device("cpu")))["latents"].item())
+    detector.eval()
+    assert losses[-1] < 0.8 * losses[0]
+    assert (score(detector, images) <= candidates + 1e-4).all()
+    assert score(detector, images).sum() < 0.9 * candidates.sum()

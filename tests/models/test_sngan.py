@@ -40,7 +40,7 @@ def play(model: sngan.SNGAN, updates: int) -> None:
     optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
     for index in range(updates):
         for player, optimizer in zip(players, optimizers, strict=True):
-            update(player, optimizer, batch(index), players, CPU)
+            update(player, optimizer, [batch(index)], players, CPU)
 
 
 @pytest.mark.parametrize("variant", sngan.VARIANTS)

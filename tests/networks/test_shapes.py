@@ -1,5 +1,7 @@
 """Every network at every size that the design promises, grey and colour."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +9,18 @@ from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncod
 from medgan.networks.blocks import channel_widths, halvings
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, Discriminator, Generator
-from medgan.networks.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
+from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
+from medgan.networks.resnet import (
+    DoublingConv,
+    HalvingConv,
+    ResNetDiscriminator,
+    ResNetEncoder,
+    ResNetGenerator,
+    batch_norm,
+    double,
+    halve,
+    layer_norm,
+)
 from medgan.networks.translator import PatchDiscriminator, Translator
 
 SIZES = [32, 64, 128, 256]
@@ -30,6 +43,8 @@ def test_generators_and_discriminators(size: int, channels: int) -> None:
     assert Discriminator(2, size, channels)(images).shape == (2,)
     assert ResNetDiscriminator(2, size, channels)(images).shape == (2,)
     assert [tuple(out.shape) for out in AuxiliaryDiscriminator(2, size, channels, 3)(images)] == [(2,), (2, 3)]
+    assert PairDiscriminator(8, 2, size, channels, batch_norm=True, dropout=0.0)(images, latents).shape == (2,)
+    assert LatentPairDiscriminator(8, 0.0)(latents, latents).shape == (2,)
     assert ResNetEncoder(5, 2, size, channels, layer_norm)(images).shape == (2, 5)
 
 
@@ -54,3 +69,20 @@ def test_a_critic_with_layer_norm_judges_each_image_for_itself() -> None:
     torch.testing.assert_close(critic(images)[:2], critic(images[:2]))
     mixed = ResNetEncoder(1, 4, 32, 1, batch_norm).train()
     assert not torch.allclose(mixed(images)[:2], mixed(images[:2]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fused", "plain"), [(HalvingConv, lambda conv, x: halve(conv(x))), (DoublingConv, lambda conv, x: conv(double(x)))], ids=["down", "up"]
+)
+def test_a_fused_convolution_and_its_gradients_are_those_of_the_plain_pair(fused: Any, plain: Any) -> None:
+    torch.manual_seed(0)
+    one = fused(3, 5).double()
+    pair = torch.nn.Conv2d(3, 5, 3, padding=1).double()
+    pair.load_state_dict(one.state_dict())
+    images = torch.randn(2, 3, 8, 8, dtype=torch.double, requires_grad=True)
+    found, expected = one(images), plain(pair, images)
+    torch.testing.assert_close(found, expected)
+    direction = torch.randn_like(found)
+    inputs = ((images, one.weight, one.bias), (images, pair.weight, pair.bias))
+    first, second = (torch.autograd.grad((out * direction).sum(), into) for out, into in zip((found, expected), inputs, strict=True))
+    torch.testing.assert_close(first, second)

@@ -29,3 +29,20 @@ def test_statistics_are_averaged_and_counters_copied() -> None:
         average.update()
     assert average.weights["num_batches_tracked"].item() == 3
     assert 0 < average.weights["running_mean"][0] < 5
+
+
+def test_the_unit_vectors_of_spectral_norm_are_copied() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(4, 3)))
+    average = WeightAverage(model, 0.5)
+    for _ in range(3):
+        with torch.no_grad():
+            model[0].parametrizations.weight.original.normal_()
+        model(torch.ones(1, 4))
+        average.update()
+    vectors = [name for name in average.weights if name.endswith(("_u", "_v"))]
+    assert len(vectors) == 2
+    for name in vectors:
+        assert torch.equal(average.weights[name], model.state_dict()[name])
+    weight = "0.parametrizations.weight.original"
+    assert not torch.equal(average.weights[weight], model.state_dict()[weight])

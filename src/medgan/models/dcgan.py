@@ -9,7 +9,9 @@ Scoring searches, for each image x, the latent z that minimises
 with Adam; the sums run over pixels and over features. The minimum is the score, |x - G(z)| the map.
 
 Deviations: `search_steps` shortens AnoGAN's 500 steps, its learning-rate drops (0.01, 0.001 after 2/5, 0.0005 after 3/5) move along;
-`warm_start` begins at the best of that many random latents, the same ones for every image, instead of at one random latent.
+`warm_start` begins at the best of that many random latents, the same ones for every image, instead of at one random latent. With
+`encoder: true` the search may also start at E(x), if that is the better start: E minimises mean (z - E(G(z)))^2 on what the frozen
+generator draws (f-AnoGAN's ziz training, Schlegl 2019, section 2.2), in a second stage.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from torch import Tensor, nn
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
 from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.losses.penalties import gradient_penalty
-from medgan.losses.reconstruction import l1_per_image, residual_map
+from medgan.losses.reconstruction import l1_per_image, mse_per_image, residual_map
+from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.dcgan import Discriminator, Generator, normal_latents
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -45,10 +48,13 @@ class Config:
     """l, the share of the feature term."""
     warm_start: int = 256
     """Random latents among which the search chooses its start; 1 is AnoGAN's random start."""
+    encoder: bool = False
+    """Adds the stage `encoder`, and E(x) to the candidates of every image."""
+    encoder_lr: float = 1e-3
 
 
 class DCGAN(nn.Module):
-    """Generator and discriminator, and the latent search."""
+    """Generator and discriminator, the latent search, and the encoder that it may start from."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
@@ -56,16 +62,19 @@ class DCGAN(nn.Module):
         self.adversarial = ADVERSARIAL[config.adversarial_loss]
         self.generator = Generator(config.latent_dim, config.width, spec.size, spec.channels)
         self.discriminator = Discriminator(config.width, spec.size, spec.channels, batch_norm=self.adversarial.gradient_penalty == 0)
+        self.encoder = ConvolutionalEncoder(config.latent_dim, config.width, spec.size, spec.channels) if config.encoder else None
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage: the discriminator, then the generator."""
+        """The game of discriminator and generator; then the encoder, if there is one."""
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
-        return {
-            "adversarial": (
-                Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
-                Player("generator", [self.generator], self.generator_loss, adam),
-            )
-        }
+        game = (
+            Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
+            Player("generator", [self.generator], self.generator_loss, adam),
+        )
+        if self.encoder is None:
+            return {"adversarial": game}
+        faster = OptimizerSpec("adam", self.config.encoder_lr, (0.9, 0.999))
+        return {"adversarial": game, "encoder": (Player("encoder", [self.encoder], self.encoder_loss, faster),)}
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """What D minimises on real and on generated images, with the gradient penalty if the loss has one."""
@@ -85,6 +94,12 @@ class DCGAN(nn.Module):
         """What G minimises on its own images."""
         return {"adversarial": self.adversarial.generator(self.discriminator(self.generator(self._latents(batch))))}
 
+    def encoder_loss(self, batch: Batch) -> LossTerms:
+        """ziz: the latent back from the image that was drawn from it."""
+        assert self.encoder is not None  # noqa: S101
+        latents = self._latents(batch)
+        return {"latents": mse_per_image(latents, self.encoder(self.generator(latents))).mean()}
+
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
@@ -94,31 +109,40 @@ class DCGAN(nn.Module):
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """AnoGAN's score and residual map."""
         self.requires_grad_(False)
-        latents = self._search(images, normal_latents(self.config.warm_start, self.config.latent_dim, rng, self._device))
+        candidates = normal_latents(self.config.warm_start, self.config.latent_dim, rng, self._device)
+        with torch.no_grad():
+            start, features = self._start(images, candidates), self.discriminator.features(images)
+        latents = self._search(images, features, start)
         with torch.inference_mode():
             drawn = self.generator(latents)
-            return AnomalyScores(self._objective(images, drawn), residual_map(images, drawn))
+            return AnomalyScores(self._objective(images, features, drawn), residual_map(images, drawn))
 
-    def _search(self, images: Tensor, candidates: Tensor) -> Tensor:
+    def _start(self, images: Tensor, candidates: Tensor) -> Tensor:
+        """(N, latent_dim): for each image the latent whose image is nearest, of the candidates and E(x)."""
+        distances, nearest = torch.cdist(images.flatten(1), self.generator(candidates).flatten(1), p=1).min(1)
+        if self.encoder is None:
+            return candidates[nearest]
+        encoded = self.encoder(images)
+        nearer = l1_per_image(images, self.generator(encoded)) < distances
+        return torch.where(nearer[:, None], encoded, candidates[nearest])
+
+    def _search(self, images: Tensor, features: Tensor, start: Tensor) -> Tensor:
         """(N, latent_dim): one latent for each image. The loss is summed over the batch, so each image is searched for itself."""
-        with torch.inference_mode():
-            distance = torch.cdist(images.flatten(1), self.generator(candidates).flatten(1), p=1)
-        latents = candidates[distance.argmin(1)].clone().requires_grad_(True)
+        latents = start.clone().requires_grad_(True)
         steps, rate = self.config.search_steps, self.config.search_lr
         optimizer = torch.optim.Adam([latents], lr=rate)
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = rate * (1.0 if step < 0.4 * steps else 0.1 if step < 0.6 * steps else 0.05)
             optimizer.zero_grad()
             with torch.enable_grad():
-                self._objective(images, self.generator(latents)).sum().backward()  # type: ignore[no-untyped-call]
+                self._objective(images, features, self.generator(latents)).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return latents.detach()
 
-    def _objective(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """AnoGAN eq. 5 for each image: (N,)."""
+    def _objective(self, images: Tensor, features: Tensor, drawn: Tensor) -> Tensor:
+        """AnoGAN eq. 5 for each image, `features` being f_D(x): (N,)."""
         share = self.config.feature_share
-        features = l1_per_image(self.discriminator.features(images), self.discriminator.features(drawn))
-        return (1 - share) * l1_per_image(images, drawn) + share * features
+        return (1 - share) * l1_per_image(images, drawn) + share * l1_per_image(features, self.discriminator.features(drawn))
 
     def _latents(self, batch: Batch) -> Tensor:
         return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)

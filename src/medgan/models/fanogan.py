@@ -5,7 +5,8 @@ G and D frozen and in eval mode, by RMSProp 5e-5, to minimise (izi_f)
 
     MSE(x, G(E(x))) + k * MSE(f_D(x), f_D(G(E(x)))),   k = 1                                           (eq. 3)
 
-with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh.
+with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh. The latent distance
+mean (E(x) - E(G(E(x))))^2, which Schlegl reports beside the score, is a term that is logged and not minimised.
 
 Deviations: `width` and `n_critic` are smaller in the CPU budgets, and their learning rates larger (named in the configuration file).
 """
@@ -27,6 +28,8 @@ from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, l
 
 TRAINING_SET = TrainingSet.NORMAL
 WGAN_GP = ADVERSARIAL["wgan_gp"]
+WATCHED = 8
+"""Images of a batch on which the latent distance is logged."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,20 @@ class FAnoGAN(nn.Module):
         return {"wasserstein": WGAN_GP.generator(self._critic(self.generator(self._latents(batch))))}
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
-        """izi_f, eq. 3."""
+        """izi_f, eq. 3; the latent distance mean (E(x) - E(G(E(x))))^2 is only watched."""
         drawn = self.generator(self.encoder(batch.images))
         return {
             "reconstruction": mse_per_image(batch.images, drawn).mean(),
             "features": self.config.kappa * self._feature_residual(batch.images, drawn).mean(),
+            "latent_distance": self._latent_distance(batch.images[:WATCHED]),
         }
+
+    @torch.inference_mode()
+    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
+        """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
+        device = next(self.parameters()).device
+        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, device))
+        return images
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
@@ -100,6 +111,15 @@ class FAnoGAN(nn.Module):
 
     def _feature_residual(self, images: Tensor, drawn: Tensor) -> Tensor:
         return mse_per_image(self.discriminator.features(images), self.discriminator.features(drawn))
+
+    @torch.no_grad()
+    def _latent_distance(self, images: Tensor) -> Tensor:
+        """In eval mode, as E scores: a pass that is only watched must leave the statistics of batch norm alone."""
+        self.encoder.eval()
+        latents = self.encoder(images)
+        distance = mse_per_image(latents, self.encoder(self.generator(latents))).mean()
+        self.encoder.train()
+        return distance
 
     def _latents(self, batch: Batch) -> Tensor:
         return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)

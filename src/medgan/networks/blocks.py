@@ -37,9 +37,7 @@ def initialise(module: nn.Module) -> None:
 def spectrally_normalised(network: N) -> N:
     """The network with every convolution and linear layer divided by its largest singular value (Miyato 2018, algorithm 1).
 
-    One power iteration for each forward pass in training mode, none in eval mode. Initial weights are to be set before. The iteration's two
-    unit vectors are buffers, `_u` and `_v`: an average of weights has to copy them, since their own average is no unit vector and the layer
-    would be divided by too little.
+    One power iteration for each forward pass in training mode, none in eval mode. Initial weights are to be set before.
     """
     for layer in [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]:
         spectral_norm(layer)

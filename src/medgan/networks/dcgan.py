@@ -57,23 +57,29 @@ class ConditionalGenerator(nn.Module):
         return images
 
 
+def strided_convolutions(width: int, size: int, channels: int, *, batch_norm: bool) -> nn.Sequential:
+    """(N, C, size, size) to (N, C', 4, 4). The first layer has no batch norm (Radford 2015)."""
+    widths = channel_widths(size, width)
+    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+    for inputs, outputs in pairwise(widths):
+        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not batch_norm))
+        layers.extend([nn.BatchNorm2d(outputs)] if batch_norm else [])
+        layers.append(nn.LeakyReLU(0.2))
+    return nn.Sequential(*layers)
+
+
 class Discriminator(nn.Module):
     """Images (N, C, size, size) to features (N, C', 4, 4) by strided convolutions, and on to logits (N,).
 
-    The first layer has no batch norm (Radford 2015); `batch_norm=False` leaves it out everywhere, as a gradient penalty needs.
+    `batch_norm=False` leaves batch norm out, as a gradient penalty needs.
     """
 
     def __init__(self, width: int, size: int, channels: int, *, batch_norm: bool = True) -> None:
         super().__init__()
-        widths = channel_widths(size, width)
-        self.feature_dim = widths[-1] * BASE * BASE
-        layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-        for inputs, outputs in pairwise(widths):
-            layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not batch_norm))
-            layers.extend([nn.BatchNorm2d(outputs)] if batch_norm else [])
-            layers.append(nn.LeakyReLU(0.2))
-        self.convolutions = nn.Sequential(*layers)
-        self.to_logit = nn.Conv2d(widths[-1], 1, BASE, 1, 0)
+        features = channel_widths(size, width)[-1]
+        self.feature_dim = features * BASE * BASE
+        self.convolutions = strided_convolutions(width, size, channels, batch_norm=batch_norm)
+        self.to_logit = nn.Conv2d(features, 1, BASE, 1, 0)
         self.apply(initialise)
 
     def features(self, images: Tensor) -> Tensor:

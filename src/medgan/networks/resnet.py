@@ -1,6 +1,8 @@
 """The residual networks of WGAN-GP, f-AnoGAN and SNGAN (Gulrajani 2017, Schlegl 2019, Miyato 2018), at any size from 32 px on.
 
-Their mean-pooled convolutions are written as convolution followed by `avg_pool2d`.
+A 3x3 convolution and then the mean of each 2x2 block is one 4x4 convolution of stride 2; nearest-neighbour doubling and then a 3x3
+convolution is one transposed 4x4 convolution of stride 2. Both are computed so, with kernels made from the 3x3 weights, which stay the
+parameters: the same function for 4/9 of the multiplications.
 """
 
 from __future__ import annotations
@@ -42,6 +44,34 @@ def double(features: Tensor) -> Tensor:
     return F.interpolate(features, scale_factor=2.0, mode="nearest")
 
 
+def _spread(weight: Tensor) -> Tensor:
+    """Kernels (O, I, 3, 3) to (O, I, 4, 4): the mean of the four shifts of a 3x3 kernel inside a 4x4 one."""
+    return F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
+
+
+class HalvingConv(nn.Conv2d):
+    """`halve(conv3x3(x))` in one convolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H/2, W/2)."""
+        return F.conv2d(features, _spread(self.weight), self.bias, stride=2, padding=1)
+
+
+class DoublingConv(nn.Conv2d):
+    """`conv3x3(double(x))` in one transposed convolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, 2H, 2W)."""
+        kernels = 4 * _spread(self.weight.flip(2, 3)).transpose(0, 1)
+        return F.conv_transpose2d(features, kernels, self.bias, stride=2, padding=1)
+
+
 class ResidualBlock(nn.Module):
     """norm, ReLU, (up), 3x3 convolution, norm, ReLU, 3x3 convolution, (down), added to a resampled 1x1 shortcut.
 
@@ -51,19 +81,19 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: Norm, *, up: bool = False, down: bool = False, activate: bool = True) -> None:
         super().__init__()
-        self.first = nn.Sequential(norm(inputs), nn.ReLU()) if activate else nn.Identity()
         self.up = double if up else nn.Identity()
         self.down = halve if down else nn.Identity()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, padding=1), norm(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1)
-        )
+        first = DoublingConv(inputs, outputs) if up else nn.Conv2d(inputs, outputs, 3, padding=1)
+        last = HalvingConv(outputs, outputs) if down else nn.Conv2d(outputs, outputs, 3, padding=1)
+        activation = [norm(inputs), nn.ReLU()] if activate else []
+        self.body = nn.Sequential(*activation, first, norm(outputs), nn.ReLU(), last)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if up or down or inputs != outputs else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H', W')."""
-        residual: Tensor = self.down(self.body(self.up(self.first(features))))
         # A 1x1 convolution commutes with both resamplings, so it runs on the smaller map.
         shortcut: Tensor = self.up(self.shortcut(self.down(features)))
+        residual: Tensor = self.body(features)
         return residual + shortcut
 
 

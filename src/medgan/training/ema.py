@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Averages every floating tensor of a model's state, batch norm statistics with it; whole numbers are copied.
+    """Averages every floating tensor of a model's state, batch norm statistics with it; whole numbers are copied, and so are the buffers of
+    parametrisations: spectral norm keeps unit vectors there, whose average is none.
 
     The decay warms up as (1 + t) / (10 + t), so that a short training is not averaged with its first weights.
     """
@@ -20,7 +21,8 @@ class WeightAverage:
         live = model.state_dict()
         self.weights = {name: value.detach().clone() for name, value in live.items()}
         # References, gathered once: optimisers and batch norm change them in place.
-        averaged = [name for name, value in live.items() if value.is_floating_point()]
+        vectors = {name for name, _ in model.named_buffers() if ".parametrizations." in f".{name}"}
+        averaged = [name for name, value in live.items() if value.is_floating_point() and name not in vectors]
         self._averaged = [self.weights[name] for name in averaged], [live[name] for name in averaged]
         self._copied = [(self.weights[name], value) for name, value in live.items() if name not in set(averaged)]
 
