@@ -60,6 +60,19 @@ def test_finished_networks_stay_frozen_and_in_eval_mode(spec: ImageSpec, batches
         assert all(torch.equal(value, states[0][key]) for key, value in state.items())
 
 
+def test_later_stages_build_on_the_averaged_weights(spec: ImageSpec, batches: BatchSource) -> None:
+    reports = run("fanogan", spec, batches, ema_decay=0.9)
+    after_the_game = next(report.state for report in reports if report.step == 4)
+    assert after_the_game is not None
+    assert reports[-1].state is not None
+    published, averaged = reports[-1].state.weights(), after_the_game.part("ema.")
+    generator = [name for name in published if name.startswith("generator.")]
+    assert generator
+    for name in generator:
+        torch.testing.assert_close(published[name], averaged[name])
+        assert torch.equal(reports[-1].state.part("model.")[name], averaged[name])
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_one_seed_equal_weights(name: str, spec: ImageSpec, batches: BatchSource) -> None:
     first, second = run(name, spec, batches), run(name, spec, batches)

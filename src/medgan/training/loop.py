@@ -125,6 +125,8 @@ class _Training:
 
     def _play(self, stage: Stage, done: int) -> Iterator[Progress]:
         _set_modes(self.model, stage.players)
+        if self.average is not None and done == stage.first > 0:
+            self.model.load_state_dict(self.average.weights)  # later stages build on what will be published
         images = self.config.batch_size * self.config.accumulate
         started, first, looking = time.perf_counter(), done, 0.0
         for step in range(done, stage.end):
