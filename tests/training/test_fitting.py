@@ -30,6 +30,13 @@ def test_the_averaged_weights_are_left_in_the_model() -> None:
     assert not torch.equal(trained(0.0), trained(0.9))
 
 
+def test_images_of_several_classes_are_trained_on_and_drawn() -> None:
+    images = torch.rand(12, 1, 32, 32) * 2 - 1
+    labels = torch.rand(12, 3, generator=torch.Generator().manual_seed(0)).round()
+    model = fit(tiny("acgan", class_loss="bce", adversarial_loss="lsgan"), images, 2, labels, batch_size=4, inspect_every=1)
+    assert model.sample(2, torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]), torch.Generator()).shape == (2, 1, 32, 32)
+
+
 def test_a_wrong_name_or_setting_is_named() -> None:
     with pytest.raises(Refusal, match="no model 'dcgna'"):
         models.create("dcgna", 32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,8 +103,8 @@ def positions(count: int, seed: int, stage: str, stream: int, index: int, size: 
 class BatchStream:
     """`contracts.BatchSource` over some rows of a set of images.
 
-    `labels` (n,) belong to `rows` (n,) one by one; `unlabelled_rows` are drawn from in their own order. `augment` names augmentations that
-    drawn batches get and epochs do not.
+    `labels`, (n,) classes or (n, K) multi-hot, belong to `rows` (n,) one by one; `unlabelled_rows` are drawn from in their own order. `augment`
+    names augmentations that drawn batches get and epochs do not.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class BatchStream:
         images: Images,
         rows: NDArray[np.int64],
         seed: int,
-        labels: NDArray[np.int64] | None = None,
+        labels: NDArray[Any] | None = None,
         unlabelled_rows: NDArray[np.int64] | None = None,
         augment: Sequence[str] = (),
         device: torch.device | str = "cpu",
@@ -125,7 +126,7 @@ class BatchStream:
         check_augmentations(augment)
         self.images, self.seed, self.augmentations, self.device = images, seed, tuple(augment), torch.device(device)
         self.rows = np.asarray(rows, dtype=np.int64)
-        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
+        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64 if np.ndim(labels) == 1 else np.float32)
         self.unlabelled_rows = None if unlabelled_rows is None else np.asarray(unlabelled_rows, dtype=np.int64)
 
     def __len__(self) -> int:

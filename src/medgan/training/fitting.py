@@ -36,11 +36,11 @@ def fit(
         model: as `models.create` makes it.
         images: (N, C, H, W) in [-1, 1]; the normal ones, or all of them with `labels`.
         steps: of every stage, or of each by its name.
-        labels: (N,) class indices, for a model that is trained with labels.
+        labels: (N,) class indices or (N, K) multi-hot, for a model that is trained with labels.
         unlabelled: (M, C, H, W), the unlabelled mix, for a model that takes one.
         seed: of batches and noise. The initial weights are the model's: `seeding.seeded` decides them.
         judge: chooses among the looks that `inspect_every` asks for.
-        on_progress: called every few steps; ProgressBar-like.
+        on_progress: called every few steps.
         training: other fields of `TrainingConfig`, such as `batch_size=32`, `ema_decay=0.995`, `precision="bf16"`.
 
     Raises:
