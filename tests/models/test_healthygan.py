@@ -143,6 +143,11 @@ def test_the_score_is_half_the_mean_of_the_map_and_knows_neither_batch_nor_mode(
     torch.testing.assert_close(whole.anomaly_maps[:, 0], (images - detector(images)).abs()[:, 0])
 
 
+def test_each_player_has_its_own_learning_rate() -> None:
+    players = healthygan.build(Config(width=4, residual_blocks=1, lr=1e-4, discriminator_lr=1e-3), SPEC).stages()["adversarial"]
+    assert {player.name: player.optimizer.lr for player in players} == {"discriminator": 1e-3, "generator": 1e-4}
+
+
 def test_a_batch_without_a_mix_is_refused() -> None:
     with pytest.raises(ValueError, match="unlabelled mix"):
         model("mask").generator_loss(batch(noise(2), None))

@@ -103,8 +103,8 @@ def positions(count: int, seed: int, stage: str, stream: int, index: int, size: 
 class BatchStream:
     """`contracts.BatchSource` over some rows of a set of images.
 
-    `labels`, (n,) classes or (n, K) multi-hot, belong to `rows` (n,) one by one; `unlabelled_rows` are drawn from in their own order. `augment`
-    names augmentations that drawn batches get and epochs do not.
+    `labels`, (n,) classes or (n, K) multi-hot, belong to `rows` (n,) one by one; `unlabelled_rows` are drawn from in their own order.
+    `augment` names augmentations that drawn batches get and epochs do not.
     """
 
     def __init__(
