@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from medgan.contracts import Refusal
-from medgan.evaluation.selection import HeldOut, choose_criterion
+from medgan.evaluation.selection import HeldOut, choose_criterion, standard_error
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ def test_aucp_reads_no_label_of_an_anomalous_image(splits: pd.DataFrame) -> None
     held_out = HeldOut.of(splits, 10_000, seed=0)
     scores = np.random.default_rng(0).normal(size=len(held_out.rows)).astype(np.float32)
     blind = HeldOut(held_out.rows, np.zeros_like(held_out.anomalous), held_out.known_normal, held_out.unlabelled)
-    assert blind.figures(scores) == {"aucp": held_out.figures(scores)["aucp"]}
+    seen = held_out.figures(scores)
+    assert blind.figures(scores) == {name: seen[name] for name in ("aucp", "aucp_se")}
 
 
 def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataFrame) -> None:
@@ -48,6 +49,15 @@ def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataF
         figures = held_out.figures(scores)
         normal_share = 1 - held_out.anomalous[held_out.unlabelled].mean()
         assert figures["aucp"] == pytest.approx(normal_share / 2 + (1 - normal_share) * figures["val_auroc"], abs=0.04)
+
+
+def test_the_standard_error_is_the_spread_over_samples() -> None:
+    rng = np.random.default_rng(0)
+    areas = []
+    for _ in range(2000):
+        low, high = rng.normal(size=20), rng.normal(size=40) + 1.0
+        areas.append((high[:, None] > low[None]).mean())
+    assert standard_error(float(np.mean(areas)), 40, 20) == pytest.approx(np.std(areas), rel=0.1)
 
 
 def test_a_limit_takes_part_of_the_patients(splits: pd.DataFrame) -> None:

@@ -143,13 +143,36 @@ def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(sp
     assert collapse({"aucp": 0.5}, 6, 6) is None
 
 
-def test_the_choice_ignores_looks_that_are_not_eligible_and_keeps_the_first_of_equals() -> None:
+def considered(looks: list[tuple[float, float]]) -> Selection:
+    """Looks of (AUCp, standard error); the weights of each are its number."""
     selection = Selection("aucp")
-    for step, (value, eligible) in enumerate([(0.9, False), (0.5, True), (0.5, True), (0.4, True)]):
+    for step, (value, error) in enumerate(looks):
+        selection.consider(step, {"aucp": value, "aucp_se": error}, {"w": torch.tensor(float(step))}, eligible=True)
+    return selection
+
+
+@pytest.mark.parametrize(
+    ("looks", "chosen"),
+    [
+        ([(0.7, 0.05), (0.8, 0.05), (0.76, 0.05), (0.74, 0.05)], 2),  # the latest within one error of the best
+        ([(0.7, 0.0), (0.8, 0.0), (0.76, 0.0)], 1),  # no error: the best
+        ([(0.8, 0.05), (0.6, 0.3)], 0),  # the error is the best look's, not the late one's
+        ([(0.70, 0.1), (0.65, 0.1), (0.9, 0.02), (0.7, 0.1)], 2),  # a new best outdates the earlier choice
+    ],
+)
+def test_the_choice_is_the_latest_look_within_one_standard_error_of_the_best(looks: list[tuple[float, float]], chosen: int) -> None:
+    selection = considered(looks)
+    assert selection.chosen == chosen
+    assert selection.weights["w"].item() == chosen
+
+
+def test_the_choice_ignores_looks_that_are_not_eligible_and_takes_the_later_of_equals() -> None:
+    selection = Selection("aucp")
+    for step, (value, eligible) in enumerate([(0.9, False), (0.5, True), (0.5, True), (0.4, True), (0.4, True)]):
         selection.consider(step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible)
-    assert selection.chosen == 1
-    assert selection.best["w"].item() == 1
-    assert selection.exhausted(2)
-    assert not selection.exhausted(3)
+    assert (selection.best, selection.chosen) == (1, 2)
+    assert selection.weights["w"].item() == 2
+    assert selection.exhausted(3)
+    assert not selection.exhausted(4)
     assert not selection.exhausted(0)
     assert not Selection("aucp").exhausted(1)

@@ -8,6 +8,7 @@ which only the normals are used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,14 +56,26 @@ class HeldOut:
         }
 
     def figures(self, scores: NDArray[np.float32]) -> dict[str, float]:
-        """`aucp` and `val_auroc` of the scores (n,), those that can be had."""
+        """`aucp` and `val_auroc` of the scores (n,) with their standard errors `<name>_se`, those that can be had."""
         pair = self.known_normal | self.unlabelled
-        found = {"aucp": _auroc(self.unlabelled[pair], scores[pair]), "val_auroc": _auroc(self.anomalous, scores)}
-        return {name: value for name, value in found.items() if np.isfinite(value)}
+        return {
+            **_with_error("aucp", self.unlabelled[pair], scores[pair]),
+            **_with_error("val_auroc", self.anomalous, scores),
+        }
 
 
-def _auroc(labels: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
-    return float(auroc(labels.astype(np.int64), scores, np.ones((1, len(scores))))[0]) if len(scores) else float("nan")
+def _with_error(name: str, positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> dict[str, float]:
+    if positive.all() or not positive.any():
+        return {}
+    area = float(auroc(positive.astype(np.int64), scores, np.ones((1, len(scores))))[0])
+    return {name: area, f"{name}_se": standard_error(area, int(positive.sum()), int((~positive).sum()))}
+
+
+def standard_error(area: float, positives: int, negatives: int) -> float:
+    """Of an area under a ROC curve, images taken as independent (Hanley & McNeil 1982, eq. 1 and 2, with their exponential model)."""
+    both_above, both_below = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (positives - 1) * (both_above - area**2) + (negatives - 1) * (both_below - area**2)
+    return math.sqrt(max(spread, 0.0) / (positives * negatives))
 
 
 def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:

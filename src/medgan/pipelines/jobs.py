@@ -131,7 +131,11 @@ def _choice(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
         criterion = str(job.judge.criterion)
         step, labels = int(figures["step"]), LABELS_USED[criterion]
         judged = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in job.judge.about.items())
-        why = f"{kind}weights of the highest {CRITERIA[criterion]} among {len(looks)} looks ({judged}){early}"
+        best = looks[int(selection.best or 0)]
+        why = (
+            f"{kind}weights of the latest look with {CRITERIA[criterion]} within one standard error of the best, "
+            f"{best[criterion]:.3f} ± {best.get(f'{criterion}_se', 0.0):.3f} at step {best['step']:.0f} ({judged}){early}"
+        )
     return {
         "published_step": step,
         "planned_steps": planned,

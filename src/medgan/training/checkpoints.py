@@ -38,7 +38,7 @@ class TrainingState:
     """Steps done over all stages."""
     finished: bool
     tensors: Mapping[str, Tensor]
-    """`model.*`, `ema.*` where averaged, `best.*` where a criterion chose, `optimizer.<player>.*` of the running stage."""
+    """`model.*`, `ema.*` where averaged, `chosen.*` where a criterion chose, `optimizer.<player>.*` of the running stage."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Anything JSON that should stand beside the weights: the looks and their choice, the thread count."""
 
@@ -46,7 +46,7 @@ class TrainingState:
         """The weights to publish: those that a criterion chose, else the averaged ones, else the last."""
         averaged = self.part("ema.")
         averaged.pop("__updates__", None)
-        return self.part("best.") or averaged or self.part("model.")
+        return self.part("chosen.") or averaged or self.part("model.")
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below a prefix, the prefix taken off."""

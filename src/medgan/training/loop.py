@@ -24,7 +24,7 @@ from medgan.training.inspection import Inspector, Look
 from medgan.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
 from medgan.training.runtime import Runtime
 from medgan.training.schedules import rate_factor
-from medgan.training.selection import BEST, Judge, Selection
+from medgan.training.selection import CHOSEN, Judge, Selection
 from medgan.training.settings import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class _Training:
         self.model.load_state_dict(resume.part("model."))
         if self.average is not None:
             self.average.restore(resume.part("ema."))
-        self.selection = Selection.restored(self.selection.criterion, resume.notes.get("selection", {}), resume.part(BEST))
+        self.selection = Selection.restored(self.selection.criterion, resume.notes.get("selection", {}), resume.part(CHOSEN))
         for stage in self.stages:
             if stage.first < resume.step < stage.end:
                 for player, optimizer in zip(stage.players, stage.optimizers, strict=True):

@@ -33,7 +33,7 @@ class TrainingConfig:
     criterion: Literal["auto", "aucp", "val_auroc", "last"] = "auto"
     """What chooses among the looks: `auto` takes AUCp where there is an unlabelled mix, else validation AUROC, else the last weights."""
     patience: int = 0
-    """Looks of the last stage without a better criterion after which training stops; 0 plays all steps."""
+    """Looks of the last stage without a higher criterion after which training stops; 0 plays all steps."""
     checkpoint_every: int = 250
     """Steps between checkpoints; a killed training resumes from the last one."""
     report_every: int = 10
