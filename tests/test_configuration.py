@@ -11,6 +11,9 @@ from kedro.config import OmegaConfigLoader
 from medgan import models
 from medgan.configuration import SCALES, at_scale, sections, typed
 from medgan.contracts import Refusal
+from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline as anomaly_evaluation
+from medgan.pipelines.gan_training.pipeline import create_pipeline as gan_training
+from medgan.pipelines.synthesis.pipeline import create_pipeline as synthesis
 from medgan.settings import CONFIG_LOADER_ARGS
 from medgan.training.settings import ModelSettings, TrainingConfig
 from tests.conftest import ROOT
@@ -123,6 +126,9 @@ def test_every_configuration_file_validates(environment, scale):
 def test_models_configuration_and_namespaces_agree():
     files = {path.stem for path in (ROOT / "conf/base/parameters/models").glob("*.yml")}
     assert files == set(models.names())
+    assert {node.namespace for node in gan_training().nodes} == files
+    assert {node.namespace for node in synthesis().nodes if node.namespace} - {"domain_features"} == set(models.synthesizers())
+    assert {node.namespace for node in anomaly_evaluation().nodes if node.namespace} == set(models.detectors())
 
 
 def test_one_key_in_an_environment_keeps_its_siblings(tmp_path: Path):
