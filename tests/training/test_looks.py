@@ -106,6 +106,13 @@ def test_samples_come_from_the_same_latents(spec: ImageSpec, batches: BatchSourc
     assert torch.equal(first, again)
 
 
+def test_a_grid_shows_one_class_after_the_other(spec: ImageSpec, batches: BatchSource) -> None:
+    labels = Inspector(tiny("acgan", spec), batches, CPU, None).real.labels  # type: ignore[union-attr]
+    assert labels is not None
+    assert labels.unique().numel() > 1
+    assert torch.equal(labels, labels.sort().values)
+
+
 def test_diversity_is_one_for_the_data_itself_and_less_within_a_class() -> None:
     images = torch.cat([torch.zeros(4, 1, 8, 8), torch.ones(4, 1, 8, 8)])
     labels = torch.tensor([0] * 4 + [1] * 4)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from medgan.contracts import BatchSource, ImageSynthesizer
+from medgan.contracts import Batch, BatchSource, ImageSynthesizer
 from medgan.training.runtime import Runtime
 from medgan.training.seeding import generator
 from medgan.training.selection import Judge
@@ -39,7 +39,7 @@ class Inspector:
     def __init__(self, model: nn.Module, batches: BatchSource, runtime: Runtime, judge: Judge | None) -> None:
         self.copy = copy.deepcopy(model).eval()
         self.judge = judge
-        self.real = runtime.move(batches.draw("inspection", 0, SHOWN)) if isinstance(model, ImageSynthesizer) else None
+        self.real = runtime.move(_by_class(batches.draw("inspection", 0, SHOWN))) if isinstance(model, ImageSynthesizer) else None
 
     def look(self, weights: Mapping[str, Tensor], *, drawing: bool, judging: bool) -> Look:
         """Samples and their diversity if `drawing`, the judge's figures if `judging`."""
@@ -53,6 +53,14 @@ class Inspector:
         if judging and self.judge is not None:
             figures |= self.judge.figures(self.copy)
         return Look(figures, samples)
+
+
+def _by_class(batch: Batch) -> Batch:
+    """Sorted by class, so that a grid shows one class after the other."""
+    if batch.labels is None or batch.labels.ndim > 1:
+        return batch
+    order = batch.labels.argsort(stable=True)
+    return replace(batch, images=batch.images[order], labels=batch.labels[order])
 
 
 def spread(images: Tensor, labels: Tensor | None = None) -> float:
