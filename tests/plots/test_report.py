@@ -125,3 +125,25 @@ def test_arms_and_quality_are_shown_where_they_are():
     assert "gan + classical" in page
     assert "20.1 (21.0)" in page
     assert "Synthetic images drawn by acgan, not selected." in page
+
+
+def test_generators_are_compared_on_the_class_that_they_share_and_shown_alone_where_they_draw_several():
+    def figures(value):
+        return {
+            "psnr_random": {"value": value, "n": 100, "real_vs_real": 20.7},
+            "lpips_alex_random": {"value": None, "reason": "no weights"},
+        }
+
+    made = document()
+    made["quality"] = {
+        "acgan": {"overall": figures(19.0), "normal": figures(20.0), "viral": figures(18.0)},
+        "dcgan": {"overall": figures(20.5), "normal": figures(20.5)},
+    }
+    together, alone = tell(made, SPLITS).quality
+    assert together.title == "All generators, normal images"
+    assert list(together.columns) == ["Figure", "acgan", "dcgan", "Images", "Better"]
+    assert list(together.rows[0]) == ["PSNR, random real image", "20.0 (20.7)", "20.5 (20.7)", "100", "higher"]
+    assert together.note.count("no weights") == 1
+    assert (alone.title, list(alone.columns)[1:4]) == ("acgan", ["overall", "normal", "viral"])
+    made["quality"].pop("dcgan")
+    assert [table.title for table in tell(made, SPLITS).quality] == ["acgan"]

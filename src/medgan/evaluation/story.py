@@ -12,15 +12,18 @@ from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE
 from medgan.evaluation.results import validate
 from medgan.evaluation.wording import (
     ABSENT,
+    MISSING,
     best_first,
     direction,
     grouped_warnings,
     interval_name,
+    missing_reasons,
     notes_of,
     number,
     pairing_name,
     readable,
     seeds_of,
+    shared_class,
     size_of,
     with_interval,
 )
@@ -102,7 +105,7 @@ def tell(
         categories=_categories(rows, order),
         descriptions={readable(name): text for name, text in (descriptions or {}).items() if name in rows},
         arms=_arms(document["classifiers"]) if document["classifiers"] else None,
-        quality=[_quality(model, classes) for model, classes in document["quality"].items()],
+        quality=list(_quality(document["quality"])),
         choices=_choices(cards) if cards else None,
         data=_data(splits),
         protocol=list(_protocol(document, rows, order)),
@@ -186,21 +189,27 @@ def _arms(rows: Mapping[str, Any]) -> Table:
     return Table(("Trained on", "Accuracy", "AUROC", "Precision", "Recall", "F1"), cells, note=note)
 
 
-def _quality(model: str, classes: Mapping[str, Any]) -> Table:
-    keys = list(classes.get("overall", {}))
-    columns = ["Figure", *(readable(name) for name in classes), "Images", "Better"]
-    cells = [
-        [pairing_name(key), *(_beside_real(classes[name].get(key)) for name in classes), _n(classes, key), direction(key)] for key in keys
-    ]
-    reasons = sorted({figure["reason"] for row in classes.values() for figure in row.values() if figure.get("value") is None})
+def _quality(quality: Mapping[str, Any]) -> Iterator[Table]:
+    """All generators on the class that they share, and each that draws several classes by itself."""
+    shared = shared_class(quality)
+    if len(quality) > 1:
+        yield _quality_table(f"All generators, {readable(shared)} images", {model: classes[shared] for model, classes in quality.items()})
+    for model, classes in quality.items():
+        if len(quality) == 1 or len(classes) > 2:  # `overall`, and more than one class
+            yield _quality_table(readable(model), classes)
+
+
+def _quality_table(title: str, columns: Mapping[str, Any]) -> Table:
+
+    def row(key: str, figure: Mapping[str, Any]) -> list[str]:
+        beside_real = (_beside_real(figures.get(key)) for figures in columns.values())
+        return [pairing_name(key), *beside_real, str(figure.get("n", MISSING)), direction(key)]
+
+    cells = [row(key, figure) for key, figure in next(iter(columns.values())).items()]
     note = "In parentheses: the same figure of real images against real images, under the same pairing. " + " ".join(
-        f"– : {reason}." for reason in reasons
+        f"– : {reason}." for reason in missing_reasons(figure for figures in columns.values() for figure in figures.values())
     )
-    return Table(columns, cells, readable(model), note)
-
-
-def _n(classes: Mapping[str, Any], key: str) -> str:
-    return str(classes["overall"][key].get("n", "–"))
+    return Table(("Figure", *(readable(name) for name in columns), "Images", "Better"), cells, title, note)
 
 
 def _beside_real(figure: Mapping[str, Any] | None) -> str:

@@ -12,10 +12,12 @@ from medgan.evaluation.wording import (
     best_first,
     grouped_warnings,
     interval_name,
+    missing_reasons,
     notes_of,
     number,
     pairing_name,
     seeds_of,
+    shared_class,
     size_of,
     with_interval,
 )
@@ -79,19 +81,16 @@ def _classifiers(document: Mapping[str, Any], rows: Mapping[str, Any], width: in
 
 
 def _quality(document: Mapping[str, Any], rows: Mapping[str, Any], width: int) -> Iterator[Any]:
-    table = _table("Image quality, all classes; beside each figure the same figure of real images against real images")
-    _columns(table, "model", "figure", "synthetic", "real", "n")
-    for model, classes in rows.items():
-        for key, figure in classes.get("overall", {}).items():
-            real = figure.get("real_vs_real")
-            table.add_row(model, pairing_name(key), number(figure), number({"value": real}), str(figure.get("n", "")))
+    shared = shared_class(rows)
+    figures = {model: classes.get(shared, {}) for model, classes in rows.items()}
+    first = next(iter(figures.values()))
+    table = _table(f"Image quality, {shared} images; 'real' is the same figure of real images against real images")
+    _columns(table, "figure", *figures, "real", "n")
+    for key, figure in first.items():
+        values = (number(model.get(key)) for model in figures.values())
+        table.add_row(pairing_name(key), *values, number({"value": figure.get("real_vs_real")}), str(figure.get("n", "")))
     yield table
-    yield from (f"{model}: {text}" for model, classes in rows.items() for text in _reasons(classes.get("overall", {})))
-
-
-def _reasons(figures: Mapping[str, Any]) -> list[str]:
-    """Why figures are missing, each reason once."""
-    return sorted({figure["reason"] for figure in figures.values() if figure.get("value") is None and figure.get("reason")})
+    yield from missing_reasons(figure for model in figures.values() for figure in model.values())
 
 
 def _table(title: str) -> Any:
@@ -104,5 +103,5 @@ def _table(title: str) -> Any:
 def _columns(table: Any, first: str, *others: str) -> None:
     table.add_column(first, no_wrap=True)
     for name in others:
-        text = name in ("notes", "figure")
+        text = name == "notes"
         table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=not text)

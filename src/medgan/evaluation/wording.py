@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MISSING = "–"
@@ -91,6 +91,16 @@ def pairing_name(key: str) -> str:
 def direction(key: str) -> str:
     """Which way a quality figure is better."""
     return "higher" if key.startswith("psnr") else "lower"
+
+
+def shared_class(quality: Mapping[str, Mapping[str, Any]]) -> str:
+    """The class that all generators draw, on which they can be compared: the normal one, or `overall` where they share none."""
+    return "normal" if all(classes.get("normal") for classes in quality.values()) else "overall"
+
+
+def missing_reasons(figures: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Why figures are missing, each reason once."""
+    return sorted({figure["reason"] for figure in figures if figure.get("value") is None and figure.get("reason")})
 
 
 def best_first(rows: Mapping[str, Mapping[str, Any]], figure: str = "auroc") -> list[str]:
