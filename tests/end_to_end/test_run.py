@@ -66,7 +66,11 @@ def test_it_ends_with_the_table_the_report_and_what_to_do_next(first: subprocess
 def test_every_model_is_published_once_with_a_card(first: subprocess.CompletedProcess[str], project: Path) -> None:
     for name in (*models.names(), *ARMS):
         (card,) = (project / "data/06_models/tiny" / name / "published").rglob("card.json")
-        assert json.loads(card.read_text())["card"]["intended_use"]
+        about = json.loads(card.read_text())["card"]
+        assert {"data", "splits", "budget", "published_step", "choice", "labels_used", "figures", "limits"} <= about.keys() or name in ARMS
+        page = card.with_name("README.md").read_text()
+        assert about["intended_use"] in page
+        assert about["choice"] in page
 
 
 def test_the_report_stands_alone(first: subprocess.CompletedProcess[str], project: Path) -> None:
@@ -87,7 +91,12 @@ def test_mlflow_has_one_parent_with_a_child_for_each_model(first: subprocess.Com
     assert {*models.names(), *ARMS} <= set(children)
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len({frozenset(name for name in children[model].data.metrics if name.startswith("auroc")) for model in models.detectors()}) == 1
-    assert any(name.startswith("discriminator/") for name in children["acgan"].data.metrics)
+    assert {"discriminator/accuracy", "look/diversity", "images_per_second"} <= set(children["acgan"].data.metrics)
+    assert {"look/aucp", "look/val_auroc"} <= set(children["autoencoder"].data.metrics)
+    for name in models.synthesizers():
+        grids = sorted((project / "data/08_reporting/tiny" / name / "snapshots").glob("step-*.png"))
+        logged = [file.path for file in client.list_artifacts(children[name].info.run_id, "images") if file.path.endswith(".png")]
+        assert len(logged) == len(grids) > 1
 
 
 def test_a_second_run_reuses_what_is_finished_and_gives_the_same_figures(first: subprocess.CompletedProcess[str], project: Path) -> None:

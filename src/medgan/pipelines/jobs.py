@@ -27,7 +27,7 @@ from medgan.training.streaming import Snapshot, finished, resumed
 INTENDED_USE = "Research on medical images. Not a medical device: not for diagnosis or any decision about a patient."
 LIMITS = (
     "It knows images like its training images: other scanners, hospitals, ages or diseases need a test of their own.",
-    "The figures above chose among the weights, so they are no measure of them: results.json and the report have those on test images.",
+    "Figures above that chose among the weights are no measure of them: results.json and the report have those on test images.",
     "Its training images may be recognisable in what it draws, and recoverable from its weights: share it as you would share them.",
 )
 CRITERIA = {"aucp": "AUCp", "val_auroc": "validation AUROC"}
