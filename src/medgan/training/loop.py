@@ -239,7 +239,7 @@ def update(player: Player, optimizer: Optimizer, batches: Sequence[Batch], playe
 
 
 def _backward(player: Player, batch: Batch, runtime: Runtime, of: int) -> dict[str, Tensor]:
-    torch.manual_seed(batch.rng.initial_seed())  # dropout draws from the global generator: it must not remember earlier steps
+    runtime.seed(batch.rng.initial_seed())  # dropout draws from the global generator: it must not remember earlier steps
     with runtime.autocast():
         terms = player.loss(batch)
     loss = torch.stack([term for term in terms.values() if term.requires_grad]).sum()
