@@ -26,6 +26,13 @@ def test_two_files_are_trained_drawn_from_scored_and_evaluated(tmp_path: Path) -
     (card,) = (project / "data/06_models/tiny/bottleneck/published").rglob("card.json")
     assert json.loads(card.read_text())["card"]["figures"].keys() >= {"aucp", "val_auroc"}
     assert len(pd.read_csv(reports / "curves.csv")) > 0
-    assert {path.name for path in reports.iterdir()} >= {"samples.png", "quality.json", "heatmaps.png", "evaluation.json", "curves.png"}
+    assert {path.name for path in reports.iterdir()} >= {
+        "samples.png",
+        "snapshots",
+        "quality.json",
+        "heatmaps.png",
+        "evaluation.json",
+        "curves.png",
+    }
     assert 0 <= json.loads((reports / "evaluation.json").read_text())["auroc"]["value"] <= 1
     assert {path.name for path in outputs.iterdir()} >= {"synthetic.npz", "scores.parquet"}

@@ -39,17 +39,20 @@ class Inspector:
     def __init__(self, model: nn.Module, batches: BatchSource, runtime: Runtime, judge: Judge | None) -> None:
         self.copy = copy.deepcopy(model).eval()
         self.judge = judge
+        self.shown: Tensor | None = None
         self.real = runtime.move(_by_class(batches.draw("inspection", 0, SHOWN))) if isinstance(model, ImageSynthesizer) else None
 
-    def look(self, weights: Mapping[str, Tensor], *, drawing: bool, judging: bool) -> Look:
-        """Samples and their diversity if `drawing`, the judge's figures if `judging`."""
+    def look(self, weights: Mapping[str, Tensor], *, judging: bool) -> Look:
+        """Samples and their diversity, and the judge's figures if `judging`; a grid that equals the last one is not shown again."""
         self.copy.load_state_dict(weights)
         figures: dict[str, float] = {}
         samples = None
-        if drawing and self.real is not None and isinstance(self.copy, ImageSynthesizer):
+        if self.real is not None and isinstance(self.copy, ImageSynthesizer):
             labels = self.real.labels
-            samples = self.copy.sample(SHOWN, labels, generator("inspection")).detach().float()
-            figures[DIVERSITY] = spread(samples, labels) / max(spread(self.real.images, labels), 1e-12)
+            drawn = self.copy.sample(SHOWN, labels, generator("inspection")).detach().float()
+            figures[DIVERSITY] = spread(drawn, labels) / max(spread(self.real.images, labels), 1e-12)
+            samples = None if self.shown is not None and torch.equal(drawn, self.shown) else drawn
+            self.shown = drawn
         if judging and self.judge is not None:
             figures |= self.judge.figures(self.copy)
         return Look(figures, samples)

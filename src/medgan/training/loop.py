@@ -171,8 +171,7 @@ class _Training:
             return None
         weights = self.average.weights if self.average is not None else self.model.state_dict()
         last = stage is self.stages[-1]
-        drawing = any(player.name == "generator" for player in stage.players)
-        look = self.inspector.look(weights, drawing=drawing, judging=last)
+        look = self.inspector.look(weights, judging=last)
         self.selection.consider(now, look.figures, weights, eligible=last)
         return look
 
