@@ -19,12 +19,14 @@ def grid(step: int, side: int = 28, channels: int = 1, count: int = 64) -> Sampl
 def test_one_file_for_each_look_and_none_for_unchanged(tmp_path: Path) -> None:
     dataset = SnapshotsDataset(filepath=str(tmp_path / "snapshots"))
     assert dataset.load() == []
+    blank = dataset.preview()
     dataset.save(UNCHANGED)
     assert not dataset.exists()
     for step in (100, 200, 300):
         dataset.save(grid(step))
     assert [path.name for path in dataset.load()] == ["step-00000100.png", "step-00000200.png", "step-00000300.png"]
-    assert dataset.preview()
+    assert blank
+    assert dataset.preview() != blank
 
 
 def test_a_training_that_starts_anew_drops_the_later_grids_of_the_old_one(tmp_path: Path) -> None:

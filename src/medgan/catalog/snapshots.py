@@ -55,8 +55,10 @@ class SnapshotsDataset(LocalPath, AbstractDataset["SampleGrid | Unchanged", "lis
         return self.path / f"step-{step:08d}.png"
 
     def preview(self) -> ImagePreview:
-        """The newest grid for kedro-viz."""
-        return ImagePreview(base64.b64encode(self.load()[-1].read_bytes()).decode())
+        """The newest grid for kedro-viz, blank for a model that draws nothing."""
+        files = self.load()
+        picture = files[-1].read_bytes() if files else tiled_png(np.full((1, 8, 8, 1), 255, dtype=np.uint8))
+        return ImagePreview(base64.b64encode(picture).decode())
 
 
 def tiled_png(images: NDArray[np.uint8]) -> bytes:
