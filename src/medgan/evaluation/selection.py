@@ -38,7 +38,7 @@ class HeldOut:
 
     @classmethod
     def of(cls, splits: pd.DataFrame, limit: int, seed: int) -> HeldOut:
-        """At most about `limit` validation images, whole patients at a time: one half of the patients for the normals, one for the mix."""
+        """At most `limit` validation images, patient after patient: one half of the patients for the normals, the other for the mix."""
         validation = splits[splits["split"] == "val"]
         groups, _ = pd.factorize(validation["group_id"])
         place = np.random.default_rng([seed, 2]).permutation(int(groups.max(initial=-1)) + 1)[groups]

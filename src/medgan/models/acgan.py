@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
 from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.losses.classification import binary_cross_entropy, cross_entropy, data_to_data_cross_entropy
-from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, ProxyHead, normal_latents
+from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, ProxyHead, latents_for, normal_latents
 
 TRAINING_SET = TrainingSet.LABELLED
 
@@ -103,7 +103,7 @@ class ACGAN(nn.Module):
         """Source of real and of generated images; class of real ones, and of generated ones where the class loss says so."""
         labels = self._labels(batch)
         with torch.no_grad():
-            fake = self.generator(self._latents(batch), labels)
+            fake = self.generator(latents_for(batch, self.config.latent_dim), labels)
         real_logits, real_classes = self.discriminator(batch.images)
         fake_logits, fake_classes = self.discriminator(fake)
         terms = {
@@ -118,7 +118,7 @@ class ACGAN(nn.Module):
     def generator_loss(self, batch: Batch) -> LossTerms:
         """Be taken for real, and for the class that was asked for."""
         labels = self._labels(batch)
-        fake_logits, fake_classes = self.discriminator(self.generator(self._latents(batch), labels))
+        fake_logits, fake_classes = self.discriminator(self.generator(latents_for(batch, self.config.latent_dim), labels))
         return {"adversarial": self.adversarial.generator(fake_logits), "class_fake": self._class_term(fake_classes, labels)}
 
     @torch.inference_mode()
@@ -136,9 +136,6 @@ class ACGAN(nn.Module):
         if batch.labels is None:
             raise ValueError("ACGAN trains on labelled batches")
         return batch.labels
-
-    def _latents(self, batch: Batch) -> Tensor:
-        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
 
 
 def build(config: Config, spec: ImageSpec) -> ACGAN:

@@ -36,7 +36,7 @@ from medgan.losses.adversarial import bce_discriminator, bce_generator, pairwise
 from medgan.losses.reconstruction import l1_per_image, residual_map
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import spectrally_normalised
-from medgan.networks.dcgan import Discriminator, Generator, normal_latents
+from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -86,7 +86,7 @@ class BiGAN(nn.Module):
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """(x, E(x)) is 1, (G(z), z) is 0."""
-        latents = self._latents(batch)
+        latents = latents_for(batch, self.config.latent_dim)
         with torch.no_grad():
             encoded, drawn = self.encoder(batch.images), self.generator(latents)
         real_logits, fake_logits = self.discriminator(batch.images, encoded), self.discriminator(drawn, latents)
@@ -97,7 +97,7 @@ class BiGAN(nn.Module):
 
     def generator_loss(self, batch: Batch) -> LossTerms:
         """G wants (G(z), z) called 1, E wants (x, E(x)) called 0."""
-        latents = self._latents(batch)
+        latents = latents_for(batch, self.config.latent_dim)
         encoded, drawn = self.encoder(batch.images), self.generator(latents)
         return {
             "generator": bce_generator(self.discriminator(drawn, latents)),
@@ -115,9 +115,7 @@ class BiGAN(nn.Module):
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
-        device = next(self.parameters()).device
-        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, device))
-        return images
+        return draw(self.generator, n, self.config.latent_dim, rng)
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
@@ -131,9 +129,6 @@ class BiGAN(nn.Module):
         share = self.config.feature_share
         features = l1_per_image(self.discriminator.features(images, encoded), self.discriminator.features(rebuilt, encoded))
         return (1 - share) * l1_per_image(images, rebuilt) + share * features
-
-    def _latents(self, batch: Batch) -> Tensor:
-        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
 
 
 class ALAD(BiGAN):

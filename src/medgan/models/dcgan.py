@@ -28,7 +28,7 @@ from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.losses.penalties import gradient_penalty
 from medgan.losses.reconstruction import l1_per_image, mse_per_image, residual_map
 from medgan.networks.autoencoder import ConvolutionalEncoder
-from medgan.networks.dcgan import Discriminator, Generator, normal_latents
+from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for, normal_latents
 
 TRAINING_SET = TrainingSet.NORMAL
 
@@ -79,7 +79,7 @@ class DCGAN(nn.Module):
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """What D minimises on real and on generated images, with the gradient penalty if the loss has one."""
         with torch.no_grad():
-            fake = self.generator(self._latents(batch))
+            fake = self.generator(latents_for(batch, self.config.latent_dim))
         real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
         terms = {
             "adversarial": self.adversarial.discriminator(real_logits, fake_logits),
@@ -92,24 +92,23 @@ class DCGAN(nn.Module):
 
     def generator_loss(self, batch: Batch) -> LossTerms:
         """What G minimises on its own images."""
-        return {"adversarial": self.adversarial.generator(self.discriminator(self.generator(self._latents(batch))))}
+        return {"adversarial": self.adversarial.generator(self.discriminator(self.generator(latents_for(batch, self.config.latent_dim))))}
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """ziz: the latent back from the image that was drawn from it."""
         assert self.encoder is not None  # noqa: S101
-        latents = self._latents(batch)
+        latents = latents_for(batch, self.config.latent_dim)
         return {"latents": mse_per_image(latents, self.encoder(self.generator(latents))).mean()}
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
-        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, self._device))
-        return images
+        return draw(self.generator, n, self.config.latent_dim, rng)
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """AnoGAN's score and residual map."""
         self.requires_grad_(False)
-        candidates = normal_latents(self.config.warm_start, self.config.latent_dim, rng, self._device)
+        candidates = normal_latents(self.config.warm_start, self.config.latent_dim, rng, images.device)
         with torch.no_grad():
             start, features = self._start(images, candidates), self.discriminator.features(images)
         latents = self._search(images, features, start)
@@ -143,13 +142,6 @@ class DCGAN(nn.Module):
         """AnoGAN eq. 5 for each image, `features` being f_D(x): (N,)."""
         share = self.config.feature_share
         return (1 - share) * l1_per_image(images, drawn) + share * l1_per_image(features, self.discriminator.features(drawn))
-
-    def _latents(self, batch: Batch) -> Tensor:
-        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.parameters()).device
 
 
 def build(config: Config, spec: ImageSpec) -> DCGAN:

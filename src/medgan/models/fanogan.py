@@ -23,7 +23,7 @@ from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, Optimiz
 from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
 from medgan.losses.penalties import gradient_penalty
 from medgan.losses.reconstruction import mse_per_image, residual_map
-from medgan.networks.dcgan import normal_latents
+from medgan.networks.dcgan import draw, latents_for
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -70,7 +70,7 @@ class FAnoGAN(nn.Module):
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """E[D(G(z))] - E[D(x)] + 10 * penalty (Gulrajani 2017, eq. 3)."""
         with torch.no_grad():
-            fake = self.generator(self._latents(batch))
+            fake = self.generator(latents_for(batch, self.config.latent_dim))
         real_logits, fake_logits = self._critic(batch.images), self._critic(fake)
         return {
             "wasserstein": WGAN_GP.discriminator(real_logits, fake_logits),
@@ -80,7 +80,7 @@ class FAnoGAN(nn.Module):
 
     def generator_loss(self, batch: Batch) -> LossTerms:
         """-E[D(G(z))]."""
-        return {"wasserstein": WGAN_GP.generator(self._critic(self.generator(self._latents(batch))))}
+        return {"wasserstein": WGAN_GP.generator(self._critic(self.generator(latents_for(batch, self.config.latent_dim))))}
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """izi_f, eq. 3; the latent distance mean (E(x) - E(G(E(x))))^2 is only watched."""
@@ -94,9 +94,7 @@ class FAnoGAN(nn.Module):
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
-        device = next(self.parameters()).device
-        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, device))
-        return images
+        return draw(self.generator, n, self.config.latent_dim, rng)
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
@@ -120,9 +118,6 @@ class FAnoGAN(nn.Module):
         distance = mse_per_image(latents, self.encoder(self.generator(latents))).mean()
         self.encoder.train()
         return distance
-
-    def _latents(self, batch: Batch) -> Tensor:
-        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
 
 
 def build(config: Config, spec: ImageSpec) -> FAnoGAN:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
 from medgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, pairwise_accuracy
 from medgan.networks.blocks import spectrally_normalised
-from medgan.networks.dcgan import Discriminator, Generator, normal_latents
+from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.resnet import ResNetDiscriminator, ResNetGenerator, xavier
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -90,7 +90,7 @@ class SNGAN(nn.Module):
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """Eq. 16, or S1's cross-entropy."""
         with torch.no_grad():
-            fake = self.generator(self._latents(batch))
+            fake = self.generator(latents_for(batch, self.config.latent_dim))
         real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
         return {
             "adversarial": self.adversarial.discriminator(real_logits, fake_logits),
@@ -99,16 +99,12 @@ class SNGAN(nn.Module):
 
     def generator_loss(self, batch: Batch) -> LossTerms:
         """Eq. 17, or S1's cross-entropy."""
-        return {"adversarial": self.adversarial.generator(self.discriminator(self.generator(self._latents(batch))))}
+        return {"adversarial": self.adversarial.generator(self.discriminator(self.generator(latents_for(batch, self.config.latent_dim))))}
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
-        images: Tensor = self.generator(normal_latents(n, self.config.latent_dim, rng, next(self.parameters()).device))
-        return images
-
-    def _latents(self, batch: Batch) -> Tensor:
-        return normal_latents(batch.images.shape[0], self.config.latent_dim, batch.rng, batch.images.device)
+        return draw(self.generator, n, self.config.latent_dim, rng)
 
 
 def build(config: Config, spec: ImageSpec) -> SNGAN:

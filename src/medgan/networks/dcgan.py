@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medgan.contracts import Batch
 from medgan.networks.blocks import BASE, channel_widths, flat, initialise
 
 
@@ -127,6 +128,17 @@ class ProxyHead(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors of the images and of the classes."""
         return F.normalize(self.project(features), dim=1), F.normalize(self.proxies.weight, dim=1)
+
+
+def draw(generator: nn.Module, n: int, latent_dim: int, rng: torch.Generator) -> Tensor:
+    """(n, C, H, W) images of an unconditional generator, of latents from N(0, 1)."""
+    images: Tensor = generator(normal_latents(n, latent_dim, rng, next(generator.parameters()).device))
+    return images
+
+
+def latents_for(batch: Batch, latent_dim: int) -> Tensor:
+    """(N, latent_dim) from N(0, 1), one for each image of a batch, by its own generator."""
+    return normal_latents(len(batch.images), latent_dim, batch.rng, batch.images.device)
 
 
 def normal_latents(n: int, latent_dim: int, rng: torch.Generator, device: torch.device) -> Tensor:

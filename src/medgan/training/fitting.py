@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.training.loop import Progress, train
-from medgan.training.runtime import Runtime
 from medgan.training.selection import Judge
 from medgan.training.settings import TrainingConfig
 
@@ -51,9 +50,8 @@ def fit(
     mix = np.arange(len(images), len(images) + len(unlabelled)) if unlabelled is not None else None
     everything = TensorImages(images if unlabelled is None else torch.cat([images, unlabelled]))
     batches = BatchStream(everything, np.arange(len(images)), seed, None if labels is None else labels.numpy(), mix)
-    runtime = Runtime.detect(config.precision)
     state = None
-    for progress in train(model, batches, config, "in memory", None, runtime, judge):
+    for progress in train(model, batches, config, "in memory", judge=judge):
         on_progress(progress)
         state = progress.state or state
     if state is not None:

@@ -41,6 +41,7 @@ class Inspector:
         self.judge = judge
         self.shown: Tensor | None = None
         self.real = runtime.move(_by_class(batches.draw("inspection", 0, SHOWN))) if isinstance(model, ImageSynthesizer) else None
+        self.real_spread = spread(self.real.images, self.real.labels) if self.real is not None else 0.0
 
     def look(self, weights: Mapping[str, Tensor], *, judging: bool) -> Look:
         """Samples and their diversity, and the judge's figures if `judging`; a grid that equals the last one is not shown again."""
@@ -50,7 +51,7 @@ class Inspector:
         if self.real is not None and isinstance(self.copy, ImageSynthesizer):
             labels = self.real.labels
             drawn = self.copy.sample(SHOWN, labels, generator("inspection")).detach().float()
-            figures[DIVERSITY] = spread(drawn, labels) / max(spread(self.real.images, labels), 1e-12)
+            figures[DIVERSITY] = spread(drawn, labels) / max(self.real_spread, 1e-12)
             samples = None if self.shown is not None and torch.equal(drawn, self.shown) else drawn
             self.shown = drawn
         if judging and self.judge is not None:
