@@ -14,7 +14,7 @@ from medgan.app.project import Project
 from medgan.contracts import AnomalyScores, Refusal
 from medgan.evaluation.scoring import score_images
 from medgan.images.loading import StoredImages
-from medgan.images.reading import ImageRefused
+from medgan.images.picture import ImageRefused
 from medgan.images.resizing import Crop
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from tests.app.conftest import film

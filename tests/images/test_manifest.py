@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
 from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
 from medgan.images.manifest import COLUMNS, build_manifest, pixel_hash, profile
-from medgan.images.reading import ImageRefused
+from medgan.images.picture import ImageRefused, Picture
 
 LABELS = {"NORMAL": "normal", "PNEUMONIA": "viral"}
 
@@ -29,13 +28,16 @@ class Pictures:
     def rows(self) -> pd.DataFrame:
         return self.table.copy()
 
-    def read(self, path: str) -> NDArray[np.uint8]:
+    def read(self, path: str) -> Picture:
         number = self.copies.get(int(path), int(path))
         if number in self.damaged:
             raise ImageRefused("UNREADABLE", "it is damaged")
         if number == 19:
-            return np.full((8, 8, 1), 7, np.uint8)
-        return np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8)
+            return Picture(np.full((8, 8, 1), 7, np.uint8))
+        return Picture(np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8))
+
+    def fingerprint(self, path: str) -> str:
+        return path
 
 
 def test_every_image_is_a_row_of_the_manifest_or_of_the_quarantine() -> None:

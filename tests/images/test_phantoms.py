@@ -31,7 +31,7 @@ def distances(effect: float) -> tuple[pd.DataFrame, np.ndarray]:
     """Phantoms of patients that are not in the reference, and their distance to the nearest normal reference image."""
     source = PhantomSource(effect=effect).open()
     table = source.rows()
-    pixels = np.stack([fit_square(source.read(path), 32, 1) for path in table["path"]])
+    pixels = np.stack([fit_square(source.read(path).pixels, 32, 1) for path in table["path"]])
     images = prepare(torch.from_numpy(pixels.copy()), "standardised", 32).flatten(1)
     held_out = table["group_id"].str[-1].isin(list("01234")).to_numpy()
     reference = images[~held_out & (table["category_raw"] == "normal").to_numpy()]
@@ -92,7 +92,7 @@ def test_masks_are_there_for_anomalous_images_only_and_mark_the_change() -> None
     source = PhantomSource().open()
     for path, category in zip(source.rows()["path"][:150], source.rows()["category_raw"][:150], strict=True):
         assert source.mask(path).any() == (category != "normal")
-        assert source.mask(path).shape == source.read(path).shape[:2]
+        assert source.mask(path).shape == source.read(path).pixels.shape[:2]
     plain, strong = (
         [phantom(index, PhantomSource(effect=effect)) for index in range(150) if phantom(index, PhantomSource()).category == "bacterial"]
         for effect in (0.0, 1.0)
@@ -119,13 +119,13 @@ def test_nuisances_know_nothing_of_the_label() -> None:
 def test_sites_differ_in_their_films() -> None:
     source = PhantomSource().open()
     table = source.rows().iloc[:200]
-    means = pd.Series([source.read(path).mean() for path in table["path"]]).groupby(table["site"]).mean()
+    means = pd.Series([source.read(path).pixels.mean() for path in table["path"]]).groupby(table["site"]).mean()
     assert means.max() - means.min() > 5
 
 
 def test_an_image_is_a_function_of_seed_and_number() -> None:
     small = PhantomSource(images=40, patients=12)
-    assert np.array_equal(phantom(7, small).image, PhantomImages(small).read("7")[..., 0])
+    assert np.array_equal(phantom(7, small).image, PhantomImages(small).read("7").pixels[..., 0])
     assert not np.array_equal(phantom(7, small).image, phantom(8, small).image)
     assert not np.array_equal(phantom(7, small).image, phantom(7, PhantomSource(images=40, patients=12, seed=1)).image)
 

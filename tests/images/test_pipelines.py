@@ -71,7 +71,7 @@ def test_store_rows_are_those_of_the_splits(tmp_path: Path, phantoms: tuple[Imag
     assert audit["verdict"] == "no leak"
     for place in (0, 17, 79):
         row, path = splits.loc[place, ["row", "path"]]
-        assert np.array_equal(dataset.load().read(np.array([row]))[0], source.read(str(path)))
+        assert np.array_equal(dataset.load().read(np.array([row]))[0], source.read(str(path)).pixels)
 
 
 def test_a_split_survives_its_file(tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]) -> None:

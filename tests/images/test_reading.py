@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.images.reading import ImageRefused, read_image
+from medgan.images.picture import ImageRefused
+from medgan.images.reading import read_image
 
 RNG = np.random.default_rng(3)
 NOISE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)

@@ -10,8 +10,9 @@ from PIL import Image
 from medgan.catalog.image_source import ImageSourceDataset
 from medgan.contracts import Refusal
 from medgan.images.array_sources import NpzSource
-from medgan.images.file_sources import CsvSource, FolderSource
-from medgan.images.reading import ImageRefused
+from medgan.images.folder_source import FolderSource
+from medgan.images.picture import ImageRefused
+from medgan.images.table_source import CsvSource
 
 
 def picture(path: Path, seed: int = 0) -> Path:
@@ -48,7 +49,7 @@ def test_by_default_the_folder_is_the_label(tmp_path: Path) -> None:
     (tmp_path / "ill" / ".hidden.png").write_bytes(b"")
     source = FolderSource(str(tmp_path)).open()
     assert source.rows()["category_raw"].tolist() == ["healthy", "ill"]
-    assert [source.read(path).shape for path in source.rows()["path"]] == [(20, 24, 1)] * 2
+    assert [source.read(path).pixels.shape for path in source.rows()["path"]] == [(20, 24, 1)] * 2
 
 
 def test_links_do_not_lead_out_of_the_folder_or_round_in_circles(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_a_table_names_its_images(tmp_path: Path) -> None:
     rows = source.rows()
     assert rows["image_id"].tolist() == ["001", "002"], "ids that look like numbers keep their zeros"
     assert rows["group_id"].tolist() == ["l001", "l002"]
-    assert source.read(rows["path"][1]).shape == (20, 24, 1)
+    assert source.read(rows["path"][1]).pixels.shape == (20, 24, 1)
 
 
 def test_a_table_that_does_not_match_is_refused(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_an_npz_file_keeps_its_parts_and_names_its_labels(tmp_path: Path) -> Non
     assert rows["split"].tolist() == ["train"] * 5 + ["val"] * 5 + ["test"] * 5
     assert rows["category_raw"].tolist() == ["NORMAL", "PNEUMONIA", "NORMAL", "PNEUMONIA", "2"] * 3
     with np.load(path) as file:
-        assert np.array_equal(source.read("val/000003")[..., 0], file["val_images"][3])
+        assert np.array_equal(source.read("val/000003").pixels[..., 0], file["val_images"][3])
     with pytest.raises(ImageRefused):
         source.read("val/9")
 

@@ -37,7 +37,7 @@ def phantoms(effect: float, seed: int = 0) -> tuple[torch.Tensor, pd.DataFrame]:
     source = PhantomSource(images=400, patients=200, effect=effect, seed=seed).open()
     manifest, _ = build_manifest(source, {name: name for name in CLASSES})
     splits = assign_roles(split_by_patient(manifest, {"train": 0.5, "val": 0.15, "test": 0.35}, seed=0))
-    pixels = np.stack([fit_square(source.read(path), 32, 1) for path in manifest["path"]])
+    pixels = np.stack([fit_square(source.read(path).pixels, 32, 1) for path in manifest["path"]])
     return prepare(torch.from_numpy(pixels), PreprocessingConfig().intensity, 32), splits
 
 

@@ -16,7 +16,7 @@ from medgan.app import drawing, pictures, scoring
 from medgan.app.drawing import Request
 from medgan.app.project import Project, project_root
 from medgan.endings import find_ending
-from medgan.images.reading import ImageRefused
+from medgan.images.picture import ImageRefused
 from medgan.models import PublishedModel
 from medgan.training.runtime import Runtime
 

@@ -15,7 +15,8 @@ from medgan.app.project import Project
 from medgan.contracts import AnomalyDetector, Refusal
 from medgan.evaluation.scoring import Images, score_images
 from medgan.images.loading import StoredImages
-from medgan.images.reading import ImageRefused, read_image
+from medgan.images.picture import ImageRefused
+from medgan.images.reading import read_image
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, padded_size
 from medgan.images.transforms import crop_padding, prepare

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
 from medgan.images.paths import given_path
-from medgan.images.reading import ImageRefused
+from medgan.images.picture import ImageRefused, Picture
 
 PARTS = ("train", "val", "test")
 SIZE_CAP = 64 * 2**30
@@ -39,14 +39,18 @@ class ArrayImages:
         rows = pd.concat(parts, ignore_index=True)
         return rows.assign(image_id=rows["path"])
 
-    def read(self, path: str) -> NDArray[np.uint8]:
-        """(H, W, C)."""
+    def read(self, path: str) -> Picture:
+        """The picture of a row."""
         part, _, index = path.partition("/")
         try:
             image: NDArray[np.uint8] = self._images[part][int(index)]
         except (KeyError, ValueError, IndexError) as error:
             raise ImageRefused("UNREADABLE", "there is no such image in the file") from error
-        return image if image.ndim == 3 else image[:, :, None]
+        return Picture(image if image.ndim == 3 else image[:, :, None])
+
+    def fingerprint(self, path: str) -> str:
+        """Names the file and the place of the image in it."""
+        return f"{self._checksum}/{path}"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, Refusal
-from medgan.images.reading import ImageRefused
+from medgan.images.picture import ImageRefused
 from medgan.images.sources import ImageSource
 
 COLUMNS = (
@@ -121,7 +121,7 @@ def _read_all(source: ImageSource, paths: list[str], on_progress: Progress) -> l
 
 def _facts(source: ImageSource, path: str) -> _Facts:
     try:
-        image = source.read(path)
+        image = source.read(path).pixels
         if image.min() == image.max():
             raise ImageRefused("CONSTANT", "all its pixels are equal")
     except ImageRefused as refused:

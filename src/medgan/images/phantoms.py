@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, Refusal
 from medgan.images import phantom_rendering as draw
+from medgan.images.picture import Picture
 
 EFFECT = 1.0
 """How dense opacities are: the difficulty of the data set. Set once, before any detector was tuned, by what a 1-nearest-neighbour detector
@@ -186,9 +187,13 @@ class PhantomImages:
         """See `phantom_table`."""
         return phantom_table(self.config)
 
-    def read(self, path: str) -> NDArray[np.uint8]:
+    def read(self, path: str) -> Picture:
         """(size, size, 1)."""
-        return self._phantom(path).image[:, :, None]
+        return Picture(self._phantom(path).image[:, :, None])
+
+    def fingerprint(self, path: str) -> str:
+        """Names the settings and the image."""
+        return f"{self.config!r}/{path}"
 
     def mask(self, path: str) -> NDArray[np.bool_]:
         """(size, size): where the opacity of an image lies."""

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from medgan.images.picture import ImageRefused
+
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 PIXEL_CAP = 64_000_000
 """Largest image, in pixels, that is decoded."""
@@ -26,14 +28,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Files that claim to be images. Those of other formats are quarantined with the reason FORMAT, not passed over."""
 WINDOW_PERCENTILES = (0.1, 99.9)
-
-
-class ImageRefused(Exception):
-    """An image that is left out. `code` is UNREADABLE, FORMAT, TOO_LARGE, MULTIPAGE, NONFINITE, CONSTANT or OUTSIDE."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def window(values: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medgan.images.array_sources import NpzSource
-from medgan.images.file_sources import CsvSource, FolderSource
+from medgan.images.folder_source import FolderSource
 from medgan.images.phantoms import PhantomSource
+from medgan.images.picture import Picture
+from medgan.images.table_source import CsvSource
 
 
 class ImageSource(Protocol):
@@ -25,8 +25,15 @@ class ImageSource(Protocol):
         """One row for each image: image_id, path, category_raw, and where known group_id, split, sex, age, site, view, date."""
         ...
 
-    def read(self, path: str) -> NDArray[np.uint8]:
-        """The pixels of a row's path, (H, W, C) with C 1 or 3. Raises `reading.ImageRefused`; may be called from several threads."""
+    def read(self, path: str) -> Picture:
+        """The picture of a row's path. Raises `ImageRefused`; may be called from several threads."""
+        ...
+
+    def fingerprint(self, path: str) -> str:
+        """Names the content that `read(path)` decodes, without decoding it: equal fingerprints read as equal pictures.
+
+        Raises `ImageRefused`; may be called from several threads.
+        """
         ...
 
 

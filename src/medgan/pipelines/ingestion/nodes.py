@@ -42,7 +42,7 @@ def plot_contact_sheet(source: ImageSource, manifest: pd.DataFrame) -> Figure:
 
     categories = sorted(manifest["category"].unique(), key=lambda name: (name != NORMAL, name))
     chosen = pd.concat([_spread(manifest[manifest["category"] == name]) for name in categories])
-    pictures = [fit_square(source.read(path), SHEET_SIZE, 3) for path in chosen["path"]]
+    pictures = [fit_square(source.read(path).pixels, SHEET_SIZE, 3) for path in chosen["path"]]
     return image_grid(np.stack(pictures), titles=chosen["category"].tolist(), columns=SHEET_COLUMNS)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medgan.contracts import Refusal
 from medgan.images.audit import enforce, leakage_audit
 from medgan.images.config import IngestionConfig, PreprocessingConfig
-from medgan.images.reading import ImageRefused
+from medgan.images.picture import ImageRefused
 from medgan.images.resizing import fit_square
 from medgan.images.sources import ImageSource
 from medgan.images.splits import SPLITTERS, assign_roles
@@ -49,7 +49,7 @@ def _resized(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingC
     with progress_bar("storing images", "image", len(manifest)) as bar:
         for path in manifest["path"]:
             try:
-                image = source.read(path)
+                image = source.read(path).pixels
             except ImageRefused as error:
                 raise Refusal(
                     f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"

@@ -1,0 +1,57 @@
+"""A folder tree whose paths say what the images are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pandas as pd
+
+from medgan.contracts import Refusal
+from medgan.images.files import FIELDS, FileImages, walk
+from medgan.images.paths import given_path
+
+
+def _compiled(fields: dict[str, list[str]]) -> dict[str, list[re.Pattern[str]]]:
+    strange = sorted(set(fields) - set(FIELDS))
+    if strange:
+        raise Refusal(f"the source has a field `{strange[0]}`, which no image has; choose from {', '.join(FIELDS)}")
+    compiled = {}
+    for name, patterns in fields.items():
+        try:
+            compiled[name] = [re.compile(pattern) for pattern in patterns]
+        except re.error as error:
+            raise Refusal(f"a pattern of the source's field `{name}` is no regular expression ({error}); mend it in the catalog") from error
+        if any(pattern.groups < 1 for pattern in compiled[name]):
+            raise Refusal(f"a pattern of the source's field `{name}` has no (group); put what it shall read in round brackets")
+    return compiled
+
+
+def _first_match(patterns: Iterable[re.Pattern[str]], path: str) -> str | None:
+    matches = (pattern.search(path) for pattern in patterns)
+    return next((match.group(1) for match in matches if match), None)
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder tree whose paths say what the images are."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    path: str | None = None
+    fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
+    """Field -> regular expressions on the POSIX path relative to the folder; group 1 of the first that matches is its value.
+    By default an image is labelled by the folder that it lies in."""
+
+    def open(self) -> FileImages:
+        """Lists the folder. Raises `Refusal` where it is missing or holds no images."""
+        root = given_path(self.path, "the folder of images")
+        patterns = _compiled(self.fields)
+        paths = list(walk(root)) if root.is_dir() else []
+        if not paths:
+            raise Refusal(
+                f"{root} holds no images (JPEG, PNG, BMP or TIFF files); give the folder that holds them with --params source=PATH"
+            )
+        said = {FIELDS[name]: [_first_match(compiled, path) for path in paths] for name, compiled in patterns.items()}
+        return FileImages(root.name, root, pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said))
