@@ -8,9 +8,13 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
+from kedro.io import DatasetError
 
 from medgan.catalog.atomic import new_file, new_folder, write_text
+from medgan.catalog.tables import CSVDataset, JSONDataset, ParquetDataset
+from tests.conftest import ROOT, environment
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -58,3 +62,38 @@ def test_killed_save_leaves_the_old_file(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert path.read_text() == "old"
+
+
+TABLE = pd.DataFrame({"image_id": [f"image-{number}" for number in range(200_000)], "score": 0.5})
+
+
+@pytest.mark.parametrize("kind", [CSVDataset, ParquetDataset, JSONDataset])
+def test_a_table_that_cannot_be_saved_leaves_the_old_one(tmp_path, kind):
+    path = tmp_path / "table"
+    dataset = kind(filepath=path.as_posix())
+    dataset.save({"a": 1} if kind is JSONDataset else TABLE[:3])
+    before = path.read_bytes()
+    with pytest.raises(DatasetError):
+        dataset.save({"a": object()} if kind is JSONDataset else {"no": "table"})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_f25_a_killed_save_of_a_table_leaves_the_old_one(tmp_path):
+    """Kedro's own CSVDataset, killed while it writes, leaves a file that loads short without a word."""
+    path, rows = tmp_path / "scores.csv", len(TABLE)
+    CSVDataset(filepath=path.as_posix(), save_args={"index": False}).save(TABLE)
+    code = (
+        "import sys; from medgan.catalog.tables import CSVDataset; from tests.catalog.test_atomic import TABLE\n"
+        "dataset = CSVDataset(filepath=sys.argv[1], save_args={'index': False}); print('ready', flush=True)\n"
+        "while True: dataset.save(TABLE)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, env=environment(PYTHONPATH=ROOT.as_posix())
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    assert len(pd.read_csv(path)) == rows

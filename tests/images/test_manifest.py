@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,12 @@ import pytest
 
 from medgan.contracts import Refusal
 from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
-from medgan.images.manifest import COLUMNS, build_manifest, pixel_hash, profile
+from medgan.images.facts import pixel_hash
+from medgan.images.manifest import COLUMNS, profile
 from medgan.images.picture import ImageRefused, Picture
+from tests.images.known import Remembered, tables
 
-LABELS = {"NORMAL": "normal", "PNEUMONIA": "viral"}
+LABELS: dict[str, str | None] = {"NORMAL": "normal", "PNEUMONIA": "viral"}
 
 
 class Pictures:
@@ -23,60 +26,66 @@ class Pictures:
         self.damaged, self.copies = damaged, copies or {}
         names = [str(number) for number in range(count)]
         raw = ["NORMAL", "PNEUMONIA"] * (count // 2)
+        self.metadata: dict[str, str] = {}
+        self.decoded: list[str] = []
+        self.changed: set[str] = set()
         self.table = pd.DataFrame({"image_id": names, "path": names, "category_raw": raw}).assign(**columns)
 
     def rows(self) -> pd.DataFrame:
         return self.table.copy()
 
     def read(self, path: str) -> Picture:
+        self.decoded.append(path)
         number = self.copies.get(int(path), int(path))
         if number in self.damaged:
             raise ImageRefused("UNREADABLE", "it is damaged")
         if number == 19:
             return Picture(np.full((8, 8, 1), 7, np.uint8))
-        return Picture(np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8))
+        return Picture(np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8), self.metadata)
 
     def fingerprint(self, path: str) -> str:
-        return path
+        return f"{path}/{path in self.changed}"
+
+
+def config(labels: dict[str, str | None] | None = LABELS, max_quarantined: float = 0.09, **others: Any) -> IngestionConfig:
+    return IngestionConfig(labels, max_quarantined=max_quarantined, **others)
 
 
 def test_every_image_is_a_row_of_the_manifest_or_of_the_quarantine() -> None:
-    seen: list[tuple[int, int]] = []
-    manifest, quarantine = build_manifest(Pictures(damaged=(4,)), LABELS, 0.2, lambda done, total: seen.append((done, total)))
+    manifest, quarantine, _ = tables(Pictures(damaged=(4,)), config(max_quarantined=0.2))
     assert tuple(manifest.columns) == COLUMNS
     assert quarantine.set_index("path")["code"].to_dict() == {"4": "UNREADABLE", "19": "CONSTANT"}
     assert sorted([*manifest["path"], *quarantine["path"]], key=int) == [str(number) for number in range(20)]
-    assert seen[-1] == (20, 20)
     assert (manifest["label"] == (manifest["category"] == "viral")).all()
     assert (manifest["width"] == 9).all()
     assert (manifest["provenance"] == "real").all()
 
 
 def test_too_many_bad_images_end_the_run() -> None:
-    with pytest.raises(Refusal, match=r"2 of 20 images of pictures cannot be used \(for example .*max_quarantined = 0\.05"):
-        build_manifest(Pictures(damaged=(4,)), LABELS, 0.05)
+    with pytest.raises(Refusal, match=r"2 of 20 images of pictures cannot be used \(for example .*max_quarantined = 0\.09"):
+        tables(Pictures(damaged=(4,)), config())
 
 
 def test_an_undeclared_label_is_named_with_its_count_and_an_example() -> None:
     with pytest.raises(Refusal, match=r"10 of 20 images of pictures have the label `PNEUMONIA`.*example 1\); add it to ingestion\.labels"):
-        build_manifest(Pictures(), {"NORMAL": "normal"})
+        tables(Pictures(), config({"NORMAL": "normal"}))
     with pytest.raises(Refusal, match=r"20 of 20 images of pictures have no label"):
-        build_manifest(Pictures(category_raw=None), LABELS)
+        tables(Pictures(category_raw=None), config())
 
 
 def test_a_declared_category_without_images_is_refused() -> None:
-    with pytest.raises(Refusal, match="category `fungal`, of which there is no image"):
-        build_manifest(Pictures(), {**LABELS, "MOULD": "fungal"}, 0.1)
+    with pytest.raises(Refusal, match=r"no image of the category `fungal`.*the images are normal, viral"):
+        tables(Pictures(), config({**LABELS, "MOULD": "fungal"}))
 
 
 def test_repeated_ids_are_refused() -> None:
     with pytest.raises(Refusal, match="19 image ids come twice"):
-        build_manifest(Pictures(image_id="same"), LABELS)
+        tables(Pictures(image_id="same"), config())
 
 
 def test_an_unknown_patient_is_its_own_picture() -> None:
     owners = ["p1", None] * 10
-    manifest, _ = build_manifest(Pictures(group_id=owners), LABELS, 0.1)
+    manifest, _, _ = tables(Pictures(group_id=owners), config())
     known = manifest["path"].astype(int) % 2 == 0
     assert (manifest["group_known"] == known).all()
     assert (manifest.loc[~known, "group_id"] == manifest.loc[~known, "pixel_hash"]).all()
@@ -92,7 +101,7 @@ def test_the_hash_is_that_of_the_picture() -> None:
 def test_the_profile_names_duplicates_and_what_they_cross() -> None:
     owners = [f"p{number // 2}" for number in range(20)]
     copies = {2: 0, 4: 0, 7: 6, 9: 8}
-    manifest, quarantine = build_manifest(Pictures(copies=copies, group_id=owners, age="61", sex="F"), LABELS, 0.1)
+    manifest, quarantine, _ = tables(Pictures(copies=copies, group_id=owners, age="61", sex="F"), config())
     found = profile(manifest, quarantine)
     assert found["images"] == 19
     assert found["patients"] == 10
@@ -126,4 +135,73 @@ def test_a_wrong_setting_is_refused_with_its_key(make: object, message: str) -> 
 
 
 def test_classes_begin_with_normal_in_the_order_of_the_labels() -> None:
-    assert IngestionConfig({"v": "viral", "N": "normal", "b": "bacterial", "w": "viral"}).classes == ("normal", "viral", "bacterial")
+    manifest, _, _ = tables(Pictures(), config())
+    declared = IngestionConfig({"v": "viral", "N": "normal", "b": "bacterial", "w": "viral", "x": None})
+    assert declared.classes(manifest) == ("normal", "viral", "bacterial")
+    assert config(None, normal="NORMAL").classes(tables(Pictures(), config(None, normal="NORMAL"))[0]) == ("normal", "PNEUMONIA")
+
+
+def test_with_normal_alone_every_other_label_keeps_its_name() -> None:
+    manifest, _, _ = tables(Pictures(), config(None, normal="PNEUMONIA"))
+    assert set(manifest["category"]) == {"normal", "NORMAL"}
+    with pytest.raises(Refusal, match=r"no image of the category `normal`; .*ingestion\.normal.*the images are NORMAL, PNEUMONIA"):
+        tables(Pictures(), config(None, normal="healthy"))
+
+
+def test_unwanted_images_are_counted_and_never_read() -> None:
+    reasons = ["view AP"] * 3 + [None] * 17
+    raw = ["NORMAL", "PNEUMONIA"] * 9 + ["unclear", "PNEUMONIA"]
+    source = Pictures(damaged=(0, 1, 2, 18), excluded=reasons, category_raw=raw)
+    manifest, quarantine, exclusions = tables(source, config({**LABELS, "unclear": None}))
+    assert exclusions["reason"].value_counts().to_dict() == {"view AP": 3, "label unclear": 1}
+    assert quarantine["code"].tolist() == ["CONSTANT"]
+    assert len(manifest) == 15
+    assert profile(manifest, quarantine, exclusions)["excluded"] == {"label unclear": 1, "view AP": 3}
+
+
+def test_an_image_may_show_several_findings() -> None:
+    raw = ["No Finding", "Mass|Effusion"] * 9 + ["Mass", "Effusion"]
+    labels: dict[str, str | None] = {"No Finding": "normal", "Mass": "mass", "Effusion": "effusion"}
+    manifest, _, _ = tables(Pictures(category_raw=raw), config(labels, separator="|"))
+    assert manifest["category"].value_counts().to_dict() == {"several findings": 9, "normal": 9, "mass": 1}
+    assert set(manifest["findings"]) == {"normal", "mass", "mass|effusion"}
+    with pytest.raises(Refusal, match=r"9 of 20 images of pictures have the label `No Finding\|Mass`, normal and a finding at once"):
+        contradictory = [name.replace("Mass|Effusion", "No Finding|Mass") for name in raw]
+        tables(Pictures(category_raw=contradictory), config(labels, separator="|"))
+    with pytest.raises(Refusal, match=r"have the label `Mass\|Effusion`, which nobody declared"):
+        tables(Pictures(category_raw=raw), config(labels))
+
+
+def test_ages_get_their_band() -> None:
+    ages = [0, 1.9, 2, 5, 6, 17, 18, 39, 40, 64, 65, 120, 121, -1, None, "old", 7, 8, 9, 10]
+    manifest, _, _ = tables(Pictures(age=ages), config())
+    bands = manifest.assign(number=manifest["path"].astype(int)).set_index("number")["age_band"]
+    expected = ["0-1", "0-1", "2-5", "2-5", "6-17", "6-17", "18-39", "18-39", "40-64", "40-64", "65+", "65+", *["unknown"] * 4]
+    assert bands.sort_index().tolist()[:16] == expected
+
+
+def test_what_the_source_says_beats_what_the_file_says() -> None:
+    source = Pictures(sex=["F", None] * 10, group_id=None)
+    source.metadata = {"sex": "M", "group_id": "p7", "scanner": "Acme", "view": "PA"}
+    manifest, _, _ = tables(source, config())
+    assert dict(zip(manifest["path"].astype(int) % 2, manifest["sex"], strict=True)) == {0: "F", 1: "M"}
+    assert set(manifest["scanner"]) == {"Acme"}
+    assert manifest["group_known"].all()
+
+
+def test_slices_of_a_volume_of_an_unknown_patient_stay_together() -> None:
+    manifest, _, _ = tables(Pictures(volume=["a.nii", "b.nii"] * 10, slice="3"), config())
+    assert set(manifest["group_id"]) == {"a.nii", "b.nii"}
+    assert not manifest["group_known"].any()
+
+
+def test_only_new_content_is_decoded_again() -> None:
+    source, known = Pictures(damaged=(4,)), Remembered()
+    tables(source, config(max_quarantined=0.2), known)
+    assert len(source.decoded) == 20
+    tables(source, config(max_quarantined=0.2), known)
+    assert len(source.decoded) == 20
+    source.changed = {"3", "4"}
+    manifest, _, _ = tables(source, config(max_quarantined=0.2), known)
+    assert sorted(source.decoded[20:]) == ["3", "4"]
+    assert len(manifest) == 18

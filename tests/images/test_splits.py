@@ -6,7 +6,17 @@ import pytest
 
 from medgan.contracts import Refusal, TrainingSet
 from medgan.images.config import PreprocessingConfig
-from medgan.images.splits import SPLITTERS, assign_roles, class_labels, leak_groups, split_by_patient, split_official, training_rows
+from medgan.images.findings import class_labels, findings_of, one_finding, shows
+from medgan.images.splits import (
+    SPLITTERS,
+    assign_roles,
+    chosen_split,
+    leak_groups,
+    split_by_patient,
+    split_folds,
+    split_official,
+    training_rows,
+)
 
 FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
 
@@ -126,3 +136,51 @@ def test_configuration_and_splitters_name_the_same_splits() -> None:
         assert PreprocessingConfig(split=name).split == name
     with pytest.raises(Refusal, match="by_patient, official"):
         PreprocessingConfig(split="random")
+
+
+def test_several_findings_are_multi_hot(manifest: pd.DataFrame) -> None:
+    both = manifest.assign(findings=manifest["category"])
+    both.loc[both.index[:5], ["category", "findings"]] = ["several findings", "bacterial|viral"]
+    labels = class_labels(both, ("normal", "viral", "bacterial"))
+    assert labels.dtype == np.float32
+    assert labels[:5].tolist() == [[0, 1, 1]] * 5
+    assert (labels[5:].sum(axis=1) == 1).all()
+    assert findings_of(both) == ["bacterial", "viral"]
+    assert shows(both, "viral")[:5].all()
+    assert not shows(both, "vir")[:5].any()
+    assert len(one_finding(both)) == len(both) - 5
+    with pytest.raises(Refusal, match="the category `viral`"):
+        class_labels(both, ("normal", "bacterial"))
+    split = split_by_patient(both, FRACTIONS, 0)
+    chosen = training_rows(split, TrainingSet.LABELLED, ("normal", "viral", "bacterial"))
+    assert chosen.labels is not None
+    assert chosen.labels.shape == (len(chosen.rows), 3)
+
+
+def test_folds_test_every_image_once_in_each_repeat(manifest: pd.DataFrame) -> None:
+    splits = [split_folds(manifest, fold, seed=0) for fold in range(10)]
+    for repeat in (splits[:5], splits[5:]):
+        tested = pd.concat([split.loc[split["split"] == "test", "image_id"] for split in repeat])
+        assert sorted(tested) == sorted(manifest["image_id"])
+    assert set(splits[0].loc[splits[0]["split"] == "test", "image_id"]) != set(splits[5].loc[splits[5]["split"] == "test", "image_id"])
+    for split in splits:
+        assert split.groupby("group_id")["split"].nunique().max() == 1
+        assert split.groupby("pixel_hash")["split"].nunique().max() == 1
+        shares = split["split"].value_counts(normalize=True)
+        assert shares["test"] == pytest.approx(0.2, abs=0.05)
+        assert shares["val"] == pytest.approx(0.2, abs=0.05)
+        anomalous = split.groupby("split")["label"].mean()
+        assert anomalous["test"] == pytest.approx(split["label"].mean(), abs=0.1)
+
+
+def test_folds_are_functions_of_the_seed(manifest: pd.DataFrame) -> None:
+    first, again, other = (split_folds(manifest, 7, seed)["split"].tolist() for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_a_small_cohort_gets_folds_by_default(manifest: pd.DataFrame) -> None:
+    assert chosen_split(manifest, "auto") == "repeated_k_fold"
+    assert chosen_split(manifest.assign(group_id=range(600)), "auto") == "by_patient"
+    assert chosen_split(manifest, "official") == "official"
+    with pytest.raises(Refusal, match=r"`viral` has images of 1 patient\(s\) only, too few for 5 parts"):
+        split_folds(manifest.assign(category=np.where(manifest.index == 0, "viral", "normal")), 0, 0)

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.contracts import NORMAL, Refusal
+from medgan.contracts import Refusal
 from medgan.evaluation.figures import confusion, decision_metrics, ranking_metrics, sensitivity
 from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE, Estimate, Metric, estimates
 from medgan.evaluation.scoring import require_finite
 from medgan.evaluation.thresholds import Threshold, freeze
+from medgan.evaluation.volumes import by_volume, scored_unit
+from medgan.images.findings import findings_of, shows
 
 FEW_ANOMALIES = 20
 
@@ -70,7 +72,7 @@ def evaluate_detector(
 
 
 def joined(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.DataFrame:
-    """The images of a split with their scores, in the order of `splits`.
+    """The images of a split with their scores, in the order of `splits`; slices as one row for each volume.
 
     Raises:
         Refusal: images have no score, more than one, or one that is not finite; or the split is empty.
@@ -82,14 +84,15 @@ def joined(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.DataFram
         raise Refusal("The table of scores names an image twice: delete it and run 'kedro run --pipeline anomaly_evaluation' again.")
     table = images.merge(scores[["image_id", "score"]], on="image_id", how="left", validate="one_to_one")
     require_finite(np.isfinite(table["score"].to_numpy(dtype=np.float64)), table["image_id"].tolist())
-    return table
+    return by_volume(table)
 
 
 def counts(test: pd.DataFrame) -> dict[str, Any]:
-    """n_images, n_patients (null where unknown) and the unit that intervals resample."""
+    """n_images (volumes count as one), what one of them is, n_patients (null where unknown), and the unit that intervals resample."""
     known = bool(test["group_known"].all())
     return {
         "n_images": len(test),
+        "scored_unit": scored_unit(test),
         "n_patients": int(test["group_id"].nunique()) if known else None,
         "interval_unit": "patient" if known else "image",
     }
@@ -109,13 +112,12 @@ def _validation_auroc(validation: pd.DataFrame, n_boot: int, seed: int) -> Estim
 
 
 def _per_category(test: pd.DataFrame, decisions: NDArray[np.int64], n_boot: int, seed: int) -> dict[str, Any]:
-    """Each anomalous category against all normal test images."""
-    categories = sorted(set(test.loc[test["label"] == 1, "category"]) - {NORMAL})
-    return {category: _category(test, decisions, category, n_boot, seed) for category in categories}
+    """Each finding, alone or with others, against all normal test images; images without it are left out."""
+    return {finding: _category(test, decisions, finding, n_boot, seed) for finding in findings_of(test)}
 
 
 def _category(test: pd.DataFrame, decisions: NDArray[np.int64], category: str, n_boot: int, seed: int) -> dict[str, Any]:
-    chosen = (test["category"] == category).to_numpy()
+    chosen = shows(test, category)
     among = chosen | (test["label"] == 0).to_numpy()
     labels, values = chosen[among].astype(np.int64), test["score"].to_numpy()[among]
     metrics = {

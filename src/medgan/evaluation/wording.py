@@ -63,7 +63,8 @@ def with_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
 def size_of(row: Mapping[str, Any]) -> str:
     """`160 images of 60 patients`, or `624 images, patients unknown`."""
     patients = row.get("n_patients")
-    return f"{row.get('n_images', 0):,} images" + (f" of {patients:,} patients" if patients is not None else ", patients unknown")
+    counted = f"{row.get('n_images', 0):,} {row.get('scored_unit', 'image')}s"
+    return counted + (f" of {patients:,} patients" if patients is not None else ", patients unknown")
 
 
 def interval_name(row: Mapping[str, Any]) -> str:

@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import pandas as pd
+
 from medgan.contracts import NORMAL, Refusal
+from medgan.images.findings import findings_of
 from medgan.images.resizing import Crop
 from medgan.images.transforms import INTENSITY, check_augmentations
 
-SPLIT_NAMES = ("by_patient", "official")
+AUTO = "auto"
+SPLIT_NAMES = (AUTO, "by_patient", "official", "repeated_k_fold")
 LEAK_POLICIES = ("fail", "drop_from_train", "report")
 SIZES = (16, 512)
 PARTS = ("train", "val", "test")
+FOLDS, REPEATS = 5, 5
+"""Of `repeated_k_fold`."""
 
 
 def require(holds: bool, message: str) -> None:
@@ -31,26 +37,39 @@ class IngestionConfig:
     """The section `ingestion`."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    labels: dict[str, str] = field(default_factory=lambda: {NORMAL: NORMAL, "bacterial": "bacterial", "viral": "viral"})
-    """Label as the source writes it -> category. The category `normal` is label 0, every other one label 1. The default, that of the
-    phantoms, stands here and not in conf/base because an environment's keys are merged into those of base."""
+    labels: dict[str, str | None] | None = None
+    """Label as the source writes it -> category. The category `normal` is label 0, every other one label 1; null leaves those images out.
+    Without it every label keeps its own name but the one that `normal` names."""
+    normal: str = NORMAL
+    """The label that means a healthy image, where `labels` is not given."""
+    separator: str | None = None
+    """What stands between the labels of an image that shows several findings, such as `|`."""
     max_quarantined: float = 0.05
     """Largest share of images that may be unreadable."""
 
     def __post_init__(self) -> None:
         require(
-            NORMAL in self.labels.values(),
+            self.labels is None or NORMAL in self.labels.values(),
             f"ingestion.labels maps nothing to `{NORMAL}`; say which label of the source means a healthy image",
+        )
+        require(
+            self.separator is None or len(self.separator) > 0, "ingestion.separator is empty; give what stands between two labels, or null"
         )
         require(
             0.0 <= self.max_quarantined <= 1.0,
             f"ingestion.max_quarantined is {self.max_quarantined}; it is the share of images that may be left out, from 0 to 1",
         )
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The categories, `normal` first, the others in the order of `labels`."""
-        return (NORMAL, *dict.fromkeys(category for category in self.labels.values() if category != NORMAL))
+    def category(self, label: str) -> str | None:
+        """The category of a label; None where its images are left out. Raises KeyError for a label that `labels` does not have."""
+        if self.labels is not None:
+            return self.labels[label]
+        return NORMAL if label == self.normal else label
+
+    def classes(self, manifest: pd.DataFrame) -> tuple[str, ...]:
+        """The categories: `normal`, then the findings in the order of `labels`, or in alphabetical order without them."""
+        declared = findings_of(manifest) if self.labels is None else self.labels.values()
+        return (NORMAL, *dict.fromkeys(name for name in declared if name not in (NORMAL, None)))
 
 
 @dataclass(frozen=True)
@@ -65,8 +84,10 @@ class PreprocessingConfig:
     intensity: str = "standardised"
     """A key of `transforms.INTENSITY`."""
     crop: Crop | None = None
-    split: str = "by_patient"
-    """A key of `splits.SPLITTERS`."""
+    split: str = AUTO
+    """A key of `splits.SPLITTERS`, or `auto`: `repeated_k_fold` under `splits.SMALL_COHORT` patients, else `by_patient`."""
+    fold: int = 0
+    """Which fold of `repeated_k_fold` is the test part: 0 to 24, five folds of each of five repeats."""
     fractions: Mapping[str, float] = field(default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2})
     """Shares of the images in train, val and test, for `by_patient`."""
     contamination: float = 0.5
@@ -83,6 +104,10 @@ class PreprocessingConfig:
         _one_of(self.intensity, tuple(INTENSITY), "preprocessing.intensity")
         _one_of(self.split, SPLIT_NAMES, "preprocessing.split")
         _one_of(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")
+        require(
+            0 <= self.fold < FOLDS * REPEATS,
+            f"preprocessing.fold is {self.fold}; there are {FOLDS} folds of {REPEATS} repeats, numbered from 0 to {FOLDS * REPEATS - 1}",
+        )
         require(
             0.0 <= self.contamination < 1.0,
             f"preprocessing.contamination is {self.contamination}; it is the anomalous share of the mix, from 0 up to but not including 1",

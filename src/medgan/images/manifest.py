@@ -1,74 +1,61 @@
-"""The manifest: one row per image that can be read, and the quarantine: one row per image that cannot."""
+"""The manifest: one row per image that can be used, and the tables of those that cannot or are not wanted."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import warnings
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, Refusal
-from medgan.images.picture import ImageRefused
+from medgan.images.config import IngestionConfig
+from medgan.images.demographics import age_band, known_age
+from medgan.images.facts import ImageFacts, KnownFacts
+from medgan.images.findings import SEPARATOR, findings_of, named
 from medgan.images.sources import ImageSource
 
 COLUMNS = (
-    *("image_id", "path", "group_id", "group_known", "label", "category", "split", "sex", "age", "site", "view", "date"),
-    *("width", "height", "pixel_hash", "provenance"),
+    *("image_id", "path", "group_id", "group_known", "label", "category", "findings", "split", "sex", "age", "age_band", "site", "view"),
+    *("date", "volume", "slice", "sequence", "scanner", "window", "colour", "width", "height", "pixel_hash", "perceptual_hash"),
+    "provenance",
 )
-OPTIONAL = ("group_id", "split", "sex", "age", "site", "view", "date")
+SAID = ("group_id", "split", "sex", "age", "site", "view", "date", "volume", "slice", "sequence", "scanner", "window", "colour")
+"""What a source may say of an image, and where it is silent the file itself."""
 QUARANTINE = ("path", "code", "stage", "message")
+EXCLUSIONS = ("path", "reason")
 EXAMPLES = 5
-Progress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What reading one image tells."""
+def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images that a source has and the configuration wants, sorted by image_id and with their findings, and those it leaves out.
 
-    width: int = 0
-    height: int = 0
-    pixel_hash: str = ""
-    refused: ImageRefused | None = None
+    The second table (path, reason) has what the source's own filters exclude and what has a label that `ingestion.labels` maps to null.
 
-
-def silent(done: int, total: int) -> None:
-    """A `Progress` that shows nothing."""
-
-
-def pixel_hash(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of shape and pixels (H, W, C); a grey picture stored as RGB has the hash of its grey twin."""
-    grey = image.shape[2] == 1 or (np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2]))
-    pixels = image[..., :1] if grey else image
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-
-
-def build_manifest(
-    source: ImageSource, labels: Mapping[str, str], max_quarantined: float = 0.05, on_progress: Progress = silent
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Reads every image of a source once.
-
-    `labels` maps the source's labels to categories. Returns the manifest (COLUMNS, sorted by image_id) and the quarantine (path, code,
-    stage, message). Raises `Refusal` for labels that are not declared, a category without images, repeated ids, or more than the share
-    `max_quarantined` of unreadable images.
+    Raises:
+        Refusal: repeated ids, images without a label, labels that nobody declared.
     """
     listed = source.rows().sort_values("image_id", ignore_index=True)
     _check_ids(listed)
-    _check_labels(listed, labels, source.name)
-    facts = _read_all(source, listed["path"].tolist(), on_progress)
-    refused = np.array([fact.refused is not None for fact in facts], dtype=bool)
-    quarantine = _quarantine(listed, facts)
-    _check_quarantine(quarantine, len(listed), max_quarantined, source.name)
-    manifest = _manifest(listed, facts, labels)[~refused].reset_index(drop=True)
-    _check_categories(manifest, labels)
-    return manifest, quarantine
+    filtered = listed.reindex(columns=["excluded"])["excluded"]
+    kept = listed[filtered.isna()].reset_index(drop=True)
+    raw = kept["category_raw"].where(kept["category_raw"].notna(), "").astype(str)
+    found = {label: _findings(label, config) for label in raw.unique()}
+    _check_labels(kept, raw, found, source.name)
+    unwanted = raw.map({label: None in names for label, names in found.items()}).to_numpy(dtype=bool)
+    reasons = pd.concat([filtered.dropna().astype(str), ("label " + raw[unwanted])], ignore_index=True)
+    paths = pd.concat([listed.loc[filtered.notna(), "path"], kept.loc[unwanted, "path"]], ignore_index=True)
+    wanted = kept.assign(found=raw.map({label: tuple(names) for label, names in found.items()}))[~unwanted]
+    return wanted.reset_index(drop=True), pd.DataFrame({"path": paths, "reason": reasons}, columns=list(EXCLUSIONS))
+
+
+def _findings(label: str, config: IngestionConfig) -> list[str | None]:
+    """The categories of a raw label in the order in which it names them; empty for a label that is missing or not declared."""
+    parts = [part.strip() for part in label.split(config.separator)] if config.separator else [label]
+    try:
+        return list(dict.fromkeys(config.category(part) for part in parts)) if label else []
+    except KeyError:
+        return []
 
 
 def _check_ids(listed: pd.DataFrame) -> None:
@@ -79,16 +66,51 @@ def _check_ids(listed: pd.DataFrame) -> None:
         )
 
 
-def _check_labels(listed: pd.DataFrame, labels: Mapping[str, str], name: str) -> None:
-    raw = listed["category_raw"].where(listed["category_raw"].notna(), "")
-    unknown = listed[~raw.isin(list(labels))]
-    if not len(unknown):
-        return
-    label = raw[unknown.index[0]]
-    count = int((raw == label).sum())
-    what = f"have the label `{label}`, which nobody declared" if label else "have no label"
-    remedy = "add it to ingestion.labels" if label else "mend the pattern or column for `category` in the source, or leave these images out"
-    raise Refusal(f"{count} of {len(listed)} images of {name} {what} (for example {unknown['path'].iloc[0]}); {remedy}")
+def _check_labels(listed: pd.DataFrame, raw: pd.Series[str], found: Mapping[str, Sequence[str | None]], name: str) -> None:
+    for label, names in found.items():
+        if names and not (NORMAL in names and len(names) > 1):
+            continue
+        count, example = int((raw == label).sum()), listed["path"].iloc[int((raw == label).to_numpy().argmax())]
+        problem, remedy = _LABEL_FAULTS[bool(label), bool(names)]
+        raise Refusal(f"{count} of {len(listed)} images of {name} {problem.format(label=label)} (for example {example}); {remedy}")
+
+
+_LABEL_FAULTS = {
+    (False, False): ("have no label", "mend the pattern or column for `category` in the source, or leave these images out"),
+    (True, False): ("have the label `{label}`, which nobody declared", "add it to ingestion.labels"),
+    (True, True): ("have the label `{label}`, normal and a finding at once", "mend the label, or map it to null in ingestion.labels"),
+}
+"""(label given, label known) -> what is wrong, and what to do."""
+
+
+def build_manifest(source: ImageSource, known: KnownFacts, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """From what was read of every image to the tables of a data set.
+
+    Returns the manifest (COLUMNS, sorted by image_id), the quarantine (path, code, stage, message) of images that cannot be used, and the
+    exclusions (path, reason) of images that are not wanted.
+
+    Raises:
+        Refusal: labels that are not declared, a category without images, repeated ids, images that were not read, or more than the share
+            `max_quarantined` of unreadable ones.
+    """
+    wanted, excluded = listing(source, config)
+    facts = _facts(known, wanted["path"].tolist())
+    usable = np.array([not fact.code for fact in facts], dtype=bool)
+    quarantine = pd.DataFrame(
+        [(fact.path, fact.code, "reading", fact.message) for fact in facts if fact.code], columns=list(QUARANTINE), dtype=object
+    )
+    _check_quarantine(quarantine, len(wanted), config.max_quarantined, source.name)
+    manifest = _manifest(wanted[usable].reset_index(drop=True), [fact for fact in facts if not fact.code])
+    _check_categories(manifest, config)
+    return manifest, quarantine, excluded
+
+
+def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:
+    found = known.of(paths)
+    unread = [path for path in paths if path not in found]
+    if unread:
+        raise Refusal(f"{len(unread)} images were not read yet (for example {unread[0]}); run `kedro run --pipeline ingestion`")
+    return [found[path] for path in paths]
 
 
 def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: float, name: str) -> None:
@@ -101,56 +123,32 @@ def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: flo
         )
 
 
-def _check_categories(manifest: pd.DataFrame, labels: Mapping[str, str]) -> None:
-    missing = sorted(set(labels.values()) - set(manifest["category"]))
+def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
+    there = {NORMAL: bool((manifest["label"] == 0).any()), **dict.fromkeys(findings_of(manifest), True)}
+    missing = [name for name in config.classes(manifest) if not there.get(name)]
     if missing:
         raise Refusal(
-            f"ingestion.labels declares the category `{missing[0]}`, of which there is no image; correct the labels or the source"
+            f"there is no image of the category `{missing[0]}`; correct ingestion.labels or ingestion.normal "
+            f"(the images are {', '.join(sorted(name for name, found in there.items() if found)) or 'none at all'}), or the source"
         )
 
 
-def _read_all(source: ImageSource, paths: list[str], on_progress: Progress) -> list[_Facts]:
-    """Facts of every path, in order; decoding releases the interpreter, so threads help. What decoders warn of is not for the user."""
-    facts = []
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        for done, fact in enumerate(pool.map(lambda path: _facts(source, path), paths), start=1):
-            facts.append(fact)
-            on_progress(done, len(paths))
-    return facts
-
-
-def _facts(source: ImageSource, path: str) -> _Facts:
-    try:
-        image = source.read(path).pixels
-        if image.min() == image.max():
-            raise ImageRefused("CONSTANT", "all its pixels are equal")
-    except ImageRefused as refused:
-        return _Facts(refused=refused)
-    return _Facts(width=image.shape[1], height=image.shape[0], pixel_hash=pixel_hash(image))
-
-
-def _quarantine(listed: pd.DataFrame, facts: list[_Facts]) -> pd.DataFrame:
-    rows = [
-        (path, fact.refused.code, "reading", str(fact.refused))
-        for path, fact in zip(listed["path"], facts, strict=True)
-        if fact.refused is not None
-    ]
-    return pd.DataFrame(rows, columns=list(QUARANTINE))
-
-
-def _manifest(listed: pd.DataFrame, facts: list[_Facts], labels: Mapping[str, str]) -> pd.DataFrame:
-    manifest = listed.reindex(columns=["image_id", "path", "category_raw", *OPTIONAL])
-    for column in OPTIONAL:
-        manifest[column] = _text_or_none(manifest[column])
-    hashes = pd.Series([fact.pixel_hash for fact in facts], index=manifest.index)
-    manifest["group_known"] = manifest["group_id"].notna().astype(bool)
-    manifest["group_id"] = manifest["group_id"].where(manifest["group_known"], hashes)
-    manifest["category"] = manifest.pop("category_raw").map(dict(labels))
+def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
+    manifest = wanted.reindex(columns=["image_id", "path", "found", *SAID])
+    for column in SAID:
+        in_file = pd.Series([fact.metadata.get(column) for fact in facts], index=manifest.index, dtype=object)
+        manifest[column] = _text_or_none(manifest[column].astype(object).where(manifest[column].notna(), in_file))
+    found = manifest.pop("found")
+    manifest["category"] = [named(names) for names in found]
+    manifest["findings"] = [SEPARATOR.join(names) for names in found]
     manifest["label"] = (manifest["category"] != NORMAL).astype("int64")
-    manifest["age"] = pd.to_numeric(manifest["age"], errors="coerce").astype("float64")
-    manifest["width"] = [fact.width for fact in facts]
-    manifest["height"] = [fact.height for fact in facts]
-    manifest["pixel_hash"] = hashes
+    for column in ("width", "height", "pixel_hash", "perceptual_hash"):
+        manifest[column] = [getattr(fact, column) for fact in facts]
+    manifest["group_known"] = manifest["group_id"].notna().astype(bool)
+    unknown = manifest["volume"].where(manifest["volume"].notna(), manifest["pixel_hash"])
+    manifest["group_id"] = manifest["group_id"].where(manifest["group_known"], unknown)
+    manifest["age"] = known_age(pd.to_numeric(manifest["age"], errors="coerce").astype("float64"))
+    manifest["age_band"] = age_band(manifest["age"])
     manifest["provenance"] = "real"
     return manifest[list(COLUMNS)]
 
@@ -183,7 +181,7 @@ def duplicates_across(manifest: pd.DataFrame, column: str) -> list[list[str]]:
     return sorted(sorted(map(str, ids)) for _, ids in crossing.groupby("pixel_hash")["image_id"])
 
 
-def profile(manifest: pd.DataFrame, quarantine: pd.DataFrame | None = None) -> dict[str, Any]:
+def profile(manifest: pd.DataFrame, quarantine: pd.DataFrame | None = None, excluded: pd.DataFrame | None = None) -> dict[str, Any]:
     """What a reader wants to know of a data set before using it, as JSON."""
     duplicates = duplicate_groups(manifest)
     known = manifest[manifest["group_known"]]
@@ -203,5 +201,6 @@ def profile(manifest: pd.DataFrame, quarantine: pd.DataFrame | None = None) -> d
             "crossing_official_splits": duplicates_across(manifest, "split"),
             "crossing_categories": duplicates_across(manifest, "category"),
         },
+        "excluded": {} if excluded is None else _counts(excluded["reason"]),
         "quarantined": {} if quarantine is None else _counts(quarantine["code"]),
     }

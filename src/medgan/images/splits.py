@@ -11,8 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, Refusal, TrainingSet
-from medgan.images.config import PARTS, PreprocessingConfig, check_fractions
+from medgan.images.config import AUTO, FOLDS, PARTS, PreprocessingConfig, check_fractions
+from medgan.images.findings import SEVERAL, class_labels, shows
 
+SMALL_COHORT = 300
+"""Patients; under it a single test part is too small to say much, and every image is tested in turn."""
 CARVED_VALIDATION = {"train": 0.875, "val": 0.125}
 """Shares of an official training part from which a missing validation part is taken."""
 
@@ -49,7 +52,7 @@ def _table(manifest: pd.DataFrame, parts: Sequence[str] | NDArray[Any]) -> pd.Da
 def _dealt(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int) -> NDArray[np.object_]:
     """Deals leak groups out to the parts, large ones first, each to the part that lacks most of its categories."""
     groups = leak_groups(manifest)
-    counts = pd.crosstab(groups, manifest["category"]).to_numpy().astype(np.float64)
+    counts = _counted(groups, manifest)
     names, shares = list(fractions), np.array(list(fractions.values()))
     targets = shares[:, None] * counts.sum(axis=0)[None]
     _check_groups(counts, sorted(manifest["category"].unique()), len(names))
@@ -63,9 +66,14 @@ def _dealt(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int) ->
     return np.asarray(names, dtype=object)[owner][groups]
 
 
+def _counted(groups: NDArray[np.int64], manifest: pd.DataFrame) -> NDArray[np.float64]:
+    """(groups, categories) the images of each category in each group."""
+    return pd.crosstab(groups, manifest["category"]).to_numpy().astype(np.float64)
+
+
 def _check_groups(counts: NDArray[np.float64], categories: Sequence[str], parts: int) -> None:
     for category, available in zip(categories, (counts > 0).sum(axis=0), strict=True):
-        if available < parts:
+        if available < parts and category != SEVERAL:
             raise Refusal(
                 f"category `{category}` has images of {available} patient(s) only, too few for {parts} parts of a split; "
                 "add patients, merge it with another category in ingestion.labels, or leave it out"
@@ -97,6 +105,42 @@ def split_official(manifest: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return _table(manifest, parts)
 
 
+def split_folds(manifest: pd.DataFrame, fold: int, seed: int) -> pd.DataFrame:
+    """One of 25 splits of a small cohort: stratified group k-fold, FOLDS folds in each of REPEATS repeats, whole leak groups at a time.
+
+    The test part is fold `fold % FOLDS` of repeat `fold // FOLDS`; the validation part is a fold of the same size of what remains, so that
+    weights and thresholds are chosen without the test part. Over the folds of a repeat every image is tested once.
+    """
+    repeat, number = divmod(fold, FOLDS)
+    groups = leak_groups(manifest)
+    categories = manifest["category"].to_numpy()
+    _check_groups(_counted(groups, manifest), sorted(manifest["category"].unique()), FOLDS)
+    parts = np.full(len(manifest), "train", dtype=object)
+    rest, test = _fold(categories, groups, number, FOLDS, [seed, repeat])
+    _, val = _fold(categories[rest], groups[rest], 0, FOLDS - 1, [seed, repeat, number])
+    parts[test], parts[rest[val]] = "test", "val"
+    return _table(manifest, parts)
+
+
+def _fold(
+    categories: NDArray[Any], groups: NDArray[np.int64], number: int, folds: int, seed: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the other images, the images of fold `number`)."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=state).split(categories, categories, groups)
+    others, chosen = list(dealt)[number]
+    return others, chosen
+
+
+def chosen_split(manifest: pd.DataFrame, wanted: str) -> str:
+    """The key of SPLITTERS that `preprocessing.split` means: `auto` is k-fold for a cohort under SMALL_COHORT patients."""
+    if wanted != AUTO:
+        return wanted
+    return "repeated_k_fold" if manifest["group_id"].nunique() < SMALL_COHORT else "by_patient"
+
+
 def _by_patient(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
     return split_by_patient(manifest, config.fractions, seed)
 
@@ -105,7 +149,15 @@ def _official(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) ->
     return split_official(manifest, seed)
 
 
-SPLITTERS: dict[str, Callable[[pd.DataFrame, PreprocessingConfig, int], pd.DataFrame]] = {"by_patient": _by_patient, "official": _official}
+def _repeated_k_fold(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
+    return split_folds(manifest, config.fold, seed)
+
+
+SPLITTERS: dict[str, Callable[[pd.DataFrame, PreprocessingConfig, int], pd.DataFrame]] = {
+    "by_patient": _by_patient,
+    "official": _official,
+    "repeated_k_fold": _repeated_k_fold,
+}
 """`preprocessing.split` -> splitter."""
 
 
@@ -147,16 +199,10 @@ class TrainingRows:
     """Rows of the image store that a model trains on."""
 
     rows: NDArray[np.int64]
-    labels: NDArray[np.int64] | None = None
-    """Class indices of `rows`, for `TrainingSet.LABELLED`."""
+    labels: NDArray[Any] | None = None
+    """Of `rows`, as `findings.class_labels` gives them, for `TrainingSet.LABELLED`."""
     unlabelled_rows: NDArray[np.int64] | None = None
     """The mix, for `TrainingSet.MIX`."""
-
-
-def class_labels(splits: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
-    """(n,) the index into `classes` of each image's category."""
-    numbers = {name: index for index, name in enumerate(classes)}
-    return np.asarray([numbers[name] for name in splits["category"]], dtype=np.int64)
 
 
 def _rows(splits: pd.DataFrame, what: str) -> NDArray[np.int64]:
@@ -171,7 +217,7 @@ def _normal_rows(train: pd.DataFrame, classes: Sequence[str]) -> TrainingRows:
 
 def _labelled_rows(train: pd.DataFrame, classes: Sequence[str]) -> TrainingRows:
     for name in classes:
-        _rows(train[train["category"] == name], f"image of the category `{name}`")
+        _rows(train[shows(train, name)], f"image of the category `{name}`")
     return TrainingRows(_rows(train, "image"), labels=class_labels(train, classes))
 
 

@@ -32,6 +32,7 @@ LIMITS = (
 )
 CRITERIA = {"aucp": "AUCp", "val_auroc": "validation AUROC"}
 LABELS_USED = {"aucp": "none", "val_auroc": "checkpoint"}
+LEARNED_FROM = ("row", "split", "role", "category", "findings")
 BOOKKEEPING = {"checkpoint_every", "report_every"}
 """Settings of a training that do not touch its weights."""
 
@@ -68,7 +69,7 @@ class TrainingJob:
 
 def data_hash(images: ImageStore, splits: pd.DataFrame, *others: Any) -> str:
     """Names what a job learns from."""
-    return digest([images.key, splits[["row", "split", "role", "category"]].astype(str).to_numpy().tolist(), *others])
+    return digest([images.key, splits.reindex(columns=LEARNED_FROM).astype(str).to_numpy().tolist(), *others])
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from medgan.contracts import TrainingSet
 from medgan.evaluation.classification import evaluate_classifier
 from medgan.images.config import AugmentationConfig
+from medgan.images.findings import class_labels, one_finding
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
-from medgan.images.splits import class_labels, training_rows
+from medgan.images.splits import training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel, classifier
@@ -57,7 +58,7 @@ def plan_arm(
 
 
 def _batches(images: ImageStore, splits: pd.DataFrame, seed: int, augment: tuple[str, ...], synthetic: Arrays | None) -> BatchStream:
-    chosen = training_rows(splits, TrainingSet.LABELLED, images.spec.classes)
+    chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
     stored = StoredImages(images)
     if synthetic is None or chosen.labels is None:
         return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)
@@ -71,7 +72,7 @@ def evaluate_arm(
     published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int
 ) -> tuple[dict[str, Any], Figure]:
     """The figures of one arm on the test split, and its confusion matrix."""
-    test = splits[splits["split"] == "test"]
+    test = one_finding(splits[splits["split"] == "test"])
     classes, read, model = images.spec.classes, StoredImages(images), published.build()
     parts = np.split(test["row"].to_numpy(), range(AT_ONCE, len(test), AT_ONCE))
     probabilities = torch.cat([model.probabilities(read(rows)) for rows in parts]).double().numpy()  # type: ignore[operator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from matplotlib.figure import Figure
 
 from medgan.contracts import NORMAL
 from medgan.images.config import IngestionConfig
-from medgan.images.manifest import build_manifest, profile
+from medgan.images.facts import ImageFacts, KnownFacts, read_facts
+from medgan.images.manifest import build_manifest, listing, profile
 from medgan.images.resizing import fit_square
 from medgan.images.sources import ImageSource
 from medgan.tracking.progress import progress_bar
@@ -20,20 +22,21 @@ SHEET_SIZE = 128
 """Side of a picture on the contact sheet in pixels."""
 
 
-def ingest(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The manifest of all readable images, and the quarantine of the others."""
-    with progress_bar(f"reading {source.name}", "image") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        return build_manifest(source, config.labels, config.max_quarantined, show)
+def read_images(source: ImageSource, known: KnownFacts, config: IngestionConfig) -> Iterator[list[ImageFacts]]:
+    """Looks at every wanted image whose content is not known yet; yields what it found every few seconds, so that a killed run goes on."""
+    wanted, _ = listing(source, config)
+    with progress_bar(f"reading {source.name}", "image", len(wanted)) as bar:
+        yield from read_facts(source, wanted["path"].tolist(), known, lambda done, total: bar.update(done - bar.n))
 
 
-def profile_data(manifest: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
+def make_manifest(source: ImageSource, facts: KnownFacts, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The manifest of all usable images, the quarantine of those that cannot be read, the list of those that are not wanted."""
+    return build_manifest(source, facts, config)
+
+
+def profile_data(manifest: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame) -> dict[str, Any]:
     """Counts, spreads, duplicates."""
-    return profile(manifest, quarantine)
+    return profile(manifest, quarantine, exclusions)
 
 
 def plot_contact_sheet(source: ImageSource, manifest: pd.DataFrame) -> Figure:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
 from medgan.images.audit import enforce, leakage_audit
-from medgan.images.config import IngestionConfig, PreprocessingConfig
+from medgan.images.config import FOLDS, REPEATS, IngestionConfig, PreprocessingConfig
+from medgan.images.parallel import in_order
 from medgan.images.picture import ImageRefused
 from medgan.images.resizing import fit_square
 from medgan.images.sources import ImageSource
-from medgan.images.splits import SPLITTERS, assign_roles
+from medgan.images.splits import SPLITTERS, assign_roles, chosen_split
 from medgan.images.store import StoreInfo, StorePlan
 from medgan.tracking.progress import progress_bar
 
@@ -27,14 +28,15 @@ VERSION = 1
 
 def build_images(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, ingestion: IngestionConfig) -> StorePlan:
     """The image store, row by row in the order of the manifest; images are read when it is written."""
+    classes = ingestion.classes(manifest)
     info = StoreInfo(
         count=len(manifest),
         height=config.size,
         width=config.size,
         channels=config.channels,
         intensity=config.intensity,
-        classes=ingestion.classes,
-        source_key=_key(manifest, config, ingestion.classes),
+        classes=classes,
+        source_key=_key(manifest, config, classes),
     )
     return StorePlan(info, lambda: _resized(source, manifest, config))
 
@@ -46,15 +48,18 @@ def _key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str
 
 
 def _resized(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
+    def stored(path: str) -> NDArray[np.uint8]:
+        try:
+            image = source.read(path).pixels
+        except ImageRefused as error:
+            raise Refusal(
+                f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
+            ) from error
+        return fit_square(image, config.size, config.channels, config.crop)
+
     with progress_bar("storing images", "image", len(manifest)) as bar:
-        for path in manifest["path"]:
-            try:
-                image = source.read(path).pixels
-            except ImageRefused as error:
-                raise Refusal(
-                    f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
-                ) from error
-            yield fit_square(image, config.size, config.channels, config.crop)
+        for image in in_order(stored, manifest["path"]):
+            yield image
             bar.update()
 
 
@@ -67,8 +72,11 @@ def _validation(split: pd.DataFrame) -> str:
 
 def split_images(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The splits table with the unlabelled mix, and what the audit found. Raises `Refusal` for a split that leaks, as `on_leak` says."""
-    split = SPLITTERS[config.split](manifest, config, seed)
+    chosen = chosen_split(manifest, config.split)
+    split = SPLITTERS[chosen](manifest, config, seed)
     audit = leakage_audit(split)
     kept = enforce(audit, config.on_leak, split)
-    audit = {**audit, "split": config.split, "on_leak": config.on_leak, "dropped": len(split) - len(kept), "validation": _validation(split)}
+    audit |= {"split": chosen, "on_leak": config.on_leak, "dropped": len(split) - len(kept), "validation": _validation(split)}
+    if chosen == "repeated_k_fold":
+        audit["fold"] = {"number": config.fold, "of": FOLDS * REPEATS}
     return assign_roles(kept, config.contamination, seed), audit

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.quality import quality_by_class
+from medgan.images.findings import class_labels, one_finding
 from medgan.images.loading import BatchStream, StoredImages
-from medgan.images.splits import class_labels, training_rows
+from medgan.images.splits import training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
 from medgan.metrics.perceptual import load_lpips
@@ -31,7 +32,7 @@ DRAWN_AT_ONCE = 250
 
 def plan_domain_features(name: str, images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int) -> TrainingJob:
     """The small classifier whose features the domain FID compares; it learns on the real training split alone."""
-    chosen = training_rows(splits, TrainingSet.LABELLED, images.spec.classes)
+    chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
     return TrainingJob(
         name=name,
         model="classifier",
@@ -77,7 +78,7 @@ def assess(
     """Synthetic images of each class against held-out real ones (validation and test): neither the generator nor the feature network
     has seen these, so copying training images earns nothing. Beside each figure stands real against real, under the same protocol.
     """
-    held_out = splits[splits["split"] != "train"]
+    held_out = one_finding(splits[splits["split"] != "train"])
     return quality_by_class(
         pad_square(as_tensor(synthetic["images"]), images.spec.size),
         synthetic["labels"],
