@@ -39,3 +39,6 @@ def test_figures_count_volumes() -> None:
     row = evaluate_detector(table[["image_id", "score"]], splits.drop(columns="score"), n_boot=20)
     assert (row["n_images"], row["scored_unit"], row["n_patients"]) == (8, "volume", 8)
     assert row["auroc"]["value"] == 1.0
+    assert not any("Fold" in text for text in row["warnings"])
+    folded = evaluate_detector(table[["image_id", "score"]], splits.drop(columns="score").assign(fold="3 of 25"), n_boot=20)
+    assert any(text.startswith("Fold 3 of 25 of a small cohort") for text in folded["warnings"])

@@ -163,6 +163,7 @@ def test_folds_test_every_image_once_in_each_repeat(manifest: pd.DataFrame) -> N
         tested = pd.concat([split.loc[split["split"] == "test", "image_id"] for split in repeat])
         assert sorted(tested) == sorted(manifest["image_id"])
     assert set(splits[0].loc[splits[0]["split"] == "test", "image_id"]) != set(splits[5].loc[splits[5]["split"] == "test", "image_id"])
+    assert set(splits[7]["fold"]) == {"7 of 25"}
     for split in splits:
         assert split.groupby("group_id")["split"].nunique().max() == 1
         assert split.groupby("pixel_hash")["split"].nunique().max() == 1

@@ -130,9 +130,11 @@ def _category(test: pd.DataFrame, decisions: NDArray[np.int64], category: str, n
 
 def _warnings(ranking: Estimate, test: pd.DataFrame, validation: pd.DataFrame, threshold: Threshold) -> list[str]:
     anomalies = int(validation["label"].sum())
+    folds = set(test["fold"]) if "fold" in test else set()
     checks = {
         "AUROC is significantly under 0.5: normal images score higher than anomalous ones. Labels or scores may be flipped, "
         "or the detector follows something else.": ranking.high is not None and ranking.high < 0.5,
+        f"Fold {' and '.join(sorted(folds))} of a small cohort: a fifth of its images; quote the mean over all folds.": bool(folds),
         IMAGE_INTERVALS_ARE: not test["group_known"].all(),
         "Validation has no anomalous image: the threshold is a quantile of the normal scores.": anomalies == 0,
         f"The threshold rests on {anomalies} anomalous validation images.": threshold.uses_labels and anomalies < FEW_ANOMALIES,

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, Refusal, TrainingSet
-from medgan.images.config import AUTO, FOLDS, PARTS, PreprocessingConfig, check_fractions
+from medgan.images.config import AUTO, FOLDS, PARTS, REPEATS, PreprocessingConfig, check_fractions
 from medgan.images.findings import SEVERAL, class_labels, shows
 
 SMALL_COHORT = 300
@@ -119,7 +119,7 @@ def split_folds(manifest: pd.DataFrame, fold: int, seed: int) -> pd.DataFrame:
     rest, test = _fold(categories, groups, number, FOLDS, [seed, repeat])
     _, val = _fold(categories[rest], groups[rest], 0, FOLDS - 1, [seed, repeat, number])
     parts[test], parts[rest[val]] = "test", "val"
-    return _table(manifest, parts)
+    return _table(manifest, parts).assign(fold=f"{fold} of {FOLDS * REPEATS}")
 
 
 def _fold(
