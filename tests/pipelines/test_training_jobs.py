@@ -13,7 +13,9 @@ import torch
 from medgan import models
 from medgan.contracts import Refusal, TrainingSet
 from medgan.images.config import AugmentationConfig
+from medgan.images.findings import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.models import acgan
 from medgan.pipelines import jobs
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
@@ -160,3 +162,24 @@ def test_publishing_depends_on_the_weights_alone(tmp_path: Path, images: ImageSt
     assert first.key == again.key
     assert first.card == again.card
     assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
+
+
+def test_acgan_learns_several_findings_and_the_others_leave_them_out(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+    several = splits["row"] % 6 == 5
+    splits = splits.assign(findings=splits["category"].mask(several, "bacterial|viral"), category=splits["category"].mask(several, SEVERAL))
+    budget = TrainingConfig({"adversarial": 2}, batch_size=8, report_every=1)
+    planned = {
+        loss: plan_model("acgan", images, splits, ModelSettings(acgan.Config(8, 8, class_loss=loss), budget), GanTrainingConfig(), 0)
+        for loss in ("bce", "ce")
+    }
+    labels = planned["bce"].batches.labels  # type: ignore[attr-defined]
+    assert labels.shape == (36, 3)
+    assert set(labels.sum(axis=1)) == {1.0, 2.0}
+    published = jobs.publish(planned["bce"], finish(planned["bce"], tmp_path / "acgan"))
+    drawn = synthesise(published, SYNTHESIS, 0)
+    assert drawn["images"].shape == (12, 28, 28, 1)
+    with pytest.raises(Refusal, match="class_loss: bce or d2d_ce"):
+        finish(planned["ce"], tmp_path / "refused")
+    alone = set(splits.loc[(splits["split"] == "train") & ~several, "row"])
+    assert set(arm("real", images, splits).batches.rows) == alone  # type: ignore[attr-defined]
+    assert set(plan_domain_features("features", images, splits, SYNTHESIS, 0).batches.rows) == alone  # type: ignore[attr-defined]
