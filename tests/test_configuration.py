@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from kedro.config import OmegaConfigLoader
 
 from medgan import models
 from medgan.configuration import SCALES, at_scale, sections, typed
 from medgan.contracts import Refusal
+from medgan.loader import MedganConfigLoader
 from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline as anomaly_evaluation
 from medgan.pipelines.gan_training.pipeline import create_pipeline as gan_training
 from medgan.pipelines.synthesis.pipeline import create_pipeline as synthesis
@@ -117,7 +117,7 @@ def environments() -> list[str]:
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("environment", environments())
 def test_every_configuration_file_validates(environment, scale):
-    loader = OmegaConfigLoader(str(ROOT / "conf"), env=environment, runtime_params={"scale": scale}, **CONFIG_LOADER_ARGS)
+    loader = MedganConfigLoader(str(ROOT / "conf"), env=environment, runtime_params={"scale": scale}, **CONFIG_LOADER_ARGS)
     assert set(typed(loader["parameters"], sections())) == set(sections())
     assert {"enabled", "uri", "experiment"} == set(loader["tracking"])
     assert loader["globals"]["dataset"]
@@ -135,5 +135,5 @@ def test_one_key_in_an_environment_keeps_its_siblings(tmp_path: Path):
     for name, text in {"base": "toy: {a: 1, b: {c: 2, d: 3}}", "mine": "toy: {b: {c: 5}}"}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "parameters.yml").write_text(text)
-    loader = OmegaConfigLoader(str(tmp_path), env="mine", **CONFIG_LOADER_ARGS)
+    loader = MedganConfigLoader(str(tmp_path), env="mine", **CONFIG_LOADER_ARGS)
     assert loader["parameters"] == {"toy": {"a": 1, "b": {"c": 5, "d": 3}}}

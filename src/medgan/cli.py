@@ -38,13 +38,14 @@ def main() -> None:
 @click.option(
     "--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set: an environment of conf/. Default: the embedded phantoms."
 )
+@click.option("--params", default="", help="What chose the data set, where its environment has several: flag=bloodmnist,size=28")
 @click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; docs/results-json.md describes its form.")
-def results(env: str | None, as_json: bool) -> None:
+def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
     from medgan.endings import one_sentence
 
     with one_sentence():
-        document = _newest_results(_project_root(), env)
+        document = _newest_results(_project_root(), env, params)
         click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else _table(document))
 
 
@@ -104,27 +105,28 @@ def _project_root() -> Path:
     return Path(root)
 
 
-def _newest_results(root: Path, env: str | None) -> dict[str, Any]:
+def _newest_results(root: Path, env: str | None, params: str) -> dict[str, Any]:
     from medgan.catalog.results import read_document
     from medgan.evaluation.results import validate
 
-    path = root / "data" / "08_reporting" / _dataset(root, env) / "results.json"
+    path = root / "data" / "08_reporting" / _dataset(root, env, params) / "results.json"
     document = read_document(path)
     if document is None:
-        raise click.ClickException(
-            f"There are no results of '{path.parent.name}' yet: make them with `kedro run{f' --env {env}' if env else ''}`."
-        )
+        chosen = (f" --env {env}" if env else "") + (f" --params {params}" if params else "")
+        raise click.ClickException(f"There are no results of '{path.parent.name}' yet: make them with `kedro run{chosen}`.")
     validate(document)
     return document
 
 
-def _dataset(root: Path, env: str | None) -> str:
+def _dataset(root: Path, env: str | None, params: str) -> str:
     """The name of an environment's data set, as its globals.yml gives it."""
-    from kedro.config import OmegaConfigLoader
+    from medgan.loader import MedganConfigLoader
 
     if env is not None:
         _environment(root, env)
-    loader = OmegaConfigLoader(str(root / "conf"), env=env, base_env="base", default_run_env="local", merge_strategy={"globals": "soft"})
+    given = dict(pair.split("=", 1) for pair in params.split(",") if "=" in pair)
+    merge = {"globals": "soft"}
+    loader = MedganConfigLoader(root / "conf", env, given, base_env="base", default_run_env="local", merge_strategy=merge)
     return str(loader["globals"]["dataset"])
 
 

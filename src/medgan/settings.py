@@ -9,6 +9,7 @@ from omegaconf.resolvers import oc
 
 from medgan.context import MedganContext
 from medgan.hooks import ProjectHooks
+from medgan.loader import MedganConfigLoader
 from medgan.tracking.hooks import MlflowHooks
 
 QUIET = {
@@ -37,6 +38,7 @@ for message in NOT_FOR_USERS:
 
 HOOKS = (ProjectHooks(), MlflowHooks())
 CONTEXT_CLASS = MedganContext
+CONFIG_LOADER_CLASS = MedganConfigLoader
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

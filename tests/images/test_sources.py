@@ -112,10 +112,11 @@ def test_a_table_that_does_not_match_is_refused(tmp_path: Path) -> None:
     for source, message in (
         (
             CsvSource(COLUMNS, path),
-            r"1 of 2 images that .* are missing in images/ \(for example 003\.jpg\), and 1 files there are not listed",
+            r"1 of 2 images that .* are missing \(for example images/003\.jpg\), and 1 files there are not listed",
         ),
         (CsvSource({**COLUMNS, "sex": "gender"}, path), r"has no column `gender`; it has id, dx"),
-        (CsvSource({"category": "dx"}, path), r"need image_id and category"),
+        (CsvSource({"image_id": "id"}, path), r"need category"),
+        (CsvSource({"category": "dx"}, path), r"`\{image_id\}\.jpg` in the source cannot be filled in"),
         (CsvSource(COLUMNS, path, table="gone.csv"), r"gone\.csv does not exist"),
     ):
         with pytest.raises(Refusal, match=message):
@@ -169,7 +170,7 @@ def test_an_npz_file_that_is_damaged_or_of_another_layout_is_refused(tmp_path: P
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"kind": "tarball"}, r"kind `tarball`.*folder, csv, npz, phantoms"),
+        ({"kind": "tarball"}, r"kind `tarball`.*folder, csv, npz, medmnist, phantoms"),
         ({"kind": "folder", "feilds": {}}, r"`feilds`"),
         ({"kind": "csv"}, r"`columns`"),
         ({"kind": "npz", "names": {"zero": "NORMAL"}}, r"`names"),

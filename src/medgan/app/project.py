@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from medgan.catalog.arrays import Arrays, ArraysDataset
 from medgan.catalog.published import PublishedDataset
@@ -17,6 +16,7 @@ from medgan.catalog.results import read_document
 from medgan.contracts import Refusal
 from medgan.images.resizing import Crop
 from medgan.images.store import ImageStore, StoreInfo
+from medgan.loader import environment_of
 from medgan.models import CARD, WEIGHTS, PublishedModel
 
 ROOT_VARIABLE = "MEDGAN_PROJECT"
@@ -68,7 +68,7 @@ class Project:
         Raises:
             Refusal: there is no configuration, or it is not the one that the image store was made with.
         """
-        config = _parameters(self.root / "conf", self._environment(data_set))["preprocessing"]
+        config = _parameters(self.root / "conf", data_set)["preprocessing"]
         if (config.size, config.channels, config.intensity) != (info.height, info.channels, info.intensity):
             command = f"{self.run_command(data_set)} --pipeline preprocessing"
             raise Refusal(f"The configuration of {data_set} has changed since its images were stored: `{command}` stores them anew.")
@@ -102,8 +102,9 @@ class Project:
 
     def run_command(self, data_set: str) -> str:
         """The `kedro run` of a data set."""
-        environment = self._environment(data_set, required=False)
-        return "kedro run" if environment in (None, "base") else f"kedro run --env {environment}"
+        environment, given = environment_of(self.root / "conf", data_set) or ("base", {})
+        parameters = ",".join(f"{name}={value}" for name, value in given.items())
+        return "kedro run" + (f" --env {environment}" if environment != "base" else "") + (f" --params {parameters}" if parameters else "")
 
     def _layer(self, name: str) -> Path:
         return self.root / "data" / name
@@ -121,26 +122,20 @@ class Project:
         cards = self._published(data_set, name).glob(f"*/published/{CARD}")
         return sorted(card.parents[1].name for card in cards if (card.parent / WEIGHTS).exists())
 
-    def _environment(self, data_set: str, required: bool = True) -> str | None:
-        """The folder of conf/ whose globals.yml names the data set."""
-        for path in sorted((self.root / "conf").glob("*/globals.yml")):
-            if OmegaConf.select(OmegaConf.load(path), "dataset") == data_set:
-                return path.parent.name
-        if required:
-            raise Refusal(f"No folder of conf/ is about {data_set}, so it is not known how its images are prepared: add one.")
-        return None
-
 
 def _table(path: Path) -> pd.DataFrame | None:
     return pd.read_parquet(path) if path.exists() else None
 
 
-def _parameters(conf: Path, environment: str | None) -> dict[str, Any]:
-    """The typed parameters of an environment."""
-    from kedro.config import OmegaConfigLoader
-
+def _parameters(conf: Path, data_set: str) -> dict[str, Any]:
+    """The typed parameters of a data set."""
     from medgan.configuration import sections, typed
+    from medgan.loader import MedganConfigLoader
     from medgan.settings import CONFIG_LOADER_ARGS
 
+    found = environment_of(conf, data_set)
+    if found is None:
+        raise Refusal(f"No folder of conf/ is about {data_set}, so it is not known how its images are prepared: add one.")
+    environment, given = found
     arguments: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
-    return typed(OmegaConfigLoader(str(conf), env=environment, **arguments)["parameters"], sections())
+    return typed(MedganConfigLoader(str(conf), environment, dict(given), **arguments)["parameters"], sections())

@@ -65,19 +65,17 @@ class NpzSource:
     def open(self) -> ArrayImages:
         """Loads the file. Raises `Refusal` where it is missing, damaged or of another layout."""
         path = given_path(self.path, "the NPZ file")
-        arrays = _load(path)
-        parts = [part for part in PARTS if f"{part}_images" in arrays and len(arrays[f"{part}_images"])]
-        if not parts:
-            raise Refusal(f"{path} holds no images under train_images, val_images or test_images; give a file in the layout of MedMNIST")
-        images = {part: _checked_images(arrays[f"{part}_images"], part, path) for part in parts}
-        labels = {part: self._named(_checked_labels(arrays, part, path)) for part in parts}
-        return ArrayImages(path.stem, images, labels, _checksum(path))
+        arrays = load_arrays(path)
+        images = checked_images(arrays, path)
+        labels = {part: self._named(_checked_labels(arrays, part, path)) for part in images}
+        return ArrayImages(path.stem, images, labels, checksum(path))
 
     def _named(self, labels: NDArray[np.int64]) -> list[str]:
         return [self.names.get(int(label), str(int(label))) for label in labels]
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays *_images and *_labels of an NPZ file, without pickles. Raises `Refusal` for what is too large, damaged or no NPZ."""
     if not path.is_file():
         raise Refusal(f"{path} is a folder, and an NPZ file was expected; give the file with --params source=PATH")
     try:
@@ -95,7 +93,15 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         raise Refusal(f"{path} cannot be read as an NPZ file ({type(error).__name__}): it is damaged or no NPZ; fetch it again") from error
 
 
-def _checked_images(images: NDArray[Any], part: str, path: Path) -> NDArray[np.uint8]:
+def checked_images(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.uint8]]:
+    """Part -> its images, uint8 (n, H, W[, 3]). Raises `Refusal` where there are none, or of another kind."""
+    parts = [part for part in PARTS if f"{part}_images" in arrays and len(arrays[f"{part}_images"])]
+    if not parts:
+        raise Refusal(f"{path} holds no images under train_images, val_images or test_images; give a file in the layout of MedMNIST")
+    return {part: _checked_part(arrays[f"{part}_images"], part, path) for part in parts}
+
+
+def _checked_part(images: NDArray[Any], part: str, path: Path) -> NDArray[np.uint8]:
     if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
         raise Refusal(f"{part}_images in {path} is {images.dtype} {images.shape}; uint8 (n, H, W) or (n, H, W, 3) is read")
     return images
@@ -109,6 +115,7 @@ def _checked_labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> N
     return labels.reshape(-1).astype(np.int64)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

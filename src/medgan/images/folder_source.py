@@ -10,8 +10,10 @@ from typing import ClassVar
 import pandas as pd
 
 from medgan.contracts import Refusal
+from medgan.images.file_lists import COPY, copies
 from medgan.images.files import FIELDS, FileImages, walk
 from medgan.images.paths import given_path
+from medgan.images.records import exclude, tidy
 
 
 def _compiled(fields: dict[str, list[str]]) -> dict[str, list[re.Pattern[str]]]:
@@ -43,6 +45,10 @@ class FolderSource:
     fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
     """Field -> regular expressions on the POSIX path relative to the folder; group 1 of the first that matches is its value.
     By default an image is labelled by the folder that it lies in."""
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Field -> value in the path -> value here, such as `split: {valid: val}`."""
+    leave_out_copies: bool = False
+    """Whether a file with the name and the content of another one is left out, and counted."""
 
     def open(self) -> FileImages:
         """Lists the folder. Raises `Refusal` where it is missing or holds no images."""
@@ -54,4 +60,15 @@ class FolderSource:
                 f"{root} holds no images (JPEG, PNG, BMP or TIFF files); give the folder that holds them with --params source=PATH"
             )
         said = {FIELDS[name]: [_first_match(compiled, path) for path in paths] for name, compiled in patterns.items()}
-        return FileImages(root.name, root, pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said))
+        rows = pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said)
+        if self.leave_out_copies:
+            rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)
+        return FileImages(root.name, root, tidy(rows, self._values()))
+
+    def _values(self) -> dict[str, dict[str, str]]:
+        strange = [name for name in self.values if name not in self.fields]
+        if strange:
+            raise Refusal(
+                f"the source's `values` are about `{strange[0]}`, which its `fields` do not read; choose from {', '.join(self.fields)}"
+            )
+        return {FIELDS[name]: names for name, names in self.values.items()}

@@ -8,6 +8,7 @@ import pandas as pd
 
 from medgan.images.array_sources import NpzSource
 from medgan.images.folder_source import FolderSource
+from medgan.images.medmnist_source import MedmnistSource
 from medgan.images.phantoms import PhantomSource
 from medgan.images.picture import Picture
 from medgan.images.table_source import CsvSource
@@ -22,7 +23,10 @@ class ImageSource(Protocol):
         ...
 
     def rows(self) -> pd.DataFrame:
-        """One row for each image: image_id, path, category_raw, and where known group_id, split, sex, age, site, view, date."""
+        """One row for each image: image_id, path, category_raw, and where known group_id, split, sex, age, site, view, date.
+
+        A text in `excluded` is the reason why an image is left out; it is missing, or the column is, for the images that are used.
+        """
         ...
 
     def read(self, path: str) -> Picture:
@@ -45,5 +49,11 @@ class SourceConfig(Protocol):
         ...
 
 
-SOURCES: dict[str, type[SourceConfig]] = {"folder": FolderSource, "csv": CsvSource, "npz": NpzSource, "phantoms": PhantomSource}
+SOURCES: dict[str, type[SourceConfig]] = {
+    "folder": FolderSource,
+    "csv": CsvSource,
+    "npz": NpzSource,
+    "medmnist": MedmnistSource,
+    "phantoms": PhantomSource,
+}
 """Kind -> configuration class."""

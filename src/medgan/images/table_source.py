@@ -2,71 +2,142 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
 
 import pandas as pd
 
 from medgan.contracts import Refusal
-from medgan.images.files import FIELDS, FileImages, walk
+from medgan.images.file_lists import check_missing, with_paths
+from medgan.images.files import FIELDS, FileImages
 from medgan.images.paths import given_path
+from medgan.images.records import exclude, known, require_some, tidy
+from medgan.images.tables import TableFormat, find_table, read_lists, read_table
+
+ON_MISSING = ("fail", "leave_out")
 
 
 @dataclass(frozen=True)
 class CsvSource:
-    """A CSV table with one row for each image, and the folder that the images lie in."""
+    """Tables with one row for each image, and the folder that the images lie in."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    columns: dict[str, str]
-    """Field -> column of the table; `image_id` and `category` are needed."""
+    columns: dict[str, str | list[str]]
+    """Field -> column of the table; `category` is needed. Several columns: the first that is there and filled counts, row by row. A text
+    with columns in braces, such as `"{source} {patientid}"`, is filled in."""
     path: str | None = None
     """The table, or the folder that holds it as `table`."""
     table: str = "metadata.csv"
+    """Name of the table, or a pattern such as `*metadata.csv` that one file matches."""
+    tables: dict[str, str] = field(default_factory=dict)
+    """Part of the split -> its table, where each part has one."""
+    separator: str = ","
+    names: list[str] | None = None
+    line: str | None = None
+    """See `TableFormat` for these three."""
     images: str = "images"
-    """Folder of the images, relative to the table."""
+    """Folder of the images, relative to the table; `**` is anywhere below it, by the file's own name."""
     filename: str = "{image_id}.jpg"
-    """File of an image in that folder."""
+    """File of an image in that folder, from its fields and columns."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """Part of the split -> a list of its file names, a line each."""
+    where: dict[str, str | list[str]] = field(default_factory=dict)
+    """Field or column -> the values whose images are used; the others are left out and counted."""
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Field -> value in the table -> value here, such as `split: {valid: val}`."""
+    on_missing: str = "fail"
+    """Where a listed file is missing: fail, or leave_out and count."""
 
     def open(self) -> FileImages:
-        """Reads the table. Raises `Refusal` where a file, a column or any image file is missing."""
-        given = given_path(self.path, "the table of images")
-        table = given / self.table if given.is_dir() else given
-        read = _read_table(table)
-        self._check_columns(read, table)
-        rows = pd.DataFrame({FIELDS[name]: read[column] for name, column in self.columns.items()})
-        rows["path"] = [f"{self.images}/{self.filename.format(image_id=image_id)}" for image_id in rows["image_id"]]
-        _check_files(rows["path"].tolist(), table, self.images)
-        return FileImages(table.parent.name, table.parent, rows)
+        """Reads the tables.
 
-    def _check_columns(self, read: pd.DataFrame, table: Path) -> None:
-        wanted = {"image_id", "category"} | set(self.columns)
-        strange = sorted(wanted - set(FIELDS)) + sorted(wanted - set(self.columns))
+        Raises:
+            Refusal: a table, a column or an image file is missing, or nothing is left.
+        """
+        self._check_fields()
+        tables = self._tables()
+        root, what = next(iter(tables.values())).parent, " and ".join(str(path) for path in tables.values())
+        read = self._read(tables)
+        rows = self._filtered(self._fields(read), read)
+        rows = with_paths(rows, _filled(self.filename, read, rows).fillna("").tolist(), root, self.images)
+        rows = self._split(check_missing(rows, root, what, self.on_missing), root)
+        rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"]) if "image_id" in rows else rows["path"]
+        return FileImages(root.name, root, require_some(rows, what))
+
+    def _check_fields(self) -> None:
+        strange = [name for name in {**self.columns, **self.values} if name not in FIELDS] + ["category"] * ("category" not in self.columns)
         if strange:
-            raise Refusal(f"the source's `columns` are about {', '.join(FIELDS)}, and need image_id and category; look at `{strange[0]}`")
-        missing = sorted(set(self.columns.values()) - set(read.columns))
-        if missing:
-            raise Refusal(f"{table} has no column `{missing[0]}`; it has {', '.join(map(str, read.columns))}: mend the source's `columns`")
+            raise Refusal(f"the source's `columns` and `values` are about {', '.join(FIELDS)}, and need category; look at `{strange[0]}`")
+        if self.on_missing not in ON_MISSING:
+            raise Refusal(f"the source's `on_missing` is `{self.on_missing}`; choose from {', '.join(ON_MISSING)}")
+        try:
+            re.compile(self.line or "")
+        except re.error as error:
+            raise Refusal(f"the source's `line` is no regular expression ({error}); mend it in the catalog") from error
+
+    def _tables(self) -> dict[str, Path]:
+        """Part -> table; one table for all parts has the part ''."""
+        given = given_path(self.path, "the table of images")
+        if given.is_dir():
+            return {part: find_table(given, name) for part, name in (self.tables or {"": self.table}).items()}
+        if self.tables:
+            raise Refusal(
+                f"{given} is one table, and {', '.join(self.tables.values())} are needed; give their folder with --params source=PATH"
+            )
+        return {"": given}
+
+    def _read(self, tables: dict[str, Path]) -> pd.DataFrame:
+        form = TableFormat(self.separator, self.names, self.line)
+        parts = [read_table(path, form).assign(**({"split": part} if part else {})) for part, path in tables.items()]
+        read = pd.concat(parts, ignore_index=True)
+        for column in self._columns():
+            if column not in read:
+                names = ", ".join(map(str, read.columns))
+                raise Refusal(f"{next(iter(tables.values()))} has no column `{column}`; it has {names}: mend the source in the catalog")
+        return read
+
+    def _columns(self) -> list[str]:
+        """Columns that the table has to have."""
+        single = [column for column in self.columns.values() if isinstance(column, str) and "{" not in column]
+        return single + [name for name in self.where if name not in self.columns]
+
+    def _fields(self, read: pd.DataFrame) -> pd.DataFrame:
+        rows = pd.DataFrame({FIELDS[name]: self._field(read, column) for name, column in self.columns.items()}, index=read.index)
+        told = {str(name): known(column) for name, column in rows.items() if name not in ("category_raw", "image_id")}
+        split = {"split": read["split"]} if self.tables else {}
+        return tidy(rows.assign(**told, **split), {FIELDS[name]: names for name, names in self.values.items()})
+
+    def _field(self, read: pd.DataFrame, column: str | list[str]) -> pd.Series[Any]:
+        if isinstance(column, str):
+            return _filled(column, read, pd.DataFrame(index=read.index)) if "{" in column else read[column]
+        there = [name for name in column if name in read]
+        if not there:
+            raise Refusal(f"the table has none of the columns {', '.join(column)}; mend the source's `columns`")
+        return read[there].apply(known).bfill(axis=1).iloc[:, 0]
+
+    def _filtered(self, rows: pd.DataFrame, read: pd.DataFrame) -> pd.DataFrame:
+        for name, wanted in self.where.items():
+            said = rows[FIELDS[name]] if name in self.columns else read[name]
+            text = said.where(said.notna(), "missing").astype(str)
+            rows = exclude(rows, ~text.isin([wanted] if isinstance(wanted, str) else wanted), name + " " + text)
+        return rows
+
+    def _split(self, rows: pd.DataFrame, root: Path) -> pd.DataFrame:
+        if not self.splits:
+            return rows
+        parts = read_lists(root, self.splits)
+        split = rows["path"].map(lambda path: parts.get(PurePosixPath(path).name)).astype(object)
+        return exclude(rows.assign(split=split.where(split.notna(), None)), split.isna(), "in none of the official lists")
 
 
-def _read_table(table: Path) -> pd.DataFrame:
-    if not table.is_file():
-        raise Refusal(f"{table} does not exist; give the table or its folder with --params source=PATH")
+def _filled(template: str, read: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[Any]:
+    """The template filled in from each row's columns and fields; missing where they all are."""
+    table = pd.concat([read.drop(columns=read.columns.intersection(rows.columns)), rows], axis=1)
+    records = table.astype(object).where(table.notna(), "").to_dict("records")
     try:
-        read = pd.read_csv(table, dtype=str)
-    except (ValueError, OSError) as error:
-        raise Refusal(f"{table} cannot be read as CSV ({type(error).__name__}); mend or replace it") from error
-    if not len(read):
-        raise Refusal(f"{table} lists no images; give a table with a row for each image")
-    return read
-
-
-def _check_files(paths: list[str], table: Path, images: str) -> None:
-    there = set(walk(table.parent / images))
-    listed = {path.removeprefix(f"{images}/") for path in paths}
-    missing, extra = sorted(listed - there), sorted(there - listed)
-    if missing:
-        raise Refusal(
-            f"{len(missing)} of {len(listed)} images that {table} lists are missing in {images}/ (for example {missing[0]}), "
-            f"and {len(extra)} files there are not listed; complete the folder, or mend the table or the source's `filename`"
-        )
+        texts = [template.format_map(record).strip() for record in records]
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise Refusal(f"`{template}` in the source cannot be filled in ({error}); the table has {', '.join(map(str, table))}") from error
+    return pd.Series([text or None for text in texts], index=table.index, dtype=object)

@@ -1,0 +1,1 @@
+from tests.images.conftest import real_data as real_data
