@@ -80,6 +80,6 @@ def check_missing(rows: pd.DataFrame, root: Path, table: str, on_missing: str) -
         raise Refusal(
             f"{int(missing.sum())} of {int(reasons.isna().sum())} images that {table} lists are missing "
             f"(for example {rows.loc[missing, 'path'].iloc[0]}), and {int((reasons == 'not listed').sum())} files there are not listed; "
-            "complete the folder, mend the table or the source's `filename`, or set its `on_missing` to leave_out"
+            "complete the folder, mend the table or the source's `file`, or set its `on_missing` to leave_out"
         )
     return rows

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -119,7 +120,7 @@ def _downloaded(url: str, path: Path, published: str) -> Path:
     remedy = f"fetch {url} by hand (md5 {published}) and give it with --params source=PATH"
     try:
         download_url(url, str(path.parent), filename=path.name, md5=published)
-    except OSError as error:  # URLError and timeouts are OSErrors
+    except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
         raise Refusal(f"{path.name} could not be downloaded ({error}); {remedy}") from error
     except RuntimeError as error:  # what torchvision raises for a wrong md5
         raise Refusal(f"{path.name} was downloaded and is not the published file: its md5 differs; {remedy}") from error

@@ -39,8 +39,8 @@ class CsvSource:
     """See `TableFormat` for these three."""
     images: str = "images"
     """Folder of the images, relative to the table; `**` is anywhere below it, by the file's own name."""
-    filename: str = "{image_id}.jpg"
-    """File of an image in that folder, from its fields and columns."""
+    file: str = "{image_id}.jpg"
+    """File of an image in that folder, from its fields and columns. (Not `filename`: Kedro makes keys of that name absolute paths.)"""
     splits: dict[str, str] = field(default_factory=dict)
     """Part of the split -> a list of its file names, a line each."""
     where: dict[str, str | list[str]] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class CsvSource:
         root, what = next(iter(tables.values())).parent, " and ".join(str(path) for path in tables.values())
         read = self._read(tables)
         rows = self._filtered(self._fields(read), read)
-        rows = with_paths(rows, _filled(self.filename, read, rows).fillna("").tolist(), root, self.images)
+        rows = with_paths(rows, _filled(self.file, read, rows).fillna("").tolist(), root, self.images)
         rows = self._split(check_missing(rows, root, what, self.on_missing), root)
         rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"]) if "image_id" in rows else rows["path"]
         return FileImages(root.name, root, require_some(rows, what))
