@@ -143,10 +143,10 @@ def test_an_environment_without_its_data_says_how_to_give_it(env: str) -> None:
 
 
 def test_ham10000_goes_through_to_the_image_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = ran("ham10000", fakes.ham10000(tmp_path / "data", lesions=4), tmp_path, monkeypatch)
+    catalog = ran("ham10000", fakes.ham10000(tmp_path / "data", lesions=5), tmp_path, monkeypatch)
     assert catalog.load("images").info.channels == 3
     manifest, splits = catalog.load("manifest"), catalog.load("splits")
-    assert len(manifest) == 56
+    assert len(manifest) == 70
     assert (splits.groupby("group_id")["split"].nunique() == 1).all()
 
 

@@ -78,7 +78,7 @@ def test_labels_are_written_so_that_they_can_be_file_names(official: Callable[..
     ],
 )
 def test_a_wrong_choice_is_refused_with_the_right_ones(given: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(Exception, match="MedMNIST|bloodmnist") as caught:
+    with pytest.raises(Exception, match=r"MedMNIST|bloodmnist") as caught:
         opened("medmnist", None, **given)
     ending = find_ending(caught.value)
     assert ending is not None

@@ -35,10 +35,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in COPIES:
         shutil.copytree(ROOT / "conf" / name, root / "conf" / name)
     for kind in ("healthy", "tumour", "cyst"):
-        for patient in range(4):
+        for patient in range(5):
             for side in ("left", "right"):
                 fakes.picture(root / "films" / kind / f"patient{len(kind)}{patient:03d}_{side}.png")
-    fakes.ham10000(root / "ham", lesions=4)
+    fakes.ham10000(root / "ham", lesions=5)
     fakes.covidx(root / "covid")
     return root
 
@@ -68,13 +68,13 @@ def test_three_files_make_a_data_set(project: Path) -> None:
     arguments = ["--pipelines", "ingestion,preprocessing", "--params", "scale=smoke,source=films"]
     ended = call(project, *kedro_command("run", "--env", "my_films", *arguments))
     assert ended.returncode == 0, ended.stderr[-3000:]
-    check_run(project, "my_films", 24, 12)
+    check_run(project, "my_films", 30, 15)
 
 
 def test_environments_run_in_the_project_as_kedro_opens_it(project: Path) -> None:
     ended = call(project, sys.executable, "-c", SESSIONS)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    check_run(project, "ham10000", 56, 28)
+    check_run(project, "ham10000", 70, 35)
     check_run(project, "covidx", 11, 9)
 
 

@@ -30,9 +30,9 @@ def changed(root: Path, **columns: object) -> pd.DataFrame:
 
 
 def test_f23_class_with_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = fakes.ham10000(tmp_path / "data", lesions=4)
+    root = fakes.ham10000(tmp_path / "data", lesions=5)
     table = changed(root)
-    single = table[table["dx"] != "df"].index.tolist() + [table.index[table["dx"] == "df"][0]]
+    single = [*table.index[table["dx"] != "df"], table.index[table["dx"] == "df"][0]]
     table.loc[single].to_csv(root / "HAM10000_metadata.csv", index=False)
     message = refusal("ham10000", root, tmp_path, monkeypatch)
     assert "`dermatofibroma`" in message
@@ -41,7 +41,7 @@ def test_f23_class_with_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_f23_empty_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = fakes.ham10000(tmp_path / "data", lesions=4)
+    root = fakes.ham10000(tmp_path / "data", lesions=5)
     table = changed(root)
     table[table["dx"] != "df"].to_csv(root / "HAM10000_metadata.csv", index=False)
     message = refusal("ham10000", root, tmp_path, monkeypatch)
@@ -60,45 +60,45 @@ def test_f23_class_whose_images_cannot_be_read(tmp_path: Path, monkeypatch: pyte
 
 
 def test_f24_label_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = fakes.ham10000(tmp_path / "data", lesions=4)
+    root = fakes.ham10000(tmp_path / "data", lesions=5)
     table = changed(root)
     table.loc[[0, 5, 9], "dx"] = ""
     table.to_csv(root / "HAM10000_metadata.csv", index=False)
     message = refusal("ham10000", root, tmp_path, monkeypatch)
-    assert message.startswith("3 of 56 images")
+    assert message.startswith("3 of 70 images")
     assert "have no label" in message
 
 
 def test_f24_label_that_nobody_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = fakes.ham10000(tmp_path / "data", lesions=4)
+    root = fakes.ham10000(tmp_path / "data", lesions=5)
     table = changed(root)
     table.loc[[0, 5], "dx"] = "scc"
     table.to_csv(root / "HAM10000_metadata.csv", index=False)
     message = refusal("ham10000", root, tmp_path, monkeypatch)
-    assert message.startswith("2 of 56 images")
+    assert message.startswith("2 of 70 images")
     assert "`scc`" in message
     assert "ingestion.labels" in message
 
 
 def test_f24_rows_added_and_dropped_are_counted_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = fakes.ham10000(tmp_path / "data", lesions=4)
+    root = fakes.ham10000(tmp_path / "data", lesions=5)
     shutil.rmtree(root / "ham10000_images_part_1")
     table = changed(root)
     added = table.head(2).assign(image_id=["ISIC_9999998", "ISIC_9999999"])
     pd.concat([table.iloc[3:], added]).to_csv(root / "HAM10000_metadata.csv", index=False)
     message = refusal("ham10000", root, tmp_path, monkeypatch)
-    assert "2 of 55 images that" in message
+    assert "2 of 69 images that" in message
     assert "ISIC_9999998.jpg" in message
     assert "3 files there are not listed" in message
     assert "on_missing" in message
 
 
 def test_f24_files_that_no_row_names_are_counted_and_left_out(tmp_path: Path) -> None:
-    root = fakes.ham10000(tmp_path / "data", lesions=4)
+    root = fakes.ham10000(tmp_path / "data", lesions=5)
     shutil.rmtree(root / "ham10000_images_part_1")
     changed(root).iloc[3:].to_csv(root / "HAM10000_metadata.csv", index=False)
     used, left_out = rows("ham10000", root)
-    assert len(used) == 53
+    assert len(used) == 67
     assert left_out["excluded"].tolist() == ["not listed"] * 3
 
 
