@@ -12,6 +12,7 @@ import pandas as pd
 from medgan.contracts import Refusal
 from medgan.images.files import FIELDS, FileImages, walk
 from medgan.images.paths import given_path
+from medgan.images.readers.config import ReadingConfig
 
 
 def _compiled(fields: dict[str, list[str]]) -> dict[str, list[re.Pattern[str]]]:
@@ -43,6 +44,8 @@ class FolderSource:
     fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
     """Field -> regular expressions on the POSIX path relative to the folder; group 1 of the first that matches is its value.
     By default an image is labelled by the folder that it lies in."""
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
+    """How its files become pictures."""
 
     def open(self) -> FileImages:
         """Lists the folder. Raises `Refusal` where it is missing or holds no images."""
@@ -51,7 +54,8 @@ class FolderSource:
         paths = list(walk(root)) if root.is_dir() else []
         if not paths:
             raise Refusal(
-                f"{root} holds no images (JPEG, PNG, BMP or TIFF files); give the folder that holds them with --params source=PATH"
+                f"{root} holds no images (JPEG, PNG, BMP, TIFF, DICOM, NIfTI, NPY or NPZ files); "
+                "give the folder that holds them with --params source=PATH"
             )
         said = {FIELDS[name]: [_first_match(compiled, path) for path in paths] for name, compiled in patterns.items()}
-        return FileImages(root.name, root, pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said))
+        return FileImages(root.name, root, pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said), self.reading)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ import pandas as pd
 from medgan.contracts import Refusal
 from medgan.images.files import FIELDS, FileImages, walk
 from medgan.images.paths import given_path
+from medgan.images.readers.config import ReadingConfig
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class CsvSource:
     """Folder of the images, relative to the table."""
     filename: str = "{image_id}.jpg"
     """File of an image in that folder."""
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
+    """How its files become pictures."""
 
     def open(self) -> FileImages:
         """Reads the table. Raises `Refusal` where a file, a column or any image file is missing."""
@@ -37,7 +40,7 @@ class CsvSource:
         rows = pd.DataFrame({FIELDS[name]: read[column] for name, column in self.columns.items()})
         rows["path"] = [f"{self.images}/{self.filename.format(image_id=image_id)}" for image_id in rows["image_id"]]
         _check_files(rows["path"].tolist(), table, self.images)
-        return FileImages(table.parent.name, table.parent, rows)
+        return FileImages(table.parent.name, table.parent, rows, self.reading)
 
     def _check_columns(self, read: pd.DataFrame, table: Path) -> None:
         wanted = {"image_id", "category"} | set(self.columns)
