@@ -16,7 +16,7 @@ from medgan.contracts import AnomalyDetector, Refusal
 from medgan.evaluation.scoring import Images, score_images
 from medgan.images.loading import StoredImages
 from medgan.images.picture import ImageRefused
-from medgan.images.reading import read_image
+from medgan.images.readers.reading import RASTER_READERS, read_picture
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, padded_size
 from medgan.images.transforms import crop_padding, prepare
@@ -72,7 +72,7 @@ def read_upload(data: bytes) -> NDArray[np.uint8]:
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        image = read_image(file.name)
+        image = read_picture(file.name, readers=RASTER_READERS).pixels
     if image.min() == image.max():
         raise ImageRefused("CONSTANT", "all its pixels are equal")
     return image

@@ -13,6 +13,7 @@ from medgan.contracts import Refusal
 from medgan.images.file_lists import COPY, copies
 from medgan.images.files import FIELDS, FileImages, walk
 from medgan.images.paths import given_path
+from medgan.images.readers.config import ReadingConfig
 from medgan.images.records import exclude, tidy
 
 
@@ -49,6 +50,8 @@ class FolderSource:
     """Field -> value in the path -> value here, such as `split: {valid: val}`."""
     leave_out_copies: bool = False
     """Whether a file with the name and the content of another one is left out, and counted."""
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
+    """How its files become pictures."""
 
     def open(self) -> FileImages:
         """Lists the folder. Raises `Refusal` where it is missing or holds no images."""
@@ -57,13 +60,14 @@ class FolderSource:
         paths = list(walk(root)) if root.is_dir() else []
         if not paths:
             raise Refusal(
-                f"{root} holds no images (JPEG, PNG, BMP or TIFF files); give the folder that holds them with --params source=PATH"
+                f"{root} holds no images (JPEG, PNG, BMP, TIFF, DICOM, NIfTI, NPY or NPZ files); "
+                "give the folder that holds them with --params source=PATH"
             )
         said = {FIELDS[name]: [_first_match(compiled, path) for path in paths] for name, compiled in patterns.items()}
         rows = pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said)
         if self.leave_out_copies:
             rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)
-        return FileImages(root.name, root, tidy(rows, self._values()))
+        return FileImages(root.name, root, tidy(rows, self._values()), self.reading)
 
     def _values(self) -> dict[str, dict[str, str]]:
         strange = [name for name in self.values if name not in self.fields]

@@ -13,6 +13,7 @@ from medgan.contracts import Refusal
 from medgan.images.file_lists import check_missing, with_paths
 from medgan.images.files import FIELDS, FileImages
 from medgan.images.paths import given_path
+from medgan.images.readers.config import ReadingConfig
 from medgan.images.records import exclude, known, require_some, tidy
 from medgan.images.tables import TableFormat, find_table, read_lists, read_table
 
@@ -49,6 +50,8 @@ class CsvSource:
     """Field -> value in the table -> value here, such as `split: {valid: val}`."""
     on_missing: str = "fail"
     """Where a listed file is missing: fail, or leave_out and count."""
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
+    """How its files become pictures."""
 
     def open(self) -> FileImages:
         """Reads the tables.
@@ -64,7 +67,7 @@ class CsvSource:
         rows = with_paths(rows, _filled(self.file, read, rows).fillna("").tolist(), root, self.images)
         rows = self._split(check_missing(rows, root, what, self.on_missing), root)
         rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"]) if "image_id" in rows else rows["path"]
-        return FileImages(root.name, root, require_some(rows, what))
+        return FileImages(root.name, root, require_some(rows, what), self.reading)
 
     def _check_fields(self) -> None:
         strange = [name for name in {**self.columns, **self.values} if name not in FIELDS] + ["category"] * ("category" not in self.columns)
