@@ -50,7 +50,7 @@ def test_a_killed_ingestion_goes_on_where_it_stopped(tmp_path: Path) -> None:
     store = project / "data" / "02_intermediate" / "tiny" / "image_facts.sqlite"
     command = kedro_command("run", "--env", "tiny", "--pipeline", "ingestion")
     process = subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not store.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()
