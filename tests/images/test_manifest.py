@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from medgan.contracts import Refusal
 from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
-from medgan.images.manifest import COLUMNS, build_manifest, pixel_hash, profile
+from medgan.images.manifest import COLUMNS, build_manifest, pixel_hash
 from medgan.images.picture import ImageRefused, Picture
 
 LABELS = {"NORMAL": "normal", "PNEUMONIA": "viral"}
@@ -87,23 +85,6 @@ def test_the_hash_is_that_of_the_picture() -> None:
     assert pixel_hash(image) == pixel_hash(np.repeat(image, 3, axis=2))
     assert pixel_hash(image) != pixel_hash(image.reshape(8, 6, 1))
     assert pixel_hash(image) != pixel_hash(image ^ 1)
-
-
-def test_the_profile_names_duplicates_and_what_they_cross() -> None:
-    owners = [f"p{number // 2}" for number in range(20)]
-    copies = {2: 0, 4: 0, 7: 6, 9: 8}
-    manifest, quarantine = build_manifest(Pictures(copies=copies, group_id=owners, age="61", sex="F"), LABELS, 0.1)
-    found = profile(manifest, quarantine)
-    assert found["images"] == 19
-    assert found["patients"] == 10
-    assert found["category"] == {"normal": 10, "viral": 9}
-    assert found["age"] == {"min": 61.0, "median": 61.0, "max": 61.0}
-    assert found["quarantined"] == {"CONSTANT": 1}
-    assert found["duplicates"]["groups"] == 3
-    assert found["duplicates"]["surplus_copies"] == 4
-    assert found["duplicates"]["crossing_patients"] == [["0", "2", "4"]]
-    assert found["duplicates"]["crossing_categories"] == [["6", "7"], ["8", "9"]]
-    assert json.loads(json.dumps(found)) == found
 
 
 @pytest.mark.parametrize(

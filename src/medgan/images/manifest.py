@@ -160,16 +160,6 @@ def _text_or_none(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.astype(str).where(known, None).astype(object)
 
 
-def _counts(column: pd.Series[Any]) -> dict[str, int]:
-    named = column.astype(object).where(column.notna(), "unknown")
-    return {str(name): int(count) for name, count in named.value_counts().sort_index().items()}
-
-
-def _spread(column: pd.Series[Any]) -> dict[str, float] | None:
-    known = column.dropna()
-    return {name: float(getattr(known, name)()) for name in ("min", "median", "max")} if len(known) else None
-
-
 def duplicate_groups(manifest: pd.DataFrame) -> list[list[str]]:
     """Image ids of equal pixels, one list for each picture that comes more than once."""
     repeated = manifest[manifest["pixel_hash"].duplicated(keep=False)]
@@ -181,27 +171,3 @@ def duplicates_across(manifest: pd.DataFrame, column: str) -> list[list[str]]:
     values = manifest.groupby("pixel_hash")[column].nunique()
     crossing = manifest[manifest["pixel_hash"].isin(values[values > 1].index)]
     return sorted(sorted(map(str, ids)) for _, ids in crossing.groupby("pixel_hash")["image_id"])
-
-
-def profile(manifest: pd.DataFrame, quarantine: pd.DataFrame | None = None) -> dict[str, Any]:
-    """What a reader wants to know of a data set before using it, as JSON."""
-    duplicates = duplicate_groups(manifest)
-    known = manifest[manifest["group_known"]]
-    return {
-        "images": len(manifest),
-        "patients": int(known["group_id"].nunique()) if len(known) else None,
-        "images_without_patient": int((~manifest["group_known"]).sum()),
-        "most_images_of_a_patient": int(known["group_id"].value_counts().max()) if len(known) else None,
-        **{column: _counts(manifest[column]) for column in ("category", "split", "sex", "site", "view")},
-        "category_by_split": {str(part): _counts(rows["category"]) for part, rows in manifest.groupby("split")},
-        **{column: _spread(manifest[column]) for column in ("age", "width", "height")},
-        "duplicates": {
-            "groups": len(duplicates),
-            "surplus_copies": sum(len(ids) - 1 for ids in duplicates),
-            "image_ids": duplicates,
-            "crossing_patients": duplicates_across(known, "group_id"),
-            "crossing_official_splits": duplicates_across(manifest, "split"),
-            "crossing_categories": duplicates_across(manifest, "category"),
-        },
-        "quarantined": {} if quarantine is None else _counts(quarantine["code"]),
-    }

@@ -1,7 +1,8 @@
 """Brings images of any size to the size of the store: cropped if asked, square, with the wanted channels.
 
 The central square is cut out before resizing. Resizing the short side first and cutting the square out then (torchvision's Resize and
-CenterCrop) keeps the same part of the image and lies less than a pixel of the result away, as it rounds the margins there, so `crop: {centre: true}` stands for both.
+CenterCrop) keeps the same part of the image: as it rounds the margins later, it lies less than a pixel of the result away. So
+`crop: {centre: true}` stands for both.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def kept_box(height: int, width: int, crop: Crop | None = None) -> Box:
 
 def crop_image(image: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     """The part of (H, W, C) that a crop keeps."""
-    box = kept_box(*image.shape[:2], crop)
+    box = kept_box(image.shape[0], image.shape[1], crop)
     return image[box.top : box.bottom, box.left : box.right]
 
 
@@ -98,7 +99,7 @@ def _fitted(height: int, width: int, size: int) -> tuple[int, int]:
 
 def thumbnail(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
     """uint8 (H, W, 1 or 3) to (h, w, channels) in its own proportions, the longer side `size`."""
-    height, width = _fitted(*image.shape[:2], size)
+    height, width = _fitted(image.shape[0], image.shape[1], size)
     return np.asarray(_resized(_picture(image, channels), width, height)).reshape(height, width, channels)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
+from medgan.images import cutting
 from medgan.images.audit import enforce, leakage_audit
 from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.images.picture import ImageRefused
@@ -72,3 +74,16 @@ def split_images(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int)
     kept = enforce(audit, config.on_leak, split)
     audit = {**audit, "split": config.split, "on_leak": config.on_leak, "dropped": len(split) - len(kept), "validation": _validation(split)}
     return assign_roles(kept, config.contamination, seed), audit
+
+
+def measure_cut(manifest: pd.DataFrame, config: PreprocessingConfig) -> dict[str, Any]:
+    """What is cut off, squeezed and enlarged on the way to the store."""
+    return cutting.cut_profile(manifest, config.size, config.crop)
+
+
+def plot_cut(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, cut_profile: dict[str, Any]) -> Figure:
+    """One image of every category and the two most oblong ones: the part that is kept, and what is stored of it."""
+    from medgan.plots.cuts import CELL, what_was_cut
+
+    cuts = cutting.cut_examples(source, manifest, config, CELL)
+    return what_was_cut(cuts, f"What was cut: images on their way to {config.size} × {config.size} px", cutting.sentences(cut_profile))
