@@ -194,4 +194,4 @@ KERNELS = "self.weight.flip(2, 3)"
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_images_are_mirrored_in_one_module_only(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if MIRRORS.search(line) and KERNELS not in line]
-    assert not lines or path.name == "transforms.py"
+    assert not lines or path.name == "transforms.py" or path.parent.name == "readers", "readers turn volumes upright, all of them alike"
