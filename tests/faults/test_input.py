@@ -21,13 +21,14 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medgan.contracts import Refusal
+from medgan.images.config import IngestionConfig
 from medgan.images.files import FileImages, walk
 from medgan.images.folder_source import FolderSource
-from medgan.images.manifest import build_manifest
 from medgan.images.picture import METADATA
 from medgan.images.readers.config import ReadingConfig, SlicePolicy
 from medgan.images.readers.reading import frames, read_picture
 from tests.faults.making import BUNDLED, KEY, code, dicom, metadata, nifti, noise, pixels, raster, refused
+from tests.images.known import tables
 
 NOISE = noise(3, 40, 60, 3)
 MIDDLE = SlicePolicy(start=0.0, stop=1.0)
@@ -383,7 +384,7 @@ def test_f15_no_identifier_gets_past_the_reader(
     source = FolderSource(str(tmp_path / "data"), reading=ReadingConfig(pseudonym_key=KEY)).open()
     with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        manifest, quarantine = build_manifest(source, {"a": "normal"}, max_quarantined=1.0)
+        manifest, quarantine, _ = tables(source, IngestionConfig({"a": "normal"}, max_quarantined=1.0))
         outputs = [repr(source.read(path)) + source.fingerprint(path) for path in ("a/1.dcm", "a/4.nii")]
     assert len(manifest) == 3
     assert len(quarantine) == 1
@@ -437,7 +438,7 @@ def test_f16_a_constant_image_is_quarantined(tmp_path: Path) -> None:
     raster(tmp_path / "a" / "flat.png", np.full((9, 9), 7, np.uint8))
     dicom(tmp_path / "a" / "flat.dcm", np.full((9, 9), 700, np.uint16))
     raster(tmp_path / "a" / "fine.png", noise(0, 9, 9))
-    _, quarantine = build_manifest(FolderSource(str(tmp_path)).open(), {"a": "normal"}, max_quarantined=1.0)
+    _, quarantine, _ = tables(FolderSource(str(tmp_path)).open(), IngestionConfig({"a": "normal"}, max_quarantined=1.0))
     assert quarantine["code"].tolist() == ["CONSTANT", "CONSTANT"]
 
 
@@ -488,7 +489,8 @@ def test_f18_any_name_goes_round(tmp_path: Path, name: str) -> None:
 def test_f18_the_longest_name_and_blanks_go_round(tmp_path: Path) -> None:
     for number, name in enumerate(("n" * 251 + ".png", "ä ö – 日本 (1).png", "a\nb.png", "é" * 125 + ".png")):
         raster(tmp_path / name, noise(number, 8, 9))
-    manifest, quarantine = build_manifest(FolderSource(str(tmp_path), {"category": [r"(\.png)$"]}).open(), {".png": "normal"})
+    source = FolderSource(str(tmp_path), {"category": [r"(\.png)$"]}).open()
+    manifest, quarantine, _ = tables(source, IngestionConfig({".png": "normal"}))
     assert len(manifest) == 4
     assert not len(quarantine)
 

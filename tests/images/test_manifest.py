@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 from medgan.contracts import Refusal
 from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
 from medgan.images.facts import pixel_hash
-from medgan.images.manifest import COLUMNS, profile
+from medgan.images.manifest import COLUMNS
 from medgan.images.picture import ImageRefused, Picture
+from medgan.images.profiling import profile
 from tests.images.known import Remembered, tables
 
 LABELS: dict[str, str | None] = {"NORMAL": "normal", "PNEUMONIA": "viral"}
@@ -98,23 +98,6 @@ def test_the_hash_is_that_of_the_picture() -> None:
     assert pixel_hash(image) != pixel_hash(image ^ 1)
 
 
-def test_the_profile_names_duplicates_and_what_they_cross() -> None:
-    owners = [f"p{number // 2}" for number in range(20)]
-    copies = {2: 0, 4: 0, 7: 6, 9: 8}
-    manifest, quarantine, _ = tables(Pictures(copies=copies, group_id=owners, age="61", sex="F"), config())
-    found = profile(manifest, quarantine)
-    assert found["images"] == 19
-    assert found["patients"] == 10
-    assert found["category"] == {"normal": 10, "viral": 9}
-    assert found["age"] == {"min": 61.0, "median": 61.0, "max": 61.0}
-    assert found["quarantined"] == {"CONSTANT": 1}
-    assert found["duplicates"]["groups"] == 3
-    assert found["duplicates"]["surplus_copies"] == 4
-    assert found["duplicates"]["crossing_patients"] == [["0", "2", "4"]]
-    assert found["duplicates"]["crossing_categories"] == [["6", "7"], ["8", "9"]]
-    assert json.loads(json.dumps(found)) == found
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -156,7 +139,8 @@ def test_unwanted_images_are_counted_and_never_read() -> None:
     assert exclusions["reason"].value_counts().to_dict() == {"view AP": 3, "label unclear": 1}
     assert quarantine["code"].tolist() == ["CONSTANT"]
     assert len(manifest) == 15
-    assert profile(manifest, quarantine, exclusions)["excluded"] == {"label unclear": 1, "view AP": 3}
+    flow = profile(manifest, quarantine, exclusions)["flow"]
+    assert flow["left_out"] == {"label unclear": 1, "view AP": 3}
 
 
 def test_an_image_may_show_several_findings() -> None:

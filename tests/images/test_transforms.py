@@ -68,6 +68,20 @@ def test_translation_moves_a_dot_by_a_few_pixels_at_most() -> None:
     assert columns.std() > 0.8
 
 
+@pytest.mark.parametrize(("name", "views"), [("horizontal_flip", 2), ("vertical_flip", 2), ("quarter_turn", 4)])
+def test_a_flip_or_turn_gives_each_of_its_views_and_loses_no_pixel(name: str, views: int) -> None:
+    image = prepare(PIXELS[:1], "standardised", 32)
+    changed = augment(image.repeat(64, 1, 1, 1), [name], torch.Generator().manual_seed(0))
+    assert len(changed.unique(dim=0)) == views
+    assert torch.equal(changed.flatten(1).sort(dim=1).values, image.flatten(1).sort(dim=1).values.expand(64, -1))
+    expected = {
+        "horizontal_flip": [image, image.flip(3)],
+        "vertical_flip": [image, image.flip(2)],
+        "quarter_turn": [torch.rot90(image, turns, (2, 3)) for turns in range(4)],
+    }[name]
+    assert torch.equal(changed.unique(dim=0), torch.cat(expected).unique(dim=0))
+
+
 def test_an_unknown_augmentation_is_refused_with_the_choices() -> None:
     with pytest.raises(Refusal, match=r"augmentation\.allowed names `spin`.*rotation, translation, brightness, contrast, horizontal_flip"):
         check_augmentations(["rotation", "spin"])

@@ -13,9 +13,8 @@ import torch
 from medgan import models
 from medgan.contracts import ImageSpec, TrainingSet
 from medgan.evaluation.detectors import evaluate_detector
-from medgan.images.config import PreprocessingConfig
+from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.images.loading import BatchStream, TensorImages
-from medgan.images.manifest import build_manifest
 from medgan.images.phantoms import PhantomSource
 from medgan.images.resizing import fit_square
 from medgan.images.splits import assign_roles, split_by_patient, training_rows
@@ -24,6 +23,7 @@ from medgan.training.loop import train
 from medgan.training.runtime import Runtime
 from medgan.training.seeding import generator, seeded
 from medgan.training.settings import TrainingConfig
+from tests.images.known import tables
 
 CLASSES = ("normal", "bacterial", "viral")
 SPEC = ImageSpec(32, 1, CLASSES)
@@ -35,7 +35,7 @@ STEPS = {"dcgan": 250, "fanogan": 30}
 def phantoms(effect: float, seed: int = 0) -> tuple[torch.Tensor, pd.DataFrame]:
     """(n, 1, 32, 32) images and their splits with roles: 400 images of 200 patients."""
     source = PhantomSource(images=400, patients=200, effect=effect, seed=seed).open()
-    manifest, _ = build_manifest(source, {name: name for name in CLASSES})
+    manifest, _, _ = tables(source, IngestionConfig())
     splits = assign_roles(split_by_patient(manifest, {"train": 0.5, "val": 0.15, "test": 0.35}, seed=0))
     pixels = np.stack([fit_square(source.read(path).pixels, 32, 1) for path in manifest["path"]])
     return prepare(torch.from_numpy(pixels), PreprocessingConfig().intensity, 32), splits

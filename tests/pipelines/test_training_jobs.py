@@ -83,7 +83,7 @@ def arm(name: str, images: ImageStore, splits: pd.DataFrame) -> TrainingJob:
 @pytest.mark.parametrize("name", models.names())
 def test_every_model_is_planned_on_its_part_of_the_training_split(name: str, images: ImageStore, splits: pd.DataFrame) -> None:
     module = models.load(name)
-    job = plan_model(name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), 0)
+    job = plan_model(name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), ALLOWED, 0)
     training = splits[splits["split"] == "train"]
     allowed = {
         TrainingSet.NORMAL: training["label"] == 0,
@@ -142,7 +142,7 @@ def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_imag
     for name, classes in (("acgan", CLASSES), ("dcgan", CLASSES[:1])):
         module = models.load(name)
         few = TrainingConfig({"adversarial": 2}, batch_size=8)
-        job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), GanTrainingConfig(), 0)
+        job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), GanTrainingConfig(), ALLOWED, 0)
         published = jobs.publish(job, finish(job, tmp_path / name))
         drawn = synthesise(published, SYNTHESIS, 0)
         assert drawn["images"].shape == (4 * len(classes), 28, 28, 1)

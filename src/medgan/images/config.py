@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -131,3 +131,7 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         check_augmentations(self.allowed)
+
+    def of(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Those of the wanted augmentations that are allowed."""
+        return tuple(name for name in wanted if name in self.allowed)

@@ -1,25 +1,30 @@
-"""Ages as they are compared."""
+"""Ages in the bands that every table and subgroup figure uses."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-OLDEST = 120.0
-"""Years; above it an age is a mistake of the record, and counts as unknown."""
-AGE_BANDS = {"0-1": 2.0, "2-5": 6.0, "6-17": 18.0, "18-39": 40.0, "40-64": 65.0, "65+": np.inf}
-"""Name -> first age in years that is above the band."""
 UNKNOWN = "unknown"
+AGE_BANDS = ("0-1", "2-5", "6-17", "18-39", "40-64", "65+", UNKNOWN)
+"""Bands of completed years of age, youngest first."""
+_STARTS = (2.0, 6.0, 18.0, 40.0, 65.0)
+"""Where the second band and those after it begin."""
+OLDEST = 120.0
+"""Years; an age over it is an error of entry, and unknown."""
 
 
-def known_age(ages: pd.Series[Any]) -> pd.Series[Any]:
-    """Ages in years, NaN where they are missing, negative or over OLDEST."""
-    return ages.where(ages.between(0.0, OLDEST))
+def age_bands(ages: Sequence[float | None] | ArrayLike) -> NDArray[np.object_]:
+    """The band of each age in years (n,): (n,) names of AGE_BANDS. Missing, negative and ages over 120 are `unknown`."""
+    years: NDArray[Any] = np.asarray(ages, dtype=np.float64)
+    known = (years >= 0.0) & (years <= OLDEST)
+    places = np.where(known, np.searchsorted(_STARTS, years, side="right"), len(AGE_BANDS) - 1)
+    return np.asarray(AGE_BANDS, dtype=object)[places]
 
 
-def age_band(ages: pd.Series[Any]) -> pd.Series[Any]:
-    """The name of the band of each age in years; `unknown` for what is missing, negative or over OLDEST."""
-    bands = pd.cut(known_age(ages), [0.0, *AGE_BANDS.values()], right=False, labels=list(AGE_BANDS))
-    return bands.astype(object).where(bands.notna(), UNKNOWN)
+def age_band(age: float | None) -> str:
+    """The band of one age in years."""
+    return str(age_bands([age])[0])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from medgan.contracts import NORMAL, Refusal
 from medgan.images.config import IngestionConfig
-from medgan.images.demographics import age_band, known_age
+from medgan.images.demographics import OLDEST, age_bands
 from medgan.images.facts import ImageFacts, KnownFacts
 from medgan.images.findings import SEPARATOR, findings_of, named
 from medgan.images.sources import ImageSource
@@ -147,8 +147,9 @@ def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     manifest["group_known"] = manifest["group_id"].notna().astype(bool)
     unknown = manifest["volume"].where(manifest["volume"].notna(), manifest["pixel_hash"])
     manifest["group_id"] = manifest["group_id"].where(manifest["group_known"], unknown)
-    manifest["age"] = known_age(pd.to_numeric(manifest["age"], errors="coerce").astype("float64"))
-    manifest["age_band"] = age_band(manifest["age"])
+    ages = pd.to_numeric(manifest["age"], errors="coerce").astype("float64")
+    manifest["age"] = ages.where(ages.between(0.0, OLDEST))
+    manifest["age_band"] = age_bands(manifest["age"])
     manifest["provenance"] = "real"
     return manifest[list(COLUMNS)]
 
@@ -156,16 +157,6 @@ def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
 def _text_or_none(column: pd.Series[Any]) -> pd.Series[Any]:
     known = column.notna()
     return column.astype(str).where(known, None).astype(object)
-
-
-def _counts(column: pd.Series[Any]) -> dict[str, int]:
-    named = column.astype(object).where(column.notna(), "unknown")
-    return {str(name): int(count) for name, count in named.value_counts().sort_index().items()}
-
-
-def _spread(column: pd.Series[Any]) -> dict[str, float] | None:
-    known = column.dropna()
-    return {name: float(getattr(known, name)()) for name in ("min", "median", "max")} if len(known) else None
 
 
 def duplicate_groups(manifest: pd.DataFrame) -> list[list[str]]:
@@ -179,28 +170,3 @@ def duplicates_across(manifest: pd.DataFrame, column: str) -> list[list[str]]:
     values = manifest.groupby("pixel_hash")[column].nunique()
     crossing = manifest[manifest["pixel_hash"].isin(values[values > 1].index)]
     return sorted(sorted(map(str, ids)) for _, ids in crossing.groupby("pixel_hash")["image_id"])
-
-
-def profile(manifest: pd.DataFrame, quarantine: pd.DataFrame | None = None, excluded: pd.DataFrame | None = None) -> dict[str, Any]:
-    """What a reader wants to know of a data set before using it, as JSON."""
-    duplicates = duplicate_groups(manifest)
-    known = manifest[manifest["group_known"]]
-    return {
-        "images": len(manifest),
-        "patients": int(known["group_id"].nunique()) if len(known) else None,
-        "images_without_patient": int((~manifest["group_known"]).sum()),
-        "most_images_of_a_patient": int(known["group_id"].value_counts().max()) if len(known) else None,
-        **{column: _counts(manifest[column]) for column in ("category", "split", "sex", "site", "view")},
-        "category_by_split": {str(part): _counts(rows["category"]) for part, rows in manifest.groupby("split")},
-        **{column: _spread(manifest[column]) for column in ("age", "width", "height")},
-        "duplicates": {
-            "groups": len(duplicates),
-            "surplus_copies": sum(len(ids) - 1 for ids in duplicates),
-            "image_ids": duplicates,
-            "crossing_patients": duplicates_across(known, "group_id"),
-            "crossing_official_splits": duplicates_across(manifest, "split"),
-            "crossing_categories": duplicates_across(manifest, "category"),
-        },
-        "excluded": {} if excluded is None else _counts(excluded["reason"]),
-        "quarantined": {} if quarantine is None else _counts(quarantine["code"]),
-    }

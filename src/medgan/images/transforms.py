@@ -102,6 +102,19 @@ def horizontal_flip(images: Tensor, rng: torch.Generator) -> Tensor:
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
+def vertical_flip(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Turns each image upside down with probability 1/2. For images without an upright, such as dermatoscopy or microscopy."""
+    inverted = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
+    return torch.where(inverted[:, None, None, None], images.flip(2), images)
+
+
+def quarter_turn(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Turns each square image by 0, 90, 180 or 270 degrees. For images without an upright."""
+    turns = torch.randint(4, (len(images),), generator=rng).to(images.device)
+    turned = torch.stack([torch.rot90(images, count, (2, 3)) for count in range(4)])
+    return turned[turns, torch.arange(len(images), device=images.device)]
+
+
 def brightness(images: Tensor, rng: torch.Generator) -> Tensor:
     """Adds up to 0.1 to each image, or takes it away."""
     return (images + _uniform(len(images), 0.1, rng).to(images.device)[:, None, None, None]).clamp(-1.0, 1.0)
@@ -120,6 +133,8 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "brightness": brightness,
     "contrast": contrast,
     "horizontal_flip": horizontal_flip,
+    "vertical_flip": vertical_flip,
+    "quarter_turn": quarter_turn,
 }
 """Label-preserving changes of (N, C, H, W) images in [-1, 1]. `augmentation.allowed` says which ones a data set bears."""
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from medgan.images.transforms import check_augmentations
+
 C = TypeVar("C")
 
 
@@ -46,3 +48,8 @@ class ModelSettings(Generic[C]):
 
     model: C
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    augment: tuple[str, ...] = ()
+    """What the method changes its training images by, as far as the data set's `augmentation.allowed` has it too."""
+
+    def __post_init__(self) -> None:
+        check_augmentations(self.augment, "a model's `augment`")

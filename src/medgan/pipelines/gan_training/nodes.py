@@ -9,6 +9,7 @@ import pandas as pd
 
 from medgan import models
 from medgan.evaluation.selection import HeldOut, choose_criterion, figures_of
+from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import training_rows
 from medgan.images.store import ImageStore
@@ -21,9 +22,19 @@ JUDGED_AT_ONCE = 64
 
 
 def plan_model(
-    name: str, images: ImageStore, splits: pd.DataFrame, settings: ModelSettings[Any], config: GanTrainingConfig, seed: int
+    name: str,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    settings: ModelSettings[Any],
+    config: GanTrainingConfig,
+    augmentation: AugmentationConfig,
+    seed: int,
 ) -> TrainingJob:
-    """The job of one model: its part of the training split - normals, all with labels, or normals and the unlabelled mix."""
+    """The job of one model: its part of the training split - normals, all with labels, or normals and the unlabelled mix.
+
+    Its images are changed by what the method wants and the anatomy allows.
+    """
+    augment = augmentation.of(settings.augment)
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
     judged = name in models.detectors() and settings.training.inspect_every > 0
@@ -33,16 +44,17 @@ def plan_model(
         model=name,
         config=settings.model,
         spec=images.spec,
-        batches=BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows),
+        batches=BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment),
         training=settings.training,
         seed=seed,
-        data=data_hash(images, splits, training_set.value),
+        data=data_hash(images, splits, training_set.value, *filter(None, [augment])),
         initial=name,
         judge=judge,
         card={
             "training_set": training_set.value,
             "training_images": len(chosen.rows),
             "unlabelled_images": 0 if chosen.unlabelled_rows is None else len(chosen.unlabelled_rows),
+            "augmentations": augment,
             "images": images.key,
             "image_size": [images.info.height, images.info.width],
             "intensity": images.info.intensity,

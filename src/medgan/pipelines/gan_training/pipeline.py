@@ -15,6 +15,7 @@ def create_pipeline(**_: object) -> Pipeline:
 
 
 def _model_pipeline(name: str) -> Pipeline:
-    base = Pipeline(training_nodes(plan_model, name, ["images", "splits", "params:settings", "params:gan_training", "params:seed"]))
-    parameters = {"params:settings": f"params:{name}", "params:gan_training": "params:gan_training", "params:seed": "params:seed"}
+    shared = ["params:gan_training", "params:augmentation", "params:seed"]
+    base = Pipeline(training_nodes(plan_model, name, ["images", "splits", "params:settings", *shared]))
+    parameters = {"params:settings": f"params:{name}", **{parameter: parameter for parameter in shared}}
     return Pipeline(base, namespace=name, inputs={"images", "splits"}, parameters=parameters, tags=["gan_training", name])

@@ -1,4 +1,4 @@
-"""ingestion: source -> image_facts, manifest, quarantine, exclusions, data_profile, contact_sheet."""
+"""ingestion: source -> image_facts, manifest, quarantine, exclusions, data_profile and its figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="make_manifest",
             ),
             Node(nodes.profile_data, ["manifest", "quarantine", "exclusions"], "data_profile", name="profile_data"),
-            Node(nodes.plot_contact_sheet, ["source", "manifest"], "contact_sheet", name="plot_contact_sheet"),
+            Node(nodes.plot_profile, "data_profile", "profile_figure", name="plot_profile"),
+            Node(nodes.plot_sample, ["source", "manifest", "params:seed"], ["contact_sheet", "intensity_figure"], name="plot_sample"),
+            Node(nodes.plot_duplicates, ["source", "manifest"], "duplicates_figure", name="plot_duplicates"),
         ],
         tags="ingestion",
     )

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan.contracts import Refusal
+from medgan.images import cutting
 from medgan.images.audit import enforce, leakage_audit
 from medgan.images.config import FOLDS, REPEATS, IngestionConfig, PreprocessingConfig
 from medgan.images.parallel import in_order
-from medgan.images.picture import ImageRefused
 from medgan.images.resizing import fit_square
+from medgan.images.samples import read_again
 from medgan.images.sources import ImageSource
 from medgan.images.splits import SPLITTERS, assign_roles, chosen_split
 from medgan.images.store import StoreInfo, StorePlan
@@ -49,13 +50,7 @@ def _key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str
 
 def _resized(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
     def stored(path: str) -> NDArray[np.uint8]:
-        try:
-            image = source.read(path).pixels
-        except ImageRefused as error:
-            raise Refusal(
-                f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
-            ) from error
-        return fit_square(image, config.size, config.channels, config.crop)
+        return fit_square(read_again(source, path), config.size, config.channels, config.crop)
 
     with progress_bar("storing images", "image", len(manifest)) as bar:
         for image in in_order(stored, manifest["path"]):
@@ -80,3 +75,16 @@ def split_images(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int)
     if chosen == "repeated_k_fold":
         audit["fold"] = {"number": config.fold, "of": FOLDS * REPEATS}
     return assign_roles(kept, config.contamination, seed), audit
+
+
+def measure_cut(manifest: pd.DataFrame, config: PreprocessingConfig) -> dict[str, Any]:
+    """What is cut off, squeezed and enlarged on the way to the store."""
+    return cutting.cut_profile(manifest, config.size, config.crop)
+
+
+def plot_cut(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, cut_profile: dict[str, Any]) -> Figure:
+    """One image of every category and the two most oblong ones: the part that is kept, and what is stored of it."""
+    from medgan.plots.cuts import CELL, what_was_cut
+
+    cuts = cutting.cut_examples(source, manifest, config, CELL)
+    return what_was_cut(cuts, f"What was cut: images on their way to {config.size} × {config.size} px", cutting.sentences(cut_profile))
