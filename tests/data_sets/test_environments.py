@@ -131,6 +131,15 @@ def test_migraine_mri_volumes_become_slices_that_know_their_subject(tmp_path: Pa
     assert opened("migraine_mri", tmp_path / "data").read(used["path"].iloc[0]).pixels.dtype == "uint8"
 
 
+def test_migraine_mri_keeps_a_subject_in_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("medgan.images.readers", reason="volumes are not read yet")
+    root = fakes.migraine_mri(tmp_path / "data", [f"sub-{number:02d}_T1w" for number in range(1, 7)])
+    splits = ran("migraine_mri", root, tmp_path, monkeypatch).load("splits")
+    assert splits["group_id"].nunique() == 12
+    assert (splits.groupby("group_id")["split"].nunique() == 1).all()
+    assert splits["volume"].nunique() == 14, "one subject of each kind came twice"
+
+
 @pytest.mark.parametrize("env", ["covidx", "chestxray14", "isic", "ham10000", "adenocarcinoma_ct", "brain_mri", "migraine_mri", "medmnist"])
 def test_an_environment_without_its_data_says_how_to_give_it(env: str) -> None:
     if env == "migraine_mri":
