@@ -73,7 +73,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "nan.tif": ("NONFINITE", lambda path: raster(path, NAN)),
     "nan.nii.gz": ("NONFINITE", lambda path: nifti(path, np.stack([NAN] * 5, axis=2))),
     "report.dcm": ("NO_PIXELS", lambda path: shutil.copy(BUNDLED / "test-SR.dcm", path)),
-    "packed.dcm": ("NO_DECODER", lambda path: shutil.copy(BUNDLED / "MR_small_jpeg_ls_lossless.dcm", path)),
+    "packed.dcm": ("NO_DECODER", lambda path: dicom(path, SMALL, syntax="1.2.840.10008.1.2.4.102")),
     "names.dcm": ("BURNED_IN", lambda path: dicom(path, SMALL, BurnedInAnnotation="YES")),
     "thin.nii": ("SPACING", lambda path: nifti(path, noise(1, 9, 8, 7), spacing=(1.0, 20.0, 1.0))),
     "askew.nii": ("ORIENTATION", no_axis),
