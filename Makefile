@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test check format lock viz mlflow app
+.PHONY: help install run test soak check format lock viz mlflow app
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -29,6 +29,9 @@ run: $(STAMP) ## Run all pipelines on the embedded data; ARGS="--env chest_xray 
 
 test: $(STAMP) ## Run the tests.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refusal, over 5 seconds, or 2 GB.
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.soak $(ARGS)
 
 check: $(STAMP) ## Style, types, import walls, notebooks without output.
 	$(BIN)/ruff check

@@ -122,7 +122,6 @@ def test_migraine_mri_reads_the_subject_from_the_name_of_the_volume() -> None:
 
 
 def test_migraine_mri_volumes_become_slices_that_know_their_subject(tmp_path: Path) -> None:
-    pytest.importorskip("medgan.images.readers", reason="volumes are not read yet")
     used, _ = rows("migraine_mri", fakes.migraine_mri(tmp_path / "data"))
     assert used["volume"].nunique() == 8
     assert used["group_id"].nunique() == 6
@@ -132,7 +131,6 @@ def test_migraine_mri_volumes_become_slices_that_know_their_subject(tmp_path: Pa
 
 
 def test_migraine_mri_keeps_a_subject_in_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("medgan.images.readers", reason="volumes are not read yet")
     root = fakes.migraine_mri(tmp_path / "data", [f"sub-{number:02d}_T1w" for number in range(1, 7)])
     splits = ran("migraine_mri", root, tmp_path, monkeypatch).load("splits")
     assert splits["group_id"].nunique() == 12
@@ -142,8 +140,6 @@ def test_migraine_mri_keeps_a_subject_in_one_part(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("env", ["covidx", "chestxray14", "isic", "ham10000", "adenocarcinoma_ct", "brain_mri", "migraine_mri", "medmnist"])
 def test_an_environment_without_its_data_says_how_to_give_it(env: str) -> None:
-    if env == "migraine_mri":
-        pytest.importorskip("medgan.images.readers", reason="volumes are not read yet")
     with pytest.raises(DatasetError) as caught:
         opened(env, None)
     ending = find_ending(caught.value)

@@ -14,7 +14,6 @@ from medmnist import INFO
 
 from medgan.contracts import Refusal
 from medgan.endings import find_ending
-from medgan.images.config import IngestionConfig
 from medgan.images.medmnist_source import MedmnistSource
 from medgan.loader import environment_of
 from tests.conftest import ROOT
@@ -136,7 +135,6 @@ def test_the_name_of_a_data_set_leads_back_to_its_command() -> None:
     assert environment_of(conf, "nobody") is None
 
 
-@pytest.mark.skipif(IngestionConfig().labels is not None, reason="ingestion.normal does not stand alone yet")
 def test_a_flag_goes_through_to_its_own_image_store(official: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran("medmnist", official("pneumoniamnist", [0, 1] * 8), tmp_path, monkeypatch, flag="pneumoniamnist")
     assert (tmp_path / "data/05_model_input/medmnist_pneumoniamnist_28/images").exists()

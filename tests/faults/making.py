@@ -12,7 +12,8 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 
 from medgan.images.picture import ImageRefused
 from medgan.images.readers.config import ReadingConfig
@@ -44,6 +45,8 @@ def dicom(path: Path, pixels: np.ndarray | None, syntax: str = ExplicitVRLittleE
     for keyword, value in attributes.items():
         setattr(file, keyword, value)
     if pixels is not None:
+        if UID(syntax).is_compressed and UID(syntax) != DeflatedExplicitVRLittleEndian:
+            file.PixelData = encapsulate([file.PixelData])
         file["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
     file.save_as(path, enforce_file_format=True)
     return path

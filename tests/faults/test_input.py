@@ -17,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
 from medgan.contracts import Refusal
 from medgan.images.config import IngestionConfig
@@ -279,7 +280,8 @@ def test_f11_a_volume_needs_a_stated_policy(tmp_path: Path, shape: tuple[int, ..
 # F12
 
 
-def test_f12_a_missing_decoder_is_named_with_the_package_that_has_it() -> None:
+def test_f12_a_missing_decoder_is_named_with_the_package_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_decoder(JPEGLSLossless), "_available", {})
     with refused("NO_DECODER", r"JPEG-LS.*pip install \"medgan\[dicom\]\""):
         read_picture(BUNDLED / "MR_small_jpeg_ls_lossless.dcm")
 
@@ -514,6 +516,7 @@ def test_f19_links_do_not_lead_out_of_the_root_or_round_in_circles(tmp_path: Pat
     (folder / "loop").symlink_to(tmp_path / "data")
     (folder / "self.png").symlink_to(folder / "self.png")
     os.mkfifo(folder / "pipe.png")
+    os.mkfifo(folder / "pipe")
     source = FolderSource(str(tmp_path / "data")).open()
     assert source.rows()["path"].tolist() == ["a/inside.png", "a/link.png", "a/pipe.png", "a/self.png"]
     expected = {"a/link.png": "OUTSIDE", "../outside.png": "OUTSIDE", "/etc/passwd": "OUTSIDE", "a/link.png/000": "OUTSIDE"}

@@ -83,8 +83,8 @@ class FileImages:
             return self._files
         counts = [max(len(those), 1) for those in numbers]
         rows = self._files.loc[self._files.index.repeat(counts)].reset_index(drop=True)
-        rows["slice"] = [text for those in numbers for text in _texts(those)]
-        rows["volume"] = rows["path"].where(rows["slice"].notna(), None)
+        rows["slice"] = pd.Series([text for those in numbers for text in _texts(those)], dtype=object)
+        rows["volume"] = rows["path"].astype(object).where(rows["slice"].notna(), None)
         for column in ("path", "image_id"):
             rows[column] = (rows[column] + "/" + rows["slice"]).where(rows["slice"].notna(), rows[column])
         return rows

@@ -82,6 +82,8 @@ def _head(path: Path) -> bytes:
 
 def _is_dicom_file(path: Path) -> bool:
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:

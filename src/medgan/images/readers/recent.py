@@ -43,7 +43,7 @@ class Recent(Generic[T]):
             with self._slots:
                 future.set_result(make())
         except BaseException as error:  # an interrupt too, or those who wait would wait for ever
-            future.set_exception(error)
+            future.set_exception(error.with_traceback(None))  # which would keep alive all that the failed attempt had read
 
 
 def stamp(path: Path) -> tuple[str, int, int, int]:

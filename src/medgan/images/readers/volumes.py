@@ -19,7 +19,7 @@ from medgan.images.readers.recent import Recent, stamp
 
 VOLUME_PERCENTILES = (0.5, 99.5)
 """Between these of its values other than 0 a volume is shown that is given no window: air around the body would pull them down."""
-VALUES_LOOKED_AT = 2**22
+VALUES_LOOKED_AT = 2**20
 AT_A_TIME = 2**22
 MOST_SLICES = 16_384
 SAME_SPACING = 1.03
