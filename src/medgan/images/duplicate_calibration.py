@@ -128,13 +128,13 @@ def _sample(owners: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.i
 
 
 def _distances(one: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """(n,) bits in which a hash (4,) differs from each of (n, 4)."""
-    return np.bitwise_count(one ^ others).sum(axis=-1, dtype=np.int64)
+    """(n,) bits in which hashes (n, 4), or one of (4,), differ from others (n, 4)."""
+    return np.asarray(np.bitwise_count(one ^ others).sum(axis=-1), dtype=np.int64)
 
 
 def _fisher(correlation: NDArray[np.floating]) -> NDArray[np.float64]:
     """Fisher's z, which makes correlations near 1 comparable."""
-    return np.arctanh(np.clip(correlation, -0.9999, 0.9999), dtype=np.float64)
+    return np.asarray(np.arctanh(np.clip(correlation, -0.9999, 0.9999)), dtype=np.float64)
 
 
 def _radius(
@@ -161,7 +161,7 @@ def _different(
     """Sorted Fisher's z of the sample's pairs of different owners, but for those that look like twins: such are what is searched for."""
     first, second = np.triu_indices(len(owners), k=1)
     z = _fisher((descriptors @ descriptors.T)[first, second])
-    twins = (z >= floor) & (np.bitwise_count(words[first] ^ words[second]).sum(axis=-1, dtype=np.int64) <= radius)
+    twins = (z >= floor) & (_distances(words[first], words[second]) <= radius)
     return np.sort(z[(owners[first] != owners[second]) & ~twins])
 
 

@@ -54,13 +54,11 @@ def shared_detail(details: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(details.sum(axis=0) / np.float32(len(details) + PRIOR), dtype=np.float32)
 
 
-def correlations(
-    descriptors: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def correlations(descriptors: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
     """(k,) correlations of the pairs of rows of (n, d)."""
     found = np.empty(len(first), dtype=np.float64)
     for start in range(0, len(first), BLOCK):
         block = slice(start, start + BLOCK)
         left, right = (descriptors[places[block]].astype(np.float32) for places in (first, second))
-        found[block] = np.einsum("kd,kd->k", left, right)
+        found[block] = np.clip(np.einsum("kd,kd->k", left, right), -1.0, 1.0)
     return found

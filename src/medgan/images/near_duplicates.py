@@ -27,6 +27,7 @@ from medgan.images.picture import ImageRefused
 from medgan.images.sources import ImageSource
 
 COLUMNS = ("image_id_a", "image_id_b", "distance", "correlation", "patients", "exact")
+TYPES = {"distance": "int64", "correlation": "float64", "exact": "bool"}
 DIFFERENT, UNKNOWN = "different", "unknown"
 """Values of `patients`: both are known and not the same, or one is not known."""
 CANDIDATES = 2_000_000
@@ -75,7 +76,9 @@ def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int,
     candidates = close_pairs(words, calibration.radius, numbers, CANDIDATES)
     correlation = _correlations(read, pictures, candidates, calibration, on_progress or (lambda done, total: None))
     verified = _table(pictures, candidates, correlation, correlation >= calibration.threshold)
-    pairs = pd.concat([verified, copies]).sort_values(["patients", "correlation"], ascending=[True, False], kind="stable", ignore_index=True)
+    pairs = pd.concat([verified, copies]).sort_values(
+        ["patients", "correlation"], ascending=[True, False], kind="stable", ignore_index=True
+    )
     return NearDuplicates(pairs, _summary(pictures, pairs, calibration, candidates))
 
 
@@ -104,7 +107,7 @@ def _copies(images: pd.DataFrame) -> pd.DataFrame:
         "patients": UNKNOWN,
         "exact": True,
     }
-    return pd.DataFrame(rows, columns=list(COLUMNS), index=range(len(surplus)))
+    return pd.DataFrame(rows, columns=list(COLUMNS), index=range(len(surplus))).astype(TYPES)
 
 
 def _table(pictures: pd.DataFrame, pairs: ClosePairs, correlation: NDArray[np.float64], verified: NDArray[np.bool_]) -> pd.DataFrame:
@@ -118,7 +121,7 @@ def _table(pictures: pd.DataFrame, pairs: ClosePairs, correlation: NDArray[np.fl
         "patients": np.where(known, DIFFERENT, UNKNOWN),
         "exact": first["pixel_hash"].to_numpy() == second["pixel_hash"].to_numpy(),
     }
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
 
 
 def _correlations(
@@ -155,7 +158,7 @@ def _chunks(pairs: ClosePairs, count: int) -> Iterator[tuple[NDArray[np.int64], 
     places: set[int] = set()
     for number in np.lexsort((pairs.first, component)).tolist():
         ends = {int(pairs.first[number]), int(pairs.second[number])}
-        if len(places | ends if len(places) > IN_MEMORY - 2 else places) > IN_MEMORY:
+        if len(places) + len(ends - places) > IN_MEMORY:
             yield np.asarray(chunk, dtype=np.int64), np.asarray(sorted(places), dtype=np.int64)
             chunk, places = [], set()
         chunk.append(number)
@@ -163,11 +166,9 @@ def _chunks(pairs: ClosePairs, count: int) -> Iterator[tuple[NDArray[np.int64], 
     yield np.asarray(chunk, dtype=np.int64), np.asarray(sorted(places), dtype=np.int64)
 
 
-def _summary(
-    pictures: pd.DataFrame, pairs: pd.DataFrame, calibration: Calibration | None, candidates: ClosePairs | None
-) -> dict[str, Any]:
+def _summary(pictures: pd.DataFrame, pairs: pd.DataFrame, calibration: Calibration | None, candidates: ClosePairs | None) -> dict[str, Any]:
     """Of fewer than two patients nothing is searched, and there is no calibration."""
-    counts = {"pictures": len(pictures), "pairs": len(pairs), "exact": int(pairs["exact"].astype(bool).sum())}
+    counts = {"pictures": len(pictures), "pairs": len(pairs), "exact": int(pairs["exact"].sum())}
     if calibration is None or candidates is None:
         return {**counts, "statement": "There are not two patients, so nothing was searched.", "calibration": None}
     return {
@@ -192,13 +193,12 @@ def _summary(
 
 
 def _statement(calibration: Calibration, candidates: ClosePairs) -> str:
-    said = (
-        f"Pictures within {candidates.radius} of {BITS} bits were compared; those that correlate at {calibration.threshold:.3f} or more are "
-        f"near-duplicates. {calibration.twin_recall:.1%} of {calibration.twins} twins made of {calibration.sampled} images of this data set "
-        "lie there."
+    shrunk = (
+        f" More than {CANDIDATES:,} pairs were near, so the radius shrank from {calibration.radius}: "
+        "near-duplicates beyond it are not found."
     )
-    if candidates.radius < calibration.radius:
-        said += (
-            f" More than {CANDIDATES:,} pairs were near, so the radius shrank from {calibration.radius}: near-duplicates beyond it are not found."
-        )
-    return said
+    return (
+        f"Pictures within {candidates.radius} of {BITS} bits were compared; those that correlate at {calibration.threshold:.3f} or more "
+        f"are near-duplicates. {calibration.twin_recall:.1%} of {calibration.twins} twins made of {calibration.sampled} images of this "
+        f"data set lie there.{shrunk if candidates.radius < calibration.radius else ''}"
+    )

@@ -44,5 +44,5 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
 
 
 def pack(hashes: Sequence[str]) -> NDArray[np.uint64]:
-    """n hashes as (n, 4) words for `hamming.close_pairs`."""
+    """Hashes as (n, 4) words for `hamming.close_pairs`."""
     return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint64).reshape(-1, BITS // 64)

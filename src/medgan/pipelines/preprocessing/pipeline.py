@@ -1,4 +1,4 @@
-"""preprocessing: source, manifest -> images, splits, leakage_audit."""
+"""preprocessing: source, manifest, near_duplicates -> images, splits, leakage_audit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ def create_pipeline(**_: object) -> Pipeline:
     """Two nodes that need the manifest and not each other."""
     return Pipeline(
         [
-            Node(nodes.split_images, ["manifest", "params:preprocessing", "params:seed"], ["splits", "leakage_audit"], name="split_images"),
+            Node(
+                nodes.split_images,
+                ["manifest", "params:preprocessing", "params:seed", "near_duplicates", "near_duplicates_summary"],
+                ["splits", "leakage_audit"],
+                name="split_images",
+            ),
             Node(nodes.build_images, ["source", "manifest", "params:preprocessing", "params:ingestion"], "images", name="build_images"),
         ],
         tags="preprocessing",
