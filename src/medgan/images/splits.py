@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from medgan.contracts import NORMAL, Refusal, TrainingSet
 from medgan.images.config import AUTO, FOLDS, PARTS, REPEATS, PreprocessingConfig, check_fractions
@@ -20,23 +22,31 @@ CARVED_VALIDATION = {"train": 0.875, "val": 0.125}
 """Shares of an official training part from which a missing validation part is taken."""
 
 
-def leak_groups(manifest: pd.DataFrame) -> NDArray[np.int64]:
-    """(n,) the number of each image's connected component of (same patient or same pixels)."""
-    patients, _ = pd.factorize(manifest["group_id"])
-    pixels, _ = pd.factorize(manifest["pixel_hash"])
-    offset = int(patients.max()) + 1 if len(patients) else 0
-    parent = np.arange(offset + len(pixels), dtype=np.int64)
-    for patient, picture in zip(patients, pixels + offset, strict=True):
-        parent[_root(parent, int(patient))] = _root(parent, int(picture))
-    roots = [_root(parent, int(patient)) for patient in patients]
-    return pd.factorize(np.asarray(roots, dtype=np.int64))[0].astype(np.int64)
+def leak_groups(manifest: pd.DataFrame, pairs: pd.DataFrame | None = None) -> NDArray[np.int64]:
+    """(n,) the number of each image's connected component of (same patient, same volume, same pixels or near-duplicate).
+
+    `pairs` lists near-duplicates (`image_id_a`, `image_id_b`); pairs of which an image is not in the manifest are passed over.
+    """
+    columns = [column for column in ("group_id", "volume", "pixel_hash") if column in manifest]
+    links = [_equal(manifest[column]) for column in columns] + ([] if pairs is None else [_near(manifest, pairs)])
+    ends = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(ends.shape[1], dtype=bool), (ends[0], ends[1])), shape=(len(manifest), len(manifest)))
+    components: NDArray[np.int64] = pd.factorize(connected_components(graph, directed=False)[1])[0].astype(np.int64)
+    return components
 
 
-def _root(parent: NDArray[np.int64], node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = int(parent[node])
-    return node
+def _equal(column: pd.Series[Any]) -> NDArray[np.int64]:
+    """(2, k) the place of each known value, and the first place where it stands."""
+    known = np.flatnonzero(column.notna())
+    _, first, which = np.unique(column.iloc[known].to_numpy(dtype=str), return_index=True, return_inverse=True)
+    return np.stack([known, known[first[which]]]).astype(np.int64)
+
+
+def _near(manifest: pd.DataFrame, pairs: pd.DataFrame) -> NDArray[np.int64]:
+    """(2, k) places of the images of each pair."""
+    places = pd.Index(manifest["image_id"])
+    ends = np.stack([places.get_indexer(pairs[column]) for column in ("image_id_a", "image_id_b")]).astype(np.int64)
+    return ends[:, (ends >= 0).all(axis=0)]
 
 
 def _table(manifest: pd.DataFrame, parts: Sequence[str] | NDArray[Any]) -> pd.DataFrame:
@@ -49,9 +59,9 @@ def _table(manifest: pd.DataFrame, parts: Sequence[str] | NDArray[Any]) -> pd.Da
     return splits
 
 
-def _dealt(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int) -> NDArray[np.object_]:
+def _dealt(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int, pairs: pd.DataFrame | None) -> NDArray[np.object_]:
     """Deals leak groups out to the parts, large ones first, each to the part that lacks most of its categories."""
-    groups = leak_groups(manifest)
+    groups = leak_groups(manifest, pairs)
     counts = _counted(groups, manifest)
     names, shares = list(fractions), np.array(list(fractions.values()))
     targets = shares[:, None] * counts.sum(axis=0)[None]
@@ -80,13 +90,16 @@ def _check_groups(counts: NDArray[np.float64], categories: Sequence[str], parts:
             )
 
 
-def split_by_patient(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int) -> pd.DataFrame:
-    """Splits whole leak groups into train, val and test, near `fractions` of every category; the same seed gives the same split."""
+def split_by_patient(manifest: pd.DataFrame, fractions: Mapping[str, float], seed: int, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Splits whole leak groups into train, val and test, near `fractions` of every category; the same seed gives the same split.
+
+    `pairs` are the near-duplicates, which stay together.
+    """
     check_fractions(fractions)
-    return _table(manifest, _dealt(manifest, fractions, seed))
+    return _table(manifest, _dealt(manifest, fractions, seed, pairs))
 
 
-def split_official(manifest: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def split_official(manifest: pd.DataFrame, seed: int = 0, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
     """Keeps the split that came with the data; a missing val is taken from train, an eighth of it, by leak group."""
     split = manifest["split"].astype(object).where(manifest["split"].notna(), "")
     strange = manifest[~split.isin(PARTS)]
@@ -101,18 +114,18 @@ def split_official(manifest: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     parts = split.to_numpy(dtype=object).copy()
     if not (split == "val").any():
         training = np.flatnonzero(parts == "train")
-        parts[training] = _dealt(manifest.iloc[training], CARVED_VALIDATION, seed)
+        parts[training] = _dealt(manifest.iloc[training], CARVED_VALIDATION, seed, pairs)
     return _table(manifest, parts)
 
 
-def split_folds(manifest: pd.DataFrame, fold: int, seed: int) -> pd.DataFrame:
+def split_folds(manifest: pd.DataFrame, fold: int, seed: int, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
     """One of 25 splits of a small cohort: stratified group k-fold, FOLDS folds in each of REPEATS repeats, whole leak groups at a time.
 
     The test part is fold `fold % FOLDS` of repeat `fold // FOLDS`; the validation part is a fold of the same size of what remains, so that
     weights and thresholds are chosen without the test part. Over the folds of a repeat every image is tested once.
     """
     repeat, number = divmod(fold, FOLDS)
-    groups = leak_groups(manifest)
+    groups = leak_groups(manifest, pairs)
     categories = manifest["category"].to_numpy()
     _check_groups(_counted(groups, manifest), sorted(manifest["category"].unique()), FOLDS)
     parts = np.full(len(manifest), "train", dtype=object)
@@ -141,19 +154,19 @@ def chosen_split(manifest: pd.DataFrame, wanted: str) -> str:
     return "repeated_k_fold" if manifest["group_id"].nunique() < SMALL_COHORT else "by_patient"
 
 
-def _by_patient(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
-    return split_by_patient(manifest, config.fractions, seed)
+def _by_patient(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+    return split_by_patient(manifest, config.fractions, seed, pairs)
 
 
-def _official(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
-    return split_official(manifest, seed)
+def _official(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+    return split_official(manifest, seed, pairs)
 
 
-def _repeated_k_fold(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> pd.DataFrame:
-    return split_folds(manifest, config.fold, seed)
+def _repeated_k_fold(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+    return split_folds(manifest, config.fold, seed, pairs)
 
 
-SPLITTERS: dict[str, Callable[[pd.DataFrame, PreprocessingConfig, int], pd.DataFrame]] = {
+SPLITTERS: dict[str, Callable[[pd.DataFrame, PreprocessingConfig, int, pd.DataFrame | None], pd.DataFrame]] = {
     "by_patient": _by_patient,
     "official": _official,
     "repeated_k_fold": _repeated_k_fold,
@@ -173,14 +186,14 @@ def _take(groups: NDArray[np.int64], wanted: float, rng: np.random.Generator) ->
     return np.asarray(chosen, dtype=np.int64)
 
 
-def assign_roles(splits: pd.DataFrame, contamination: float = 0.5, seed: int = 0) -> pd.DataFrame:
+def assign_roles(splits: pd.DataFrame, contamination: float = 0.5, seed: int = 0, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
     """Sets `role` of the training images: the unlabelled mix, and the normals outside it.
 
     Half of the training normals, by leak group, go into the mix, with training anomalies up to the share `contamination` of the mix. No
     patient stands on both sides. Anomalies outside the mix, and all other parts, have no role.
     """
     rng = np.random.default_rng([seed, 1])
-    groups = leak_groups(splits)
+    groups = leak_groups(splits, pairs)
     train, anomalous = (splits["split"] == "train").to_numpy(), (splits["label"] == 1).to_numpy()
     normals = train & ~anomalous
     mixed_normals = normals & np.isin(groups, _take(groups[normals], normals.sum() / 2, rng))

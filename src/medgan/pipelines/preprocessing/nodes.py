@@ -65,16 +65,25 @@ def _validation(split: pd.DataFrame) -> str:
     return "taken from the official train part" if (split.loc[split["split"] == "val", "official_split"] == "train").all() else "as split"
 
 
-def split_images(manifest: pd.DataFrame, config: PreprocessingConfig, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The splits table with the unlabelled mix, and what the audit found. Raises `Refusal` for a split that leaks, as `on_leak` says."""
+def split_images(
+    manifest: pd.DataFrame,
+    config: PreprocessingConfig,
+    seed: int,
+    near_duplicates: pd.DataFrame | None = None,
+    search: dict[str, Any] | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The splits table with the unlabelled mix, and what the audit found. Raises `Refusal` for a split that leaks, as `on_leak` says.
+
+    `near_duplicates` are the pairs that ingestion verified, and `search` says how: a split of ours keeps them together.
+    """
     chosen = chosen_split(manifest, config.split)
-    split = SPLITTERS[chosen](manifest, config, seed)
-    audit = leakage_audit(split)
-    kept = enforce(audit, config.on_leak, split)
+    split = SPLITTERS[chosen](manifest, config, seed, near_duplicates)
+    audit = leakage_audit(split, near_duplicates, search)
+    kept = enforce(audit, config.on_leak, split, near_duplicates)
     audit |= {"split": chosen, "on_leak": config.on_leak, "dropped": len(split) - len(kept), "validation": _validation(split)}
     if chosen == "repeated_k_fold":
         audit["fold"] = {"number": config.fold, "of": FOLDS * REPEATS}
-    return assign_roles(kept, config.contamination, seed), audit
+    return assign_roles(kept, config.contamination, seed, near_duplicates), audit
 
 
 def measure_cut(manifest: pd.DataFrame, config: PreprocessingConfig) -> dict[str, Any]:

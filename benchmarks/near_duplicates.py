@@ -1,0 +1,106 @@
+"""The search for near-duplicates: all pairs of hashes of 256 bits within a radius, against how it is plainly written.
+
+    python benchmarks/near_duplicates.py                              # 100,000 random hashes
+    python benchmarks/near_duplicates.py --images FOLDER --radius 40  # and as many of real films, which are skewed
+
+Real hashes are those of the images in a folder; up to the wanted number they are repeated with a random share of their bits, up to 15 %,
+turned over. Each search runs in a process of its own, whose peak memory is reported. The plain idioms are timed on fewer hashes and
+extrapolated by the number of pairs. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from medgan.images.reading import read_image
+from numpy.typing import NDArray
+
+from medgan.images.files import walk
+from medgan.images.hamming import close_pairs
+from medgan.images.near_duplicates import CANDIDATES
+from medgan.images.perceptual import BITS, pack, perceptual_hash
+
+PLAIN = {"Python double loop": 2000, "full matrix": 6000}
+"""Hashes that a plain idiom is timed on."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    print(f"{arguments.count:,} hashes, radius {arguments.radius}, numpy {np.__version__}\n")
+    print("| hashes | pairs | radius | seconds | peak memory MB | double loop, s (ratio) | full matrix, s (ratio) | full matrix, GB |")
+    print("|---|---|---|---|---|---|---|---|")
+    kinds = {"random": _random(arguments.count)} | ({"films": _films(arguments)} if arguments.images else {})
+    for name, words in kinds.items():
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            seconds, pairs, radius, memory = alone.submit(_search, words, arguments.radius).result()
+        loop, matrix = (
+            _extrapolated(run, words, PLAIN[plain]) for plain, run in ((("Python double loop"), _loop), ("full matrix", _matrix))
+        )
+        print(
+            f"| {name} | {pairs:,} | {radius} | {seconds:.1f} | {memory} | {loop:,.0f} ({loop / seconds:.0f}x) "
+            f"| {matrix:,.0f} ({matrix / seconds:.1f}x) | {len(words) ** 2 / 1e9:.0f} |",
+            flush=True,
+        )
+
+
+def _search(words: NDArray[np.uint64], radius: int) -> tuple[float, int, int, int]:
+    started = time.perf_counter()
+    found = close_pairs(words, radius, np.arange(len(words)), CANDIDATES)
+    seconds = time.perf_counter() - started
+    return seconds, len(found), found.radius, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def _loop(words: NDArray[np.uint64]) -> None:
+    """Python's own integers."""
+    numbers = [int.from_bytes(word.tobytes()) for word in words]
+    [(i, j) for i, a in enumerate(numbers) for j, b in enumerate(numbers[:i]) if (a ^ b).bit_count() <= 30]
+
+
+def _matrix(words: NDArray[np.uint64]) -> None:
+    """All distances in one array, by the product of the signs."""
+    signs = np.unpackbits(words.view(np.uint8), axis=1).astype(np.float32) * 2 - 1
+    np.argwhere((BITS - signs @ signs.T) / 2 <= 30)
+
+
+def _extrapolated(run: Callable[[NDArray[np.uint64]], None], words: NDArray[np.uint64], count: int) -> float:
+    """Seconds for all of the words."""
+    few = words[: min(count, len(words))]
+    started = time.perf_counter()
+    run(few)
+    return (time.perf_counter() - started) * (len(words) / len(few)) ** 2
+
+
+def _random(count: int) -> NDArray[np.uint64]:
+    return np.random.default_rng(0).integers(0, 2**64, (count, BITS // 64), dtype=np.uint64)
+
+
+def _films(arguments: argparse.Namespace) -> NDArray[np.uint64]:
+    rng = np.random.default_rng(1)
+    real = pack([perceptual_hash(read_image(arguments.images / path)) for path in walk(arguments.images)])[: arguments.count]
+    chosen = np.concatenate([np.arange(len(real)), rng.integers(0, len(real), arguments.count - len(real))])
+    bits = np.unpackbits(real.view(np.uint8), axis=1)[chosen]
+    turned = rng.random(bits.shape, dtype=np.float32) < rng.uniform(0.0, 0.15, (len(bits), 1))
+    turned[: len(real)] = False
+    return np.packbits(bits ^ turned, axis=1).view(np.uint64)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--radius", type=int, default=40)
+    parser.add_argument("--images", type=Path, help="a folder of real images")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
