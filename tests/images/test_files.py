@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_volumes_and_frames_have_a_row_for_each_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_load", lambda *_: pytest.fail("headers are enough"))
-    rows = FolderSource(str(folder), {"category": ["^(.)"], "group_id": [r"/(\d)"]}, SLICES).open().rows()
+    rows = FolderSource(str(folder), {"category": ["^(.)"], "group_id": [r"/(\d)"]}, reading=SLICES).open().rows()
     expected = ["a/1.nii.gz/002", "a/1.nii.gz/003", *(f"a/2.dcm/00{number}" for number in range(3)), "a/3.png", "a/4.nii"]
     assert rows["path"].tolist() == rows["image_id"].tolist() == expected
     assert rows["group_id"].tolist() == list("1122234")
@@ -89,7 +89,7 @@ def test_a_table_can_name_volumes(tmp_path: Path) -> None:
     nifti(tmp_path / "images" / "s1.nii.gz", noise(0, 9, 8, 6))
     (tmp_path / "metadata.csv").write_text("id,group,age\ns1,healthy,30\n")
     columns = {"image_id": "id", "category": "group", "group_id": "id", "age": "age"}
-    rows = CsvSource(columns, str(tmp_path), filename="{image_id}.nii.gz", reading=SLICES).open().rows()
+    rows = CsvSource(columns, str(tmp_path), file="{image_id}.nii.gz", reading=SLICES).open().rows()
     assert rows["image_id"].tolist() == ["s1/002", "s1/003"]
     assert rows["group_id"].tolist() == ["s1", "s1"]
     assert rows["path"].tolist() == ["images/s1.nii.gz/002", "images/s1.nii.gz/003"]
@@ -97,6 +97,6 @@ def test_a_table_can_name_volumes(tmp_path: Path) -> None:
 
 def test_pages_become_rows(tmp_path: Path) -> None:
     Image.fromarray(noise(0, 8, 8)).save(tmp_path / "p.tif", save_all=True, append_images=[Image.fromarray(noise(1, 8, 8))])
-    rows = FolderSource(str(tmp_path), {"category": ["(.)"]}, ReadingConfig(frames="all")).open().rows()
+    rows = FolderSource(str(tmp_path), {"category": ["(.)"]}, reading=ReadingConfig(frames="all")).open().rows()
     assert rows["path"].tolist() == ["p.tif/000", "p.tif/001"]
     assert isinstance(FolderSource(str(tmp_path), {"category": ["(.)"]}).open(), FileImages)

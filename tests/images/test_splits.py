@@ -185,3 +185,28 @@ def test_a_small_cohort_gets_folds_by_default(manifest: pd.DataFrame) -> None:
     assert chosen_split(manifest, "official") == "official"
     with pytest.raises(Refusal, match=r"`viral` has images of 1 patient\(s\) only, too few for 5 parts"):
         split_folds(manifest.assign(category=np.where(manifest.index == 0, "viral", "normal")), 0, 0)
+
+
+def test_leak_groups_join_near_duplicates_and_slices_of_a_volume() -> None:
+    table = pd.DataFrame(
+        {
+            "image_id": list("abcdef"),
+            "group_id": list("123456"),
+            "pixel_hash": list("uvwxyz"),
+            "volume": [None, None, "brain", "brain", None, None],
+        }
+    )
+    pairs = pd.DataFrame({"image_id_a": ["a", "e", "f"], "image_id_b": ["c", "gone", "b"]})
+    assert leak_groups(table).tolist() == [0, 1, 2, 2, 3, 4]
+    assert leak_groups(table, pairs).tolist() == [0, 1, 0, 0, 2, 1]
+    assert leak_groups(table, pairs[:0]).tolist() == leak_groups(table).tolist()
+
+
+def test_a_split_by_patient_keeps_pairs_together(manifest: pd.DataFrame) -> None:
+    rng = np.random.default_rng(3)
+    ends = rng.choice(manifest["image_id"], (2, 40), replace=False)
+    pairs = pd.DataFrame({"image_id_a": ends[0], "image_id_b": ends[1]})
+    apart = split_by_patient(manifest, FRACTIONS, 0).set_index("image_id")["split"]
+    together = split_by_patient(manifest, FRACTIONS, 0, pairs).set_index("image_id")["split"]
+    assert (apart[ends[0]].to_numpy() != apart[ends[1]].to_numpy()).any()
+    assert (together[ends[0]].to_numpy() == together[ends[1]].to_numpy()).all()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.contracts import Refusal
 from medgan.images import matching
 from medgan.images.perceptual import BITS, pack, perceptual_hash
 from medgan.images.twins import make_twin
@@ -90,6 +91,11 @@ def calibrate(
 
     def look(place: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         pixels = read(paths[place])
+        if not np.array_equal(pack([perceptual_hash(pixels)])[0], words[place]):
+            raise Refusal(
+                f"{paths[place]} does not have the perceptual hash that the manifest gives it: another version of medgan made it; "
+                "delete image_facts.sqlite beside the manifest and run `kedro run --pipeline ingestion`"
+            )
         copies = [make_twin(pixels, np.random.default_rng([seed, 1, place, number])) for number in range(count)]
         hashes = pack([perceptual_hash(copy) for copy in copies])
         return matching.detail(pixels, side), _distances(words[place], hashes), np.stack([matching.detail(copy, side) for copy in copies])

@@ -23,7 +23,7 @@ from medgan.images import matching
 from medgan.images.duplicate_calibration import Calibration, Read, calibrate
 from medgan.images.hamming import ClosePairs, close_pairs
 from medgan.images.perceptual import BITS, pack
-from medgan.images.picture import ImageRefused
+from medgan.images.samples import read_again
 from medgan.images.sources import ImageSource
 
 COLUMNS = ("image_id_a", "image_id_b", "distance", "correlation", "patients", "exact")
@@ -32,6 +32,8 @@ DIFFERENT, UNKNOWN = "different", "unknown"
 """Values of `patients`: both are known and not the same, or one is not known."""
 CANDIDATES = 2_000_000
 """Candidates at most; where there are more, the radius shrinks, and the summary says so."""
+RELIABLE = 0.95
+"""Share of twins that a search has to find for its silence to mean something."""
 IN_MEMORY = 8192
 """Descriptors held at once, of 32 kB each."""
 Progress = Callable[[int, int], None]
@@ -83,15 +85,7 @@ def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int,
 
 
 def _reader(source: ImageSource) -> Read:
-    def read(path: str) -> NDArray[np.uint8]:
-        try:
-            return source.read(path).pixels
-        except ImageRefused as error:
-            raise Refusal(
-                f"{path} was readable at ingestion and is not any more ({error}); run `kedro run --pipeline ingestion` again"
-            ) from error
-
-    return read
+    return lambda path: read_again(source, path)
 
 
 def _copies(images: pd.DataFrame) -> pd.DataFrame:
@@ -197,8 +191,10 @@ def _statement(calibration: Calibration, candidates: ClosePairs) -> str:
         f" More than {CANDIDATES:,} pairs were near, so the radius shrank from {calibration.radius}: "
         "near-duplicates beyond it are not found."
     )
+    missed = " The others would be missed: this search does not rule near-duplicates out."
     return (
         f"Pictures within {candidates.radius} of {BITS} bits were compared; those that correlate at {calibration.threshold:.3f} or more "
         f"are near-duplicates. {calibration.twin_recall:.1%} of {calibration.twins} twins made of {calibration.sampled} images of this "
-        f"data set lie there.{shrunk if candidates.radius < calibration.radius else ''}"
+        f"data set lie there.{missed if calibration.twin_recall < RELIABLE else ''}"
+        f"{shrunk if candidates.radius < calibration.radius else ''}"
     )
