@@ -4,9 +4,14 @@ Images of one patient resemble each other, so an interval that resamples images 
 five images a patient). Here patients are drawn with replacement (the cluster bootstrap, Field & Welsh 2007), and every resample is a row
 of weights: how often the patient of each image was drawn. All resamples of a metric are then a few matrix operations.
 
-The percentile bootstrap of a figure that is exactly 0 or 1 has no width. There the bound is exact instead: if the true figure were p,
-one image of each of m patients would all be right with probability p^m at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number
-of patients of the two classes (disjoint pairs of one patient of each).
+The interval of a share (AUROC, sensitivity, ...) is value ± t SE on the logit scale, SE being the standard deviation over the resamples
+(Pepe 2003, The Statistical Evaluation of Medical Tests, section 5.2; Efron & Tibshirani 1993, section 12.3): it stays within 0 and 1 and
+covers alike on both sides, where the percentile interval of an AUROC of 0.95 covers 88-90 % with 40 patients. SE is widened by
+sqrt(m / (m - 1)) and t has sum(m - 1) degrees of freedom, m being the patients of each carrier (each class, for an AUROC).
+
+A figure that is exactly 0 or 1 does not vary over the resamples. There the bound is exact instead: if the true figure were p, one image of
+each of m patients would all be right with probability p^m at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of
+the two classes (disjoint pairs of one patient of each).
 """
 
 from __future__ import annotations
@@ -20,7 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
-BLOCK_ELEMENTS = 2_000_000
+TAIL = (1 - LEVEL) / 2
+ROUNDING = 1e-12
+BLOCK_ELEMENTS = 250_000
+"""Weights in a block: what a core's cache holds."""
 MIN_VALID_SHARE = 0.5
 SINGLE_CLASS = "not estimable: the images are all of one class"
 IMAGE_INTERVALS_ARE = "Patients are unknown: intervals resample images and are likely too narrow; leakage between splits is unknown."
@@ -57,6 +65,10 @@ class Metric:
     """Masks (n,); each of these sets of images must not be empty, and must span two groups for an interval."""
     missing: str = SINGLE_CLASS
     """The reason when a set of carriers is empty."""
+    share: bool = True
+    """Whether the figure lies between 0 and 1; a difference does not, and its interval is value ± t SE."""
+    limit: Callable[[float], float] = lambda bound: bound
+    """What the figure is where the share behind it is at its exact bound; it is asked where the figure is exactly 0 or 1."""
 
 
 def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
@@ -74,7 +86,7 @@ def weight_blocks(groups: Sequence[str] | NDArray[Any], n_boot: int, seed: int) 
         size = min(rows, n_boot - start)
         drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield counts[:, inverse].astype(np.float64)
+        yield np.ascontiguousarray(counts.T, dtype=np.float64)[inverse].T  # an image's weights lie side by side: sorting images is cheap
 
 
 def bootstrap_weights(groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> Floats:
@@ -114,15 +126,31 @@ def interval(metric: Metric, groups: Sequence[str] | NDArray[Any], n_boot: int =
 def _estimate(metric: Metric, value: float, resampled: Floats, groups: NDArray[Any]) -> Estimate:
     if not np.isfinite(value):
         return Estimate(None, reason=metric.missing)
-    units = min(len(np.unique(groups[mask])) for mask in metric.carriers)
+    units = [len(np.unique(groups[mask])) for mask in metric.carriers]
     valid = resampled[np.isfinite(resampled)]
-    if units < 2 or len(valid) < MIN_VALID_SHARE * len(resampled):
+    if min(units) < 2 or len(valid) < MIN_VALID_SHARE * len(resampled):
         return Estimate(value, reason=TOO_FEW_GROUPS)
-    tail = (1 - LEVEL) / 2
-    low, high = (float(bound) for bound in np.quantile(valid, [tail, 1 - tail]))
-    exact = float(tail ** (1 / units))
-    if value >= 1 - 1e-12:
-        return Estimate(1.0, min(low, exact), 1.0)
-    if value <= 1e-12:
-        return Estimate(0.0, 0.0, max(high, 1 - exact))
+    margin = _margin(valid, units)
+    return _share(value, margin, min(units), metric) if metric.share else Estimate(value, value - margin, value + margin)
+
+
+def _margin(resampled: Floats, units: Sequence[int]) -> float:
+    """t times the standard error, for figures that rest on so many patients."""
+    from scipy.special import stdtrit
+
+    smallest = min(units)
+    widened = resampled.std(ddof=1) * np.sqrt(smallest / (smallest - 1))
+    return float(stdtrit(sum(units) - len(units), 1 - TAIL) * widened)
+
+
+def _share(value: float, margin: float, units: int, metric: Metric) -> Estimate:
+    if not -ROUNDING <= value <= 1 + ROUNDING:
+        raise ValueError(f"A share is {value}: a metric that can leave 0 to 1 is Metric(..., share=False).")
+    exact = float(TAIL ** (1 / units))
+    if value >= 1 - ROUNDING:
+        return Estimate(1.0, metric.limit(exact), 1.0)
+    if value <= ROUNDING:
+        return Estimate(0.0, 0.0, metric.limit(1 - exact))
+    middle, margin = np.log(value / (1 - value)), margin / (value * (1 - value))
+    low, high = (float(1 / (1 + np.exp(-bound))) for bound in (middle - margin, middle + margin))
     return Estimate(value, min(low, value), max(high, value))
