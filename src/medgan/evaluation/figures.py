@@ -37,6 +37,14 @@ def average_precision(labels: Labels, scores: NDArray[Any], weights: Floats) -> 
     return _ratio(np.einsum("ib,ib->b", positive, precision), lower[-1])
 
 
+def sensitivity_at_specificity(wanted: float, labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
+    """The highest sensitivity of the cuts whose specificity on these very images is `wanted` or more: read from their ROC curve."""
+    ranked = _Ranked.of(labels, scores)
+    positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
+    allowed = (1 - wanted) * below[-1] + 1e-9
+    return _ratio((positive * (below[-1] - below[ranked.below] <= allowed)).sum(0), positive.sum(0))
+
+
 def sensitivity(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
     """Share of the anomalous images that are called anomalous (recall)."""
     return _share(np.equal(decisions, 1), np.equal(labels, 1), weights)
@@ -84,6 +92,16 @@ def decision_metrics(labels: Labels, decisions: NDArray[Any]) -> dict[str, Metri
         "f1": Metric(partial(f1, labels, decisions), (positive,), SINGLE_CLASS),
         "accuracy": Metric(partial(accuracy, labels, decisions), (everything,)),
     }
+
+
+def false_alarms(labels: Labels, decisions: NDArray[Any]) -> Metric:
+    """Normal images that are called anomalous, of 100 normal ones."""
+    normal = np.equal(labels, 0)
+
+    def rate(weights: Floats) -> Floats:
+        return _share(np.equal(decisions, 1), normal, weights)
+
+    return Metric(rate, (normal,), "not estimable: there is no normal image", per=100.0)
 
 
 def confusion(labels: Labels, decisions: NDArray[Any], classes: int = 2) -> list[list[int]]:

@@ -16,9 +16,9 @@ the two classes (disjoint pairs of one patient of each).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -35,6 +35,7 @@ IMAGE_INTERVALS_ARE = "Patients are unknown: intervals resample images and are l
 TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this figure"
 
 Floats = NDArray[np.float64]
+Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
 """Weights (B, n) to the figure under each row of weights (B,); NaN where a row does not determine it."""
 
@@ -69,6 +70,8 @@ class Metric:
     """Whether the figure lies between 0 and 1; a difference does not, and its interval is value ± t SE."""
     limit: Callable[[float], float] = lambda bound: bound
     """What the figure is where the share behind it is at its exact bound; it is asked where the figure is exactly 0 or 1."""
+    per: float = 1.0
+    """A share is shown per so many: 100 for false alarms per 100 normal images."""
 
 
 def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
@@ -95,8 +98,8 @@ def bootstrap_weights(groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, 
 
 
 def estimates(
-    metrics: Mapping[str, Metric], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0
-) -> dict[str, Estimate]:
+    metrics: Mapping[Name, Metric], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0
+) -> dict[Name, Estimate]:
     """Each metric with its 95 % interval; one set of resamples serves all of them.
 
     Args:
@@ -108,7 +111,7 @@ def estimates(
     groups = np.asarray(groups).astype(str)
     ones = np.ones((1, len(groups)))
     known = {name: metric for name, metric in metrics.items() if all(mask.any() for mask in metric.carriers)}
-    resampled: dict[str, list[Floats]] = {name: [] for name in known}
+    resampled: dict[Name, list[Floats]] = {name: [] for name in known}
     for weights in weight_blocks(groups, n_boot, seed) if known else ():
         for name, metric in known.items():
             resampled[name].append(metric.statistic(weights))
@@ -123,19 +126,45 @@ def interval(metric: Metric, groups: Sequence[str] | NDArray[Any], n_boot: int =
     return estimates({"metric": metric}, groups, n_boot, seed)["metric"]
 
 
+def resolved(tree: Mapping[str, Any], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """A nested mapping with every `Metric` and `Estimate` in it as a figure of results.json; one set of resamples serves all of them."""
+    leaves = dict(_leaves(tree))
+    found = estimates({path: leaf for path, leaf in leaves.items() if isinstance(leaf, Metric)}, groups, n_boot, seed)
+    filled: dict[str, Any] = {}
+    for path, leaf in leaves.items():
+        place = filled
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        figure = found.get(path, leaf)
+        place[path[-1]] = figure.as_dict() if isinstance(figure, Estimate) else figure
+    return filled
+
+
+def _leaves(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
 def _estimate(metric: Metric, value: float, resampled: Floats, groups: NDArray[Any]) -> Estimate:
     if not np.isfinite(value):
         return Estimate(None, reason=metric.missing)
     units = [len(np.unique(groups[mask])) for mask in metric.carriers]
     valid = resampled[np.isfinite(resampled)]
     if min(units) < 2 or len(valid) < MIN_VALID_SHARE * len(resampled):
-        return Estimate(value, reason=TOO_FEW_GROUPS)
+        return Estimate(metric.per * value, reason=TOO_FEW_GROUPS)
     margin = _margin(valid, units)
-    return _share(value, margin, min(units), metric) if metric.share else Estimate(value, value - margin, value + margin)
+    if not metric.share:
+        return Estimate(value, value - margin, value + margin)
+    found = _share(value, margin, min(units), metric)
+    value, low, high = (metric.per * bound for bound in found)
+    return Estimate(value, low, high)
 
 
 def _margin(resampled: Floats, units: Sequence[int]) -> float:
-    """t times the standard error, for figures that rest on so many patients."""
+    """Half the width of an interval: t times the standard error, for figures that rest on so many patients."""
     from scipy.special import stdtrit
 
     smallest = min(units)
@@ -143,14 +172,14 @@ def _margin(resampled: Floats, units: Sequence[int]) -> float:
     return float(stdtrit(sum(units) - len(units), 1 - TAIL) * widened)
 
 
-def _share(value: float, margin: float, units: int, metric: Metric) -> Estimate:
+def _share(value: float, margin: float, units: int, metric: Metric) -> tuple[float, float, float]:
     if not -ROUNDING <= value <= 1 + ROUNDING:
         raise ValueError(f"A share is {value}: a metric that can leave 0 to 1 is Metric(..., share=False).")
     exact = float(TAIL ** (1 / units))
     if value >= 1 - ROUNDING:
-        return Estimate(1.0, metric.limit(exact), 1.0)
+        return 1.0, metric.limit(exact), 1.0
     if value <= ROUNDING:
-        return Estimate(0.0, 0.0, metric.limit(1 - exact))
+        return 0.0, 0.0, metric.limit(1 - exact)
     middle, margin = np.log(value / (1 - value)), margin / (value * (1 - value))
     low, high = (float(1 / (1 + np.exp(-bound))) for bound in (middle - margin, middle + margin))
-    return Estimate(value, min(low, value), max(high, value))
+    return value, min(low, value), max(high, value)

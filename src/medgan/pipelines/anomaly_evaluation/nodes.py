@@ -38,6 +38,8 @@ from medgan.training.seeding import digest
 
 Arrays = Mapping[str, NDArray[Any]]
 EVALUATED = ("val", "test")
+PROTOCOL = ("threshold_rule", "decision_rules", "prevalences", "patient_score", "n_boot")
+"""Settings of the evaluation that decide figures of a row."""
 DETAILS = ("search_steps",)
 """Fields of a model's configuration that its row shows."""
 
@@ -95,9 +97,8 @@ def evaluate(
         details["labels_used"] = "checkpoint"
     details["published_step"] = published.card["published_step"]
     sees_mix = models.load(published.name).TRAINING_SET is TrainingSet.MIX
-    row = evaluate_detector(
-        scores, splits, threshold_rule=config.threshold_rule, n_boot=config.n_boot, seed=seed, sees_mix=sees_mix, details=details
-    )
+    protocol = {name: getattr(config, name) for name in PROTOCOL}
+    row = evaluate_detector(scores, splits, **protocol, seed=seed, sees_mix=sees_mix, details=details)
     test = joined(scores, splits, "test")
     cut = row["threshold"]["value"]
     matrix = confusion_matrix(row["confusion_matrix"], ("normal", "anomalous"), published.name)
