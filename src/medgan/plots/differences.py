@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from medgan.plots.style import INK, MUTED, PALETTE, house_style, panel, readable
 
 
-def differences(tests: Mapping[str, Mapping[str, Any]], title: str = "", label: str = "difference of AUROC") -> Figure:
+def differences(
+    tests: Mapping[str, Mapping[str, Any]], title: str = "", label: str = "difference of AUROC; p after Holm's correction"
+) -> Figure:
     """A dot and its 95 % interval for each test, the largest difference on top; filled where it holds after correction.
 
     Args:
@@ -26,16 +28,21 @@ def differences(tests: Mapping[str, Mapping[str, Any]], title: str = "", label: 
             _row(axis, place, tests[name])
         axis.axvline(0, color=MUTED, linestyle="--", linewidth=1)
         axis.text(0.01, -0.58, "worse", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8)
-        axis.text(0.99, -0.58, "better than the baseline", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8, ha="right")
-        axis.set_yticks(range(len(order)), [f"{readable(name)}\nagainst {readable(str(tests[name]['against']))}" for name in order])
+        axis.text(0.99, -0.58, "better", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8, ha="right")
+        axis.set_yticks(range(len(order)), [_name(name, tests[name]) for name in order])
         axis.set_ylim(-0.7, len(order) - 0.4)
-        reach = max((abs(bound) for test in tests.values() for bound in _bounds(test)), default=0.1)
-        axis.set_xlim(-1.15 * reach, 1.15 * reach)
+        bounds = [0.0, *(bound for test in tests.values() for bound in _bounds(test))]
+        room = 0.2 * (max(bounds) - min(bounds)) + 0.02
+        axis.set_xlim(min(bounds) - room, max(bounds) + room)
         axis.set_xlabel(label)
         axis.set_title(title)
         axis.grid(axis="y", visible=False)
         axis.tick_params(axis="y", length=0)
     return figure
+
+
+def _name(name: str, test: Mapping[str, Any]) -> str:
+    return readable(name) if test["against"] in (None, name) else f"{readable(name)}\nagainst {readable(test['against'])}"
 
 
 def _bounds(test: Mapping[str, Any]) -> list[float]:
@@ -45,7 +52,9 @@ def _bounds(test: Mapping[str, Any]) -> list[float]:
 def _row(axis: Axes, place: int, test: Mapping[str, Any]) -> None:
     found = test["difference"]
     if found["value"] is None:
-        axis.text(0.5, place, found["reason"], color=INK, fontsize=8, ha="center", va="center", transform=axis.get_yaxis_transform())
+        behind = {"facecolor": "white", "edgecolor": "none"}
+        across = axis.get_yaxis_transform()
+        axis.text(0.5, place, found["reason"], color=INK, fontsize=8, ha="center", va="center", transform=across, bbox=behind)
         return
     if found.get("low") is not None:
         axis.plot([found["low"], found["high"]], [place, place], color=PALETTE[0], linewidth=3, alpha=0.45, solid_capstyle="round")
