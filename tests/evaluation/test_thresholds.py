@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from medgan.contracts import Refusal
-from medgan.evaluation.thresholds import FALLBACK_FPR, freeze, normal_quantile, parse_rule, youden
+from medgan.evaluation.thresholds import (
+    FALLBACK_FPR,
+    NoAnomalies,
+    conformal_quantile,
+    freeze,
+    lowest_of_share,
+    normal_quantile,
+    parse_rule,
+    youden,
+)
 
 
 def test_youden_finds_the_best_cut_by_brute_force():
@@ -33,8 +42,8 @@ def test_the_normal_quantile_calls_no_more_normals_than_stated(fpr, allowed):
 def test_f44_without_anomalies_in_validation_the_rule_says_what_it_did():
     scores = np.arange(100.0)
     threshold = freeze(np.zeros(100, dtype=int), scores, "youden")
-    assert threshold.value == normal_quantile(scores, FALLBACK_FPR)
-    assert "fpr=0.05" in threshold.rule
+    assert threshold.value == conformal_quantile(scores, FALLBACK_FPR)
+    assert "conformal=0.05" in threshold.rule
     assert "no anomalous" in threshold.rule
     assert not threshold.uses_labels
 
@@ -46,7 +55,7 @@ def test_rules_carry_their_argument_and_whether_labels_were_used():
     assert freeze(labels, scores, "youden").decide(np.array([2.9, 3.0])).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("rule", ["best", "fpr", "fpr=2", "fpr=x", "youden=1", ""])
+@pytest.mark.parametrize("rule", ["best", "fpr", "fpr=2", "fpr=x", "youden=1", "", "conformal", "sensitivity=1"])
 def test_an_unknown_rule_is_refused_by_name(rule):
     with pytest.raises(Refusal, match=r"evaluation\.threshold_rule"):
         parse_rule(rule)
@@ -55,3 +64,47 @@ def test_an_unknown_rule_is_refused_by_name(rule):
 def test_validation_without_normals_is_refused():
     with pytest.raises(Refusal, match="no normal image"):
         freeze(np.ones(3), np.arange(3.0), "youden")
+
+
+def test_the_conformal_cut_is_that_of_the_p_value_with_one_more():
+    """Of 99 normals, p = (1 + k) / 100 <= 0.05 where at most k = 4 score as high; of 19 none may, of 18 no cut is enough."""
+    scores = np.random.default_rng(2).permutation(99).astype(float)
+    assert (scores >= conformal_quantile(scores, 0.05)).sum() == 4
+    assert (scores >= normal_quantile(scores, 0.05)).sum() == 4
+    assert (np.arange(100.0) >= conformal_quantile(np.arange(100.0), 0.05)).sum() == 4
+    assert (np.arange(100.0) >= normal_quantile(np.arange(100.0), 0.05)).sum() == 5
+    for few in (19, 18):
+        threshold = freeze(np.zeros(few), np.arange(float(few)), "conformal=0.05")
+        assert threshold.value == np.nextafter(few - 1.0, np.inf)
+        assert ("not reachable with 18" in threshold.rule) == (few == 18)
+    assert (np.ones(50) >= conformal_quantile(np.ones(50), 0.05)).sum() == 0
+
+
+def test_a_patient_with_many_images_counts_once_in_the_conformal_cut():
+    scores = np.concatenate([np.full(30, 50.0), np.arange(39.0)])
+    groups = np.concatenate([np.full(30, "many"), np.arange(39).astype(str)])
+    cut = conformal_quantile(scores, 0.05, groups)
+    assert cut == np.nextafter(38.0, np.inf)
+    assert cut < conformal_quantile(scores, 0.05)
+    assert conformal_quantile(scores, 0.05, np.arange(69)) == conformal_quantile(scores, 0.05)
+
+
+def test_conformal_false_positives_stay_under_alpha_where_the_quantile_exceeds_it():
+    rng = np.random.default_rng(0)
+    rates = {"conformal=0.1": [], "fpr=0.1": []}
+    for _ in range(1500):
+        patients = rng.normal(size=(31, 1)) + rng.normal(size=(31, 4))
+        labels, groups = np.zeros(120, dtype=int), np.repeat(np.arange(30), 4)
+        for rule, found in rates.items():
+            found.append(freeze(labels, patients[:30].ravel(), rule, groups).decide(patients[30]).mean())
+    assert np.mean(rates["conformal=0.1"]) <= 0.1 + 0.012
+    assert np.mean(rates["conformal=0.1"]) < np.mean(rates["fpr=0.1"])
+
+
+def test_a_sensitivity_is_reached_on_validation_and_needs_anomalous_images():
+    assert lowest_of_share(np.arange(20.0), 0.95) == 1.0
+    assert lowest_of_share(np.arange(20.0), 1.0) == 0.0
+    labels, scores = np.repeat([0, 1], 20), np.arange(40.0)
+    assert freeze(labels, scores, "sensitivity=0.95").value == 21.0
+    with pytest.raises(NoAnomalies, match="conformal"):
+        freeze(np.zeros(5), np.arange(5.0), "sensitivity=0.95")

@@ -108,6 +108,9 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert section["data"] == data_hash(images, splits) != data_hash(images, splits.assign(split="test"))
     assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
     assert table.loc[0, ["auroc", "auroc_low"]].tolist() == [row["auroc"]["value"], row["auroc"]["low"]]
+    assert table.loc[0, "patient_auroc"] == row["patient_level"]["auroc"]["value"]
+    assert table.loc[0, "sensitivity (fpr=0.05)_low"] == row["decisions"]["fpr=0.05"]["sensitivity"]["low"]
+    assert table.loc[0, "auroc (viral)"] == row["per_category"]["viral"]["auroc"]["value"]
     assert len(pictures) == 3
     page = nodes.report(section, None, None, images, splits, CONFIG, 0, forest=b"png", samples_acgan=None, published_nn=published)
     assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from medgan.contracts import Refusal
 from medgan.plots.confusion import confusion_matrix
 from medgan.plots.curves import training_curves
+from medgan.plots.differences import differences
 from medgan.plots.distributions import score_histograms
 from medgan.plots.grids import image_grid
 from medgan.plots.heatmaps import heatmaps
@@ -112,3 +113,30 @@ def test_figures_leave_the_callers_style_alone():
     before = dict(matplotlib.rcParams)
     roc_curves({"a": (LABELS, SCORES)})
     assert dict(matplotlib.rcParams) == before
+
+
+def test_differences_show_value_corrected_p_and_what_was_not_tested():
+    tests = {
+        "gan": {
+            "against": "autoencoder",
+            "difference": {"value": -0.2, "low": -0.3, "high": -0.1},
+            "p_holm": 0.0001,
+            "verdict": "worse than",
+        },
+        "new": {
+            "against": "autoencoder",
+            "difference": {"value": 0.05, "low": -0.1, "high": 0.2},
+            "p_holm": 0.4,
+            "verdict": "no difference",
+        },
+        "autoencoder": {"against": "autoencoder", "difference": {"value": None, "reason": "it is the baseline"}, "verdict": "no test"},
+    }
+    figure = differences(tests, "AUROC")
+    axis = figure.axes[0]
+    words = {text.get_text() for text in axis.texts}
+    assert {"-0.200, p < 0.001", "+0.050, p = 0.400", "it is the baseline"} <= words
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["autoencoder", "gan\nagainst autoencoder", "new\nagainst autoencoder"]
+    assert axis.get_xlim()[0] < -0.3 < 0.2 < axis.get_xlim()[1]
+    filled = {line.get_xdata()[0]: line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "o"}
+    assert filled[0.05] == "white" != filled[-0.2]
+    assert drawn(figure).width > 100

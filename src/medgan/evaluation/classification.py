@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
+from medgan.evaluation.calibration import calibration
 from medgan.evaluation.figures import accuracy, auroc, confusion, decision_metrics
 from medgan.evaluation.intervals import Metric, estimates
 from medgan.evaluation.scoring import require_finite
@@ -28,7 +29,7 @@ def evaluate_classifier(
     """One classifier on the test images.
 
     Accuracy and the confusion matrix are over all classes. Precision, recall, F1 are of "anomalous", any class but `normal` (class 0),
-    an image being called anomalous when its most probable class is not `normal`; AUROC is of 1 - p(normal).
+    an image being called anomalous when its most probable class is not `normal`; AUROC, Brier score and calibration are of 1 - p(normal).
 
     Args:
         probabilities: (n, K), rows sum to 1.
@@ -48,7 +49,8 @@ def evaluate_classifier(
         raise Refusal(f"Probabilities have the shape {probabilities.shape}, but there are {len(labels)} images and {len(classes)} classes.")
     require_finite(np.isfinite(probabilities).all(1), [f"image {index}" for index in range(len(labels))])
     decisions, groups = probabilities.argmax(1), np.asarray(groups).astype(str)
-    found = estimates(_metrics(labels, decisions, 1 - probabilities[:, 0]), groups, n_boot, seed)
+    anomaly = 1 - probabilities[:, 0]
+    found = estimates(_metrics(labels, decisions, anomaly), groups, n_boot, seed)
     known = bool(np.all(group_known))
     return {
         **{name: estimate.as_dict() for name, estimate in found.items()},
@@ -58,8 +60,9 @@ def evaluate_classifier(
         "n_seeds": 1,
         "seeds": [seed],
         "classes": list(classes),
+        **calibration(np.minimum(labels, 1), np.clip(anomaly, 0, 1), groups, n_boot, seed),
         "confusion_matrix": confusion(labels, decisions, len(classes)),
-        "report": _report(labels, decisions, classes),
+        "report": class_report(labels, decisions, classes),
         **(details or {}),
     }
 
@@ -78,7 +81,8 @@ def _metrics(labels: NDArray[np.int64], decisions: NDArray[np.int64], anomaly: N
     }
 
 
-def _report(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+def class_report(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+    """Precision, recall, F1 and support of each class, macro and weighted, as scikit-learn names them; 0 where a class is never called."""
     from sklearn.metrics import classification_report  # 1.5 s that other commands need not wait for
 
     report: dict[str, Any] = classification_report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
+from medgan.evaluation.calibration import NO_PROBABILITIES
+from medgan.evaluation.classification import class_report
+from medgan.evaluation.cohorts import half_width_of
 from medgan.evaluation.figures import confusion, decision_metrics, ranking_metrics, sensitivity
-from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE, Estimate, Metric, estimates
+from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE, Estimate, Metric, estimates, resolved
+from medgan.evaluation.operating_points import at_sensitivity, at_specificity, decisions_at, frozen_on, on_validation, read_from_test
+from medgan.evaluation.patients import patient_level
+from medgan.evaluation.prevalence import predictive_values
+from medgan.evaluation.results import require_finite_numbers
 from medgan.evaluation.scoring import require_finite
-from medgan.evaluation.thresholds import Threshold, freeze
+from medgan.evaluation.thresholds import Threshold
 from medgan.evaluation.volumes import by_volume, scored_unit
 from medgan.images.findings import findings_of, shows
 
 FEW_ANOMALIES = 20
+DECISION_RULES = ("youden", "fpr=0.05", "conformal=0.05")
+PREVALENCES = (0.01, 0.1, 0.5)
 
 
 def evaluate_detector(
@@ -30,32 +39,50 @@ def evaluate_detector(
     seed: int = 0,
     sees_mix: bool = False,
     details: Mapping[str, Any] | None = None,
+    decision_rules: Sequence[str] = DECISION_RULES,
+    prevalences: Sequence[float] = PREVALENCES,
+    patient_score: str = "mean",
 ) -> dict[str, Any]:
-    """One detector on the test images, cut at a threshold that is frozen on validation before any test label is read.
+    """One detector on the test images, cut at thresholds that are frozen on validation before any test label is read.
 
     Args:
         scores: image_id, split (val and test) and score, which rises with anomaly.
-        splits: image_id, split, label, category, group_id, group_known; provenance where there is one.
-        threshold_rule: `youden` or `fpr=<share>`.
+        splits: image_id, split, label, category, group_id, group_known; provenance and pixel_hash where there are any.
+        threshold_rule: `youden`, `fpr=<share>`, `conformal=<share>` or `sensitivity=<share>`, for the decisions of the row.
         n_boot: resamples of patients.
         seed: of the resamples and of the training that made the detector.
         sees_mix: whether the detector was trained with the unlabelled mix, which holds anomalous images.
         details: what else the row should say, such as `search_steps`; `labels_used` overrides what the threshold used.
+        decision_rules: rules whose decisions stand beside those of `threshold_rule`.
+        prevalences: shares of anomalous images for which predictive values are given.
+        patient_score: `mean` or `max`, how the scores of a patient's images become his.
 
     Returns:
         The row as results.json has it: estimates {value, low, high} or {value: null, reason}.
 
     Raises:
-        Refusal: scores are missing or not finite, or a test image is not a real one.
+        Refusal: scores are missing or not finite, a figure is not finite, or a test image is not a real one or stands in training too.
     """
     validation, test = joined(scores, splits, "val"), joined(scores, splits, "test")
-    _require_real(test)
-    threshold = freeze(validation["label"].to_numpy(), validation["score"].to_numpy(), threshold_rule)
+    require_real(test)
+    require_unseen(splits)
+    threshold = frozen_on(validation, threshold_rule)
     labels, values, groups = (test[name].to_numpy() for name in ("label", "score", "group_id"))
     decisions = threshold.decide(values)
-    found = estimates({**ranking_metrics(labels, values), **decision_metrics(labels, decisions)}, groups, n_boot, seed)
-    return {
-        **{name: estimate.as_dict() for name, estimate in found.items()},
+    tree = {
+        **ranking_metrics(labels, values),
+        **decision_metrics(labels, decisions),
+        "decisions": decisions_at(decision_rules, validation, test),
+        "at_95_specificity": at_specificity(validation, test),
+        "at_95_sensitivity": at_sensitivity(validation, test),
+        "read_from_test_roc": read_from_test(test),
+        "predictive_values": predictive_values(labels, decisions, prevalences),
+    }
+    figures = resolved(tree, groups, n_boot, seed)
+    area = Estimate(**figures["auroc"])
+    beside = resolved(on_validation(validation, threshold), validation["group_id"].to_numpy(), n_boot, seed)
+    row = {
+        **figures,
         **counts(test),
         "n_anomalous": int(labels.sum()),
         "n_seeds": 1,
@@ -63,12 +90,19 @@ def evaluate_detector(
         "threshold": {"rule": threshold.rule, "value": threshold.value},
         "sees_mix": sees_mix,
         "labels_used": "threshold" if threshold.uses_labels else "none",
-        "validation_auroc": _validation_auroc(validation, n_boot, seed).as_dict(),
+        "validation": beside,
+        "validation_auroc": beside["auroc"],
+        "patient_level": patient_level(validation, test, threshold_rule, patient_score, n_boot, seed),
+        "expected_half_width": half_width_of(test, area),
+        "brier": {"value": None, "reason": NO_PROBABILITIES},
         "confusion_matrix": confusion(labels, decisions),
+        "report": class_report(labels, decisions, ("normal", "anomalous")),
         "per_category": _per_category(test, decisions, n_boot, seed),
-        "warnings": _warnings(found["auroc"], test, validation, threshold),
+        "warnings": _warnings(area, test, validation, threshold),
         **(details or {}),
     }
+    require_finite_numbers(row, "The row of the detector")
+    return row
 
 
 def joined(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.DataFrame:
@@ -98,7 +132,12 @@ def counts(test: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _require_real(test: pd.DataFrame) -> None:
+def require_real(test: pd.DataFrame) -> None:
+    """Nothing where all test images are real ones.
+
+    Raises:
+        Refusal: a test image is synthetic, by its `provenance`.
+    """
     if "provenance" in test and not (test["provenance"] == "real").all():
         planted = test.loc[test["provenance"] != "real", "image_id"]
         raise Refusal(
@@ -106,9 +145,22 @@ def _require_real(test: pd.DataFrame) -> None:
         )
 
 
-def _validation_auroc(validation: pd.DataFrame, n_boot: int, seed: int) -> Estimate:
-    metric = ranking_metrics(validation["label"].to_numpy(), validation["score"].to_numpy())["auroc"]
-    return estimates({"auroc": metric}, validation["group_id"].to_numpy(), n_boot, seed)["auroc"]
+def require_unseen(splits: pd.DataFrame) -> None:
+    """Nothing where no test image, nor one of the same pixels, stands in the training part.
+
+    Raises:
+        Refusal: names the first test image that a training may have seen.
+    """
+    training, test = (splits[splits["split"] == part] for part in ("train", "test"))
+    for key in ("image_id", "pixel_hash"):
+        if key not in splits:
+            continue
+        seen = test.loc[test[key].isin(training[key].dropna()), "image_id"]
+        if len(seen):
+            raise Refusal(
+                f"{len(seen)} test images stand in the training part too (the first is {seen.iloc[0]}): "
+                "set preprocessing.on_leak to drop_from_train, and run 'kedro run' again."
+            )
 
 
 def _per_category(test: pd.DataFrame, decisions: NDArray[np.int64], n_boot: int, seed: int) -> dict[str, Any]:
@@ -121,7 +173,7 @@ def _category(test: pd.DataFrame, decisions: NDArray[np.int64], category: str, n
     among = chosen | (test["label"] == 0).to_numpy()
     labels, values = chosen[among].astype(np.int64), test["score"].to_numpy()[among]
     metrics = {
-        "auroc": ranking_metrics(labels, values)["auroc"],
+        **ranking_metrics(labels, values),
         "sensitivity": Metric(partial(sensitivity, labels, decisions[among]), (labels == 1,)),
     }
     found = estimates(metrics, test["group_id"].to_numpy()[among], n_boot, seed)
@@ -136,7 +188,7 @@ def _warnings(ranking: Estimate, test: pd.DataFrame, validation: pd.DataFrame, t
         "or the detector follows something else.": ranking.high is not None and ranking.high < 0.5,
         f"Fold {' and '.join(sorted(folds))} of a small cohort: a fifth of its images; quote the mean over all folds.": bool(folds),
         IMAGE_INTERVALS_ARE: not test["group_known"].all(),
-        "Validation has no anomalous image: the threshold is a quantile of the normal scores.": anomalies == 0,
+        f"Validation has no anomalous image: the threshold is a quantile of the normal scores ({threshold.rule}).": anomalies == 0,
         f"The threshold rests on {anomalies} anomalous validation images.": threshold.uses_labels and anomalies < FEW_ANOMALIES,
     }
     return [text for text, applies in checks.items() if applies]

@@ -6,6 +6,7 @@ images. Every function returns (B,), NaN where its denominator is 0. Weights of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,18 +20,29 @@ Labels = NDArray[Any]
 
 def auroc(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
     """P(score of an anomalous image > score of a normal one) + P(equal) / 2: the weighted Mann-Whitney statistic (Hanley & McNeil 1982)."""
-    positive, negative = _by_score(labels, scores, weights)
-    below = np.cumsum(negative, axis=1) - negative
-    return _ratio((positive * (below + negative / 2)).sum(1), positive.sum(1) * negative.sum(1))
+    ranked = _Ranked.of(labels, scores)
+    positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
+    beaten = below[ranked.below] if ranked.untied else (below[ranked.below] + below[ranked.up_to]) / 2
+    return _ratio(np.einsum("ib,ib->b", positive, beaten), positive.sum(0) * below[-1])
 
 
 def average_precision(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
     """Sum over thresholds of precision times the gain in recall, without interpolation; equal scores are one threshold."""
-    positive, negative = _by_score(labels, -np.asarray(scores), weights)
-    found = np.cumsum(positive, axis=1)
-    flagged = found + np.cumsum(negative, axis=1)
+    ranked = _Ranked.of(labels, scores)
+    positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
+    lower = _cumulated(positive)
+    found = lower[-1] - lower[ranked.first_equal]
+    flagged = found + below[-1] - below[ranked.below]
     precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
-    return _ratio((positive * precision).sum(1), positive.sum(1))
+    return _ratio(np.einsum("ib,ib->b", positive, precision), lower[-1])
+
+
+def sensitivity_at_specificity(wanted: float, labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
+    """The highest sensitivity of the cuts whose specificity on these very images is `wanted` or more: read from their ROC curve."""
+    ranked = _Ranked.of(labels, scores)
+    positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
+    allowed = (1 - wanted) * below[-1] + 1e-9
+    return _ratio((positive * (below[-1] - below[ranked.below] <= allowed)).sum(0), positive.sum(0))
 
 
 def sensitivity(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
@@ -82,19 +94,51 @@ def decision_metrics(labels: Labels, decisions: NDArray[Any]) -> dict[str, Metri
     }
 
 
+def false_alarms(labels: Labels, decisions: NDArray[Any]) -> Metric:
+    """Normal images that are called anomalous, of 100 normal ones."""
+    normal = np.equal(labels, 0)
+
+    def rate(weights: Floats) -> Floats:
+        return _share(np.equal(decisions, 1), normal, weights)
+
+    return Metric(rate, (normal,), "not estimable: there is no normal image", per=100.0)
+
+
 def confusion(labels: Labels, decisions: NDArray[Any], classes: int = 2) -> list[list[int]]:
     """Counts: rows are the true class, columns the decision; [[TN, FP], [FN, TP]] for two classes."""
     cells = np.asarray(labels, dtype=np.int64) * classes + np.asarray(decisions, dtype=np.int64)
     return [[int(count) for count in row] for row in np.bincount(cells, minlength=classes**2).reshape(classes, classes)]
 
 
-def _by_score(labels: Labels, scores: NDArray[Any], weights: Floats) -> tuple[Floats, Floats]:
-    """Weight of the anomalous and of the normal images at each distinct score, ascending: two times (B, distinct scores)."""
-    order = np.argsort(scores, kind="stable")
-    ranked = np.asarray(scores)[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    sorted_weights, positive = weights[:, order], np.equal(labels, 1)[order]
-    return np.add.reduceat(sorted_weights * positive, starts, axis=1), np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+@dataclass(frozen=True)
+class _Ranked:
+    """Anomalous and normal images in ascending order of their scores, and where the first fall among the second."""
+
+    positive: NDArray[np.int64]
+    negative: NDArray[np.int64]
+    below: NDArray[np.int64]
+    """For each anomalous image, how many normal ones score less."""
+    up_to: NDArray[np.int64]
+    """For each anomalous image, how many normal ones score less or the same."""
+    first_equal: NDArray[np.int64]
+    """For each anomalous image, how many anomalous ones score less."""
+    untied: bool
+
+    @classmethod
+    def of(cls, labels: Labels, scores: NDArray[Any]) -> _Ranked:
+        scores, anomalous = np.asarray(scores), np.equal(labels, 1)
+        order = np.argsort(scores, kind="stable")
+        positive, negative = order[anomalous[order]], order[~anomalous[order]]
+        below, up_to = (np.searchsorted(scores[negative], scores[positive], side) for side in ("left", "right"))
+        first_equal = np.searchsorted(scores[positive], scores[positive], "left")
+        return cls(positive, negative, below, up_to, first_equal, bool((below == up_to).all()))
+
+
+def _cumulated(weights: Floats) -> Floats:
+    """(n + 1, B): the weight of the first 0, 1, ... n images."""
+    sums = np.zeros((len(weights) + 1, weights.shape[1]))
+    np.cumsum(weights, axis=0, out=sums[1:])
+    return sums
 
 
 def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Floats) -> Floats:

@@ -18,6 +18,7 @@ SCHEMA = 1
 SECTIONS = ("detectors", "classifiers", "quality")
 DETECTOR_FIGURES = ("auroc", "average_precision", "sensitivity", "specificity", "precision", "f1")
 CLASSIFIER_FIGURES = ("accuracy", "precision", "recall", "f1", "auroc")
+NO_FIGURE = "has neither a value nor a reason for its absence"
 ROW_KEYS = ("n_images", "n_patients", "interval_unit", "n_seeds", "seeds")
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "detectors": (*DETECTOR_FIGURES, *ROW_KEYS, "threshold", "sees_mix", "labels_used"),
@@ -59,9 +60,21 @@ def _validate_row(section: str, name: str, row: Any) -> None:
     missing = [key for key in REQUIRED[section] if key not in row]
     _require(not missing, f"Results: {section}.{name} has no {', '.join(missing)}")
     for key in FIGURES[section]:
-        figure = row[key]
-        whole = isinstance(figure, Mapping) and "value" in figure and (figure["value"] is not None or bool(figure.get("reason")))
-        _require(whole, f"Results: {section}.{name}.{key} has neither a value nor a reason for its absence")
+        _require(isinstance(row[key], Mapping) and "value" in row[key], f"Results: {section}.{name}.{key} {NO_FIGURE}")
+    require_reasons(row, f"{section}.{name}")
+
+
+def require_reasons(value: Any, where: str) -> None:
+    """Nothing where every figure inside has a value, or says why it has none.
+
+    Raises:
+        Refusal: names the place of the first one that does not.
+    """
+    if not isinstance(value, Mapping):
+        return
+    _require("value" not in value or value["value"] is not None or bool(value.get("reason")), f"Results: {where} {NO_FIGURE}")
+    for key, inner in value.items():
+        require_reasons(inner, f"{where}.{key}")
 
 
 def require_finite_numbers(value: Any, where: str) -> None:

@@ -1,12 +1,18 @@
 """Where to cut a score in two: from validation, once, never from test (mean optimism at 100 images: 0.056).
 
 An image is called anomalous when its score is at or above the threshold.
+
+`fpr=a` calls the share a of the validation normals anomalous; of new normals it calls a little more, since it fits these. `conformal=a`
+promises: a new normal image has the p-value (1 + normals of validation that score as high) / (n + 1), and where new and validation normals
+are exchangeable, p <= a happens with probability a at most (Vovk 2005; Bates 2023, Testing for outliers with conformal p-values, eq. 4).
+Images of one patient are not exchangeable with others, but patients are: each patient then counts once, shared among his images
+(Lee, Barber & Willett 2023, Distribution-free inference with hierarchical data, theorem 1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +21,12 @@ from numpy.typing import NDArray
 from medgan.contracts import Refusal
 
 Scores = NDArray[Any]
+ROUNDING = 1e-9
 FALLBACK_FPR = 0.05
+WANTED = (
+    "use 'youden', 'fpr=0.05' for a false-positive rate of 5 % on the validation normals, 'conformal=0.05' for one of at most 5 % "
+    "expected on new normals, or 'sensitivity=0.95' for a sensitivity of 95 % on the anomalous validation images"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,37 @@ class Threshold:
     def decide(self, scores: Scores) -> NDArray[np.int64]:
         """1 where a score is at or above the threshold."""
         return (np.asarray(scores, dtype=np.float64) >= self.value).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a rule may see: labels, scores and patients of the validation images, each (n,)."""
+
+    labels: Scores
+    scores: Scores
+    groups: Scores
+
+    @property
+    def normal(self) -> Scores:
+        """Scores of the normal images."""
+        chosen: Scores = self.scores[self.labels == 0]
+        return chosen
+
+    @property
+    def normal_groups(self) -> Scores:
+        """Patients of the normal images."""
+        chosen: Scores = self.groups[self.labels == 0]
+        return chosen
+
+    @property
+    def anomalous(self) -> Scores:
+        """Scores of the anomalous images."""
+        chosen: Scores = self.scores[self.labels == 1]
+        return chosen
+
+
+class NoAnomalies(Refusal):
+    """A rule needs anomalous validation images, and there are none."""
 
 
 def youden(labels: Scores, scores: Scores) -> float:
@@ -49,57 +91,108 @@ def youden(labels: Scores, scores: Scores) -> float:
 def normal_quantile(normal_scores: Scores, fpr: float) -> float:
     """The lowest cut that calls at most the share `fpr` of these normal images anomalous."""
     descending = np.sort(np.asarray(normal_scores, dtype=np.float64))[::-1]
-    allowed = int(np.floor(fpr * len(descending) + 1e-9))
+    allowed = int(np.floor(fpr * len(descending) + ROUNDING))
     return float(np.nextafter(descending[allowed], np.inf)) if allowed < len(descending) else float(descending[-1])
 
 
-def _by_youden(labels: Scores, scores: Scores, argument: float) -> Threshold:
-    if not (labels == 1).any():
-        rule = f"fpr={FALLBACK_FPR:g} of the validation normals, since validation has no anomalous images for youden"
-        return Threshold(rule, normal_quantile(scores[labels == 0], FALLBACK_FPR), uses_labels=False)
-    return Threshold("youden", youden(labels, scores), uses_labels=True)
+def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | None = None) -> float:
+    """The lowest cut that calls a new normal image anomalous with probability `alpha` at most, over new and validation patients.
+
+    With fewer than 1 / alpha - 1 patients no finite cut can promise that: the cut is just above every normal score then, which is
+    expected to call 1 / (patients + 1) of new normals anomalous.
+
+    Args:
+        normal_scores: of the validation normals (n,).
+        alpha: the false-positive rate.
+        groups: patient of each (n,); left out, every image is its own.
+    """
+    scores = np.asarray(normal_scores, dtype=np.float64)
+    _, patient, images = np.unique(np.arange(len(scores)) if groups is None else groups, return_inverse=True, return_counts=True)
+    order = np.argsort(-scores, kind="stable")
+    descending = scores[order]
+    as_high = np.cumsum(1 / images[patient.reshape(-1)[order]])
+    last_of_equals = np.searchsorted(-descending, -descending, side="right") - 1
+    p_values = (1 + as_high[last_of_equals]) / (len(images) + 1)
+    refused = np.flatnonzero(p_values > alpha + ROUNDING)
+    return float(np.nextafter(descending[refused[0]], np.inf)) if len(refused) else float(descending[-1])
 
 
-def _by_fpr(labels: Scores, scores: Scores, argument: float) -> Threshold:
-    return Threshold(f"fpr={argument:g}", normal_quantile(scores[labels == 0], argument), uses_labels=False)
+def lowest_of_share(anomalous_scores: Scores, share: float) -> float:
+    """The highest cut that calls at least this share of these anomalous images anomalous."""
+    descending = np.sort(np.asarray(anomalous_scores, dtype=np.float64))[::-1]
+    return float(descending[max(int(np.ceil(share * len(descending) - ROUNDING)), 1) - 1])
 
 
-RULES: Mapping[str, Callable[[Scores, Scores, float], Threshold]] = {"youden": _by_youden, "fpr": _by_fpr}
-"""Name of a rule to (labels, scores, argument) -> Threshold."""
+def _by_youden(validation: Validation, argument: float) -> Threshold:
+    if not len(validation.anomalous):
+        instead = _by_conformal(validation, FALLBACK_FPR)
+        return replace(instead, rule=f"{instead.rule} of the validation normals, since validation has no anomalous images for youden")
+    return Threshold("youden", youden(validation.labels, validation.scores), uses_labels=True)
 
 
-def parse_rule(rule: str) -> tuple[str, float]:
-    """`youden` or `fpr=<share>` as name and argument.
+def _by_fpr(validation: Validation, argument: float) -> Threshold:
+    return Threshold(f"fpr={argument:g}", normal_quantile(validation.normal, argument), uses_labels=False)
+
+
+def _by_conformal(validation: Validation, argument: float) -> Threshold:
+    patients = len(np.unique(validation.normal_groups))
+    promised = 1 / (patients + 1)
+    short = f" (not reachable with {patients} groups of normals: cut above all, {promised:.2g} expected)" if promised > argument else ""
+    value = conformal_quantile(validation.normal, argument, validation.normal_groups)
+    return Threshold(f"conformal={argument:g}{short}", value, uses_labels=False)
+
+
+def _by_sensitivity(validation: Validation, argument: float) -> Threshold:
+    if not len(validation.anomalous):
+        raise NoAnomalies(
+            "Validation has no anomalous image, so a sensitivity gives no threshold: set evaluation.threshold_rule to conformal=0.05."
+        )
+    return Threshold(f"sensitivity={argument:g}", lowest_of_share(validation.anomalous, argument), uses_labels=True)
+
+
+RULES: Mapping[str, Callable[[Validation, float], Threshold]] = {
+    "youden": _by_youden,
+    "fpr": _by_fpr,
+    "conformal": _by_conformal,
+    "sensitivity": _by_sensitivity,
+}
+"""Name of a rule to (validation, argument) -> Threshold."""
+
+
+def parse_rule(rule: str, key: str = "evaluation.threshold_rule") -> tuple[str, float]:
+    """`youden`, or a rule with a share such as `fpr=0.05`, as name and argument.
 
     Raises:
         Refusal: no such rule, or a share outside of 0 to 1.
     """
     name, equals, argument = str(rule).partition("=")
-    wanted = "use 'youden', or 'fpr=0.05' for a false-positive rate of 5 % on the validation normals"
-    if name not in RULES or bool(equals) != (name == "fpr"):
-        raise Refusal(f"evaluation.threshold_rule is '{rule}': {wanted}.")
+    if name not in RULES or bool(equals) == (name == "youden"):
+        raise Refusal(f"{key} is '{rule}': {WANTED}.")
     try:
         share = float(argument or 0)
     except ValueError:
         share = -1.0
     if not 0 <= share < 1:
-        raise Refusal(f"evaluation.threshold_rule is '{rule}', whose share is not a number from 0 to 1: {wanted}.")
+        raise Refusal(f"{key} is '{rule}', whose share is not a number from 0 to 1: {WANTED}.")
     return name, share
 
 
-def freeze(labels: Scores, scores: Scores, rule: str) -> Threshold:
+def freeze(labels: Scores, scores: Scores, rule: str, groups: Scores | None = None) -> Threshold:
     """The threshold that a rule takes from validation.
 
     Args:
         labels: of the validation images (n,), 0 normal, 1 anomalous.
         scores: of the validation images (n,).
-        rule: `youden` or `fpr=<share>`; without anomalous images youden falls back to a false-positive rate of 5 %, and the rule says so.
+        rule: `youden`, `fpr=<share>`, `conformal=<share>` or `sensitivity=<share>`; without anomalous images youden falls back to
+            `conformal=0.05`, and the rule says so.
+        groups: patient of each image (n,), which `conformal` needs; left out, every image is its own.
 
     Raises:
         Refusal: validation has no normal image.
+        NoAnomalies: the rule needs anomalous images.
     """
     name, argument = parse_rule(rule)
     labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     if not (labels == 0).any():
         raise Refusal("Validation has no normal image, so no threshold can be taken from it: give preprocessing.fractions a larger 'val'.")
-    return RULES[name](labels, scores, argument)
+    return RULES[name](Validation(labels, scores, np.arange(len(labels)) if groups is None else np.asarray(groups)), argument)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from medgan.tracking.flatten import numbers, texts
+from medgan.tracking.flatten import not_finite, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,10 +88,13 @@ class Tracker:
         self._batches(run_id, metrics, 1000, "metrics")
 
     def metrics(self, run_id: str, values: Any) -> None:
-        """Logs every finite number of a nested result."""
+        """Logs every finite number of a nested result, and warns of the others: the store would keep infinity as 1.8e308 (fault F47)."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
+        left_out = not_finite(values)
+        if left_out:
+            logger.warning("%d metrics are not finite and were not logged to MLflow: %s.", len(left_out), ", ".join(left_out[:5]))
         self._batches(run_id, [Metric(name, value, now, 0) for name, value in numbers(values).items()], 1000, "metrics")
 
     def parameters(self, run_id: str, values: Any) -> None:

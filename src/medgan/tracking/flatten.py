@@ -28,6 +28,11 @@ def numbers(value: Any) -> dict[str, float]:
     return {_FORBIDDEN.sub("_", name): float(number) for name, number in leaves(value) if _finite(number)}
 
 
+def not_finite(value: Any) -> list[str]:
+    """Names of the numbers in a nested result that are infinite or not a number."""
+    return [name for name, number in leaves(value) if isinstance(number, float) and not math.isfinite(number)]
+
+
 def texts(value: Any) -> dict[str, str]:
     """Every leaf as text, cut to what a tracker takes."""
     return {_FORBIDDEN.sub("_", name): str(leaf)[:VALUE_LENGTH] for name, leaf in leaves(value)}

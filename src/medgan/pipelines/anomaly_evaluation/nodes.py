@@ -17,8 +17,9 @@ from medgan.contracts import TrainingSet
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
 from medgan.evaluation.examples import surest_examples
-from medgan.evaluation.results import DETECTOR_FIGURES, new_document, rows_of
+from medgan.evaluation.results import new_document, rows_of
 from medgan.evaluation.scoring import score_images
+from medgan.evaluation.side_by_side import comparison_table
 from medgan.evaluation.story import tell
 from medgan.evaluation.wording import notes_of
 from medgan.images.loading import StoredImages
@@ -38,6 +39,8 @@ from medgan.training.seeding import digest
 
 Arrays = Mapping[str, NDArray[Any]]
 EVALUATED = ("val", "test")
+PROTOCOL = ("threshold_rule", "decision_rules", "prevalences", "patient_score", "n_boot")
+"""Settings of the evaluation that decide figures of a row."""
 DETAILS = ("search_steps",)
 """Fields of a model's configuration that its row shows."""
 
@@ -95,9 +98,8 @@ def evaluate(
         details["labels_used"] = "checkpoint"
     details["published_step"] = published.card["published_step"]
     sees_mix = models.load(published.name).TRAINING_SET is TrainingSet.MIX
-    row = evaluate_detector(
-        scores, splits, threshold_rule=config.threshold_rule, n_boot=config.n_boot, seed=seed, sees_mix=sees_mix, details=details
-    )
+    protocol = {name: getattr(config, name) for name in PROTOCOL}
+    row = evaluate_detector(scores, splits, **protocol, seed=seed, sees_mix=sees_mix, details=details)
     test = joined(scores, splits, "test")
     cut = row["threshold"]["value"]
     matrix = confusion_matrix(row["confusion_matrix"], ("normal", "anomalous"), published.name)
@@ -139,19 +141,6 @@ def compare(
         notes={name: ", ".join(notes_of(row)) for name, row in rows.items()},
     )
     return {"data": data_hash(images, splits), "rows": rows}, comparison_table(rows), roc_curves(ranked), pr_curves(ranked), picture
-
-
-def comparison_table(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One line for each detector, the figures and their bounds as columns."""
-    return pd.DataFrame([{"detector": name, **_flat(row)} for name, row in rows.items()])
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    figures = {
-        key if bound == "value" else f"{key}_{bound}": row[key].get(bound) for key in DETECTOR_FIGURES for bound in ("value", "low", "high")
-    }
-    facts = {key: row[key] for key in ("n_images", "n_patients", "interval_unit", "sees_mix", "labels_used")}
-    return {**figures, **facts, "threshold": row["threshold"]["value"], "threshold_rule": row["threshold"]["rule"]}
 
 
 def report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import nodes
+from medgan.pipelines.anomaly_evaluation import comparisons, nodes
 
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
@@ -13,7 +13,7 @@ ARMS = ("real", "classical", "gan", "gan_classical")
 
 def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each detector, the comparison, and the report."""
-    together = Pipeline([_compare(), _report()], tags=["anomaly_evaluation"])
+    together = Pipeline([_compare(), _stats(), _report()], tags=["anomaly_evaluation"])
     return sum((_detector_pipeline(name) for name in models.detectors()), together)
 
 
@@ -42,6 +42,12 @@ def _compare() -> Node:
         ["results.detectors", "comparison_table", "roc_figure", "pr_figure", "forest_figure"],
         name="compare_detectors",
     )
+
+
+def _stats() -> Node:
+    inputs = {"splits": "splits", "config": "params:evaluation", "seed": "params:seed"}
+    inputs |= {f"{kind}_{name}": f"{name}.{kind}" for name in models.detectors() for kind in ("evaluation", "scores")}
+    return Node(comparisons.differences_from_baselines, inputs, ["detector_tests", "detector_tests_figure"], name="test_detectors")
 
 
 def _report() -> Node:

@@ -1,0 +1,32 @@
+"""Tests of detectors against baselines. Test labels are read here for the differences and for nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from medgan.evaluation.baseline_tests import Judged, compare_with_baselines
+from medgan.evaluation.config import EvaluationConfig
+from medgan.evaluation.detectors import joined
+from medgan.plots.differences import differences
+
+EVALUATION, SCORES = "evaluation_", "scores_"
+
+
+def differences_from_baselines(
+    splits: pd.DataFrame, config: EvaluationConfig, seed: int, **detectors: Any
+) -> tuple[dict[str, Any], Figure]:
+    """The document `detector_tests`, and its picture.
+
+    Args:
+        splits: with the test labels.
+        config: of the evaluation.
+        seed: of the resamples.
+        detectors: `evaluation_<name>`, the row of a detector, and `scores_<name>`, its table of scores.
+    """
+    names = [key.removeprefix(EVALUATION) for key in detectors if key.startswith(EVALUATION)]
+    judged = {name: Judged(detectors[f"{EVALUATION}{name}"], joined(detectors[f"{SCORES}{name}"], splits, "test")) for name in names}
+    document = compare_with_baselines(judged, config.n_boot, seed)
+    return document, differences(document["tests"], f"AUROC minus that of the baseline, {config.dataset}")
