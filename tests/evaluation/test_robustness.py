@@ -84,13 +84,13 @@ def test_a_fall_is_measured_on_the_same_images_and_flips_are_counted():
     scores["blur", 0.04] = clean + 100
     table = splits[["image_id"]].assign(score=clean)
     document = audit_robustness(arrays(splits, scores), table, splits, 1.0, n_boot=200)
-    noise, blur = (document["perturbations"][name]["severities"][2] for name in ("noise", "blur"))
+    noise, blur = (document["perturbations"][name]["severities"][step] for name, step in (("noise", "16"), ("blur", "0.04")))
     test = splits["split"] == "test"
     assert noise["change"]["high"] < -0.2
     assert blur["change"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert blur["n_to_anomalous"] == (clean[test] < 1).sum()
     assert blur["flipped"]["value"] == pytest.approx((clean[test] < 1).mean())
-    mild = document["perturbations"]["jpeg"]["severities"][0]
+    mild = document["perturbations"]["jpeg"]["severities"]["80"]
     assert mild["n_to_anomalous"] + mild["n_to_normal"] <= 1
     assert "falls most under noise 16" in document["sentence"]
     json.dumps(document, allow_nan=False)
@@ -102,7 +102,7 @@ def test_a_sample_of_one_class_has_flips_and_no_auroc():
     document = audit_robustness(
         arrays(splits, dict.fromkeys(variants(), clean)), splits[["image_id"]].assign(score=clean), splits, 1.0, n_boot=100
     )
-    step = document["perturbations"]["noise"]["severities"][0]
+    step = document["perturbations"]["noise"]["severities"]["4"]
     assert step["change"]["value"] is None
     assert step["flipped"]["value"] == 0.0
     assert "cannot be had" in document["sentence"]

@@ -55,8 +55,9 @@ def audit_robustness(
         seed: of the resamples.
 
     Returns:
-        {"sentence", "tested": counts, "clean": estimate, "perturbations": {name: {"unit", "severities": [{"severity", "auroc",
-        "change", "flipped": estimate, "n_to_anomalous", "n_to_normal"}]}}}; nothing but the sentence and why where nothing was scored.
+        {"sentence", "sample": counts, "threshold", "clean": estimate, "perturbations": {name: {"unit", "severities": {text: {"severity",
+        "auroc", "change", "flipped": estimate, "n_to_anomalous", "n_to_normal"}}}}}, from mild to strong; nothing but the sentence and why
+        where nothing was scored.
     """
     reason = str(arrays["reason"])
     if reason:
@@ -73,21 +74,19 @@ def audit_robustness(
     metrics = {name: ranking_metrics(labels, table["score"].to_numpy())["auroc"] for name, table in areas.items()}
     draws = resampled(metrics, patients, n_boot, seed) if own.value is not None else {}
     found = estimates(metrics, patients, n_boot, seed)
-    told: dict[str, dict[str, Any]] = {name: {"unit": kind.unit, "severities": []} for name, kind in PERTURBATIONS.items()}
+    told: dict[str, dict[str, Any]] = {name: {"unit": kind.unit, "severities": {}} for name, kind in PERTURBATIONS.items()}
     for variant, table in tables.items():
         key = _key(variant)
         change = difference(draws[key], draws["clean"]) if draws else Estimate(None, reason=own.reason)
-        told[variant[0]]["severities"].append(
-            {
-                "severity": variant[1],
-                "auroc": found[key].as_dict(),
-                "change": change.as_dict(),
-                **_flips(clean, table, threshold, n_boot, seed),
-            }
-        )
+        told[variant[0]]["severities"][f"{variant[1]:g}"] = {
+            "severity": variant[1],
+            "auroc": found[key].as_dict(),
+            "change": change.as_dict(),
+            **_flips(clean, table, threshold, n_boot, seed),
+        }
     return {
         "sentence": _sentence(told, own),
-        "tested": counts(clean),
+        "sample": counts(clean),
         "threshold": threshold,
         "clean": own.as_dict(),
         "perturbations": told,
@@ -114,7 +113,7 @@ def _sentence(told: Mapping[str, Mapping[str, Any]], own: Estimate) -> str:
     """The worst that happened."""
     if own.value is None:
         return f"AUROC under perturbation cannot be had: {own.reason}."
-    steps = [(f"{name} {step['severity']:g} ({kind['unit']})", step) for name, kind in told.items() for step in kind["severities"]]
+    steps = [(f"{name} {step['severity']:g} ({kind['unit']})", step) for name, kind in told.items() for step in kind["severities"].values()]
     name, worst = min(steps, key=lambda step: step[1]["change"]["value"])
     flipping, most = max(steps, key=lambda step: step[1]["flipped"]["value"])
     flips = f"most decisions flip under {flipping}: {most['flipped']['value']:.0%}."

@@ -179,9 +179,13 @@ def _sentence(gaps: Mapping[str, Mapping[str, Any]], any_group: bool) -> str:
     shown = sorted((entry for entry in known if entry[2]["p_holm"] < SIGNIFICANT), key=lambda entry: -entry[2]["value"])
     column, figure, gap = shown[0] if shown else max(known, key=lambda entry: entry[2]["value"])
     better, worse = gap["between"]
-    size = f"{figure} of {column.replace('_', ' ')} {worse} is {gap['value']:.3f} below that of {better} (p = {gap['p_holm']:.2g}, Holm)"
+    size = f"{figure} of {column.replace('_', ' ')} {worse} is {gap['value']:.3f} below that of {better} ({_p(gap['p_holm'])}, Holm)"
     lead = f"{len(shown)} of {len(known)} largest gaps are shown not to be chance" if shown else "No gap between groups is shown"
     return f"{lead}; the largest{' of them' if shown else ''}: {size}."
+
+
+def _p(value: float) -> str:
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
 
 
 def _shifts(groups: Sequence[Group], data: Decided, patients: Any, n_boot: int, seed: int) -> dict[str, Any]:

@@ -48,9 +48,9 @@ def flow_chart(flow: Mapping[str, Any]) -> Figure:
 
 
 def _left_out(title: str, found: Mapping[str, Any]) -> list[str]:
-    reasons = [f"{readable(str(name))}: {count:,}" for name, count in found["reasons"].items()]
+    reasons = [f"{textwrap.shorten(readable(str(name)), 38, placeholder=' …')}: {count:,}" for name, count in found["reasons"].items()]
     listed = reasons if len(reasons) <= REASONS else [*reasons[: REASONS - 1], f"{len(reasons) - REASONS + 1} other reasons"]
-    return [f"{title}: n = {found['images']:,}", *(textwrap.shorten(line, 46, placeholder=" …") for line in listed)]
+    return [f"{title}: n = {found['images']:,}", *listed]
 
 
 def _size(counted: Mapping[str, Any]) -> str:

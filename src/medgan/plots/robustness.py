@@ -20,7 +20,8 @@ def robustness_curves(document: Mapping[str, Any], title: str = "") -> Figure:
     """A panel for each perturbation: AUROC with its interval against severity, and the share of decisions that flip.
 
     Args:
-        document: {"clean": estimate, "perturbations": {name: {"unit", "severities": [{"severity", "auroc", "flipped"}]}}, "sentence"}.
+        document: {"sentence", "clean": estimate, "perturbations": {name: {"unit", "severities": {text: {"severity", "auroc",
+            "flipped"}}}}}.
         title: above it.
     """
     panels = document["perturbations"]
@@ -42,13 +43,13 @@ def robustness_curves(document: Mapping[str, Any], title: str = "") -> Figure:
 
 
 def _limits(document: Mapping[str, Any]) -> tuple[float, float]:
-    steps = [step["auroc"] for kind in document["perturbations"].values() for step in kind["severities"]]
+    steps = [step["auroc"] for kind in document["perturbations"].values() for step in kind["severities"].values()]
     lows = [found["low"] for found in (*steps, document["clean"]) if found.get("low") is not None]
     return max(0.0, min([*lows, 0.45]) - 0.03), 1.06
 
 
 def _panel(axis: Axes, name: str, kind: Mapping[str, Any], clean: Mapping[str, Any]) -> None:
-    steps = [{"severity": None, "auroc": clean, "flipped": None}, *kind["severities"]]
+    steps = [{"severity": None, "auroc": clean, "flipped": None}, *kind["severities"].values()]
     places = np.arange(len(steps))
     known = [place for place, step in zip(places, steps, strict=True) if step["auroc"]["value"] is not None]
     values = [steps[place]["auroc"]["value"] for place in known]
@@ -93,13 +94,13 @@ def robustness_table(documents: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def _tested(documents: Mapping[str, Mapping[str, Any]]) -> str:
-    sizes = {document["tested"]["n_images"] for document in documents.values() if "tested" in document}
+    sizes = {document["sample"]["n_images"] for document in documents.values() if "sample" in document}
     return f" ({max(sizes)} test images)" if sizes else ""
 
 
 def _last(document: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     kind = document["perturbations"].get(name)
-    return kind["severities"][-1] if kind else None
+    return list(kind["severities"].values())[-1] if kind else None
 
 
 def _fall(document: Mapping[str, Any], name: str) -> float:

@@ -31,7 +31,10 @@ def shortcut_forest(document: Mapping[str, Any]) -> Figure:
             if estimate["value"] is None and readable(name) not in missing.setdefault(estimate["reason"], []):
                 missing[estimate["reason"]].append(readable(name))
     told = [f"Not measured ({why}): {', '.join(names)}." for why, names in missing.items()]
-    note = "Orange diamonds: what is no disease. Blue dots: detectors; * not shown to be better than the best diamond of their part."
+    note = (
+        "Orange diamonds: what is no disease, though a thumbnail and the intensity may show some of it. "
+        "Blue dots: detectors; * not shown to be better than the best diamond of their part."
+    )
     return columns_forest(
         rows,
         ["AUROC on the test images"],

@@ -31,4 +31,7 @@ def subgroup_forest(document: Mapping[str, Any], title: str = "") -> Figure:
 def _section(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Iterator[ForestRow]:
     yield ForestRow(readable(column))
     for level, found in levels.items():
-        yield ForestRow(f"{level}  (n = {found['n_normal']} + {found['n_anomalous']})", [found[figure] for figure in TITLES])
+        yield ForestRow(
+            f"{textwrap.shorten(level, 20, placeholder=' …')}  (n = {found['n_normal']} + {found['n_anomalous']})",
+            [found[figure] for figure in TITLES],
+        )
