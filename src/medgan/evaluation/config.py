@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medgan.contracts import Refusal
 from medgan.evaluation.detectors import DECISION_RULES, PREVALENCES
 from medgan.evaluation.patients import PATIENT_SCORES
 from medgan.evaluation.thresholds import parse_rule
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """How often the labels of the test images are known to be wrong."""
+
+    anomalous: float
+    """Share of the images labelled anomalous that are normal."""
+    normal: float
+    """Share of the images labelled normal that are anomalous."""
+
+    def __post_init__(self) -> None:
+        if min(self.anomalous, self.normal) < 0 or self.anomalous + self.normal >= 1:
+            raise Refusal(
+                f"evaluation.label_noise is anomalous: {self.anomalous}, normal: {self.normal}: give shares from 0 on whose sum is under 1."
+            )
+
+
+@dataclass(frozen=True)
+class RobustnessConfig:
+    """How scores under noise, blur, exposure, JPEG and rotation are looked at."""
+
+    images: int = 200
+    """Test images, drawn at random; each is scored once for every perturbation and severity."""
+    seconds: float = 120.0
+    """A detector that would take longer than this on this machine is left out, saying so."""
+
+    def __post_init__(self) -> None:
+        for key, least in (("images", 20), ("seconds", 0)):
+            if getattr(self, key) < least:
+                raise Refusal(f"evaluation.robustness.{key} is {getattr(self, key)}: it has to be {least} or more.")
 
 
 @dataclass(frozen=True)
@@ -30,6 +61,13 @@ class EvaluationConfig:
     """Images scored at a time; scores do not depend on it."""
     heatmap_examples: int = 3
     """Images of each kind (hits, misses, false alarms) in the picture of heat maps."""
+    random_errors: int = 20
+    """Misses and false alarms that are drawn at random, of each."""
+    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
+    reference_standard: str | None = None
+    """Who labelled the images, and how; None is reported as such."""
+    label_noise: LabelNoise | None = None
+    """Shares of wrong labels, where they are known."""
 
     def __post_init__(self) -> None:
         parse_rule(self.threshold_rule)
@@ -40,6 +78,6 @@ class EvaluationConfig:
             raise Refusal(f"evaluation.prevalences holds {wrong[0]}: a prevalence lies between 0 and 1, as 0.1 for one image in ten.")
         if self.patient_score not in PATIENT_SCORES:
             raise Refusal(f"evaluation.patient_score is '{self.patient_score}': use {' or '.join(PATIENT_SCORES)}.")
-        for key, least in (("n_boot", 100), ("batch_size", 1), ("heatmap_examples", 1)):
+        for key, least in (("n_boot", 100), ("batch_size", 1), ("heatmap_examples", 1), ("random_errors", 1)):
             if getattr(self, key) < least:
                 raise Refusal(f"evaluation.{key} is {getattr(self, key)}: it has to be {least} or more.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import comparisons, nodes
+from medgan.pipelines.anomaly_evaluation import audits, comparisons, nodes
 
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
@@ -13,7 +13,7 @@ ARMS = ("real", "classical", "gan", "gan_classical")
 
 def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each detector, the comparison, and the report."""
-    together = Pipeline([_compare(), _stats(), _report()], tags=["anomaly_evaluation"])
+    together = Pipeline([_compare(), _stats(), _report(), *_audits()], tags=["anomaly_evaluation"])
     return sum((_detector_pipeline(name) for name in models.detectors()), together)
 
 
@@ -28,9 +28,48 @@ def _detector_pipeline(name: str) -> Pipeline:
                 ["evaluation", "heatmaps", "confusion", "histogram"],
                 name="evaluate",
             ),
+            *_detector_audits(parameters),
         ]
     )
-    return Pipeline(base, namespace=name, inputs={"images", "splits"}, parameters=set(parameters), tags=["anomaly_evaluation", name])
+    inputs = {"images", "splits", "leakage_audit"}
+    return Pipeline(base, namespace=name, inputs=inputs, parameters=set(parameters), tags=["anomaly_evaluation", name])
+
+
+def _detector_audits(parameters: list[str]) -> list[Node]:
+    """What a reviewer asks of each detector."""
+    judged = ["scores", "splits", "evaluation"]
+    return [
+        Node(
+            audits.score_perturbed,
+            ["published", "images", "splits", *parameters, "cached_perturbed_scores"],
+            "perturbed_scores",
+            name="score_perturbed",
+        ),
+        Node(
+            audits.robustness,
+            ["published", "perturbed_scores", *judged, *parameters],
+            ["robustness", "robustness_figure"],
+            name="robustness",
+        ),
+        Node(audits.subgroups, ["published", *judged, "leakage_audit", *parameters], ["subgroups", "subgroups_figure"], name="subgroups"),
+        Node(audits.errors, [*judged, *parameters], "random_errors", name="random_errors"),
+    ]
+
+
+def _audits() -> list[Node]:
+    """What a reviewer asks of the data, and of all detectors at once."""
+    detectors, parameters = models.detectors(), ["params:evaluation", "params:seed"]
+    rows = [f"{name}.evaluation" for name in detectors]
+    scored = [*rows, *(f"{name}.scores" for name in detectors)]
+    shortcuts = ["shortcut_scores", "shortcut_reasons"]
+    cohort = ["splits", "quarantine", "exclusions", "leakage_audit"]
+    return [
+        Node(audits.score_shortcuts, ["images", "splits", "params:seed"], shortcuts, name="score_shortcuts"),
+        Node(audits.shortcuts, [*shortcuts, "splits", *parameters, *scored], ["shortcuts", "shortcuts_figure"], name="audit_shortcuts"),
+        Node(audits.compare_robustness, [f"{name}.robustness" for name in detectors], "robustness_figure", name="compare_robustness"),
+        Node(audits.describe_cohort, cohort, ["cohort", "cohort_table", "flow_figure"], name="describe_cohort"),
+        Node(audits.describe_reference, ["params:evaluation", *rows], "reference_standard", name="describe_reference"),
+    ]
 
 
 def _compare() -> Node:

@@ -1,0 +1,191 @@
+"""What a reviewer asks: shortcuts, subgroups, robustness, who was looked at, and the usual errors.
+
+Test labels are read by `shortcuts`, `subgroups`, `robustness` and `errors`, which are metric nodes; the nodes that make scores do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medgan import __version__, models
+from medgan.evaluation import cohort
+from medgan.evaluation.config import EvaluationConfig
+from medgan.evaluation.detectors import joined
+from medgan.evaluation.examples import random_errors
+from medgan.evaluation.perturbations import VERSION, perturbed
+from medgan.evaluation.reference import reference_standard
+from medgan.evaluation.robustness import audit_robustness, robustness_sample, variants
+from medgan.evaluation.scoring import Images, score_images
+from medgan.evaluation.shortcut_scores import shortcut_scores
+from medgan.evaluation.shortcuts import audit_shortcuts
+from medgan.evaluation.subgroups import audit_subgroups, restated
+from medgan.images.store import ImageStore
+from medgan.images.transforms import prepare
+from medgan.models import PublishedModel
+from medgan.plots.flow import flow_chart
+from medgan.plots.robustness import robustness_curves, robustness_table
+from medgan.plots.shortcuts import shortcut_forest
+from medgan.plots.style import readable
+from medgan.plots.subgroups import subgroup_forest
+from medgan.tracking.progress import progress_bar
+from medgan.training.runtime import Runtime
+from medgan.training.seeding import digest
+
+Arrays = Mapping[str, NDArray[Any]]
+TIMED = 8
+"""Images that are scored to see how long a detector takes."""
+ERROR_COLUMNS = ("image_id", "category", "score", "sex", "age_band", "site")
+
+
+def score_perturbed(
+    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, config: EvaluationConfig, seed: int, cached: Arrays | None
+) -> dict[str, NDArray[Any]]:
+    """Scores of a sample of test images under every perturbation; the stored ones where nothing that decides them has changed.
+
+    Reads no label. A detector that would take longer than `evaluation.robustness.seconds` is not run; `reason` says so.
+
+    Returns:
+        image_id (n,), scores (variants, n), seconds_per_image, reason (empty where it was run), key.
+    """
+    chosen = robustness_sample(splits.reindex(columns=["image_id", "split", "row", "volume"]), config.robustness.images, seed)
+    plan = list(variants())
+    settings = [config.robustness.images, config.robustness.seconds]
+    key = digest([published.key, images.key, chosen.astype(str).to_numpy().tolist(), plan, settings, seed, VERSION, __version__])
+    if cached is not None and str(cached["key"]) == key:
+        return dict(cached)
+    rows = chosen["row"].to_numpy(dtype=np.int64)
+    detector, device = published.build().to(Runtime.detect().device), str(Runtime.detect().device)
+
+    def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
+        loaded = _perturbed(images, variant, seed, device)
+        return score_images(detector, loaded, some, batch_size=config.batch_size, seed=seed, device=device)[0]  # type: ignore[arg-type]
+
+    seconds = _seconds_per_image(lambda some: scored(plan[0], some), rows)
+    reason = _too_slow(seconds, len(rows) * len(plan), config.robustness.seconds)
+    values = np.zeros((len(plan), 0 if reason else len(rows)), dtype=np.float32)
+    with progress_bar(f"{published.name}, perturbed", "image", values.size) as bar:
+        for place, variant in enumerate(plan if not reason else []):
+            values[place] = scored(variant, rows)
+            bar.update(len(rows))
+    names = chosen["image_id"].astype(str).tolist()
+    facts = {"seconds_per_image": np.array(seconds), "reason": np.array(reason), "key": np.array(key)}
+    return {"image_id": np.array(names), "scores": values, **facts}
+
+
+def _perturbed(images: ImageStore, variant: tuple[str, float], seed: int, device: str) -> Images:
+    """Rows of the store to images as a network sees them, perturbed before anything else is done to them."""
+
+    def load(rows: NDArray[np.int64]) -> Tensor:
+        pixels = torch.from_numpy(perturbed(images.read(rows), rows, *variant, seed))
+        return prepare(pixels.to(device), images.info.intensity, images.spec.size)
+
+    return load
+
+
+def _seconds_per_image(score: Any, rows: NDArray[np.int64]) -> float:
+    """Of TIMED images; one alone goes first, since the first call also loads what a detector needs."""
+    some = rows[:TIMED]
+    score(some[:1])
+    start = time.perf_counter()
+    score(some)
+    return (time.perf_counter() - start) / max(1, len(some))
+
+
+def _too_slow(seconds: float, count: int, budget: float) -> str:
+    if seconds * count <= budget:
+        return ""
+    return (
+        f"scoring takes {seconds:.3f} s an image, so {count:,} perturbed images would take {seconds * count / 60:.0f} minutes; "
+        f"raise evaluation.robustness.seconds ({budget:g})"
+    )
+
+
+def robustness(
+    published: PublishedModel,
+    arrays: Arrays,
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    row: Mapping[str, Any],
+    config: EvaluationConfig,
+    seed: int,
+) -> tuple[dict[str, Any], Figure]:
+    """How far AUROC falls and how many decisions flip, and the picture of it."""
+    document = audit_robustness(arrays, scores, splits, row["threshold"]["value"], config.n_boot, seed)
+    return document, robustness_curves(document, readable(f"{published.name}: test images made worse"))
+
+
+def compare_robustness(*documents: Mapping[str, Any]) -> Figure:
+    """All detectors side by side, in the order of `models.detectors()`."""
+    return robustness_table(dict(zip(models.detectors(), documents, strict=True)))
+
+
+def subgroups(
+    published: PublishedModel,
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    row: Mapping[str, Any],
+    leakage: Mapping[str, Any] | None,
+    config: EvaluationConfig,
+    seed: int,
+) -> tuple[dict[str, Any], Figure]:
+    """Figures of every group at the frozen threshold of the row, their gaps, and the picture of them."""
+    document = audit_subgroups(scores, splits, row["threshold"]["value"], config.n_boot, seed, leakage)
+    return document, subgroup_forest(document, readable(f"{published.name}: groups of the test images, at the frozen threshold"))
+
+
+def errors(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], config: EvaluationConfig, seed: int) -> dict[str, Any]:
+    """Misses and false alarms drawn at random: {"threshold", "miss" | "false_alarm": {"n", "shown": [{image_id, category, ...}]}}."""
+    test, threshold = joined(scores, splits, "test"), row["threshold"]["value"]
+    chosen = random_errors(test, threshold, config.random_errors, seed)
+    called, anomalous = test["score"] >= threshold, test["label"] == 1
+    counts = {"miss": int((~called & anomalous).sum()), "false alarm": int((called & ~anomalous).sum())}
+    told = chosen.reindex(columns=[*ERROR_COLUMNS, "kind"]).astype(object)
+    told = told.where(told.notna(), None)
+    return {
+        "threshold": threshold,
+        "seed": seed,
+        **{
+            kind.replace(" ", "_"): {"n": count, "shown": told.loc[told["kind"] == kind, list(ERROR_COLUMNS)].to_dict("records")}
+            for kind, count in counts.items()
+        },
+    }
+
+
+def score_shortcuts(images: ImageStore, splits: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Scores of the test images by what is no disease, and why some cannot be had."""
+    return shortcut_scores(images.read, splits, seed)
+
+
+def shortcuts(
+    table: pd.DataFrame, reasons: Mapping[str, str], splits: pd.DataFrame, config: EvaluationConfig, seed: int, *rows_and_scores: Any
+) -> tuple[dict[str, Any], Figure]:
+    """The shortcuts' AUROC, each detector against them and within sites; `rows_and_scores` as in `nodes.compare`."""
+    names = models.detectors()
+    rows = dict(zip(names, rows_and_scores[: len(names)], strict=True))
+    scores = dict(zip(names, rows_and_scores[len(names) :], strict=True))
+    document = audit_shortcuts(table, reasons, scores, rows, splits, config.n_boot, seed)
+    return document, shortcut_forest(document)
+
+
+def describe_cohort(
+    splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, leakage: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], pd.DataFrame, Figure]:
+    """The flow of images and who is in each part; the latter as a table for a paper too, the former as a picture."""
+    flow = cohort.flow(splits, quarantine, exclusions, int((leakage or {}).get("dropped", 0)))
+    demographics = cohort.demographics(splits)
+    document = {"flow": flow, "demographics": demographics, "leakage": restated(leakage)}
+    return document, cohort.table_one(demographics), flow_chart(flow)
+
+
+def describe_reference(config: EvaluationConfig, *rows: Mapping[str, Any]) -> dict[str, Any]:
+    """The reference standard, and what its noise may have cost each detector."""
+    return reference_standard(config.reference_standard, config.label_noise, dict(zip(models.detectors(), rows, strict=True)))
