@@ -61,9 +61,8 @@ def evaluate_parts(
     )
     own, rows = document["own"], document["rows"]
     sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
-    title = (
-        f"{readable(published.name)}: the parts of its score ({sum_of})\nAUROC on test, 95 % intervals over {rows[own]['interval_unit']}s"
-    )
+    title = f"{readable(published.name)}: the parts of its score ({sum_of})"
+    title += f"\nAUROC on test, 95 % intervals over {rows[own]['interval_unit']}s"
     return document, forest({name: row["auroc"] for name, row in rows.items()}, title, notes={own: "its own score"})
 
 

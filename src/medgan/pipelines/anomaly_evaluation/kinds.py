@@ -166,8 +166,8 @@ def compare_kinds(*documents: Mapping[str, Any]) -> Figure:
     if not rows:
         return notice("Kinds of anomalies", next(iter(found.values()))["reason"])
     supervised = next(iter(found.values()))["supervised"]
-    estimates = {name: row["auroc"] for name, row in {**rows, **{f"classifier {arm}": row for arm, row in supervised.items()}}.items()}
+    estimates = {name: row["auroc"] for name, row in {**rows, **{f"supervised, {arm}": row for arm, row in supervised.items()}}.items()}
     first = next(iter(rows.values()))
     kinds = " or ".join(readable(name) for name in first["classes"])
-    size = f"{first['n_images']} anomalous test images, 95 % intervals over {first['interval_unit']}s"
-    return forest(estimates, f"{kinds}? AUROC on {size}\nfrom a detector's features and residuals, and by supervised classifiers")
+    title = f"{kinds}? AUROC on {first['n_images']} anomalous test images\n95 % intervals over {first['interval_unit']}s"
+    return forest(estimates, title)
