@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 NORMAL = "normal"
+COMPONENTS = ("reconstruction", "feature", "latent")
+"""What the score of a detector may be made of: residual of the pixels, distance in a discriminator's features, distance of latents."""
 LossTerms = Mapping[str, Tensor]
 """Weighted, scalar terms by name. The sum of those that carry a gradient is what is optimised; all are logged, so a detached one - D's
 accuracy, say - is watched and nothing else."""
@@ -124,6 +126,14 @@ class AnomalyScores:
     """(N,)"""
     anomaly_maps: Tensor
     """(N, 1, H, W), at the size of the images."""
+    components: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the score could be made of, (N,) each, by names of COMPONENTS; empty for a detector that has no such parts."""
+
+    @classmethod
+    def composed(cls, components: Mapping[str, Tensor], weights: Mapping[str, float], anomaly_maps: Tensor) -> AnomalyScores:
+        """The verdict whose image scores are the weighted sum of the components."""
+        scores = torch.stack([weight * components[name] for name, weight in weights.items()]).sum(0)
+        return cls(scores, anomaly_maps, components)
 
 
 @runtime_checkable
@@ -169,8 +179,17 @@ class AnomalyDetector(Protocol):
 
 
 @runtime_checkable
+class Composed(Protocol):
+    """A detector that says what its score is made of."""
+
+    def score_weights(self) -> Mapping[str, float]:
+        """The image score is the sum of these times the components of the same names. Configuration: never fitted, least of all on test."""
+        ...
+
+
+@runtime_checkable
 class FeatureExtractor(Protocol):
-    """A network whose penultimate layer describes an image."""
+    """A network that describes an image by a vector: its latent, or its penultimate layer."""
 
     def features(self, images: Tensor) -> Tensor:
         """(N, D) features of (N, C, H, W) images."""

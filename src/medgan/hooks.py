@@ -24,6 +24,8 @@ from medgan.inputs import require_inputs
 from medgan.tracking.provenance import git_revision, hardware, lock_hash, versions
 
 logger = logging.getLogger("medgan")
+REPORT = "report_html"
+"""The page that a run ends with."""
 
 
 class ProjectHooks:
@@ -82,8 +84,8 @@ def results_path(pipeline: Pipeline, catalog: DataCatalog) -> Path | None:
 
 def report_path(pipeline: Pipeline, catalog: DataCatalog) -> Path | None:
     """The report that a pipeline writes, or None."""
-    written = (catalog.get(name) for name in sorted(pipeline.all_outputs()))
-    return next((dataset.path for dataset in written if isinstance(dataset, HtmlDataset)), None)
+    dataset = catalog.get(REPORT) if REPORT in pipeline.all_outputs() else None
+    return dataset.path if isinstance(dataset, HtmlDataset) else None
 
 
 def closing_words(document: Mapping[str, Any], results: Path, report: Path | None, root: Path) -> str:

@@ -80,18 +80,32 @@ def test_what_is_rebuilt_exactly_scores_zero_and_what_is_not_more(cycle: bool) -
     made = model(cycle).eval()
     images, encoded = batch().images, torch.zeros(4, 8)
     near, far = images + 0.05, images + 0.5
-    assert made.distance(images, images, encoded).tolist() == [0.0] * 4
-    assert (made.distance(images, near, encoded) > 0).all()
-    assert (made.distance(images, near, encoded) < made.distance(images, far, encoded)).all()
+    assert made.feature_distance(images, images, encoded).tolist() == [0.0] * 4
+    assert (made.feature_distance(images, near, encoded) > 0).all()
+    assert (made.feature_distance(images, near, encoded) < made.feature_distance(images, far, encoded)).all()
 
 
 def test_egbads_score_is_nine_tenths_of_the_residual_sum_and_a_tenth_of_the_features() -> None:
     made = model(cycle=False).eval()
-    images, encoded = batch().images, torch.ones(4, 8)
-    rebuilt = images.flip(3)
-    pixels = (images - rebuilt).abs().sum((1, 2, 3))
-    features = (made.discriminator.features(images, encoded) - made.discriminator.features(rebuilt, encoded)).abs().sum(1)
-    torch.testing.assert_close(made.distance(images, rebuilt, encoded), 0.9 * pixels + 0.1 * features)
+    images = batch().images
+    found = made.score(images, torch.Generator())
+    with torch.no_grad():
+        encoded = made.encoder(images)
+        rebuilt = made.generator(encoded)
+        pixels = (images - rebuilt).abs().sum((1, 2, 3))
+        features = (made.discriminator.features(images, encoded) - made.discriminator.features(rebuilt, encoded)).abs().sum(1)
+        latents = (encoded - made.encoder(rebuilt)).abs().sum(1)
+    torch.testing.assert_close(found.image_scores, 0.9 * pixels + 0.1 * features)
+    assert {name: values.tolist() for name, values in found.components.items()} == {
+        "reconstruction": pytest.approx(pixels.tolist()),
+        "feature": pytest.approx(features.tolist()),
+        "latent": pytest.approx(latents.tolist()),
+    }
+
+
+def test_alads_score_is_the_feature_distance_alone() -> None:
+    found = model(cycle=True).eval().score(batch().images, torch.Generator())
+    assert torch.equal(found.image_scores, found.components["feature"])
 
 
 def test_alads_hidden_layers_have_a_spectral_norm_of_one_and_its_last_ones_are_free() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medgan import models
-from medgan.contracts import AnomalyDetector, Batch, Fitted, ImageSpec, ImageSynthesizer, Model, TrainingSet
+from medgan.contracts import COMPONENTS, AnomalyDetector, Batch, Composed, Fitted, ImageSpec, ImageSynthesizer, Model, TrainingSet
 from medgan.models import PublishedModel
 from tests.models.tiny import SPEC, tiny
 
@@ -32,6 +32,7 @@ def test_the_registry_finds_the_models() -> None:
     assert set(models.names()) == set(models.detectors()) | set(models.synthesizers())
     assert not {"acgan", "sngan"} & set(models.detectors())
     assert "classifier" not in models.names()
+    assert set(models.encoders()) == {"autoencoder", "bigan", "fanogan", "healthygan"}
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -63,6 +64,42 @@ def test_the_score_of_an_image_does_not_depend_on_its_batch(name: str) -> None:
     first, second = model.score(images[:2], rng()), model.score(images[2:], rng())
     torch.testing.assert_close(whole.image_scores, torch.cat([first.image_scores, second.image_scores]), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(whole.anomaly_maps, torch.cat([first.anomaly_maps, second.anomaly_maps]), rtol=1e-3, atol=1e-4)
+    assert whole.components.keys() == first.components.keys()
+    for component, values in whole.components.items():
+        torch.testing.assert_close(values, torch.cat([first.components[component], second.components[component]]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.detectors())
+def test_the_score_is_the_weighted_sum_of_its_components(name: str) -> None:
+    model = build(name)
+    found = model.score(noise(5), rng())
+    assert set(found.components) <= set(COMPONENTS)
+    assert isinstance(model, Composed) == bool(found.components) == (name in models.composed())
+    for values in found.components.values():
+        assert values.shape == (5,)
+        assert torch.isfinite(values).all()
+        assert (values >= 0).all()
+    if found.components:
+        composed = sum(weight * found.components[part] for part, weight in model.score_weights().items())
+        torch.testing.assert_close(found.image_scores, composed)
+
+
+def test_which_detectors_have_which_components() -> None:
+    parts = {name: set(build(name).score(noise(2), rng()).components) for name in models.detectors()}
+    assert parts["bigan"] == parts["fanogan"] == {"reconstruction", "feature", "latent"}
+    assert parts["autoencoder"] == {"reconstruction", "latent"}
+    assert parts["dcgan"] == parts["healthygan"] == {"reconstruction", "feature"}
+    assert parts["nearest_neighbour"] == parts["mix_vs_normal"] == set()
+
+
+@pytest.mark.parametrize("name", models.encoders())
+def test_features_describe_an_image_whatever_its_batch(name: str) -> None:
+    model, images = build(name), noise(5)
+    whole = model.features(images)
+    assert whole.shape[0] == 5
+    assert whole.ndim == 2
+    torch.testing.assert_close(whole, torch.cat([model.features(images[:2]), model.features(images[2:])]), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(whole[0], whole[1])
 
 
 @pytest.mark.parametrize("name", models.detectors())

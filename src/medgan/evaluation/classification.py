@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
 from medgan.evaluation.calibration import calibration
+from medgan.evaluation.categories import evaluate_categories
 from medgan.evaluation.figures import accuracy, auroc, confusion, decision_metrics
 from medgan.evaluation.intervals import Metric, estimates
 from medgan.evaluation.scoring import require_finite
@@ -63,8 +64,29 @@ def evaluate_classifier(
         **calibration(np.minimum(labels, 1), np.clip(anomaly, 0, 1), groups, n_boot, seed),
         "confusion_matrix": confusion(labels, decisions, len(classes)),
         "report": class_report(labels, decisions, classes),
+        **_among_anomalies(probabilities, labels, groups, np.asarray(group_known), classes, n_boot, seed),
         **(details or {}),
     }
+
+
+def _among_anomalies(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    groups: NDArray[Any],
+    group_known: NDArray[Any],
+    classes: Sequence[str],
+    n_boot: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Which anomaly, given that there is one: `categories`, from p(category) / (1 - p(normal)) on anomalous images; nothing for one."""
+    if len(classes) < 3:
+        return {}
+    anomalous = labels > 0
+    of_kinds = probabilities[anomalous, 1:]
+    total = of_kinds.sum(1, keepdims=True)
+    shares = np.divide(of_kinds, total, out=np.full_like(of_kinds, 1 / of_kinds.shape[1]), where=total > 0)
+    row = evaluate_categories(shares, labels[anomalous] - 1, groups[anomalous], group_known[anomalous], classes[1:], n_boot, seed)
+    return {"categories": row}
 
 
 def _metrics(labels: NDArray[np.int64], decisions: NDArray[np.int64], anomaly: NDArray[np.float64]) -> dict[str, Metric]:

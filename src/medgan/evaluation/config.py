@@ -9,6 +9,9 @@ from medgan.evaluation.detectors import DECISION_RULES, PREVALENCES
 from medgan.evaluation.patients import PATIENT_SCORES
 from medgan.evaluation.thresholds import parse_rule
 
+LEAST = {"n_boot": 100, "batch_size": 1, "heatmap_examples": 1, "random_errors": 1, "projected_images": 10, "category_images": 10}
+"""The smallest value of each setting."""
+
 
 @dataclass(frozen=True)
 class LabelNoise:
@@ -68,6 +71,10 @@ class EvaluationConfig:
     """Who labelled the images, and how; None is reported as such."""
     label_noise: LabelNoise | None = None
     """Shares of wrong labels, where they are known."""
+    projected_images: int = 1000
+    """Images that PCA, t-SNE and UMAP show, at most: training normals, validation and test."""
+    category_images: int = 500
+    """Training images of each anomalous category from which the kinds of anomalies are learned, at most."""
 
     def __post_init__(self) -> None:
         parse_rule(self.threshold_rule)
@@ -78,6 +85,6 @@ class EvaluationConfig:
             raise Refusal(f"evaluation.prevalences holds {wrong[0]}: a prevalence lies between 0 and 1, as 0.1 for one image in ten.")
         if self.patient_score not in PATIENT_SCORES:
             raise Refusal(f"evaluation.patient_score is '{self.patient_score}': use {' or '.join(PATIENT_SCORES)}.")
-        for key, least in (("n_boot", 100), ("batch_size", 1), ("heatmap_examples", 1), ("random_errors", 1)):
+        for key, least in LEAST.items():
             if getattr(self, key) < least:
                 raise Refusal(f"evaluation.{key} is {getattr(self, key)}: it has to be {least} or more.")

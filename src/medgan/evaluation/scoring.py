@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,17 @@ from medgan.contracts import AnomalyDetector, Refusal
 
 Images = Callable[[NDArray[np.int64]], Tensor]
 """Rows of the store (n,) to images (n, C, H, W) in [-1, 1]."""
+
+
+class Scored(NamedTuple):
+    """What a detector said of n images."""
+
+    scores: NDArray[np.float32]
+    """(n,)"""
+    maps: NDArray[np.float16]
+    """(n, H, W)"""
+    components: Mapping[str, NDArray[np.float32]]
+    """(n,) each; empty for a detector without components."""
 
 
 def score_images(
@@ -29,6 +40,27 @@ def score_images(
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     """Scores (n,) and anomaly maps (n, H, W) of the images in `rows`.
 
+    `score_with_components` says more, from the same arguments.
+    """
+    found = score_with_components(
+        detector, images, rows, batch_size=batch_size, seed=seed, device=device, names=names, on_progress=on_progress
+    )
+    return found.scores, found.maps
+
+
+def score_with_components(
+    detector: AnomalyDetector,
+    images: Images,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    device: str = "cpu",
+    names: Sequence[str] | None = None,
+    on_progress: Callable[[int], Any] = lambda done: None,
+) -> Scored:
+    """Scores, anomaly maps, and what the scores are made of, of the images in `rows`.
+
     Every batch gets a CPU generator with the same seed, so that neither the size nor the order of the batches changes a score.
 
     Args:
@@ -42,19 +74,22 @@ def score_images(
         on_progress: called with the number of images of each batch that is done.
 
     Raises:
-        Refusal: a score or map is not finite; it names the images, none is dropped.
+        Refusal: a score, component or map is not finite; it names the images, none is dropped.
     """
-    scores, maps = np.zeros(len(rows), dtype=np.float32), list[NDArray[np.float16]]()
+    scores, components = np.zeros(len(rows), dtype=np.float32), dict[str, NDArray[np.float32]]()
+    maps = list[NDArray[np.float16]]()
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         found = detector.score(images(batch).to(device), torch.Generator().manual_seed(seed))
         scores[start : start + len(batch)] = found.image_scores.float().cpu().numpy()
+        for name, values in found.components.items():
+            components.setdefault(name, np.zeros_like(scores))[start : start + len(batch)] = values.float().cpu().numpy()
         maps.append(found.anomaly_maps[:, 0].float().cpu().numpy().astype(np.float16))
         on_progress(len(batch))
     stacked = np.concatenate(maps) if maps else np.zeros((0, 0, 0), dtype=np.float16)
-    finite = np.isfinite(scores) & np.isfinite(stacked).all((1, 2))
+    finite = np.isfinite(scores) & np.isfinite(stacked).all((1, 2)) & np.isfinite(np.array([scores, *components.values()])).all(0)
     require_finite(finite, names if names is not None else [f"row {row}" for row in rows])
-    return scores, stacked
+    return Scored(scores, stacked, components)
 
 
 def require_finite(finite: NDArray[np.bool_], names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from typing import Any, get_type_hints
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from medgan.contracts import NORMAL, AnomalyDetector, ImageSpec, ImageSynthesizer, Refusal, TrainingSet
+from medgan.contracts import NORMAL, AnomalyDetector, Composed, FeatureExtractor, ImageSpec, ImageSynthesizer, Refusal, TrainingSet
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 """The files of a published model."""
@@ -36,6 +36,18 @@ def names() -> tuple[str, ...]:
 def detectors() -> tuple[str, ...]:
     """The models that score images."""
     return tuple(name for name in names() if _makes(name, AnomalyDetector))
+
+
+@cache
+def composed() -> tuple[str, ...]:
+    """The detectors that say what their score is made of."""
+    return tuple(name for name in detectors() if _makes(name, Composed))
+
+
+@cache
+def encoders() -> tuple[str, ...]:
+    """The detectors that describe an image by a vector of features."""
+    return tuple(name for name in detectors() if _makes(name, FeatureExtractor))
 
 
 @cache

@@ -2,6 +2,9 @@
 
 What it cannot rebuild through its narrow latent is anomalous: the score is the mean squared residual, the map |x - x'|.
 On RSNA this beats published GAN detectors (MedIAnomaly, Cai 2024), with 64 px and a latent of 16.
+
+Components of the score: reconstruction, which is the whole of it; latent |E(x) - E(x')|_1, GANomaly's score (Akcay 2018, eq. 5) on this
+encoder. It has no discriminator, so no feature distance.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.reconstruction import mse_per_image, residual_map
+from medgan.losses.reconstruction import l1_per_image, mse_per_image, residual_map
 from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncoder
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -54,8 +57,14 @@ class Autoencoder(nn.Module):
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Mean squared residual and residual map."""
-        rebuilt = self(images)
-        return AnomalyScores(mse_per_image(images, rebuilt), residual_map(images, rebuilt))
+        latents = self.encoder(images)
+        rebuilt = self.decoder(latents)
+        components = {"reconstruction": mse_per_image(images, rebuilt), "latent": l1_per_image(latents, self.encoder(rebuilt))}
+        return AnomalyScores.composed(components, self.score_weights(), residual_map(images, rebuilt))
+
+    def score_weights(self) -> Mapping[str, float]:
+        """The reconstruction alone."""
+        return {"reconstruction": 1.0}
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ asks (`cycle: true`): D_xx tells (x, x) from (x, G(E(x))), D_zz tells (z, z) fro
 
 with spectral norm in the hidden layers of E and of all D. |x - G(E(x))| is the map of both. Adam (0.5, 0.999).
 
+Components of the score: reconstruction |x - G(E(x))|_1; feature, the f_D or f_xx term above; latent |E(x) - E(G(E(x)))|_1, GANomaly's
+score (Akcay 2018, eq. 5) on this encoder, which neither paper reports. EGBAD's score weighs the first two, ALAD's is the second alone.
+
 G and E are one player: neither's own term reaches the other, so the gradient of the sum is to each the gradient of its own loss, and with
 Adam, which keeps its state for each weight, one player moves them exactly as two would; the cycles, which move both, are computed once.
 
@@ -122,13 +125,27 @@ class BiGAN(nn.Module):
         """The form's score of each image, and the residual |x - G(E(x))|."""
         encoded = self.encoder(images)
         rebuilt = self.generator(encoded)
-        return AnomalyScores(self.distance(images, rebuilt, encoded), residual_map(images, rebuilt))
+        components = {
+            "reconstruction": l1_per_image(images, rebuilt),
+            "feature": self.feature_distance(images, rebuilt, encoded),
+            "latent": l1_per_image(encoded, self.encoder(rebuilt)),
+        }
+        return AnomalyScores.composed(components, self.score_weights(), residual_map(images, rebuilt))
 
-    def distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
-        """EGBAD's score: (N,)."""
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """The latents E(x): (N, latent_dim)."""
+        latents: Tensor = self.encoder(images)
+        return latents
+
+    def score_weights(self) -> Mapping[str, float]:
+        """EGBAD's: 0.9 of the reconstruction, 0.1 of the features."""
         share = self.config.feature_share
-        features = l1_per_image(self.discriminator.features(images, encoded), self.discriminator.features(rebuilt, encoded))
-        return (1 - share) * l1_per_image(images, rebuilt) + share * features
+        return {"reconstruction": 1 - share, "feature": share}
+
+    def feature_distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
+        """|f_D(x, E(x)) - f_D(G(E(x)), E(x))|_1 of each image: (N,)."""
+        return l1_per_image(self.discriminator.features(images, encoded), self.discriminator.features(rebuilt, encoded))
 
 
 class ALAD(BiGAN):
@@ -171,8 +188,12 @@ class ALAD(BiGAN):
             "latents": bce_generator(self.discriminator_zz(latents, self.encoder(drawn))),
         }
 
-    def distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
-        """ALAD's score: (N,)."""
+    def score_weights(self) -> Mapping[str, float]:
+        """ALAD's: the features alone."""
+        return {"feature": 1.0}
+
+    def feature_distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
+        """|f_xx(x, x) - f_xx(x, G(E(x)))|_1 of each image: (N,)."""
         same, cycled = (self.discriminator_xx.features(torch.cat([images, other], 1)) for other in (images, rebuilt))
         return l1_per_image(same, cycled)
 

@@ -6,7 +6,8 @@ Scoring searches, for each image x, the latent z that minimises
 
     (1 - l) |x - G(z)|_1 + l |f_D(x) - f_D(G(z))|_1,   l = 0.1                                      (AnoGAN eq. 5)
 
-with Adam; the sums run over pixels and over features. The minimum is the score, |x - G(z)| the map.
+with Adam; the sums run over pixels and over features. The minimum is the score, |x - G(z)| the map. Its two sums are the components
+reconstruction and feature; the latent was searched, not encoded, so there is no latent distance.
 
 Deviations: `search_steps` shortens AnoGAN's 500 steps, its learning-rate drops (0.01, 0.001 after 2/5, 0.0005 after 3/5) move along;
 `warm_start` begins at the best of that many random latents, the same ones for every image, instead of at one random latent. With
@@ -114,7 +115,7 @@ class DCGAN(nn.Module):
         latents = self._search(images, features, start)
         with torch.inference_mode():
             drawn = self.generator(latents)
-            return AnomalyScores(self._objective(images, features, drawn), residual_map(images, drawn))
+            return AnomalyScores.composed(self._residuals(images, features, drawn), self.score_weights(), residual_map(images, drawn))
 
     def _start(self, images: Tensor, candidates: Tensor) -> Tensor:
         """(N, latent_dim): for each image the latent whose image is nearest, of the candidates and E(x)."""
@@ -140,8 +141,19 @@ class DCGAN(nn.Module):
 
     def _objective(self, images: Tensor, features: Tensor, drawn: Tensor) -> Tensor:
         """AnoGAN eq. 5 for each image, `features` being f_D(x): (N,)."""
-        share = self.config.feature_share
-        return (1 - share) * l1_per_image(images, drawn) + share * l1_per_image(features, self.discriminator.features(drawn))
+        residuals, weights = self._residuals(images, features, drawn), self.score_weights()
+        return weights["reconstruction"] * residuals["reconstruction"] + weights["feature"] * residuals["feature"]
+
+    def score_weights(self) -> Mapping[str, float]:
+        """AnoGAN's 1 - l and l."""
+        return {"reconstruction": 1 - self.config.feature_share, "feature": self.config.feature_share}
+
+    def _residuals(self, images: Tensor, features: Tensor, drawn: Tensor) -> Mapping[str, Tensor]:
+        """The two sums of eq. 5 for each image, `features` being f_D(x): (N,) each."""
+        return {
+            "reconstruction": l1_per_image(images, drawn),
+            "feature": l1_per_image(features, self.discriminator.features(drawn)),
+        }
 
 
 def build(config: Config, spec: ImageSpec) -> DCGAN:

@@ -8,6 +8,8 @@ G and D frozen and in eval mode, by RMSProp 5e-5, to minimise (izi_f)
 with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh. The latent distance
 mean (E(x) - E(G(E(x))))^2, which Schlegl reports beside the score, is a term that is logged and not minimised.
 
+Components of the score: reconstruction and feature, the two terms of eq. 3; latent, that latent distance.
+
 Deviations: `width` and `n_critic` are smaller in the CPU budgets, and their learning rates larger (named in the configuration file).
 """
 
@@ -99,9 +101,24 @@ class FAnoGAN(nn.Module):
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Eq. 3 for each image, and the residual |x - G(E(x))|."""
-        drawn = self.generator(self.encoder(images))
-        scores = mse_per_image(images, drawn) + self.config.kappa * self._feature_residual(images, drawn)
-        return AnomalyScores(scores, residual_map(images, drawn))
+        encoded = self.encoder(images)
+        drawn = self.generator(encoded)
+        components = {
+            "reconstruction": mse_per_image(images, drawn),
+            "feature": self._feature_residual(images, drawn),
+            "latent": mse_per_image(encoded, self.encoder(drawn)),
+        }
+        return AnomalyScores.composed(components, self.score_weights(), residual_map(images, drawn))
+
+    def score_weights(self) -> Mapping[str, float]:
+        """Eq. 3: 1 and kappa."""
+        return {"reconstruction": 1.0, "feature": self.config.kappa}
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """The latents E(x): (N, latent_dim)."""
+        latents: Tensor = self.encoder(images)
+        return latents
 
     def _critic(self, images: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(images)

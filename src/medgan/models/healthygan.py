@@ -19,6 +19,10 @@ Deviations: D has log2(size) - 2 stride-2 convolutions, which keeps the papers' 
 reference's learning rate decays by 0.1 %, ours not at all; CPU budgets have a faster D, a slower G and n_critic 5 (decision 0014). The
 threshold comes from validation, theirs from test labels.
 
+Components of the score: reconstruction, mean |x - y| / 2, which is the whole of it; feature, mean |f_D(x) - f_D(y)| with f_D the last
+hidden layer of D, which neither paper scores by. There is no encoder, so no latent distance; where features of an image are asked for,
+they are f_D(x), averaged over positions.
+
 Of the additive form: |y| < 1, so an empty map still changes x to tanh(x). Pixels near -1 or 1 (a black border that was not standardised)
 carry a floor of up to 0.24 in |x - y| that is no disease; x = 0, the padding, carries none.
 """
@@ -184,8 +188,21 @@ class HealthyGAN(nn.Module):
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Score mean |x - y| / 2, map |x - y|."""
-        maps = residual_map(images, self(images))
-        return AnomalyScores(maps.mean((1, 2, 3)) / 2, maps)
+        healthy = self(images)
+        maps = residual_map(images, healthy)
+        of_image, of_healthy = self.discriminator.features(images), self.discriminator.features(healthy)
+        components = {"reconstruction": maps.mean((1, 2, 3)) / 2, "feature": (of_image - of_healthy).abs().mean((1, 2, 3))}
+        return AnomalyScores.composed(components, self.score_weights(), maps)
+
+    def score_weights(self) -> Mapping[str, float]:
+        """The papers' score: the residual alone."""
+        return {"reconstruction": 1.0}
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """f_D(x), averaged over positions: (N, channels of D's last hidden layer)."""
+        features: Tensor = self.discriminator.features(images).mean((2, 3))
+        return features
 
     def _critic(self, images: Tensor) -> Tensor:
         """The mean over the patches of each image (N,)."""

@@ -73,6 +73,11 @@ class PatchDiscriminator(nn.Module):
         layers = [nn.Sequential(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(SLOPE)) for a, b in pairwise(widths)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False))
 
+    def features(self, images: Tensor) -> Tensor:
+        """f_D, the layer before the logits: (N, D, 4, 4)."""
+        features: Tensor = self.layers[:-1](images)
+        return features
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, 1, 4, 4)."""
         logits: Tensor = self.layers(images)

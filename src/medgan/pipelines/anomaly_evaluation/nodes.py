@@ -18,7 +18,7 @@ from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
 from medgan.evaluation.examples import surest_examples
 from medgan.evaluation.results import new_document, rows_of
-from medgan.evaluation.scoring import score_images
+from medgan.evaluation.scoring import score_with_components
 from medgan.evaluation.side_by_side import comparison_table
 from medgan.evaluation.story import tell
 from medgan.evaluation.wording import notes_of
@@ -41,6 +41,8 @@ Arrays = Mapping[str, NDArray[Any]]
 EVALUATED = ("val", "test")
 PROTOCOL = ("threshold_rule", "decision_rules", "prevalences", "patient_score", "n_boot")
 """Settings of the evaluation that decide figures of a row."""
+SCORES_FORM = 2
+"""Raised with every change in what is stored of scores, so that older files are not misread."""
 DETAILS = ("search_steps",)
 """Fields of a model's configuration that its row shows."""
 
@@ -53,12 +55,14 @@ def score(
     Reads no label: of the splits, only which images there are.
 
     Returns:
-        The table image_id, split, score, key; and the arrays image_id (n,), score (n,), maps (n, H, W), key.
+        The table image_id, split, score, score_<component> for each component of the score, key; and the arrays of the same names (n,),
+        with maps (n, H, W).
     """
     chosen = splits.loc[splits["split"].isin(EVALUATED), ["image_id", "split", "row"]]
-    key = digest([published.key, images.key, chosen.astype(str).to_numpy().tolist(), seed, __version__])
+    key = digest([SCORES_FORM, published.key, images.key, chosen.astype(str).to_numpy().tolist(), seed, __version__])
     arrays = dict(cached) if cached is not None and str(cached["key"]) == key else _scored(published, images, chosen, config, seed, key)
-    table = chosen[["image_id", "split"]].assign(score=arrays["score"], key=key)
+    columns = {name: arrays[name] for name in arrays if name == "score" or name.startswith("score_")}
+    table = chosen[["image_id", "split"]].assign(**columns, key=key)
     return table.reset_index(drop=True), arrays
 
 
@@ -69,7 +73,7 @@ def _scored(
     detector = published.build().to(device)
     names = chosen["image_id"].astype(str).tolist()
     with progress_bar(published.name, "image", len(chosen)) as bar:
-        scores, maps = score_images(
+        found = score_with_components(
             detector,  # type: ignore[arg-type]  # the registry lists detectors only
             StoredImages(images),
             chosen["row"].to_numpy(dtype=np.int64),
@@ -79,8 +83,9 @@ def _scored(
             names=names,
             on_progress=bar.update,
         )
-    cropped = crop_padding(torch.from_numpy(maps[:, None]), images.info.height, images.info.width)[:, 0].numpy()
-    return {"image_id": np.array(names), "score": scores, "maps": np.ascontiguousarray(cropped), "key": np.array(key)}
+    cropped = crop_padding(torch.from_numpy(found.maps[:, None]), images.info.height, images.info.width)[:, 0].numpy()
+    columns = {"score": found.scores, **{f"score_{name}": values for name, values in found.components.items()}}
+    return {"image_id": np.array(names), **columns, "maps": np.ascontiguousarray(cropped), "key": np.array(key)}
 
 
 def evaluate(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import audits, comparisons, nodes
+from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, kinds, nodes
+from medgan.pipelines.embedding import embed
 
+PARAMETERS = ("params:evaluation", "params:seed")
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
 
@@ -14,7 +18,7 @@ ARMS = ("real", "classical", "gan", "gan_classical")
 def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each detector, the comparison, and the report."""
     together = Pipeline([_compare(), _stats(), _report(), *_audits()], tags=["anomaly_evaluation"])
-    return sum((_detector_pipeline(name) for name in models.detectors()), together)
+    return sum((_detector_pipeline(name) for name in models.detectors()), together) + _encoders()
 
 
 def _detector_pipeline(name: str) -> Pipeline:
@@ -70,6 +74,51 @@ def _audits() -> list[Node]:
         Node(audits.describe_cohort, cohort, ["cohort", "cohort_table", "flow_figure"], name="describe_cohort"),
         Node(audits.describe_reference, ["params:evaluation", *rows], "reference_standard", name="describe_reference"),
     ]
+
+
+def _encoders() -> Pipeline:
+    """Parts of the scores, features on a plane, kinds of anomalies."""
+    projected = [*models.encoders(), encoders.REFERENCE]
+    inputs = [f"{name}.projection" for name in projected] + [f"{name}.scores" for name in models.encoders()]
+    page = Node(encoders.projections_page, ["images", "splits", *PARAMETERS, *inputs], "projections_html", name="projections_page")
+    named = [f"{name}.categories" for name in models.encoders()]
+    together = Pipeline([page, Node(kinds.compare_kinds, named, "categories_figure", name="compare_kinds")], tags=["anomaly_evaluation"])
+    parts = (_namespaced(name, [_parts(embedded=name in models.encoders())]) for name in models.composed())
+    inside = (_namespaced(name, [*_embedding(), _projection(name, "scores"), *_kinds()]) for name in models.encoders())
+    reference = _namespaced(encoders.REFERENCE, [_projection(encoders.REFERENCE, None)])
+    return sum((*parts, *inside, reference), together)
+
+
+def _namespaced(name: str, nodes_of_one: list[Node]) -> Pipeline:
+    base = Pipeline(nodes_of_one)
+    shared = base.inputs() & {"images", "splits", "results.classifiers"}
+    return Pipeline(base, namespace=name, inputs=shared, parameters=base.inputs() & set(PARAMETERS), tags=["anomaly_evaluation", name])
+
+
+def _parts(embedded: bool) -> Node:
+    inputs = ["published", "scores", "evaluation", "images", "splits", *PARAMETERS, *(["embeddings"] if embedded else [])]
+    return Node(encoders.evaluate_parts, inputs, ["components", "components_figure"], name="evaluate_parts")
+
+
+def _embedding() -> list[Node]:
+    given = ["published", "images", "splits", *PARAMETERS]
+    return [
+        Node(embed, [*given, "cached_embeddings"], "embeddings", name="embed"),
+        Node(kinds.residuals, [*given, "cached_residuals"], "residuals", name="residuals"),
+    ]
+
+
+def _projection(name: str, scores: str | None) -> Node:
+    project = partial(encoders.project_features, name)
+    project.__name__ = "project_features"  # type: ignore[attr-defined]
+    inputs = {"embeddings": "embeddings", "splits": "splits", "config": PARAMETERS[0], "seed": PARAMETERS[1], "cached": "cached_projection"}
+    scored = {"scores": scores} if scores else {}
+    return Node(project, inputs | scored, ["projection", "projection_facts", "projections_figure"], name="project_features")
+
+
+def _kinds() -> list[Node]:
+    inputs = ["published", "embeddings", "residuals", "anomaly_maps", "splits", "results.classifiers", *PARAMETERS]
+    return [Node(kinds.categorise, inputs, ["categories", "categories_figure"], name="categorise")]
 
 
 def _compare() -> Node:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
+from medgan.pipelines.embedding import embed
 from medgan.pipelines.synthesis import nodes
 from medgan.pipelines.training import training_nodes
 
 PARAMETERS = ["params:synthesis", "params:seed"]
+EVALUATION = "params:evaluation"
 FEATURES = "domain_features"
 
 
@@ -21,8 +23,11 @@ def create_pipeline(**_: object) -> Pipeline:
 
 
 def _features_pipeline() -> Pipeline:
-    base = Pipeline(training_nodes(nodes.plan_domain_features, FEATURES, ["images", "splits", *PARAMETERS]))
-    return Pipeline(base, namespace=FEATURES, inputs={"images", "splits"}, parameters=set(PARAMETERS), tags=["synthesis", FEATURES])
+    """The network, and its features of the images that the detectors describe too."""
+    described = Node(embed, ["published", "images", "splits", EVALUATION, "params:seed", "cached_embeddings"], "embeddings", name="embed")
+    base = Pipeline([*training_nodes(nodes.plan_domain_features, FEATURES, ["images", "splits", *PARAMETERS]), described])
+    parameters = {*PARAMETERS, EVALUATION}
+    return Pipeline(base, namespace=FEATURES, inputs={"images", "splits"}, parameters=parameters, tags=["synthesis", FEATURES])
 
 
 def _generator_pipeline(name: str) -> Pipeline:
