@@ -31,6 +31,8 @@ class Config:
 class Autoencoder(nn.Module):
     """Encoder and decoder, one player."""
 
+    COUNTERPART = "reconstruction"
+
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
@@ -56,6 +58,12 @@ class Autoencoder(nn.Module):
         """Mean squared residual and residual map."""
         rebuilt = self(images)
         return AnomalyScores(mse_per_image(images, rebuilt), residual_map(images, rebuilt))
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The reconstruction (N, C, H, W)."""
+        rebuilt: Tensor = self(images)
+        return rebuilt
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
