@@ -20,11 +20,13 @@ class EvaluationConfig:
     """Resamples of the bootstrap of patients."""
     batch_size: int = 64
     """Images scored at a time; scores do not depend on it."""
-    heatmap_examples: int = 3
-    """Images of each kind (hits, misses, false alarms) in the picture of heat maps."""
+    heatmap_examples: int = 2
+    """Images of each kind (hits, misses, false alarms, true normals) in the pictures of the surest and of the closest decisions."""
+    random_errors: int = 20
+    """Misses and false alarms drawn at random for a picture of their own."""
 
     def __post_init__(self) -> None:
         parse_rule(self.threshold_rule)
-        for key, least in (("n_boot", 100), ("batch_size", 1), ("heatmap_examples", 1)):
+        for key, least in (("n_boot", 100), ("batch_size", 1), ("heatmap_examples", 1), ("random_errors", 2)):
             if getattr(self, key) < least:
                 raise Refusal(f"evaluation.{key} is {getattr(self, key)}: it has to be {least} or more.")

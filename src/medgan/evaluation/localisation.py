@@ -14,7 +14,6 @@ are ties, which moves an area by less than 1 / BINS.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,11 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medgan.evaluation.intervals import Floats, Metric, estimates
+from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates
 
-BINS = 2000
+BINS = 1000
 PRO_LIMIT = 0.3
 """Largest share of false pixels over which PRO is integrated."""
+FIGURES = (
+    *("pixel_auroc", "pixel_auroc_anomalous", "pixel_average_precision", "pixel_average_precision_anomalous"),
+    *("aupro_30", "dice"),
+)
 CHANCE = {"pixel_auroc": 0.5, "pixel_auroc_anomalous": 0.5, "aupro_30": PRO_LIMIT / 2}
 """What a map without information reaches; average precision: the share of anomalous pixels."""
 QUANTILE = 0.99
@@ -54,7 +57,7 @@ class PixelCounts:
     @property
     def anomalous(self) -> Bools:
         """Images that have a marked pixel (n,)."""
-        found: Bools = self.positive.any(1)
+        found: Bools = self.positive.sum(1) > 0
         return found
 
 
@@ -88,7 +91,7 @@ def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, Floa
     positive = np.bincount(places[inside], minlength=len(edges))
     negative = np.bincount(places[~inside], minlength=len(edges))
     overlap = np.bincount(places[inside], weights=1 / sizes[labelled[inside]], minlength=len(edges))
-    return positive.astype(np.float64), negative.astype(np.float64), overlap, float(count)
+    return positive.astype(np.float64), negative.astype(np.float64), overlap.astype(np.float64), float(count)
 
 
 def pixel_auroc(counts: PixelCounts, weights: Floats) -> Floats:
@@ -172,6 +175,17 @@ def map_quantile(maps: NDArray[Any], quantile: float = QUANTILE) -> float:
     return float(np.quantile(np.asarray(maps, dtype=np.float64), quantile)) if np.size(maps) else 0.0
 
 
+def mean_mask(masks: Bools, known: Bools) -> Floats | None:
+    """How often each place is inside the mask of an anomalous image (H, W): what a map reaches that never looks at the image."""
+    anomalous = known & masks.any((1, 2))
+    return masks[anomalous].mean(0) if anomalous.any() else None
+
+
+def missing_figures(reason: str) -> dict[str, Any]:
+    """All figures as ones that cannot be had."""
+    return {name: Estimate(None, reason=reason).as_dict() for name in FIGURES}
+
+
 def localisation_figures(
     maps: NDArray[Any], masks: Bools, groups: NDArray[Any], threshold: PixelThreshold, n_boot: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
@@ -204,8 +218,8 @@ def localisation_figures(
     return {name: estimate.as_dict() for name, estimate in chosen.items()}
 
 
-def _metrics(counts: PixelCounts, anomalous: Bools) -> Mapping[str, Metric]:
-    carriers = (anomalous, counts.negative.any(1))
+def _metrics(counts: PixelCounts, anomalous: Bools) -> dict[str, Metric]:
+    carriers = (anomalous, counts.negative.sum(1) > 0)
     missing = NO_NEGATIVE if anomalous.any() else NO_REGION
     statistics = {"auroc": pixel_auroc, "average_precision": pixel_average_precision, "pro": pro_area}
     return {name: Metric(partial(statistic, counts), carriers, missing) for name, statistic in statistics.items()}

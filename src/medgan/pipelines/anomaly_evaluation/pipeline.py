@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import nodes
+from medgan.pipelines.anomaly_evaluation import maps, nodes
 
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
@@ -24,13 +24,29 @@ def _detector_pipeline(name: str) -> Pipeline:
             Node(nodes.score, ["published", "images", "splits", *parameters, "cached_maps"], ["scores", "anomaly_maps"], name="score"),
             Node(
                 nodes.evaluate,
-                ["published", "scores", "anomaly_maps", "images", "splits", *parameters],
-                ["evaluation", "heatmaps", "confusion", "histogram"],
+                ["published", "scores", "splits", *parameters],
+                ["evaluation", "confusion", "histogram"],
                 name="evaluate",
             ),
+            *_maps(parameters),
         ]
     )
-    return Pipeline(base, namespace=name, inputs={"images", "splits"}, parameters=set(parameters), tags=["anomaly_evaluation", name])
+    return Pipeline(
+        base, namespace=name, inputs={"images", "masks", "splits"}, parameters=set(parameters), tags=["anomaly_evaluation", name]
+    )
+
+
+def _maps(parameters: list[str]) -> list[Node]:
+    """The heat maps of a detector, and its pixel-level figures."""
+    return [
+        Node(
+            maps.illustrate,
+            ["published", "scores", "anomaly_maps", "images", "masks", "splits", "evaluation", *parameters],
+            ["heatmaps", "heatmaps_closest", "heatmaps_random"],
+            name="illustrate",
+        ),
+        Node(maps.localise, ["anomaly_maps", "images", "masks", "splits", *parameters], "localisation", name="localise"),
+    ]
 
 
 def _compare() -> Node:
