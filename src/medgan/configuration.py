@@ -29,6 +29,7 @@ def sections() -> dict[str, Any]:
         "scale": Scale,
         "seed": int,
         "source": str | None,
+        "masks": str | None,
         "classifier": Literal.__getitem__(tuple(CLASSIFIERS)),
         "lpips_weights": str | None,
         "ingestion": IngestionConfig,

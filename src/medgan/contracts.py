@@ -188,6 +188,21 @@ class Composed(Protocol):
 
 
 @runtime_checkable
+class Reconstructs(Protocol):
+    """A detector that can show what it holds an image against. One that compares with no image, such as a classifier, leaves this out."""
+
+    COUNTERPART: str
+    """What the counterpart is, in two or three words, such as `reconstruction`."""
+
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """(N, C, H, W) in [-1, 1], for each image the one that it is compared with; one image's does not depend on its batch.
+
+        `rng` as in `AnomalyDetector.score`: the same one gives the image behind the same score.
+        """
+        ...
+
+
+@runtime_checkable
 class FeatureExtractor(Protocol):
     """A network that describes an image by a vector: its latent, or its penultimate layer."""
 

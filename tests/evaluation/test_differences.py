@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.differences import difference, holm, p_value, resampled
+from medgan.evaluation.differences import difference, p_value, resampled
 from medgan.evaluation.figures import auroc
 from medgan.evaluation.grouped import FIGURES, Decided
 from medgan.evaluation.intervals import Metric
@@ -45,12 +45,6 @@ def test_p_values_of_equal_figures_are_not_too_small():
         draws = resampled(metrics, np.arange(120), 200, seed)
         below += p_value(draws["one"], draws["other"]) < 0.1
     assert 1 <= below <= 13  # 6 expected
-
-
-def test_holm_steps_down_and_never_orders_two_the_wrong_way_round():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, 0.5]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_no_spread_and_no_difference_is_no_evidence():

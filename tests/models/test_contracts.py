@@ -7,7 +7,19 @@ import pytest
 import torch
 
 from medgan import models
-from medgan.contracts import COMPONENTS, AnomalyDetector, Batch, Composed, Fitted, ImageSpec, ImageSynthesizer, Model, TrainingSet
+from medgan.contracts import (
+    COMPONENTS,
+    AnomalyDetector,
+    Batch,
+    Composed,
+    Fitted,
+    ImageSpec,
+    ImageSynthesizer,
+    Model,
+    Reconstructs,
+    TrainingSet,
+)
+from medgan.losses.reconstruction import residual_map
 from medgan.models import PublishedModel
 from tests.models.tiny import SPEC, tiny
 
@@ -105,6 +117,47 @@ def test_features_describe_an_image_whatever_its_batch(name: str) -> None:
 @pytest.mark.parametrize("name", models.detectors())
 def test_different_images_get_different_scores(name: str) -> None:
     assert len(set(build(name).score(noise(5), rng()).image_scores.tolist())) == 5
+
+
+def reconstructing(name: str, spec: ImageSpec = SPEC) -> Any:
+    model = build(name, spec)
+    if not isinstance(model, Reconstructs):
+        pytest.skip(f"{name} compares with no image")
+    return model
+
+
+def test_what_shows_its_counterpart() -> None:
+    found = {name for name in models.detectors() if isinstance(build(name), Reconstructs)}
+    assert found >= {"autoencoder", "bigan", "dcgan", "fanogan", "healthygan", "nearest_neighbour"}
+    assert "mix_vs_normal" not in found
+
+
+@pytest.mark.parametrize("name", models.detectors())
+@pytest.mark.parametrize("channels", [1, 3])
+def test_counterparts_are_images(name: str, channels: int) -> None:
+    spec = ImageSpec(32, channels, SPEC.classes)
+    model = reconstructing(name, spec)
+    found = model.counterpart(noise(3, spec), rng())
+    assert found.shape == (3, *spec.shape)
+    assert found.abs().max() <= 1
+    assert not found.requires_grad
+    assert model.COUNTERPART
+
+
+@pytest.mark.parametrize("name", models.detectors())
+def test_a_counterpart_does_not_depend_on_its_batch(name: str) -> None:
+    model, images = reconstructing(name), noise(5)
+    parts = torch.cat([model.counterpart(images[:2], rng()), model.counterpart(images[2:], rng())])
+    torch.testing.assert_close(model.counterpart(images, rng()), parts, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", models.detectors())
+def test_what_is_shown_is_what_is_scored(name: str) -> None:
+    """The map is the residual against the counterpart; the nearest neighbour's is in units of each image's own spread."""
+    model, images = reconstructing(name), 0.3 * noise(4)
+    maps, residuals = model.score(images, rng()).anomaly_maps, residual_map(images, model.counterpart(images, rng()))
+    spread = 3 * images.std((1, 2, 3), correction=0)[:, None, None, None] if name == "nearest_neighbour" else 1.0
+    torch.testing.assert_close(residuals, maps * spread, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", models.synthesizers())

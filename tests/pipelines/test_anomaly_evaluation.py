@@ -99,11 +99,11 @@ def test_maps_are_cut_back_to_the_image_and_lie_where_the_anomaly_is(published, 
 
 def test_the_row_the_figures_the_comparison_and_the_report(published, images, splits, monkeypatch):
     monkeypatch.setattr(models, "detectors", lambda: ("nearest_neighbour", "dcgan"))
-    scores, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
-    row, heatmaps, confusion, histogram = nodes.evaluate(published, scores, arrays, images, splits, CONFIG, 0)
+    scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
+    row, confusion, histogram = nodes.evaluate(published, scores, splits, CONFIG, 0)
     assert row["auroc"]["value"] > 0.95
     assert (row["sees_mix"], row["interval_unit"]) == (False, "patient")
-    assert all(figure.axes for figure in (heatmaps, confusion, histogram))
+    assert all(figure.axes for figure in (confusion, histogram))
     section, table, *pictures = nodes.compare(images, splits, row, {**row, "search_steps": 5}, scores, scores)
     assert section["data"] == data_hash(images, splits) != data_hash(images, splits.assign(split="test"))
     assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
@@ -127,8 +127,8 @@ def test_search_steps_and_the_mix_are_on_the_row(images, splits):
     settings = {"latent_dim": 4, "width": 4, "search_steps": 1, "warm_start": 2}
     chosen = {**CARD, "labels_used": "checkpoint"}
     published = PublishedModel("dcgan", settings, images.spec, model.state_dict(), chosen)
-    scores, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
-    row = nodes.evaluate(published, scores, arrays, images, splits, CONFIG, 0)[0]
+    scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
+    row = nodes.evaluate(published, scores, splits, CONFIG, 0)[0]
     assert (row["search_steps"], row["labels_used"], row["published_step"]) == (1, "checkpoint", 40)
 
 
@@ -143,9 +143,9 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     pipeline = create_pipeline()
     for name in models.detectors():
         made = {node.name.removeprefix(f"{name}.") for node in pipeline.only_nodes_with_tags(name).nodes}
-        assert made >= {"score", "evaluate", "score_perturbed", "robustness", "subgroups", "random_errors"}
+        assert made >= {"score", "evaluate", "score_perturbed", "robustness", "subgroups", "random_errors", "illustrate", "localise"}
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {"leakage_audit", "quarantine", "exclusions"} | {f"{name}.cached_perturbed_scores" for name in models.detectors()}
+    made |= {"leakage_audit", "masks", "quarantine", "exclusions"} | {f"{name}.cached_perturbed_scores" for name in models.detectors()}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}

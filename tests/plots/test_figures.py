@@ -13,7 +13,6 @@ from medgan.plots.curves import training_curves
 from medgan.plots.differences import differences
 from medgan.plots.distributions import score_histograms
 from medgan.plots.grids import image_grid
-from medgan.plots.heatmaps import heatmaps
 from medgan.plots.intervals import forest
 from medgan.plots.roc import pr_curves, roc_curves
 
@@ -52,25 +51,14 @@ def test_the_confusion_matrix_shows_counts_and_shares():
 
 
 @pytest.mark.parametrize("shape", [(5, 16, 16), (5, 16, 16, 1), (5, 16, 16, 3)])
-def test_grids_and_heat_maps_take_grey_and_colour(shape):
+def test_grids_take_grey_and_colour(shape):
     pixels = np.broadcast_to(PIXELS.reshape(5, 16, 16, *(1,) * (len(shape) - 3)), shape)
     assert len([axis for axis in image_grid(pixels, ["a"] * 5, columns=3).axes if axis.images]) == 5
-    figure = heatmaps(pixels, np.zeros((5, 16, 16), dtype=np.float16), ["hit"] * 5, "dcgan")
-    assert drawn(figure).size[0] > drawn(figure).size[1]
-
-
-def test_maps_share_one_scale():
-    maps = np.stack([np.full((16, 16), level) for level in (0.1, 0.2, 0.3, 0.4, 0.5)])
-    figure = heatmaps(PIXELS, maps, ["x"] * 5)
-    limits = {axis.images[0].get_clim() for axis in figure.axes[5:10]}
-    assert len(limits) == 1
 
 
 def test_nothing_to_show_is_refused():
     with pytest.raises(Refusal):
         image_grid(PIXELS[:0])
-    with pytest.raises(Refusal):
-        heatmaps(PIXELS[:0], np.zeros((0, 16, 16)), [])
 
 
 def test_the_forest_puts_the_best_on_top_and_says_why_one_is_missing():

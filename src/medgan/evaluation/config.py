@@ -9,7 +9,7 @@ from medgan.evaluation.detectors import DECISION_RULES, PREVALENCES
 from medgan.evaluation.patients import PATIENT_SCORES
 from medgan.evaluation.thresholds import parse_rule
 
-LEAST = {"n_boot": 100, "batch_size": 1, "heatmap_examples": 1, "random_errors": 1, "projected_images": 10, "category_images": 10}
+LEAST = {"n_boot": 100, "batch_size": 1, "heatmap_examples": 1, "random_errors": 2, "projected_images": 10, "category_images": 10}
 """The smallest value of each setting."""
 
 
@@ -62,10 +62,10 @@ class EvaluationConfig:
     """Resamples of the bootstrap of patients."""
     batch_size: int = 64
     """Images scored at a time; scores do not depend on it."""
-    heatmap_examples: int = 3
-    """Images of each kind (hits, misses, false alarms) in the picture of heat maps."""
+    heatmap_examples: int = 2
+    """Images of each kind (hits, misses, false alarms, true normals) in the pictures of the surest and of the closest decisions."""
     random_errors: int = 20
-    """Misses and false alarms that are drawn at random, of each."""
+    """Misses and false alarms drawn at random for a picture of their own."""
     robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
     reference_standard: str | None = None
     """Who labelled the images, and how; None is reported as such."""

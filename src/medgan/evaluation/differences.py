@@ -1,4 +1,4 @@
-"""Differences of two figures of the same images, with intervals over resampled patients, and Holm's correction for many of them.
+"""Differences of two figures of the same images, with intervals over resampled patients.
 
 Both figures are computed on each resample and subtracted, so that what the two share - patients, images - cancels (the paired bootstrap).
 Where they rest on different patients, as with the women and the men of a test set, the same resamples make the two independent.
@@ -56,13 +56,3 @@ def p_value(first: Draws, second: Draws) -> float:
     if spread == 0.0:
         return 1.0 if value == 0.0 else 2.0 / (len(draws) + 1)
     return math.erfc(abs(value) / spread / math.sqrt(2))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values (Holm 1979): the k-th smallest of m times m - k + 1, never under a smaller one's, at most 1."""
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * (len(values) - np.arange(len(values))))
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return [float(value) for value in adjusted]

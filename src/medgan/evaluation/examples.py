@@ -1,55 +1,70 @@
-"""Which images a reader should see: where the detector was surest, right and wrong."""
+"""Which images a reader should see: where the detector was surest and where it nearly decided otherwise, and a random draw of its errors.
+
+The surest ones are chosen for their extremes and say nothing of the usual error; the random draw does.
+"""
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 KINDS = ("hit", "miss", "false alarm", "true normal")
+ERRORS = ("miss", "false alarm")
+PLURALS = {"hit": "hits", "miss": "misses", "false alarm": "false alarms", "true normal": "true normals"}
+
+
+def with_kinds(table: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """The table (label, score) with `kind`, one of KINDS: an image is called anomalous where its score is at or above the threshold.
+
+    `margin` is the distance of its score from the threshold: how sure the detector was.
+    """
+    called, anomalous = table["score"] >= threshold, table["label"] == 1
+    kind = np.select([called & anomalous, ~called & anomalous, called & ~anomalous], KINDS[:3], KINDS[3])
+    return table.assign(kind=kind, margin=(table["score"] - threshold).abs())
 
 
 def surest_examples(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
-    """The surest hits, misses, false alarms and true normals, `count` of each at most.
+    """The `count` images of each kind, at most, whose scores lie farthest from the threshold, in the order of KINDS."""
+    kinds = with_kinds(table, threshold)
+    return pd.concat([kinds[kinds["kind"] == kind].nlargest(count, "margin") for kind in KINDS])
 
-    Args:
-        table: test images with label and score.
-        threshold: at or above it an image is called anomalous.
-        count: images of each kind.
 
-    Returns:
-        Those rows of `table`, in the order of KINDS, with a column `kind`.
+def closest_examples(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
+    """The `count` images of each kind, at most, whose scores lie nearest to the threshold, in the order of KINDS."""
+    kinds = with_kinds(table, threshold)
+    return pd.concat([kinds[kinds["kind"] == kind].nsmallest(count, "margin") for kind in KINDS])
+
+
+def random_errors(table: pd.DataFrame, threshold: float, count: int, seed: int) -> pd.DataFrame:
+    """`count` misses and false alarms drawn at random: half of each, and more of one where the other has too few.
+
+    One seed draws the same ones, whatever the order of the rows; misses come first.
     """
-    called, anomalous = table["score"] >= threshold, table["label"] == 1
-    chosen = {
-        "hit": table[called & anomalous].nlargest(count, "score"),
-        "miss": table[~called & anomalous].nsmallest(count, "score"),
-        "false alarm": table[called & ~anomalous].nlargest(count, "score"),
-        "true normal": table[~called & ~anomalous].nsmallest(count, "score"),
-    }
-    return pd.concat([rows.assign(kind=kind) for kind, rows in chosen.items()])
+    kinds = with_kinds(table, threshold).sort_values("image_id")
+    pools = {kind: kinds[kinds["kind"] == kind] for kind in ERRORS}
+    sizes = [len(pools[kind]) for kind in ERRORS]
+    halves = (count - count // 2, count // 2)
+    wanted = [min(size, max(half, count - other)) for size, half, other in zip(sizes, halves, sizes[::-1], strict=True)]
+    drawn = []
+    for kind, number in zip(ERRORS, wanted, strict=True):
+        rng = np.random.default_rng([seed, crc32(kind.encode())])
+        drawn.append(pools[kind].iloc[np.sort(rng.permutation(len(pools[kind]))[:number])])
+    return pd.concat(drawn)
 
 
-ERRORS = ("miss", "false alarm")
+def short_name(image_id: str, length: int = 26) -> str:
+    """The last part of an image id without its suffix, cut in the middle where it is longer than `length`."""
+    name = image_id.rsplit("/", 1)[-1]
+    stem = name.rpartition(".")[0] or name
+    if len(stem) <= length:
+        return stem
+    half = (length - 1) // 2
+    return f"{stem[:half]}…{stem[-half:]}"
 
 
-def random_errors(test: pd.DataFrame, threshold: float, n: int, seed: int = 0) -> pd.DataFrame:
-    """Misses and false alarms at random, so that a reader sees the usual ones and not the worst alone.
-
-    Args:
-        test: test images with image_id, label and score.
-        threshold: at or above it an image is called anomalous.
-        n: of each kind, at most.
-        seed: of the draw, which does not depend on the order of the rows.
-
-    Returns:
-        Those rows of `test`, misses first, each kind by image_id, with a column `kind`.
-    """
-    called, anomalous = test["score"] >= threshold, test["label"] == 1
-    kinds = dict(zip(ERRORS, (test[~called & anomalous], test[called & ~anomalous]), strict=True))
-    drawn = {kind: _drawn(rows.sort_values("image_id"), n, [seed, place]) for place, (kind, rows) in enumerate(kinds.items())}
-    return pd.concat([rows.assign(kind=kind) for kind, rows in drawn.items()])
-
-
-def _drawn(rows: pd.DataFrame, n: int, seed: list[int]) -> pd.DataFrame:
-    places = np.random.default_rng(seed).permutation(len(rows))[:n]
-    return rows.iloc[np.sort(places)]
+def share_below(score: float, normals: NDArray[np.float64]) -> str:
+    """`93 %`: the share of the normal validation images that score lower."""
+    return f"{100 * float((normals < score).mean()):.0f} %"

@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 
 from medgan.evaluation.cohort import OTHER, as_text, few_levels
+from medgan.evaluation.comparisons import holm
 from medgan.evaluation.detectors import counts, joined
-from medgan.evaluation.differences import Draws, difference, holm, p_value, resampled
+from medgan.evaluation.differences import Draws, difference, p_value, resampled
 from medgan.evaluation.grouped import FIGURES, INSUFFICIENT, MINIMUM, Decided, Mask, too_few
 from medgan.evaluation.intervals import Estimate, estimates
 from medgan.evaluation.periods import periods
@@ -138,7 +139,7 @@ def _gaps(groups: Sequence[Group], draws: Mapping[str, Draws]) -> dict[str, Any]
     """The largest gap of each grouping and figure."""
     pairs = [(one, other, figure) for figure in FIGURES for one, other in _pairs(groups, figure, draws)]
     raw = [p_value(draws[one.key(figure)], draws[other.key(figure)]) for one, other, figure in pairs]
-    judged = list(zip(pairs, raw, holm(raw), strict=True))
+    judged = list(zip(pairs, raw, holm({str(place): p for place, p in enumerate(raw)}).values(), strict=True))
     columns = dict.fromkeys(group.column for group in groups)
     return {
         column: {

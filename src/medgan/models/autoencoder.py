@@ -34,6 +34,8 @@ class Config:
 class Autoencoder(nn.Module):
     """Encoder and decoder, one player."""
 
+    COUNTERPART = "reconstruction"
+
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
@@ -65,6 +67,12 @@ class Autoencoder(nn.Module):
     def score_weights(self) -> Mapping[str, float]:
         """The reconstruction alone."""
         return {"reconstruction": 1.0}
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The reconstruction (N, C, H, W)."""
+        rebuilt: Tensor = self(images)
+        return rebuilt
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:

@@ -61,6 +61,7 @@ class Config:
 class BiGAN(nn.Module):
     """Generator, encoder and the discriminator of pairs: EGBAD."""
 
+    COUNTERPART = "reconstruction"
     DROPOUT = 0.5
     BATCH_NORM = True
 
@@ -119,6 +120,12 @@ class BiGAN(nn.Module):
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """G(E(x)): (N, C, H, W)."""
+        rebuilt: Tensor = self.generator(self.encoder(images))
+        return rebuilt
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:

@@ -57,6 +57,8 @@ class Config:
 class DCGAN(nn.Module):
     """Generator and discriminator, the latent search, and the encoder that it may start from."""
 
+    COUNTERPART = "nearest drawn image"
+
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
@@ -108,14 +110,23 @@ class DCGAN(nn.Module):
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """AnoGAN's score and residual map."""
+        drawn, features = self._found(images, rng)
+        with torch.inference_mode():
+            return AnomalyScores.composed(self._residuals(images, features, drawn), self.score_weights(), residual_map(images, drawn))
+
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """G(z) of the latents that the search ends at (N, C, H, W): as costly as a score."""
+        return self._found(images, rng)[0]
+
+    def _found(self, images: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """G(z) of the latents that the search ends at, and f_D(x)."""
         self.requires_grad_(False)
         candidates = normal_latents(self.config.warm_start, self.config.latent_dim, rng, images.device)
         with torch.no_grad():
             start, features = self._start(images, candidates), self.discriminator.features(images)
         latents = self._search(images, features, start)
         with torch.inference_mode():
-            drawn = self.generator(latents)
-            return AnomalyScores.composed(self._residuals(images, features, drawn), self.score_weights(), residual_map(images, drawn))
+            return self.generator(latents), features
 
     def _start(self, images: Tensor, candidates: Tensor) -> Tensor:
         """(N, latent_dim): for each image the latent whose image is nearest, of the candidates and E(x)."""

@@ -50,6 +50,8 @@ class Config:
 class FAnoGAN(nn.Module):
     """Generator, critic and encoder."""
 
+    COUNTERPART = "reconstruction"
+
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
@@ -97,6 +99,12 @@ class FAnoGAN(nn.Module):
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """G(E(x)): (N, C, H, W)."""
+        drawn: Tensor = self.generator(self.encoder(images))
+        return drawn
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:

@@ -148,6 +148,8 @@ def focus(mask: Tensor) -> Tensor:
 class HealthyGAN(nn.Module):
     """Translator and patch discriminator."""
 
+    COUNTERPART = "healthy translation"
+
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
@@ -184,6 +186,12 @@ class HealthyGAN(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """y, the healthy counterpart of each image (N, C, H, W)."""
         return self.output.translated(images, self.generator(images))
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """y, the healthy counterpart (N, C, H, W)."""
+        healthy: Tensor = self(images)
+        return healthy
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:

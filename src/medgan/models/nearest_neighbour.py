@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
-from medgan.images.transforms import standardised
+from medgan.images.transforms import STANDARD_RANGE, standardised
 from medgan.losses.reconstruction import residual_map
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -27,6 +27,8 @@ class Config:
 
 class NearestNeighbour(nn.Module):
     """All normal training images, kept as a buffer."""
+
+    COUNTERPART = "nearest training image"
 
     memory: Tensor
 
@@ -46,11 +48,21 @@ class NearestNeighbour(nn.Module):
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Root mean squared distance to the nearest training image, and where it lies."""
         queries = standardised(images)
+        distances, found = self._nearest(queries)
+        return AnomalyScores(distances / queries[0].numel() ** 0.5, residual_map(queries, found))
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The nearest training image (N, C, H, W), with the mean and spread of the image, as a standardised one has none of its own."""
+        _, found = self._nearest(standardised(images))
+        spread, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True, correction=0)
+        return (found * STANDARD_RANGE * spread + mean).clamp(-1, 1)
+
+    def _nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance to the nearest standardised training image (N,), and that image (N, C, H, W)."""
         # Exact differences, not |a|^2 - 2ab + |b|^2: the shortcut's rounding would depend on the batch.
-        distances = torch.cdist(queries.flatten(1), self.memory.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
-        nearest = distances.min(1)
-        scores = nearest.values / queries[0].numel() ** 0.5
-        return AnomalyScores(scores, residual_map(queries, self.memory[nearest.indices]))
+        nearest = torch.cdist(queries.flatten(1), self.memory.flatten(1), compute_mode="donot_use_mm_for_euclid_dist").min(1)
+        return nearest.values, self.memory[nearest.indices]
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         # The number of training images is known only from the weights.

@@ -16,7 +16,6 @@ from medgan import __version__, models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
-from medgan.evaluation.examples import surest_examples
 from medgan.evaluation.results import new_document, rows_of
 from medgan.evaluation.scoring import score_with_components
 from medgan.evaluation.side_by_side import comparison_table
@@ -29,7 +28,6 @@ from medgan.models import PublishedModel
 from medgan.pipelines.jobs import data_hash
 from medgan.plots.confusion import confusion_matrix
 from medgan.plots.distributions import score_histograms
-from medgan.plots.heatmaps import heatmaps
 from medgan.plots.intervals import forest
 from medgan.plots.report import render_report
 from medgan.plots.roc import pr_curves, roc_curves
@@ -89,15 +87,9 @@ def _scored(
 
 
 def evaluate(
-    published: PublishedModel,
-    scores: pd.DataFrame,
-    anomaly_maps: Arrays,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: EvaluationConfig,
-    seed: int,
-) -> tuple[dict[str, Any], Figure, Figure, Figure]:
-    """The row of a detector, and its heat maps, confusion matrix and histogram of scores on the test images."""
+    published: PublishedModel, scores: pd.DataFrame, splits: pd.DataFrame, config: EvaluationConfig, seed: int
+) -> tuple[dict[str, Any], Figure, Figure]:
+    """The row of a detector, and its confusion matrix and histogram of scores on the test images."""
     details: dict[str, Any] = {name: published.configuration[name] for name in DETAILS if name in published.configuration}
     if published.card["labels_used"] == "checkpoint":
         details["labels_used"] = "checkpoint"
@@ -109,16 +101,7 @@ def evaluate(
     cut = row["threshold"]["value"]
     matrix = confusion_matrix(row["confusion_matrix"], ("normal", "anomalous"), published.name)
     histogram = score_histograms(test["score"].to_numpy(), test["category"].to_numpy(), cut, published.name)
-    return row, _heatmaps(published.name, test, cut, anomaly_maps, images, config), matrix, histogram
-
-
-def _heatmaps(name: str, test: pd.DataFrame, threshold: float, arrays: Arrays, images: ImageStore, config: EvaluationConfig) -> Figure:
-    shown = surest_examples(test, threshold, config.heatmap_examples)
-    places = pd.Series(np.arange(len(arrays["image_id"])), index=arrays["image_id"])
-    maps = arrays["maps"][places.loc[shown["image_id"]].to_numpy()]
-    pixels = images.read(shown["row"].to_numpy(dtype=np.int64))
-    titles = [f"{row.kind}\n{row.category}\nscore {row.score:.3g}" for row in shown.itertuples()]
-    return heatmaps(pixels, maps, titles, f"{name}: the surest decisions")
+    return row, matrix, histogram
 
 
 def compare(

@@ -7,7 +7,7 @@ from functools import partial
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, kinds, nodes
+from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, kinds, maps, nodes
 from medgan.pipelines.embedding import embed
 
 PARAMETERS = ("params:evaluation", "params:seed")
@@ -28,14 +28,15 @@ def _detector_pipeline(name: str) -> Pipeline:
             Node(nodes.score, ["published", "images", "splits", *parameters, "cached_maps"], ["scores", "anomaly_maps"], name="score"),
             Node(
                 nodes.evaluate,
-                ["published", "scores", "anomaly_maps", "images", "splits", *parameters],
-                ["evaluation", "heatmaps", "confusion", "histogram"],
+                ["published", "scores", "splits", *parameters],
+                ["evaluation", "confusion", "histogram"],
                 name="evaluate",
             ),
             *_detector_audits(parameters),
+            *_maps(parameters),
         ]
     )
-    inputs = {"images", "splits", "leakage_audit"}
+    inputs = {"images", "masks", "splits", "leakage_audit"}
     return Pipeline(base, namespace=name, inputs=inputs, parameters=set(parameters), tags=["anomaly_evaluation", name])
 
 
@@ -119,6 +120,19 @@ def _projection(name: str, scores: str | None) -> Node:
 def _kinds() -> list[Node]:
     inputs = ["published", "embeddings", "residuals", "anomaly_maps", "splits", "results.classifiers", *PARAMETERS]
     return [Node(kinds.categorise, inputs, ["categories", "categories_figure"], name="categorise")]
+
+
+def _maps(parameters: list[str]) -> list[Node]:
+    """The heat maps of a detector, and its pixel-level figures."""
+    return [
+        Node(
+            maps.illustrate,
+            ["published", "scores", "anomaly_maps", "images", "masks", "splits", "evaluation", *parameters],
+            ["heatmaps", "heatmaps_closest", "heatmaps_random"],
+            name="illustrate",
+        ),
+        Node(maps.localise, ["anomaly_maps", "images", "masks", "splits", *parameters], "localisation", name="localise"),
+    ]
 
 
 def _compare() -> Node:

@@ -1,0 +1,174 @@
+"""Heat maps and pixel-level figures of a detector on a tiny store whose anomalies are squares."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from medgan import models
+from medgan.contracts import Refusal
+from medgan.evaluation.config import EvaluationConfig
+from medgan.evaluation.counterparts import with_counterparts
+from medgan.evaluation.localisation import FIGURES, NO_MASKS
+from medgan.images.loading import StoredImages
+from medgan.images.masks import INSIDE, UNKNOWN, masks_key
+from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.models import PublishedModel
+from medgan.pipelines.anomaly_evaluation import maps, nodes
+from tests.models.tiny import tiny
+
+SIDE, COUNT = 28, 90
+CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=16, heatmap_examples=1, random_errors=4)
+SQUARE = (slice(5, 15), slice(8, 18))
+
+
+@pytest.fixture
+def splits():
+    patient = np.random.default_rng(0).integers(0, 40, COUNT)
+    category = np.where(patient % 2, "viral", "normal")
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{number}" for number in range(COUNT)],
+            "group_id": [f"p{number}" for number in patient],
+            "group_known": True,
+            "label": (category == "viral").astype(int),
+            "category": category,
+            "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
+            "row": np.random.default_rng(1).permutation(COUNT),
+            "provenance": "real",
+        }
+    )
+
+
+@pytest.fixture
+def images(tmp_path, splits):
+    rng = np.random.default_rng(2)
+    pixels = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None] + rng.integers(0, 30, (COUNT, SIDE, SIDE, 1), dtype=np.uint8)
+    for row in splits.loc[splits["label"] == 1, "row"]:
+        pixels[(row, *SQUARE)] += 90
+    write_store(tmp_path / "images", iter(pixels), StoreInfo(COUNT, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
+    return ImageStore.open(tmp_path / "images")
+
+
+def mask_store(folder, images, splits, unknown=()):
+    pixels = np.zeros((COUNT, SIDE, SIDE, 1), dtype=np.uint8)
+    for row in splits.loc[splits["label"] == 1, "row"]:
+        pixels[(row, *SQUARE)] = INSIDE
+    pixels[list(unknown)] = UNKNOWN
+    key = masks_key(images.key, [str(len(unknown))])
+    write_store(folder, iter(pixels), StoreInfo(COUNT, SIDE, SIDE, 1, "unit", ("normal",), source_key=key))
+    return ImageStore.open(folder)
+
+
+@pytest.fixture
+def masks(tmp_path, images, splits):
+    return mask_store(tmp_path / "masks", images, splits)
+
+
+@pytest.fixture
+def published(images, splits):
+    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
+    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
+    card = {"labels_used": "none", "published_step": 0}
+    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, card)
+
+
+@pytest.fixture
+def scored(published, images, splits):
+    return nodes.score(published, images, splits, CONFIG, 0, None)
+
+
+@pytest.fixture
+def evaluation(published, scored, splits):
+    return nodes.evaluate(published, scored[0], splits, CONFIG, 0)[0]
+
+
+def texts(figure):
+    return "\n".join(text.get_text() for text in figure.axes[0].texts)
+
+
+def test_three_pictures_for_every_detector(published, scored, images, masks, splits, evaluation):
+    surest, closest, drawn = maps.illustrate(published, *scored, images, masks, splits, evaluation, CONFIG, 0)
+    assert "nearest training" in texts(surest)
+    assert "Outline: the mask of the anomaly." in texts(surest)
+    assert "closest to the threshold" in texts(closest)
+    assert "errors drawn at random" in texts(drawn)
+    assert f"threshold {evaluation['threshold']['value']:.3g}" in texts(surest)
+
+
+def test_without_masks_the_pictures_claim_nothing_about_places(published, scored, images, splits, evaluation):
+    surest, *_ = maps.illustrate(published, *scored, images, None, splits, evaluation, CONFIG, 0)
+    assert "Not a localisation claim: no masks." in texts(surest)
+    assert "Outline" not in texts(surest)
+
+
+def test_a_detector_without_counterpart_is_shown_too(scored, images, splits, evaluation):
+    model = tiny("mix_vs_normal", images.spec)
+    published = PublishedModel("mix_vs_normal", {"width": 4}, images.spec, model.state_dict(), {})
+    surest, *_ = maps.illustrate(published, *scored, images, None, splits, evaluation, CONFIG, 0)
+    assert "no counterpart" in texts(surest)
+
+
+def test_the_scale_does_not_know_the_test_images(published, scored, images, splits, evaluation, monkeypatch):
+    scales = []
+    monkeypatch.setattr(maps, "case_rows", lambda cases, scale, **_: scales.append(scale))
+    monkeypatch.setattr(maps, "case_pairs", lambda cases, scale, **_: scales.append(scale))
+    scores, arrays = scored
+    maps.illustrate(published, scores, arrays, images, None, splits, evaluation, CONFIG, 0)
+    test = np.isin(arrays["image_id"], splits.loc[splits["split"] == "test", "image_id"].to_numpy(dtype=str))
+    brighter = {**arrays, "maps": np.where(test[:, None, None], arrays["maps"] * 9, arrays["maps"])}
+    maps.illustrate(published, scores, brighter, images, None, splits, evaluation, CONFIG, 0)
+    assert len(scales) >= 4
+    assert len(set(scales)) == 1
+
+
+def test_pixel_figures_where_masks_are(scored, images, masks, splits):
+    document = maps.localise(scored[1], images, masks, splits, CONFIG, 0)
+    assert document["pixel_auroc_anomalous"]["value"] > 0.9
+    assert document["dice"]["value"] > 0.6
+    assert document["threshold"]["labels_used"] == "threshold"
+    assert document["interval_unit"] == "patient"
+    assert document["n_marked"] == document["n_anomalous"] == document["per_category"]["viral"]["n_images"]
+    assert document["location_alone"]["pixel_auroc"]["value"] > 0.9  # every square lies in the same place
+
+
+def test_no_masks_is_a_row_with_its_reason(scored, images, splits):
+    document = maps.localise(scored[1], images, None, splits, CONFIG, 0)
+    assert document["claim"] == NO_MASKS
+    assert all(document[name] == {"value": None, "reason": NO_MASKS} for name in FIGURES)
+
+
+def test_images_whose_mask_is_missing_are_left_out_and_counted(tmp_path, scored, images, splits):
+    anomalous = splits[(splits["label"] == 1) & (splits["split"] == "test")]
+    some = mask_store(tmp_path / "some", images, splits, anomalous["row"].head(3))
+    document = maps.localise(scored[1], images, some, splits, CONFIG, 0)
+    assert document["n_marked"] == len(anomalous) - 3
+    assert document["claim"].startswith(f"{len(anomalous) - 3} of {len(anomalous)} ")
+    none = mask_store(tmp_path / "none", images, splits, anomalous["row"])
+    assert maps.localise(scored[1], images, none, splits, CONFIG, 0)["pixel_auroc"]["reason"] == maps.NO_TEST_MASKS
+
+
+def test_the_cut_for_dice_does_not_see_the_test_masks(tmp_path, scored, images, masks, splits):
+    test = splits.loc[splits["split"] == "test", "row"].to_numpy()
+    pixels = masks.read(np.arange(COUNT))
+    pixels[test] = np.roll(pixels[test], 9, axis=1)
+    write_store(tmp_path / "moved", iter(pixels), masks.info)
+    moved = ImageStore.open(tmp_path / "moved")
+    first, second = (maps.localise(scored[1], images, store, splits, CONFIG, 0) for store in (masks, moved))
+    assert first["threshold"] == second["threshold"]
+    assert first["dice"]["value"] > second["dice"]["value"]
+
+
+def test_masks_of_other_images_are_refused(tmp_path, scored, images, masks, splits):
+    write_store(tmp_path / "other", iter(images.read(np.arange(COUNT)) // 2), images.info)
+    other = ImageStore.open(tmp_path / "other")
+    with pytest.raises(Refusal, match="not those of the stored images"):
+        maps.localise(scored[1], other, masks, splits, CONFIG, 0)
+
+
+def test_a_search_shows_the_image_that_was_scored(images, splits):
+    model = tiny("dcgan", images.spec, search_steps=2).eval()
+    rows = np.arange(5)
+    together = model.score(StoredImages(images)(rows), torch.Generator().manual_seed(3)).anomaly_maps
+    seen, found = with_counterparts(model, StoredImages(images), rows, (SIDE, SIDE), batch_size=2, seed=3, device="cpu")
+    np.testing.assert_allclose(np.abs(seen - found).mean(1), together[:, 0, 2:-2, 2:-2].numpy(), rtol=1e-3, atol=1e-4)
