@@ -7,7 +7,7 @@ hashes, and only pairs that are near there are decoded and compared pixel by pix
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from medgan.contracts import Refusal
 from medgan.images import matching
 from medgan.images.duplicate_calibration import Calibration, Read, calibrate
 from medgan.images.hamming import ClosePairs, close_pairs
+from medgan.images.manifest import Progress, silent
 from medgan.images.perceptual import BITS, pack
 from medgan.images.samples import read_again
 from medgan.images.sources import ImageSource
@@ -36,8 +37,6 @@ RELIABLE = 0.95
 """Share of twins that a search has to find for its silence to mean something."""
 IN_MEMORY = 8192
 """Descriptors held at once, of 32 kB each."""
-Progress = Callable[[int, int], None]
-"""Called with (done, total) images."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def owners(manifest: pd.DataFrame) -> NDArray[np.int64]:
     return pd.factorize(named)[0].astype(np.int64)
 
 
-def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int, on_progress: Progress | None = None) -> NearDuplicates:
+def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int, on_progress: Progress = silent) -> NearDuplicates:
     """All near-duplicate pairs of a manifest (with `perceptual_hash`); the same seed gives the same pairs.
 
     Only images that are candidates, and a sample for the calibration, are read. Raises `Refusal` where one cannot be read any more.
@@ -76,7 +75,7 @@ def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int,
     sides = pictures[["width", "height"]].min(axis=1).to_numpy(np.int64)
     calibration = calibrate(read, pictures["path"].tolist(), sides, words, numbers, seed)
     candidates = close_pairs(words, calibration.radius, numbers, CANDIDATES)
-    correlation = _correlations(read, pictures, candidates, calibration, on_progress or (lambda done, total: None))
+    correlation = _correlations(read, pictures, candidates, calibration, on_progress)
     verified = _table(pictures, candidates, correlation, correlation >= calibration.threshold)
     pairs = pd.concat([verified, copies]).sort_values(
         ["patients", "correlation"], ascending=[True, False], kind="stable", ignore_index=True

@@ -21,7 +21,7 @@ SIDE = 224
 
 def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The verified pairs, and how they were searched."""
-    with progress_bar("comparing candidates", "image") as bar:
+    with progress_bar("searching near-duplicates", "image") as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
