@@ -113,7 +113,7 @@ def test_random_errors_are_errors_and_repeat_whatever_the_order():
     rng = np.random.default_rng(0)
     test = pd.DataFrame({"image_id": [f"i{number}" for number in range(300)], "label": rng.integers(0, 2, 300), "score": rng.random(300)})
     drawn = random_errors(test, 0.5, 20, 3)
-    assert drawn["kind"].value_counts().to_dict() == {"miss": 20, "false alarm": 20}
+    assert drawn["kind"].value_counts().to_dict() == {"miss": 10, "false alarm": 10}
     misses, alarms = (drawn[drawn["kind"] == kind] for kind in ("miss", "false alarm"))
     assert ((misses["label"] == 1) & (misses["score"] < 0.5)).all()
     assert ((alarms["label"] == 0) & (alarms["score"] >= 0.5)).all()

@@ -144,8 +144,12 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     for name in models.detectors():
         made = {node.name.removeprefix(f"{name}.") for node in pipeline.only_nodes_with_tags(name).nodes}
         assert made >= {"score", "evaluate", "score_perturbed", "robustness", "subgroups", "random_errors", "illustrate", "localise"}
+        assert ("embed" in made) == ("categorise" in made) == (name in models.encoders())
+        assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
     made |= {"leakage_audit", "masks", "quarantine", "exclusions"} | {f"{name}.cached_perturbed_scores" for name in models.detectors()}
+    made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
+    made |= {"domain_features.embeddings", "domain_features.cached_projection"}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}

@@ -20,8 +20,8 @@ VARIANTS = len(list(variants()))
 
 @pytest.fixture
 def judged(published, images, splits):  # noqa: F811
-    scores, maps = nodes.score(published, images, splits, CONFIG, 0, None)
-    return scores, nodes.evaluate(published, scores, maps, images, splits, CONFIG, 0)[0]
+    scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
+    return scores, nodes.evaluate(published, scores, splits, CONFIG, 0)[0]
 
 
 def test_perturbed_scores_are_reused_know_no_label_and_do_not_depend_on_the_batch(published, images, splits, monkeypatch):  # noqa: F811

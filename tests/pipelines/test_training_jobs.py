@@ -169,7 +169,9 @@ def test_acgan_learns_several_findings_and_the_others_leave_them_out(tmp_path: P
     splits = splits.assign(findings=splits["category"].mask(several, "bacterial|viral"), category=splits["category"].mask(several, SEVERAL))
     budget = TrainingConfig({"adversarial": 2}, batch_size=8, report_every=1)
     planned = {
-        loss: plan_model("acgan", images, splits, ModelSettings(acgan.Config(8, 8, class_loss=loss), budget), GanTrainingConfig(), 0)
+        loss: plan_model(
+            "acgan", images, splits, ModelSettings(acgan.Config(8, 8, class_loss=loss), budget), GanTrainingConfig(), ALLOWED, 0
+        )
         for loss in ("bce", "ce")
     }
     labels = planned["bce"].batches.labels  # type: ignore[attr-defined]
