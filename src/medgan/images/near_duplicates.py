@@ -21,8 +21,8 @@ from scipy.sparse.csgraph import connected_components
 from medgan.contracts import Refusal
 from medgan.images import matching
 from medgan.images.duplicate_calibration import Calibration, Read, calibrate
+from medgan.images.facts import Progress, silent
 from medgan.images.hamming import ClosePairs, close_pairs
-from medgan.images.manifest import Progress, silent
 from medgan.images.perceptual import BITS, pack
 from medgan.images.samples import read_again
 from medgan.images.sources import ImageSource
