@@ -139,9 +139,13 @@ def test_the_split_table_counts_patients_only_where_they_are_known(splits):
 def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     pipeline = create_pipeline()
     for name in models.detectors():
-        assert {node.name for node in pipeline.only_nodes_with_tags(name).nodes} == {f"{name}.score", f"{name}.evaluate"}
+        mine = {node.name.removeprefix(f"{name}.") for node in pipeline.only_nodes_with_tags(name).nodes}
+        inside = {"embed", "residuals", "project_features", "categorise"} if name in models.encoders() else set()
+        assert mine == {"score", "evaluate"} | inside | ({"evaluate_parts"} if name in models.composed() else set())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}
+    made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
+    made |= {"domain_features.embeddings", "domain_features.cached_projection"}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
     assert pipeline.inputs() == made
