@@ -17,6 +17,7 @@ from tests.models.tiny import SPEC, tiny
 
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=16, projected_images=60, category_images=40)
 SIDE, COUNT = 28, 150
+BIAS = "encoder.to_latents.bias"
 CARD = {"published_step": 4, "labels_used": "none"}
 
 
@@ -110,9 +111,8 @@ def test_features_are_reused_until_something_that_decides_them_changes(bigan, im
     monkeypatch.setattr(kinds, "score_images", lambda *_, **__: pytest.fail("scored again"))
     assert embed(model, images, splits, CONFIG, 0, described)["features"] is described["features"]
     assert kinds.residuals(model, images, splits, CONFIG, 0, cells)["residuals"] is cells["residuals"]
-    other = PublishedModel(
-        "bigan", model.configuration, SPEC, {**model.tensors, "encoder.to_latents.bias": model.tensors["encoder.to_latents.bias"] + 1}, CARD
-    )
+    changed = {**model.tensors, BIAS: model.tensors[BIAS] + 1}
+    other = PublishedModel("bigan", model.configuration, SPEC, changed, CARD)
     with pytest.raises(pytest.fail.Exception, match="described again"):
         embed(other, images, splits, CONFIG, 0, described)
     with pytest.raises(pytest.fail.Exception, match="scored again"):

@@ -61,7 +61,7 @@ def evaluate_classifier(
         "classes": list(classes),
         "confusion_matrix": confusion(labels, decisions, len(classes)),
         "report": _report(labels, decisions, classes),
-        **_among_anomalies(probabilities, labels, groups, np.asarray(group_known), classes, n_boot, seed),
+        **_among_anomalies(probabilities, labels, groups, known, classes, n_boot, seed),
         **(details or {}),
     }
 
@@ -70,7 +70,7 @@ def _among_anomalies(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
     groups: NDArray[Any],
-    group_known: NDArray[Any],
+    known: bool,
     classes: Sequence[str],
     n_boot: int,
     seed: int,
@@ -82,7 +82,8 @@ def _among_anomalies(
     of_kinds = probabilities[anomalous, 1:]
     total = of_kinds.sum(1, keepdims=True)
     shares = np.divide(of_kinds, total, out=np.full_like(of_kinds, 1 / of_kinds.shape[1]), where=total > 0)
-    row = evaluate_categories(shares, labels[anomalous] - 1, groups[anomalous], group_known[anomalous], classes[1:], n_boot, seed)
+    group_known = np.full(int(anomalous.sum()), known)
+    row = evaluate_categories(shares, labels[anomalous] - 1, groups[anomalous], group_known, classes[1:], n_boot, seed)
     return {"categories": row}
 
 
