@@ -1,4 +1,4 @@
-"""The commands: `medgan results`, and what the project adds to `kedro`."""
+"""The commands: `medgan results`, `medgan export`, and what the project adds to `kedro`."""
 
 from __future__ import annotations
 
@@ -49,8 +49,27 @@ def results(env: str | None, params: str, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else _table(document))
 
 
-main.add_command(results)
-cli.add_command(results)
+@click.command()
+@click.option("--model", "name", required=True, help="A trained detector that encodes an image, such as bigan.")
+@click.option(
+    "--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set: an environment of conf/. Default: the embedded phantoms."
+)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write; it is replaced.")
+def export(name: str, env: str | None, output: Path) -> None:
+    """Write a trained detector as an ONNX file; it is checked against PyTorch first. Needs medgan[onnx]."""
+    from medgan.endings import one_sentence
+
+    with one_sentence():
+        from medgan.export import export_detector
+
+        root = _project_root()
+        done = export_detector(root, _dataset(root, env), name, output)
+        click.echo(f"Wrote {done.path}. Scores and maps of {done.images} images differ from PyTorch's by {done.difference:.1g} at most.")
+
+
+for _command_of_project in (results, export):
+    main.add_command(_command_of_project)
+    cli.add_command(_command_of_project)
 
 
 def _run_command() -> click.Command:

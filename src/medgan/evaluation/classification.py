@@ -73,7 +73,7 @@ def _among_anomalies(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
     groups: NDArray[Any],
-    group_known: NDArray[Any],
+    known: bool,
     classes: Sequence[str],
     n_boot: int,
     seed: int,
@@ -85,7 +85,8 @@ def _among_anomalies(
     of_kinds = probabilities[anomalous, 1:]
     total = of_kinds.sum(1, keepdims=True)
     shares = np.divide(of_kinds, total, out=np.full_like(of_kinds, 1 / of_kinds.shape[1]), where=total > 0)
-    row = evaluate_categories(shares, labels[anomalous] - 1, groups[anomalous], group_known[anomalous], classes[1:], n_boot, seed)
+    group_known = np.full(int(anomalous.sum()), known)
+    row = evaluate_categories(shares, labels[anomalous] - 1, groups[anomalous], group_known, classes[1:], n_boot, seed)
     return {"categories": row}
 
 
