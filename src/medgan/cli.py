@@ -1,4 +1,4 @@
-"""The commands: `medgan results`, and what the project adds to `kedro`."""
+"""The commands: `medgan results`, `medgan compare`, and what the project adds to `kedro`."""
 
 from __future__ import annotations
 
@@ -48,8 +48,35 @@ def results(env: str | None, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else _table(document))
 
 
-main.add_command(results)
-cli.add_command(results)
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option("--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set whose runs are meant. Default: the embedded phantoms.")
+@click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
+def compare(runs: tuple[str, ...], env: str | None, as_json: bool) -> None:
+    """Print two runs side by side, with the intervals of the differences.
+
+    A run is an MLflow run - the first letters of its id, its start (2026-05-01 or 2026-05-01T12:30, UTC), its name, latest, previous - or
+    the path of a results.json. Without any, the newest runs are listed.
+    """
+    from medgan import comparing
+    from medgan.endings import one_sentence
+
+    with one_sentence():
+        if runs and len(runs) != 2:
+            raise click.UsageError("Give two runs, or none for a list of them.")
+        root = _project_root()
+        if env is not None:
+            _environment(root, env)
+        if not runs:
+            click.echo(comparing.listing(root, env))
+            return
+        found = comparing.compare(runs[0], runs[1], root, env)
+        click.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else comparing.render(found, _width()))
+
+
+for command in (results, compare):
+    main.add_command(command)
+    cli.add_command(command)
 
 
 def _run_command() -> click.Command:
@@ -139,4 +166,8 @@ def _environment(root: Path, name: str) -> None:
 def _table(document: dict[str, Any]) -> str:
     from medgan.evaluation.summary import render_text
 
-    return render_text(document, min(shutil.get_terminal_size((100, 24)).columns, 140))
+    return render_text(document, _width())
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)

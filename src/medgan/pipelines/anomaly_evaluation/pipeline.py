@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import maps, nodes
+from medgan.pipelines.anomaly_evaluation import maps, nodes, runs
 
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
@@ -29,6 +29,7 @@ def _detector_pipeline(name: str) -> Pipeline:
                 name="evaluate",
             ),
             *_maps(parameters),
+            Node(runs.keep_scores, ["scores", "splits", "evaluation"], "test_scores", name="keep_scores"),
         ]
     )
     return Pipeline(
