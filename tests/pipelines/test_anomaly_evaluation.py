@@ -142,8 +142,10 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert {node.name for node in pipeline.only_nodes_with_tags(name).nodes} >= {
             f"{name}.{node}" for node in ("score", "evaluate", "illustrate", "localise")
         }
-    made = {"images", "masks", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
+    made = {"images", "masks", "splits", "splits_from", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}
+    made |= {f"{name}.{what}_from" for name in models.detectors() for what in ("published", "evaluation")}
+    made |= {f"{name}.external_so_far" for name in models.detectors()}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
     assert pipeline.inputs() == made

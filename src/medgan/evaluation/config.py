@@ -24,6 +24,8 @@ class EvaluationConfig:
     """Images of each kind (hits, misses, false alarms, true normals) in the pictures of the surest and of the closest decisions."""
     random_errors: int = 20
     """Misses and false alarms drawn at random for a picture of their own."""
+    model_from: str | None = None
+    """Another data set, whose published models and frozen thresholds are tried on this one's test images; given with --params."""
 
     def __post_init__(self) -> None:
         parse_rule(self.threshold_rule)

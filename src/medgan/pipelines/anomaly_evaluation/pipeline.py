@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import maps, nodes, runs
+from medgan.pipelines.anomaly_evaluation import external, maps, nodes, runs
 
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
@@ -29,12 +29,18 @@ def _detector_pipeline(name: str) -> Pipeline:
                 name="evaluate",
             ),
             *_maps(parameters),
+            Node(
+                external.validate_externally,
+                ["published_from", "evaluation_from", "splits_from", "external_so_far", "images", "splits", *parameters],
+                "external",
+                name="validate_externally",
+                tags="external",
+            ),
             Node(runs.keep_scores, ["scores", "splits", "evaluation"], "test_scores", name="keep_scores"),
         ]
     )
-    return Pipeline(
-        base, namespace=name, inputs={"images", "masks", "splits"}, parameters=set(parameters), tags=["anomaly_evaluation", name]
-    )
+    shared = {"images", "masks", "splits", "splits_from"}
+    return Pipeline(base, namespace=name, inputs=shared, parameters=set(parameters), tags=["anomaly_evaluation", name])
 
 
 def _maps(parameters: list[str]) -> list[Node]:
