@@ -7,6 +7,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$name; break; }; done)
 TORCH ?=
 ARGS ?=
+RUNS ?=
+COMMA := ,
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(TORCH)
@@ -17,7 +19,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test soak check format lock viz mlflow app
+.PHONY: help install run test soak check format lock viz mlflow app compare
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -58,6 +60,9 @@ mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
 app: $(STAMP) ## The Streamlit page, on this machine only.
 	$(BIN)/streamlit run src/medgan/app/main.py --server.address 127.0.0.1 --server.headless true --server.enableXsrfProtection true \
 		--server.maxUploadSize 20 --browser.gatherUsageStats false --client.showErrorDetails none --client.toolbarMode viewer $(ARGS)
+
+compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, names, latest, previous, or results.json files. Without RUNS, a list.
+	$(BIN)/medgan compare $(subst $(COMMA), ,$(RUNS)) $(ARGS)
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "medgan needs Python 3.11, 3.12 or 3.13: install one, or say where it is with make PYTHON=PATH." >&2; exit 1; }

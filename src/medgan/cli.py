@@ -1,4 +1,4 @@
-"""The commands: `medgan results`, `medgan export`, and what the project adds to `kedro`."""
+"""The commands: `medgan results`, `medgan compare`, `medgan export`, and what the project adds to `kedro`."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def results(env: str | None, params: str, as_json: bool) -> None:
 @click.option(
     "--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set: an environment of conf/. Default: the embedded phantoms."
 )
+@click.option("--params", default="", help="What chose the data set, where its environment has several: flag=bloodmnist,size=28")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write; it is replaced.")
-def export(name: str, env: str | None, output: Path) -> None:
+def export(name: str, env: str | None, params: str, output: Path) -> None:
     """Write a trained detector as an ONNX file; it is checked against PyTorch first. Needs medgan[onnx]."""
     from medgan.endings import one_sentence
 
@@ -63,11 +64,37 @@ def export(name: str, env: str | None, output: Path) -> None:
         from medgan.export import export_detector
 
         root = _project_root()
-        done = export_detector(root, _dataset(root, env), name, output)
+        done = export_detector(root, _dataset(root, env, params), name, output)
         click.echo(f"Wrote {done.path}. Scores and maps of {done.images} images differ from PyTorch's by {done.difference:.1g} at most.")
 
 
-for _command_of_project in (results, export):
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option("--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set whose runs are meant. Default: the embedded phantoms.")
+@click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
+def compare(runs: tuple[str, ...], env: str | None, as_json: bool) -> None:
+    """Print two runs side by side, with the intervals of the differences.
+
+    A run is an MLflow run - the first letters of its id, its start (2026-05-01 or 2026-05-01T12:30, UTC), its name, latest, previous - or
+    the path of a results.json. Without any, the newest runs are listed.
+    """
+    from medgan import comparing
+    from medgan.endings import one_sentence
+
+    with one_sentence():
+        if runs and len(runs) != 2:
+            raise click.UsageError("Give two runs, or none for a list of them.")
+        root = _project_root()
+        if env is not None:
+            _environment(root, env)
+        if not runs:
+            click.echo(comparing.listing(root, env))
+            return
+        found = comparing.compare(runs[0], runs[1], root, env)
+        click.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else comparing.render(found, _width()))
+
+
+for _command_of_project in (results, export, compare):
     main.add_command(_command_of_project)
     cli.add_command(_command_of_project)
 
@@ -160,4 +187,8 @@ def _environment(root: Path, name: str) -> None:
 def _table(document: dict[str, Any]) -> str:
     from medgan.evaluation.summary import render_text
 
-    return render_text(document, min(shutil.get_terminal_size((100, 24)).columns, 140))
+    return render_text(document, _width())
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)

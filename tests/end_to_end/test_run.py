@@ -91,6 +91,12 @@ def test_mlflow_has_one_parent_with_a_child_for_each_model(first: subprocess.Com
     assert {*models.names(), *ARMS} <= set(children)
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len({frozenset(name for name in children[model].data.metrics if name.startswith("auroc")) for model in models.detectors()}) == 1
+    names = [{name for name in children[model].data.metrics if name.endswith(".value")} for model in models.detectors()]
+    assert {"auroc.value", "average_precision.value", "specificity.value", "threshold.value"} <= set.intersection(*names)
+    assert {"localisation.pixel_auroc.value", "localisation.aupro_30.value", "localisation.dice.value"} <= set.intersection(*names)
+    for model in models.detectors():
+        kept = {file.path for file in client.list_artifacts(children[model].info.run_id, "reports")}
+        assert "reports/test_scores.parquet" in kept
     assert {"discriminator/accuracy", "look/diversity", "images_per_second"} <= set(children["acgan"].data.metrics)
     assert {"look/aucp", "look/val_auroc"} <= set(children["autoencoder"].data.metrics)
     for name in models.synthesizers():
@@ -117,6 +123,17 @@ def test_the_results_command(first: subprocess.CompletedProcess[str], project: P
     assert json.loads(as_json.stdout) == results(project)
     table = call(project, MEDGAN, "results", "--env", "tiny")
     assert "nearest_neighbour" in table.stdout
+
+
+def test_the_compare_command_pairs_a_run_with_itself(first: subprocess.CompletedProcess[str], project: Path) -> None:
+    shown = call(project, MEDGAN, "compare", "--env", "tiny", "latest", "latest", "--json")
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout)
+    assert set(found["detectors"]) == set(models.detectors())
+    for row in found["detectors"].values():
+        assert row["how"].startswith("paired")
+        assert row["figures"]["auroc"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert not found["settings"]
 
 
 @pytest.mark.parametrize("notebook", ["EDA", "Training_Visualization"])

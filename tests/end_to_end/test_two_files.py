@@ -31,6 +31,9 @@ def test_two_files_are_trained_drawn_from_scored_and_evaluated(tmp_path: Path) -
         "snapshots",
         "quality.json",
         "heatmaps.png",
+        "heatmaps_closest.png",
+        "heatmaps_random.png",
+        "localisation.json",
         "evaluation.json",
         "curves.png",
     }

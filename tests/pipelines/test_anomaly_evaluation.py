@@ -147,10 +147,15 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert ("embed" in made) == ("categorise" in made) == (name in models.encoders())
         assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {"leakage_audit", "masks", "quarantine", "exclusions"} | {f"{name}.cached_perturbed_scores" for name in models.detectors()}
+    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions"}
+    made |= {f"{name}.cached_perturbed_scores" for name in models.detectors()}
+        f"{name}.cached_perturbed_scores" for name in models.detectors()
+    }
     made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
     made |= {"domain_features.embeddings", "domain_features.cached_projection"}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}
+    made |= {f"{name}.{what}_from" for name in models.detectors() for what in ("published", "evaluation")}
+    made |= {f"{name}.external_so_far" for name in models.detectors()}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
     assert pipeline.inputs() == made

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 
 from medgan.catalog.atomic import new_folder
+from medgan.catalog.files import LocalPath
 from medgan.models import CARD, PublishedModel
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,22 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}
+
+
+class PublishedElsewhereDataset(LocalPath, AbstractDataset[None, "PublishedModel | None"]):
+    """The newest version of a model that another data set published; None where there is none. Read only."""
+
+    def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+        super().__init__(filepath, {"optional": True, **(metadata or {})})
+
+    def load(self) -> PublishedModel | None:
+        """The model. Raises `Refusal` where it is damaged."""
+        there = PublishedDataset(filepath=self.path.as_posix())
+        return there.load() if there.exists() else None
+
+    def save(self, data: None) -> None:
+        """Models of another data set are never written."""
+        raise DatasetError("a model of another data set is read only")
 
 
 def page_of(model: PublishedModel) -> str:

@@ -13,9 +13,19 @@ from medgan.catalog.atomic import new_file
 
 
 class WholeSave:
-    """Saves to a file beside the right one, which takes its place once it is complete. For unversioned files on this machine."""
+    """Saves to a file beside the right one, which takes its place once it is complete. For unversioned files on this machine.
+
+    `metadata: {optional: true}` allows the file to be absent where a pipeline takes it as an input; it then loads as None.
+    """
 
     _filepath: PurePosixPath
+    metadata: dict[str, Any] | None
+
+    def load(self) -> Any:
+        """The content, or None where it is optional and absent."""
+        if (self.metadata or {}).get("optional", False) and not Path(self._filepath).exists():
+            return None
+        return super().load()  # type: ignore[misc]
 
     def save(self, data: Any) -> None:
         """Replaces the file."""

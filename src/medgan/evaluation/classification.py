@@ -64,7 +64,7 @@ def evaluate_classifier(
         **calibration(np.minimum(labels, 1), np.clip(anomaly, 0, 1), groups, n_boot, seed),
         "confusion_matrix": confusion(labels, decisions, len(classes)),
         "report": class_report(labels, decisions, classes),
-        **_among_anomalies(probabilities, labels, groups, np.broadcast_to(group_known, labels.shape), classes, n_boot, seed),
+        **_among_anomalies(probabilities, labels, groups, known, classes, n_boot, seed),
         **(details or {}),
     }
 

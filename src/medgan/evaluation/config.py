@@ -75,6 +75,8 @@ class EvaluationConfig:
     """Images that PCA, t-SNE and UMAP show, at most: training normals, validation and test."""
     category_images: int = 500
     """Training images of each anomalous category from which the kinds of anomalies are learned, at most."""
+    model_from: str | None = None
+    """Another data set, whose published models and frozen thresholds are tried on this one's test images; given with --params."""
 
     def __post_init__(self) -> None:
         parse_rule(self.threshold_rule)

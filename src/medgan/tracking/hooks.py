@@ -178,8 +178,11 @@ def _log_curves(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, A
     tracker.curves(run, data)
 
 
-def _log_metrics(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, Any]) -> None:
-    tracker.metrics(run, data.get("rows", data))
+def _log_metrics(tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]) -> None:
+    """Under the `prefix` of the entry, where it has one: two documents of one model may have figures of the same name."""
+    prefix = (getattr(dataset, "metadata", None) or {}).get("prefix")
+    rows = data.get("rows", data)
+    tracker.metrics(run, {prefix: rows} if prefix else rows)
 
 
 def _log_figure(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, Any]) -> None:

@@ -93,7 +93,7 @@ def evaluate(
     details: dict[str, Any] = {name: published.configuration[name] for name in DETAILS if name in published.configuration}
     if published.card["labels_used"] == "checkpoint":
         details["labels_used"] = "checkpoint"
-    details["published_step"] = published.card["published_step"]
+    details |= {"published_step": published.card["published_step"], "published_key": published.key}
     sees_mix = models.load(published.name).TRAINING_SET is TrainingSet.MIX
     protocol = {name: getattr(config, name) for name in PROTOCOL}
     row = evaluate_detector(scores, splits, **protocol, seed=seed, sees_mix=sees_mix, details=details)

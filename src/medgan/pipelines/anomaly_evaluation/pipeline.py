@@ -7,7 +7,7 @@ from functools import partial
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, kinds, maps, nodes
+from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, external, kinds, maps, nodes, runs
 from medgan.pipelines.embedding import embed
 
 PARAMETERS = ("params:evaluation", "params:seed")
@@ -34,9 +34,17 @@ def _detector_pipeline(name: str) -> Pipeline:
             ),
             *_detector_audits(parameters),
             *_maps(parameters),
+            Node(
+                external.validate_externally,
+                ["published_from", "evaluation_from", "splits_from", "external_so_far", "images", "splits", *parameters],
+                "external",
+                name="validate_externally",
+                tags="external",
+            ),
+            Node(runs.keep_scores, ["scores", "splits", "evaluation"], "test_scores", name="keep_scores"),
         ]
     )
-    inputs = {"images", "masks", "splits", "leakage_audit"}
+    inputs = {"images", "masks", "splits", "splits_from", "leakage_audit"}
     return Pipeline(base, namespace=name, inputs=inputs, parameters=set(parameters), tags=["anomaly_evaluation", name])
 
 

@@ -1,0 +1,157 @@
+"""Reading what MLflow keeps of earlier runs: which there are, their figures, and the scores of their test images."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medgan.contracts import Refusal
+from medgan.tracking.client import PATIENCE, SQLITE, store_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PARENT = "mlflow.parentRunId"
+SILENCE = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+ID_LENGTH = 4
+"""Fewest letters of a run id that are taken for one."""
+MOST = 500
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+PLACES = {"latest": 0, "previous": 1}
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """One `kedro run` as MLflow keeps it."""
+
+    run_id: str
+    name: str
+    status: str
+    started: datetime
+    """UTC."""
+    tags: Mapping[str, str]
+    settings: Mapping[str, str]
+    metrics: Mapping[str, Any]
+    """Its numbers as they were before they were flattened."""
+
+    @property
+    def title(self) -> str:
+        """Name, start and the first letters of the id."""
+        return f"{self.name}, {self.started:%Y-%m-%d %H:%M} UTC, {self.run_id[:8]}"
+
+
+class RunArchive:
+    """The runs of one experiment, newest first."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, experiment: str) -> None:
+        self._client = client
+        self._experiment_id = experiment_id
+        self._experiment = experiment
+
+    @classmethod
+    def open(cls, uri: str, experiment: str, root: Path) -> RunArchive:
+        """Connects to the store; makes nothing.
+
+        Raises:
+            Refusal: there is no store, it does not answer, or it has no such experiment.
+        """
+        for name, value in {**PATIENCE, **SILENCE}.items():
+            os.environ.setdefault(name, value)
+        address = store_uri(uri, root)
+        if address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
+            raise Refusal("There is no MLflow store here yet: `kedro run` makes it; or give two results.json files.")
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=address)
+        try:
+            found = client.get_experiment_by_name(experiment)
+        except Exception as error:
+            raise Refusal(f"MLflow at {uri} does not answer ({type(error).__name__}); or give two results.json files.") from error
+        if found is None:
+            raise Refusal(f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name another data set with --env.")
+        return cls(client, str(found.experiment_id), experiment)
+
+    def runs(self) -> list[TrackedRun]:
+        """The parent runs."""
+        found = self._client.search_runs([self._experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST * 20)
+        return [_tracked(run) for run in found if PARENT not in run.data.tags][:MOST]
+
+    def find(self, words: str) -> TrackedRun:
+        """The run of an id or its first letters, of `latest` or `previous`, of a start (2026-05-01, 2026-05-01T12:30), or of a name.
+
+        Of several with the date or the name, the newest.
+
+        Raises:
+            Refusal: there is none, or an id that begins so is not the only one.
+        """
+        runs = self.runs()
+        for matching in _MATCHES:
+            found = matching(words, runs)
+            if found:
+                return found[0]
+        known = "; ".join(run.title for run in runs[:3])
+        raise Refusal(f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. `medgan compare` lists more.")
+
+    def children(self, run: TrackedRun) -> dict[str, TrackedRun]:
+        """Namespace to its child run."""
+        query = f"tags.`{PARENT}` = '{run.run_id}'"
+        found = self._client.search_runs([self._experiment_id], filter_string=query, max_results=MOST)
+        return {str(child.data.tags.get("namespace", child.info.run_name)): _tracked(child) for child in found}
+
+    def artifact(self, run: TrackedRun, path: str) -> bytes | None:
+        """The content of a logged file; None where the run has none of that name."""
+        folder = str(Path(path).parent)
+        if path not in {file.path for file in self._client.list_artifacts(run.run_id, folder)}:
+            return None
+        with tempfile.TemporaryDirectory() as where:
+            return Path(self._client.download_artifacts(run.run_id, path, where)).read_bytes()
+
+
+def nested(metrics: Mapping[str, float]) -> dict[str, Any]:
+    """`{"auroc.value": 0.9}` as `{"auroc": {"value": 0.9}}`; a name that is also the beginning of others keeps its number as `value`."""
+    tree: dict[str, Any] = {}
+    for name, value in sorted(metrics.items()):
+        *path, last = name.split(".")
+        place = tree
+        for part in path:
+            inner = place.setdefault(part, {})
+            if not isinstance(inner, dict):
+                inner = place[part] = {"value": inner}
+            place = inner
+        place[last] = value
+    return tree
+
+
+def _tracked(run: Any) -> TrackedRun:
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    about, data = run.info, run.data
+    return TrackedRun(about.run_id, about.run_name, about.status, started, dict(data.tags), dict(data.params), nested(data.metrics))
+
+
+def _by_id(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
+    found = [run for run in runs if len(words) >= ID_LENGTH and run.run_id.startswith(words.lower())]
+    if len(found) > 1:
+        raise Refusal(f"{len(found)} runs have ids that begin with '{words}': give more letters.")
+    return found
+
+
+def _by_place(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
+    place = PLACES.get(words, len(runs))
+    return list(runs[place : place + 1])
+
+
+def _by_date(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
+    return [run for run in runs if DATE.match(words) and run.started.isoformat().startswith(words.replace(" ", "T"))]
+
+
+def _by_name(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
+    return [run for run in runs if run.name == words]
+
+
+_MATCHES: Sequence[Callable[[str, Sequence[TrackedRun]], list[TrackedRun]]] = (_by_id, _by_place, _by_date, _by_name)
