@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from medgan.score_command import score
+
 
 class ProjectCommands(click.Group):
     """The project's commands below `kedro`; `run` is built when it is asked for, since that imports Kedro's own."""
@@ -45,7 +47,7 @@ def results(env: str | None, params: str, as_json: bool) -> None:
     from medgan.endings import one_sentence
 
     with one_sentence():
-        document = _newest_results(_project_root(), env, params)
+        document = _newest_results(project_root_here(), env, params)
         click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else _table(document))
 
 
@@ -94,7 +96,7 @@ def compare(runs: tuple[str, ...], env: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else comparing.render(found, _width()))
 
 
-for _command_of_project in (results, export, compare):
+for _command_of_project in (results, score, export, compare):
     main.add_command(_command_of_project)
     cli.add_command(_command_of_project)
 
@@ -121,9 +123,11 @@ def _readable(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 def _known_environment(options: dict[str, Any]) -> None:
     """Refuses an environment without a folder in the project's conf/."""
+    from medgan.environments import require_environment
+
     env = options["env"]
     if env is not None and options["conf_source"] is None:
-        _environment(_project_root(), env)
+        require_environment(project_root_here() / "conf", env)
 
 
 def _named_pipelines(options: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +146,8 @@ def _named_pipelines(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "pipeline": None, "pipelines": names}
 
 
-def _project_root() -> Path:
+def project_root_here() -> Path:
+    """The project that the working directory is in."""
     from kedro.utils import find_kedro_project
 
     root = find_kedro_project(Path.cwd())
@@ -166,22 +171,11 @@ def _newest_results(root: Path, env: str | None, params: str) -> dict[str, Any]:
 
 def _dataset(root: Path, env: str | None, params: str) -> str:
     """The name of an environment's data set, as its globals.yml gives it."""
-    from medgan.loader import MedganConfigLoader
+    from medgan.environments import Environment, given_parameters, require_environment
 
     if env is not None:
-        _environment(root, env)
-    given = dict(pair.split("=", 1) for pair in params.split(",") if "=" in pair)
-    merge = {"globals": "soft"}
-    loader = MedganConfigLoader(root / "conf", env, given, base_env="base", default_run_env="local", merge_strategy=merge)
-    return str(loader["globals"]["dataset"])
-
-
-def _environment(root: Path, name: str) -> None:
-    from medgan.endings import unknown
-
-    known = {folder.name for folder in (root / "conf").iterdir() if folder.is_dir()}
-    if name not in known:
-        raise unknown("environment", name, sorted(known - {"base", "local"} or known))
+        require_environment(root / "conf", env)
+    return Environment(root / "conf", env, given_parameters(params)).data_set()
 
 
 def _table(document: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -17,8 +17,9 @@ from medgan.contracts import Refusal
 class Interrupted(click.ClickException):
     """SIGINT or SIGTERM. An `Exception`, unlike KeyboardInterrupt: Kedro tells its hooks of those only."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; the same command resumes.")
+    def __init__(self, number: int, then: str = "the same command resumes") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; {then}.")
+        self.number = number
         self.exit_code = 128 + number  # type: ignore[misc]
 
 
@@ -73,7 +74,7 @@ _CONVERT: dict[str, Callable[[BaseException], str]] = {
 """What Kedro's configuration loader raises, by name, so that naming it imports nothing."""
 
 
-def unknown(kind: str, name: str, known: Iterator[str] | list[str]) -> click.ClickException:
+def unknown(kind: str, name: str, known: Iterable[str]) -> click.ClickException:
     """A name that is none of the known ones, with the closest of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)

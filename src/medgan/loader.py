@@ -9,7 +9,16 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
 
+LOADER_SETTINGS: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"tracking": ["tracking*", "tracking*/**"]},
+    "merge_strategy": {"parameters": "soft", "globals": "soft", "tracking": "soft"},
+    "custom_resolvers": {"oc.env": oc.env},
+}
+"""Soft merging: one key in an environment leaves its siblings of conf/base alone. Catalog entries are replaced as a whole."""
 _GIVEN = re.compile(r"\$\{given:(\w+)[^}]*\}")
 
 

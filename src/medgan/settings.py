@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 
-from omegaconf.resolvers import oc
-
 from medgan.context import MedganContext
 from medgan.hooks import ProjectHooks
-from medgan.loader import MedganConfigLoader
+from medgan.loader import LOADER_SETTINGS, MedganConfigLoader
 from medgan.tracking.hooks import MlflowHooks
 
 QUIET = {
@@ -40,11 +38,4 @@ HOOKS = (ProjectHooks(), MlflowHooks())
 CONTEXT_CLASS = MedganContext
 CONFIG_LOADER_CLASS = MedganConfigLoader
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
-CONFIG_LOADER_ARGS = {
-    "base_env": "base",
-    "default_run_env": "local",
-    "config_patterns": {"tracking": ["tracking*", "tracking*/**"]},
-    "merge_strategy": {"parameters": "soft", "globals": "soft", "tracking": "soft"},
-    "custom_resolvers": {"oc.env": oc.env},
-}
-"""Soft merging: one key in an environment leaves its siblings of conf/base alone. Catalog entries are replaced as a whole."""
+CONFIG_LOADER_ARGS = LOADER_SETTINGS

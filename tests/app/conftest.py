@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from medgan import models
-from medgan.app.project import Project
 from medgan.catalog.published import PublishedDataset
 from medgan.contracts import Batch, ImageSpec
 from medgan.evaluation.results import new_document
@@ -24,6 +23,7 @@ from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines.jobs import data_hash
+from medgan.project import Project
 from medgan.training.seeding import seeded
 
 ROOT = Path(__file__).parents[2]

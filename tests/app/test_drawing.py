@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from medgan.app.drawing import CARD, MOST, NOTICE, Request, archive, data_card, draw
-from medgan.app.project import Project
 from medgan.contracts import Refusal
 from medgan.models import PublishedModel
+from medgan.project import Project
 
 
 def load(root: Path, name: str) -> PublishedModel:

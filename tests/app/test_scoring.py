@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 
 from medgan.app import scoring
-from medgan.app.project import Project
 from medgan.contracts import AnomalyScores, Refusal
 from medgan.evaluation.scoring import score_images
 from medgan.images.loading import StoredImages
 from medgan.images.picture import ImageRefused
 from medgan.images.resizing import Crop
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.project import Project
+from medgan.scoring.preparing import check_trained_on, prepared, seed_of
 from tests.app.conftest import film
 
 
@@ -53,8 +54,8 @@ def test_a_stored_image_that_is_uploaded_gets_the_score_of_the_pipeline(trained:
     project = Project(trained)
     store, model = project.store("phantoms"), project.published("phantoms", name)
     scores, maps = score_images(model.build(), StoredImages(store), np.array([9]), seed=0)
-    pixels = scoring.prepared(scoring.read_upload(file_of(film(9))), store.info, project.crop("phantoms", store.info))
-    found = scoring.verdict(model.build(), pixels, store.info, scoring.seed_of(model))
+    pixels = prepared(scoring.read_upload(file_of(film(9))), store.info, project.crop("phantoms", store.info))
+    found = scoring.verdict(model.build(), pixels, store.info, seed_of(model))
     assert found.score == pytest.approx(scores[0], rel=1e-5)
     np.testing.assert_allclose(found.anomaly_map, maps[0], rtol=1e-3)
 
@@ -68,7 +69,7 @@ class MeanDetector:
 def test_padding_intensity_and_crop_are_those_of_the_store(tmp_path: Path, intensity: str) -> None:
     crop, image = Crop(top=0.1, centre=True), film(4, 70)[:, :50]
     info = StoreInfo(1, 28, 28, 1, intensity, ("normal",))
-    pixels = scoring.prepared(image, info, crop)
+    pixels = prepared(image, info, crop)
     write_store(tmp_path / "images", [pixels], info)
     seen = StoredImages(ImageStore.open(tmp_path / "images"))(np.array([0]))
     assert seen.shape[-1] == 32
@@ -76,7 +77,7 @@ def test_padding_intensity_and_crop_are_those_of_the_store(tmp_path: Path, inten
     assert found.score == pytest.approx(float(seen.mean()), abs=1e-6)
     assert found.anomaly_map.shape == (28, 28)
     np.testing.assert_allclose(found.anomaly_map, seen[0, 0, 2:30, 2:30], atol=1e-3)
-    assert (pixels != scoring.prepared(image, info, None)).any()
+    assert (pixels != prepared(image, info, None)).any()
 
 
 def test_the_crop_is_read_from_the_configuration_of_the_data_set(trained: Path) -> None:
@@ -96,10 +97,10 @@ def test_the_crop_is_read_from_the_configuration_of_the_data_set(trained: Path) 
 def test_a_model_of_other_images_is_refused(trained: Path) -> None:
     project = Project(trained)
     model = project.published("phantoms", "dcgan")
-    scoring.check_trained_on(model, project.store("phantoms"), "kedro run")
+    check_trained_on(model, project.store("phantoms"), "kedro run")
     write_store(trained / "data/05_model_input/phantoms/images", [film(99)], StoreInfo(1, 32, 32, 1, "standardised", ("normal",)))
     with pytest.raises(Refusal, match="have changed since dcgan was trained"):
-        scoring.check_trained_on(model, project.store("phantoms"), "kedro run")
+        check_trained_on(model, project.store("phantoms"), "kedro run")
 
 
 def reference(root: Path) -> scoring.Reference:

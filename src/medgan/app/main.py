@@ -14,10 +14,11 @@ import streamlit as st
 from medgan import models
 from medgan.app import drawing, pictures, scoring
 from medgan.app.drawing import Request
-from medgan.app.project import Project, project_root
 from medgan.endings import find_ending
 from medgan.images.picture import ImageRefused
 from medgan.models import PublishedModel
+from medgan.project import Project, project_root
+from medgan.scoring.preparing import check_trained_on, prepared, seed_of
 from medgan.training.runtime import Runtime
 
 logger = logging.getLogger("medgan.app")
@@ -70,7 +71,7 @@ def _chosen_model(project: Project, data_set: str, names: tuple[str, ...], label
     name = st.selectbox(label, trained, key=label.lower())
     version = project.version(data_set, name)
     published, module = _loaded(project.root, data_set, name, version)
-    st.caption(f"Version {version}, key {published.key}, seed {scoring.seed_of(published)}")
+    st.caption(f"Version {version}, key {published.key}, seed {seed_of(published)}")
     return published, module, version
 
 
@@ -123,9 +124,9 @@ def _verdict(root: Path, data_set: str, name: str, version: str, data: bytes) ->
     project = Project(root)
     published, module = _loaded(root, data_set, name, version)
     store = project.store(data_set)
-    scoring.check_trained_on(published, store, f"{project.run_command(data_set)} --pipeline gan_training")
-    pixels = scoring.prepared(scoring.read_upload(data), store.info, project.crop(data_set, store.info))
-    return scoring.verdict(module, pixels, store.info, scoring.seed_of(published))
+    check_trained_on(published, store, f"{project.run_command(data_set)} --pipeline gan_training")
+    pixels = prepared(scoring.read_upload(data), store.info, project.crop(data_set, store.info))
+    return scoring.verdict(module, pixels, store.info, seed_of(published))
 
 
 def _stamp(project: Project, data_set: str, name: str) -> tuple[int, ...]:

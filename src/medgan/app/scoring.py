@@ -8,30 +8,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from medgan.app.project import Project
-from medgan.contracts import AnomalyDetector, Refusal
-from medgan.evaluation.scoring import Images, score_images
+from medgan.contracts import AnomalyDetector
 from medgan.images.loading import StoredImages
 from medgan.images.picture import ImageRefused
 from medgan.images.readers.reading import RASTER_READERS, read_picture
-from medgan.images.resizing import Crop, fit_square
-from medgan.images.store import ImageStore, StoreInfo, padded_size
-from medgan.images.transforms import crop_padding, prepare
+from medgan.images.store import ImageStore, StoreInfo
 from medgan.models import PublishedModel
 from medgan.pipelines.jobs import data_hash
-from medgan.training.runtime import Runtime
+from medgan.project import Project
+from medgan.scoring.preparing import map_range, not_constant, same_scores, score_pixels, seed_of
 
 SIZE_CAP = 20 * 2**20
 """Largest file that is read, in bytes."""
-PROBES = 4
-"""Stored validation images that are scored again to see whether the stored scores are those of this model."""
-PROBE_TOLERANCE = 0.02
-"""Relative difference that another device or number of threads may make to a score."""
 NORMALS = {"val": "validation", "test": "test"}
-BRIGHTEST = 0.995
 
 
 @dataclass(frozen=True)
@@ -73,19 +64,12 @@ def read_upload(data: bytes) -> NDArray[np.uint8]:
         file.write(data)
         file.flush()
         image = read_picture(file.name, readers=RASTER_READERS).pixels
-    if image.min() == image.max():
-        raise ImageRefused("CONSTANT", "all its pixels are equal")
-    return image
+    return not_constant(image)
 
 
 def refusal_sentence(refused: ImageRefused) -> str:
     """Why an image is not scored, with the reason code that a quarantine report would give."""
     return f"This file is refused ({refused.code}): {refused}."
-
-
-def prepared(image: NDArray[np.uint8], info: StoreInfo, crop: Crop | None) -> NDArray[np.uint8]:
-    """(H, W, C) as it would lie in the image store."""
-    return fit_square(image, info.height, info.channels, crop)
 
 
 def verdict(detector: AnomalyDetector, pixels: NDArray[np.uint8], info: StoreInfo, seed: int) -> Verdict:
@@ -94,25 +78,8 @@ def verdict(detector: AnomalyDetector, pixels: NDArray[np.uint8], info: StoreInf
     Raises:
         Refusal: the score is not a finite number.
     """
-    images = prepare(torch.from_numpy(pixels[None].copy()), info.intensity, padded_size(max(info.height, info.width)))
-    scores, maps = _scored(detector, lambda rows: images[torch.from_numpy(rows)], np.zeros(1, dtype=np.int64), seed)
-    cropped = crop_padding(torch.from_numpy(maps[:, None].astype(np.float64)), info.height, info.width)
-    return Verdict(float(scores[0]), cropped[0, 0].numpy(), pixels)
-
-
-def seed_of(model: PublishedModel) -> int:
-    """The seed that the pipelines trained and scored this model with."""
-    return int(model.card.get("seed", 0))
-
-
-def check_trained_on(model: PublishedModel, store: ImageStore, command: str) -> None:
-    """Nothing where a model was trained on this image store.
-
-    Raises:
-        Refusal: it was trained on another one, so its images were prepared differently.
-    """
-    if model.card.get("images") != store.key:
-        raise Refusal(f"The stored images have changed since {model.name} was trained: `{command}` trains it on them.")
+    scores, maps = score_pixels(detector, pixels[None], info, seed, ["the image"])
+    return Verdict(float(scores[0]), maps[0].astype(np.float64), pixels)
 
 
 def reference(project: Project, data_set: str, model: PublishedModel, detector: AnomalyDetector, store: ImageStore) -> Reference:
@@ -134,14 +101,6 @@ def reference(project: Project, data_set: str, model: PublishedModel, detector: 
     )
 
 
-def same_scores(detector: AnomalyDetector, images: Images, table: pd.DataFrame, seed: int) -> bool:
-    """Whether a detector gives stored images the scores that the table (score, row) says they have; it tries the first few."""
-    probes = table.head(PROBES)
-    again, _ = _scored(detector, images, probes["row"].to_numpy(dtype=np.int64), seed)
-    slack = 1e-3 * float(table["score"].max() - table["score"].min())
-    return bool(np.allclose(again, probes["score"].to_numpy(), rtol=PROBE_TOLERANCE, atol=slack))
-
-
 def standing(score: float, normals: NDArray[np.float64], shown: str) -> str:
     """Where a score lies among those of normal images, as a sentence."""
     lower = int((normals < score).sum())
@@ -155,21 +114,10 @@ def decision(score: float, threshold: float, rule: str) -> str:
     return f"The score is {side} the threshold {threshold:.4g} (rule: {rule}, frozen on validation): the detector {called}."
 
 
-def _scored(
-    detector: AnomalyDetector, images: Images, rows: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-    names = ["the image"] * len(rows)
-    return score_images(detector, images, rows, seed=seed, device=str(Runtime.detect().device), names=names)
-
-
 def _normal_scores(table: pd.DataFrame, part: str) -> NDArray[np.float64]:
     return table.loc[(table["split"] == part) & (table["label"] == 0), "score"].to_numpy(dtype=np.float64)
 
 
 def _map_range(project: Project, data_set: str, name: str, table: pd.DataFrame) -> tuple[float, float] | None:
     arrays = project.anomaly_maps(data_set, name)
-    if arrays is None:
-        return None
-    normal = np.isin(arrays["image_id"], table.loc[table["label"] == 0, "image_id"].to_numpy(dtype=str))
-    values = arrays["maps"][normal].astype(np.float64)
-    return (float(values.min()), float(np.quantile(values, BRIGHTEST))) if values.size else None
+    return None if arrays is None else map_range(arrays, table.loc[table["label"] == 0, "image_id"])

@@ -37,12 +37,13 @@ def build_images(source: ImageSource, manifest: pd.DataFrame, config: Preprocess
         channels=config.channels,
         intensity=config.intensity,
         classes=classes,
-        source_key=_key(manifest, config, classes),
+        source_key=store_key(manifest, config, classes),
     )
     return StorePlan(info, lambda: _resized(source, manifest, config))
 
 
-def _key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str, ...]) -> str:
+def store_key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str, ...]) -> str:
+    """Names what a store is made from: the images of the manifest, and how they are cropped, resized and scaled."""
     shape = (VERSION, config.size, config.channels, config.intensity, config.crop and asdict(config.crop), classes)
     images = manifest[["image_id", "pixel_hash"]].to_csv(index=False)
     return hashlib.sha256(f"{shape!r}\n{images}".encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from medgan.catalog.arrays import Arrays, ArraysDataset
-from medgan.catalog.published import PublishedDataset
 from medgan.catalog.results import read_document
 from medgan.contracts import Refusal
+from medgan.environments import Environment
 from medgan.images.resizing import Crop
 from medgan.images.store import ImageStore, StoreInfo
 from medgan.loader import environment_of
@@ -55,12 +56,19 @@ class Project:
         return versions[-1]
 
     def published(self, data_set: str, name: str) -> PublishedModel:
-        """The newest version of a published model. Raises `Refusal` where it is damaged, by way of Kedro's DatasetError."""
-        return PublishedDataset(filepath=self._published(data_set, name).as_posix()).load()
+        """The newest version of a published model. Raises `Refusal` where it is not published, or damaged."""
+        return PublishedModel.read(self._published(data_set, name) / self.version(data_set, name) / "published")
 
     def store(self, data_set: str) -> ImageStore:
         """The image store, which says how images are prepared. Raises `Refusal` where it is missing or damaged."""
         return ImageStore.open(self._layer("05_model_input") / data_set / "images")
+
+    def environment(self, data_set: str) -> Environment:
+        """The configuration of a data set. Raises `Refusal` where there is none."""
+        found = environment_of(self.root / "conf", data_set)
+        if found is None:
+            raise Refusal(f"No folder of conf/ is about {data_set}, so it is not known how its images are prepared: add one.")
+        return Environment(self.root / "conf", *found)
 
     def crop(self, data_set: str, info: StoreInfo) -> Crop | None:
         """What the configuration of the data set cuts off before resizing.
@@ -68,12 +76,12 @@ class Project:
         Raises:
             Refusal: there is no configuration, or it is not the one that the image store was made with.
         """
-        config = _parameters(self.root / "conf", data_set)["preprocessing"]
-        if (config.size, config.channels, config.intensity) != (info.height, info.channels, info.intensity):
-            command = f"{self.run_command(data_set)} --pipeline preprocessing"
-            raise Refusal(f"The configuration of {data_set} has changed since its images were stored: `{command}` stores them anew.")
-        crop: Crop | None = config.crop
-        return crop
+        return self.environment(data_set).preprocessing(info).crop
+
+    def manifest(self, data_set: str) -> pd.DataFrame | None:
+        """image_id and pixel_hash of every image of the store, or None."""
+        path = self._layer("02_intermediate") / data_set / "manifest.parquet"
+        return pd.read_parquet(path, columns=["image_id", "pixel_hash"]) if path.exists() else None
 
     def splits(self, data_set: str) -> pd.DataFrame | None:
         """The splits table, or None."""
@@ -87,6 +95,15 @@ class Project:
         """image_id (n,) and maps (n, H, W) of the validation and test images, or None."""
         path = self._output(data_set, name) / "anomaly_maps.npz"
         return ArraysDataset(filepath=path.as_posix()).load() if path.exists() else None
+
+    def evaluation(self, data_set: str, name: str) -> dict[str, Any] | None:
+        """What the evaluation of a detector has written, or None. Raises `Refusal` for a damaged file."""
+        path = self._layer("08_reporting") / data_set / name / "evaluation.json"
+        try:
+            row: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        except ValueError as error:
+            raise Refusal(f"{path} is not JSON ({error}): delete it, then `{self.run_command(data_set)}` writes it again.") from error
+        return row
 
     def detector_row(self, data_set: str, name: str, data: str) -> dict[str, Any] | None:
         """The row of a detector in results.json, or None where there is none for these images and splits (`pipelines.jobs.data_hash`)."""
@@ -102,9 +119,7 @@ class Project:
 
     def run_command(self, data_set: str) -> str:
         """The `kedro run` of a data set."""
-        environment, given = environment_of(self.root / "conf", data_set) or ("base", {})
-        parameters = ",".join(f"{name}={value}" for name, value in given.items())
-        return "kedro run" + (f" --env {environment}" if environment != "base" else "") + (f" --params {parameters}" if parameters else "")
+        return Environment(self.root / "conf", *(environment_of(self.root / "conf", data_set) or ())).command()
 
     def _layer(self, name: str) -> Path:
         return self.root / "data" / name
@@ -125,17 +140,3 @@ class Project:
 
 def _table(path: Path) -> pd.DataFrame | None:
     return pd.read_parquet(path) if path.exists() else None
-
-
-def _parameters(conf: Path, data_set: str) -> dict[str, Any]:
-    """The typed parameters of a data set."""
-    from medgan.configuration import sections, typed
-    from medgan.loader import MedganConfigLoader
-    from medgan.settings import CONFIG_LOADER_ARGS
-
-    found = environment_of(conf, data_set)
-    if found is None:
-        raise Refusal(f"No folder of conf/ is about {data_set}, so it is not known how its images are prepared: add one.")
-    environment, given = found
-    arguments: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
-    return typed(MedganConfigLoader(str(conf), environment, dict(given), **arguments)["parameters"], sections())

@@ -1,0 +1,197 @@
+"""New images through a published detector: scores.csv, heat maps, and what they were made with."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medgan import __version__
+from medgan.contracts import Refusal
+from medgan.endings import unknown
+from medgan.environments import Environment, require_environment
+from medgan.plots.scored import scored_image
+from medgan.project import Project, project_root
+from medgan.scoring.listing import NewImages, Seen, find_images
+from medgan.scoring.output import CARD, PICTURES, TABLE, check_output, picture_name, png, result_folder
+from medgan.scoring.preparing import prepared, score_pixels
+from medgan.scoring.spool import MAPS, Spool, keep_if
+from medgan.scoring.tables import COLUMNS, KEPT, NOT_KEPT, image_rows, judged, with_volumes
+from medgan.scoring.trained import Trained, trained
+from medgan.tracking.progress import progress_bar
+
+NOTICE = "Research only; not a medical device. A score is no diagnosis: do not use it for any decision about a patient."
+SHORT_NOTICE = "Research only; not a medical device."
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is to be written, and what may be replaced."""
+
+    maps: str | None = None
+    """Which images get a heat map, a key of MAPS; by default the anomalous ones, and none without a threshold."""
+    threshold: bool = True
+    """Whether scores are judged by the frozen threshold; without it there are no decisions and no percentiles."""
+    overwrite: bool = False
+    """Whether the results of an earlier scoring may be replaced."""
+
+    def __post_init__(self) -> None:
+        if self.maps is not None and self.maps not in MAPS:
+            raise Refusal(unknown("choice of heat maps", self.maps, list(MAPS)).message)
+        if self.maps == "anomalous" and not self.threshold:
+            raise Refusal("Without a threshold no image is anomalous: choose all or none as heat maps.")
+
+    @property
+    def shown(self) -> str:
+        """A key of MAPS."""
+        return self.maps or ("anomalous" if self.threshold else "none")
+
+
+def score_path(
+    path: Path | str,
+    model: str,
+    output: Path | str,
+    *,
+    env: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+    project: Path | str | None = None,
+) -> pd.DataFrame:
+    """Scores a file, or all images below a folder, with the newest published version of a detector.
+
+    Files are read, cropped, resized and scaled as the environment's own images are, and judged by the threshold that its evaluation froze.
+
+    Args:
+        path: a file or a folder; links to folders are not followed.
+        model: a detector such as `healthygan`.
+        output: folder for `scores.csv`, `scoring.json` and `heat_maps/`.
+        env: the environment, a folder of conf/; the embedded phantoms without one.
+        params: what `kedro run --params` was given, nested.
+        options: heat maps, threshold, overwriting.
+        project: the folder that holds conf/ and data/; the working directory, or what MEDGAN_PROJECT names, without one.
+
+    Returns:
+        scores.csv as a table.
+
+    Raises:
+        Refusal: nothing can be scored, or the results cannot be written. Where every image was refused, scores.csv is there and says why.
+    """
+    path, output, options = Path(path).expanduser(), Path(output).expanduser(), options or Options()
+    found = Project(Path(project).resolve() if project else project_root())
+    environment = _environment(found.root / "conf", env, params or {})
+    check_output(output, path, options.overwrite)
+    images_of = environment.reading()
+    images = find_images(path, images_of)
+    using = trained(found, environment, model, options.threshold)
+    with result_folder(output) as folder:
+        table = _score_into(folder, images, using, options, str(path))
+    if table["score"].isna().all():
+        raise Refusal(f"None of the {len(table)} images could be scored: {output / TABLE} says why.")
+    return table
+
+
+def _environment(conf: Path, name: str | None, params: Mapping[str, Any]) -> Environment:
+    if not conf.is_dir():
+        raise Refusal(f"{conf.parent} is no medgan project: go to the folder that holds conf/ and data/.")
+    if name is not None:
+        require_environment(conf, name)
+    return Environment(conf, name, params)
+
+
+def _score_into(folder: Path, images: NewImages, using: Trained, options: Options, path: str) -> pd.DataFrame:
+    with Spool(folder, using.store.info) as spool:
+        table = judged(with_volumes(_scored(images, using, options, spool)), using.frozen)
+        scale = (using.frozen and using.frozen.map_range) or spool.range
+        table = _pictured(folder, table, using, options, spool, scale)
+    table = table[list(COLUMNS)]
+    card = {"notice": NOTICE, "medgan": __version__, "made": datetime.now(UTC).isoformat(timespec="seconds"), "input": path, **using.card()}
+    shown = {"shown": options.shown, "scale": list(scale) if (table["heat_map"] != "").any() else None, "scale_is": _scale_is(using)}
+    (folder / CARD).write_text(
+        json.dumps({**card, "heat_maps": shown, "counts": counts(table)}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
+    table.to_csv(folder / TABLE, index=False)
+    return table
+
+
+def _scale_is(using: Trained) -> str:
+    if using.frozen and using.frozen.map_range:
+        return "lowest value and 99.5th percentile of the maps of normal validation images; the same in every picture"
+    return "lowest value and highest 99.5th percentile of the maps that were kept; the same in every picture"
+
+
+def counts(table: pd.DataFrame) -> dict[str, int]:
+    """How many images (slices count), volumes, anomalous decisions and refusals a table of scores has."""
+    single = table["unit"] != "volume"
+    return {
+        "images": int(single.sum()),
+        "volumes": int((~single).sum()),
+        "anomalous": int((table["decision"] == "anomalous").sum()),
+        "refused": int((table.loc[single, "code"] != "").sum()),
+    }
+
+
+def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -> pd.DataFrame:
+    """The rows of all entries; pixels and maps of those that may get a picture are in the spool."""
+    wanted = MAPS[options.shown](using.frozen)
+    seen, scores, kept = list[Seen](), list[float](), list[int]()
+    with warnings.catch_warnings(action="ignore"), progress_bar("scoring", "image", len(images.entries)) as bar:
+        for batch in _batches(images, using):
+            for one, score, anomaly_map in _scored_batch(batch, using):
+                seen.append(replace(one, pixels=None))
+                scores.append(score)
+                kept.append(keep_if(wanted(one, score), spool, one, anomaly_map) if one.pixels is not None else NOT_KEPT)
+            bar.update(len(batch))
+    return image_rows(seen, scores, kept)
+
+
+def _batches(images: NewImages, using: Trained) -> Iterator[list[Seen]]:
+    info, crop = using.store.info, using.preprocessing.crop
+    entries = images.read(lambda image: prepared(image, info, crop))
+    return iter(lambda: list(islice(entries, using.batch_size)), [])
+
+
+def _scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, float, Any]]:
+    """Every image of a batch with its score and map; NaN and None for those that were refused."""
+    good = [one for one in batch if one.pixels is not None]
+    found: Iterator[tuple[Any, Any]] = iter(())
+    if good:
+        pixels = np.stack([one.pixels for one in good if one.pixels is not None])
+        scores, maps = score_pixels(using.detector, pixels, using.store.info, using.seed, [one.entry.name for one in good])
+        found = iter(zip(scores.tolist(), maps, strict=True))
+    for one in batch:
+        yield (one, *(next(found) if one.pixels is not None else (float("nan"), None)))
+
+
+def _pictured(
+    folder: Path, table: pd.DataFrame, using: Trained, options: Options, spool: Spool, scale: tuple[float, float]
+) -> pd.DataFrame:
+    """The table with the names of the pictures that were drawn; a volume has that of its highest slice."""
+    chosen = table[(table[KEPT] != NOT_KEPT) & ((table["decision"] == "anomalous") | (options.shown == "all"))]
+    own = table[(table["unit"] != "volume") & table[KEPT].isin(chosen[KEPT])]
+    names = {int(row[KEPT]): picture_name(str(row["path"]), str(row["slice"])) for row in own.to_dict("records")}
+    if names:
+        (folder / PICTURES).mkdir()
+    with progress_bar("heat maps", "picture", len(names)) as bar:
+        for row in own.to_dict("records"):
+            figure = scored_image(*spool.read(int(row[KEPT])), scale, _name(row), _words(row, using), SHORT_NOTICE)
+            (folder / PICTURES / names[int(row[KEPT])]).write_bytes(png(figure, NOTICE))
+            bar.update()
+    files = table[KEPT].map({number: f"{PICTURES}/{name}" for number, name in names.items()})
+    return table.assign(heat_map=files.fillna(""))
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    return f"{row['path']}, slice {int(row['slice'])}" if row["slice"] else str(row["path"])
+
+
+def _words(row: Mapping[Any, Any], using: Trained) -> str:
+    said = f"{using.published.name}: score {row['score']:.4g}"
+    return f"{said}, {row['decision']} (threshold {row['threshold']:.4g})" if row["decision"] else said
