@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from medgan.cli import main
 from medgan.contracts import Refusal
 from medgan.scoring import Options, score_path
 from medgan.scoring import run as scoring_run
-from tests.conftest import environment
+from tests.conftest import ROOT, environment
 from tests.faults.making import dicom
 from tests.scoring.conftest import MODEL, add_environment, drawn
 
@@ -295,3 +296,12 @@ def test_a_batch_of_any_size_gives_the_same(project: Path) -> None:
 def test_slices_need_the_environment_to_say_so(project: Path) -> None:
     with pytest.raises(Refusal, match="None of the 1 images"):
         score_path("scans/sick/s0.nii.gz", MODEL, "out", env="films")
+
+
+def test_the_example_of_the_documentation_runs(project: Path) -> None:
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs/scoring.md").read_text(), re.DOTALL)[0]
+    for name, here in {"new_films": "films/sick", "healthygan": MODEL, "chest_xray": "films"}.items():
+        example = example.replace(f'"{name}"', f'"{here}"')
+    names: dict[str, pd.DataFrame] = {}
+    exec(example, names)
+    assert (names["table"]["heat_map"] != "").all()
