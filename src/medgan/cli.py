@@ -1,4 +1,4 @@
-"""The commands: `medgan results`, `medgan compare`, `medgan export`, and what the project adds to `kedro`."""
+"""The commands: `medgan results`, `score`, `compare`, `export`, and what the project adds to `kedro`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def export(name: str, env: str | None, params: str, output: Path) -> None:
     with one_sentence():
         from medgan.export import export_detector
 
-        root = _project_root()
+        root = project_root_here()
         done = export_detector(root, _dataset(root, env, params), name, output)
         click.echo(f"Wrote {done.path}. Scores and maps of {done.images} images differ from PyTorch's by {done.difference:.1g} at most.")
 
@@ -82,13 +82,14 @@ def compare(runs: tuple[str, ...], env: str | None, as_json: bool) -> None:
     """
     from medgan import comparing
     from medgan.endings import one_sentence
+    from medgan.environments import require_environment
 
     with one_sentence():
         if runs and len(runs) != 2:
             raise click.UsageError("Give two runs, or none for a list of them.")
-        root = _project_root()
+        root = project_root_here()
         if env is not None:
-            _environment(root, env)
+            require_environment(root / "conf", env)
         if not runs:
             click.echo(comparing.listing(root, env))
             return

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan import __version__, models
-from medgan.app.project import Project
-from medgan.app.scoring import Reference, check_trained_on, reference
+from medgan.app.scoring import Reference, reference
 from medgan.catalog.atomic import write_bytes
 from medgan.contracts import AnomalyDetector, Refusal
 from medgan.images.loading import StoredImages
@@ -27,6 +26,8 @@ from medgan.images.resizing import Crop
 from medgan.images.store import ImageStore, StoreInfo
 from medgan.models import PublishedModel
 from medgan.pipelines.jobs import INTENDED_USE
+from medgan.project import Project
+from medgan.scoring.preparing import check_trained_on
 
 INPUT, OUTPUTS = "images", ("image_scores", "anomaly_maps")
 TOLERANCE = 1e-4

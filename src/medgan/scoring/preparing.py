@@ -47,7 +47,7 @@ def score_pixels(
     Raises:
         Refusal: a score is not a finite number; it says of which of the `names`.
     """
-    images = prepare(torch.from_numpy(np.ascontiguousarray(pixels)), info.intensity, padded_size(max(info.height, info.width)))
+    images = prepare(torch.from_numpy(np.array(pixels)), info.intensity, padded_size(max(info.height, info.width)))
     rows = np.arange(len(pixels), dtype=np.int64)
     scores, maps = _scored(detector, lambda chosen: images[torch.from_numpy(chosen)], rows, seed, names)
     return scores, crop_padding(torch.from_numpy(maps[:, None]), info.height, info.width)[:, 0].numpy()

@@ -178,14 +178,18 @@ def _pictured(
     own = table[(table["unit"] != "volume") & table[KEPT].isin(chosen[KEPT])]
     names = {int(row[KEPT]): picture_name(str(row["path"]), str(row["slice"])) for row in own.to_dict("records")}
     if names:
-        (folder / PICTURES).mkdir()
+        _draw(folder / PICTURES, own, names, using, spool, scale)
+    files = [f"{PICTURES}/{names[kept]}" if kept in names else "" for kept in table[KEPT]]
+    return table.assign(heat_map=pd.Series(files, index=table.index, dtype=object))
+
+
+def _draw(folder: Path, rows: pd.DataFrame, names: Mapping[int, str], using: Trained, spool: Spool, scale: tuple[float, float]) -> None:
+    folder.mkdir()
     with progress_bar("heat maps", "picture", len(names)) as bar:
-        for row in own.to_dict("records"):
+        for row in rows.to_dict("records"):
             figure = scored_image(*spool.read(int(row[KEPT])), scale, _name(row), _words(row, using), SHORT_NOTICE)
-            (folder / PICTURES / names[int(row[KEPT])]).write_bytes(png(figure, NOTICE))
+            (folder / names[int(row[KEPT])]).write_bytes(png(figure, NOTICE))
             bar.update()
-    files = table[KEPT].map({number: f"{PICTURES}/{name}" for number, name in names.items()})
-    return table.assign(heat_map=files.fillna(""))
 
 
 def _name(row: Mapping[Any, Any]) -> str:
