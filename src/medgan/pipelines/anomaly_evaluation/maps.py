@@ -39,7 +39,7 @@ from medgan.training.runtime import Runtime
 
 Arrays = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]
-REFERENCES = 16
+REFERENCES = 8
 """Normal validation images whose differences from their counterparts set the scale of all differences."""
 CLEAR = 0.75
 """The overlay is clear up to this quantile of the pixels of normal validation images."""
