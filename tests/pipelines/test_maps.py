@@ -102,6 +102,12 @@ def test_without_masks_the_pictures_claim_nothing_about_places(published, scored
     assert "Outline" not in texts(surest)
 
 
+def test_kinds_that_do_not_occur_are_named(published, scored, images, splits, evaluation):
+    never = {**evaluation, "threshold": {"rule": "x", "value": 1e9}}
+    surest, _, _ = maps.illustrate(published, *scored, images, None, splits, never, CONFIG, 0)
+    assert "At this threshold there are no hits and no false alarms." in texts(surest)
+
+
 def test_a_detector_without_counterpart_is_shown_too(scored, images, splits, evaluation):
     model = tiny("mix_vs_normal", images.spec)
     published = PublishedModel("mix_vs_normal", {"width": 4}, images.spec, model.state_dict(), {})

@@ -188,7 +188,7 @@ def _header(sheet: _Sheet, title: str, scale: MapScale, columns: Sequence[str], 
     sheet.y += LINE + 0.05
     if signed:
         _bar(sheet, 2, SIGNED, ("darker", "brighter"))
-    _bar(sheet, 3, HEAT, (f"{scale.low:.2g}", f"≥ {scale.high:.2g}"))
+    _bar(sheet, 3, HEAT, (f"{scale.low:.3g}", f"≥ {scale.high:.3g}"))
     sheet.y = HEADER - FOOTER
 
 

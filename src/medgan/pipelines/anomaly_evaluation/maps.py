@@ -17,7 +17,7 @@ from medgan.contracts import Reconstructs, Refusal
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.counterparts import windowed, with_counterparts
 from medgan.evaluation.detectors import joined
-from medgan.evaluation.examples import PLURALS, closest_examples, random_errors, share_below, short_name, surest_examples, with_kinds
+from medgan.evaluation.examples import KINDS, PLURALS, closest_examples, random_errors, share_below, short_name, surest_examples, with_kinds
 from medgan.evaluation.localisation import (
     CHANCE,
     NO_MASKS,
@@ -39,7 +39,7 @@ from medgan.training.runtime import Runtime
 
 Arrays = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]
-REFERENCES = 16
+REFERENCES = 8
 """Normal validation images whose differences from their counterparts set the scale of all differences."""
 CLEAR = 0.75
 """The overlay is clear up to this quantile of the pixels of normal validation images."""
@@ -153,7 +153,9 @@ class _Album:
             for number, row in enumerate(table.to_dict("records"))
         ]
         counterpart = "" if self.films.detector is None else self.films.detector.COUNTERPART
-        notes = [*self._claim(table, masks), self._normals, COLOURS, *([DIFFERENCE] if counterpart else [])]
+        absent = [PLURALS[kind] for kind in KINDS if kind not in set(table["kind"])]
+        missing = [f"At this threshold there are no {' and no '.join(absent)}."] if absent else []
+        notes = [*missing, *self._claim(table, masks), self._normals, COLOURS, *([DIFFERENCE] if counterpart else [])]
         return case_rows(cases, self.scale, title=title, counterpart=counterpart, notes=notes)
 
     def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Figure:
