@@ -61,7 +61,7 @@ def bigan(images, splits):
     """The model, and everything that the pipeline makes of it before it is judged."""
     model = published("bigan")
     scores, arrays = nodes.score(model, images, splits, CONFIG, 0, None)
-    row = nodes.evaluate(model, scores, arrays, images, splits, CONFIG, 0)[0]
+    row = nodes.evaluate(model, scores, splits, CONFIG, 0)[0]
     described = embed(model, images, splits, CONFIG, 0, None)
     return model, scores, arrays, row, described, kinds.residuals(model, images, splits, CONFIG, 0, None)
 
