@@ -168,7 +168,7 @@ class _Album:
             Case(
                 heading=f"{PLURALS[row['kind']].capitalize()}: {drawn[row['kind']]} of {totals[row['kind']]}",
                 lines=(
-                    f"{short_name(row['image_id'], 20)} · {row['category']}",
+                    f"{short_name(row['image_id'], 22)} · {row['category']}",
                     f"score {row['score']:.3g}, above {self._below(row['score'])} of normals",
                 ),
                 image=shown[number],
