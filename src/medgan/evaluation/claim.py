@@ -102,7 +102,7 @@ def _subsets(case: Case) -> Answer:
     mix = case.flow.get("parts", {}).get("train", {}).get("unlabelled_mix", {}).get("images")
     if not mix:
         return NOT_APPLICABLE, "No part of an image or of the data set is taken for one detector alone."
-    return REPORTED, f"{mix:,} training images without their labels are the unlabelled mix, drawn by patient; the others train as labelled."
+    return REPORTED, f"{mix:,} training images serve, without their labels, as the unlabelled mix."
 
 
 def _missing(case: Case) -> Answer:
@@ -223,7 +223,7 @@ def _robust(case: Case) -> Answer:
         return NOT_REPORTED, "Not reported: no detector was scored on perturbed images."
     return (
         REPORTED,
-        f"{len(run)} of {len(case.rows)} detectors under noise, blur, brightness, contrast, JPEG and rotation; shortcuts audited.",
+        f"{len(run)} of {len(case.rows)} detectors under noise, blur, brightness, contrast, JPEG and rotation.",
     )
 
 

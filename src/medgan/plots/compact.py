@@ -26,5 +26,6 @@ def compact(png: bytes, width: int = WIDTH) -> bytes:
     if picture.width > width:
         picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    # Maximum coverage keeps the few coloured pixels of a heat map: median cut gives most of the colours to the greys around them.
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return min(png, stream.getvalue(), key=len)

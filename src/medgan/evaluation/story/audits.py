@@ -7,7 +7,7 @@ from typing import Any
 
 from medgan.evaluation.shortcuts import FLAG, KINDS
 from medgan.evaluation.story.parts import Block, Fold, Material, Picture, Section, Sentences, Table, absent_section
-from medgan.evaluation.wording import MISSING, capital, number, or_reason, p_text, readable, signed_interval, with_interval
+from medgan.evaluation.wording import MISSING, capital, or_reason, p_text, readable, signed_interval, with_interval
 
 KIND_NAMES = {"one_class": "from training normals", "probe": "from training labels"}
 GROUPED = ("sensitivity", "specificity", "auroc")
@@ -30,7 +30,10 @@ def shortcuts(material: Material) -> Section:
     alone = Table(("Shortcut", *(f"AUROC, learned {KIND_NAMES[kind]}" for kind in KINDS)), areas)
     picture = material.pictures([Picture("shortcuts", "AUROC of shortcuts and of detectors with 95 % intervals")], "whole")
     flagged = sum(FLAG in told["flags"] for told in judged.values())
-    takeaway = f"{flagged} of {len(judged)} detectors are not shown to beat what is no disease, so they may detect the source of an image."
+    takeaway = (
+        f"{flagged} of {len(judged)} detectors are not shown to beat the best shortcut, such as the border, the exposure or the site: "
+        "they may detect the source of an image."
+    )
     return Section("shortcuts", title, takeaway, [*picture, table, Fold("Every shortcut alone", [alone])], opened=flagged > 0)
 
 
@@ -44,14 +47,11 @@ def subgroups(material: Material) -> Section:
         missing = [f"{capital(readable(key))}: {reason}." for key, reason in first["not_measured"].items()]
         return Section("subgroups", title, first["sentence"], [Sentences(missing)] if missing else [])
     cells = [[readable(name), document["sentence"]] for name, document in found.items()]
-    blocks: list[Block] = [
-        Table(("Detector", "Largest gap"), cells, stacked=True),
-        Fold(f"Groups: {readable(first_name)}", _groups(first_name, material)),
-    ]
-    blocks += [Fold(f"Groups: {readable(name)}", _groups(name, material)) for name in list(found)[1:]]
+    same = len({document["sentence"] for document in found.values()}) == 1
+    blocks: list[Block] = [] if same else [Table(("Detector", "Largest gap"), cells, stacked=True)]
+    blocks += [Fold(f"Groups: {readable(name)}", _groups(name, material)) for name in found]
     missing = [f"{capital(readable(key))}: {reason}." for key, reason in first["not_measured"].items()]
     blocks += [Sentences(missing, "Not measured")] if missing else []
-    same = len({document["sentence"] for document in found.values()}) == 1
     takeaway = first["sentence"] if same else f"{capital(readable(first_name))}: {first['sentence']}"
     return Section("subgroups", title, takeaway, blocks)
 
@@ -120,4 +120,4 @@ def _perturbed(name: str, document: Mapping[str, Any], material: Material) -> It
 
 def _flips(step: Mapping[str, Any]) -> str:
     share = {key: None if step["flipped"].get(key) is None else 100 * step["flipped"][key] for key in ("value", "low", "high")}
-    return f"{number(share, 0)} %, {step['n_to_anomalous']} to anomalous, {step['n_to_normal']} to normal"
+    return f"{with_interval(share, 0)} %, {step['n_to_anomalous']} to anomalous, {step['n_to_normal']} to normal"

@@ -124,7 +124,9 @@ def components(material: Material) -> Section:
     pictures = material.pictures(
         (Picture(f"components_{name}", f"AUROC of the parts of the score of {readable(name)}") for name in found), "half"
     )
-    takeaway = "A part that does better alone than the whole score was not chosen: to choose it on test images would be tuning on them."
+    takeaway = (
+        "Where a part does better alone than the whole score, try it in the next study: to choose it here would be tuning on test images."
+    )
     note = "Each part was given its own threshold on validation, as the whole score was. Weight: its share in the score that is reported."
     table = Table(("Detector and part", "Weight", "AUROC", "Average precision"), cells, note=note)
     return Section("components", title, takeaway, [table, *(Fold("Pictures", [block]) for block in pictures)])
@@ -153,9 +155,8 @@ def kinds(material: Material) -> Section:
         for arm, row in (first.get("supervised") or {}).items()
     ]
     names = " from ".join(map(readable, first["classes"])) if len(first["classes"]) == 2 else ", ".join(map(readable, first["classes"]))
-    takeaway = (
-        f"Whether a detector trained without labels tells {names}: a regression on its features and maps learns from training labels."
-    )
+    learned = "a regression on what detectors see, which learns from labels of training images"
+    takeaway = f"{_best_kind(found)} tells {names} best: {learned}."
     picture = material.pictures([Picture("categories", "AUROC of telling the kinds of anomalies apart, for each detector")], "whole")
     each = material.pictures(
         (Picture(f"categories_{name}", f"Kinds of anomalies told apart by {readable(name)}") for name in found), "half"
@@ -164,6 +165,12 @@ def kinds(material: Material) -> Section:
         ("What it reads", "AUROC", "Balanced accuracy", "Labels used"), cells, note="On anomalous test images alone. Chance: AUROC 0.5."
     )
     return Section("kinds", title, takeaway, [*picture, table, *(Fold("Confusion matrices", [block]) for block in each)])
+
+
+def _best_kind(found: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [(name, source, row["auroc"]) for name, document in found.items() for source, row in document["rows"].items()]
+    name, source, area = max(rows, key=lambda row: row[2].get("value") or 0.0)
+    return f"{capital(readable(name))} ({source}, AUROC {or_reason(area)})"
 
 
 def projections(material: Material) -> Section:

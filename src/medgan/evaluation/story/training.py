@@ -44,6 +44,8 @@ def arms(material: Material) -> Section:
         f"{capital(size_of(first))}; {seeds_of(first)}; brackets hold the {interval_name(first)}. Accuracy is over all classes; "
         "precision, recall and F1 are of 'anomalous', any class but normal; AUROC is of 1 − p(normal)."
     )
+    reasons = missing_reasons(row[key] for row in rows.values() for key in ARM_FIGURES)
+    note += "".join(f" {MISSING} : {reason}." for reason in reasons)
     table = Table(("Trained on", "Accuracy", "AUROC", "Precision", "Recall", "F1"), cells, note=note, stacked=True)
     matrices = material.pictures(
         (Picture(f"confusion_{arm}", f"Confusion matrix of the arm {name}") for arm, name in names.items()), "third"
