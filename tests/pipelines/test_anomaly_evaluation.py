@@ -11,7 +11,7 @@ from medgan import models
 from medgan.evaluation.config import EvaluationConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
-from medgan.pipelines.anomaly_evaluation import nodes
+from medgan.pipelines.anomaly_evaluation import nodes, reporting
 from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
 from medgan.pipelines.jobs import data_hash
 
@@ -112,7 +112,9 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert table.loc[0, "sensitivity (fpr=0.05)_low"] == row["decisions"]["fpr=0.05"]["sensitivity"]["low"]
     assert table.loc[0, "auroc (viral)"] == row["per_category"]["viral"]["auroc"]["value"]
     assert len(pictures) == 3
-    page = nodes.report(section, None, None, images, splits, CONFIG, 0, forest=b"png", samples_acgan=None, published_nn=published)
+    page = reporting.report(section, None, None, images, splits, CONFIG, 0, figure_samples_acgan=None, published_nn=published)
+    filled = reporting.fill_checklist(section, images, splits, CONFIG, 0, published_nn=published)
+    assert len(filled["items"]) == 44
     assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
     assert "kedro run --pipeline synthesis" in page
     for words in ("40 of 80", "weights of the highest AUCp", "0.123"):
@@ -133,10 +135,10 @@ def test_search_steps_and_the_mix_are_on_the_row(images, splits):
 
 
 def test_the_split_table_counts_patients_only_where_they_are_known(splits):
-    counted = nodes.split_table(splits)
+    counted = reporting.split_table(splits)
     assert counted["images"].sum() == 90
     assert counted.loc[counted["category"] == "viral", "patients"].sum() == splits.loc[splits["label"] == 1, "group_id"].nunique()
-    assert "patients" not in nodes.split_table(splits.assign(group_known=False))
+    assert "patients" not in reporting.split_table(splits.assign(group_known=False))
 
 
 def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
@@ -156,6 +158,8 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     made |= {f"{name}.external_so_far" for name in models.detectors()}
     made |= {f"{name}.samples" for name in models.synthesizers()} | {f"{name}.curves_figure" for name in models.names()}
     made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
+    cached = {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
+    made |= cached | {"domain_features.embeddings", "domain_features.cached_projection"}
     assert pipeline.inputs() == made
 
 

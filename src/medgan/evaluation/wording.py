@@ -25,6 +25,11 @@ ABSENT: Mapping[str, str] = {
 EXPLORATORY_BELOW = 10
 
 
+def not_run(what: str, pipeline: str = "anomaly_evaluation") -> str:
+    """What stands where a part has not been run, with the command that makes it."""
+    return f"{what}: not run yet; 'kedro run --pipeline {pipeline}' makes it."
+
+
 def readable(name: str) -> str:
     """`nearest_neighbour` as `nearest neighbour`."""
     return name.replace("_", " ")
@@ -58,6 +63,38 @@ def with_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     if bounds[0] is None or bounds[1] is None:
         return number(figure, digits)
     return f"{number(figure, digits)} [{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"
+
+
+def signed_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """`+0.042 [-0.082, +0.167]` of a difference."""
+    value, low, high = ((figure or {}).get(key) for key in ("value", "low", "high"))
+    if value is None:
+        return MISSING
+    bounds = "" if low is None or high is None else f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+    return f"{value:+.{digits}f}{bounds}"
+
+
+def or_reason(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """The value with its interval, or why there is none."""
+    reason = (figure or {}).get("reason")
+    return with_interval(figure, digits) if reason is None or (figure or {}).get("value") is not None else f"{MISSING} {reason}"
+
+
+def p_text(p_value: float | None) -> str:
+    """`p = 0.029`, or `p < 0.001`."""
+    if p_value is None:
+        return MISSING
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def percent(figure: Mapping[str, Any]) -> str:
+    """`50 %`."""
+    return "an unknown share" if figure.get("value") is None else f"{100 * figure['value']:.0f} %"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def size_of(row: Mapping[str, Any]) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from medgan.plots.style import readable
+from medgan.plots.compact import compact
 
 TEMPLATE = "report.html.j2"
 
 
 class ReportText(Protocol):
-    """What the report says: `evaluation.story.Story`. Tables have columns, rows, title and note."""
+    """What the report says: `evaluation.story.Story`. Its sections hold blocks of a `kind` that the template knows how to show."""
 
     @property
     def dataset(self) -> str:
@@ -33,26 +33,17 @@ def render_report(story: ReportText, figures: Mapping[str, bytes]) -> str:
     """The page.
 
     Args:
-        story: its sentences and tables; all text is escaped.
-        figures: name to PNG file: forest, roc, pr, and for each model or arm confusion_, heatmaps_, histogram_, samples_, curves_<name>.
+        story: its sentences, tables and the names of its figures; all text is escaped.
+        figures: name to PNG file; those that the story names are embedded, each at 1,400 pixels of width and 256 colours at most.
 
     Returns:
         HTML without any remote part.
     """
-    groups = {kind: _of_kind(figures, kind) for kind in ("heatmaps", "histogram", "confusion", "samples", "curves")}
-    single = {name: _data_uri(figures[name]) if name in figures else "" for name in ("forest", "roc", "pr")}
-    return _template().render(story=story, single=single, groups=groups)
-
-
-def _of_kind(figures: Mapping[str, bytes], kind: str) -> Sequence[Mapping[str, Any]]:
-    """The figures named `<kind>_<name>`, with the name for a heading and the picture as a data URI."""
-    prefix = f"{kind}_"
-    names = [name for name in figures if name.startswith(prefix)]
-    return [{"name": readable(name.removeprefix(prefix)), "uri": _data_uri(figures[name])} for name in names]
+    return _template().render(story=story, made=frozenset(figures), uri=lambda name: _data_uri(figures[name]))
 
 
 def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(compact(png)).decode("ascii")
 
 
 @cache

@@ -25,7 +25,7 @@ def roc_curves(ranked: Ranked, title: str = "ROC, test images") -> Figure:
         _draw(axis, {name: (x, y, float(np.trapezoid(y, x))) for name, (x, y) in drawn.items()}, "default")
         axis.set(title=title, xlabel="False-positive rate (1 − specificity)", ylabel="Sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         axis.set_aspect("equal")
-        axis.legend(loc="lower right")
+        axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
     return figure
 
 
@@ -40,7 +40,7 @@ def pr_curves(ranked: Ranked, title: str = "Precision and recall, test images") 
         axis.set(title=title, xlabel="Recall (sensitivity)", ylabel="Precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
         axis.set_aspect("equal")
         if pairs:
-            axis.legend(loc="lower left")
+            axis.legend(loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
     return figure
 
 

@@ -28,6 +28,13 @@ def numbers(value: Any) -> dict[str, float]:
     return {_FORBIDDEN.sub("_", name): float(number) for name, number in leaves(value) if _finite(number)}
 
 
+def shallow(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures at the top of a nested result: its numbers, and the numbers of mappings that hold nothing deeper (`auroc.value`)."""
+    flat = {key: inner for key, inner in value.items() if not isinstance(inner, Mapping)}
+    figures = {key: inner for key, inner in value.items() if isinstance(inner, Mapping)}
+    return flat | {key: inner for key, inner in figures.items() if not any(isinstance(part, Mapping) for part in inner.values())}
+
+
 def not_finite(value: Any) -> list[str]:
     """Names of the numbers in a nested result that are infinite or not a number."""
     return [name for name, number in leaves(value) if isinstance(number, float) and not math.isfinite(number)]

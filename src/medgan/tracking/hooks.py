@@ -17,10 +17,14 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from medgan.tracking.client import Tracker, interrupted
+from medgan.tracking.flatten import numbers, shallow
 from medgan.tracking.provenance import git_revision, lock_hash
 from medgan.training.checkpoints import Unchanged
 
 logger = logging.getLogger(__name__)
+EVALUATION = "evaluation"
+MOST_METRICS = 100
+"""Numbers of one document that MLflow shows as metrics: more hide those that runs are compared by."""
 
 
 class MlflowHooks:
@@ -179,10 +183,17 @@ def _log_curves(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, A
 
 
 def _log_metrics(tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]) -> None:
-    """Under the `prefix` of the entry, where it has one: two documents of one model may have figures of the same name."""
-    prefix = (getattr(dataset, "metadata", None) or {}).get("prefix")
-    rows = data.get("rows", data)
-    tracker.metrics(run, {prefix: rows} if prefix else rows)
+    """All numbers of a document; of a long one its main figures, and the document as a file.
+
+    Names begin with that of the document, since one run logs several; but for the evaluation, whose figures runs are compared by.
+    """
+    document = _file(dataset).stem
+    found = data.get("rows", data)
+    short = len(numbers(found)) <= MOST_METRICS
+    figures = found if short else shallow(data)
+    tracker.metrics(run, figures if document == EVALUATION else {document: figures})
+    if not short:
+        tracker.file(run, _file(dataset), "documents")
 
 
 def _log_figure(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, Any]) -> None:

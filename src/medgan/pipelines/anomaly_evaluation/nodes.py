@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,8 @@ from medgan import __version__, models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
-from medgan.evaluation.results import new_document, rows_of
 from medgan.evaluation.scoring import score_with_components
 from medgan.evaluation.side_by_side import comparison_table
-from medgan.evaluation.story import tell
 from medgan.evaluation.wording import notes_of
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
@@ -29,7 +26,6 @@ from medgan.pipelines.jobs import data_hash
 from medgan.plots.confusion import confusion_matrix
 from medgan.plots.distributions import score_histograms
 from medgan.plots.intervals import forest
-from medgan.plots.report import render_report
 from medgan.plots.roc import pr_curves, roc_curves
 from medgan.tracking.progress import progress_bar
 from medgan.training.runtime import Runtime
@@ -129,48 +125,3 @@ def compare(
         notes={name: ", ".join(notes_of(row)) for name, row in rows.items()},
     )
     return {"data": data_hash(images, splits), "rows": rows}, comparison_table(rows), roc_curves(ranked), pr_curves(ranked), picture
-
-
-def report(
-    detectors: Mapping[str, Any],
-    classifiers: Mapping[str, Any] | None,
-    quality: Mapping[str, Any] | None,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: EvaluationConfig,
-    seed: int,
-    **others: bytes | PublishedModel | None,
-) -> str:
-    """The report of all that has been run on this data set: one HTML page without any remote part.
-
-    `others` are its pictures, those that have not been made being None, and the published models, whose cards it reads.
-    """
-    cards = {other.name: other.card for other in others.values() if isinstance(other, PublishedModel)}
-    figures = {name: other for name, other in others.items() if isinstance(other, bytes)}
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    provenance = {
-        "made": made,
-        "medgan": __version__,
-        "torch": torch.__version__,
-        "seed": seed,
-        "data_hash": data_hash(images, splits),
-        "image size": f"{images.info.width} x {images.info.height}",
-        "intensity": images.info.intensity,
-        "bootstrap resamples": config.n_boot,
-    }
-    document = new_document(config.dataset, "test", provenance)
-    sections = {"detectors": detectors, "classifiers": classifiers, "quality": quality}
-    document |= {name: rows_of(section) for name, section in sections.items()}
-    story = tell(document, split_table(splits), {name: _first_line(name) for name in models.detectors()}, cards)
-    return render_report(story, figures)
-
-
-def _first_line(name: str) -> str:
-    return (models.load(name).__doc__ or "").strip().splitlines()[0]
-
-
-def split_table(splits: pd.DataFrame) -> pd.DataFrame:
-    """Images and patients of each category in each split; patients are left out where they are unknown."""
-    known = bool(splits["group_known"].all())
-    counted = splits.groupby(["category", "split"]).agg(images=("image_id", "size"), patients=("group_id", "nunique")).reset_index()
-    return counted if known else counted.drop(columns="patients")

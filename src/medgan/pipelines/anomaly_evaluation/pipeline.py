@@ -7,7 +7,7 @@ from functools import partial
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, external, kinds, maps, nodes, runs
+from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, external, kinds, maps, nodes, reporting, runs
 from medgan.pipelines.embedding import embed
 
 PARAMETERS = ("params:evaluation", "params:seed")
@@ -17,7 +17,7 @@ ARMS = ("real", "classical", "gan", "gan_classical")
 
 def create_pipeline(**_: object) -> Pipeline:
     """One namespace for each detector, the comparison, and the report."""
-    together = Pipeline([_compare(), _stats(), _report(), *_audits()], tags=["anomaly_evaluation"])
+    together = Pipeline([_compare(), _stats(), _claim(), _report(), *_audits()], tags=["anomaly_evaluation"])
     return sum((_detector_pipeline(name) for name in models.detectors()), together) + _encoders()
 
 
@@ -160,20 +160,44 @@ def _stats() -> Node:
     return Node(comparisons.differences_from_baselines, inputs, ["detector_tests", "detector_tests_figure"], name="test_detectors")
 
 
-def _report() -> Node:
-    inputs = {
+def _documents() -> dict[str, str]:
+    """What the checklist and the report read of all parts."""
+    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors")
+    names = {kind: models.composed() if kind == "components" else models.detectors() for kind in of_all}
+    names |= {"categories": models.encoders(), "projection_facts": (*models.encoders(), encoders.REFERENCE)}
+    return {
         "detectors": "results.detectors",
-        "classifiers": "results.classifiers",
-        "quality": "results.quality",
         "images": "images",
         "splits": "splits",
         "config": "params:evaluation",
         "seed": "params:seed",
-        **{name: f"{name}_figure" for name in ("forest", "roc", "pr")},
-        **{f"{kind}_{name}": f"{name}.{kind}" for name in models.detectors() for kind in ("heatmaps", "confusion", "histogram")},
-        **{f"samples_{name}": f"{name}.samples" for name in models.synthesizers()},
-        **{f"curves_{name}": f"{name}.curves_figure" for name in models.names()},
+        **{name: name for name in ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit")},
+        **{f"{kind}_{name}": f"{name}.{kind}" for kind, whose in names.items() for name in whose},
         **{f"published_{name}": f"{name}.published" for name in models.names()},
-        **{f"confusion_{arm}": f"{arm}.confusion" for arm in ARMS},
     }
-    return Node(nodes.report, inputs, "report_html", name="report")
+
+
+def _claim() -> Node:
+    return Node(reporting.fill_checklist, _documents(), "claim", name="fill_checklist")
+
+
+def _report() -> Node:
+    """The page: the documents above, and every figure under a name that says its kind and its model."""
+    together = ("forest", "roc", "pr", "detector_tests", "shortcuts", "robustness", "flow", "categories")
+    drawn = ("heatmaps", "heatmaps_closest", "heatmaps_random", "confusion", "histogram")
+    of_each = {kind: kind for kind in drawn} | {kind: f"{kind}_figure" for kind in ("robustness", "subgroups")}
+    inputs = {
+        **_documents(),
+        "claim": "claim",
+        "classifiers": "results.classifiers",
+        "quality": "results.quality",
+        **{f"figure_{name}": f"{name}_figure" for name in together},
+        **{f"figure_{kind}_{name}": f"{name}.{stored}" for name in models.detectors() for kind, stored in of_each.items()},
+        **{f"figure_components_{name}": f"{name}.components_figure" for name in models.composed()},
+        **{f"figure_categories_{name}": f"{name}.categories_figure" for name in models.encoders()},
+        **{f"figure_projections_{name}": f"{name}.projections_figure" for name in (*models.encoders(), encoders.REFERENCE)},
+        **{f"figure_samples_{name}": f"{name}.samples" for name in models.synthesizers()},
+        **{f"figure_curves_{name}": f"{name}.curves_figure" for name in models.names()},
+        **{f"figure_confusion_{arm}": f"{arm}.confusion" for arm in ARMS},
+    }
+    return Node(reporting.report, inputs, "report_html", name="report")
