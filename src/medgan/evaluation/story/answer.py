@@ -87,7 +87,8 @@ def _verdicts(material: Material) -> Iterator[str]:
     yield (
         f"Of {len(made)} detectors tested against their baseline, {counted['better']} "
         f"{'is' if counted['better'] == 1 else 'are'} shown to be better, {counted['worse']} worse, "
-        f"and {counted['none']} without a difference shown ({kinds}; {document.get('correction', 'no')} correction over {document.get('n_tests', len(made))} tests)."
+        f"and {counted['none']} without a difference shown "
+        f"({kinds}; {document.get('correction', 'no')} correction over {document.get('n_tests', len(made))} tests)."
     )
 
 
