@@ -86,7 +86,8 @@ def _verdicts(material: Material) -> Iterator[str]:
     kinds = " and ".join(sorted({test["test"] for test in made}))
     yield (
         f"Of {len(made)} detectors tested against their baseline, {counted['better']} "
-        f"{'is' if counted['better'] == 1 else 'are'} shown to be better, {counted['worse']} worse, and {counted['none']} no different "
+        f"{'is' if counted['better'] == 1 else 'are'} shown to be better, {counted['worse']} worse, "
+        f"and {counted['none']} without a difference shown "
         f"({kinds}; {document.get('correction', 'no')} correction over {document.get('n_tests', len(made))} tests)."
     )
 

@@ -42,7 +42,7 @@ class Pictures:
     kind: ClassVar[str] = "pictures"
     items: Sequence[Picture]
     size: str = "wide"
-    """`wide`: one below the other, which scroll on a narrow screen; `whole`: one below the other; `half` and `third`: of the width."""
+    """`wide`: one below the other; `whole`: the same, no higher than a screen; `half` and `third`: of the width."""
     title: str = ""
 
 

@@ -133,7 +133,9 @@ def _beside_real(figure: Mapping[str, Any] | None) -> str:
 def choices(material: Material) -> Section:
     """Which step of each training is published, and why."""
     cards = material.cards
-    names = [name for name in material.figures if name.startswith("curves_")]
+    trained = [name for name, card in cards.items() if card["planned_steps"]] if cards else None
+    curved = (name for name in material.figures if name.startswith("curves_"))
+    names = [name for name in curved if trained is None or name.removeprefix("curves_") in trained]
     made: list[Pictures] = list(material.pictures((Picture(name, f"Training curves of {_bare(name)}") for name in names), "half"))
     curves = [Fold("Training curves", made)] if made else []
     takeaway = "The weights were chosen on training and validation images; no test image had a part in it."

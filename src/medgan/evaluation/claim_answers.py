@@ -1,0 +1,272 @@
+"""Answers to the items of CLAIM, each from the documents of a run; what no document says is "not reported"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medgan.evaluation.cohort import NOT_REPORTED
+from medgan.evaluation.wording import capital, readable, size_of, with_interval
+
+REPORTED, PARTLY, NOT_APPLICABLE = "reported", "partly reported", "not applicable"
+Answer = tuple[str, str]
+"""Status, and a sentence."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The documents of a run."""
+
+    rows: Mapping[str, Any]
+    together: Mapping[str, Mapping[str, Any]]
+    each: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    cards: Mapping[str, Mapping[str, Any]]
+    about: Mapping[str, Any]
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        """The row of any detector, for what is the same in all."""
+        return next(iter(self.rows.values()), {})
+
+    @property
+    def flow(self) -> Mapping[str, Any]:
+        """The flow of images."""
+        flow: Mapping[str, Any] = self.together.get("cohort", {}).get("flow", {})
+        return flow
+
+
+def said(status: str, text: str) -> Callable[[Case], Answer]:
+    """The same answer for every run."""
+    return lambda _: (status, text)
+
+
+def by_authors(what: str) -> Callable[[Case], Answer]:
+    """What only authors can say."""
+    return said(NOT_REPORTED, f"{capital(NOT_REPORTED)}: {what}.")
+
+
+def eligibility(case: Case) -> Answer:
+    """Inclusion and exclusion."""
+    reasons = {
+        reason: count
+        for step in ("excluded", "quarantined", "dropped")
+        for reason, count in case.flow.get(step, {}).get("reasons", {}).items()
+    }
+    if not case.flow:
+        return NOT_REPORTED, "Not reported: there is no cohort document."
+    listed = "; ".join(f"{reason}: {count:,}" for reason, count in reasons.items()) or "no image was left out"
+    return PARTLY, f"Images left out after listing: {listed}. Who entered the data set in the first place: not reported."
+
+
+def preprocessing(case: Case) -> Answer:
+    """Preprocessing."""
+    return REPORTED, f"Images of {case.about['image_size']} pixels, intensity '{case.about['intensity']}'."
+
+
+def subsets(case: Case) -> Answer:
+    """Selection of subsets."""
+    if not case.flow:
+        return NOT_REPORTED, "Not reported: there is no cohort document."
+    mix = case.flow.get("parts", {}).get("train", {}).get("unlabelled_mix", {}).get("images")
+    if not mix:
+        return NOT_APPLICABLE, "No part of an image or of the data set is taken for one detector alone."
+    return REPORTED, f"{mix:,} training images serve, without their labels, as the unlabelled mix."
+
+
+def missing(case: Case) -> Answer:
+    """Missing data."""
+    parts = case.together.get("cohort", {}).get("demographics", {}).get("parts", {})
+    missing = {name: told["share"] for name, told in parts.get("all", {}).get("missing", {}).items() if told["n"]}
+    if not parts:
+        return NOT_REPORTED, "Not reported: there is no cohort document."
+    shares = ", ".join(f"{readable(name)} {share:.0%}" for name, share in missing.items()) or "none"
+    return (
+        REPORTED,
+        f"Missing values (share of cases): {shares}. They are counted as unknown; nothing is imputed, and no detector sees them.",
+    )
+
+
+def acquisition(case: Case) -> Answer:
+    """Image acquisition."""
+    everyone = case.together.get("cohort", {}).get("demographics", {}).get("parts", {}).get("all", {})
+    known = [name for name in ("view", "scanner", "sequence") if set(everyone.get(name, {})) - {"unknown"}]
+    if not known:
+        return NOT_REPORTED, "Not reported: the data set records no view, scanner or sequence."
+    return PARTLY, f"Recorded with the images: {', '.join(known)} (Table 1). The protocol of acquisition: not reported."
+
+
+def reference_standard(case: Case) -> Answer:
+    """Definition."""
+    standard = case.together.get("reference_standard", {}).get("reference_standard", NOT_REPORTED)
+    return (NOT_REPORTED, "Not reported: set evaluation.reference_standard.") if standard == NOT_REPORTED else (REPORTED, f"{standard}.")
+
+
+def variability(case: Case) -> Answer:
+    """Variability of readers."""
+    noise = case.together.get("reference_standard", {}).get("label_noise", {}).get("reported", NOT_REPORTED)
+    if noise == NOT_REPORTED:
+        return NOT_REPORTED, "Not reported: neither the agreement of readers nor a share of wrong labels is given."
+    return (
+        PARTLY,
+        f"Wrong labels: {noise['anomalous']:.1%} of anomalous, {noise['normal']:.1%} of normal ones. Agreement of readers: not reported.",
+    )
+
+
+def partitions(case: Case) -> Answer:
+    """How cases were assigned."""
+    audit, parts = case.together.get("leakage_audit", {}), case.flow.get("parts", {})
+    if not parts:
+        return NOT_REPORTED, "Not reported: there is no cohort document."
+    sizes = ", ".join(f"{name} {told['images']:,}" for name, told in parts.items())
+    fold = f" The test part is fold {case.about['fold']}." if case.about.get("fold") else ""
+    return REPORTED, f"Split '{audit.get('split', 'unknown')}', images: {sizes}.{fold}"
+
+
+def disjoint(case: Case) -> Answer:
+    """Level at which parts are disjoint."""
+    audit = case.together.get("leakage_audit")
+    if not audit:
+        return NOT_REPORTED, "Not reported: there is no leakage audit."
+    statement = audit.get("near_duplicates", {}).get("statement", "Near-duplicates were not looked for.")
+    without = audit.get("images_without_patient", 0)
+    level = "Patients" if not without else f"Patients where they are known ({without:,} images have none)"
+    return (PARTLY if without else REPORTED), f"{level} and equal pictures: {audit['verdict']}. {statement}"
+
+
+def sample_size(case: Case) -> Answer:
+    """Intended sample size."""
+    expected = case.row.get("expected_half_width")
+    if not expected or expected.get("value") is None:
+        return NOT_REPORTED, "Not reported: no size was planned."
+    return PARTLY, (
+        f"No size was planned. With {expected['n_normal']} normal and {expected['n_anomalous']} anomalous {expected['unit']}s an AUROC "
+        f"has an expected half-width of {expected['value']:.3f}."
+    )
+
+
+def versions(case: Case) -> Answer:
+    """Software and versions."""
+    return REPORTED, ", ".join(
+        f"{name} {version}" for name, version in case.about["versions"].items()
+    ) + "; all others in requirements.lock."
+
+
+def models(case: Case) -> Answer:
+    """Architecture."""
+    return (
+        REPORTED if case.cards else NOT_REPORTED
+    ), f"In code and in the card of each model ({len(case.cards)} cards), with its configuration."
+
+
+def initial(case: Case) -> Answer:
+    """Initialisation."""
+    return REPORTED, f"Random, from seed {case.about['seed']}; pretrained weights are used only where a card names them."
+
+
+def training(case: Case) -> Answer:
+    """Training approach."""
+    if not case.cards:
+        return NOT_REPORTED, "Not reported: there is no model card."
+    steps = ", ".join(f"{readable(name)} {card['planned_steps']:,} steps" for name, card in case.cards.items())
+    return REPORTED, f"{steps}. Batches, augmentations and rates stand in the cards, curves in the report."
+
+
+def chosen(case: Case) -> Answer:
+    """Selection of the final model."""
+    choices = {name: card["choice"] for name, card in case.cards.items()}
+    used = sorted({row["labels_used"] for row in case.rows.values()})
+    if not choices:
+        return NOT_REPORTED, "Not reported: there is no model card."
+    return (
+        REPORTED,
+        f"The card of each of {len(choices)} models says what chose its weights; never test images. Labels used: {', '.join(used)}.",
+    )
+
+
+def statistics(case: Case) -> Answer:
+    """Significance and uncertainty."""
+    tests = case.together.get("detector_tests", {})
+    unit = case.row.get("interval_unit", "image")
+    compared = (
+        f"Paired tests against the best baseline, {tests['correction']} correction over {tests['n_tests']}."
+        if tests
+        else "No test was made."
+    )
+    return (
+        REPORTED,
+        f"95 % intervals from {case.about['n_boot']:,} resamples of {unit}s. {compared} One training each: no spread between seeds.",
+    )
+
+
+def robust(case: Case) -> Answer:
+    """Robustness."""
+    run = [name for name, told in case.each.get("robustness", {}).items() if told.get("perturbations")]
+    if not run:
+        return NOT_REPORTED, "Not reported: no detector was scored on perturbed images."
+    return (
+        REPORTED,
+        f"{len(run)} of {len(case.rows)} detectors under noise, blur, brightness, contrast, JPEG and rotation.",
+    )
+
+
+def explained(case: Case) -> Answer:
+    """Explainability."""
+    claims = sorted({told["claim"] for told in case.each.get("localisation", {}).values()})
+    checked = "; ".join(claims) if claims else "no pixel-level figures"
+    return (
+        REPORTED if any("mask" in claim and "no masks" not in claim for claim in claims) else PARTLY
+    ), f"Heat maps of each detector: {checked}."
+
+
+def internal(case: Case) -> Answer:
+    """Internal testing."""
+    if not case.rows:
+        return NOT_REPORTED, "Not reported: no detector was evaluated."
+    return REPORTED, f"On held-out images of the same source: {size_of(case.row)}; validation figures stand beside those of test."
+
+
+def flow(case: Case) -> Answer:
+    """Numbers included and excluded."""
+    if not case.flow:
+        return NOT_REPORTED, "Not reported: there is no cohort document."
+    return REPORTED, f"{case.flow['listed']:,} images listed, {case.flow['kept']['images']:,} kept; flow chart in the report."
+
+
+def who(case: Case) -> Answer:
+    """Characteristics of each part."""
+    everyone = case.together.get("cohort", {}).get("demographics", {}).get("parts", {}).get("all", {})
+    known = [name for name in ("age", "sex", "site") if everyone.get(name) and set(everyone[name]) - {"unknown"}]
+    if not known:
+        return NOT_REPORTED, "Not reported: the data set records no age, sex or site."
+    return PARTLY, f"Table 1 for each part: {', '.join(known)}. Clinical characteristics beyond the finding: not reported."
+
+
+def performance(case: Case) -> Answer:
+    """Performance and its uncertainty."""
+    groups = sorted({readable(column) for told in case.each.get("subgroups", {}).values() for column in told["groups"]})
+    shown = ", ".join(f"{readable(name)} {with_interval(row['auroc'])}" for name, row in case.rows.items())
+    if not shown:
+        return NOT_REPORTED, "Not reported: no detector was evaluated."
+    return REPORTED, f"AUROC with 95 % intervals: {shown}. Groups: {', '.join(groups) or 'none recorded'}."
+
+
+def accuracy(case: Case) -> Answer:
+    """Diagnostic accuracy and its precision."""
+    if not case.rows:
+        return NOT_REPORTED, "Not reported: no detector was evaluated."
+    return (
+        REPORTED,
+        "Sensitivity, specificity, precision and predictive values with 95 % intervals at thresholds that were frozen on validation.",
+    )
+
+
+def failures(case: Case) -> Answer:
+    """Failure analysis."""
+    drawn = case.each.get("random_errors", {})
+    if not drawn:
+        return NOT_REPORTED, "Not reported: no errors were drawn."
+    return (
+        PARTLY,
+        f"Confusion matrices; random misses and false alarms of {len(drawn)} detectors with their maps. No reader has commented on them.",
+    )
