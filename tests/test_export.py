@@ -9,7 +9,6 @@ import torch
 from click.testing import CliRunner
 
 from medgan import models
-from medgan.app.project import Project
 from medgan.app.scoring import Reference
 from medgan.catalog.published import PublishedDataset
 from medgan.cli import main
@@ -18,6 +17,7 @@ from medgan.export import check_exportable, export_detector, metadata, write_onn
 from medgan.images.loading import StoredImages
 from medgan.images.resizing import Crop
 from medgan.models import PublishedModel
+from medgan.project import Project
 from tests.app.conftest import evaluate, trained  # noqa: F401  # a fixture
 from tests.models.tiny import SPEC, tiny
 

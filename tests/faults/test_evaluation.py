@@ -19,7 +19,7 @@ from medgan.evaluation.detectors import evaluate_detector, joined
 from medgan.evaluation.operating_points import frozen_on
 from medgan.evaluation.results import new_document, validate
 from medgan.evaluation.scoring import score_images
-from medgan.images.config import PreprocessingConfig
+from medgan.images.config import AugmentationConfig, PreprocessingConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.pipelines import jobs
 from medgan.pipelines.anomaly_evaluation.nodes import score
@@ -136,7 +136,9 @@ def found_without_test_labels(name: str, manifest: pd.DataFrame, images: ImageSt
     splits, _ = split_images(manifest, PreprocessingConfig(size=32, split="official"), 0)
     known, steps = SETTINGS[name]
     training = TrainingConfig(steps, batch_size=8, inspect_every=2, report_every=1)
-    job = plan_model(name, images, splits, ModelSettings(models.load(name).Config(**known), training), GanTrainingConfig(40), 0)
+    job = plan_model(
+        name, images, splits, ModelSettings(models.load(name).Config(**known), training), GanTrainingConfig(40), AugmentationConfig(), 0
+    )
     checkpoints = CheckpointFolder(folder)
     for state, *_ in jobs.train(job, checkpoints):
         if isinstance(state, TrainingState):
