@@ -95,7 +95,7 @@ def evaluate(root: Path, name: str) -> None:
     splits = split_table()
     splits.to_parquet(root / "data/05_model_input/phantoms/splits.parquet")
     chosen = splits[splits["split"] != "train"]
-    scores, maps = score_images(model.build(), StoredImages(store), chosen["row"].to_numpy())
+    scores, maps, _ = score_images(model.build(), StoredImages(store), chosen["row"].to_numpy())
     output = root / "data/07_model_output/phantoms" / name
     output.mkdir(parents=True)
     chosen[["image_id", "split"]].assign(score=scores, key="key").to_parquet(output / "scores.parquet")

@@ -53,7 +53,7 @@ def test_a_file_that_is_no_image_is_refused_with_a_code(data: bytes, code: str) 
 def test_a_stored_image_that_is_uploaded_gets_the_score_of_the_pipeline(trained: Path, name: str) -> None:
     project = Project(trained)
     store, model = project.store("phantoms"), project.published("phantoms", name)
-    scores, maps = score_images(model.build(), StoredImages(store), np.array([9]), seed=0)
+    scores, maps, _ = score_images(model.build(), StoredImages(store), np.array([9]), seed=0)
     pixels = prepared(scoring.read_upload(file_of(film(9))), store.info, project.crop("phantoms", store.info))
     found = scoring.verdict(model.build(), pixels, store.info, seed_of(model))
     assert found.score == pytest.approx(scores[0], rel=1e-5)

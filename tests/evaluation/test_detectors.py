@@ -146,10 +146,10 @@ def test_scores_do_not_depend_on_the_batches():
     images = torch.rand(13, 1, 32, 32)
     rows = np.arange(13)[::-1].copy()
     done = []
-    scores, maps = score_images(
+    scores, maps, _ = score_images(
         MeanDetector(), lambda part: images[torch.from_numpy(part)], rows, batch_size=4, seed=5, on_progress=done.append
     )
-    whole, _ = score_images(MeanDetector(), lambda part: images[torch.from_numpy(part)], rows, batch_size=13, seed=5)
+    whole, _, _ = score_images(MeanDetector(), lambda part: images[torch.from_numpy(part)], rows, batch_size=13, seed=5)
     assert np.array_equal(scores, whole)
     assert sum(done) == 13
     assert (scores.dtype, maps.dtype, maps.shape) == (np.float32, np.float16, (13, 32, 32))

@@ -37,27 +37,6 @@ def score_images(
     device: str = "cpu",
     names: Sequence[str] | None = None,
     on_progress: Callable[[int], Any] = lambda done: None,
-) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-    """Scores (n,) and anomaly maps (n, H, W) of the images in `rows`.
-
-    `score_with_components` says more, from the same arguments.
-    """
-    found = score_with_components(
-        detector, images, rows, batch_size=batch_size, seed=seed, device=device, names=names, on_progress=on_progress
-    )
-    return found.scores, found.maps
-
-
-def score_with_components(
-    detector: AnomalyDetector,
-    images: Images,
-    rows: NDArray[np.int64],
-    *,
-    batch_size: int = 64,
-    seed: int = 0,
-    device: str = "cpu",
-    names: Sequence[str] | None = None,
-    on_progress: Callable[[int], Any] = lambda done: None,
 ) -> Scored:
     """Scores, anomaly maps, and what the scores are made of, of the images in `rows`.
 

@@ -105,7 +105,7 @@ def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
 def figures_of(detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int) -> dict[str, float]:
     """The figures of a detector in training."""
     device = next(detector.parameters(), torch.empty(0)).device
-    scores, _ = score_images(
+    scored = score_images(
         detector,  # type: ignore[arg-type]  # the caller asks for detectors only
         images,
         held_out.rows,
@@ -113,4 +113,4 @@ def figures_of(detector: nn.Module, images: Images, held_out: HeldOut, batch_siz
         seed=seed,
         device=str(device),
     )
-    return held_out.figures(scores)
+    return held_out.figures(scored.scores)

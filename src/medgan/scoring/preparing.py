@@ -65,7 +65,8 @@ def _scored(
     detector: AnomalyDetector, images: Images, rows: NDArray[np.int64], seed: int, names: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     size = max(len(rows), 1)
-    return score_images(detector, images, rows, batch_size=size, seed=seed, device=str(Runtime.detect().device), names=names)
+    found = score_images(detector, images, rows, batch_size=size, seed=seed, device=str(Runtime.detect().device), names=names)
+    return found.scores, found.maps
 
 
 def seed_of(model: PublishedModel) -> int:

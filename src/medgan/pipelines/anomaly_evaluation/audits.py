@@ -67,7 +67,7 @@ def score_perturbed(
 
     def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
         loaded = _perturbed(images, variant, seed, device)
-        return score_images(detector, loaded, some, batch_size=config.batch_size, seed=seed, device=device)[0]  # type: ignore[arg-type]
+        return score_images(detector, loaded, some, batch_size=config.batch_size, seed=seed, device=device).scores  # type: ignore[arg-type]
 
     seconds = _seconds_per_image(lambda some: scored(plan[0], some), rows)
     reason = _too_slow(seconds, len(rows) * len(plan), config.robustness.seconds)

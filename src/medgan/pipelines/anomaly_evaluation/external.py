@@ -87,7 +87,7 @@ def _scores(model: PublishedModel, images: ImageStore, splits: pd.DataFrame, con
     device = Runtime.detect().device
     names = chosen["image_id"].astype(str).tolist()
     with progress_bar(f"{model.name} of {config.model_from}", "image", len(chosen)) as bar:
-        scores, _ = score_images(
+        scored = score_images(
             model.build().to(device),  # type: ignore[arg-type]  # the registry lists detectors only
             StoredImages(images),
             chosen["row"].to_numpy(dtype=np.int64),
@@ -97,4 +97,4 @@ def _scores(model: PublishedModel, images: ImageStore, splits: pd.DataFrame, con
             names=names,
             on_progress=bar.update,
         )
-    return chosen[["image_id", "split"]].assign(score=scores)
+    return chosen[["image_id", "split"]].assign(score=scored.scores)

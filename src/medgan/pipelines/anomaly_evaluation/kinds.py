@@ -62,7 +62,7 @@ def residuals(
     with progress_bar(f"{published.name} residuals", "image", len(rows)) as bar:
         for start in range(0, len(rows), config.batch_size):
             part = slice(start, start + config.batch_size)
-            _, maps = score_images(detector, StoredImages(images), rows[part], seed=seed, device=str(device), names=names[part])
+            maps = score_images(detector, StoredImages(images), rows[part], seed=seed, device=str(device), names=names[part]).maps
             cropped = crop_padding(torch.from_numpy(maps[:, None]), images.info.height, images.info.width)[:, 0]
             cells.append(pooled(cropped.numpy()))
             bar.update(len(maps))

@@ -15,7 +15,7 @@ from medgan import __version__, models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
-from medgan.evaluation.scoring import score_with_components
+from medgan.evaluation.scoring import score_images
 from medgan.evaluation.side_by_side import comparison_table
 from medgan.evaluation.wording import notes_of
 from medgan.images.loading import StoredImages
@@ -67,7 +67,7 @@ def _scored(
     detector = published.build().to(device)
     names = chosen["image_id"].astype(str).tolist()
     with progress_bar(published.name, "image", len(chosen)) as bar:
-        found = score_with_components(
+        found = score_images(
             detector,  # type: ignore[arg-type]  # the registry lists detectors only
             StoredImages(images),
             chosen["row"].to_numpy(dtype=np.int64),
