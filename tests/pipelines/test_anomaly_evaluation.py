@@ -70,7 +70,7 @@ def test_scores_are_reused_until_something_that_decides_them_changes(published, 
     table, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
     assert set(table["split"]) == {"val", "test"}
     assert arrays["maps"].shape == (len(table), SIDE, SIDE)
-    monkeypatch.setattr(nodes, "score_images", lambda *_, **__: pytest.fail("scored again"))
+    monkeypatch.setattr(nodes, "scored", lambda *_, **__: pytest.fail("scored again"))
     again, kept = nodes.score(published, images, splits, CONFIG, 0, arrays)
     pd.testing.assert_frame_equal(table, again)
     assert kept["maps"] is arrays["maps"]

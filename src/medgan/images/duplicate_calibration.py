@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
 from medgan.images import matching
+from medgan.images.parallel import in_order
 from medgan.images.perceptual import BITS, pack, perceptual_hash
 from medgan.images.twins import make_twin
 
@@ -100,8 +99,7 @@ def calibrate(
         hashes = pack([perceptual_hash(copy) for copy in copies])
         return matching.detail(pixels, side), _distances(words[place], hashes), np.stack([matching.detail(copy, side) for copy in copies])
 
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        details, twin_distances, twin_details = (np.stack(part) for part in zip(*pool.map(look, sample.tolist()), strict=True))
+    details, twin_distances, twin_details = (np.stack(part) for part in zip(*in_order(look, sample.tolist()), strict=True))
     shared = matching.shared_detail(details)
     descriptors = matching.scaled(details - shared)
     twin_z = _fisher(np.einsum("nkd,nd->nk", matching.scaled(twin_details - shared), descriptors))

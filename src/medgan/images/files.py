@@ -8,13 +8,13 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from medgan.contracts import Refusal
+from medgan.images.parallel import in_order
 from medgan.images.picture import ImageRefused, Picture
 from medgan.images.readers.config import ReadingConfig
 from medgan.images.readers.formats import claims_to_be_image
@@ -77,8 +77,7 @@ class FileImages:
     def _expanded(self) -> pd.DataFrame:
         if self._reading.frames != "all" and self._reading.slices is None:
             return self._files
-        with ThreadPoolExecutor(THREADS) as pool:
-            numbers = list(pool.map(self._numbers, self._files["path"]))
+        numbers = list(in_order(self._numbers, self._files["path"], THREADS))
         if not any(numbers):
             return self._files
         counts = [max(len(those), 1) for those in numbers]

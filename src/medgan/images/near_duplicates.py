@@ -6,10 +6,9 @@ hashes, and only pairs that are near there are decoded and compared pixel by pix
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from medgan.images import matching
 from medgan.images.duplicate_calibration import Calibration, Read, calibrate
 from medgan.images.facts import Progress, silent
 from medgan.images.hamming import ClosePairs, close_pairs
+from medgan.images.parallel import in_order
 from medgan.images.perceptual import BITS, pack
 from medgan.images.samples import read_again
 from medgan.images.sources import ImageSource
@@ -70,7 +70,7 @@ def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int,
     copies = _copies(images)
     if pictures["owner"].nunique() < 2:
         return NearDuplicates(copies, _summary(pictures, copies, None, None))
-    read = _reader(source)
+    read = partial(read_again, source)
     words, numbers = pack(pictures["perceptual_hash"].tolist()), pictures["owner"].to_numpy(np.int64)
     sides = pictures[["width", "height"]].min(axis=1).to_numpy(np.int64)
     calibration = calibrate(read, pictures["path"].tolist(), sides, words, numbers, seed)
@@ -81,10 +81,6 @@ def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int,
         ["patients", "correlation"], ascending=[True, False], kind="stable", ignore_index=True
     )
     return NearDuplicates(pairs, _summary(pictures, pairs, calibration, candidates))
-
-
-def _reader(source: ImageSource) -> Read:
-    return lambda path: read_again(source, path)
 
 
 def _copies(images: pd.DataFrame) -> pd.DataFrame:
@@ -129,15 +125,14 @@ def _correlations(
 
     chunks = list(_chunks(pairs, len(paths)))
     total, done = sum(len(places) for _, places in chunks), 0
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        for chunk, places in chunks:
-            descriptors = np.empty((len(places), calibration.side**2), dtype=np.float16)
-            for row, vector in enumerate(pool.map(descriptor, places.tolist())):
-                descriptors[row] = vector
-                done += 1
-                on_progress(done, total)
-            first, second = (np.searchsorted(places, ends[chunk]) for ends in (pairs.first, pairs.second))
-            found[chunk] = matching.correlations(descriptors, first, second)
+    for chunk, places in chunks:
+        descriptors = np.empty((len(places), calibration.side**2), dtype=np.float16)
+        for row, vector in enumerate(in_order(descriptor, places.tolist())):
+            descriptors[row] = vector
+            done += 1
+            on_progress(done, total)
+        first, second = (np.searchsorted(places, ends[chunk]) for ends in (pairs.first, pairs.second))
+        found[chunk] = matching.correlations(descriptors, first, second)
     return found
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.contracts import Refusal
+from medgan.images.parallel import in_order
 from medgan.images.picture import ImageRefused
 from medgan.images.profiling import categories_of
 from medgan.images.resizing import thumbnail
@@ -53,14 +52,13 @@ def read_again(source: ImageSource, path: str) -> NDArray[np.uint8]:
 
 
 def look_at(source: ImageSource, paths: Sequence[str], size: int) -> list[Look]:
-    """Reads images of the manifest, in order; no more of them than there are threads are in memory at a time."""
+    """Reads images of the manifest, in order; only a few of them are in memory at a time."""
 
     def look(path: str) -> Look:
         pixels = read_again(source, path)
         return Look(thumbnail(pixels, size, pixels.shape[2]), intensity_shares(pixels))
 
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        return list(pool.map(look, paths))
+    return list(in_order(look, paths))
 
 
 def intensity_shares(image: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from medgan.contracts import Refusal
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.external import evaluate_externally, not_asked, require_fit, require_unseen
-from medgan.evaluation.scoring import score_images
-from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
+from medgan.pipelines.anomaly_evaluation.scored import scored
 from medgan.pipelines.jobs import data_hash
-from medgan.tracking.progress import progress_bar
-from medgan.training.runtime import Runtime
 
 
 def validate_externally(
@@ -84,17 +80,5 @@ def _complete(
 
 def _scores(model: PublishedModel, images: ImageStore, splits: pd.DataFrame, config: EvaluationConfig, seed: int) -> pd.DataFrame:
     chosen = splits.loc[splits["split"] == "test", ["image_id", "split", "row"]]
-    device = Runtime.detect().device
-    names = chosen["image_id"].astype(str).tolist()
-    with progress_bar(f"{model.name} of {config.model_from}", "image", len(chosen)) as bar:
-        scored = score_images(
-            model.build().to(device),  # type: ignore[arg-type]  # the registry lists detectors only
-            StoredImages(images),
-            chosen["row"].to_numpy(dtype=np.int64),
-            batch_size=config.batch_size,
-            seed=seed,
-            device=str(device),
-            names=names,
-            on_progress=bar.update,
-        )
-    return chosen[["image_id", "split"]].assign(score=scored.scores)
+    found = scored(model, images, chosen, config.batch_size, seed, f"{model.name} of {config.model_from}")
+    return chosen[["image_id", "split"]].assign(score=found.scores)

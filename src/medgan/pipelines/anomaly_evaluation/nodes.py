@@ -15,20 +15,17 @@ from medgan import __version__, models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
-from medgan.evaluation.scoring import score_images
 from medgan.evaluation.side_by_side import comparison_table
 from medgan.evaluation.wording import notes_of
-from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.images.transforms import crop_padding
 from medgan.models import PublishedModel
+from medgan.pipelines.anomaly_evaluation.scored import scored
 from medgan.pipelines.jobs import data_hash
 from medgan.plots.confusion import confusion_matrix
 from medgan.plots.distributions import score_histograms
 from medgan.plots.intervals import forest
 from medgan.plots.roc import pr_curves, roc_curves
-from medgan.tracking.progress import progress_bar
-from medgan.training.runtime import Runtime
 from medgan.training.seeding import digest
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -63,20 +60,8 @@ def score(
 def _scored(
     published: PublishedModel, images: ImageStore, chosen: pd.DataFrame, config: EvaluationConfig, seed: int, key: str
 ) -> dict[str, NDArray[Any]]:
-    device = Runtime.detect().device
-    detector = published.build().to(device)
     names = chosen["image_id"].astype(str).tolist()
-    with progress_bar(published.name, "image", len(chosen)) as bar:
-        found = score_images(
-            detector,  # type: ignore[arg-type]  # the registry lists detectors only
-            StoredImages(images),
-            chosen["row"].to_numpy(dtype=np.int64),
-            batch_size=config.batch_size,
-            seed=seed,
-            device=str(device),
-            names=names,
-            on_progress=bar.update,
-        )
+    found = scored(published, images, chosen, config.batch_size, seed, published.name)
     cropped = crop_padding(torch.from_numpy(found.maps[:, None]), images.info.height, images.info.width)[:, 0].numpy()
     columns = {"score": found.scores, **{f"score_{name}": values for name, values in found.components.items()}}
     return {"image_id": np.array(names), **columns, "maps": np.ascontiguousarray(cropped), "key": np.array(key)}
