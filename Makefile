@@ -8,6 +8,10 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 TORCH ?=
 ARGS ?=
 RUNS ?=
+DATASET ?=
+SEEDS ?=
+ONLY ?=
+SOURCE ?=
 COMMA := ,
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test soak check format lock viz mlflow app compare
+.PHONY: help install run test soak check format lock viz mlflow app compare reproduce
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -63,6 +67,9 @@ app: $(STAMP) ## The Streamlit page, on this machine only.
 
 compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, names, latest, previous, or results.json files. Without RUNS, a list.
 	$(BIN)/medgan compare $(subst $(COMMA), ,$(RUNS)) $(ARGS)
+
+reproduce: $(STAMP) ## Make the records of conf/studies.yml that are missing: DATASET=pneumoniamnist SOURCE=PATH SEEDS=0,1,2 ONLY=rows.
+	$(BIN)/medgan reproduce "$(DATASET)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "medgan needs Python 3.11, 3.12 or 3.13: install one, or say where it is with make PYTHON=PATH." >&2; exit 1; }

@@ -59,6 +59,10 @@ class Project:
         """The newest version of a published model. Raises `Refusal` where it is not published, or damaged."""
         return PublishedModel.read(self._published(data_set, name) / self.version(data_set, name) / "published")
 
+    def trainings(self, data_set: str, name: str) -> set[str]:
+        """The keys of the trainings of a model that were begun here."""
+        return {path.parent.name for path in (self._layer("06_models") / data_set / name).glob("*/step-*.safetensors")}
+
     def store(self, data_set: str) -> ImageStore:
         """The image store, which says how images are prepared. Raises `Refusal` where it is missing or damaged."""
         return ImageStore.open(self._layer("05_model_input") / data_set / "images")

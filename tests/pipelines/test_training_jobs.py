@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from medgan import models
 from medgan.contracts import Refusal, TrainingSet
@@ -128,7 +129,9 @@ def test_an_arm_from_plan_to_figures(tmp_path: Path, images: ImageStore, splits:
     job = arm("gan_classical", images, splits)
     published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
     assert published.card["published_step"] == 3
-    row, figure = evaluate_arm(published, images, splits, 100, 0)
+    row, figure, scored = evaluate_arm(published, images, splits, 100, 0)
+    assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(row["auroc"]["value"])
+    assert scored["called"].sum() == np.array(row["confusion_matrix"])[:, 1:].sum()
     assert row["synthetic_images"] == 6
     assert np.sum(row["confusion_matrix"]) == (splits["split"] == "test").sum()
     assert figure.axes

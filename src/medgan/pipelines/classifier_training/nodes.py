@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import TrainingSet
 from medgan.evaluation.classification import evaluate_classifier
+from medgan.evaluation.run_differences import COLUMNS
 from medgan.images.config import AugmentationConfig
 from medgan.images.findings import class_labels, one_finding
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
@@ -70,8 +71,10 @@ def _batches(images: ImageStore, splits: pd.DataFrame, seed: int, augment: tuple
 
 def evaluate_arm(
     published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int
-) -> tuple[dict[str, Any], Figure]:
-    """The figures of one arm on the test split, and its confusion matrix."""
+) -> tuple[dict[str, Any], Figure, pd.DataFrame]:
+    """The figures of one arm on the test split, its confusion matrix, and its test images in the form of a detector's `test_scores`: the
+    score is 1 - p(normal), and `called` whether the most probable category is an anomalous one.
+    """
     test = one_finding(splits[splits["split"] == "test"])
     classes, read, model = images.spec.classes, StoredImages(images), published.build()
     parts = np.split(test["row"].to_numpy(), range(AT_ONCE, len(test), AT_ONCE))
@@ -80,7 +83,9 @@ def evaluate_arm(
     row = evaluate_classifier(probabilities, class_labels(test, classes), groups, known, classes, n_boot, seed)
     row |= {"network": published.configuration["network"], "synthetic_images": published.card["synthetic_images"]}
     title = f"Arm: {published.card['arm'].replace('_', ' + ')}"
-    return row, confusion_matrix(np.array(row["confusion_matrix"]), classes, title)
+    called = (probabilities.argmax(1) > 0).astype(np.int64)
+    scored = test.assign(unit=test["image_id"], score=1 - probabilities[:, 0], called=called)[list(COLUMNS)]
+    return row, confusion_matrix(np.array(row["confusion_matrix"]), classes, title), scored.reset_index(drop=True)
 
 
 def compare_arms(images: ImageStore, splits: pd.DataFrame, *evaluations: dict[str, Any]) -> dict[str, Any]:

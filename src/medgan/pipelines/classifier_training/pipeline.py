@@ -21,9 +21,8 @@ def create_pipeline(**_: object) -> Pipeline:
 
 def _arm_pipeline(arm: str) -> Pipeline:
     synthetic = ["synthetic"] if ARMS[arm].synthetic else []
-    evaluate = Node(
-        nodes.evaluate_arm, ["published", "images", "splits", N_BOOT, "params:seed"], ["evaluation", "confusion"], name="evaluate"
-    )
+    judged = ["evaluation", "confusion", "test_scores"]
+    evaluate = Node(nodes.evaluate_arm, ["published", "images", "splits", N_BOOT, "params:seed"], judged, name="evaluate")
     base = Pipeline([*training_nodes(nodes.plan_arm, arm, ["images", "splits", *TRAINING, *synthetic]), evaluate])
     inputs = {"images": "images", "splits": "splits"} | {name: f"{SYNTHESIZER}.{name}" for name in synthetic}
     return Pipeline(base, namespace=arm, inputs=inputs, parameters={*TRAINING, N_BOOT}, tags=["classifier_training", arm])

@@ -1,0 +1,163 @@
+"""conf/studies.yml: what is to be run on which data set, declared before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from yaml import YAMLError, safe_load
+
+from medgan import models
+from medgan.contracts import Refusal
+from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+
+FILE = "studies.yml"
+PREPARING = "preprocessing."
+"""Parameters whose change means other images or other splits."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model with settings of its own, in a row of its own."""
+
+    model: str
+    parameters: dict[str, str | int | float | bool]
+    """As `--params` takes them."""
+    seeds: tuple[int, ...] | None = None
+    """None: those of the study."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that somebody else has published, and under which protocol."""
+
+    method: str
+    figure: str
+    protocol: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is run on one data set."""
+
+    about: str
+    """What the data set is, in a line."""
+    seeds: tuple[int, ...] = (0,)
+    parameters: dict[str, str | int | float | bool] = field(default_factory=dict)
+    """Of every run."""
+    models: tuple[str, ...] = ()
+    arms: bool = False
+    """Whether the classifier arms are trained."""
+    kinds: bool = False
+    """Whether there are kinds of anomalies to tell apart."""
+    variants: dict[str, Variant] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    not_run: str = ""
+    """Why nothing of it has been run, where that is so."""
+
+    def names(self) -> list[str]:
+        """Every row that one seed gives."""
+        return [*self.models, *(ARMS if self.arms else ()), *self.variants]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `kedro run`, and the records that it makes."""
+
+    records: Mapping[str, str]
+    """Name of the record -> the namespace that its figures are in."""
+    parameters: Mapping[str, str | int | float | bool]
+    pipelines: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def preparation(self) -> dict[str, Any]:
+        """What decides the images and the splits."""
+        return {key: value for key, value in self.parameters.items() if key == "seed" or key.startswith(PREPARING)}
+
+
+def read_studies(conf: Path) -> dict[str, Study]:
+    """Data set -> study, in the order of the file.
+
+    Raises:
+        Refusal: there is no such file, or something in it is unknown or wrong.
+    """
+    path = conf / FILE
+    try:
+        document = safe_load(path.read_text(encoding="utf-8"))
+        studies = TypeAdapter(dict[str, Study], config=ConfigDict(extra="forbid")).validate_python(document)
+    except (OSError, YAMLError) as error:
+        raise Refusal(f"{path} cannot be read ({error}): it declares what is run for docs/results.md.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise Refusal(f"{path}: `{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
+    for name, study in studies.items():
+        _require_known(name, study)
+    return studies
+
+
+def study_of(conf: Path, dataset: str) -> Study:
+    """The study of a data set. Raises `Refusal` where none is declared."""
+    studies = read_studies(conf)
+    if dataset not in studies:
+        raise Refusal(f"{FILE} declares no study of '{dataset}': use one of {', '.join(studies)}, or add one.")
+    return studies[dataset]
+
+
+def _require_known(dataset: str, study: Study) -> None:
+    known = set(models.names())
+    wrong = next((model for model in [*study.models, *(v.model for v in study.variants.values())] if model not in known), None)
+    if wrong is not None:
+        raise Refusal(f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of {', '.join(sorted(known))}.")
+    names = study.names()
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Refusal(f"{FILE}: {dataset} has two rows named '{twice}': name the variant otherwise.")
+
+
+def runs(study: Study, seed: int) -> Iterator[Run]:
+    """The runs of one seed, each after those that it needs: the arms take the synthetic images of their generator."""
+    first = [SYNTHESIZER] if SYNTHESIZER in study.models else []
+    for name in first:
+        yield _of_model(study, seed, name, name, {})
+    if study.arms:
+        yield _of_arms(study, seed)
+    for name in study.models:
+        if name not in first:
+            yield _of_model(study, seed, name, name, {})
+    # Variants that change the splits come last, side by side: preparing is done once for each change.
+    varied = {name: variant for name, variant in study.variants.items() if variant.seeds is None or seed in variant.seeds}
+    for name, variant in sorted(varied.items(), key=lambda item: _prepares(item[1])):
+        yield _of_model(study, seed, name, variant.model, variant.parameters)
+
+
+def _prepares(variant: Variant) -> bool:
+    return any(key.startswith(PREPARING) for key in variant.parameters)
+
+
+def _of_model(study: Study, seed: int, record: str, model: str, parameters: Mapping[str, Any]) -> Run:
+    outputs = [f"{model}.{kind}" for kind in _kinds(study, model)]
+    pipelines = ("gan_training", "synthesis", "anomaly_evaluation")
+    return Run({record: model}, {**study.parameters, **parameters, "seed": seed}, pipelines, tuple(outputs))
+
+
+def _kinds(study: Study, model: str) -> list[str]:
+    """The documents that tell what a model can do."""
+    wanted = {
+        "evaluation": model in models.detectors(),
+        "test_scores": model in models.detectors(),
+        "components": model in models.composed(),
+        "categories": study.kinds and model in models.encoders(),
+        "quality": model in models.synthesizers(),
+    }
+    return [kind for kind, there in wanted.items() if there]
+
+
+def _of_arms(study: Study, seed: int) -> Run:
+    outputs = [f"{arm}.{kind}" for arm in ARMS for kind in ("evaluation", "test_scores")]
+    parameters = {**study.parameters, "seed": seed}
+    pipelines = ("gan_training", "synthesis", "classifier_training")
+    return Run({arm: arm for arm in ARMS}, parameters, pipelines, (*outputs, "results.classifiers"))
