@@ -27,7 +27,7 @@ def reproduce(dataset: str, source: str | None, seeds: str, only: str, params: s
         root = project_root_here()
         study = study_of(root / "conf", dataset)
         place = reproducing.Workplace(root, dataset, reproducing.places(source, params))
-        failed = reproducing.reproduce(place, study, _numbers(seeds) or study.seeds, _names(only), click.echo)
+        failed = reproducing.reproduce(place, study, _numbers(seeds) or study.all_seeds(), _names(only), click.echo)
         if failed:
             raise click.ClickException(
                 f"{len(failed)} of the runs failed ({'; '.join(failed)}): {place.log.relative_to(root)} has what they said."

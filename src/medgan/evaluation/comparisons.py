@@ -79,13 +79,15 @@ def paired_bootstrap(
 ) -> Difference:
     """The difference of two AUROCs on the same patients, who are resampled whole and alike for both.
 
+    Scores are (n,), or (S, n) of S trainings, whose AUROCs are averaged on every resample.
+
     The p-value is that of difference / SE, SE being the standard deviation over the resamples (Robin 2011, pROC), with the degrees of
     freedom of the interval: it is under 0.05 exactly where the interval leaves out 0.
     """
     positive = np.equal(labels, 1)
 
     def difference(weights: Floats) -> Floats:
-        gap: Floats = auroc(labels, first, weights) - auroc(labels, second, weights)
+        gap: Floats = _mean_auroc(labels, first, weights) - _mean_auroc(labels, second, weights)
         return gap
 
     found = interval(Metric(difference, (positive, ~positive), share=False), groups, n_boot, seed)
@@ -95,6 +97,11 @@ def paired_bootstrap(
     freedom = sum(len(np.unique(groups[mask])) - 1 for mask in (positive, ~positive))
     spread = (found.high - found.low) / 2 / _quantile(freedom)
     return _tested(found.value, spread, freedom)
+
+
+def _mean_auroc(labels: NDArray[Any], scores: NDArray[Any], weights: Floats) -> Floats:
+    areas: Floats = np.mean([auroc(labels, one, weights) for one in np.atleast_2d(scores)], axis=0)
+    return areas
 
 
 def _quantile(freedom: float | None) -> float:

@@ -55,13 +55,23 @@ class Study:
     kinds: bool = False
     """Whether there are kinds of anomalies to tell apart."""
     variants: dict[str, Variant] = field(default_factory=dict)
+    tried: dict[str, Variant] = field(default_factory=dict)
+    """Settings that were compared on validation alone, with seeds of their own; test images are never scored."""
     published: tuple[Published, ...] = ()
     not_run: str = ""
     """Why nothing of it has been run, where that is so."""
 
-    def names(self) -> list[str]:
-        """Every row that one seed gives."""
-        return [*self.models, *(ARMS if self.arms else ()), *self.variants]
+    def names(self, seed: int | None = None) -> list[str]:
+        """Every row that a seed gives; with None, those of any seed."""
+        models = self.models if seed is None or seed in self.seeds else ()
+        arms = ARMS if self.arms and models else ()
+        varied = {**self.variants, **self.tried}
+        return [*models, *arms, *(name for name, variant in varied.items() if seed is None or seed in (variant.seeds or self.seeds))]
+
+    def all_seeds(self) -> list[int]:
+        """Those of the study, of its variants and of what was tried."""
+        varied = (variant.seeds or () for variant in [*self.variants.values(), *self.tried.values()])
+        return sorted({*self.seeds, *(seed for seeds in varied for seed in seeds)})
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ def study_of(conf: Path, dataset: str) -> Study:
 
 def _require_known(dataset: str, study: Study) -> None:
     known = set(models.names())
-    wrong = next((model for model in [*study.models, *(v.model for v in study.variants.values())] if model not in known), None)
+    varied = (variant.model for variant in [*study.variants.values(), *study.tried.values()])
+    wrong = next((model for model in [*study.models, *varied] if model not in known), None)
     if wrong is not None:
         raise Refusal(f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of {', '.join(sorted(known))}.")
     names = study.names()
@@ -120,18 +131,21 @@ def _require_known(dataset: str, study: Study) -> None:
 
 def runs(study: Study, seed: int) -> Iterator[Run]:
     """The runs of one seed, each after those that it needs: the arms take the synthetic images of their generator."""
-    first = [SYNTHESIZER] if SYNTHESIZER in study.models else []
-    for name in first:
-        yield _of_model(study, seed, name, name, {})
-    if study.arms:
+    names = study.names(seed)
+    if SYNTHESIZER in names:
+        yield _of_model(study, seed, SYNTHESIZER, SYNTHESIZER, {})
+    if set(ARMS) <= set(names):
         yield _of_arms(study, seed)
-    for name in study.models:
-        if name not in first:
-            yield _of_model(study, seed, name, name, {})
+    yield from (_of_model(study, seed, name, name, {}) for name in study.models if name in names and name != SYNTHESIZER)
     # Variants that change the splits come last, side by side: preparing is done once for each change.
-    varied = {name: variant for name, variant in study.variants.items() if variant.seeds is None or seed in variant.seeds}
-    for name, variant in sorted(varied.items(), key=lambda item: _prepares(item[1])):
-        yield _of_model(study, seed, name, variant.model, variant.parameters)
+    varied = sorted((item for item in study.variants.items() if item[0] in names), key=lambda item: _prepares(item[1]))
+    yield from (_of_model(study, seed, name, variant.model, variant.parameters) for name, variant in varied)
+    yield from (_of_trial(study, seed, name, variant) for name, variant in study.tried.items() if name in names)
+
+
+def _of_trial(study: Study, seed: int, name: str, variant: Variant) -> Run:
+    parameters = {**study.parameters, **variant.parameters, "seed": seed}
+    return Run({name: variant.model}, parameters, ("gan_training",), (f"{variant.model}.published",))
 
 
 def _prepares(variant: Variant) -> bool:

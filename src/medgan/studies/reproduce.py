@@ -25,9 +25,23 @@ from medgan.studies.records import TestScores, path_of, write_record
 from medgan.tracking.flatten import leaves
 from medgan.tracking.provenance import git_revision, hardware, lock_hash, versions
 
-DOCUMENTS = ("evaluation", "quality", "components", "categories")
 OF_CARD = ("published_step", "planned_steps", "choice", "labels_used", "figures", "training_images", "augmentations", "budget")
 Say = Callable[[str], None]
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _scores(path: Path) -> dict[str, Any]:
+    return TestScores.of(pd.read_parquet(path)).as_dict()
+
+
+READ: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
+    **dict.fromkeys(("evaluation", "quality", "components", "categories"), (".json", _json)),
+    "test_scores": (".parquet", _scores),
+}
+"""What a record holds of a run's documents: how their files end, and how they are read."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,7 @@ def make(place: Workplace, run: Run) -> None:
             "seed": run.parameters["seed"],
             "command": f"make reproduce DATASET={place.dataset} SEEDS={run.parameters['seed']} ONLY={name} SOURCE=<where its images are>",
             "parameters": {key: value for key, value in run.parameters.items() if key != "seed"},
-            **_documents(place, namespace, started),
+            **_documents(place, run, namespace, started),
             "training": _training(published),
             "provenance": {**_provenance(place.root), "seconds": {**seconds, "training_included": whole}},
         }
@@ -165,17 +179,14 @@ def _kedro(place: Workplace, parameters: Mapping[str, Any], pipelines: Sequence[
         raise Refusal(said[-1] if said else f"kedro ended with code {process.returncode}")
 
 
-def _documents(place: Workplace, namespace: str, started: float) -> dict[str, Any]:
-    """What the run wrote of a namespace: files older than the run belong to another one."""
-    folder = place.reports / namespace
-    fresh = {kind: path for kind in DOCUMENTS if (path := folder / f"{kind}.json").exists() and path.stat().st_mtime >= started}
-    found: dict[str, Any] = {kind: json.loads(path.read_text(encoding="utf-8")) for kind, path in fresh.items()}
-    scores = folder / "test_scores.parquet"
-    if scores.exists() and scores.stat().st_mtime >= started:
-        found["test"] = TestScores.of(pd.read_parquet(scores)).as_dict()
-    if not found:
-        raise Refusal(f"{namespace}: the run left no figures in {folder.relative_to(place.root)}")
-    return found
+def _documents(place: Workplace, run: Run, namespace: str, started: float) -> dict[str, Any]:
+    """The figures of a namespace that the run was asked for; a file older than the run would be another run's."""
+    wanted = [output.removeprefix(f"{namespace}.") for output in run.outputs if output.startswith(f"{namespace}.")]
+    files = {kind: place.reports / namespace / f"{kind}{READ[kind][0]}" for kind in wanted if kind in READ}
+    stale = next((path for path in files.values() if not path.exists() or path.stat().st_mtime < started), None)
+    if stale is not None:
+        raise Refusal(f"the run did not write {stale.relative_to(place.root)}")
+    return {kind: READ[kind][1](path) for kind, path in files.items()}
 
 
 def _training(published: PublishedModel) -> dict[str, Any]:

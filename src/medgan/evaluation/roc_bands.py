@@ -1,0 +1,61 @@
+"""A ROC curve with its band: the sensitivity at each specificity, over resampled patients.
+
+At each false-positive rate the band is the 95 % percentile interval of the sensitivity (vertical averaging, Fawcett 2006; a pointwise
+band: of the whole curve less than 95 % lie within it). Curves of several trainings are averaged on every resample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.evaluation.intervals import TAIL, Floats, weight_blocks
+
+GRID = np.linspace(0, 1, 101)
+"""False-positive rates."""
+
+
+@dataclass(frozen=True)
+class RocBand:
+    """Sensitivities at the false-positive rates of `GRID`, each (101,)."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+def roc_band(labels: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any], n_boot: int = 300, seed: int = 0) -> RocBand:
+    """The curve and its band.
+
+    Args:
+        labels: 0 or 1 (n,), both there.
+        scores: (n,), or (S, n) of S trainings.
+        groups: the patient of each image (n,).
+        n_boot: resamples of patients; those without both classes are left out.
+        seed: of the resamples.
+    """
+    trainings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    whole = _sensitivities(labels, trainings, np.ones(len(labels)))
+    drawn = [_sensitivities(labels, trainings, row) for weights in weight_blocks(groups, n_boot, seed) for row in weights]
+    band = np.stack([curve for curve in drawn if np.isfinite(curve).all()])
+    low, high = np.quantile(band, [TAIL, 1 - TAIL], axis=0)
+    return RocBand(whole, low, high)
+
+
+def _sensitivities(labels: NDArray[Any], trainings: Floats, weights: Floats) -> Floats:
+    positive, negative = weights * (labels == 1), weights * (labels == 0)
+    if positive.sum() == 0 or negative.sum() == 0:
+        return np.full(len(GRID), np.nan)
+    curves: Floats = np.mean([_curve(scores, positive, negative) for scores in trainings], axis=0)
+    return curves
+
+
+def _curve(scores: Floats, positive: Floats, negative: Floats) -> Floats:
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)
+    true, false = (np.append(0.0, np.cumsum(part[order])[last] / part.sum()) for part in (positive, negative))
+    curve: Floats = np.interp(GRID, false, true)
+    return curve

@@ -1,0 +1,182 @@
+"""Records of a data set as one document, docs/results/<data set>.json: the form of results.json, and what only several seeds can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan.contracts import Refusal
+from medgan.evaluation.baseline_tests import ALPHA, BASELINES, FAMILY, Judged, choose_baseline
+from medgan.evaluation.comparisons import holm, paired_bootstrap
+from medgan.evaluation.over_seeds import over_seeds
+from medgan.evaluation.results import new_document, validate
+from medgan.pipelines.classifier_training.config import ARMS
+from medgan.studies.plan import Study
+from medgan.studies.records import TestScores, read_records
+
+Records = Mapping[str, Sequence[Mapping[str, Any]]]
+COMPARED_ARMS = (("classical", "real"), ("gan", "real"), ("gan_classical", "real"), ("gan_classical", "classical"))
+APART = "not compared: the seeds were tested on different images"
+N_BOOT = 1000
+KEPT = ("components", "categories")
+
+
+def collect(root: Path, dataset: str, study: Study) -> dict[str, Any]:
+    """What the records of a data set say, put together.
+
+    Returns:
+        A document of schema 1 with, besides, `study` (what was declared), `differences`, `components`, `categories`, `trained`, `tried`,
+        and `missing` (declared rows and seeds without a record).
+
+    Raises:
+        Refusal: a record is damaged.
+    """
+    records = read_records(root, dataset)
+    tried = {name: found for name, found in records.items() if name in study.tried}
+    rows = {name: found for name, found in records.items() if name not in tried}
+    document = {**new_document(dataset, "test", _provenance(rows)), **_sections(rows)}
+    validate(document)
+    return {
+        **document,
+        "study": asdict(study),
+        "missing": _missing(study, records),
+        "differences": differences(document, rows),
+        **{kind: _kept(rows, kind) for kind in KEPT},
+        "trained": {name: _trained(found) for name, found in rows.items()},
+        "tried": {name: _tried(found) for name, found in tried.items()},
+    }
+
+
+def _sections(records: Records) -> dict[str, Any]:
+    judged, quality = _kept(records, "evaluation"), _kept(records, "quality")
+    detectors = {name: row for name, row in judged.items() if name not in ARMS}
+    return {"detectors": detectors, "classifiers": {name: judged[name] for name in ARMS if name in judged}, "quality": quality}
+
+
+def _provenance(records: Records) -> dict[str, Any]:
+    """What all runs share, and the span of what they do not."""
+    every = [record["provenance"] for found in records.values() for record in found]
+    return {
+        "records": len(every),
+        "time": max((one["time"] for one in every), default=None),
+        "hardware": _distinct([one["hardware"] for one in every]),
+        "git": _distinct([one["git"] for one in every]),
+        "lock_hash": _distinct([one["lock_hash"] for one in every]),
+        "versions": _distinct([one["versions"] for one in every]),
+    }
+
+
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _missing(study: Study, records: Records) -> list[str]:
+    seeds = {name: {record["seed"] for record in found} for name, found in records.items()}
+    return [f"{name}-{seed}" for seed in study.all_seeds() for name in study.names(seed) if seed not in seeds.get(name, set())]
+
+
+def _kept(records: Records, kind: str) -> dict[str, Any]:
+    return {name: over_seeds([r[kind] for r in found]) for name, found in records.items() if all(kind in r for r in found)}
+
+
+def _trained(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the trainings of a row went."""
+    return {
+        "seeds": [record["seed"] for record in found],
+        "parameters": found[0]["parameters"],
+        "command": found[0]["command"],
+        "budget": found[0]["training"].get("budget"),
+        "published_step": [record["training"].get("published_step") for record in found],
+        "seconds": [record["provenance"]["seconds"] for record in found],
+    }
+
+
+def _tried(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What validation said of a setting; its test images were never looked at."""
+    return {"model": found[0]["model"], **_trained(found), "validation": [record["training"].get("figures", {}) for record in found]}
+
+
+def differences(document: Mapping[str, Any], records: Records) -> list[dict[str, Any]]:
+    """Differences of AUROC on the same test images, means over seeds, Holm-corrected over all of them.
+
+    Each detector against the best baseline that sees no more than it does, chosen on validation; arms against `real` and `classical`.
+    """
+    pairs = [*_detector_pairs(document["detectors"]), *_arm_pairs(document["classifiers"])]
+    tests = [
+        {"first": first, "second": second, "family": family, **_test(records[first], records[second])} for first, second, family in pairs
+    ]
+    adjusted = holm({str(place): test["p_value"] for place, test in enumerate(tests) if test["p_value"] is not None})
+    return [{**test, **_verdict(test, adjusted.get(str(place)))} for place, test in enumerate(tests)]
+
+
+def _detector_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """A variant is no baseline, and is compared as its model is."""
+    judged = {name: Judged(row, None) for name, row in rows.items()}  # type: ignore[arg-type]  # only rows are read
+    best = {sees: choose_baseline(judged, sees)["name"] for sees in BASELINES}
+    return [
+        (name, best[bool(row["sees_mix"])], FAMILY[bool(row["sees_mix"])])
+        for name, row in rows.items()
+        if best[bool(row["sees_mix"])] not in (None, name) and "-mix" not in name
+    ]
+
+
+def _arm_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(first, second, "arms") for first, second in COMPARED_ARMS if first in rows and second in rows]
+
+
+def _test(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """On the seeds that both have."""
+    seeds = sorted({record["seed"] for record in first} & {record["seed"] for record in second})
+    one, other = (stacked([record for record in found if record["seed"] in seeds]) for found in (first, second))
+    if one is None or other is None or one[0].units != other[0].units:
+        return {"seeds": seeds, "difference": {"value": None, "reason": APART}, "p_value": None}
+    found = paired_bootstrap(one[0].label, one[1], other[1], one[0].group, N_BOOT).as_dict()
+    return {"seeds": seeds, "p_value": found.pop("p_value"), "difference": found, "n_images": len(one[0].label)}
+
+
+def stacked(records: Sequence[Mapping[str, Any]]) -> tuple[TestScores, np.ndarray] | None:
+    """The test images, and their scores (S, n) in S trainings; None where the trainings were tested on different images."""
+    scores = [TestScores.read(record["test_scores"]) for record in records]
+    if not scores or len({one.units for one in scores}) > 1:
+        return None
+    return scores[0], np.stack([one.score for one in scores])
+
+
+def _verdict(test: Mapping[str, Any], adjusted: float | None) -> dict[str, Any]:
+    if adjusted is None:
+        return {"p_holm": None, "verdict": test["difference"].get("reason", "no interval")}
+    gap = test["difference"]["value"]
+    shown = f"{'better' if gap > 0 else 'worse'} than {test['second']}"
+    return {"p_holm": adjusted, "verdict": shown if adjusted < ALPHA else f"no difference from {test['second']} shown"}
+
+
+def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
+    """The GAN detector with the highest validation AUROC; variants, whose names no module has, do not stand for election."""
+    from medgan import models
+
+    baselines = {name for names in BASELINES.values() for name in names}
+    running = {
+        name: row["validation_auroc"]["value"]
+        for name, row in rows.items()
+        if name in models.detectors() and name not in baselines and bool(row["sees_mix"]) == sees_mix
+    }
+    known = {name: value for name, value in running.items() if value is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def require_any(root: Path, dataset: str) -> None:
+    """Nothing where the data set has a record.
+
+    Raises:
+        Refusal: it has none.
+    """
+    if not read_records(root, dataset):
+        raise Refusal(f"{dataset} has no records yet: `make reproduce DATASET={dataset} SOURCE=PATH` makes them.")
