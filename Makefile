@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test soak check format lock viz mlflow app compare reproduce
+.PHONY: help install run test soak check format lock viz mlflow app compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -70,6 +70,9 @@ compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, name
 
 reproduce: $(STAMP) ## Make the records of conf/studies.yml that are missing: DATASET=pneumoniamnist SOURCE=PATH SEEDS=0,1,2 ONLY=rows.
 	$(BIN)/medgan reproduce "$(DATASET)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+results: $(STAMP) ## Put the records together: docs/results.md and docs/results/.
+	$(BIN)/medgan collect
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "medgan needs Python 3.11, 3.12 or 3.13: install one, or say where it is with make PYTHON=PATH." >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""The commands: `medgan results`, `score`, `compare`, `export`, `reproduce`, and what the project adds to `kedro`."""
+"""The commands: `medgan results`, `score`, `compare`, `export`, `reproduce`, `collect`, and what the project adds to `kedro`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from medgan.score_command import score
-from medgan.study_commands import reproduce
+from medgan.study_commands import collect, reproduce
 
 
 class ProjectCommands(click.Group):
@@ -98,7 +98,7 @@ def compare(runs: tuple[str, ...], env: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else comparing.render(found, _width()))
 
 
-for _command_of_project in (results, score, export, compare, reproduce):
+for _command_of_project in (results, score, export, compare, reproduce, collect):
     main.add_command(_command_of_project)
     cli.add_command(_command_of_project)
 

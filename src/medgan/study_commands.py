@@ -34,6 +34,21 @@ def reproduce(dataset: str, source: str | None, seeds: str, only: str, params: s
             )
 
 
+@click.command()
+def collect() -> None:
+    """Write docs/results.md and docs/results/ from the records of all data sets."""
+    from medgan.cli import project_root_here
+    from medgan.endings import one_sentence
+
+    with one_sentence():
+        from medgan.studies.plan import read_studies
+        from medgan.studies.publish import publish
+
+        root = project_root_here()
+        for path in publish(root, read_studies(root / "conf")):
+            click.echo(path.relative_to(root))
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 

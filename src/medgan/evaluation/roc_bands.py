@@ -6,7 +6,6 @@ band: of the whole curve less than 95 % lie within it). Curves of several traini
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,10 @@ GRID = np.linspace(0, 1, 101)
 """False-positive rates."""
 
 
-@dataclass(frozen=True)
-class RocBand:
-    """Sensitivities at the false-positive rates of `GRID`, each (101,)."""
-
-    value: Floats
-    low: Floats
-    high: Floats
-
-
-def roc_band(labels: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any], n_boot: int = 300, seed: int = 0) -> RocBand:
-    """The curve and its band.
+def roc_band(
+    labels: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any], n_boot: int = 300, seed: int = 0
+) -> tuple[Floats, Floats, Floats]:
+    """The curve and its band: sensitivities at the rates of `GRID`, their lower and their upper bounds, each (101,).
 
     Args:
         labels: 0 or 1 (n,), both there.
@@ -42,7 +34,7 @@ def roc_band(labels: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any], n
     drawn = [_sensitivities(labels, trainings, row) for weights in weight_blocks(groups, n_boot, seed) for row in weights]
     band = np.stack([curve for curve in drawn if np.isfinite(curve).all()])
     low, high = np.quantile(band, [TAIL, 1 - TAIL], axis=0)
-    return RocBand(whole, low, high)
+    return whole, low, high
 
 
 def _sensitivities(labels: NDArray[Any], trainings: Floats, weights: Floats) -> Floats:

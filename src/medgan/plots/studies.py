@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from medgan.evaluation.roc_bands import GRID, RocBand
 from medgan.plots.style import CHANCE, colours, house_style, panel, readable
 
 
-def roc_with_bands(bands: Mapping[str, RocBand], areas: Mapping[str, float], title: str, note: str = "") -> Figure:
+def roc_with_bands(
+    rates: NDArray[Any], bands: Mapping[str, tuple[NDArray[Any], ...]], areas: Mapping[str, float], title: str, note: str = ""
+) -> Figure:
     """ROC curves with their pointwise 95 % bands, the highest AUROC first in the legend.
 
     Args:
-        bands: name -> curve.
+        rates: false-positive rates (n,).
+        bands: name -> sensitivity at these rates, its lower and its upper bound, each (n,).
         areas: name -> AUROC, for the legend.
         title: above the curves.
         note: below them.
@@ -25,9 +28,9 @@ def roc_with_bands(bands: Mapping[str, RocBand], areas: Mapping[str, float], tit
         figure, axis = panel(6.0, 5.8)
         axis.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1)
         for name in sorted(bands, key=lambda name: -areas[name]):
-            band = bands[name]
-            axis.fill_between(GRID, band.low, band.high, color=colour[name], alpha=0.12, linewidth=0)
-            axis.plot(GRID, band.value, color=colour[name], linewidth=1.8, label=f"{readable(name)} ({areas[name]:.3f})")
+            value, low, high = bands[name]
+            axis.fill_between(rates, low, high, color=colour[name], alpha=0.12, linewidth=0)
+            axis.plot(rates, value, color=colour[name], linewidth=1.8, label=f"{readable(name)} ({areas[name]:.3f})")
         axis.set(title=title, xlabel="False-positive rate (1 − specificity)", ylabel="Sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         axis.set_aspect("equal")
         axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from medgan.contracts import Refusal
 from medgan.evaluation.baseline_tests import ALPHA, BASELINES, FAMILY, Judged, choose_baseline
 from medgan.evaluation.comparisons import holm, paired_bootstrap
 from medgan.evaluation.over_seeds import over_seeds
@@ -19,18 +18,25 @@ from medgan.studies.plan import Study
 from medgan.studies.records import TestScores, read_records
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
+MIX = "preprocessing.contamination"
 COMPARED_ARMS = (("classical", "real"), ("gan", "real"), ("gan_classical", "real"), ("gan_classical", "classical"))
 APART = "not compared: the seeds were tested on different images"
 N_BOOT = 1000
 KEPT = ("components", "categories")
 
 
-def collect(root: Path, dataset: str, study: Study) -> dict[str, Any]:
+def collect(root: Path, dataset: str, study: Study, contamination: float) -> dict[str, Any]:
     """What the records of a data set say, put together.
 
+    Args:
+        root: of the project.
+        dataset: the environment of conf/.
+        study: what was declared.
+        contamination: anomalous share of the unlabelled mix, where a row does not say another one.
+
     Returns:
-        A document of schema 1 with, besides, `study` (what was declared), `differences`, `components`, `categories`, `trained`, `tried`,
-        and `missing` (declared rows and seeds without a record).
+        A document of schema 1 with, besides, `study` (what was declared), `missing` (declared rows and seeds without a record),
+        `differences`, `contamination`, `components`, `categories`, `trained` and `tried`.
 
     Raises:
         Refusal: a record is damaged.
@@ -45,6 +51,7 @@ def collect(root: Path, dataset: str, study: Study) -> dict[str, Any]:
         "study": asdict(study),
         "missing": _missing(study, records),
         "differences": differences(document, rows),
+        "contamination": _contamination(document["detectors"], study, contamination),
         **{kind: _kept(rows, kind) for kind in KEPT},
         "trained": {name: _trained(found) for name, found in rows.items()},
         "tried": {name: _tried(found) for name, found in tried.items()},
@@ -85,6 +92,17 @@ def _missing(study: Study, records: Records) -> list[str]:
 
 def _kept(records: Records, kind: str) -> dict[str, Any]:
     return {name: over_seeds([r[kind] for r in found]) for name, found in records.items() if all(kind in r for r in found)}
+
+
+def _contamination(rows: Mapping[str, Any], study: Study, share: float) -> dict[str, list[tuple[float, Any]]]:
+    """Model -> (anomalous share of its mix, AUROC) in ascending order; of models with more than one share."""
+    curves: dict[str, list[tuple[float, Any]]] = {}
+    for name, row in rows.items():
+        variant = study.variants.get(name)
+        if variant is None or MIX in variant.parameters:
+            own = share if variant is None else float(variant.parameters[MIX])
+            curves.setdefault(name if variant is None else variant.model, []).append((own, row["auroc"]))
+    return {name: sorted(points, key=lambda point: point[0]) for name, points in curves.items() if len(points) > 1}
 
 
 def _trained(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -156,27 +174,3 @@ def _verdict(test: Mapping[str, Any], adjusted: float | None) -> dict[str, Any]:
     gap = test["difference"]["value"]
     shown = f"{'better' if gap > 0 else 'worse'} than {test['second']}"
     return {"p_holm": adjusted, "verdict": shown if adjusted < ALPHA else f"no difference from {test['second']} shown"}
-
-
-def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
-    """The GAN detector with the highest validation AUROC; variants, whose names no module has, do not stand for election."""
-    from medgan import models
-
-    baselines = {name for names in BASELINES.values() for name in names}
-    running = {
-        name: row["validation_auroc"]["value"]
-        for name, row in rows.items()
-        if name in models.detectors() and name not in baselines and bool(row["sees_mix"]) == sees_mix
-    }
-    known = {name: value for name, value in running.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if known else None
-
-
-def require_any(root: Path, dataset: str) -> None:
-    """Nothing where the data set has a record.
-
-    Raises:
-        Refusal: it has none.
-    """
-    if not read_records(root, dataset):
-        raise Refusal(f"{dataset} has no records yet: `make reproduce DATASET={dataset} SOURCE=PATH` makes them.")

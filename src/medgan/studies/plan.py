@@ -41,6 +41,15 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What was hoped for, before."""
+
+    auroc: float
+    diagnosis: str = ""
+    """Why it was missed, as far as anybody knows: the only words of the page that are written after the runs."""
+
+
+@dataclass(frozen=True)
 class Study:
     """What is run on one data set."""
 
@@ -57,6 +66,8 @@ class Study:
     variants: dict[str, Variant] = field(default_factory=dict)
     tried: dict[str, Variant] = field(default_factory=dict)
     """Settings that were compared on validation alone, with seeds of their own; test images are never scored."""
+    aims: dict[str, Aim] = field(default_factory=dict)
+    """Row -> what was hoped for."""
     published: tuple[Published, ...] = ()
     not_run: str = ""
     """Why nothing of it has been run, where that is so."""

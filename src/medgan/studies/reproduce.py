@@ -26,6 +26,7 @@ from medgan.tracking.flatten import leaves
 from medgan.tracking.provenance import git_revision, hardware, lock_hash, versions
 
 OF_CARD = ("published_step", "planned_steps", "choice", "labels_used", "figures", "training_images", "augmentations", "budget")
+OF_PARTS = ("auroc", "validation_auroc")
 Say = Callable[[str], None]
 
 
@@ -33,12 +34,20 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def _parts(path: Path) -> dict[str, Any]:
+    """The parts of a score without all the rest of their rows."""
+    document = _json(path)
+    rows = {name: {figure: row[figure] for figure in OF_PARTS} for name, row in document["rows"].items()}
+    return {**document, "rows": rows}
+
+
 def _scores(path: Path) -> dict[str, Any]:
     return TestScores.of(pd.read_parquet(path)).as_dict()
 
 
 READ: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
-    **dict.fromkeys(("evaluation", "quality", "components", "categories"), (".json", _json)),
+    **dict.fromkeys(("evaluation", "quality", "categories"), (".json", _json)),
+    "components": (".json", _parts),
     "test_scores": (".parquet", _scores),
 }
 """What a record holds of a run's documents: how their files end, and how they are read."""
