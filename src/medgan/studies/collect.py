@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from medgan.evaluation.baseline_tests import ALPHA, BASELINES, FAMILY, Judged, choose_baseline
+from medgan.evaluation.cohorts import fold_average
 from medgan.evaluation.comparisons import holm, paired_bootstrap
 from medgan.evaluation.over_seeds import over_seeds
 from medgan.evaluation.results import new_document, validate
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.studies.plan import Study
+from medgan.studies.plan import FOLD, PREPARING, Study
 from medgan.studies.records import TestScores, read_records
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -59,9 +60,36 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
 
 
 def _sections(records: Records) -> dict[str, Any]:
-    judged, quality = _kept(records, "evaluation"), _kept(records, "quality")
-    detectors = {name: row for name, row in judged.items() if name not in ARMS}
+    folds = {name for name, found in records.items() if FOLD in found[0]["parameters"]}
+    judged, quality = _kept({name: records[name] for name in records if name not in folds}, "evaluation"), _kept(records, "quality")
+    detectors = {name: row for name, row in judged.items() if name not in ARMS} | _over_folds([r for name in folds for r in records[name]])
     return {"detectors": detectors, "classifiers": {name: judged[name] for name in ARMS if name in judged}, "quality": quality}
+
+
+def _over_folds(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Model -> its row over the folds that are there: AUROC of each fold, averaged, with an interval over subjects; the rest are means."""
+    by_model: dict[str, list[Mapping[str, Any]]] = {}
+    for record in sorted(records, key=lambda record: (record["seed"], record["parameters"][FOLD])):
+        by_model.setdefault(record["model"], []).append(record)
+    return {model: _fold_row(found) for model, found in by_model.items()}
+
+
+def _fold_row(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """`n_images` counts an image once for each repeat of the folds, `n_patients` a subject once."""
+    average = fold_average([TestScores.read(record["test_scores"]).frame() for record in found], N_BOOT)
+    rows = [record["evaluation"] for record in found]
+    seeds = sorted({record["seed"] for record in found})
+    counts = {key: sum(row[key] for row in rows) for key in ("n_images", "n_anomalous")}
+    patients = average["n_subjects"] if average["interval_unit"] == "patient" else None
+    return {
+        **over_seeds(rows),
+        **counts,
+        "n_patients": patients,
+        "auroc": average["auroc"],
+        "folds": average,
+        "seeds": seeds,
+        "n_seeds": len(seeds),
+    }
 
 
 def _provenance(records: Records) -> dict[str, Any]:
@@ -127,7 +155,7 @@ def differences(document: Mapping[str, Any], records: Records) -> list[dict[str,
 
     Each detector against the best baseline that sees no more than it does, chosen on validation; arms against `real` and `classical`.
     """
-    pairs = [*_detector_pairs(document["detectors"]), *_arm_pairs(document["classifiers"])]
+    pairs = [*_detector_pairs(document["detectors"], _alike(records)), *_arm_pairs(document["classifiers"])]
     tests = [
         {"first": first, "second": second, "family": family, **_test(records[first], records[second])} for first, second, family in pairs
     ]
@@ -135,15 +163,19 @@ def differences(document: Mapping[str, Any], records: Records) -> list[dict[str,
     return [{**test, **_verdict(test, adjusted.get(str(place)))} for place, test in enumerate(tests)]
 
 
-def _detector_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """A variant is no baseline, and is compared as its model is."""
+def _detector_pairs(rows: Mapping[str, Any], records: Records) -> list[tuple[str, str, str]]:
+    """Rows over folds, which have no record of their own, are not compared; nor are those whose mix differs from the baseline's."""
     judged = {name: Judged(row, None) for name, row in rows.items()}  # type: ignore[arg-type]  # only rows are read
     best = {sees: choose_baseline(judged, sees)["name"] for sees in BASELINES}
     return [
         (name, best[bool(row["sees_mix"])], FAMILY[bool(row["sees_mix"])])
         for name, row in rows.items()
-        if best[bool(row["sees_mix"])] not in (None, name) and "-mix" not in name
+        if name in records and best[bool(row["sees_mix"])] not in (None, name)
     ]
+
+
+def _alike(records: Records) -> Records:
+    return {name: found for name, found in records.items() if not any(key.startswith(PREPARING) for key in found[0]["parameters"])}
 
 
 def _arm_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:

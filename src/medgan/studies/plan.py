@@ -15,8 +15,14 @@ from medgan.contracts import Refusal
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
 
 FILE = "studies.yml"
+FOLD = "preprocessing.fold"
 PREPARING = "preprocessing."
 """Parameters whose change means other images or other splits."""
+
+
+def fold_name(model: str, fold: int) -> str:
+    """`bigan-fold07`."""
+    return f"{model}-fold{fold:02d}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Study:
     parameters: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Of every run."""
     models: tuple[str, ...] = ()
+    folds: int = 0
+    """Small cohorts: each model is run on so many folds of `preprocessing.split: repeated_k_fold`, 25 being all; 0 for one split."""
     arms: bool = False
     """Whether the classifier arms are trained."""
     kinds: bool = False
@@ -73,11 +81,19 @@ class Study:
     """Why nothing of it has been run, where that is so."""
 
     def names(self, seed: int | None = None) -> list[str]:
-        """Every row that a seed gives; with None, those of any seed."""
-        models = self.models if seed is None or seed in self.seeds else ()
+        """Every row that a seed gives, also one that was not declared; with None, those of any seed. Seeds of variants are theirs alone."""
+        varied = {**self.varied(), **self.tried}
+        elsewhere = {other for variant in varied.values() for other in variant.seeds or ()} - set(self.seeds)
+        shared = seed not in elsewhere
+        models = self.models if shared and not self.folds else ()
         arms = ARMS if self.arms and models else ()
-        varied = {**self.variants, **self.tried}
-        return [*models, *arms, *(name for name, variant in varied.items() if seed is None or seed in (variant.seeds or self.seeds))]
+        of_seed = [name for name, variant in varied.items() if seed is None or (seed in variant.seeds if variant.seeds else shared)]
+        return [*models, *arms, *of_seed]
+
+    def varied(self) -> dict[str, Variant]:
+        """The variants, and every model on every fold."""
+        folds = {fold_name(model, fold): Variant(model, {FOLD: fold}) for fold in range(self.folds) for model in self.models}
+        return {**self.variants, **folds}
 
     def all_seeds(self) -> list[int]:
         """Those of the study, of its variants and of what was tried."""
@@ -149,7 +165,7 @@ def runs(study: Study, seed: int) -> Iterator[Run]:
         yield _of_arms(study, seed)
     yield from (_of_model(study, seed, name, name, {}) for name in study.models if name in names and name != SYNTHESIZER)
     # Variants that change the splits come last, side by side: preparing is done once for each change.
-    varied = sorted((item for item in study.variants.items() if item[0] in names), key=lambda item: _prepares(item[1]))
+    varied = sorted((item for item in study.varied().items() if item[0] in names), key=lambda item: _prepares(item[1]))
     yield from (_of_model(study, seed, name, variant.model, variant.parameters) for name, variant in varied)
     yield from (_of_trial(study, seed, name, variant) for name, variant in study.tried.items() if name in names)
 

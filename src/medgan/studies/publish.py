@@ -80,7 +80,7 @@ def _forest(dataset: str, rows: Mapping[str, Any], note: str) -> Figure:
 
 def _roc(root: Path, dataset: str, rows: Mapping[str, Any], note: str) -> Figure:
     records = read_records(root, dataset)
-    scored = {name: found for name in rows if (found := stacked(records[name])) is not None}
+    scored = {name: found for name in rows if (found := stacked(records.get(name, []))) is not None}
     bands = {name: roc_band(test.label, scores, test.group) for name, (test, scores) in scored.items()}
     areas = {name: rows[name]["auroc"]["value"] for name in bands}
     return roc_with_bands(GRID, bands, areas, f"{readable(dataset)}: ROC, test", f"{note}. Bands: 95 %, at each rate by itself.")

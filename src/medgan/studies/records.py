@@ -36,21 +36,22 @@ class TestScores:
     score: np.ndarray
     """(n,) rising with anomaly, to six digits."""
     group: np.ndarray
-    """(n,) the patient's number, or the image's where patients are unknown."""
+    """(n,) the patient's number among all of the data set, the same in every split and seed; the image's where patients are unknown."""
     group_known: bool
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> TestScores:
-        """From a table of `evaluation.run_differences.COLUMNS`."""
+    def of(cls, table: pd.DataFrame, groups: pd.Series) -> TestScores:
+        """From a table of `evaluation.run_differences.COLUMNS`, and the group_id of every image of the data set."""
         ordered = table.sort_values("unit", ignore_index=True)
         known = bool(ordered["group_known"].all())
+        numbers = {name: number for number, name in enumerate(sorted(groups.astype(str).unique()))}
         units = "\n".join(ordered["unit"].astype(str))
         return cls(
             units=hashlib.sha256(units.encode()).hexdigest()[:16],
             label=ordered["label"].to_numpy(dtype=np.int64),
             called=ordered["called"].to_numpy(dtype=np.int64),
             score=ordered["score"].to_numpy(dtype=np.float64),
-            group=pd.factorize(ordered["group_id"])[0] if known else np.arange(len(ordered)),
+            group=ordered["group_id"].astype(str).map(numbers).to_numpy(dtype=np.int64) if known else np.arange(len(ordered)),
             group_known=known,
         )
 
@@ -63,6 +64,10 @@ class TestScores:
             "score": " ".join(SIX_DIGITS.format(value) for value in self.score),
             "group": " ".join(map(str, self.group)) if self.group_known else None,
         }
+
+    def frame(self) -> pd.DataFrame:
+        """As `evaluation.cohorts.fold_average` takes them."""
+        return pd.DataFrame({"label": self.label, "score": self.score, "group_id": self.group, "group_known": self.group_known})
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> TestScores:

@@ -41,14 +41,10 @@ def _parts(path: Path) -> dict[str, Any]:
     return {**document, "rows": rows}
 
 
-def _scores(path: Path) -> dict[str, Any]:
-    return TestScores.of(pd.read_parquet(path)).as_dict()
-
-
 READ: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
     **dict.fromkeys(("evaluation", "quality", "categories"), (".json", _json)),
     "components": (".json", _parts),
-    "test_scores": (".parquet", _scores),
+    "test_scores": (".parquet", pd.read_parquet),
 }
 """What a record holds of a run's documents: how their files end, and how they are read."""
 
@@ -195,7 +191,11 @@ def _documents(place: Workplace, run: Run, namespace: str, started: float) -> di
     stale = next((path for path in files.values() if not path.exists() or path.stat().st_mtime < started), None)
     if stale is not None:
         raise Refusal(f"the run did not write {stale.relative_to(place.root)}")
-    return {kind: READ[kind][1](path) for kind, path in files.items()}
+    found = {kind: READ[kind][1](path) for kind, path in files.items()}
+    if "test_scores" in found:
+        splits = pd.read_parquet(place.root / "data" / "05_model_input" / place.folder / "splits.parquet", columns=["group_id"])
+        found["test_scores"] = TestScores.of(found["test_scores"], splits["group_id"]).as_dict()
+    return found
 
 
 def _training(published: PublishedModel) -> dict[str, Any]:
