@@ -8,7 +8,7 @@ import pytest
 from medgan.contracts import Refusal
 from medgan.studies.plan import Study, Variant
 from medgan.studies.reproduce import Workplace, missing, places, reproduce
-from tests.conftest import environment
+from tests.conftest import kedro_command
 from tests.end_to_end.project import call, make_project
 from tests.studies.making import record
 
@@ -48,8 +48,7 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
     project = make_project(tmp_path)
     (project / "conf" / "studies.yml").write_text(STUDIES)
     (project / "docs").mkdir()
-    assert environment()  # as a user would
-    done = call(project, "medgan", "reproduce", "tiny", "--only", "nearest_neighbour")
+    done = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1/1  nearest_neighbour, seed 0: recorded" in done.stdout
     path = project / "docs" / "results" / "runs" / "tiny" / "nearest_neighbour-0.json"
@@ -58,10 +57,10 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
     assert found["evaluation"]["seeds"] == [0]
     assert len(found["test_scores"]["label"]) == found["evaluation"]["n_images"]
     assert str(tmp_path) not in path.read_text()
-    again = call(project, "medgan", "reproduce", "tiny", "--only", "nearest_neighbour")
+    again = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour"))
     assert "0 runs to make" in again.stdout
     assert json.loads(path.read_text()) == found
-    put = call(project, "medgan", "collect")
+    put = call(project, *kedro_command("collect"))
     assert put.returncode == 0, put.stderr
     assert "nearest_neighbour-mix10-0" in (project / "docs" / "results.md").read_text()
 
@@ -69,7 +68,7 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
 def test_a_run_that_fails_is_said_in_one_sentence_and_leaves_no_record(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     (project / "conf" / "studies.yml").write_text(STUDIES.replace("scale: smoke", "scale: large"))
-    done = call(project, "medgan", "reproduce", "tiny")
+    done = call(project, *kedro_command("reproduce", "tiny"))
     assert done.returncode == 1
     assert "failed: Error: conf: `scale` is 'large'" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stdout + done.stderr
