@@ -120,7 +120,7 @@ def _quality_table(title: str, columns: Mapping[str, Any]) -> Table:
     note = "In parentheses: the same figure of real images against real images, under the same pairing. " + " ".join(
         f"– : {reason}." for reason in missing_reasons(figure for figures in columns.values() for figure in figures.values())
     )
-    return Table(("Figure", *(readable(name) for name in columns), "Images", "Better"), cells, title, note)
+    return Table(("Figure", *(readable(name) for name in columns), "Images", "Better"), cells, title, note, stacked=True)
 
 
 def _beside_real(figure: Mapping[str, Any] | None) -> str:
