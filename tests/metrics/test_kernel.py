@@ -3,8 +3,8 @@ import pytest
 
 from medgan.contracts import Refusal
 from medgan.metrics import kernel
-from medgan.metrics.features import FeatureSets
-from medgan.metrics.kernel import domain_kid, kernel_distance
+from medgan.metrics.features import FeatureSets, halves
+from medgan.metrics.kernel import distances_of_halves, domain_kid, kernel_distance
 
 
 def normal(n, dimension=1, shift=0.0, seed=0):
@@ -86,7 +86,25 @@ def test_too_few_are_refused():
         kernel_distance(normal(2), normal(9))
 
 
+def test_halves_have_the_distance_of_two_sets():
+    real = normal(23, 5)
+    deals = [halves(np.arange(23), seed)[0] for seed in range(4)]
+    expected = [kernel_distance(real[first], np.delete(real, first, 0)).value for first in deals]
+    assert distances_of_halves(real, deals) == pytest.approx(expected)
+    with pytest.raises(Refusal, match="at least 3 images on each side, there are 2"):
+        distances_of_halves(real, [*deals, np.array([4, 9])])
+
+
 def test_the_floor_and_the_numbers_stand_beside_the_value():
     found = domain_kid(FeatureSets(normal(30, 6, 1.0, seed=1), normal(101, 6)), "network")
     assert (found["n"], found["n_real"], found["n_floor"], found["features"], found["backbone"]) == (30, 101, [50, 51], 6, "network")
-    assert abs(found["real_vs_real"]) < 4 * found["standard_error_real_vs_real"] < found["value"]
+    assert found["draws"] == 100
+    assert abs(found["real_vs_real"]) < 0.3 * found["std_real_vs_real"]
+    assert 0 < found["percentile_95_real_vs_real"] < found["value"]
+
+
+def test_halves_of_few_patients_are_further_apart_than_halves_of_images():
+    patients = np.repeat(np.arange(20), 10)
+    real = 0.7 * normal(20, 6, seed=3)[patients] + normal(200, 6, seed=4)
+    by_patient, by_image = (domain_kid(FeatureSets(normal(30, 6), real, groups), "network") for groups in (patients, None))
+    assert by_patient["real_vs_real"] > 5 * abs(by_image["real_vs_real"])
