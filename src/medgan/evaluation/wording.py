@@ -62,7 +62,7 @@ def grouped_warnings(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[st
 def number(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     """The value alone."""
     value = (figure or {}).get("value")
-    return MISSING if value is None else f"{value:.{digits}f}"
+    return MISSING if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.000
 
 
 def with_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:

@@ -5,7 +5,8 @@ each to its nearest training image. A synthetic image is suspected to be a copy 
 QUANTILE of the held-out images stay under. Each image is judged by itself, because means and tests over all images do not notice a few
 copies among many.
 
-It finds copies that look alike to the feature network. No suspect is no proof of privacy.
+It finds copies that are nearly exact to the feature network; one that is blurred or noisy may be far from its original in features. No
+suspect is no proof of privacy.
 """
 
 from __future__ import annotations
