@@ -239,6 +239,7 @@ def test_generators_are_compared_on_the_class_that_they_share_and_shown_alone_wh
     assert together.title == "All generators, normal images"
     assert list(together.columns) == ["Figure", "acgan", "dcgan"]
     assert list(together.rows[0]) == ["PSNR, random real image\nhigher is better, 100 images", "20.0 (20.7)", "20.5 (20.7)"]
+    assert together.rows[1][0] == "LPIPS (alex), random real image\nlower is better"
     assert together.stacked
     assert together.note.count("no weights") == 1
     assert (folded.title, list(folded.blocks[0].columns)[1:4]) == ("Acgan, by class", ["overall", "normal", "viral"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medgan.evaluation.story.parts import Absent, Block, Fold, Material, Picture, Pictures, Section, Table
@@ -117,15 +117,20 @@ def _quality_table(title: str, columns: Mapping[str, Any]) -> Table:
 
     def row(key: str) -> list[str]:
         figures = [figures.get(key) or {} for figures in columns.values()]
-        counted = list(dict.fromkeys(str(figure.get("n", MISSING)) for figure in figures))
-        images = counted if len(counted) == 1 else [str(figure.get("n", MISSING)) for figure in figures]
-        return [f"{pairing_name(key)}\n{direction(key)} is better, {' / '.join(images)} images", *map(_beside_real, figures)]
+        return [f"{pairing_name(key)}\n{direction(key)} is better{_counted(figures)}", *map(_beside_real, figures)]
 
     cells = [row(key) for key in next(iter(columns.values()))]
     note = "In parentheses: the same figure of real images against real images, under the same protocol. " + " ".join(
         f"– : {reason.rstrip('.')}." for reason in missing_reasons(figure for figures in columns.values() for figure in figures.values())
     )
     return Table(("Figure", *(readable(name) for name in columns)), cells, title, note, stacked=True)
+
+
+def _counted(figures: Sequence[Mapping[str, Any]]) -> str:
+    """`, 100 images`; one number for each column where they differ, and nothing where nothing was measured."""
+    counts = [str(figure.get("n", MISSING)) for figure in figures]
+    distinct = list(dict.fromkeys(counts))
+    return "" if distinct == [MISSING] else f", {' / '.join(counts if len(distinct) > 1 else distinct)} images"
 
 
 def _beside_real(figure: Mapping[str, Any] | None) -> str:
