@@ -5,7 +5,7 @@ import pytest
 from medgan.contracts import Refusal
 from medgan.evaluation.results import new_document, rows_of, validate
 from medgan.evaluation.summary import render_text
-from medgan.evaluation.wording import best_first, pairing_name, with_interval
+from medgan.evaluation.wording import best_first, direction, number, pairing_name, with_interval
 
 FIGURE = {"value": 0.851, "low": 0.82, "high": 0.88}
 COUNTS = {"n_images": 160, "n_patients": 60, "interval_unit": "patient", "n_seeds": 1, "seeds": [0]}
@@ -116,6 +116,9 @@ def test_names_keep_pairing_and_backbone():
     assert pairing_name("lpips_squeeze-caffe_nearest") == "LPIPS (squeeze-caffe), nearest real image"
     assert pairing_name("ms_gmsd_random") == "MS-GMSD, random real image"
     assert pairing_name("fid_domain") == "Fréchet distance, domain features"
+    assert pairing_name("coverage_domain") == "Coverage, domain features"
+    assert [direction(key) for key in ("recall_domain", "kid_domain", "copied_share_domain")] == ["higher", "lower", "lower"]
+    assert number({"value": -0.0001}) == "0.000"
     assert with_interval({"value": 0.5, "low": None, "high": None}) == "0.500"
 
 

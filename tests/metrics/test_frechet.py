@@ -3,6 +3,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from medgan.contracts import Refusal
+from medgan.metrics.features import FeatureSets
 from medgan.metrics.frechet import domain_fid, frechet_distance, statistics
 
 
@@ -46,8 +47,8 @@ def test_too_few_or_broken_features_are_refused():
 
 def test_the_floor_and_the_numbers_stand_beside_the_value():
     real, fake = features(100, seed=1), features(40, shift=3.0, seed=1)
-    found = domain_fid(real, fake, None, "network")
+    found = domain_fid(FeatureSets(fake, real), "network")
     assert (found["n_real"], found["n_fake"], found["n_floor"], found["features"], found["backbone"]) == (100, 40, [50, 50], 8, "network")
     assert 0 < found["floor"] < found["value"]
-    others = domain_fid(real, fake, features(30, seed=1), "network")
-    assert others["n_floor"] == [100, 30]
+    by_patient = domain_fid(FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10])), "network")
+    assert sum(by_patient["n_floor"]) == 100

@@ -16,6 +16,7 @@ from medgan.contracts import Refusal, TrainingSet
 from medgan.images.config import AugmentationConfig
 from medgan.images.findings import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.metrics import memorisation
 from medgan.models import acgan
 from medgan.pipelines import jobs
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
@@ -138,8 +139,9 @@ def test_an_arm_from_plan_to_figures(tmp_path: Path, images: ImageStore, splits:
 
 
 def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_images(
-    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(memorisation, "LEAST_HELD_OUT", 5)
     features_job = plan_domain_features("domain_features", images, splits, SYNTHESIS, 0)
     features = jobs.publish(features_job, finish(features_job, tmp_path / "features"))
     for name, classes in (("acgan", CLASSES), ("dcgan", CLASSES[:1])):
@@ -156,6 +158,9 @@ def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_imag
         assert set(figures) == {"overall", *classes}
         assert figures["normal"]["psnr_random"]["n_real"] == min(4, int((held_out & (splits["label"] == 0)).sum()))
         assert figures["overall"]["fid_domain"]["value"] > 0
+        assert figures["normal"]["kid_domain"]["n_real"] == int((held_out & (splits["label"] == 0)).sum())
+        learned = splits["category"].isin(classes) & ~held_out
+        assert figures["overall"]["copied_share_domain"]["n_training"] == int(learned.sum())
 
 
 def test_publishing_depends_on_the_weights_alone(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:

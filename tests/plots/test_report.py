@@ -237,10 +237,15 @@ def test_generators_are_compared_on_the_class_that_they_share_and_shown_alone_wh
     }
     together, folded, _ = section(made, "images").blocks
     assert together.title == "All generators, normal images"
-    assert list(together.columns) == ["Figure", "acgan", "dcgan", "Images", "Better"]
-    assert list(together.rows[0]) == ["PSNR, random real image", "20.0 (20.7)", "20.5 (20.7)", "100", "higher"]
+    assert list(together.columns) == ["Figure", "acgan", "dcgan"]
+    assert list(together.rows[0]) == ["PSNR, random real image\nhigher is better, 100 images", "20.0 (20.7)", "20.5 (20.7)"]
+    assert together.rows[1][0] == "LPIPS (alex), random real image\nlower is better"
+    assert together.stacked
     assert together.note.count("no weights") == 1
     assert (folded.title, list(folded.blocks[0].columns)[1:4]) == ("Acgan, by class", ["overall", "normal", "viral"])
+    made["quality"]["acgan"]["overall"]["psnr_random"]["n"] = 200
+    by_class = section(made, "images").blocks[1].blocks[0]
+    assert by_class.rows[0][0].endswith("higher is better, 200 / 100 / 100 images")
     made["quality"].pop("dcgan")
     assert [table.title for table in section(made, "images").blocks[:-1]] == ["acgan"]
 

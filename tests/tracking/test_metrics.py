@@ -48,3 +48,8 @@ def test_a_document_of_many_numbers_is_a_file_and_its_main_figures_are_metrics(r
 
 def test_shallow_keeps_figures_and_leaves_what_lies_deeper():
     assert shallow({"n": 1, "auroc": FIGURE, "rows": {"one": {"auroc": FIGURE}}}) == {"n": 1, "auroc": FIGURE}
+
+
+def test_the_figures_of_all_classes_together_are_main_figures():
+    document = {"overall": {"kid_domain": FIGURE, "deep": {"er": {"auroc": FIGURE}}}, "normal": {"kid_domain": FIGURE}}
+    assert shallow(document) == {"overall": {"kid_domain": FIGURE}}

@@ -13,6 +13,12 @@ FIGURE_NAMES: Mapping[str, str] = {
     "ms_gmsd": "MS-GMSD",
     "lpips": "LPIPS",
     "fid_domain": "Fréchet distance, domain features",
+    "kid_domain": "KID, domain features",
+    "precision_domain": "Precision, domain features",
+    "recall_domain": "Recall, domain features",
+    "density_domain": "Density, domain features",
+    "coverage_domain": "Coverage, domain features",
+    "copied_share_domain": "Suspected training copies, share",
 }
 
 
@@ -23,6 +29,8 @@ ABSENT: Mapping[str, str] = {
 }
 """What stands where a section has no results."""
 EXPLORATORY_BELOW = 10
+HIGHER = ("psnr", "precision", "recall", "density", "coverage")
+"""How the keys of quality figures begin that are better the higher they are."""
 
 
 def not_run(what: str, pipeline: str = "anomaly_evaluation") -> str:
@@ -54,7 +62,7 @@ def grouped_warnings(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[st
 def number(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     """The value alone."""
     value = (figure or {}).get("value")
-    return MISSING if value is None else f"{value:.{digits}f}"
+    return MISSING if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.000
 
 
 def with_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -128,7 +136,7 @@ def pairing_name(key: str) -> str:
 
 def direction(key: str) -> str:
     """Which way a quality figure is better."""
-    return "higher" if key.startswith("psnr") else "lower"
+    return "higher" if key.startswith(HIGHER) else "lower"
 
 
 def shared_class(quality: Mapping[str, Mapping[str, Any]]) -> str:

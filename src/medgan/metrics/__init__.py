@@ -1,1 +1,1 @@
-"""Image quality: paired metrics, perceptual distance, Fréchet distance."""
+"""Image quality: metrics of pairs, perceptual distance, distances and overlap of distributions, copies."""

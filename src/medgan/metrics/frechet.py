@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import Refusal
+from medgan.metrics.features import FeatureSets, checked
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,7 @@ def statistics(features: NDArray[Any]) -> FeatureStatistics:
     Raises:
         Refusal: fewer than two features, or one that is not finite.
     """
-    features = np.asarray(features, dtype=np.float64)
-    if features.ndim != 2 or len(features) < 2:
-        raise Refusal(f"A Fréchet distance needs at least 2 images on each side, there are {len(features)}: draw more images.")
-    if not np.isfinite(features).all():
-        raise Refusal("A feature is not a finite number, so there is no Fréchet distance: train the feature network again.")
+    features = checked(features, 2, "A Fréchet distance")
     centred = features - features.mean(0)
     return FeatureStatistics(features.mean(0), centred.T @ centred / (len(features) - 1), len(features))
 
@@ -53,40 +49,29 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
     return float(max(0.0, means + np.trace(first.covariance) + np.trace(second.covariance) - 2 * shared))
 
 
-def domain_fid(
-    real: NDArray[Any], synthetic: NDArray[Any], real_other: NDArray[Any] | None, backbone: str, seed: int = 0
-) -> dict[str, Any]:
-    """The Fréchet distance in the features of a network of our own, with its floor.
+def domain_fid(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any]:
+    """The Fréchet distance in the features of a network of our own, with its floor: that of two halves of the real images.
 
     Args:
-        real: features (n, D) of real images.
-        synthetic: features (m, D) of synthetic images.
-        real_other: features of other real images, which take the place of the synthetic ones in the floor; if left out, the floor is that
-            of two random halves of `real`.
+        sets: features of synthetic and of real images.
         backbone: the network that the features are from.
         seed: of the halves.
 
     Returns:
         value, n_real, n_fake, floor, n_floor, features (D), backbone.
     """
-    value = frechet_distance(statistics(real), statistics(synthetic))
-    reference, others = (real, real_other) if real_other is not None else _halves(real, seed)
-    floor = frechet_distance(statistics(reference), statistics(others))
+    value = frechet_distance(statistics(sets.real), statistics(sets.synthetic))
+    first, second = sets.halves(seed)
+    floor = frechet_distance(statistics(first), statistics(second))
     return {
         "value": value,
-        "n_real": len(real),
-        "n_fake": len(synthetic),
+        "n_real": len(sets.real),
+        "n_fake": len(sets.synthetic),
         "floor": floor,
-        "n_floor": [len(reference), len(others)],
-        "features": int(np.shape(real)[1]),
+        "n_floor": [len(first), len(second)],
+        "features": int(np.shape(sets.real)[1]),
         "backbone": backbone,
     }
-
-
-def _halves(features: NDArray[Any], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    order = np.random.default_rng(seed).permutation(len(features))
-    middle = len(features) // 2
-    return features[order[:middle]], features[order[middle:]]
 
 
 def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import Any
 
 _FORBIDDEN = re.compile(r"[^\w\-. /:]")
 VALUE_LENGTH = 500
+OVERALL = "overall"
 
 
 def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -29,10 +30,14 @@ def numbers(value: Any) -> dict[str, float]:
 
 
 def shallow(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures at the top of a nested result: its numbers, and the numbers of mappings that hold nothing deeper (`auroc.value`)."""
+    """The figures at the top of a nested result: its numbers, and the numbers of mappings that hold nothing deeper (`auroc.value`).
+
+    Those of its part `overall` are main figures too.
+    """
     flat = {key: inner for key, inner in value.items() if not isinstance(inner, Mapping)}
-    figures = {key: inner for key, inner in value.items() if isinstance(inner, Mapping)}
-    return flat | {key: inner for key, inner in figures.items() if not any(isinstance(part, Mapping) for part in inner.values())}
+    parts = {key: inner for key, inner in value.items() if isinstance(inner, Mapping)}
+    figures = {key: inner for key, inner in parts.items() if not any(isinstance(part, Mapping) for part in inner.values())}
+    return flat | figures | ({OVERALL: shallow(parts[OVERALL])} if OVERALL in parts else {})
 
 
 def not_finite(value: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from medgan.metrics.manifold import Neighbours
 from medgan.training.settings import TrainingConfig
 
 
@@ -19,5 +20,7 @@ class SynthesisConfig:
     """Images of each class in the paired figures (PSNR, MS-GMSD, LPIPS), whose nearest pairing takes the square of it."""
     lpips_backbone: Literal["squeeze", "alex", "vgg"] = "squeeze"
     """Figures of different backbones do not compare."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """k of precision and recall, and of density and coverage; figures of different k do not compare."""
     domain_features: TrainingConfig = field(default_factory=TrainingConfig)
-    """Budget of the classifier whose features the domain FID compares; it learns on the real training split."""
+    """Budget of the classifier whose features the figures of the domain rest on; it learns on the real training split."""

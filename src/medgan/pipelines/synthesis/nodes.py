@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan import models
-from medgan.contracts import TrainingSet
-from medgan.evaluation.quality import quality_by_class
+from medgan.contracts import FeatureExtractor, TrainingSet
+from medgan.evaluation.domain_quality import LabelledFeatures
+from medgan.evaluation.embedding import features_of
+from medgan.evaluation.quality import LabelledImages, quality_by_class
 from medgan.images.findings import class_labels, one_finding
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import training_rows
@@ -77,21 +79,30 @@ def assess(
 ) -> dict[str, Any]:
     """Synthetic images of each class against held-out real ones (validation and test): neither the generator nor the feature network
     has seen these, so copying training images earns nothing. Beside each figure stands real against real, under the same protocol.
+    Training images serve the search for copies alone.
     """
     held_out = one_finding(splits[splits["split"] != "train"])
+    network = features.build()
+    stored = StoredImages(images)
     return quality_by_class(
-        pad_square(as_tensor(synthetic["images"]), images.spec.size),
-        synthetic["labels"],
-        StoredImages(images)(held_out["row"].to_numpy()),
-        class_labels(held_out, images.spec.classes),
-        None,
-        None,
+        LabelledImages(pad_square(as_tensor(synthetic["images"]), images.spec.size), synthetic["labels"]),
+        LabelledImages(
+            stored(held_out["row"].to_numpy()), class_labels(held_out, images.spec.classes), held_out["group_id"].astype(str).to_numpy()
+        ),
         images.spec.classes,
         load_lpips(config.lpips_backbone, lpips_weights),
-        features.build().features,  # type: ignore[arg-type]
+        network.features,  # type: ignore[arg-type]
         seed,
         config.paired_images,
+        training=_described_training(network, stored, splits, images.spec.classes),  # type: ignore[arg-type]
+        neighbours=config.neighbours,
     )
+
+
+def _described_training(network: FeatureExtractor, stored: StoredImages, splits: pd.DataFrame, classes: Sequence[str]) -> LabelledFeatures:
+    chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, classes)
+    names = [f"row {row} of the image store" for row in chosen.rows]
+    return LabelledFeatures(features_of(network, stored, chosen.rows, names, DRAWN_AT_ONCE), np.asarray(chosen.labels))
 
 
 def collect_quality(images: ImageStore, splits: pd.DataFrame, *rows: dict[str, Any]) -> dict[str, Any]:
