@@ -16,6 +16,7 @@ from medgan.evaluation.differences import difference, resampled
 from medgan.evaluation.figures import ranking_metrics
 from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates, interval
 from medgan.evaluation.perturbations import PERTURBATIONS
+from medgan.evaluation.volumes import MEAN
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -42,7 +43,13 @@ def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFra
 
 
 def audit_robustness(
-    arrays: Arrays, scores: pd.DataFrame, splits: pd.DataFrame, threshold: float, n_boot: int = 1000, seed: int = 0
+    arrays: Arrays,
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    threshold: float,
+    n_boot: int = 1000,
+    seed: int = 0,
+    aggregate: str = MEAN,
 ) -> dict[str, Any]:
     """AUROC and flipped decisions under each perturbation, against the same images as they are.
 
@@ -53,6 +60,7 @@ def audit_robustness(
         threshold: the frozen one of the detector's row.
         n_boot: resamples of patients.
         seed: of the resamples.
+        aggregate: how volumes are scored, as the row of the detector says.
 
     Returns:
         {"sentence", "sample": counts, "threshold", "clean": estimate, "perturbations": {name: {"unit", "severities": {text: {"severity",
@@ -63,9 +71,9 @@ def audit_robustness(
     if reason:
         return {"sentence": f"Not run: {reason}.", "reason": reason, "perturbations": {}}
     chosen = splits[splits["image_id"].astype(str).isin(arrays["image_id"])]
-    clean = joined(scores, chosen, "test")
+    clean = joined(scores, chosen, "test", aggregate)
     tables = {
-        variant: joined(pd.DataFrame({"image_id": arrays["image_id"], "score": values}), chosen, "test")
+        variant: joined(pd.DataFrame({"image_id": arrays["image_id"], "score": values}), chosen, "test", aggregate)
         for variant, values in zip(variants(), arrays["scores"], strict=True)
     }
     labels, patients = clean["label"].to_numpy(), clean["group_id"].to_numpy()

@@ -22,6 +22,7 @@ from medgan.evaluation.differences import difference, resampled
 from medgan.evaluation.figures import decision_metrics, ranking_metrics
 from medgan.evaluation.intervals import Estimate, Metric
 from medgan.evaluation.results import DETECTOR_FIGURES
+from medgan.evaluation.volumes import MEAN
 
 COLUMNS = ("unit", "group_id", "group_known", "label", "category", "score", "called")
 PAIRED = "paired: the same images of the same patients, resampled alike for both"
@@ -45,9 +46,9 @@ class RunFigures:
     """What decided the run, flat."""
 
 
-def scored_units(scores: pd.DataFrame, splits: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The test images of a detector, or its volumes, as COLUMNS has them."""
-    test = joined(scores, splits, "test")
+def scored_units(scores: pd.DataFrame, splits: pd.DataFrame, threshold: float, aggregate: str = MEAN) -> pd.DataFrame:
+    """The test images of a detector, or its volumes as `aggregate` scores them, as COLUMNS has them."""
+    test = joined(scores, splits, "test", aggregate)
     volumes = test.reindex(columns=["volume"])["volume"]
     unit = volumes.where(volumes.notna(), test["image_id"]).astype(str)
     called = (test["score"] >= threshold).astype(np.int64)
