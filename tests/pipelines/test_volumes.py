@@ -57,7 +57,11 @@ def test_one_score_of_volumes_goes_through_all_documents(study: Study, wanted: s
     assert kept["called"].sum() == np.array(row["confusion_matrix"])[:, 1].sum()
     section, table, *_ = nodes.compare(images, splits, row, scores)
     assert table.loc[0, "volume_score"] == told["aggregate"]
-    tests, _ = comparisons.differences_from_baselines(splits, config, 0, evaluation_nearest_neighbour=row, scores_nearest_neighbour=scores)
+    other = scores.assign(score=np.random.default_rng(0).normal(size=len(scores)))  # its worst slices are others
+    judged = {"evaluation_autoencoder": nodes.evaluate(published, other, splits, config, 0)[0], "scores_autoencoder": other}
+    judged |= {"evaluation_nearest_neighbour": row, "scores_nearest_neighbour": scores}
+    tests, _ = comparisons.differences_from_baselines(splits, config, 0, **judged)
+    assert tests["n_tests"] == 1
     assert tests["n_images"] == row["n_images"] == len(expected)
     assert audits.errors(scores, splits, row, config, 0)["miss"]["n"] == row["confusion_matrix"][1][0]
     worst = audits.worst_slices(scores, splits, row, config, 0)

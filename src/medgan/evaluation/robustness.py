@@ -16,7 +16,7 @@ from medgan.evaluation.differences import difference, resampled
 from medgan.evaluation.figures import ranking_metrics
 from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates, interval
 from medgan.evaluation.perturbations import PERTURBATIONS
-from medgan.evaluation.volumes import MEAN
+from medgan.evaluation.volumes import MEAN, units_of
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -32,8 +32,7 @@ def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFra
     The draw follows from the seed and the names of the images, whatever their order.
     """
     test = splits[splits["split"] == "test"]
-    volume = test.reindex(columns=["volume"])["volume"]
-    unit = volume.where(volume.notna(), test["image_id"]).astype(str)
+    unit = units_of(test)
     names = np.sort(unit.unique())
     order = np.random.default_rng([seed, crc32(b"robustness sample")]).permutation(len(names))
     sizes = unit.value_counts()[names[order]].to_numpy()

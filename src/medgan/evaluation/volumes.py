@@ -72,7 +72,7 @@ def by_volume(table: pd.DataFrame, aggregate: str) -> pd.DataFrame:
     """
     if scored_unit(table) == "image":
         return table
-    unit = _units(table)
+    unit = units_of(table)
     grouped = table.groupby(unit, sort=False)["score"]
     worst = with_positions(table).loc[grouped.idxmax()]
     return worst.assign(score=grouped.agg(AGGREGATES[aggregate]).to_numpy()).reset_index(drop=True)
@@ -85,14 +85,18 @@ def with_positions(slices: pd.DataFrame) -> pd.DataFrame:
     """
     number = pd.to_numeric(slices.reindex(columns=["slice"])["slice"], errors="coerce")
     ordered = slices.assign(number=number).sort_values(["number", "image_id"])
-    units = _units(slices)
+    units = units_of(slices)
     position = ordered.groupby(units.loc[ordered.index], sort=False).cumcount() + 1
     return slices.assign(position=position, n_slices=slices.groupby(units, sort=False)["score"].transform("size"))
 
 
-def _units(slices: pd.DataFrame) -> pd.Series[Any]:
-    """The volume of each slice; an image that is none is its own."""
-    return slices["volume"].where(slices["volume"].notna(), slices["image_id"])
+def units_of(images: pd.DataFrame) -> pd.Series[Any]:
+    """What each image is judged as: the volume that it is a slice of, else itself.
+
+    The image_id of a row of `by_volume` is that of its worst slice, which differs between detectors; this does not.
+    """
+    volumes = images.reindex(columns=["volume"])["volume"]
+    return volumes.where(volumes.notna(), images["image_id"]).astype(str)
 
 
 def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeScore:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import AnomalyDetector, Refusal
 from medgan.evaluation.detectors import joined
-from medgan.evaluation.thresholds import freeze
+from medgan.evaluation.operating_points import frozen_on
 from medgan.evaluation.volumes import aggregate_of
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
@@ -81,16 +81,12 @@ def frozen(project: Project, data_set: str, model: PublishedModel, detector: Ano
         raise stale
     validation = joined(scores, splits, "val", aggregate_of(row))
     rule, value = str(row["threshold"]["rule"]), float(row["threshold"]["value"])
-    if not np.isclose(_frozen_again(validation, rule), value, rtol=1e-6, atol=0.0):
+    again = frozen_on(validation, rule.split()[0]).value  # the written one, unless the scores were made anew since
+    if not np.isclose(again, value, rtol=1e-6, atol=0.0):
         raise stale
     normals = np.sort(validation.loc[validation["label"] == 0, "score"].to_numpy(dtype=np.float64))
     shown = splits.loc[(splits["split"] == "val") & (splits["label"] == 0), "image_id"]
     return Frozen(rule, value, _unit(row), aggregate_of(row), normals, _map_range(project, data_set, model.name, shown))
-
-
-def _frozen_again(validation: pd.DataFrame, rule: str) -> float:
-    """The threshold that the rule takes from these validation scores: the written one, unless the scores were made anew since."""
-    return freeze(validation["label"].to_numpy(), validation["score"].to_numpy(), rule.split()[0]).value
 
 
 def _unit(row: Mapping[str, Any]) -> str:

@@ -145,6 +145,9 @@ def kinds(material: Material) -> Section:
     title, found = "Kinds of anomalies", material.of("categories")
     if not found:
         return absent_section("kinds", title, "Kinds of anomalies")
+    if not any(document["rows"] for document in found.values()):
+        reasons = sorted({str(document["reason"]) for document in found.values()})
+        return Section("kinds", title, f"{capital('; '.join(reasons))}.", [])
     cells = [
         [f"{readable(name)}: {source}", or_reason(row["auroc"]), with_interval(row.get("balanced_accuracy")), "training"]
         for name, document in found.items()

@@ -1,6 +1,7 @@
 """What a reviewer asks: shortcuts, subgroups, robustness, who was looked at, and the usual errors.
 
-Test labels are read by `shortcuts`, `subgroups`, `robustness` and `errors`, which are metric nodes; the nodes that make scores do not.
+Test labels are read by `shortcuts`, `subgroups`, `robustness`, `errors` and `worst_slices`, which are metric nodes; the nodes
+that make scores do not.
 """
 
 from __future__ import annotations
