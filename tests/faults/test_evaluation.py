@@ -145,7 +145,7 @@ def found_without_test_labels(name: str, manifest: pd.DataFrame, images: ImageSt
             checkpoints.write(state)
     published = jobs.publish(job, checkpoints)
     scores, _ = score(published, images, splits, EvaluationConfig(n_boot=100), 0, None)
-    validation = joined(scores, splits, "val")
+    validation = joined(scores, splits, "val", "mean")
     return {
         "parts": splits[["image_id", "split", "role"]].astype(str).to_numpy().tolist(),
         "training rows": np.asarray(job.batches.rows).tolist(),  # type: ignore[attr-defined]
@@ -191,7 +191,7 @@ def test_f43_thresholds_are_frozen_while_test_labels_cannot_be_read() -> None:
     for row in splits.index[splits["split"] == "test"]:
         sealed.loc[row, "label"] = Untouchable()
     for rule in ("youden", "fpr=0.05", "conformal=0.05", "sensitivity=0.95"):
-        assert frozen_on(joined(scores, sealed, "val"), rule) == frozen_on(joined(scores, splits, "val"), rule)
+        assert frozen_on(joined(scores, sealed, "val", "mean"), rule) == frozen_on(joined(scores, splits, "val", "mean"), rule)
     with pytest.raises(AssertionError, match="was read"):
         evaluate_detector(scores, sealed, n_boot=100)
 

@@ -161,6 +161,43 @@ def test_no_skill_is_not_called_skill():
     assert tell(unknown, SPLITS).answer == "No detector can be ranked: the images are all of one class."
 
 
+def test_one_kind_of_anomaly_is_a_reason_and_not_an_error():
+    reason = "not estimable: there are fewer than two kinds of anomalies"
+    alone = {"classes": ["viral"], "rows": {}, "supervised": {}, "reason": reason}
+    page = page_of(results(dcgan=FULL), each={"categories": {"dcgan": alone}})
+    assert "Not estimable: there are fewer than two kinds of anomalies." in words(page)
+
+
+def test_volumes_say_how_they_are_scored_and_which_slices_stand_out():
+    told = {
+        "aggregate": "top10%",
+        "chosen_by": "highest validation AUROC over volumes",
+        "validation_auroc": {"mean": area(0.61), "top10%": area(0.72), "max": {"value": None, "reason": "why not"}},
+        "n_volumes": 41,
+        "n_anomalous": 19,
+        "slice_count_auroc": area(0.53),
+    }
+    worst = [
+        {"slice": "071", "position": 5, "of": 18, "score": 0.93, "image_id": "a/071"},
+        {"slice": None, "position": 6, "of": 18, "score": 0.5},
+    ]
+    volume = {"volume": "sub-07.nii.gz", "chosen_as": "miss", "kind": "miss", "category": "migraine", "score": 0.715, "worst": worst}
+    document = {"aggregate": "top10%", "threshold": 0.8, "n_volumes": 37, "n_anomalous": 17, "volumes": [volume]}
+    found = results(dcgan={**FULL, "volume_score": told, "scored_unit": "volume"})
+    shown = words(page_of(found, {"heatmaps_dcgan": PNG}, each={"worst_slices": {"dcgan": document}}))
+    for expected in (
+        "highest validation AUROC over volumes top10% 0.610 [0.560, 0.660] 0.720 [0.670, 0.770] – why not 0.530 [0.480, 0.580]",
+        "Validation: 41 volumes, 19 anomalous.",
+        "sub-07.nii.gz miss miss migraine 0.715 071 (5 of 18): 0.93; (6 of 18): 0.5",
+        "Of 37 test volumes (17 anomalous)",
+        "figures count volumes",
+        "sees normal images only, top10% of slices",
+    ):
+        assert expected in shown
+    films = words(page_of(results(dcgan=FULL), {"heatmaps_dcgan": PNG}, each={"worst_slices": {"dcgan": {"volumes": [], "reason": "no"}}}))
+    assert not re.search("[Vv]olume|slices", films)
+
+
 def test_what_was_not_run_says_how_to_run_it():
     page = words(page_of(results()))
     for pipeline in ("classifier_training", "synthesis", "gan_training", "preprocessing", "anomaly_evaluation"):

@@ -19,6 +19,7 @@ from PIL import Image
 
 from medgan.cli import main
 from medgan.contracts import Refusal
+from medgan.evaluation.detectors import evaluate_detector
 from medgan.scoring import Options, score_path
 from medgan.scoring import run as scoring_run
 from tests.conftest import ROOT, environment
@@ -35,6 +36,15 @@ def known_scores(root: Path, name: str) -> pd.Series:
     return table.set_index("image_id")["score"]
 
 
+def evaluated(root: Path, name: str, **protocol: str) -> float:
+    """Writes the evaluation of the detector as it is by this protocol, and returns the threshold."""
+    scores = pd.read_parquet(root / "data/07_model_output" / name / MODEL / "scores.parquet")
+    splits = pd.read_parquet(root / "data/05_model_input" / name / "splits.parquet")
+    row = evaluate_detector(scores, splits, n_boot=100, **protocol)
+    (root / f"data/08_reporting/{name}/{MODEL}/evaluation.json").write_text(json.dumps(row))
+    return float(row["threshold"]["value"])
+
+
 def read(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "scores.csv", keep_default_na=False, dtype={"slice": str})
 
@@ -47,7 +57,9 @@ def test_an_image_of_the_data_set_gets_the_score_of_the_pipeline(project: Path) 
     assert known.std() > 0.01
 
 
-def test_a_slice_of_a_volume_gets_the_score_of_the_pipeline_and_the_volume_their_mean(project: Path) -> None:
+@pytest.mark.parametrize("aggregate", ["mean", "max"])
+def test_a_slice_of_a_volume_gets_the_score_of_the_pipeline_and_the_volume_what_validation_chose(project: Path, aggregate: str) -> None:
+    evaluated(project, "scans", volume_score=aggregate)
     score_path("scans", MODEL, "out", env="scans", options=NO_MAPS)
     found, known = read(project / "out"), known_scores(project, "scans")
     slices = found[found["unit"] == "slice"].assign(image_id=lambda table: table["path"] + "/" + table["slice"]).set_index("image_id")
@@ -55,8 +67,10 @@ def test_a_slice_of_a_volume_gets_the_score_of_the_pipeline_and_the_volume_their
     np.testing.assert_allclose(slices.loc[known.index, "score"].astype(float), known, rtol=0, atol=1e-5)
     volumes = found[found["unit"] == "volume"].set_index("path")
     assert len(volumes) == 30
-    means = slices["score"].astype(float).groupby(slices["volume"]).mean()
-    np.testing.assert_allclose(volumes["score"].astype(float), means[volumes.index])
+    expected = slices["score"].astype(float).groupby(slices["volume"]).agg(aggregate)
+    np.testing.assert_allclose(volumes["score"].astype(float), expected[volumes.index])
+    assert set(volumes["message"]) == {f"{aggregate} of 3 slices"}
+    assert json.loads((project / "out/scoring.json").read_text())["volume_score"] == aggregate
     # The threshold was frozen on volumes: it judges volumes, and no single slice of them.
     assert set(slices["decision"]) == {""}
     assert set(volumes["decision"]) == {"normal", "anomalous"}
@@ -85,7 +99,21 @@ def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_va
     assert (project / f"data/06_models/films/{MODEL}/published" / card["version"]).is_dir()
     assert card["data_set"] == "films"
     assert card["medgan"]
+    assert "volume_score" not in card
     assert card["counts"] == {"images": 30, "volumes": 0, "anomalous": (table["decision"] == "anomalous").sum(), "refused": 0}
+
+
+def test_a_conformal_threshold_knows_which_images_are_of_one_patient(project: Path) -> None:
+    path = project / "data/05_model_input/films/splits.parquet"
+    rule = "conformal=0.3"
+    alone = evaluated(project, "films", threshold_rule=rule)
+    splits = pd.read_parquet(path)
+    normals = splits.index[(splits["split"] == "val") & (splits["label"] == 0)]
+    splits.loc[normals, "group_id"] = [f"p{number // 2}" for number in range(len(normals))]
+    splits.to_parquet(path)
+    threshold = evaluated(project, "films", threshold_rule=rule)
+    assert threshold != alone
+    assert set(score_path("films/sick", MODEL, "out", env="films", options=NO_MAPS)["threshold"]) == {threshold}
 
 
 def test_refused_files_are_rows_with_their_reason(project: Path) -> None:

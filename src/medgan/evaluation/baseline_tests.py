@@ -13,6 +13,7 @@ import pandas as pd
 
 from medgan.contracts import Refusal
 from medgan.evaluation.comparisons import Difference, delong, holm, paired_bootstrap
+from medgan.evaluation.volumes import units_of
 
 BASELINES: Mapping[bool, Sequence[str]] = {False: ("nearest_neighbour", "autoencoder"), True: ("mix_vs_normal",)}
 """`sees_mix` -> the baselines that see as much; the first is taken where validation cannot choose."""
@@ -33,7 +34,7 @@ class Judged:
     row: Mapping[str, Any]
     """Of results.json."""
     test: pd.DataFrame
-    """The test images with label, score, group_id and group_known, in the same order for all detectors."""
+    """The test images or volumes with label, score, group_id and group_known, in the same order for all detectors."""
 
 
 def compare_with_baselines(detectors: Mapping[str, Judged], n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def _concluded(test: dict[str, Any], adjusted: float | None) -> dict[str, Any]:
 def _require_same_images(detectors: Mapping[str, Judged]) -> None:
     if not detectors:
         raise Refusal("There is no detector to test: run 'kedro run --pipeline anomaly_evaluation'.")
-    (first, reference), *others = ((name, judged.test["image_id"].tolist()) for name, judged in detectors.items())
+    (first, reference), *others = ((name, units_of(judged.test).tolist()) for name, judged in detectors.items())
     different = [name for name, images in others if images != reference]
     if different:
         raise Refusal(

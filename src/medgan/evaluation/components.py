@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medgan.contracts import COMPONENTS, Refusal
 from medgan.evaluation.detectors import evaluate_detector
+from medgan.evaluation.volumes import AUTO
 
 COMBINED, MAHALANOBIS = "combined", "mahalanobis"
 CARRIED = ("published_step", "search_steps")
@@ -60,6 +61,7 @@ def evaluate_components(
     threshold_rule: str = "youden",
     n_boot: int = 1000,
     seed: int = 0,
+    volume_score: str = AUTO,
 ) -> dict[str, Any]:
     """A row for each part of a score, and for the whole.
 
@@ -71,6 +73,7 @@ def evaluate_components(
         threshold_rule: as `evaluate_detector` takes it.
         n_boot: resamples of patients.
         seed: of the resamples and of the training.
+        volume_score: as `evaluate_detector` takes it; `auto` lets validation choose for each part.
 
     Returns:
         {"own": name of the detector's own score, "weights": {part: weight}, "rows": {name: row}}.
@@ -88,6 +91,7 @@ def evaluate_components(
                 n_boot=n_boot,
                 seed=seed,
                 sees_mix=own["sees_mix"],
+                volume_score=volume_score,
                 details={**carried, "score": name},
             )
     rows[name_of_own]["score"] = name_of_own

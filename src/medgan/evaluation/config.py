@@ -8,6 +8,7 @@ from medgan.contracts import Refusal
 from medgan.evaluation.detectors import DECISION_RULES, PREVALENCES
 from medgan.evaluation.patients import PATIENT_SCORES
 from medgan.evaluation.thresholds import parse_rule
+from medgan.evaluation.volumes import AUTO, VOLUME_SCORES
 
 LEAST = {"n_boot": 100, "batch_size": 1, "heatmap_examples": 1, "random_errors": 2, "projected_images": 10, "category_images": 10}
 """The smallest value of each setting."""
@@ -58,6 +59,8 @@ class EvaluationConfig:
     """Shares of anomalous images for which predictive values are given."""
     patient_score: str = "mean"
     """`mean` or `max`: how the scores of a patient's images become his."""
+    volume_score: str = AUTO
+    """`mean`, `top10%` or `max`: how the scores of a volume's slices become its own; `auto` takes the best on validation, per detector."""
     n_boot: int = 1000
     """Resamples of the bootstrap of patients."""
     batch_size: int = 64
@@ -87,6 +90,8 @@ class EvaluationConfig:
             raise Refusal(f"evaluation.prevalences holds {wrong[0]}: a prevalence lies between 0 and 1, as 0.1 for one image in ten.")
         if self.patient_score not in PATIENT_SCORES:
             raise Refusal(f"evaluation.patient_score is '{self.patient_score}': use {' or '.join(PATIENT_SCORES)}.")
+        if self.volume_score not in VOLUME_SCORES:
+            raise Refusal(f"evaluation.volume_score is '{self.volume_score}': use {', '.join(VOLUME_SCORES[:-1])} or {VOLUME_SCORES[-1]}.")
         for key, least in LEAST.items():
             if getattr(self, key) < least:
                 raise Refusal(f"evaluation.{key} is {getattr(self, key)}: it has to be {least} or more.")

@@ -22,7 +22,14 @@ from medgan.evaluation.prevalence import predictive_values
 from medgan.evaluation.results import require_finite_numbers
 from medgan.evaluation.scoring import require_finite
 from medgan.evaluation.thresholds import Threshold
-from medgan.evaluation.volumes import by_volume, scored_unit
+from medgan.evaluation.volumes import (
+    AUTO,
+    by_volume,
+    choose_volume_score,
+    describe_volume_score,
+    scored_unit,
+    slice_count_warnings,
+)
 from medgan.images.findings import findings_of, shows
 
 FEW_ANOMALIES = 20
@@ -42,6 +49,7 @@ def evaluate_detector(
     decision_rules: Sequence[str] = DECISION_RULES,
     prevalences: Sequence[float] = PREVALENCES,
     patient_score: str = "mean",
+    volume_score: str = AUTO,
 ) -> dict[str, Any]:
     """One detector on the test images, cut at thresholds that are frozen on validation before any test label is read.
 
@@ -56,6 +64,7 @@ def evaluate_detector(
         decision_rules: rules whose decisions stand beside those of `threshold_rule`.
         prevalences: shares of anomalous images for which predictive values are given.
         patient_score: `mean` or `max`, how the scores of a patient's images become his.
+        volume_score: one of VOLUME_SCORES, how the scores of a volume's slices become its own; `auto` lets validation choose.
 
     Returns:
         The row as results.json has it: estimates {value, low, high} or {value: null, reason}.
@@ -63,16 +72,20 @@ def evaluate_detector(
     Raises:
         Refusal: scores are missing or not finite, a figure is not finite, or a test image is not a real one or stands in training too.
     """
-    validation, test = joined(scores, splits, "val"), joined(scores, splits, "test")
+    slices = scored_images(scores, splits, "val")
+    choice = choose_volume_score(slices, volume_score)
+    validation = by_volume(slices, choice.aggregate)
+    threshold = frozen_on(validation, threshold_rule)
+    before = "volume_score" if choice.uses_labels else "none"
+    test = joined(scores, splits, "test", choice.aggregate)
     require_real(test)
     require_unseen(splits)
-    threshold = frozen_on(validation, threshold_rule)
     labels, values, groups = (test[name].to_numpy() for name in ("label", "score", "group_id"))
     decisions = threshold.decide(values)
     tree = {
         **ranking_metrics(labels, values),
         **decision_metrics(labels, decisions),
-        "decisions": decisions_at(decision_rules, validation, test),
+        "decisions": decisions_at(decision_rules, validation, test, before),
         "at_95_specificity": at_specificity(validation, test),
         "at_95_sensitivity": at_sensitivity(validation, test),
         "read_from_test_roc": read_from_test(test),
@@ -80,6 +93,7 @@ def evaluate_detector(
     }
     figures = resolved(tree, groups, n_boot, seed)
     area = Estimate(**figures["auroc"])
+    volumes = describe_volume_score(choice, slices, test, n_boot, seed)
     beside = resolved(on_validation(validation, threshold), validation["group_id"].to_numpy(), n_boot, seed)
     row = {
         **figures,
@@ -88,8 +102,9 @@ def evaluate_detector(
         "n_seeds": 1,
         "seeds": [seed],
         "threshold": {"rule": threshold.rule, "value": threshold.value},
+        **({"volume_score": volumes} if volumes else {}),
         "sees_mix": sees_mix,
-        "labels_used": "threshold" if threshold.uses_labels else "none",
+        "labels_used": "threshold" if threshold.uses_labels else before,
         "validation": beside,
         "validation_auroc": beside["auroc"],
         "patient_level": patient_level(validation, test, threshold_rule, patient_score, n_boot, seed),
@@ -98,15 +113,24 @@ def evaluate_detector(
         "confusion_matrix": confusion(labels, decisions),
         "report": class_report(labels, decisions, ("normal", "anomalous")),
         "per_category": _per_category(test, decisions, n_boot, seed),
-        "warnings": _warnings(area, test, validation, threshold),
+        "warnings": [*_warnings(area, test, validation, threshold), *slice_count_warnings(volumes)],
         **(details or {}),
     }
     require_finite_numbers(row, "The row of the detector")
     return row
 
 
-def joined(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.DataFrame:
-    """The images of a split with their scores, in the order of `splits`; slices as one row for each volume.
+def joined(scores: pd.DataFrame, splits: pd.DataFrame, part: str, aggregate: str) -> pd.DataFrame:
+    """The images of a split with their scores, in the order of `splits`; slices as one row for each volume, scored by `aggregate`.
+
+    Raises:
+        Refusal: as `scored_images` does.
+    """
+    return by_volume(scored_images(scores, splits, part), aggregate)
+
+
+def scored_images(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.DataFrame:
+    """The images of a split with their scores, in the order of `splits`; each slice of a volume is one.
 
     Raises:
         Refusal: images have no score, more than one, or one that is not finite; or the split is empty.
@@ -118,7 +142,7 @@ def joined(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.DataFram
         raise Refusal("The table of scores names an image twice: delete it and run 'kedro run --pipeline anomaly_evaluation' again.")
     table = images.merge(scores[["image_id", "score"]], on="image_id", how="left", validate="one_to_one")
     require_finite(np.isfinite(table["score"].to_numpy(dtype=np.float64)), table["image_id"].tolist())
-    return by_volume(table)
+    return table
 
 
 def counts(test: pd.DataFrame) -> dict[str, Any]:

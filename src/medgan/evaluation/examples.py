@@ -5,6 +5,8 @@ The surest ones are chosen for their extremes and say nothing of the usual error
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -63,6 +65,15 @@ def short_name(image_id: str, length: int = 26) -> str:
         return stem
     half = (length - 1) // 2
     return f"{stem[:half]}…{stem[-half:]}"
+
+
+def case_name(row: Mapping[Hashable, Any], length: int = 26) -> str:
+    """What a picture calls a row of test images: its short name; of a volume its own, with the place of the slice that is shown."""
+    volume = row.get("volume")
+    if not isinstance(volume, str):
+        return short_name(row["image_id"], length)
+    place = f" {row['position']}/{row['n_slices']}"
+    return f"{short_name(volume, length - len(place))}{place}"
 
 
 def share_below(score: float, normals: NDArray[np.float64]) -> str:

@@ -17,6 +17,7 @@ from medgan.evaluation.detectors import counts, joined
 from medgan.evaluation.figures import confusion, decision_metrics, ranking_metrics
 from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE, Estimate, estimates
 from medgan.evaluation.results import DETECTOR_FIGURES
+from medgan.evaluation.volumes import aggregate_of, scored_unit
 
 NOT_ASKED = "no other data set's model was asked for: --params evaluation.model_from=<data set>"
 UNCHECKED = "Whether images of the two data sets are the same could not be checked: the splits of the other one are not here."
@@ -86,7 +87,7 @@ def evaluate_externally(
     Args:
         scores: image_id, split and score of the test images here.
         splits: of this data set, with the test labels.
-        home: the row of the detector on its own data set, whose threshold is taken as it is.
+        home: the row of the detector on its own data set, whose threshold and score of volumes are taken as they are.
         trained_on: that data set.
         known: what is known of images in both, a sentence.
         n_boot: resamples of patients.
@@ -95,7 +96,8 @@ def evaluate_externally(
     Returns:
         The figures of a row of results.json, with `claim`, `trained_on` and, under `at_home`, the same figures on the other test images.
     """
-    test = joined(scores, splits, "test")
+    test = joined(scores, splits, "test", aggregate_of(home))
+    volumes = scored_unit(test) == "volume"
     labels, values = test["label"].to_numpy(), test["score"].to_numpy(dtype=np.float64)
     decisions = (values >= float(home["threshold"]["value"])).astype(np.int64)
     found = estimates({**ranking_metrics(labels, values), **decision_metrics(labels, decisions)}, test["group_id"].to_numpy(), n_boot, seed)
@@ -106,6 +108,7 @@ def evaluate_externally(
         **counts(test),
         "n_anomalous": int(labels.sum()),
         "threshold": dict(home["threshold"]),
+        **({"volume_score": {"aggregate": aggregate_of(home), "chosen_by": f"frozen on {trained_on}"}} if volumes else {}),
         "sees_mix": home["sees_mix"],
         "labels_used": home["labels_used"],
         "confusion_matrix": confusion(labels, decisions),

@@ -28,21 +28,21 @@ def frozen_on(validation: pd.DataFrame, rule: str) -> Threshold:
     return freeze(labels, scores, rule, groups)
 
 
-def decisions_at(rules: Sequence[str], validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
-    """For each rule its threshold and the figures of the decision on the test images."""
-    return {rule: _decision(rule, validation, test) for rule in rules}
+def decisions_at(rules: Sequence[str], validation: pd.DataFrame, test: pd.DataFrame, labels_used: str = "none") -> dict[str, Any]:
+    """For each rule its threshold and the figures of the decision on the test images; `labels_used` names what labels chose before."""
+    return {rule: _decision(rule, validation, test, labels_used) for rule in rules}
 
 
-def _decision(rule: str, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+def _decision(rule: str, validation: pd.DataFrame, test: pd.DataFrame, labels_used: str = "none") -> dict[str, Any]:
     labels, scores = test["label"].to_numpy(), test["score"].to_numpy()
     try:
         threshold = frozen_on(validation, rule)
     except NoAnomalies:
         figures: Mapping[str, Any] = dict.fromkeys(decision_metrics(labels, labels), Estimate(None, reason=NO_ANOMALIES))
-        return {"threshold": {"rule": rule, "value": None, "reason": NO_ANOMALIES}, "labels_used": "none", **figures}
+        return {"threshold": {"rule": rule, "value": None, "reason": NO_ANOMALIES}, "labels_used": labels_used, **figures}
     return {
         "threshold": {"rule": threshold.rule, "value": threshold.value},
-        "labels_used": "threshold" if threshold.uses_labels else "none",
+        "labels_used": "threshold" if threshold.uses_labels else labels_used,
         **decision_metrics(labels, threshold.decide(scores)),
     }
 

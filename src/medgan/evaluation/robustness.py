@@ -16,6 +16,7 @@ from medgan.evaluation.differences import difference, resampled
 from medgan.evaluation.figures import ranking_metrics
 from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates, interval
 from medgan.evaluation.perturbations import PERTURBATIONS
+from medgan.evaluation.volumes import MEAN, units_of
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -31,8 +32,7 @@ def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFra
     The draw follows from the seed and the names of the images, whatever their order.
     """
     test = splits[splits["split"] == "test"]
-    volume = test.reindex(columns=["volume"])["volume"]
-    unit = volume.where(volume.notna(), test["image_id"]).astype(str)
+    unit = units_of(test)
     names = np.sort(unit.unique())
     order = np.random.default_rng([seed, crc32(b"robustness sample")]).permutation(len(names))
     sizes = unit.value_counts()[names[order]].to_numpy()
@@ -42,7 +42,13 @@ def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFra
 
 
 def audit_robustness(
-    arrays: Arrays, scores: pd.DataFrame, splits: pd.DataFrame, threshold: float, n_boot: int = 1000, seed: int = 0
+    arrays: Arrays,
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    threshold: float,
+    n_boot: int = 1000,
+    seed: int = 0,
+    aggregate: str = MEAN,
 ) -> dict[str, Any]:
     """AUROC and flipped decisions under each perturbation, against the same images as they are.
 
@@ -53,6 +59,7 @@ def audit_robustness(
         threshold: the frozen one of the detector's row.
         n_boot: resamples of patients.
         seed: of the resamples.
+        aggregate: how volumes are scored, as the row of the detector says.
 
     Returns:
         {"sentence", "sample": counts, "threshold", "clean": estimate, "perturbations": {name: {"unit", "severities": {text: {"severity",
@@ -63,9 +70,9 @@ def audit_robustness(
     if reason:
         return {"sentence": f"Not run: {reason}.", "reason": reason, "perturbations": {}}
     chosen = splits[splits["image_id"].astype(str).isin(arrays["image_id"])]
-    clean = joined(scores, chosen, "test")
+    clean = joined(scores, chosen, "test", aggregate)
     tables = {
-        variant: joined(pd.DataFrame({"image_id": arrays["image_id"], "score": values}), chosen, "test")
+        variant: joined(pd.DataFrame({"image_id": arrays["image_id"], "score": values}), chosen, "test", aggregate)
         for variant, values in zip(variants(), arrays["scores"], strict=True)
     }
     labels, patients = clean["label"].to_numpy(), clean["group_id"].to_numpy()

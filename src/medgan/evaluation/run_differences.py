@@ -22,6 +22,7 @@ from medgan.evaluation.differences import difference, resampled
 from medgan.evaluation.figures import decision_metrics, ranking_metrics
 from medgan.evaluation.intervals import Estimate, Metric
 from medgan.evaluation.results import DETECTOR_FIGURES
+from medgan.evaluation.volumes import MEAN, units_of
 
 COLUMNS = ("unit", "group_id", "group_known", "label", "category", "score", "called")
 PAIRED = "paired: the same images of the same patients, resampled alike for both"
@@ -45,13 +46,11 @@ class RunFigures:
     """What decided the run, flat."""
 
 
-def scored_units(scores: pd.DataFrame, splits: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The test images of a detector, or its volumes, as COLUMNS has them."""
-    test = joined(scores, splits, "test")
-    volumes = test.reindex(columns=["volume"])["volume"]
-    unit = volumes.where(volumes.notna(), test["image_id"]).astype(str)
+def scored_units(scores: pd.DataFrame, splits: pd.DataFrame, threshold: float, aggregate: str = MEAN) -> pd.DataFrame:
+    """The test images of a detector, or its volumes as `aggregate` scores them, as COLUMNS has them."""
+    test = joined(scores, splits, "test", aggregate)
     called = (test["score"] >= threshold).astype(np.int64)
-    return test.assign(unit=unit, called=called)[list(COLUMNS)].reset_index(drop=True)
+    return test.assign(unit=units_of(test), called=called)[list(COLUMNS)].reset_index(drop=True)
 
 
 def compare_runs(first: RunFigures, second: RunFigures, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:

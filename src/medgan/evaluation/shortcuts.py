@@ -5,11 +5,14 @@ difference at or below 0) is flagged. The best one is picked on the test images,
 
 A thumbnail and the exposure may show the disease itself: a large opacity is there at 8 x 8 pixels, and whitens the film. So the detector
 is also compared with the best shortcut that cannot: the border, the size of the image, and what is recorded.
+
+Where volumes are judged, the shortcuts that a detector is compared with are read as it is: by the same aggregate of their slices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from medgan.evaluation.differences import difference, resampled
 from medgan.evaluation.figures import auroc, ranking_metrics
 from medgan.evaluation.grouped import FIGURES, Decided, Mask, too_few
 from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates
+from medgan.evaluation.volumes import MEAN, aggregate_of
 from medgan.images.demographics import UNKNOWN
 
 KINDS = ("one_class", "probe")
@@ -32,6 +36,24 @@ COARSE = ("thumbnail", "intensity")
 SCOPES = ("any", "not_the_disease")
 NO_SITE = "no site is recorded"
 ONE_SITE = "fewer than two sites with normal and anomalous test images"
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """The shortcuts on the test images, those of a volume by one aggregate."""
+
+    tests: Mapping[str, pd.DataFrame]
+    """Shortcut to the test images with its scores."""
+    measured: Mapping[str, Mapping[str, Estimate]]
+    """Kind to shortcut to its AUROC."""
+
+    @classmethod
+    def of(cls, shortcuts: pd.DataFrame, splits: pd.DataFrame, aggregate: str, n_boot: int, seed: int) -> _Alone:
+        """Those that have scores."""
+        named = [name for name in shortcuts.columns if "/" in name]
+        tests = {name: joined(shortcuts[["image_id"]].assign(score=shortcuts[name]), splits, "test", aggregate) for name in named}
+        areas = {name: _auroc(test, n_boot, seed) for name, test in tests.items()}
+        return cls(tests, {kind: {name: found for name, found in areas.items() if name.startswith(kind)} for kind in KINDS})
 
 
 def audit_shortcuts(
@@ -49,7 +71,7 @@ def audit_shortcuts(
         shortcuts: the scores that `shortcut_scores` gave.
         reasons: why it could not give others.
         scores: image_id and score for each detector.
-        rows: the row of each detector; `sees_mix` decides which kind of shortcut it is compared with.
+        rows: the row of each detector; `sees_mix` decides which kind of shortcut it is compared with, `volume_score` how volumes are read.
         splits: with the test labels.
         n_boot: resamples of patients.
         seed: of the resamples.
@@ -57,19 +79,23 @@ def audit_shortcuts(
     Returns:
         {"shortcuts": {kind: {name: estimate}}, "detectors": {name: {"auroc", "compared_with": kind, "against": {kind: {scope: {"shortcut",
         "auroc", "difference", "no_better", "above_chance"}}}, "within_sites", "flags", "sentence"}}, "tested": counts}; a scope is one of
-        SCOPES.
+        SCOPES. The shortcuts alone are read by the mean over slices.
     """
-    named = [name for name in shortcuts.columns if "/" in name]
-    tests = {name: joined(shortcuts[["image_id"]].assign(score=shortcuts[name]), splits, "test") for name in named}
-    measured = {kind: {name: _auroc(test, n_boot, seed) for name, test in tests.items() if name.startswith(kind)} for kind in KINDS}
+    aggregates = {name: aggregate_of(rows[name]) for name in scores}
+    alone = {aggregate: _Alone.of(shortcuts, splits, aggregate, n_boot, seed) for aggregate in dict.fromkeys([MEAN, *aggregates.values()])}
     missing = {kind: {name: Estimate(None, reason=why) for name, why in reasons.items() if name.startswith(kind)} for kind in KINDS}
     judged = {}
     for name, table in scores.items():
-        test = joined(table, splits, "test")
-        against = {kind: {scope: _against(test, _within(scope, measured[kind]), tests, n_boot, seed) for scope in SCOPES} for kind in KINDS}
+        test, beside = joined(table, splits, "test", aggregates[name]), alone[aggregates[name]]
+        against = {
+            kind: {scope: _against(test, _within(scope, beside.measured[kind]), beside.tests, n_boot, seed) for scope in SCOPES}
+            for kind in KINDS
+        }
         judged[name] = _judged(_auroc(test, n_boot, seed), against, within_sites(test, n_boot, seed), bool(rows[name].get("sees_mix")))
-    told = {kind: {short(name): found.as_dict() for name, found in {**measured[kind], **missing[kind]}.items()} for kind in KINDS}
-    first = next(iter(tests.values()))
+    told = {
+        kind: {short(name): found.as_dict() for name, found in {**alone[MEAN].measured[kind], **missing[kind]}.items()} for kind in KINDS
+    }
+    first = next(iter(alone[MEAN].tests.values()))
     return {"shortcuts": told, "detectors": judged, "tested": counts(first)}
 
 

@@ -21,6 +21,7 @@ def comparison_table(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     figures = {key if bound == "value" else f"{key}_{bound}": figure.get(bound) for key, figure in _figures(row) for bound in BOUNDS}
     facts = {key: row[key] for key in FACTS}
+    facts |= {"volume_score": row["volume_score"]["aggregate"]} if "volume_score" in row else {}
     return {**figures, **facts, "threshold": row["threshold"]["value"], "threshold_rule": row["threshold"]["rule"]}
 
 

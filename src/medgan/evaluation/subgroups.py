@@ -21,6 +21,7 @@ from medgan.evaluation.differences import Draws, difference, p_value, resampled
 from medgan.evaluation.grouped import FIGURES, INSUFFICIENT, MINIMUM, Decided, Mask, too_few
 from medgan.evaluation.intervals import Estimate, estimates
 from medgan.evaluation.periods import periods
+from medgan.evaluation.volumes import MEAN
 from medgan.images.demographics import AGE_BANDS, UNKNOWN
 
 COLUMNS = ("sex", "age_band", "site", "view", "scanner", "sequence", "period")
@@ -59,6 +60,7 @@ def audit_subgroups(
     n_boot: int = 1000,
     seed: int = 0,
     leakage: Mapping[str, Any] | None = None,
+    aggregate: str = MEAN,
 ) -> dict[str, Any]:
     """Sensitivity, specificity and AUROC of every group of test images, and the gaps between groups.
 
@@ -69,13 +71,14 @@ def audit_subgroups(
         n_boot: resamples of patients.
         seed: of the resamples.
         leakage: the leakage audit of the split, whose verdict is restated.
+        aggregate: how volumes are scored, as the row of the detector says.
 
     Returns:
         {"sentence", "groups": {column: {level: counts and estimates}}, "gaps": {column: {figure: estimate, "between", "p", "p_holm"}},
         "shifts": {column: {level: estimate of its AUROC minus that of all others}}, "not_measured": {column: reason}, "leakage",
         "threshold", "minimum", "tested": counts}.
     """
-    test = joined(scores, splits, "test")
+    test = joined(scores, splits, "test", aggregate)
     patients, data = test["group_id"].to_numpy(), Decided.of(test, threshold)
     columns, not_measured = _columns(test)
     groups = [Group(name, level, (column == level).to_numpy()) for name, column in columns.items() for level in _levels(column)]

@@ -121,6 +121,7 @@ def notes_of(row: Mapping[str, Any]) -> list[str]:
     """What a reader has to know about a detector to compare it."""
     notes = ["sees the unlabelled mix"] if row.get("sees_mix") else []
     notes += [f"{row['search_steps']} search steps"] if "search_steps" in row else []
+    notes += [f"{row['volume_score']['aggregate']} of slices"] if "volume_score" in row else []
     return notes
 
 

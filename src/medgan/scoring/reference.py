@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from medgan.contracts import AnomalyDetector, Refusal
 from medgan.evaluation.detectors import joined
-from medgan.evaluation.thresholds import freeze
+from medgan.evaluation.operating_points import frozen_on
+from medgan.evaluation.volumes import aggregate_of
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
@@ -20,7 +21,7 @@ from medgan.project import Project
 from medgan.scoring.preparing import map_range, same_scores, seed_of
 
 JUDGED: Mapping[str, frozenset[str]] = {"image": frozenset({"image", "slice"}), "volume": frozenset({"image", "volume"})}
-"""What the threshold was frozen on -> units that it may be applied to: the mean over a volume spreads less than single slices do."""
+"""What the threshold was frozen on -> units that it may be applied to: the score of a volume spreads otherwise than those of its slices."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Frozen:
     """A score at or above it is called anomalous."""
     unit: str
     """image or volume: what one score of the evaluation is."""
+    aggregate: str
+    """How the scores of slices become that of a volume: what validation chose for the detector."""
     normals: NDArray[np.float64]
     """Scores (n,) of the normal validation images or volumes, sorted."""
     map_range: tuple[float, float] | None
@@ -76,18 +79,14 @@ def frozen(project: Project, data_set: str, model: PublishedModel, detector: Ano
     known = splits.loc[splits["image_id"].isin(scores["image_id"]), ["image_id", "row"]].merge(scores, on="image_id")
     if known.empty or not same_scores(detector, StoredImages(store), known, seed_of(model)):
         raise stale
-    validation = joined(scores, splits, "val")
+    validation = joined(scores, splits, "val", aggregate_of(row))
     rule, value = str(row["threshold"]["rule"]), float(row["threshold"]["value"])
-    if not np.isclose(_frozen_again(validation, rule), value, rtol=1e-6, atol=0.0):
+    again = frozen_on(validation, rule.split()[0]).value  # the written one, unless the scores were made anew since
+    if not np.isclose(again, value, rtol=1e-6, atol=0.0):
         raise stale
     normals = np.sort(validation.loc[validation["label"] == 0, "score"].to_numpy(dtype=np.float64))
     shown = splits.loc[(splits["split"] == "val") & (splits["label"] == 0), "image_id"]
-    return Frozen(rule, value, _unit(row), normals, _map_range(project, data_set, model.name, shown))
-
-
-def _frozen_again(validation: pd.DataFrame, rule: str) -> float:
-    """The threshold that the rule takes from these validation scores: the written one, unless the scores were made anew since."""
-    return freeze(validation["label"].to_numpy(), validation["score"].to_numpy(), rule.split()[0]).value
+    return Frozen(rule, value, _unit(row), aggregate_of(row), normals, _map_range(project, data_set, model.name, shown))
 
 
 def _unit(row: Mapping[str, Any]) -> str:

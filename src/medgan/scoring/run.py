@@ -108,14 +108,15 @@ def _environment(conf: Path, name: str | None, params: Mapping[str, Any]) -> Env
 
 def _score_into(folder: Path, images: NewImages, using: Trained, options: Options, path: str) -> pd.DataFrame:
     with Spool(folder, using.store.info) as spool:
-        table = judged(with_volumes(_scored(images, using, options, spool)), using.frozen)
+        table = judged(with_volumes(_scored(images, using, options, spool), using.aggregate), using.frozen)
         scale = (using.frozen and using.frozen.map_range) or spool.range
         table = _pictured(folder, table, using, options, spool, scale)
     table = table[list(COLUMNS)]
     card = {"notice": NOTICE, "medgan": __version__, "made": datetime.now(UTC).isoformat(timespec="seconds"), "input": path, **using.card()}
     shown = {"shown": options.shown, "scale": list(scale) if (table["heat_map"] != "").any() else None, "scale_is": _scale_is(using)}
+    scored = {"volume_score": using.aggregate} if (table["unit"] == "volume").any() else {}
     (folder / CARD).write_text(
-        json.dumps({**card, "heat_maps": shown, "counts": counts(table)}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        json.dumps({**card, **scored, "heat_maps": shown, "counts": counts(table)}, indent=1, ensure_ascii=False) + "\n", "utf-8"
     )
     table.to_csv(folder / TABLE, index=False)
     return table

@@ -41,15 +41,15 @@ def image_rows(seen: Sequence[Seen], scores: Sequence[float], kept: Sequence[int
     )
 
 
-def with_volumes(images: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `image_rows` with one for each volume before its slices: the mean of their scores, the picture of the highest one."""
+def with_volumes(images: pd.DataFrame, aggregate: str) -> pd.DataFrame:
+    """The rows of `image_rows` with one for each volume before its slices: `aggregate` of their scores, the picture of the highest one."""
     slices = images[images["unit"] == "slice"]
     if slices.empty:
         return images.reset_index(drop=True)
     scored = slices[slices["score"].notna()]
-    worst = by_volume(scored.assign(image_id=scored["path"])) if len(scored) else scored
-    means = {str(row["volume"]): row for row in worst.to_dict("records")}
-    rows = [_volume_row(str(name), part, means.get(str(name))) for name, part in slices.groupby("volume", sort=False)]
+    worst = by_volume(scored.assign(image_id=scored["path"]), aggregate) if len(scored) else scored
+    found = {str(row["volume"]): row for row in worst.to_dict("records")}
+    rows = [_volume_row(str(name), part, found.get(str(name)), aggregate) for name, part in slices.groupby("volume", sort=False)]
     places = images["volume"].where(images["volume"] != "", images["path"])
     first = pd.Series(np.arange(len(images)), index=images.index).groupby(places).transform("min")
     volumes = pd.DataFrame(rows)
@@ -58,12 +58,12 @@ def with_volumes(images: pd.DataFrame) -> pd.DataFrame:
     return together.sort_values("place", kind="stable", ignore_index=True).drop(columns="place")
 
 
-def _volume_row(name: str, slices: pd.DataFrame, worst: Mapping[Any, Any] | None) -> dict[str, Any]:
+def _volume_row(name: str, slices: pd.DataFrame, worst: Mapping[Any, Any] | None, aggregate: str) -> dict[str, Any]:
     refused = int(slices["score"].isna().sum())
     row = {"unit": "volume", "path": name, "volume": name, "slice": "", "code": "", KEPT: NOT_KEPT, "score": np.nan}
     if worst is None:
         return {**row, "code": slices["code"].iloc[0], "message": f"none of its {len(slices)} slices could be scored"}
-    message = f"mean of {len(slices) - refused} slices" + (f", {refused} refused" if refused else "")
+    message = f"{aggregate} of {len(slices) - refused} slices" + (f", {refused} refused" if refused else "")
     return {**row, "score": float(worst["score"]), KEPT: int(worst[KEPT]), "message": message}
 
 

@@ -11,6 +11,7 @@ from medgan import models
 from medgan.contracts import AnomalyDetector, Refusal
 from medgan.endings import unknown
 from medgan.environments import Environment
+from medgan.evaluation.volumes import MEAN
 from medgan.images.config import PreprocessingConfig
 from medgan.images.readers.config import ReadingConfig
 from medgan.images.store import ImageStore
@@ -43,6 +44,11 @@ class Trained:
     def seed(self) -> int:
         """Of whatever the detector draws while it scores."""
         return seed_of(self.published)
+
+    @property
+    def aggregate(self) -> str:
+        """How the scores of slices become that of a volume; the mean where no evaluation says."""
+        return self.frozen.aggregate if self.frozen else MEAN
 
     def card(self) -> dict[str, Any]:
         """What scored the images, as JSON. Nothing secret: the key of the pseudonyms is left out."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medgan.evaluation.story.parts import Block, Fold, Material, Picture, Section, Table, Terms, absent_section
+from medgan.evaluation.story.volumes import volume_scores
 from medgan.evaluation.wording import (
     MISSING,
     interval_name,
@@ -76,6 +77,7 @@ def _decisions(material: Material) -> Iterator[Block]:
     """What follows from the scores; each behind a line, because a reader wants one of them at a time."""
     tables = (_rules(material), _operating_points(material), _predictive_values(material), _patients(material), _half_widths(material))
     yield from (Fold(table.title, [Table(table.columns, table.rows, note=table.note)]) for table in tables if table.rows)
+    yield from volume_scores(material)
     yield from _reports(material)
     matrices = [Picture(f"confusion_{name}", f"Confusion matrix of {readable(name)}") for name in material.order]
     histograms = [Picture(f"histogram_{name}", f"Histogram of the scores of {readable(name)}") for name in material.order]

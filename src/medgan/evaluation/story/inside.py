@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medgan.evaluation.story.parts import Block, Fold, Material, Picture, Section, Sentences, Table, absent_section
+from medgan.evaluation.story.volumes import worst_slices
 from medgan.evaluation.wording import capital, number, or_reason, readable, with_interval
 
 MAPS = {
@@ -33,7 +34,7 @@ def maps(material: Material) -> Section:
     blocks = [*pictures[:1], *(Fold(f"{capital(readable(first))}: close and random decisions", pictures[1:]) for _ in pictures[1:2])]
     blocks += [Fold(capital(readable(name)), pictures) for name, pictures in others]
     takeaway = "A heat map shows where a detector was surprised; look at the random errors before the surest hits."
-    return Section("maps", title, takeaway, [*blocks, *_random_errors(material)], opened=True)
+    return Section("maps", title, takeaway, [*blocks, *_random_errors(material), *worst_slices(material)], opened=True)
 
 
 def _maps_of(name: str, material: Material) -> list[Block]:
@@ -144,6 +145,9 @@ def kinds(material: Material) -> Section:
     title, found = "Kinds of anomalies", material.of("categories")
     if not found:
         return absent_section("kinds", title, "Kinds of anomalies")
+    if not any(document["rows"] for document in found.values()):
+        reasons = sorted({str(document["reason"]) for document in found.values()})
+        return Section("kinds", title, f"{capital('; '.join(reasons))}.", [])
     cells = [
         [f"{readable(name)}: {source}", or_reason(row["auroc"]), with_interval(row.get("balanced_accuracy")), "training"]
         for name, document in found.items()

@@ -41,6 +41,11 @@ def _protocol(material: Material) -> Iterator[str]:
         f"Thresholds come from validation by the rule {' and '.join(rules)}, and stay frozen. "
         "'Labels used' says whether labels of validation images chose the threshold."
     )
+    if first.get("scored_unit") == "volume":
+        yield (
+            "Slices were scored, volumes are judged: the slices of a volume give it one score, as 'One score for each volume' says, "
+            "and figures count volumes."
+        )
     resamples = material.document["provenance"].get("bootstrap resamples", "the configured number of")
     yield f"Intervals: 95 %, from {resamples} resamples of whole " + (
         "patients, the same resamples for all detectors. A figure of exactly 0 or 1 has an exact bound instead."

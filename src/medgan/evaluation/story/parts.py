@@ -112,8 +112,8 @@ class Material:
     together: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Documents of all detectors or of the data, by kind: detector_tests, shortcuts, cohort, reference_standard, leakage_audit, claim."""
     each: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """Documents of one detector, by kind and detector: components, localisation, robustness, subgroups, random_errors, categories,
-    projection_facts."""
+    """Documents of one detector, by kind and detector: components, localisation, robustness, subgroups, random_errors, worst_slices,
+    categories, projection_facts."""
     fold: str = ""
     """`0 of 25` where the test images are one fold of a cross-validation."""
     figures: Collection[str] = ()

@@ -1,12 +1,14 @@
 """What a reviewer asks: shortcuts, subgroups, robustness, who was looked at, and the usual errors.
 
-Test labels are read by `shortcuts`, `subgroups`, `robustness` and `errors`, which are metric nodes; the nodes that make scores do not.
+Test labels are read by `shortcuts`, `subgroups`, `robustness`, `errors` and `worst_slices`, which are metric nodes; the nodes
+that make scores do not.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from torch import Tensor
 from medgan import __version__, models
 from medgan.evaluation import cohort
 from medgan.evaluation.config import EvaluationConfig
-from medgan.evaluation.detectors import joined
+from medgan.evaluation.detectors import joined, scored_images
 from medgan.evaluation.examples import random_errors
 from medgan.evaluation.perturbations import VERSION, perturbed
 from medgan.evaluation.reference import reference_standard
@@ -28,6 +30,8 @@ from medgan.evaluation.scoring import Images, score_images
 from medgan.evaluation.shortcut_scores import shortcut_scores
 from medgan.evaluation.shortcuts import audit_shortcuts
 from medgan.evaluation.subgroups import audit_subgroups, restated
+from medgan.evaluation.volumes import aggregate_of
+from medgan.evaluation.worst_slices import describe_worst_slices
 from medgan.images.store import ImageStore
 from medgan.images.transforms import prepare
 from medgan.models import PublishedModel
@@ -119,7 +123,7 @@ def robustness(
     seed: int,
 ) -> tuple[dict[str, Any], Figure]:
     """How far AUROC falls and how many decisions flip, and the picture of it."""
-    document = audit_robustness(arrays, scores, splits, row["threshold"]["value"], config.n_boot, seed)
+    document = audit_robustness(arrays, scores, splits, row["threshold"]["value"], config.n_boot, seed, aggregate_of(row))
     return document, robustness_curves(document, readable(f"{published.name}: test images made worse"))
 
 
@@ -138,13 +142,13 @@ def subgroups(
     seed: int,
 ) -> tuple[dict[str, Any], Figure]:
     """Figures of every group at the frozen threshold of the row, their gaps, and the picture of them."""
-    document = audit_subgroups(scores, splits, row["threshold"]["value"], config.n_boot, seed, leakage)
+    document = audit_subgroups(scores, splits, row["threshold"]["value"], config.n_boot, seed, leakage, aggregate_of(row))
     return document, subgroup_forest(document, readable(f"{published.name}: groups of the test images, at the frozen threshold"))
 
 
 def errors(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], config: EvaluationConfig, seed: int) -> dict[str, Any]:
     """Misses and false alarms drawn at random: {"threshold", "miss" | "false_alarm": {"n", "shown": [{image_id, category, ...}]}}."""
-    test, threshold = joined(scores, splits, "test"), row["threshold"]["value"]
+    test, threshold = joined(scores, splits, "test", aggregate_of(row)), row["threshold"]["value"]
     chosen = random_errors(test, threshold, config.random_errors, seed)
     called, anomalous = test["score"] >= threshold, test["label"] == 1
     counts = {"miss": int((~called & anomalous).sum()), "false alarm": int((called & ~anomalous).sum())}
@@ -158,6 +162,12 @@ def errors(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], c
             for kind, count in counts.items()
         },
     }
+
+
+def worst_slices(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], config: EvaluationConfig, seed: int) -> dict[str, Any]:
+    """The slices that volumes were called anomalous for: see `describe_worst_slices`."""
+    errors = partial(random_errors, count=config.random_errors, seed=seed)
+    return describe_worst_slices(scored_images(scores, splits, "test"), aggregate_of(row), row["threshold"]["value"], errors)
 
 
 def score_shortcuts(images: ImageStore, splits: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from medgan.evaluation.baseline_tests import Judged, compare_with_baselines
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import joined
+from medgan.evaluation.volumes import aggregate_of
 from medgan.plots.differences import differences
 
 EVALUATION, SCORES = "evaluation_", "scores_"
@@ -27,6 +28,7 @@ def differences_from_baselines(
         detectors: `evaluation_<name>`, the row of a detector, and `scores_<name>`, its table of scores.
     """
     names = [key.removeprefix(EVALUATION) for key in detectors if key.startswith(EVALUATION)]
-    judged = {name: Judged(detectors[f"{EVALUATION}{name}"], joined(detectors[f"{SCORES}{name}"], splits, "test")) for name in names}
+    rows = {name: detectors[f"{EVALUATION}{name}"] for name in names}
+    judged = {name: Judged(row, joined(detectors[f"{SCORES}{name}"], splits, "test", aggregate_of(row))) for name, row in rows.items()}
     document = compare_with_baselines(judged, config.n_boot, seed)
     return document, differences(document["tests"], f"AUROC minus that of the baseline, {config.dataset}")

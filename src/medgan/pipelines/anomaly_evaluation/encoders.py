@@ -57,7 +57,14 @@ def evaluate_parts(
     )
     weights = published.build().score_weights()  # type: ignore[operator]  # the registry lists those that have it
     document = evaluate_components(
-        table, splits, evaluation, weights, threshold_rule=config.threshold_rule, n_boot=config.n_boot, seed=seed
+        table,
+        splits,
+        evaluation,
+        weights,
+        threshold_rule=config.threshold_rule,
+        n_boot=config.n_boot,
+        seed=seed,
+        volume_score=config.volume_score,
     )
     own, rows = document["own"], document["rows"]
     sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())

@@ -17,7 +17,7 @@ from medgan.contracts import Reconstructs, Refusal
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.counterparts import windowed, with_counterparts
 from medgan.evaluation.detectors import joined
-from medgan.evaluation.examples import KINDS, PLURALS, closest_examples, random_errors, share_below, short_name, surest_examples, with_kinds
+from medgan.evaluation.examples import KINDS, PLURALS, case_name, closest_examples, random_errors, share_below, surest_examples, with_kinds
 from medgan.evaluation.localisation import (
     CHANCE,
     NO_MASKS,
@@ -28,6 +28,7 @@ from medgan.evaluation.localisation import (
     mean_mask,
     missing_figures,
 )
+from medgan.evaluation.volumes import aggregate_of, scored_unit
 from medgan.images.findings import findings_of, shows
 from medgan.images.loading import StoredImages
 from medgan.images.masks import belongs, marked
@@ -51,6 +52,7 @@ COLOURS = (
 NO_TEST_MASKS = f"{NO_MASKS} among the test images"
 NO_VALIDATION_MASKS = "no validation image has a mask"
 ALL = slice(None)
+OF_VOLUMES = "Of a volume its highest slice is shown, with its place among those that were scored; score: {} of its slices."
 DIFFERENCE = "Difference: image minus counterpart; its scale ends at the 99th percentile of normal validation images."
 
 
@@ -70,10 +72,12 @@ def illustrate(
     The scales of all three come from the normal validation images.
     """
     _require_same_images(masks, images)
-    test, validation = joined(scores, splits, "test"), joined(scores, splits, "val")
+    aggregate = aggregate_of(evaluation)
+    test, validation = joined(scores, splits, "test", aggregate), joined(scores, splits, "val", aggregate)
     cut, name, count = float(evaluation["threshold"]["value"]), readable(published.name), config.heatmap_examples
+    about = [OF_VOLUMES.format(aggregate)] if scored_unit(test) == "volume" else []
     films = _Films.of(published, images, config.batch_size, seed)
-    album = _Album(films, anomaly_maps, masks, validation[validation["label"] == 0], cut)
+    album = _Album(films, anomaly_maps, masks, validation[validation["label"] == 0], cut, about)
     totals = Counter(with_kinds(test, cut)["kind"])
     return (
         album.rows(surest_examples(test, cut, count), "surest", f"{name}: the surest decisions"),
@@ -122,6 +126,8 @@ class _Album:
     normals: pd.DataFrame
     """The normal validation images with their scores."""
     cut: float
+    about: Sequence[str]
+    """What is to be known of volumes, where there are any."""
 
     @cached_property
     def scale(self) -> MapScale:
@@ -141,7 +147,7 @@ class _Album:
             Case(
                 heading=f"{PLURALS[row['kind']].capitalize()}, {which}",
                 lines=(
-                    f"{short_name(row['image_id'])} · {row['category']}",
+                    f"{case_name(row)} · {row['category']}",
                     f"score {row['score']:.3g}, threshold {self.cut:.3g}; above {self._below(row['score'])} of {normals} normals",
                 ),
                 image=shown[number],
@@ -155,7 +161,7 @@ class _Album:
         counterpart = "" if self.films.detector is None else self.films.detector.COUNTERPART
         absent = [PLURALS[kind] for kind in KINDS if kind not in set(table["kind"])]
         missing = [f"At this threshold there are no {' and no '.join(absent)}."] if absent else []
-        notes = [*missing, *self._claim(table, masks), self._normals, COLOURS, *([DIFFERENCE] if counterpart else [])]
+        notes = [*self.about, *missing, *self._claim(table, masks), self._normals, COLOURS, *([DIFFERENCE] if counterpart else [])]
         return case_rows(cases, self.scale, title=title, counterpart=counterpart, notes=notes)
 
     def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Figure:
@@ -168,7 +174,7 @@ class _Album:
             Case(
                 heading=f"{PLURALS[row['kind']].capitalize()}: {drawn[row['kind']]} of {totals[row['kind']]}",
                 lines=(
-                    f"{short_name(row['image_id'], 22)} · {row['category']}",
+                    f"{case_name(row, 22)} · {row['category']}",
                     f"score {row['score']:.3g}, above {self._below(row['score'])} of normals",
                 ),
                 image=shown[number],
@@ -178,11 +184,11 @@ class _Album:
             for number, row in enumerate(table.to_dict("records"))
         ]
         about = f"Threshold {self.cut:.3g}. {self._normals} Drawn with seed {self.films.seed}."
-        return case_pairs(cases, self.scale, title=title, notes=[about, *self._claim(table, masks), COLOURS])
+        return case_pairs(cases, self.scale, title=title, notes=[about, *self.about, *self._claim(table, masks), COLOURS])
 
     @property
     def _normals(self) -> str:
-        return f"Normals: the {len(self.normals)} normal validation images."
+        return f"Normals: the {len(self.normals)} normal validation {scored_unit(self.normals)}s."
 
     def _below(self, score: float) -> str:
         return share_below(score, self.normals["score"].to_numpy(dtype=np.float64))

@@ -16,6 +16,7 @@ from medgan.contracts import TrainingSet
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.detectors import evaluate_detector, joined
 from medgan.evaluation.side_by_side import comparison_table
+from medgan.evaluation.volumes import aggregate_of
 from medgan.evaluation.wording import notes_of
 from medgan.images.store import ImageStore
 from medgan.images.transforms import crop_padding
@@ -30,7 +31,7 @@ from medgan.training.seeding import digest
 
 Arrays = Mapping[str, NDArray[Any]]
 EVALUATED = ("val", "test")
-PROTOCOL = ("threshold_rule", "decision_rules", "prevalences", "patient_score", "n_boot")
+PROTOCOL = ("threshold_rule", "decision_rules", "prevalences", "patient_score", "volume_score", "n_boot")
 """Settings of the evaluation that decide figures of a row."""
 SCORES_FORM = 2
 """Raised with every change in what is stored of scores, so that older files are not misread."""
@@ -78,7 +79,7 @@ def evaluate(
     sees_mix = models.load(published.name).TRAINING_SET is TrainingSet.MIX
     protocol = {name: getattr(config, name) for name in PROTOCOL}
     row = evaluate_detector(scores, splits, **protocol, seed=seed, sees_mix=sees_mix, details=details)
-    test = joined(scores, splits, "test")
+    test = joined(scores, splits, "test", aggregate_of(row))
     cut = row["threshold"]["value"]
     matrix = confusion_matrix(row["confusion_matrix"], ("normal", "anomalous"), published.name)
     histogram = score_histograms(test["score"].to_numpy(), test["category"].to_numpy(), cut, published.name)
@@ -101,7 +102,7 @@ def compare(
     names = models.detectors()
     rows = dict(zip(names, evaluations_and_scores[: len(names)], strict=True))
     tables = dict(zip(names, evaluations_and_scores[len(names) :], strict=True))
-    tests = {name: joined(table, splits, "test") for name, table in tables.items()}
+    tests = {name: joined(table, splits, "test", aggregate_of(rows[name])) for name, table in tables.items()}
     ranked = {name: (test["label"].to_numpy(), test["score"].to_numpy()) for name, test in tests.items()}
     unit = "patients" if all(row["interval_unit"] == "patient" for row in rows.values()) else "images"
     picture = forest(

@@ -66,6 +66,7 @@ def _detector_audits(parameters: list[str]) -> list[Node]:
         ),
         Node(audits.subgroups, ["published", *judged, "leakage_audit", *parameters], ["subgroups", "subgroups_figure"], name="subgroups"),
         Node(audits.errors, [*judged, *parameters], "random_errors", name="random_errors"),
+        Node(audits.worst_slices, [*judged, *parameters], "worst_slices", name="worst_slices"),
     ]
 
 
@@ -162,7 +163,7 @@ def _stats() -> Node:
 
 def _documents() -> dict[str, str]:
     """What the checklist and the report read of all parts."""
-    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors")
+    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors", "worst_slices")
     names = {kind: models.composed() if kind == "components" else models.detectors() for kind in of_all}
     names |= {"categories": models.encoders(), "projection_facts": (*models.encoders(), encoders.REFERENCE)}
     return {

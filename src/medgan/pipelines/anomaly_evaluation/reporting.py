@@ -21,7 +21,7 @@ from medgan.plots.report import render_report
 
 TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "claim")
 """Kinds of documents about all detectors, or about the data."""
-EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "categories", "projection_facts")
+EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "worst_slices", "categories", "projection_facts")
 """Kinds of documents about one detector; an input is named <kind>_<detector>."""
 
 
