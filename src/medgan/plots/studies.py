@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -12,7 +12,12 @@ from medgan.plots.style import CHANCE, colours, house_style, panel, readable
 
 
 def roc_with_bands(
-    rates: NDArray[Any], bands: Mapping[str, tuple[NDArray[Any], ...]], areas: Mapping[str, float], title: str, note: str = ""
+    rates: NDArray[Any],
+    bands: Mapping[str, tuple[NDArray[Any], ...]],
+    areas: Mapping[str, float],
+    banded: Collection[str],
+    title: str,
+    note: str = "",
 ) -> Figure:
     """ROC curves with their pointwise 95 % bands, the highest AUROC first in the legend.
 
@@ -20,6 +25,7 @@ def roc_with_bands(
         rates: false-positive rates (n,).
         bands: name -> sensitivity at these rates, its lower and its upper bound, each (n,).
         areas: name -> AUROC, for the legend.
+        banded: names whose band is drawn.
         title: above the curves.
         note: below them.
     """
@@ -29,8 +35,11 @@ def roc_with_bands(
         axis.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1)
         for name in sorted(bands, key=lambda name: -areas[name]):
             value, low, high = bands[name]
-            axis.fill_between(rates, low, high, color=colour[name], alpha=0.12, linewidth=0)
-            axis.plot(rates, value, color=colour[name], linewidth=1.8, label=f"{readable(name)} ({areas[name]:.3f})")
+            if name in banded:
+                axis.fill_between(rates, low, high, color=colour[name], alpha=0.14, linewidth=0)
+            axis.plot(
+                rates, value, color=colour[name], linewidth=2.2 if name in banded else 1.2, label=f"{readable(name)} ({areas[name]:.3f})"
+            )
         axis.set(title=title, xlabel="False-positive rate (1 − specificity)", ylabel="Sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         axis.set_aspect("equal")
         axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")

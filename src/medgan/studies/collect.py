@@ -15,11 +15,10 @@ from medgan.evaluation.comparisons import holm, paired_bootstrap
 from medgan.evaluation.over_seeds import over_seeds
 from medgan.evaluation.results import new_document, validate
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.studies.plan import FOLD, PREPARING, Study
+from medgan.studies.plan import FOLD, MIX, PREPARING, Study
 from medgan.studies.records import TestScores, read_records
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
-MIX = "preprocessing.contamination"
 COMPARED_ARMS = (("classical", "real"), ("gan", "real"), ("gan_classical", "real"), ("gan_classical", "classical"))
 APART = "not compared: the seeds were tested on different images"
 N_BOOT = 1000

@@ -15,7 +15,7 @@ from medgan.contracts import Refusal
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
 
 FILE = "studies.yml"
-FOLD = "preprocessing.fold"
+FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
 PREPARING = "preprocessing."
 """Parameters whose change means other images or other splits."""
 

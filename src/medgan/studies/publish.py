@@ -19,9 +19,10 @@ from medgan.plots.forests import ForestRow, columns_forest
 from medgan.plots.studies import contamination_curve, roc_with_bands
 from medgan.plots.style import PALETTE
 from medgan.studies.collect import collect, stacked
-from medgan.studies.page import page
+from medgan.studies.page import chosen_on_validation, page
 from medgan.studies.plan import Study
 from medgan.studies.records import read_records
+from medgan.studies.tables import compared, difference
 
 DOTS_PER_INCH = 130
 FOLDER = Path("docs/results")
@@ -57,12 +58,12 @@ def _contamination(root: Path, dataset: str) -> float:
 
 
 def _figures(root: Path, dataset: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
-    rows = {name: row for name, row in document["detectors"].items() if name not in document["study"]["variants"]}
+    rows = compared(document)
     if rows:
-        first = next(iter(rows.values()))
-        note = f"{size_of(first)}; {seeds_of(first)}"
-        yield "auroc", _forest(dataset, document["detectors"], note)
-        yield "roc", _roc(root, dataset, rows, note)
+        note = f"{size_of(next(iter(rows.values())))}; {seeds_of(min(rows.values(), key=lambda row: row['n_seeds']))}"
+        yield "auroc", _forest(dataset, rows, note)
+        models = {name: row for name, row in rows.items() if name not in document["study"]["variants"]}
+        yield "roc", _roc(root, dataset, models, {*_answered(document)}, note)
     if document["contamination"]:
         yield "contamination", contamination_curve(document["contamination"], f"{readable(dataset)}: what the unlabelled mix has to hold")
 
@@ -78,12 +79,21 @@ def _forest(dataset: str, rows: Mapping[str, Any], note: str) -> Figure:
     return columns_forest(lines, ["AUROC, test"], f"{readable(dataset)}: detectors", f"{note}. Lines: 95 % interval.", chance=[0.5])
 
 
-def _roc(root: Path, dataset: str, rows: Mapping[str, Any], note: str) -> Figure:
+def _answered(document: Mapping[str, Any]) -> Iterator[str]:
+    """The detectors of the answer, and their baselines."""
+    for sees_mix in (False, True):
+        chosen = chosen_on_validation(document["detectors"], sees_mix)
+        test = difference(document, chosen) if chosen else None
+        yield from filter(None, (chosen, test and test["second"]))
+
+
+def _roc(root: Path, dataset: str, rows: Mapping[str, Any], banded: set[str], note: str) -> Figure:
+    """Bands for the detectors of the answer alone: those of all would cover each other."""
     records = read_records(root, dataset)
     scored = {name: found for name in rows if (found := stacked(records.get(name, []))) is not None}
     bands = {name: roc_band(test.label, scores, test.group) for name, (test, scores) in scored.items()}
     areas = {name: rows[name]["auroc"]["value"] for name in bands}
-    return roc_with_bands(GRID, bands, areas, f"{readable(dataset)}: ROC, test", f"{note}. Bands: 95 %, at each rate by itself.")
+    return roc_with_bands(GRID, bands, areas, banded, f"{readable(dataset)}: ROC, test", f"{note}. Bands: 95 %, at each rate by itself.")
 
 
 def _png(figure: Figure) -> bytes:

@@ -16,7 +16,7 @@ from medgan.evaluation.wording import (
     signed_interval,
     with_interval,
 )
-from medgan.studies.plan import Study
+from medgan.studies.plan import MIX, Study
 
 Document = Mapping[str, Any]
 NOTHING = "–"
@@ -33,9 +33,15 @@ def difference(document: Document, name: str) -> Mapping[str, Any] | None:
     return next((test for test in document["differences"] if test["first"] == name), None)
 
 
+def compared(document: Document) -> dict[str, Any]:
+    """The rows of detectors that were trained on the same images: those with another mix stand in the contamination curve alone."""
+    variants = document["study"]["variants"]
+    return {name: row for name, row in document["detectors"].items() if MIX not in variants.get(name, {}).get("parameters", {})}
+
+
 def detectors(document: Document) -> str:
     """One line for each detector, the best first."""
-    rows = document["detectors"]
+    rows = compared(document)
     headings = (
         "detector",
         "AUROC",
@@ -93,7 +99,7 @@ def contamination(document: Document) -> str:
 
 def categories(document: Document) -> str:
     """Each kind of anomaly against the normal images."""
-    rows = document["detectors"]
+    rows = compared(document)
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row.get("per_category", {})))
     if len(kinds) < 2:
         return ""
