@@ -115,7 +115,7 @@ def parts(document: Document) -> str:
     rows = [
         [name, part, with_interval(found["auroc"]), number(found["validation_auroc"])]
         for name, components in document["components"].items()
-        if len(components["rows"]) > 1
+        if name in compared(document) and len(components["rows"]) > 1
         for part, found in components["rows"].items()
     ]
     return table(("detector", "part", "AUROC", "validation AUROC"), rows)
