@@ -9,61 +9,13 @@ import torch
 
 from medgan import models
 from medgan.evaluation.config import EvaluationConfig
-from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation import nodes, reporting
 from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
 from medgan.pipelines.jobs import data_hash
+from tests.pipelines.conftest import CARD, SIDE
 
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=7, heatmap_examples=2)
-SIDE = 28
-CARD = {
-    "published_step": 40,
-    "planned_steps": 80,
-    "choice": "weights of the highest AUCp",
-    "labels_used": "none",
-    "figures": {"aucp": 0.7, "diversity": 0.123},
-}
-
-
-@pytest.fixture
-def splits():
-    rng = np.random.default_rng(0)
-    patient = rng.integers(0, 40, 90)
-    category = np.where(patient % 2, "viral", "normal")
-    return pd.DataFrame(
-        {
-            "image_id": [f"i{number}" for number in range(90)],
-            "group_id": [f"p{number}" for number in patient],
-            "group_known": True,
-            "label": (category == "viral").astype(int),
-            "category": category,
-            "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
-            "row": rng.permutation(90),
-            "provenance": "real",
-            "role": None,
-        }
-    )
-
-
-@pytest.fixture
-def images(tmp_path, splits):
-    rng = np.random.default_rng(1)
-    anatomy = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None]
-    pixels = anatomy + rng.integers(0, 30, (90, SIDE, SIDE, 1), dtype=np.uint8)
-    for row in splits.loc[splits["label"] == 1, "row"]:
-        pixels[row, 5:15, 5:15] += 90
-    write_store(tmp_path / "store", iter(pixels), StoreInfo(90, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
-    return ImageStore.open(tmp_path / "store")
-
-
-@pytest.fixture
-def published(images, splits):
-    from medgan.images.loading import StoredImages
-
-    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
-    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
-    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, CARD)
 
 
 def test_scores_are_reused_until_something_that_decides_them_changes(published, images, splits, monkeypatch):
@@ -149,7 +101,7 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert ("embed" in made) == ("categorise" in made) == (name in models.encoders())
         assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions"}
+    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions", "cut_profile", "external_tests"}
     made |= {f"{name}.cached_perturbed_scores" for name in models.detectors()}
     made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
     made |= {"domain_features.embeddings", "domain_features.cached_projection"}

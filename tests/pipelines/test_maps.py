@@ -1,11 +1,9 @@
 """Heat maps and pixel-level figures of a detector on a tiny store whose anomalies are squares."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from medgan import models
 from medgan.contracts import Refusal
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.counterparts import with_counterparts
@@ -16,38 +14,9 @@ from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation import maps, nodes
 from tests.models.tiny import tiny
+from tests.pipelines.conftest import COUNT, SIDE, SQUARE
 
-SIDE, COUNT = 28, 90
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=16, heatmap_examples=1, random_errors=4)
-SQUARE = (slice(5, 15), slice(8, 18))
-
-
-@pytest.fixture
-def splits():
-    patient = np.random.default_rng(0).integers(0, 40, COUNT)
-    category = np.where(patient % 2, "viral", "normal")
-    return pd.DataFrame(
-        {
-            "image_id": [f"i{number}" for number in range(COUNT)],
-            "group_id": [f"p{number}" for number in patient],
-            "group_known": True,
-            "label": (category == "viral").astype(int),
-            "category": category,
-            "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
-            "row": np.random.default_rng(1).permutation(COUNT),
-            "provenance": "real",
-        }
-    )
-
-
-@pytest.fixture
-def images(tmp_path, splits):
-    rng = np.random.default_rng(2)
-    pixels = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None] + rng.integers(0, 30, (COUNT, SIDE, SIDE, 1), dtype=np.uint8)
-    for row in splits.loc[splits["label"] == 1, "row"]:
-        pixels[(row, *SQUARE)] += 90
-    write_store(tmp_path / "images", iter(pixels), StoreInfo(COUNT, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
-    return ImageStore.open(tmp_path / "images")
 
 
 def mask_store(folder, images, splits, unknown=()):
@@ -63,14 +32,6 @@ def mask_store(folder, images, splits, unknown=()):
 @pytest.fixture
 def masks(tmp_path, images, splits):
     return mask_store(tmp_path / "masks", images, splits)
-
-
-@pytest.fixture
-def published(images, splits):
-    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
-    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
-    card = {"labels_used": "none", "published_step": 0}
-    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, card)
 
 
 @pytest.fixture
