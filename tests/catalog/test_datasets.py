@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from medgan.catalog.arrays import ArraysDataset
 from medgan.catalog.checkpoint import CheckpointDataset
 from medgan.catalog.curves import CurvesDataset
+from medgan.catalog.external_tests import ExternalTestsDataset
 from medgan.catalog.figure import FigureDataset
 from medgan.catalog.html import HtmlDataset
 from medgan.catalog.published import PublishedDataset
@@ -192,3 +193,17 @@ def test_unknown_section_is_refused(tmp_path):
 def test_unchanged_model_has_the_same_key():
     assert replace(model(1.0), card={}).key == model(1.0).key
     assert model(1.0).key != model(1.5).key
+
+
+def test_external_tests_are_found_where_the_images_are(tmp_path):
+    index = ExternalTestsDataset(filepath=str(tmp_path), trained_on="home")
+    assert index.load() == {"trained_on": "home", "tests": []}
+    for where, trained_on in (("b/dcgan", "home"), ("a/bigan", "home"), ("a/dcgan", "other"), ("home/dcgan", None)):
+        (tmp_path / where).mkdir(parents=True)
+        (tmp_path / where / "external.json").write_text(json.dumps({"trained_on": trained_on, "auroc": 1}))
+    assert [(test["tested_on"], test["model"]) for test in index.load()["tests"]] == [("a", "bigan"), ("b", "dcgan")]
+    with pytest.raises(DatasetError, match="read only"):
+        index.save({})
+    (tmp_path / "b/dcgan/external.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"external\.json is not JSON"):
+        index.load()

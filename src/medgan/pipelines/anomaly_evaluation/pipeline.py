@@ -11,6 +11,8 @@ from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, e
 from medgan.pipelines.embedding import embed
 
 PARAMETERS = ("params:evaluation", "params:seed")
+TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard")
+"""Documents about all detectors or the data that this pipeline writes."""
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
 
@@ -162,7 +164,7 @@ def _stats() -> Node:
 
 def _documents() -> dict[str, str]:
     """What the checklist and the report read of all parts."""
-    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors")
+    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors", "external")
     names = {kind: models.composed() if kind == "components" else models.detectors() for kind in of_all}
     names |= {"categories": models.encoders(), "projection_facts": (*models.encoders(), encoders.REFERENCE)}
     return {
@@ -171,7 +173,7 @@ def _documents() -> dict[str, str]:
         "splits": "splits",
         "config": "params:evaluation",
         "seed": "params:seed",
-        **{name: name for name in ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit")},
+        **{name: name for name in (*TOGETHER, "leakage_audit", "cut_profile", "external_tests")},
         **{f"{kind}_{name}": f"{name}.{kind}" for kind, whose in names.items() for name in whose},
         **{f"published_{name}": f"{name}.published" for name in models.names()},
     }

@@ -19,9 +19,9 @@ from medgan.models import PublishedModel
 from medgan.pipelines.jobs import data_hash
 from medgan.plots.report import render_report
 
-TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "claim")
+TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "cut_profile", "external_tests", "claim")
 """Kinds of documents about all detectors, or about the data."""
-EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "categories", "projection_facts")
+EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "external", "categories", "projection_facts")
 """Kinds of documents about one detector; an input is named <kind>_<detector>."""
 
 
@@ -38,6 +38,7 @@ def fill_checklist(
         "image_size": f"{images.info.width} x {images.info.height}",
         "intensity": images.info.intensity,
         "fold": fold_of(splits),
+        "slices": slices_of(splits),
     }
     together = {kind: documents[kind] for kind in TOGETHER if kind in documents}
     each = {kind: _each(kind, documents) for kind in EACH}
@@ -108,6 +109,12 @@ def fold_of(splits: pd.DataFrame) -> str:
     """`0 of 25` where the test part is one fold of a cross-validation, else nothing."""
     folds = splits.reindex(columns=["fold"])["fold"].dropna().astype(str)
     return folds.iloc[0] if len(folds) else ""
+
+
+def slices_of(splits: pd.DataFrame) -> str:
+    """`1,200 slices of 30 volumes` where images are slices, else nothing."""
+    volumes = splits.reindex(columns=["volume"])["volume"].dropna()
+    return f"{len(volumes):,} slices of {volumes.nunique():,} volumes" if len(volumes) else ""
 
 
 def split_table(splits: pd.DataFrame) -> pd.DataFrame:
