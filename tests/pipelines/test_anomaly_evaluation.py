@@ -102,7 +102,7 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
     made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions", "cut_profile", "external_tests"}
-    made |= {f"{name}.cached_perturbed_scores" for name in models.detectors()}
+    made |= {f"{name}.cached_{kind}" for name in models.detectors() for kind in ("perturbed_scores", "counterparts")}
     made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
     made |= {"domain_features.embeddings", "domain_features.cached_projection"}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}

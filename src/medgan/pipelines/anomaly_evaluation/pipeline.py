@@ -137,8 +137,8 @@ def _maps(parameters: list[str]) -> list[Node]:
     return [
         Node(
             maps.illustrate,
-            ["published", "scores", "anomaly_maps", "images", "masks", "splits", "evaluation", *parameters],
-            ["heatmaps", "heatmaps_closest", "heatmaps_random"],
+            ["published", "scores", "anomaly_maps", "images", "masks", "splits", "evaluation", *parameters, "cached_counterparts"],
+            ["heatmaps", "heatmaps_closest", "heatmaps_random", "counterparts"],
             name="illustrate",
         ),
         Node(maps.localise, ["anomaly_maps", "images", "masks", "splits", *parameters], "localisation", name="localise"),
