@@ -23,6 +23,7 @@ from medgan.catalog.published import PublishedDataset
 from medgan.catalog.results import ResultsSectionDataset, read_document
 from medgan.contracts import ImageSpec, Refusal
 from medgan.models import PublishedModel
+from medgan.plots.drawing import Drawing
 from medgan.training.checkpoints import UNCHANGED, TrainingState
 
 
@@ -48,6 +49,26 @@ def test_absent_is_none_only_where_it_is_optional(kind, tmp_path):
     assert kind(filepath=str(tmp_path / "none"), metadata={"optional": True}).load() is None
     with pytest.raises(DatasetError):
         kind(filepath=str(tmp_path / "none")).load()
+
+
+def test_a_drawing_is_made_once_and_again_where_its_file_shows_another_or_is_damaged(tmp_path):
+    made = []
+
+    def drawn(key):
+        return Drawing(key, lambda: made.append(key) or figure(1.0))
+
+    path = tmp_path / "a.png"
+    dataset = FigureDataset(filepath=str(path))
+    for key in ("one", "one", "two", "one"):
+        dataset.save(drawn(key))
+    assert made == ["one", "two", "one"]
+    FigureDataset(filepath=str(path), dpi=60).save(drawn("one"))
+    assert len(made) == 4
+    path.write_bytes(path.read_bytes()[:-20])
+    FigureDataset(filepath=str(path), dpi=60).save(drawn("one"))
+    dataset.save(figure(1.0))
+    FigureDataset(filepath=str(path), dpi=60).save(drawn("one"))
+    assert len(made) == 6
 
 
 def test_arrays_return_with_their_types_and_never_as_pickles(tmp_path):

@@ -55,7 +55,7 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     row, confusion, histogram = nodes.evaluate(published, scores, splits, CONFIG, 0)
     assert row["auroc"]["value"] > 0.95
     assert (row["sees_mix"], row["interval_unit"]) == (False, "patient")
-    assert all(figure.axes for figure in (confusion, histogram))
+    assert all(drawn.draw().axes for drawn in (confusion, histogram))
     section, table, *pictures = nodes.compare(images, splits, row, {**row, "search_steps": 5}, scores, scores)
     assert section["data"] == data_hash(images, splits) != data_hash(images, splits.assign(split="test"))
     assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
@@ -64,7 +64,7 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert table.loc[0, "sensitivity (fpr=0.05)_low"] == row["decisions"]["fpr=0.05"]["sensitivity"]["low"]
     assert table.loc[0, "auroc (viral)"] == row["per_category"]["viral"]["auroc"]["value"]
     assert len(pictures) == 3
-    page = reporting.report(section, None, None, images, splits, CONFIG, 0, figure_samples_acgan=None, published_nn=published)
+    page, _ = reporting.report(section, None, None, images, splits, CONFIG, 0, None, figure_samples_acgan=None, published_nn=published)
     filled = reporting.fill_checklist(section, images, splits, CONFIG, 0, published_nn=published)
     assert len(filled["items"]) == 44
     assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
@@ -101,7 +101,7 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert ("embed" in made) == ("categorise" in made) == (name in models.encoders())
         assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions", "cut_profile", "external_tests"}
+    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions", "cut_profile", "external_tests", "cached_report_pictures"}
     made |= {f"{name}.cached_{kind}" for name in models.detectors() for kind in ("perturbed_scores", "counterparts")}
     made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
     made |= {"domain_features.embeddings", "domain_features.cached_projection"}

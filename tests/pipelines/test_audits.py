@@ -42,7 +42,7 @@ def test_a_detector_that_takes_too_long_is_not_run_and_says_what_it_takes(publis
     assert document["perturbations"] == {}
     assert "s an image" in document["sentence"]
     assert "evaluation.robustness.seconds" in document["sentence"]
-    assert figure.get_suptitle().startswith("nearest neighbour")
+    assert figure.draw().get_suptitle().startswith("nearest neighbour")
 
 
 def test_the_documents_are_plain_json_and_every_figure_is_drawn(published, images, splits, judged, monkeypatch):
@@ -59,7 +59,7 @@ def test_the_documents_are_plain_json_and_every_figure_is_drawn(published, image
     reference = audits.describe_reference(replace(CONFIG, label_noise=LabelNoise(0.1, 0.0)), row)
     for document in (robust, groups, errors, shortcuts, cohort, reference):
         assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert all(figure.axes for figure in (curves, forest, picture, flow, audits.compare_robustness(robust)))
+    assert all(drawn.draw().axes for drawn in (curves, forest, picture, flow, audits.compare_robustness(robust)))
     assert robust["sample"]["n_images"] == 20
     assert groups["groups"] == {}
     assert cohort["flow"]["listed"] == 90 + 1 + 2

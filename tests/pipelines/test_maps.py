@@ -13,6 +13,7 @@ from medgan.images.masks import INSIDE, UNKNOWN, masks_key
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation import films, maps, nodes
+from medgan.plots.heatmaps import MapScale
 from tests.models.tiny import tiny
 from tests.pipelines.conftest import COUNT, SIDE, SQUARE
 
@@ -44,8 +45,8 @@ def evaluation(published, scored, splits):
     return nodes.evaluate(published, scored[0], splits, CONFIG, 0)[0]
 
 
-def texts(figure):
-    return "\n".join(text.get_text() for text in figure.axes[0].texts)
+def texts(drawing):
+    return "\n".join(text.get_text() for text in drawing.draw().axes[0].texts)
 
 
 def test_three_pictures_for_every_detector(published, scored, images, masks, splits, evaluation):
@@ -78,8 +79,7 @@ def test_a_detector_without_counterpart_is_shown_too(scored, images, splits, eva
 
 def test_the_scale_does_not_know_the_test_images(published, scored, images, splits, evaluation, monkeypatch):
     scales = []
-    monkeypatch.setattr(maps, "case_rows", lambda cases, scale, **_: scales.append(scale))
-    monkeypatch.setattr(maps, "case_pairs", lambda cases, scale, **_: scales.append(scale))
+    monkeypatch.setattr(maps, "drawing", lambda _, cases, scale, **__: scales.append(scale) if isinstance(scale, MapScale) else None)
     scores, arrays = scored
     maps.illustrate(published, scores, arrays, images, None, splits, evaluation, CONFIG, 0, None)
     test = np.isin(arrays["image_id"], splits.loc[splits["split"] == "test", "image_id"].to_numpy(dtype=str))

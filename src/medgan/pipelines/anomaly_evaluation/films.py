@@ -60,7 +60,7 @@ def films(published: PublishedModel, images: ImageStore, shown: pd.DataFrame, ba
     parts, stored = [names[fresh]], []
     if fresh.any():
         made = counterparts(
-            detector.to(device),  # type: ignore[attr-defined]  # every model is a module
+            detector.to(device),
             StoredImages(images),
             _rows(shown[fresh]),
             _side(images),

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.contracts import Refusal
@@ -33,6 +32,7 @@ from medgan.images.masks import belongs, marked
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation.films import Films, films
+from medgan.plots.drawing import Drawing, drawing
 from medgan.plots.heatmaps import Case, MapScale, case_pairs, case_rows, no_cases
 from medgan.plots.style import readable
 
@@ -64,7 +64,7 @@ def illustrate(
     config: EvaluationConfig,
     seed: int,
     cached: Arrays | None,
-) -> tuple[Figure, Figure, Figure, Arrays]:
+) -> tuple[Drawing, Drawing, Drawing, Arrays]:
     """Heat maps of test images: the surest decisions, the closest ones, and a random draw of the errors.
 
     The scales of all three come from the normal validation images. `cached` are the counterparts that an earlier run returned, the fourth
@@ -112,7 +112,7 @@ class _Album:
         limit = 1.0 if found is None else max(map_quantile(np.abs((seen - found).mean(1))), 1e-6)
         return MapScale(map_quantile(maps, CLEAR), map_quantile(maps), limit)
 
-    def rows(self, table: pd.DataFrame, which: str, title: str) -> Figure:
+    def rows(self, table: pd.DataFrame, which: str, title: str) -> Drawing:
         """A row for each image, with its counterpart."""
         seen, found = self.films.seen(table), self.films.held_against(table)
         shown, maps, masks, normals = windowed(seen, seen), _maps_of(self.arrays, table), self._masks_of(table), len(self.normals)
@@ -135,12 +135,12 @@ class _Album:
         absent = [PLURALS[kind] for kind in KINDS if kind not in set(table["kind"])]
         missing = [f"At this threshold there are no {' and no '.join(absent)}."] if absent else []
         notes = [*missing, *self._claim(table, masks), self._normals, COLOURS, *([DIFFERENCE] if self.films.counterpart else [])]
-        return case_rows(cases, self.scale, title=title, counterpart=self.films.counterpart, notes=notes)
+        return drawing(case_rows, cases, self.scale, title=title, counterpart=self.films.counterpart, notes=notes)
 
-    def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Figure:
+    def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Drawing:
         """Two images a row, without counterparts."""
         if table.empty:
-            return no_cases(title, "There is none: every test image is decided rightly.")
+            return drawing(no_cases, title, "There is none: every test image is decided rightly.")
         seen = self.films.seen(table)
         shown, maps, masks, drawn = windowed(seen, seen), _maps_of(self.arrays, table), self._masks_of(table), table["kind"].value_counts()
         cases = [
@@ -157,7 +157,7 @@ class _Album:
             for number, row in enumerate(table.to_dict("records"))
         ]
         about = f"Threshold {self.cut:.3g}. {self._normals} Drawn with seed {self.seed}."
-        return case_pairs(cases, self.scale, title=title, notes=[about, *self._claim(table, masks), COLOURS])
+        return drawing(case_pairs, cases, self.scale, title=title, notes=[about, *self._claim(table, masks), COLOURS])
 
     @property
     def _normals(self) -> str:

@@ -191,6 +191,7 @@ def _report() -> Node:
     inputs = {
         **_documents(),
         "claim": "claim",
+        "cached_pictures": "cached_report_pictures",
         "classifiers": "results.classifiers",
         "quality": "results.quality",
         **{f"figure_{name}": f"{name}_figure" for name in together},
@@ -202,4 +203,4 @@ def _report() -> Node:
         **{f"figure_curves_{name}": f"{name}.curves_figure" for name in models.names()},
         **{f"figure_confusion_{arm}": f"{arm}.confusion" for arm in ARMS},
     }
-    return Node(reporting.report, inputs, "report_html", name="report")
+    return Node(reporting.report, inputs, ["report_html", "report_pictures"], name="report")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from medgan import __version__, models
 from medgan.evaluation.claim import checklist
@@ -17,8 +18,10 @@ from medgan.evaluation.story import tell
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
 from medgan.pipelines.jobs import data_hash
+from medgan.plots.compact import compacted, content_name
 from medgan.plots.report import render_report
 
+Arrays = Mapping[str, NDArray[Any]]
 TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "cut_profile", "external_tests", "claim")
 """Kinds of documents about all detectors, or about the data."""
 EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "external", "categories", "projection_facts")
@@ -53,12 +56,13 @@ def report(
     splits: pd.DataFrame,
     config: EvaluationConfig,
     seed: int,
+    cached_pictures: Arrays | None,
     **others: bytes | PublishedModel | Mapping[str, Any] | None,
-) -> str:
-    """The report of all that has been run on this data set: one HTML page without any remote part.
+) -> tuple[str, Arrays]:
+    """The report of all that has been run on this data set: one HTML page without any remote part, and its pictures made small.
 
-    `others` are its pictures (figure_<kind> and figure_<kind>_<model>), its documents (<kind> and <kind>_<detector>) and the published
-    models (published_<model>), whose cards it reads; what has not been made is None.
+    `cached_pictures` are those of an earlier run. `others` are the pictures (figure_<kind> and figure_<kind>_<model>), the documents
+    (<kind> and <kind>_<detector>) and the published models (published_<model>), whose cards it reads; what has not been made is None.
     """
     figures = {name.removeprefix("figure_"): other for name, other in others.items() if isinstance(other, bytes)}
     documents = _documents(others)
@@ -86,7 +90,8 @@ def report(
         figures=tuple(figures),
         fold=fold_of(splits),
     )
-    return render_report(story, figures)
+    small = compacted(figures.values(), cached_pictures)
+    return render_report(story, {name: small[content_name(png)].tobytes() for name, png in figures.items()}), small
 
 
 def _documents(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
