@@ -19,7 +19,8 @@ class Shown:
 
 
 def shown(value=1.0, words="word"):
-    return [Shown(np.arange(4.0) * value, words)], pd.DataFrame({"score": [value], "site": [pd.NA], "date": [pd.Timestamp(0)]}), {"a": (1, None)}
+    table = pd.DataFrame({"score": [value], "site": [pd.NA], "date": [pd.Timestamp(0)]})
+    return [Shown(np.arange(4.0) * value, words)], table, {"a": (1, None)}
 
 
 def test_equal_content_has_one_name_and_other_content_another():
