@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from medgan.catalog.arrays import ArraysDataset
 from medgan.catalog.checkpoint import CheckpointDataset
 from medgan.catalog.curves import CurvesDataset
-from medgan.catalog.external_tests import ExternalTestsDataset
 from medgan.catalog.figure import FigureDataset
 from medgan.catalog.html import HtmlDataset
 from medgan.catalog.published import PublishedDataset
 from medgan.catalog.results import ResultsSectionDataset, read_document
+from medgan.catalog.tested_elsewhere import ExternalTestsDataset
 from medgan.contracts import ImageSpec, Refusal
 from medgan.models import PublishedModel
 from medgan.plots.drawing import Drawing

@@ -87,7 +87,7 @@ def test_crops_and_slices_are_said():
 
 def with_a_test(**changes):
     test = {"model": "dcgan", "tested_on": "elsewhere", "published_key": "k1", "auroc": {"value": 0.7, "low": 0.6, "high": 0.8}} | changes
-    return {**TOGETHER, "external_tests": {"trained_on": "phantoms", "tests": [test]}}
+    return {**TOGETHER, "tested_elsewhere": {"trained_on": "phantoms", "tests": [test]}}
 
 
 def test_external_tests_of_the_weights_of_the_run_are_reported():

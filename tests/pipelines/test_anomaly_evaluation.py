@@ -9,9 +9,10 @@ import torch
 
 from medgan import models
 from medgan.evaluation.config import EvaluationConfig
+from medgan.evaluation.external import not_asked
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation import nodes, reporting
-from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
+from medgan.pipelines.anomaly_evaluation.pipeline import _documents, create_pipeline
 from medgan.pipelines.jobs import data_hash
 from tests.pipelines.conftest import CARD, SIDE
 
@@ -65,7 +66,9 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert table.loc[0, "auroc (viral)"] == row["per_category"]["viral"]["auroc"]["value"]
     assert len(pictures) == 3
     page, _ = reporting.report(section, None, None, images, splits, CONFIG, 0, None, figure_samples_acgan=None, published_nn=published)
-    filled = reporting.fill_checklist(section, images, splits, CONFIG, 0, published_nn=published)
+    elsewhere = {"trained_on": "tiny", "tests": []}
+    documents = {"external_dcgan": not_asked(), "tested_elsewhere": elsewhere}
+    filled = reporting.fill_checklist(section, images, splits, CONFIG, 0, published_nn=published, **documents)
     assert len(filled["items"]) == 44
     assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
     assert "kedro run --pipeline synthesis" in page
@@ -93,6 +96,12 @@ def test_the_split_table_counts_patients_only_where_they_are_known(splits):
     assert "patients" not in reporting.split_table(splits.assign(group_known=False))
 
 
+def test_documents_of_one_detector_are_told_from_those_of_all():
+    """Both are inputs of one node, by name."""
+    named = {name for name, stored in _documents().items() if "." not in stored}
+    assert not {name for name in named for kind in reporting.EACH if name.startswith(f"{kind}_")}
+
+
 def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     pipeline = create_pipeline()
     for name in models.detectors():
@@ -101,7 +110,16 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert ("embed" in made) == ("categorise" in made) == (name in models.encoders())
         assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions", "cut_profile", "external_tests", "cached_report_pictures"}
+    made |= {
+        "leakage_audit",
+        "masks",
+        "splits_from",
+        "quarantine",
+        "exclusions",
+        "cut_profile",
+        "tested_elsewhere",
+        "cached_report_pictures",
+    }
     made |= {f"{name}.cached_{kind}" for name in models.detectors() for kind in ("perturbed_scores", "counterparts")}
     made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
     made |= {"domain_features.embeddings", "domain_features.cached_projection"}

@@ -233,7 +233,7 @@ def internal(case: Case) -> Answer:
 
 def external(case: Case) -> Answer:
     """Testing on external data: of the very weights that this run evaluated. What was tested of others here is said and does not count."""
-    tests = case.together.get("external_tests", {}).get("tests", [])
+    tests = case.together.get("tested_elsewhere", {}).get("tests", [])
     keys = {name: row.get("published_key") for name, row in case.rows.items()}
     own = [test for test in tests if test.get("published_key") is not None and keys.get(test["model"]) == test["published_key"]]
     if not own:

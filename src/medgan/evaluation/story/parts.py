@@ -111,7 +111,7 @@ class Material:
     """The card of each published model."""
     together: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Documents of all detectors or of the data, by kind: detector_tests, shortcuts, cohort, reference_standard, leakage_audit,
-    cut_profile, external_tests, claim."""
+    cut_profile, tested_elsewhere, claim."""
     each: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Documents of one detector, by kind and detector: components, localisation, robustness, subgroups, random_errors, external,
     categories, projection_facts."""

@@ -173,7 +173,7 @@ def _documents() -> dict[str, str]:
         "splits": "splits",
         "config": "params:evaluation",
         "seed": "params:seed",
-        **{name: name for name in (*TOGETHER, "leakage_audit", "cut_profile", "external_tests")},
+        **{name: name for name in (*TOGETHER, "leakage_audit", "cut_profile", "tested_elsewhere")},
         **{f"{kind}_{name}": f"{name}.{kind}" for kind, whose in names.items() for name in whose},
         **{f"published_{name}": f"{name}.published" for name in models.names()},
     }

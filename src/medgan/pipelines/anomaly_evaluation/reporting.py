@@ -22,7 +22,7 @@ from medgan.plots.compact import compacted, content_name
 from medgan.plots.report import render_report
 
 Arrays = Mapping[str, NDArray[Any]]
-TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "cut_profile", "external_tests", "claim")
+TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "cut_profile", "tested_elsewhere", "claim")
 """Kinds of documents about all detectors, or about the data."""
 EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "external", "categories", "projection_facts")
 """Kinds of documents about one detector; an input is named <kind>_<detector>."""
