@@ -20,8 +20,10 @@ from medgan.catalog.figure import FigureDataset
 from medgan.catalog.html import HtmlDataset
 from medgan.catalog.published import PublishedDataset
 from medgan.catalog.results import ResultsSectionDataset, read_document
+from medgan.catalog.tested_elsewhere import ExternalTestsDataset
 from medgan.contracts import ImageSpec, Refusal
 from medgan.models import PublishedModel
+from medgan.plots.drawing import Drawing
 from medgan.training.checkpoints import UNCHANGED, TrainingState
 
 
@@ -47,6 +49,26 @@ def test_absent_is_none_only_where_it_is_optional(kind, tmp_path):
     assert kind(filepath=str(tmp_path / "none"), metadata={"optional": True}).load() is None
     with pytest.raises(DatasetError):
         kind(filepath=str(tmp_path / "none")).load()
+
+
+def test_a_drawing_is_made_once_and_again_where_its_file_shows_another_or_is_damaged(tmp_path):
+    made = []
+
+    def drawn(key):
+        return Drawing(key, lambda: made.append(key) or figure(1.0))
+
+    path = tmp_path / "a.png"
+    dataset = FigureDataset(filepath=str(path))
+    for key in ("one", "one", "two", "one"):
+        dataset.save(drawn(key))
+    assert made == ["one", "two", "one"]
+    FigureDataset(filepath=str(path), dpi=60).save(drawn("one"))
+    assert len(made) == 4
+    path.write_bytes(path.read_bytes()[:-20])
+    FigureDataset(filepath=str(path), dpi=60).save(drawn("one"))
+    dataset.save(figure(1.0))
+    FigureDataset(filepath=str(path), dpi=60).save(drawn("one"))
+    assert len(made) == 6
 
 
 def test_arrays_return_with_their_types_and_never_as_pickles(tmp_path):
@@ -192,3 +214,17 @@ def test_unknown_section_is_refused(tmp_path):
 def test_unchanged_model_has_the_same_key():
     assert replace(model(1.0), card={}).key == model(1.0).key
     assert model(1.0).key != model(1.5).key
+
+
+def test_external_tests_are_found_where_the_images_are(tmp_path):
+    index = ExternalTestsDataset(filepath=str(tmp_path), trained_on="home")
+    assert index.load() == {"trained_on": "home", "tests": []}
+    for where, trained_on in (("b/dcgan", "home"), ("a/bigan", "home"), ("a/dcgan", "other"), ("home/dcgan", None)):
+        (tmp_path / where).mkdir(parents=True)
+        (tmp_path / where / "external.json").write_text(json.dumps({"trained_on": trained_on, "auroc": 1}))
+    assert [(test["tested_on"], test["model"]) for test in index.load()["tests"]] == [("a", "bigan"), ("b", "dcgan")]
+    with pytest.raises(DatasetError, match="read only"):
+        index.save({})
+    (tmp_path / "b/dcgan/external.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"external\.json is not JSON"):
+        index.load()

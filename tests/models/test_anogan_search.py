@@ -44,6 +44,7 @@ def test_scoring_leaves_the_weights_alone() -> None:
     detector = model(search_steps=3)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
     score(detector, torch.zeros(2, 1, 32, 32))
+    assert all(parameter.grad is None for parameter in detector.parameters())  # the search moves latents: no weight's gradient is computed
     assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
 
 

@@ -9,61 +9,14 @@ import torch
 
 from medgan import models
 from medgan.evaluation.config import EvaluationConfig
-from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.evaluation.external import not_asked
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation import nodes, reporting
-from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
+from medgan.pipelines.anomaly_evaluation.pipeline import _documents, create_pipeline
 from medgan.pipelines.jobs import data_hash
+from tests.pipelines.conftest import CARD, SIDE
 
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=7, heatmap_examples=2)
-SIDE = 28
-CARD = {
-    "published_step": 40,
-    "planned_steps": 80,
-    "choice": "weights of the highest AUCp",
-    "labels_used": "none",
-    "figures": {"aucp": 0.7, "diversity": 0.123},
-}
-
-
-@pytest.fixture
-def splits():
-    rng = np.random.default_rng(0)
-    patient = rng.integers(0, 40, 90)
-    category = np.where(patient % 2, "viral", "normal")
-    return pd.DataFrame(
-        {
-            "image_id": [f"i{number}" for number in range(90)],
-            "group_id": [f"p{number}" for number in patient],
-            "group_known": True,
-            "label": (category == "viral").astype(int),
-            "category": category,
-            "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
-            "row": rng.permutation(90),
-            "provenance": "real",
-            "role": None,
-        }
-    )
-
-
-@pytest.fixture
-def images(tmp_path, splits):
-    rng = np.random.default_rng(1)
-    anatomy = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None]
-    pixels = anatomy + rng.integers(0, 30, (90, SIDE, SIDE, 1), dtype=np.uint8)
-    for row in splits.loc[splits["label"] == 1, "row"]:
-        pixels[row, 5:15, 5:15] += 90
-    write_store(tmp_path / "store", iter(pixels), StoreInfo(90, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
-    return ImageStore.open(tmp_path / "store")
-
-
-@pytest.fixture
-def published(images, splits):
-    from medgan.images.loading import StoredImages
-
-    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
-    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
-    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, CARD)
 
 
 def test_scores_are_reused_until_something_that_decides_them_changes(published, images, splits, monkeypatch):
@@ -103,7 +56,7 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     row, confusion, histogram = nodes.evaluate(published, scores, splits, CONFIG, 0)
     assert row["auroc"]["value"] > 0.95
     assert (row["sees_mix"], row["interval_unit"]) == (False, "patient")
-    assert all(figure.axes for figure in (confusion, histogram))
+    assert all(drawn.draw().axes for drawn in (confusion, histogram))
     section, table, *pictures = nodes.compare(images, splits, row, {**row, "search_steps": 5}, scores, scores)
     assert section["data"] == data_hash(images, splits) != data_hash(images, splits.assign(split="test"))
     assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
@@ -112,8 +65,10 @@ def test_the_row_the_figures_the_comparison_and_the_report(published, images, sp
     assert table.loc[0, "sensitivity (fpr=0.05)_low"] == row["decisions"]["fpr=0.05"]["sensitivity"]["low"]
     assert table.loc[0, "auroc (viral)"] == row["per_category"]["viral"]["auroc"]["value"]
     assert len(pictures) == 3
-    page = reporting.report(section, None, None, images, splits, CONFIG, 0, figure_samples_acgan=None, published_nn=published)
-    filled = reporting.fill_checklist(section, images, splits, CONFIG, 0, published_nn=published)
+    page, _ = reporting.report(section, None, None, images, splits, CONFIG, 0, None, figure_samples_acgan=None, published_nn=published)
+    elsewhere = {"trained_on": "tiny", "tests": []}
+    documents = {"external_dcgan": not_asked(), "tested_elsewhere": elsewhere}
+    filled = reporting.fill_checklist(section, images, splits, CONFIG, 0, published_nn=published, **documents)
     assert len(filled["items"]) == 44
     assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
     assert "kedro run --pipeline synthesis" in page
@@ -141,6 +96,12 @@ def test_the_split_table_counts_patients_only_where_they_are_known(splits):
     assert "patients" not in reporting.split_table(splits.assign(group_known=False))
 
 
+def test_documents_of_one_detector_are_told_from_those_of_all():
+    """Both are inputs of one node, by name."""
+    named = {name for name, stored in _documents().items() if "." not in stored}
+    assert not {name for name in named for kind in reporting.EACH if name.startswith(f"{kind}_")}
+
+
 def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     pipeline = create_pipeline()
     for name in models.detectors():
@@ -149,8 +110,17 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         assert ("embed" in made) == ("categorise" in made) == (name in models.encoders())
         assert ("evaluate_parts" in made) == (name in models.composed())
     made = {"images", "splits", "params:evaluation", "params:seed", "results.classifiers", "results.quality"}
-    made |= {"leakage_audit", "masks", "splits_from", "quarantine", "exclusions"}
-    made |= {f"{name}.cached_perturbed_scores" for name in models.detectors()}
+    made |= {
+        "leakage_audit",
+        "masks",
+        "splits_from",
+        "quarantine",
+        "exclusions",
+        "cut_profile",
+        "tested_elsewhere",
+        "cached_report_pictures",
+    }
+    made |= {f"{name}.cached_{kind}" for name in models.detectors() for kind in ("perturbed_scores", "counterparts")}
     made |= {f"{name}.cached_{kind}" for name in models.encoders() for kind in ("embeddings", "residuals", "projection")}
     made |= {"domain_features.embeddings", "domain_features.cached_projection"}
     made |= {f"{name}.published" for name in models.names()} | {f"{name}.cached_maps" for name in models.detectors()}

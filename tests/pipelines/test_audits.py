@@ -11,7 +11,6 @@ from medgan import models
 from medgan.evaluation.config import EvaluationConfig, LabelNoise, RobustnessConfig
 from medgan.evaluation.robustness import variants
 from medgan.pipelines.anomaly_evaluation import audits, nodes
-from tests.pipelines.test_anomaly_evaluation import images, published, splits  # noqa: F401  # fixtures
 
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=7, random_errors=3, robustness=RobustnessConfig(images=20))
 SLOW = replace(CONFIG, robustness=RobustnessConfig(images=20, seconds=0.0))
@@ -19,12 +18,12 @@ VARIANTS = len(list(variants()))
 
 
 @pytest.fixture
-def judged(published, images, splits):  # noqa: F811
+def judged(published, images, splits):
     scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
     return scores, nodes.evaluate(published, scores, splits, CONFIG, 0)[0]
 
 
-def test_perturbed_scores_are_reused_know_no_label_and_do_not_depend_on_the_batch(published, images, splits, monkeypatch):  # noqa: F811
+def test_perturbed_scores_are_reused_know_no_label_and_do_not_depend_on_the_batch(published, images, splits, monkeypatch):
     found = audits.score_perturbed(published, images, splits, CONFIG, 0, None)
     assert found["scores"].shape == (VARIANTS, 20)
     blind = splits[["image_id", "split", "row"]]
@@ -37,16 +36,16 @@ def test_perturbed_scores_are_reused_know_no_label_and_do_not_depend_on_the_batc
         audits.score_perturbed(published, images, splits, CONFIG, 1, found)
 
 
-def test_a_detector_that_takes_too_long_is_not_run_and_says_what_it_takes(published, images, splits, judged):  # noqa: F811
+def test_a_detector_that_takes_too_long_is_not_run_and_says_what_it_takes(published, images, splits, judged):
     found = audits.score_perturbed(published, images, splits, SLOW, 0, None)
     document, figure = audits.robustness(published, found, judged[0], splits, judged[1], SLOW, 0)
     assert document["perturbations"] == {}
     assert "s an image" in document["sentence"]
     assert "evaluation.robustness.seconds" in document["sentence"]
-    assert figure.get_suptitle().startswith("nearest neighbour")
+    assert figure.draw().get_suptitle().startswith("nearest neighbour")
 
 
-def test_the_documents_are_plain_json_and_every_figure_is_drawn(published, images, splits, judged, monkeypatch):  # noqa: F811
+def test_the_documents_are_plain_json_and_every_figure_is_drawn(published, images, splits, judged, monkeypatch):
     monkeypatch.setattr(models, "detectors", lambda: ("nearest_neighbour",))
     scores, row = judged
     arrays = audits.score_perturbed(published, images, splits, CONFIG, 0, None)
@@ -60,7 +59,7 @@ def test_the_documents_are_plain_json_and_every_figure_is_drawn(published, image
     reference = audits.describe_reference(replace(CONFIG, label_noise=LabelNoise(0.1, 0.0)), row)
     for document in (robust, groups, errors, shortcuts, cohort, reference):
         assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert all(figure.axes for figure in (curves, forest, picture, flow, audits.compare_robustness(robust)))
+    assert all(drawn.draw().axes for drawn in (curves, forest, picture, flow, audits.compare_robustness(robust)))
     assert robust["sample"]["n_images"] == 20
     assert groups["groups"] == {}
     assert cohort["flow"]["listed"] == 90 + 1 + 2

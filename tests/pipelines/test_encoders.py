@@ -126,7 +126,7 @@ def test_the_parts_of_a_score_and_the_distance_of_features(bigan, images, splits
     assert list(document["rows"]) == ["feature", "reconstruction", "latent", "mahalanobis"]
     assert document["rows"]["feature"]["auroc"] == row["auroc"]
     assert document["rows"]["mahalanobis"]["n_images"] == (splits["split"] == "test").sum()
-    assert figure.axes
+    assert figure.draw().axes
     assert "mahalanobis" not in encoders.evaluate_parts(model, scores, row, images, splits, CONFIG, 0)[0]["rows"]
 
 
@@ -147,7 +147,7 @@ def test_projections_are_cached_and_only_coloured_by_labels(bigan, splits, monke
     assert arrays["pca"].shape == arrays["tsne"].shape == (60, 2)
     assert (facts["n_images"], facts["n_features"]) == (60, 8)
     assert json.loads(json.dumps(facts, allow_nan=False))["methods"]["tsne"]["trustworthiness"] > 0.5
-    assert len(figure.subfigs) == 2 + 4
+    assert len(figure.draw().subfigs) == 2 + 4
     blind = encoders.project_features("bigan", described, poisoned(splits), CONFIG, 0, None, scores)[0]
     np.testing.assert_array_equal(arrays["tsne"], blind["tsne"])
     monkeypatch.setattr(encoders, "project", lambda *_: pytest.fail("projected again"))
@@ -162,7 +162,7 @@ def test_without_the_supervised_network_the_page_goes_without_it(bigan, images, 
     arrays = encoders.project_features("bigan", described, splits, CONFIG, 0, None, scores)[0]
     missing, facts, figure = encoders.project_features(encoders.REFERENCE, None, splits, CONFIG, 0, None)
     assert facts["methods"]["pca"]["reason"] == encoders.NO_REFERENCE
-    assert figure.axes
+    assert figure.draw().axes
     page = encoders.projections_page(images, splits, CONFIG, 0, arrays, missing, scores)
     data = json.loads(page.split("const data = ")[1].split(";\n")[0])
     assert list(data["planes"]) == ["bigan"]
@@ -185,7 +185,7 @@ def test_kinds_are_told_apart_beside_the_supervised_arms(bigan, splits):
     assert {row["n_images"] for row in document["rows"].values()} == {len(test)}
     assert document["supervised"]["real"]["auroc"]["value"] == 0.9
     assert "classifier_training" in document["supervised"]["gan"]["auroc"]["reason"]
-    assert figure.axes
+    assert figure.draw().axes
     assert json.dumps(document, allow_nan=False)
 
 
@@ -210,8 +210,8 @@ def test_one_kind_of_anomaly_is_a_document_that_says_why_there_is_no_figure(biga
     document, figure = kinds.categorise(model, described, cells, arrays, one, None, CONFIG, 0)
     assert document["rows"] == {}
     assert "fewer than two kinds" in document["reason"]
-    assert "fewer than two kinds" in figure.axes[0].texts[0].get_text()
-    assert "fewer than two kinds" in kinds.compare_kinds(document).axes[0].texts[0].get_text()
+    assert "fewer than two kinds" in figure.draw().axes[0].texts[0].get_text()
+    assert "fewer than two kinds" in kinds.compare_kinds(document).draw().axes[0].texts[0].get_text()
 
 
 def test_detectors_and_arms_stand_in_one_picture(bigan, splits, monkeypatch):
@@ -219,6 +219,6 @@ def test_detectors_and_arms_stand_in_one_picture(bigan, splits, monkeypatch):
     model, _, arrays, _, described, cells = bigan
     supervised = {"rows": {"real": {"categories": {"auroc": {"value": 0.9, "low": 0.8, "high": 1.0}}}}}
     document, _ = kinds.categorise(model, described, cells, arrays, splits, supervised, CONFIG, 0)
-    (axis,) = kinds.compare_kinds(document).axes
+    (axis,) = kinds.compare_kinds(document).draw().axes
     assert {label.get_text() for label in axis.get_yticklabels()} == {"bigan", "supervised, real"}
     assert "bacterial or viral" in axis.get_title(loc="left")

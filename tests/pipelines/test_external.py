@@ -11,39 +11,12 @@ from medgan.catalog.tables import JSONDataset, ParquetDataset
 from medgan.contracts import Refusal
 from medgan.evaluation.config import EvaluationConfig
 from medgan.evaluation.external import NOT_ASKED, UNCHECKED, require_fit
-from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation.external import validate_externally
 from tests.models.tiny import tiny
+from tests.pipelines.conftest import SIDE
 
-SIDE, COUNT = 32, 60
 CONFIG = EvaluationConfig(dataset="here", n_boot=100, batch_size=16, model_from="there")
-
-
-@pytest.fixture
-def splits():
-    patient = np.arange(COUNT) // 3
-    category = np.where(patient % 2, "viral", "normal")
-    return pd.DataFrame(
-        {
-            "image_id": [f"i{number}" for number in range(COUNT)],
-            "group_id": [f"p{number}" for number in patient],
-            "group_known": True,
-            "label": (category == "viral").astype(int),
-            "category": category,
-            "split": np.where(patient % 4 < 2, "test", "val"),
-            "row": np.arange(COUNT),
-            "provenance": "real",
-            "pixel_hash": [f"h{number}" for number in range(COUNT)],
-        }
-    )
-
-
-@pytest.fixture
-def images(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 255, (COUNT, SIDE, SIDE, 1), dtype=np.uint8)
-    write_store(tmp_path / "images", iter(pixels), StoreInfo(COUNT, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
-    return ImageStore.open(tmp_path / "images")
 
 
 @pytest.fixture
@@ -69,6 +42,7 @@ def test_the_row_carries_the_threshold_from_there_and_says_so(published, home, i
     assert row["claim"] == "external: trained on there, threshold frozen there"
     assert row["threshold"] == home["threshold"]
     assert row["at_home"]["auroc"] == home["auroc"]
+    assert row["published_key"] == published.key
     assert row["n_images"] == int((splits["split"] == "test").sum())
     assert np.sum(row["confusion_matrix"]) == row["n_images"]
 

@@ -1,53 +1,23 @@
 """Heat maps and pixel-level figures of a detector on a tiny store whose anomalies are squares."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from medgan import models
 from medgan.contracts import Refusal
 from medgan.evaluation.config import EvaluationConfig
-from medgan.evaluation.counterparts import with_counterparts
+from medgan.evaluation.counterparts import as_seen, counterparts
 from medgan.evaluation.localisation import FIGURES, NO_MASKS
 from medgan.images.loading import StoredImages
 from medgan.images.masks import INSIDE, UNKNOWN, masks_key
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
-from medgan.pipelines.anomaly_evaluation import maps, nodes
+from medgan.pipelines.anomaly_evaluation import films, maps, nodes
+from medgan.plots.heatmaps import MapScale
 from tests.models.tiny import tiny
+from tests.pipelines.conftest import COUNT, SIDE, SQUARE
 
-SIDE, COUNT = 28, 90
 CONFIG = EvaluationConfig(dataset="tiny", n_boot=100, batch_size=16, heatmap_examples=1, random_errors=4)
-SQUARE = (slice(5, 15), slice(8, 18))
-
-
-@pytest.fixture
-def splits():
-    patient = np.random.default_rng(0).integers(0, 40, COUNT)
-    category = np.where(patient % 2, "viral", "normal")
-    return pd.DataFrame(
-        {
-            "image_id": [f"i{number}" for number in range(COUNT)],
-            "group_id": [f"p{number}" for number in patient],
-            "group_known": True,
-            "label": (category == "viral").astype(int),
-            "category": category,
-            "split": np.array(["train", "val", "test"])[(patient // 2) % 3],
-            "row": np.random.default_rng(1).permutation(COUNT),
-            "provenance": "real",
-        }
-    )
-
-
-@pytest.fixture
-def images(tmp_path, splits):
-    rng = np.random.default_rng(2)
-    pixels = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None] + rng.integers(0, 30, (COUNT, SIDE, SIDE, 1), dtype=np.uint8)
-    for row in splits.loc[splits["label"] == 1, "row"]:
-        pixels[(row, *SQUARE)] += 90
-    write_store(tmp_path / "images", iter(pixels), StoreInfo(COUNT, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
-    return ImageStore.open(tmp_path / "images")
 
 
 def mask_store(folder, images, splits, unknown=()):
@@ -66,14 +36,6 @@ def masks(tmp_path, images, splits):
 
 
 @pytest.fixture
-def published(images, splits):
-    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
-    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
-    card = {"labels_used": "none", "published_step": 0}
-    return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, card)
-
-
-@pytest.fixture
 def scored(published, images, splits):
     return nodes.score(published, images, splits, CONFIG, 0, None)
 
@@ -83,12 +45,12 @@ def evaluation(published, scored, splits):
     return nodes.evaluate(published, scored[0], splits, CONFIG, 0)[0]
 
 
-def texts(figure):
-    return "\n".join(text.get_text() for text in figure.axes[0].texts)
+def texts(drawing):
+    return "\n".join(text.get_text() for text in drawing.draw().axes[0].texts)
 
 
 def test_three_pictures_for_every_detector(published, scored, images, masks, splits, evaluation):
-    surest, closest, drawn = maps.illustrate(published, *scored, images, masks, splits, evaluation, CONFIG, 0)
+    surest, closest, drawn, _ = maps.illustrate(published, *scored, images, masks, splits, evaluation, CONFIG, 0, None)
     assert "nearest training" in texts(surest)
     assert "Outline: the mask of the anomaly." in texts(surest)
     assert "closest to the threshold" in texts(closest)
@@ -97,33 +59,32 @@ def test_three_pictures_for_every_detector(published, scored, images, masks, spl
 
 
 def test_without_masks_the_pictures_claim_nothing_about_places(published, scored, images, splits, evaluation):
-    surest, *_ = maps.illustrate(published, *scored, images, None, splits, evaluation, CONFIG, 0)
+    surest, *_ = maps.illustrate(published, *scored, images, None, splits, evaluation, CONFIG, 0, None)
     assert "Not a localisation claim: no masks." in texts(surest)
     assert "Outline" not in texts(surest)
 
 
 def test_kinds_that_do_not_occur_are_named(published, scored, images, splits, evaluation):
     never = {**evaluation, "threshold": {"rule": "x", "value": 1e9}}
-    surest, _, _ = maps.illustrate(published, *scored, images, None, splits, never, CONFIG, 0)
+    surest, *_ = maps.illustrate(published, *scored, images, None, splits, never, CONFIG, 0, None)
     assert "At this threshold there are no hits and no false alarms." in texts(surest)
 
 
 def test_a_detector_without_counterpart_is_shown_too(scored, images, splits, evaluation):
     model = tiny("mix_vs_normal", images.spec)
     published = PublishedModel("mix_vs_normal", {"width": 4}, images.spec, model.state_dict(), {})
-    surest, *_ = maps.illustrate(published, *scored, images, None, splits, evaluation, CONFIG, 0)
+    surest, *_ = maps.illustrate(published, *scored, images, None, splits, evaluation, CONFIG, 0, None)
     assert "no counterpart" in texts(surest)
 
 
 def test_the_scale_does_not_know_the_test_images(published, scored, images, splits, evaluation, monkeypatch):
     scales = []
-    monkeypatch.setattr(maps, "case_rows", lambda cases, scale, **_: scales.append(scale))
-    monkeypatch.setattr(maps, "case_pairs", lambda cases, scale, **_: scales.append(scale))
+    monkeypatch.setattr(maps, "drawing", lambda _, cases, scale, **__: scales.append(scale) if isinstance(scale, MapScale) else None)
     scores, arrays = scored
-    maps.illustrate(published, scores, arrays, images, None, splits, evaluation, CONFIG, 0)
+    maps.illustrate(published, scores, arrays, images, None, splits, evaluation, CONFIG, 0, None)
     test = np.isin(arrays["image_id"], splits.loc[splits["split"] == "test", "image_id"].to_numpy(dtype=str))
     brighter = {**arrays, "maps": np.where(test[:, None, None], arrays["maps"] * 9, arrays["maps"])}
-    maps.illustrate(published, scores, brighter, images, None, splits, evaluation, CONFIG, 0)
+    maps.illustrate(published, scores, brighter, images, None, splits, evaluation, CONFIG, 0, None)
     assert len(scales) >= 4
     assert len(set(scales)) == 1
 
@@ -176,5 +137,34 @@ def test_a_search_shows_the_image_that_was_scored(images, splits):
     model = tiny("dcgan", images.spec, search_steps=2).eval()
     rows = np.arange(5)
     together = model.score(StoredImages(images)(rows), torch.Generator().manual_seed(3)).anomaly_maps
-    seen, found = with_counterparts(model, StoredImages(images), rows, (SIDE, SIDE), batch_size=2, seed=3, device="cpu")
+    seen = as_seen(StoredImages(images), rows, (SIDE, SIDE))
+    found = counterparts(model, StoredImages(images), rows, (SIDE, SIDE), batch_size=2, seed=3, device="cpu")
     np.testing.assert_allclose(np.abs(seen - found).mean(1), together[:, 0, 2:-2, 2:-2].numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_counterparts_are_kept_until_something_that_decides_them_changes(published, scored, images, masks, splits, evaluation, monkeypatch):
+    *_, kept = maps.illustrate(published, *scored, images, masks, splits, evaluation, CONFIG, 0, None)
+    assert len(kept["counterparts"]) == len(set(kept["image_id"])) > 4
+    monkeypatch.setattr(films, "counterparts", lambda *_, **__: pytest.fail("searched again"))
+    *_, again = maps.illustrate(published, *scored, images, masks, splits, evaluation, CONFIG, 0, kept)
+    assert all(np.array_equal(again[name], kept[name]) for name in kept)
+    other = PublishedModel("nearest_neighbour", {}, images.spec, {"memory": published.tensors["memory"] * 0.9}, {})
+    for changed in (
+        (other, *scored, images, masks, splits, evaluation, CONFIG, 0),
+        (published, *scored, images, masks, splits, evaluation, CONFIG, 1),
+    ):
+        with pytest.raises(pytest.fail.Exception, match="searched again"):
+            maps.illustrate(*changed, kept)
+
+
+def test_only_images_without_a_kept_counterpart_are_searched(published, images, splits, monkeypatch):
+    """The others keep theirs, whatever the order; an image's counterpart is its own."""
+    whole = films.films(published, images, splits, 16, 0, None)
+    some = films.films(published, images, splits.iloc[:5], 16, 0, None)
+    asked, make = [], films.counterparts
+    monkeypatch.setattr(
+        films, "counterparts", lambda detector, store, rows, *_, **more: asked.extend(rows) or make(detector, store, rows, *_, **more)
+    )
+    grown = films.films(published, images, splits.iloc[3:9], 16, 0, some.kept)
+    assert asked == splits["row"].iloc[5:9].tolist()
+    np.testing.assert_array_equal(grown.held_against(splits.iloc[:9]), whole.held_against(splits.iloc[:9]))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.plots.compact import compact
+from medgan.plots import compact as module
+from medgan.plots.compact import compact, compacted, content_name
 
 
 def png(pixels):
@@ -35,3 +36,16 @@ def test_a_wide_picture_becomes_narrower_and_keeps_its_shape():
 def test_a_picture_that_is_small_already_stays_as_it_is(side):
     made = png(np.zeros((side, side), dtype=np.uint8))
     assert len(compact(made)) <= len(made)
+
+
+def test_a_picture_is_made_small_once_and_again_when_it_or_the_form_changes(monkeypatch):
+    first, second = (png(np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)) for seed in (0, 1))
+    made = compacted([first, first])
+    assert {name: values.tobytes() for name, values in made.items()} == {content_name(first): compact(first)}
+    monkeypatch.setattr(module, "compact", lambda _: pytest.fail("made small again"))
+    assert compacted([first], made) == made
+    with pytest.raises(pytest.fail.Exception, match="made small again"):
+        compacted([second], made)
+    monkeypatch.setattr(module, "FORM", module.FORM + 1)
+    with pytest.raises(pytest.fail.Exception, match="made small again"):
+        compacted([first], made)

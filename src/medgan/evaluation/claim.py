@@ -1,8 +1,9 @@
 """CLAIM, the Checklist for Artificial Intelligence in Medical Imaging, 2024 update, answered from the documents of a run.
 
-Numbers and order of the items: Tejani et al., Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update, Radiology:
-Artificial Intelligence 6(4), e240300; the topics are in short words of our own. An answer says what a document says. What only authors can
-say - funding, ethics, who annotated - is "not reported".
+Numbers, order and sections of the items: Tejani et al., Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update,
+Radiology: Artificial Intelligence 6(4), e240300, compared with the table and the definitions of its companion site (github.com/RSNA/CLAIM);
+the topics are in short words of our own. An answer says what a document says. What only authors can say - funding, ethics, who
+annotated - is "not reported".
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def checklist(
         together: documents about all detectors or the data, by kind.
         each: documents about one detector, by kind and detector.
         cards: the card of each published model.
-        about: dataset, versions, seed, n_boot, image_size, intensity, fold.
+        about: dataset, versions, seed, n_boot, image_size, intensity, fold, slices.
 
     Returns:
         {"checklist", "source", "counts": {status: items}, "items": [{"item", "section", "topic", "status", "answer"}]}.
@@ -51,20 +52,24 @@ def checklist(
 
 
 ITEMS: Mapping[int, tuple[str, str, Callable[[Case], Answer]]] = {
-    1: ("Title", "AI method named in the title", answers.by_authors("there is no manuscript; the report names its models")),
+    1: (
+        "Title or abstract",
+        "Named as a study of AI, with its kind",
+        answers.by_authors("there is no manuscript"),
+    ),
     2: (
         "Abstract",
-        "Summary of design, methods and results",
+        "Summary of design, methods, results and conclusions",
         answers.said(PARTLY, "The first sentence of the report and what stands under it."),
     ),
     3: (
         "Introduction",
-        "Background, intended use and role",
+        "Scientific or clinical background, intended use and role",
         answers.said(PARTLY, "Intended use: research only, not a medical device. Clinical background: not reported."),
     ),
     4: (
         "Introduction",
-        "Aims and hypotheses",
+        "Aims, objectives and hypotheses",
         answers.said(PARTLY, "To compare detectors with simple baselines. No hypothesis was registered."),
     ),
     5: ("Study design", "Prospective or retrospective", answers.said(REPORTED, "Retrospective: stored images.")),
@@ -76,15 +81,15 @@ ITEMS: Mapping[int, tuple[str, str, Callable[[Case], Answer]]] = {
     ),
     8: ("Data", "Inclusion and exclusion", answers.eligibility),
     9: ("Data", "Preprocessing", answers.preprocessing),
-    10: ("Data", "Selection of subsets", answers.subsets),
+    10: ("Data", "Selection of parts of the data: crops, slices", answers.subsets),
     11: ("Data", "De-identification", answers.by_authors("how the images were de-identified before they came here")),
     12: ("Data", "Missing data", answers.missing),
     13: ("Data", "Image acquisition", answers.acquisition),
-    14: ("Reference standard", "Definition", answers.reference_standard),
+    14: ("Reference standard", "How it was obtained", answers.reference_standard),
     15: ("Reference standard", "Why this one", answers.by_authors("why this reference standard was chosen")),
-    16: ("Reference standard", "Who annotated", answers.by_authors("annotators and their qualification, beyond item 14")),
+    16: ("Reference standard", "Source of the annotations", answers.by_authors("annotators and their qualification, beyond item 14")),
     17: ("Reference standard", "Annotation of the test set", answers.by_authors("how the test images were annotated, beyond item 14")),
-    18: ("Reference standard", "Variability of readers", answers.variability),
+    18: ("Reference standard", "Variability between and within readers", answers.variability),
     19: ("Data partitions", "How cases were assigned", answers.partitions),
     20: ("Data partitions", "Level at which parts are disjoint", answers.disjoint),
     21: ("Testing data", "Intended sample size", answers.sample_size),
@@ -98,26 +103,27 @@ ITEMS: Mapping[int, tuple[str, str, Callable[[Case], Answer]]] = {
         "Evaluation",
         "Metrics",
         answers.said(
-            REPORTED,
-            "AUROC, average precision, sensitivity, specificity, precision, F1, predictive values; simple baselines in the same table.",
+            PARTLY,
+            "AUROC, average precision, sensitivity, specificity, precision, F1, predictive values at stated prevalences; simple baselines "
+            "in the same table. A comparison with published figures: not reported.",
         ),
     ),
     29: ("Evaluation", "Significance and uncertainty", answers.statistics),
-    30: ("Evaluation", "Robustness", answers.robust),
-    31: ("Evaluation", "Explainability", answers.explained),
-    32: ("Evaluation", "Internal testing", answers.internal),
-    33: ("Evaluation", "External testing", answers.said(NOT_REPORTED, "Not reported: no image of another source was tested.")),
-    34: ("Evaluation", "Trial registration", answers.said(NOT_APPLICABLE, "No clinical trial.")),
+    30: ("Evaluation", "Robustness or sensitivity analysis", answers.robust),
+    31: ("Evaluation", "Explainability or interpretability", answers.explained),
+    32: ("Evaluation", "Evaluation on internal data", answers.internal),
+    33: ("Evaluation", "Testing on external data", answers.external),
+    34: ("Evaluation", "Registration of a clinical trial", answers.said(NOT_APPLICABLE, "No clinical trial.")),
     35: ("Results: data", "Numbers included and excluded", answers.flow),
     36: ("Results: data", "Characteristics of each part", answers.who),
-    37: ("Results: performance", "Performance and its uncertainty", answers.performance),
-    38: ("Results: performance", "Diagnostic accuracy and its precision", answers.accuracy),
-    39: ("Results: performance", "Failure analysis", answers.failures),
+    37: ("Results: model performance", "Performance and its uncertainty", answers.performance),
+    38: ("Results: model performance", "Diagnostic accuracy and its precision", answers.accuracy),
+    39: ("Results: model performance", "Failure analysis of incorrect results", answers.failures),
     40: ("Discussion", "Limitations", answers.said(REPORTED, "Section 'Limits' of the report.")),
     41: ("Discussion", "Implications for practice", answers.said(REPORTED, "None: research only, never for a decision about a patient.")),
     42: (
         "Other information",
-        "Full protocol",
+        "Full protocol or technical details",
         answers.said(PARTLY, "Configuration, code and documentation of the project; no protocol was registered."),
     ),
     43: (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from medgan.evaluation.cohort import NOT_REPORTED
-from medgan.evaluation.wording import capital, readable, size_of, with_interval
+from medgan.evaluation.wording import capital, or_reason, readable, size_of, with_interval
+from medgan.images.cutting import sentences
 
 REPORTED, PARTLY, NOT_APPLICABLE = "reported", "partly reported", "not applicable"
 Answer = tuple[str, str]
@@ -61,17 +62,18 @@ def eligibility(case: Case) -> Answer:
 
 def preprocessing(case: Case) -> Answer:
     """Preprocessing."""
-    return REPORTED, f"Images of {case.about['image_size']} pixels, intensity '{case.about['intensity']}'."
+    text = f"Stored as 8-bit images of {case.about['image_size']} pixels, intensity '{case.about['intensity']}'."
+    return REPORTED, f"{text} How files are decoded and resampled stands in the configuration and the code of this version."
 
 
 def subsets(case: Case) -> Answer:
-    """Selection of subsets."""
-    if not case.flow:
-        return NOT_REPORTED, "Not reported: there is no cohort document."
-    mix = case.flow.get("parts", {}).get("train", {}).get("unlabelled_mix", {}).get("images")
-    if not mix:
-        return NOT_APPLICABLE, "No part of an image or of the data set is taken for one detector alone."
-    return REPORTED, f"{mix:,} training images serve, without their labels, as the unlabelled mix."
+    """Selection of subsets: which part of an image, or of a volume, is used."""
+    cut = case.together.get("cut_profile")
+    if not cut:
+        return NOT_REPORTED, "Not reported: there is no profile of what was cut."
+    slices = case.about.get("slices")
+    chosen = f" Of volumes: {slices}, by the rule reading.slices of the data set's configuration." if slices else ""
+    return REPORTED, f"By rule, nothing by hand. {capital(sentences(cut).replace(' · ', '; '))}.{chosen}"
 
 
 def missing(case: Case) -> Answer:
@@ -220,10 +222,37 @@ def explained(case: Case) -> Answer:
 
 
 def internal(case: Case) -> Answer:
-    """Internal testing."""
+    """Evaluation on internal data."""
     if not case.rows:
         return NOT_REPORTED, "Not reported: no detector was evaluated."
-    return REPORTED, f"On held-out images of the same source: {size_of(case.row)}; validation figures stand beside those of test."
+    return PARTLY, (
+        f"On held-out images of the same source: {size_of(case.row)}; validation figures stand beside those of test. "
+        "Figures on training images: not reported."
+    )
+
+
+def external(case: Case) -> Answer:
+    """Testing on external data: of the very weights that this run evaluated. What was tested of others here is said and does not count."""
+    tests = case.together.get("tested_elsewhere", {}).get("tests", [])
+    keys = {name: row.get("published_key") for name, row in case.rows.items()}
+    own = [test for test in tests if test.get("published_key") is not None and keys.get(test["model"]) == test["published_key"]]
+    if not own:
+        older = " Tests of older weights do not count." if tests else ""
+        return NOT_REPORTED, f"Not reported: no detector of this run was tested on images of another source.{older}{_guests(case)}"
+    tested = {test["model"] for test in own}
+    listed = "; ".join(f"{readable(test['model'])} on '{test['tested_on']}' {or_reason(test['auroc'])}" for test in own)
+    count = f"{len(tested)} of {len(case.rows)} detectors on other data sets, at the thresholds frozen here"
+    told = f"{count}, AUROC: {listed}. Who was imaged there: the report of that data set."
+    return (REPORTED if tested == set(keys) else PARTLY), told
+
+
+def _guests(case: Case) -> str:
+    """What other data sets' detectors did on these test images: a test of those, not of these."""
+    rows = {name: row for name, row in case.each.get("external", {}).items() if row.get("trained_on")}
+    if not rows:
+        return ""
+    listed = "; ".join(f"{readable(name)} of '{row['trained_on']}' {or_reason(row['auroc'])}" for name, row in rows.items())
+    return f" The other way round, detectors of other data sets were tested on these test images, AUROC: {listed}."
 
 
 def flow(case: Case) -> Answer:

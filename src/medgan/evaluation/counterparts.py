@@ -1,4 +1,4 @@
-"""What a detector holds images against, in batches."""
+"""Images as a network sees them, and what a detector holds them against, in batches."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ Images = Callable[[NDArray[np.int64]], Tensor]
 """Rows of the store (n,) to images (n, C, H, W) in [-1, 1]."""
 
 
-def with_counterparts(
-    detector: Reconstructs | None,
+def as_seen(images: Images, rows: NDArray[np.int64], side: tuple[int, int]) -> NDArray[np.float32]:
+    """Images as the network sees them: (n, C, H, W) in [-1, 1], without padding; `side` is the height and width of the stored images."""
+    return _plain(images(rows), side)
+
+
+def counterparts(
+    detector: Reconstructs,
     images: Images,
     rows: NDArray[np.int64],
     side: tuple[int, int],
@@ -25,25 +30,21 @@ def with_counterparts(
     batch_size: int,
     seed: int,
     device: str,
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Images as the network sees them and their counterparts: (n, C, H, W) each, in [-1, 1], without padding.
+) -> NDArray[np.float32]:
+    """The image that each one is held against: (n, C, H, W) in [-1, 1], without padding.
 
     Args:
-        detector: in eval mode, on `device`; None for one that compares with no image.
+        detector: in eval mode, on `device`.
         images: rows of the store to images.
-        rows: (n,) of the store.
+        rows: (n,) of the store, at least one.
         side: height and width of the stored images.
         batch_size: images at a time; a counterpart does not depend on it.
         seed: that of the scores, so that a search finds the image that was scored.
         device: where the detector is.
     """
-    seen, found = [], []
-    for start in range(0, len(rows), batch_size):
-        batch = images(rows[start : start + batch_size])
-        seen.append(_plain(batch, side))
-        if detector is not None:
-            found.append(_plain(detector.counterpart(batch.to(device), torch.Generator().manual_seed(seed)), side))
-    return np.concatenate(seen), np.concatenate(found) if found else None
+    batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    found = (detector.counterpart(images(batch).to(device), torch.Generator().manual_seed(seed)) for batch in batches)
+    return np.concatenate([_plain(batch, side) for batch in found])
 
 
 def windowed(images: NDArray[np.float32], references: NDArray[np.float32]) -> NDArray[np.uint8]:

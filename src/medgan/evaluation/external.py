@@ -104,6 +104,7 @@ def evaluate_externally(
     return {
         "claim": claim(trained_on),
         "trained_on": trained_on,
+        "published_key": home.get("published_key"),
         **{name: estimate.as_dict() for name, estimate in found.items()},
         **counts(test),
         "n_anomalous": int(labels.sum()),

@@ -206,7 +206,8 @@ def localisation_figures(
     within = PixelCounts(*(part[counts.anomalous] for part in (counts.positive, counts.negative, counts.overlap, counts.regions)))
     overlap = dice(maps, masks, threshold.value)
     everywhere = estimates(_metrics(counts, counts.anomalous) | {"dice": _mean_over(overlap, counts.anomalous)}, groups, n_boot, seed)
-    inside = estimates(_metrics(within, within.anomalous), groups[counts.anomalous], n_boot, seed) if counts.anomalous.any() else everywhere
+    of_marked = {name: metric for name, metric in _metrics(within, within.anomalous).items() if name != "pro"}  # PRO is of all images
+    inside = estimates(of_marked, groups[counts.anomalous], n_boot, seed) if counts.anomalous.any() else everywhere
     chosen = {
         "pixel_auroc": everywhere["auroc"],
         "pixel_auroc_anomalous": inside["auroc"],

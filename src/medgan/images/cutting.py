@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def cut_profile(manifest: pd.DataFrame, size: int, crop: Crop | None) -> dict[st
     }
 
 
-def sentences(cut: dict[str, Any]) -> str:
+def sentences(cut: Mapping[str, Any]) -> str:
     """The figures of `cut_profile` for a reader."""
     lost = [f"{_range(spread)} of the {side}" for side, spread in cut["removed"].items() if spread["max"] >= VISIBLE]
     squeezed, enlarged = cut["squeezed"], cut["enlarged"]

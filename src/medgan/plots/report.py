@@ -10,8 +10,6 @@ from typing import Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from medgan.plots.compact import compact
-
 TEMPLATE = "report.html.j2"
 
 
@@ -34,7 +32,7 @@ def render_report(story: ReportText, figures: Mapping[str, bytes]) -> str:
 
     Args:
         story: its sentences, tables and the names of its figures; all text is escaped.
-        figures: name to PNG file; those that the story names are embedded, each at 1,400 pixels of width and 256 colours at most.
+        figures: name to PNG file; those that the story names are embedded as they are (`compact.compacted` makes them small).
 
     Returns:
         HTML without any remote part.
@@ -43,7 +41,7 @@ def render_report(story: ReportText, figures: Mapping[str, bytes]) -> str:
 
 
 def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(compact(png)).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 @cache

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,6 +34,7 @@ from medgan.evaluation.worst_slices import describe_worst_slices
 from medgan.images.store import ImageStore
 from medgan.images.transforms import prepare
 from medgan.models import PublishedModel
+from medgan.plots.drawing import Drawing, drawing
 from medgan.plots.flow import flow_chart
 from medgan.plots.robustness import robustness_curves, robustness_table
 from medgan.plots.shortcuts import shortcut_forest
@@ -121,15 +121,15 @@ def robustness(
     row: Mapping[str, Any],
     config: EvaluationConfig,
     seed: int,
-) -> tuple[dict[str, Any], Figure]:
+) -> tuple[dict[str, Any], Drawing]:
     """How far AUROC falls and how many decisions flip, and the picture of it."""
     document = audit_robustness(arrays, scores, splits, row["threshold"]["value"], config.n_boot, seed, aggregate_of(row))
-    return document, robustness_curves(document, readable(f"{published.name}: test images made worse"))
+    return document, drawing(robustness_curves, document, readable(f"{published.name}: test images made worse"))
 
 
-def compare_robustness(*documents: Mapping[str, Any]) -> Figure:
+def compare_robustness(*documents: Mapping[str, Any]) -> Drawing:
     """All detectors side by side, in the order of `models.detectors()`."""
-    return robustness_table(dict(zip(models.detectors(), documents, strict=True)))
+    return drawing(robustness_table, dict(zip(models.detectors(), documents, strict=True)))
 
 
 def subgroups(
@@ -140,10 +140,10 @@ def subgroups(
     leakage: Mapping[str, Any] | None,
     config: EvaluationConfig,
     seed: int,
-) -> tuple[dict[str, Any], Figure]:
+) -> tuple[dict[str, Any], Drawing]:
     """Figures of every group at the frozen threshold of the row, their gaps, and the picture of them."""
     document = audit_subgroups(scores, splits, row["threshold"]["value"], config.n_boot, seed, leakage, aggregate_of(row))
-    return document, subgroup_forest(document, readable(f"{published.name}: groups of the test images, at the frozen threshold"))
+    return document, drawing(subgroup_forest, document, readable(f"{published.name}: groups of the test images, at the frozen threshold"))
 
 
 def errors(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], config: EvaluationConfig, seed: int) -> dict[str, Any]:
@@ -177,23 +177,23 @@ def score_shortcuts(images: ImageStore, splits: pd.DataFrame, seed: int) -> tupl
 
 def shortcuts(
     table: pd.DataFrame, reasons: Mapping[str, str], splits: pd.DataFrame, config: EvaluationConfig, seed: int, *rows_and_scores: Any
-) -> tuple[dict[str, Any], Figure]:
+) -> tuple[dict[str, Any], Drawing]:
     """The shortcuts' AUROC, each detector against them and within sites; `rows_and_scores` as in `nodes.compare`."""
     names = models.detectors()
     rows = dict(zip(names, rows_and_scores[: len(names)], strict=True))
     scores = dict(zip(names, rows_and_scores[len(names) :], strict=True))
     document = audit_shortcuts(table, reasons, scores, rows, splits, config.n_boot, seed)
-    return document, shortcut_forest(document)
+    return document, drawing(shortcut_forest, document)
 
 
 def describe_cohort(
     splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, leakage: Mapping[str, Any] | None
-) -> tuple[dict[str, Any], pd.DataFrame, Figure]:
+) -> tuple[dict[str, Any], pd.DataFrame, Drawing]:
     """The flow of images and who is in each part; the latter as a table for a paper too, the former as a picture."""
     flow = cohort.flow(splits, quarantine, exclusions, int((leakage or {}).get("dropped", 0)))
     demographics = cohort.demographics(splits)
     document = {"flow": flow, "demographics": demographics, "leakage": restated(leakage)}
-    return document, cohort.table_one(demographics), flow_chart(flow)
+    return document, cohort.table_one(demographics), drawing(flow_chart, flow)
 
 
 def describe_reference(config: EvaluationConfig, *rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan import __version__, models
@@ -23,6 +22,7 @@ from medgan.evaluation.projections import METHODS, SHOWN_AS, project
 from medgan.images.splits import training_rows
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
+from medgan.plots.drawing import Drawing, drawing
 from medgan.plots.intervals import forest
 from medgan.plots.notice import notice
 from medgan.plots.projection_page import projection_page
@@ -45,7 +45,7 @@ def evaluate_parts(
     config: EvaluationConfig,
     seed: int,
     embeddings: Arrays | None = None,
-) -> tuple[dict[str, Any], Figure]:
+) -> tuple[dict[str, Any], Drawing]:
     """A row for each part of a detector's score, and the picture of their AUROC.
 
     With embeddings there is one part more: the Mahalanobis distance of the features from those of the normals that it was trained on.
@@ -70,7 +70,7 @@ def evaluate_parts(
     sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
     title = f"{readable(published.name)}: the parts of its score ({sum_of})"
     title += f"\nAUROC on test, 95 % intervals over {rows[own]['interval_unit']}s"
-    return document, forest({name: row["auroc"] for name, row in rows.items()}, title, notes={own: "its own score"})
+    return document, drawing(forest, {name: row["auroc"] for name, row in rows.items()}, title, notes={own: "its own score"})
 
 
 def _distances(
@@ -96,7 +96,7 @@ def project_features(
     seed: int,
     cached: Arrays | None,
     scores: pd.DataFrame | None = None,
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any], Figure]:
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any], Drawing]:
     """Features on a plane by PCA, t-SNE and UMAP; the stored planes where nothing that decides them has changed.
 
     Args:
@@ -113,7 +113,7 @@ def project_features(
     """
     if embeddings is None:
         facts = {"n_images": 0, "methods": {method: {"value": None, "reason": NO_REFERENCE} for method in METHODS}}
-        return {"image_id": np.array([], dtype=str), "key": np.array("")}, facts, notice(readable(name), NO_REFERENCE)
+        return {"image_id": np.array([], dtype=str), "key": np.array("")}, facts, drawing(notice, readable(name), NO_REFERENCE)
     shown = shown_images(splits, config.category_images, config.projected_images, seed)
     names = shown["image_id"].astype(str).tolist()
     there = importlib.util.find_spec("umap") is not None
@@ -134,12 +134,12 @@ def _coloured(shown: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFrame:
     return table if scores is None else table.merge(scores[["image_id", "score"]], on="image_id", how="left")
 
 
-def _multiples(arrays: Arrays, facts: Mapping[str, Any], table: pd.DataFrame, title: str) -> Figure:
+def _multiples(arrays: Arrays, facts: Mapping[str, Any], table: pd.DataFrame, title: str) -> Drawing:
     methods = facts["methods"]
     planes = [Projection(SHOWN_AS[method], arrays[method], _told(methods[method])) for method in METHODS if method in arrays]
     notes = ["t-SNE and UMAP keep neighbours; distances between their clusters mean little."]
     notes += [about["reason"] for about in methods.values() if "reason" in about]
-    return projections(planes, table, title, notes)
+    return drawing(projections, planes, table, title, notes)
 
 
 def _told(about: Mapping[str, Any]) -> str:

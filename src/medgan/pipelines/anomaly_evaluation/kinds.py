@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan import __version__, models
@@ -24,6 +23,7 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import crop_padding
 from medgan.models import PublishedModel
 from medgan.plots.confusion import confusion_matrix
+from medgan.plots.drawing import Drawing, drawing
 from medgan.plots.intervals import forest
 from medgan.plots.notice import notice
 from medgan.plots.style import readable
@@ -83,7 +83,7 @@ def categorise(
     classifiers: Mapping[str, Any] | None,
     config: EvaluationConfig,
     seed: int,
-) -> tuple[dict[str, Any], Figure]:
+) -> tuple[dict[str, Any], Drawing]:
     """Which kind of anomaly a test image shows, told from what the detector makes of it, beside the supervised arms.
 
     Args:
@@ -107,7 +107,7 @@ def categorise(
     document: dict[str, Any] = {"classes": classes, "labels_used": LABELS_USED, "n_train_of_each": counted, "rows": {}, "supervised": {}}
     reason = missing_reason(labels, groups, classes)
     if reason:
-        return {**document, "reason": reason}, notice(f"{readable(published.name)}: kinds of anomalies", reason)
+        return {**document, "reason": reason}, drawing(notice, f"{readable(published.name)}: kinds of anomalies", reason)
     test = one_finding(splits[(splits["split"] == "test") & (splits["label"] == 1)])
     test = test[test["category"].isin(classes)]
     learned = {"features": embeddings, "residuals": cells}
@@ -146,10 +146,10 @@ def _absent() -> dict[str, Any]:
     return {"auroc": Estimate(None, reason=NOT_IN_OLD_ROWS).as_dict(), "accuracy": Estimate(None, reason=NOT_IN_OLD_ROWS).as_dict()}
 
 
-def _matrix(name: str, row: Mapping[str, Any]) -> Figure:
+def _matrix(name: str, row: Mapping[str, Any]) -> Drawing:
     majority = row["majority"]
     told = f"accuracy {_shown(row['accuracy'])}\nalways {majority['category']}: {majority['share']:.2f}"
-    return confusion_matrix(row["confusion_matrix"], row["classes"], f"{name}: kinds of anomalies\n{told}")
+    return drawing(confusion_matrix, row["confusion_matrix"], row["classes"], f"{name}: kinds of anomalies\n{told}")
 
 
 def _shown(estimate: Mapping[str, Any]) -> str:
@@ -159,15 +159,15 @@ def _shown(estimate: Mapping[str, Any]) -> str:
     return f"{estimate['value']:.2f}{bounds}"
 
 
-def compare_kinds(*documents: Mapping[str, Any]) -> Figure:
+def compare_kinds(*documents: Mapping[str, Any]) -> Drawing:
     """AUROC of the kinds of anomalies: every detector of `models.encoders()`, in its order, and the supervised arms."""
     found = dict(zip(models.encoders(), documents, strict=True))
     rows = {name: document["rows"][JUDGED] for name, document in found.items() if document["rows"]}
     if not rows:
-        return notice("Kinds of anomalies", next(iter(found.values()))["reason"])
+        return drawing(notice, "Kinds of anomalies", next(iter(found.values()))["reason"])
     supervised = next(iter(found.values()))["supervised"]
     estimates = {name: row["auroc"] for name, row in {**rows, **{f"supervised, {arm}": row for arm, row in supervised.items()}}.items()}
     first = next(iter(rows.values()))
     kinds = " or ".join(readable(name) for name in first["classes"])
     title = f"{kinds}? AUROC on {first['n_images']} anomalous test images\n95 % intervals over {first['interval_unit']}s"
-    return forest(estimates, title)
+    return drawing(forest, estimates, title)

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan.contracts import Reconstructs, Refusal
+from medgan.contracts import Refusal
 from medgan.evaluation.config import EvaluationConfig
-from medgan.evaluation.counterparts import windowed, with_counterparts
+from medgan.evaluation.counterparts import windowed
 from medgan.evaluation.detectors import joined
 from medgan.evaluation.examples import KINDS, PLURALS, case_name, closest_examples, random_errors, share_below, surest_examples, with_kinds
 from medgan.evaluation.localisation import (
@@ -30,13 +29,13 @@ from medgan.evaluation.localisation import (
 )
 from medgan.evaluation.volumes import aggregate_of, scored_unit
 from medgan.images.findings import findings_of, shows
-from medgan.images.loading import StoredImages
 from medgan.images.masks import belongs, marked
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
+from medgan.pipelines.anomaly_evaluation.films import Films, films
+from medgan.plots.drawing import Drawing, drawing
 from medgan.plots.heatmaps import Case, MapScale, case_pairs, case_rows, no_cases
 from medgan.plots.style import readable
-from medgan.training.runtime import Runtime
 
 Arrays = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]
@@ -66,66 +65,47 @@ def illustrate(
     evaluation: Mapping[str, Any],
     config: EvaluationConfig,
     seed: int,
-) -> tuple[Figure, Figure, Figure]:
+    cached: Arrays | None,
+) -> tuple[Drawing, Drawing, Drawing, Arrays]:
     """Heat maps of test images: the surest decisions, the closest ones, and a random draw of the errors.
 
-    The scales of all three come from the normal validation images.
+    The scales of all three come from the normal validation images. `cached` are the counterparts that an earlier run returned, the fourth
+    output: image_id, counterparts, key.
     """
     _require_same_images(masks, images)
     aggregate = aggregate_of(evaluation)
     test, validation = joined(scores, splits, "test", aggregate), joined(scores, splits, "val", aggregate)
     cut, name, count = float(evaluation["threshold"]["value"]), readable(published.name), config.heatmap_examples
     about = [OF_VOLUMES.format(aggregate)] if scored_unit(test) == "volume" else []
-    films = _Films.of(published, images, config.batch_size, seed)
-    album = _Album(films, anomaly_maps, masks, validation[validation["label"] == 0], cut, about)
+    normals = validation[validation["label"] == 0]
+    surest, closest, references = surest_examples(test, cut, count), closest_examples(test, cut, count), _references(normals)
+    shown = pd.concat([references, surest, closest]).drop_duplicates("image_id")
+    album = _Album(films(published, images, shown, config.batch_size, seed, cached), anomaly_maps, masks, normals, cut, seed, about)
     totals = Counter(with_kinds(test, cut)["kind"])
     return (
-        album.rows(surest_examples(test, cut, count), "surest", f"{name}: the surest decisions"),
-        album.rows(closest_examples(test, cut, count), "closest to the threshold", f"{name}: the closest decisions"),
+        album.rows(surest, "surest", f"{name}: the surest decisions"),
+        album.rows(closest, "closest to the threshold", f"{name}: the closest decisions"),
         album.pairs(random_errors(test, cut, config.random_errors, seed), totals, f"{name}: errors drawn at random"),
+        album.films.kept,
     )
 
 
-@dataclass(frozen=True)
-class _Films:
-    """Stored images beside what the detector holds them against."""
-
-    images: ImageStore
-    detector: Reconstructs | None
-    batch_size: int
-    seed: int
-    device: str
-
-    @classmethod
-    def of(cls, published: PublishedModel, images: ImageStore, batch_size: int, seed: int) -> _Films:
-        """With the published detector, where it compares with images."""
-        device = Runtime.detect().device
-        model = published.build().to(device)
-        return cls(images, model if isinstance(model, Reconstructs) else None, batch_size, seed, str(device))
-
-    def read(self, table: pd.DataFrame, compared: bool = True) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Images and counterparts of these rows, (n, C, H, W) in [-1, 1]; no counterparts where they are not asked for."""
-        return with_counterparts(
-            self.detector if compared else None,
-            StoredImages(self.images),
-            _rows(table),
-            (self.images.info.height, self.images.info.width),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            device=self.device,
-        )
+def _references(normals: pd.DataFrame) -> pd.DataFrame:
+    """Those of the normal validation images whose differences are looked at, spread evenly."""
+    return normals.iloc[np.linspace(0, len(normals) - 1, min(REFERENCES, len(normals))).astype(np.int64)]
 
 
 @dataclass(frozen=True)
 class _Album:
     """What all heat maps of a detector share."""
 
-    films: _Films
+    films: Films
     arrays: Arrays
     masks: ImageStore | None
     normals: pd.DataFrame
     """The normal validation images with their scores."""
     cut: float
+    seed: int
     about: Sequence[str]
     """What is to be known of volumes, where there are any."""
 
@@ -133,14 +113,14 @@ class _Album:
     def scale(self) -> MapScale:
         """From the normal validation images alone."""
         maps = _maps_of(self.arrays, self.normals)
-        chosen = self.normals.iloc[np.linspace(0, len(self.normals) - 1, min(REFERENCES, len(self.normals))).astype(np.int64)]
-        seen, found = self.films.read(chosen)
+        chosen = _references(self.normals)
+        seen, found = self.films.seen(chosen), self.films.held_against(chosen)
         limit = 1.0 if found is None else max(map_quantile(np.abs((seen - found).mean(1))), 1e-6)
         return MapScale(map_quantile(maps, CLEAR), map_quantile(maps), limit)
 
-    def rows(self, table: pd.DataFrame, which: str, title: str) -> Figure:
+    def rows(self, table: pd.DataFrame, which: str, title: str) -> Drawing:
         """A row for each image, with its counterpart."""
-        seen, found = self.films.read(table)
+        seen, found = self.films.seen(table), self.films.held_against(table)
         shown, maps, masks, normals = windowed(seen, seen), _maps_of(self.arrays, table), self._masks_of(table), len(self.normals)
         counterparts, differences = (None, None) if found is None else (windowed(found, seen), (seen - found).mean(1))
         cases = [
@@ -158,17 +138,23 @@ class _Album:
             )
             for number, row in enumerate(table.to_dict("records"))
         ]
-        counterpart = "" if self.films.detector is None else self.films.detector.COUNTERPART
         absent = [PLURALS[kind] for kind in KINDS if kind not in set(table["kind"])]
         missing = [f"At this threshold there are no {' and no '.join(absent)}."] if absent else []
-        notes = [*self.about, *missing, *self._claim(table, masks), self._normals, COLOURS, *([DIFFERENCE] if counterpart else [])]
-        return case_rows(cases, self.scale, title=title, counterpart=counterpart, notes=notes)
+        notes = [
+            *self.about,
+            *missing,
+            *self._claim(table, masks),
+            self._normals,
+            COLOURS,
+            *([DIFFERENCE] if self.films.counterpart else []),
+        ]
+        return drawing(case_rows, cases, self.scale, title=title, counterpart=self.films.counterpart, notes=notes)
 
-    def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Figure:
+    def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Drawing:
         """Two images a row, without counterparts."""
         if table.empty:
-            return no_cases(title, "There is none: every test image is decided rightly.")
-        seen, _ = self.films.read(table, compared=False)
+            return drawing(no_cases, title, "There is none: every test image is decided rightly.")
+        seen = self.films.seen(table)
         shown, maps, masks, drawn = windowed(seen, seen), _maps_of(self.arrays, table), self._masks_of(table), table["kind"].value_counts()
         cases = [
             Case(
@@ -183,8 +169,9 @@ class _Album:
             )
             for number, row in enumerate(table.to_dict("records"))
         ]
-        about = f"Threshold {self.cut:.3g}. {self._normals} Drawn with seed {self.films.seed}."
-        return case_pairs(cases, self.scale, title=title, notes=[about, *self.about, *self._claim(table, masks), COLOURS])
+        about = f"Threshold {self.cut:.3g}. {self._normals} Drawn with seed {self.seed}."
+        notes = [about, *self.about, *self._claim(table, masks), COLOURS]
+        return drawing(case_pairs, cases, self.scale, title=title, notes=notes)
 
     @property
     def _normals(self) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan import __version__, models
@@ -25,6 +24,7 @@ from medgan.pipelines.anomaly_evaluation.scored import scored
 from medgan.pipelines.jobs import data_hash
 from medgan.plots.confusion import confusion_matrix
 from medgan.plots.distributions import score_histograms
+from medgan.plots.drawing import Drawing, drawing
 from medgan.plots.intervals import forest
 from medgan.plots.roc import pr_curves, roc_curves
 from medgan.training.seeding import digest
@@ -70,7 +70,7 @@ def _scored(
 
 def evaluate(
     published: PublishedModel, scores: pd.DataFrame, splits: pd.DataFrame, config: EvaluationConfig, seed: int
-) -> tuple[dict[str, Any], Figure, Figure]:
+) -> tuple[dict[str, Any], Drawing, Drawing]:
     """The row of a detector, and its confusion matrix and histogram of scores on the test images."""
     details: dict[str, Any] = {name: published.configuration[name] for name in DETAILS if name in published.configuration}
     if published.card["labels_used"] == "checkpoint":
@@ -81,14 +81,14 @@ def evaluate(
     row = evaluate_detector(scores, splits, **protocol, seed=seed, sees_mix=sees_mix, details=details)
     test = joined(scores, splits, "test", aggregate_of(row))
     cut = row["threshold"]["value"]
-    matrix = confusion_matrix(row["confusion_matrix"], ("normal", "anomalous"), published.name)
-    histogram = score_histograms(test["score"].to_numpy(), test["category"].to_numpy(), cut, published.name)
+    matrix = drawing(confusion_matrix, row["confusion_matrix"], ("normal", "anomalous"), published.name)
+    histogram = drawing(score_histograms, test["score"].to_numpy(), test["category"].to_numpy(), cut, published.name)
     return row, matrix, histogram
 
 
 def compare(
     images: ImageStore, splits: pd.DataFrame, *evaluations_and_scores: Any
-) -> tuple[dict[str, Any], pd.DataFrame, Figure, Figure, Figure]:
+) -> tuple[dict[str, Any], pd.DataFrame, Drawing, Drawing, Drawing]:
     """All detectors side by side.
 
     Args:
@@ -105,9 +105,16 @@ def compare(
     tests = {name: joined(table, splits, "test", aggregate_of(rows[name])) for name, table in tables.items()}
     ranked = {name: (test["label"].to_numpy(), test["score"].to_numpy()) for name, test in tests.items()}
     unit = "patients" if all(row["interval_unit"] == "patient" for row in rows.values()) else "images"
-    picture = forest(
+    picture = drawing(
+        forest,
         {name: row["auroc"] for name, row in rows.items()},
         f"AUROC on the test images, 95 % intervals over {unit}",
         notes={name: ", ".join(notes_of(row)) for name, row in rows.items()},
     )
-    return {"data": data_hash(images, splits), "rows": rows}, comparison_table(rows), roc_curves(ranked), pr_curves(ranked), picture
+    return (
+        {"data": data_hash(images, splits), "rows": rows},
+        comparison_table(rows),
+        drawing(roc_curves, ranked),
+        drawing(pr_curves, ranked),
+        picture,
+    )

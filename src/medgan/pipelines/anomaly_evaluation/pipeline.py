@@ -11,6 +11,8 @@ from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, e
 from medgan.pipelines.embedding import embed
 
 PARAMETERS = ("params:evaluation", "params:seed")
+TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard")
+"""Documents about all detectors or the data that this pipeline writes."""
 ARMS = ("real", "classical", "gan", "gan_classical")
 """Arms whose confusion matrices the report shows where they have been trained."""
 
@@ -136,8 +138,8 @@ def _maps(parameters: list[str]) -> list[Node]:
     return [
         Node(
             maps.illustrate,
-            ["published", "scores", "anomaly_maps", "images", "masks", "splits", "evaluation", *parameters],
-            ["heatmaps", "heatmaps_closest", "heatmaps_random"],
+            ["published", "scores", "anomaly_maps", "images", "masks", "splits", "evaluation", *parameters, "cached_counterparts"],
+            ["heatmaps", "heatmaps_closest", "heatmaps_random", "counterparts"],
             name="illustrate",
         ),
         Node(maps.localise, ["anomaly_maps", "images", "masks", "splits", *parameters], "localisation", name="localise"),
@@ -163,7 +165,7 @@ def _stats() -> Node:
 
 def _documents() -> dict[str, str]:
     """What the checklist and the report read of all parts."""
-    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors", "worst_slices")
+    of_all = ("components", "localisation", "robustness", "subgroups", "random_errors", "worst_slices", "external")
     names = {kind: models.composed() if kind == "components" else models.detectors() for kind in of_all}
     names |= {"categories": models.encoders(), "projection_facts": (*models.encoders(), encoders.REFERENCE)}
     return {
@@ -172,7 +174,7 @@ def _documents() -> dict[str, str]:
         "splits": "splits",
         "config": "params:evaluation",
         "seed": "params:seed",
-        **{name: name for name in ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit")},
+        **{name: name for name in (*TOGETHER, "leakage_audit", "cut_profile", "tested_elsewhere")},
         **{f"{kind}_{name}": f"{name}.{kind}" for kind, whose in names.items() for name in whose},
         **{f"published_{name}": f"{name}.published" for name in models.names()},
     }
@@ -190,6 +192,7 @@ def _report() -> Node:
     inputs = {
         **_documents(),
         "claim": "claim",
+        "cached_pictures": "cached_report_pictures",
         "classifiers": "results.classifiers",
         "quality": "results.quality",
         **{f"figure_{name}": f"{name}_figure" for name in together},
@@ -201,4 +204,4 @@ def _report() -> Node:
         **{f"figure_curves_{name}": f"{name}.curves_figure" for name in models.names()},
         **{f"figure_confusion_{arm}": f"{arm}.confusion" for arm in ARMS},
     }
-    return Node(reporting.report, inputs, "report_html", name="report")
+    return Node(reporting.report, inputs, ["report_html", "report_pictures"], name="report")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from medgan import __version__, models
 from medgan.evaluation.claim import checklist
@@ -17,11 +18,23 @@ from medgan.evaluation.story import tell
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
 from medgan.pipelines.jobs import data_hash
+from medgan.plots.compact import compacted, content_name
 from medgan.plots.report import render_report
 
-TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "claim")
+Arrays = Mapping[str, NDArray[Any]]
+TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "cut_profile", "tested_elsewhere", "claim")
 """Kinds of documents about all detectors, or about the data."""
-EACH = ("components", "localisation", "robustness", "subgroups", "random_errors", "worst_slices", "categories", "projection_facts")
+EACH = (
+    "components",
+    "localisation",
+    "robustness",
+    "subgroups",
+    "random_errors",
+    "worst_slices",
+    "external",
+    "categories",
+    "projection_facts",
+)
 """Kinds of documents about one detector; an input is named <kind>_<detector>."""
 
 
@@ -38,6 +51,7 @@ def fill_checklist(
         "image_size": f"{images.info.width} x {images.info.height}",
         "intensity": images.info.intensity,
         "fold": fold_of(splits),
+        "slices": slices_of(splits),
     }
     together = {kind: documents[kind] for kind in TOGETHER if kind in documents}
     each = {kind: _each(kind, documents) for kind in EACH}
@@ -52,12 +66,13 @@ def report(
     splits: pd.DataFrame,
     config: EvaluationConfig,
     seed: int,
+    cached_pictures: Arrays | None,
     **others: bytes | PublishedModel | Mapping[str, Any] | None,
-) -> str:
-    """The report of all that has been run on this data set: one HTML page without any remote part.
+) -> tuple[str, Arrays]:
+    """The report of all that has been run on this data set: one HTML page without any remote part, and its pictures made small.
 
-    `others` are its pictures (figure_<kind> and figure_<kind>_<model>), its documents (<kind> and <kind>_<detector>) and the published
-    models (published_<model>), whose cards it reads; what has not been made is None.
+    `cached_pictures` are those of an earlier run. `others` are the pictures (figure_<kind> and figure_<kind>_<model>), the documents
+    (<kind> and <kind>_<detector>) and the published models (published_<model>), whose cards it reads; what has not been made is None.
     """
     figures = {name.removeprefix("figure_"): other for name, other in others.items() if isinstance(other, bytes)}
     documents = _documents(others)
@@ -85,7 +100,8 @@ def report(
         figures=tuple(figures),
         fold=fold_of(splits),
     )
-    return render_report(story, figures)
+    small = compacted(figures.values(), cached_pictures)
+    return render_report(story, {name: small[content_name(png)].tobytes() for name, png in figures.items()}), small
 
 
 def _documents(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -108,6 +124,12 @@ def fold_of(splits: pd.DataFrame) -> str:
     """`0 of 25` where the test part is one fold of a cross-validation, else nothing."""
     folds = splits.reindex(columns=["fold"])["fold"].dropna().astype(str)
     return folds.iloc[0] if len(folds) else ""
+
+
+def slices_of(splits: pd.DataFrame) -> str:
+    """`1,200 slices of 30 volumes` where images are slices, else nothing."""
+    volumes = splits.reindex(columns=["volume"])["volume"].dropna()
+    return f"{len(volumes):,} slices of {volumes.nunique():,} volumes" if len(volumes) else ""
 
 
 def split_table(splits: pd.DataFrame) -> pd.DataFrame:
