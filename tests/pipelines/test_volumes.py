@@ -71,12 +71,12 @@ def test_one_score_of_volumes_goes_through_all_documents(study: Study, wanted: s
     )
     pictured = "\n".join(
         text.get_text()
-        for figure in maps.illustrate(published, scores, arrays, images, None, splits, row, config, 0)
-        for text in figure.axes[0].texts
+        for picture in maps.illustrate(published, scores, arrays, images, None, splits, row, config, 0, None)[:3]
+        for text in picture.draw().axes[0].texts
     )
     assert "/2 ·" in pictured
     assert f"{told['aggregate']} of its slices" in pictured.replace("\n", " ")
-    page = reporting.report(section, None, None, images, splits, config, 0, worst_slices_nearest_neighbour=worst, **PICTURE)
+    page, _ = reporting.report(section, None, None, images, splits, config, 0, None, worst_slices_nearest_neighbour=worst, **PICTURE)
     assert ("One score for each volume" in page, f"{told['aggregate']} of slices" in page) == (True, True)
     assert worst["volumes"][0]["volume"] in page
 
@@ -99,7 +99,7 @@ def test_images_without_volumes_have_none_of_it(study: Study) -> None:
     worst = audits.worst_slices(scores, films, row, CONFIG, 0)
     assert worst == {"reason": "the images are no slices of volumes", "volumes": []}
     section = {"data": "", "rows": {"nearest_neighbour": row}}
-    page = reporting.report(section, None, None, images, films, CONFIG, 0, worst_slices_nearest_neighbour=worst, **PICTURE)
+    page, _ = reporting.report(section, None, None, images, films, CONFIG, 0, None, worst_slices_nearest_neighbour=worst, **PICTURE)
     for words in ("Worst slices", "One score for each volume", "of slices"):
         assert words not in page
     assert joined(scores, films, "test", "max")["image_id"].tolist() == films.loc[films["split"] == "test", "image_id"].tolist()

@@ -113,8 +113,8 @@ class Material:
     """Documents of all detectors or of the data, by kind: detector_tests, shortcuts, cohort, reference_standard, leakage_audit,
     cut_profile, tested_elsewhere, claim."""
     each: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """Documents of one detector, by kind and detector: components, localisation, robustness, subgroups, random_errors, worst_slices, external,
-    categories, projection_facts."""
+    """Documents of one detector, by kind and detector: components, localisation, robustness, subgroups, random_errors, worst_slices,
+    external, categories, projection_facts."""
     fold: str = ""
     """`0 of 25` where the test images are one fold of a cross-validation."""
     figures: Collection[str] = ()
