@@ -49,7 +49,12 @@ def record(root: Path, dataset: str, name: str, seed: int, model: str | None = N
     """Writes a record."""
     command = f"make reproduce DATASET={dataset} SEEDS={seed} ONLY={name} SOURCE=<where its images are>"
     parameters = parts.pop("parameters", {})
-    training = {"budget": {"steps": {"adversarial": 5}}, "published_step": 5, "figures": parts.pop("figures", {})}
+    training = {
+        "budget": {"steps": {"adversarial": 5}},
+        "published_step": 5,
+        "configuration": parts.pop("configuration", {}),
+        "figures": parts.pop("figures", {}),
+    }
     head = {"dataset": dataset, "name": name, "model": model or name, "seed": seed, "command": command, "parameters": parameters}
     write_record(
         path_of(root, dataset, name, seed), {**head, **parts, "training": training, "provenance": {**PROVENANCE, "seconds": SECONDS}}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medgan.contracts import Refusal
 from medgan.studies.collect import collect
 from medgan.studies.page import chosen_on_validation, page
 from medgan.studies.plan import Aim, Published, Study, Variant
@@ -101,6 +102,13 @@ def test_what_is_published_is_the_same_twice(root: Path, tmp_path: Path) -> None
         *("results.md", "pneumoniamnist.json", "pneumoniamnist-auroc.png", "pneumoniamnist-roc.png", "pneumoniamnist-contamination.png")
     }
     assert {path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": STUDY})} == first
+
+
+def test_seeds_of_different_settings_are_never_averaged(tmp_path: Path) -> None:
+    for seed, width in enumerate((8, 16)):
+        record(tmp_path, "pneumoniamnist", "bigan", seed, configuration={"width": width}, **detector(1.0, seed))
+    with pytest.raises(Refusal, match=r"bigan \(seeds 0, 1\) were trained with different settings"):
+        collect(tmp_path, "pneumoniamnist", STUDY, 0.5)
 
 
 def test_folds_become_one_row_with_an_interval_over_subjects(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from medgan.contracts import Refusal
 from medgan.evaluation.baseline_tests import ALPHA, BASELINES, FAMILY, Judged, choose_baseline
 from medgan.evaluation.cohorts import fold_average
 from medgan.evaluation.comparisons import holm, paired_bootstrap
@@ -39,9 +40,10 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
         `differences`, `contamination`, `components`, `categories`, `trained` and `tried`.
 
     Raises:
-        Refusal: a record is damaged.
+        Refusal: a record is damaged, or the seeds of a row were trained with different settings.
     """
     records = read_records(root, dataset)
+    _require_alike(dataset, records)
     tried = {name: found for name, found in records.items() if name in study.tried}
     rows = {name: found for name, found in records.items() if name not in tried}
     document = {**new_document(dataset, "test", _provenance(rows)), **_sections(rows)}
@@ -56,6 +58,17 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
         "trained": {name: _trained(found) for name, found in rows.items()},
         "tried": {name: _tried(found) for name, found in tried.items()},
     }
+
+
+def _require_alike(dataset: str, records: Records) -> None:
+    for name, found in records.items():
+        settings = [[record["training"].get(key) for key in ("configuration", "budget")] for record in found]
+        if any(other != settings[0] for other in settings):
+            seeds = ", ".join(str(record["seed"]) for record in found)
+            raise Refusal(
+                f"{dataset}: the records of {name} (seeds {seeds}) were trained with different settings: delete those of settings that no longer "
+                "hold, then `make reproduce` makes them again."
+            )
 
 
 def _sections(records: Records) -> dict[str, Any]:
