@@ -66,8 +66,8 @@ def _require_alike(dataset: str, records: Records) -> None:
         if any(other != settings[0] for other in settings):
             seeds = ", ".join(str(record["seed"]) for record in found)
             raise Refusal(
-                f"{dataset}: the records of {name} (seeds {seeds}) were trained with different settings: delete those of settings that no longer "
-                "hold, then `make reproduce` makes them again."
+                f"{dataset}: the records of {name} (seeds {seeds}) were trained with different settings: "
+                "delete those whose settings no longer hold, then `make reproduce` makes them again."
             )
 
 
