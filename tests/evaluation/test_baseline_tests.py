@@ -62,7 +62,7 @@ def test_detectors_are_compared_with_the_baseline_that_sees_no_more():
     assert all(test["p_holm"] >= test["p_value"] for test in found["tests"].values() if test["p_value"] is not None)
     assert len(found["tests"]) == len(EFFECTS), "nulls stay in the table"
     json.dumps(found, allow_nan=False)
-    assert figure.axes
+    assert figure.draw().axes
 
 
 @pytest.mark.parametrize(
