@@ -8,6 +8,8 @@ import pytest
 
 from medgan import models
 from medgan.evaluation.config import EvaluationConfig
+from medgan.evaluation.story.inside import projections
+from medgan.evaluation.story.parts import Material
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.pipelines import embedding
@@ -162,6 +164,8 @@ def test_without_the_supervised_network_the_page_goes_without_it(bigan, images, 
     arrays = encoders.project_features("bigan", described, splits, CONFIG, 0, None, scores)[0]
     missing, facts, figure = encoders.project_features(encoders.REFERENCE, None, splits, CONFIG, 0, None)
     assert facts["methods"]["pca"]["reason"] == encoders.NO_REFERENCE
+    told = projections(Material({}, splits, [], each={"projection_facts": {encoders.REFERENCE: facts}}))
+    assert encoders.NO_REFERENCE in str(told)
     assert figure.draw().axes
     page = encoders.projections_page(images, splits, CONFIG, 0, arrays, missing, scores)
     data = json.loads(page.split("const data = ")[1].split(";\n")[0])

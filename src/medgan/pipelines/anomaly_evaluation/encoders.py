@@ -112,7 +112,7 @@ def project_features(
         image_id (n,), a plane (n, 2) for each method that ran, `facts` and `key`; what is to be known of the methods; small multiples.
     """
     if embeddings is None:
-        facts = {"n_images": 0, "methods": {method: {"value": None, "reason": NO_REFERENCE} for method in METHODS}}
+        facts = {"n_images": 0, "n_features": 0, "methods": {method: {"value": None, "reason": NO_REFERENCE} for method in METHODS}}
         return {"image_id": np.array([], dtype=str), "key": np.array("")}, facts, drawing(notice, readable(name), NO_REFERENCE)
     shown = shown_images(splits, config.category_images, config.projected_images, seed)
     names = shown["image_id"].astype(str).tolist()
