@@ -6,7 +6,6 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from kedro.pipeline.node import Node
 from medgan.catalog.html import HtmlDataset
 from medgan.catalog.results import ResultsSectionDataset, read_document, write_document
 from medgan.inputs import require_inputs
-from medgan.tracking.provenance import git_revision, hardware, lock_hash, versions
+from medgan.tracking.provenance import provenance
 
 logger = logging.getLogger("medgan")
 REPORT = "report_html"
@@ -66,14 +65,7 @@ class ProjectHooks:
         click.echo(closing_words(document, path, report_path(pipeline, catalog), self._root))
 
     def _provenance(self) -> dict[str, Any]:
-        return {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "wall_seconds": round(time.monotonic() - self._started, 1),
-            "hardware": hardware(),
-            "git": git_revision(self._root),
-            "lock_hash": lock_hash(self._root),
-            "versions": versions(),
-        }
+        return {"wall_seconds": round(time.monotonic() - self._started, 1), **provenance(self._root)}
 
 
 def results_path(pipeline: Pipeline, catalog: DataCatalog) -> Path | None:

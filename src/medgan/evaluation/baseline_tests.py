@@ -105,9 +105,14 @@ def _primary(resampled: Difference, by_delong: Difference | None, known: bool) -
 def _concluded(test: dict[str, Any], adjusted: float | None) -> dict[str, Any]:
     if adjusted is None:
         return {**test, "p_holm": None, "verdict": f"no test: {test['difference'].get('reason', 'no interval')}"}
-    gap = test["difference"]["value"]
-    better = f"{'better' if gap > 0 else 'worse'} than {test['against']}"
-    return {**test, "p_holm": adjusted, "verdict": better if adjusted < ALPHA else f"no difference from {test['against']} shown"}
+    return {**test, "p_holm": adjusted, "verdict": verdict(test["difference"]["value"], test["against"], adjusted)}
+
+
+def verdict(gap: float, against: str, p_holm: float) -> str:
+    """What a corrected test says of a difference in AUROC."""
+    if p_holm >= ALPHA:
+        return f"no difference from {against} shown"
+    return f"{'better' if gap > 0 else 'worse'} than {against}"
 
 
 def _require_same_images(detectors: Mapping[str, Judged]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medgan.contracts import Refusal
-from medgan.evaluation.baseline_tests import ALPHA, BASELINES, FAMILY, Judged, choose_baseline
+from medgan.evaluation.baseline_tests import BASELINES, FAMILY, Judged, choose_baseline, verdict
 from medgan.evaluation.cohorts import fold_average
 from medgan.evaluation.comparisons import holm, paired_bootstrap
 from medgan.evaluation.over_seeds import over_seeds
@@ -215,6 +215,4 @@ def stacked(records: Sequence[Mapping[str, Any]]) -> tuple[TestScores, np.ndarra
 def _verdict(test: Mapping[str, Any], adjusted: float | None) -> dict[str, Any]:
     if adjusted is None:
         return {"p_holm": None, "verdict": test["difference"].get("reason", "no interval")}
-    gap = test["difference"]["value"]
-    shown = f"{'better' if gap > 0 else 'worse'} than {test['second']}"
-    return {"p_holm": adjusted, "verdict": shown if adjusted < ALPHA else f"no difference from {test['second']} shown"}
+    return {"p_holm": adjusted, "verdict": verdict(test["difference"]["value"], test["second"], adjusted)}

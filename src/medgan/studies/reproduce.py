@@ -23,7 +23,7 @@ from medgan.project import Project
 from medgan.studies.plan import Run, Study, runs
 from medgan.studies.records import TestScores, path_of, write_record
 from medgan.tracking.flatten import leaves
-from medgan.tracking.provenance import git_revision, hardware, lock_hash, versions
+from medgan.tracking.provenance import provenance
 
 OF_CARD = ("published_step", "planned_steps", "choice", "labels_used", "figures", "training_images", "augmentations", "budget")
 OF_PARTS = ("auroc", "validation_auroc")
@@ -152,7 +152,7 @@ def make(place: Workplace, run: Run) -> None:
             "parameters": {key: value for key, value in run.parameters.items() if key != "seed"},
             **_documents(place, run, namespace, started),
             "training": _training(published),
-            "provenance": {**_provenance(place.root), "seconds": {**seconds, "training_included": whole}},
+            "provenance": {**provenance(place.root), "seconds": {**seconds, "training_included": whole}},
         }
         write_record(_record_path(place, run, name), record)
 
@@ -193,24 +193,14 @@ def _documents(place: Workplace, run: Run, namespace: str, started: float) -> di
         raise Refusal(f"the run did not write {stale.relative_to(place.root)}")
     found = {kind: READ[kind][1](path) for kind, path in files.items()}
     if "test_scores" in found:
-        splits = pd.read_parquet(place.root / "data" / "05_model_input" / place.folder / "splits.parquet", columns=["group_id"])
-        found["test_scores"] = TestScores.of(found["test_scores"], splits["group_id"]).as_dict()
+        splits = Project(place.root).splits(place.folder)
+        found["test_scores"] = TestScores.of(found["test_scores"], splits["group_id"]).as_dict()  # type: ignore[index]  # the run read them
     return found
 
 
 def _training(published: PublishedModel) -> dict[str, Any]:
     card = published.card
     return {"configuration": dict(published.configuration), **{key: card[key] for key in OF_CARD if key in card}, "key": card["training"]}
-
-
-def _provenance(root: Path) -> dict[str, Any]:
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": hardware(),
-        "git": git_revision(root),
-        "lock_hash": lock_hash(root),
-        "versions": versions(),
-    }
 
 
 def _cpu_seconds() -> float:

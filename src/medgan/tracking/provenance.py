@@ -7,11 +7,23 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("medgan", "torch", "torchvision", "numpy", "scikit-learn", "kedro", "mlflow")
+
+
+def provenance(root: Path) -> dict[str, Any]:
+    """When, where and with what something was made: time (UTC), hardware, git, lock_hash, versions."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": hardware(),
+        "git": git_revision(root),
+        "lock_hash": lock_hash(root),
+        "versions": versions(),
+    }
 
 
 def git_revision(root: Path) -> str | None:
