@@ -86,6 +86,17 @@ def test_a_split_survives_its_file(tmp_path: Path, phantoms: tuple[ImageSource, 
     assert (before["role"] == "mix").tolist() == (after["role"] == "mix").tolist()
 
 
+def test_trainings_with_other_seeds_share_a_split_that_has_its_own(phantoms: tuple[ImageSource, pd.DataFrame]) -> None:
+    _, manifest = phantoms
+    parts = {
+        (own, seed): split_images(manifest, PreprocessingConfig(split="by_patient", split_seed=own), seed)[0][["split", "role"]]
+        for own in (None, 0)
+        for seed in (0, 10)
+    }
+    assert parts[0, 10].equals(parts[None, 0])
+    assert not parts[None, 10].equals(parts[None, 0])
+
+
 def test_an_image_lost_between_two_pipelines_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "1.png")
     source = ImageSourceDataset(kind="folder", location=str(tmp_path)).load()

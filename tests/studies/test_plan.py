@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from medgan.contracts import Refusal
-from medgan.studies.plan import Study, Variant, read_studies, runs, study_of
+from medgan.studies.plan import Further, Study, Variant, read_studies, runs, study_of
 from tests.conftest import ROOT
 
 
@@ -46,6 +46,13 @@ def test_what_is_tried_is_never_scored_on_test_images() -> None:
     assert study.all_seeds() == [0, 10]
 
 
+def test_further_seeds_are_of_the_named_rows_alone() -> None:
+    study = Study("films", seeds=(0,), further=Further(("bigan",), (1, 2)), models=("dcgan", "bigan"))
+    assert study.all_seeds() == [0, 1, 2]
+    assert [list(run.records) for run in runs(study, 0)] == [["dcgan"], ["bigan"]]
+    assert [list(run.records) for run in runs(study, 2)] == [["bigan"]]
+
+
 def test_a_small_cohort_is_run_on_every_fold() -> None:
     study = Study("volumes", models=("dcgan", "bigan"), folds=3)
     found = list(runs(study, 0))
@@ -59,6 +66,7 @@ def test_a_small_cohort_is_run_on_every_fold() -> None:
         ("films: {about: x, modles: [dcgan]}", "modles"),
         ("films: {about: x, models: [dgan]}", "'dgan', which does not exist"),
         ("films: {about: x, models: [dcgan], variants: {dcgan: {model: dcgan, parameters: {}}}}", "two rows named 'dcgan'"),
+        ("films: {about: x, models: [dcgan], further: {rows: [bigan], seeds: [1]}}", "further seeds of 'bigan', which is none of its rows"),
         ("films: [", "cannot be read"),
     ],
 )

@@ -90,6 +90,8 @@ class PreprocessingConfig:
     """Which fold of `repeated_k_fold` is the test part: 0 to 24, five folds of each of five repeats."""
     fractions: Mapping[str, float] = field(default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2})
     """Shares of the images in train, val and test, for `by_patient`."""
+    split_seed: int | None = None
+    """Of the split and of who is in the mix; None: the run's own seed. Trainings that share it have the same test images."""
     contamination: float = 0.5
     """Largest share of anomalous images in the unlabelled mix."""
     on_leak: str = "fail"
@@ -107,6 +109,10 @@ class PreprocessingConfig:
         require(
             0 <= self.fold < FOLDS * REPEATS,
             f"preprocessing.fold is {self.fold}; there are {FOLDS} folds of {REPEATS} repeats, numbered from 0 to {FOLDS * REPEATS - 1}",
+        )
+        require(
+            self.split_seed is None or self.split_seed >= 0,
+            f"preprocessing.split_seed is {self.split_seed}; give a whole number from 0, or null for the run's own seed",
         )
         require(
             0.0 <= self.contamination < 1.0,

@@ -52,7 +52,7 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
         **document,
         "study": asdict(study),
         "missing": _missing(study, records),
-        "differences": differences(document, rows),
+        "differences": differences(document, rows, study),
         "contamination": _contamination(document["detectors"], study, contamination),
         **{kind: _kept(rows, kind) for kind in KEPT},
         "trained": {name: _trained(found) for name, found in rows.items()},
@@ -162,12 +162,12 @@ def _tried(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"model": found[0]["model"], **_trained(found), "validation": [record["training"].get("figures", {}) for record in found]}
 
 
-def differences(document: Mapping[str, Any], records: Records) -> list[dict[str, Any]]:
+def differences(document: Mapping[str, Any], records: Records, study: Study) -> list[dict[str, Any]]:
     """Differences of AUROC on the same test images, means over seeds, Holm-corrected over all of them.
 
     Each detector against the best baseline that sees no more than it does, chosen on validation; arms against `real` and `classical`.
     """
-    pairs = [*_detector_pairs(document["detectors"], _alike(records)), *_arm_pairs(document["classifiers"])]
+    pairs = [*_detector_pairs(document["detectors"], _alike(records, study)), *_arm_pairs(document["classifiers"])]
     tests = [
         {"first": first, "second": second, "family": family, **_test(records[first], records[second])} for first, second, family in pairs
     ]
@@ -186,8 +186,10 @@ def _detector_pairs(rows: Mapping[str, Any], records: Records) -> list[tuple[str
     ]
 
 
-def _alike(records: Records) -> Records:
-    return {name: found for name, found in records.items() if not any(key.startswith(PREPARING) for key in found[0]["parameters"])}
+def _alike(records: Records, study: Study) -> Records:
+    """Those of the study's own images and splits."""
+    own = {name: set(found[0]["parameters"]) - set(study.parameters) for name, found in records.items()}
+    return {name: records[name] for name, parameters in own.items() if not any(key.startswith(PREPARING) for key in parameters)}
 
 
 def _arm_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:

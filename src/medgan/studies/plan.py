@@ -56,12 +56,21 @@ class Aim:
 
 
 @dataclass(frozen=True)
+class Further:
+    """More seeds for some of the rows."""
+
+    rows: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Study:
     """What is run on one data set."""
 
     about: str
     """What the data set is, in a line."""
     seeds: tuple[int, ...] = (0,)
+    further: Further = field(default_factory=Further)
     parameters: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Of every run."""
     models: tuple[str, ...] = ()
@@ -88,7 +97,8 @@ class Study:
         models = self.models if shared and not self.folds else ()
         arms = ARMS if self.arms and models else ()
         of_seed = [name for name, variant in varied.items() if seed is None or (seed in variant.seeds if variant.seeds else shared)]
-        return [*models, *arms, *of_seed]
+        named = [*models, *arms, *of_seed]
+        return [name for name in named if name in self.further.rows] if seed in self.further.seeds else named
 
     def varied(self) -> dict[str, Variant]:
         """The variants, and every model on every fold."""
@@ -98,7 +108,7 @@ class Study:
     def all_seeds(self) -> list[int]:
         """Those of the study, of its variants and of what was tried."""
         varied = (variant.seeds or () for variant in [*self.variants.values(), *self.tried.values()])
-        return sorted({*self.seeds, *(seed for seeds in varied for seed in seeds)})
+        return sorted({*self.seeds, *self.further.seeds, *(seed for seeds in varied for seed in seeds)})
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,9 @@ def _require_known(dataset: str, study: Study) -> None:
     if wrong is not None:
         raise Refusal(f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of {', '.join(sorted(known))}.")
     names = study.names()
+    unknown = next((row for row in study.further.rows if row not in names), None)
+    if unknown is not None:
+        raise Refusal(f"{FILE}: {dataset} wants further seeds of '{unknown}', which is none of its rows: use some of {', '.join(names)}.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise Refusal(f"{FILE}: {dataset} has two rows named '{twice}': name the variant otherwise.")

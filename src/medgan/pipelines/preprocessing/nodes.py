@@ -78,6 +78,7 @@ def split_images(
     `near_duplicates` are the pairs that ingestion verified, and `search` says how: a split of ours keeps them together.
     """
     chosen = chosen_split(manifest, config.split)
+    seed = seed if config.split_seed is None else config.split_seed
     split = SPLITTERS[chosen](manifest, config, seed, near_duplicates)
     audit = leakage_audit(split, near_duplicates, search)
     kept = enforce(audit, config.on_leak, split, near_duplicates)
