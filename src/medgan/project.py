@@ -95,6 +95,10 @@ class Project:
         """image_id, split, score of the validation and test images, or None."""
         return _table(self._output(data_set, name) / "scores.parquet")
 
+    def shortcut_scores(self, data_set: str) -> pd.DataFrame | None:
+        """image_id, split and one column `<kind>/<shortcut>` for each, of the test images, or None."""
+        return _table(self._layer("07_model_output") / data_set / "shortcut_scores.parquet")
+
     def anomaly_maps(self, data_set: str, name: str) -> Arrays | None:
         """image_id (n,) and maps (n, H, W) of the validation and test images, or None."""
         path = self._output(data_set, name) / "anomaly_maps.npz"

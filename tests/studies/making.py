@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from medgan.evaluation.detectors import evaluate_detector
-from medgan.studies.records import TestScores, path_of, write_record
+from medgan.studies.records import TestScores, path_of, shortcuts_as_dict, write_record
 
 SECONDS = {"wall": 20.0, "cpu": 10.0, "runs": 1, "training_included": True}
 HARDWARE = {"machine": "x", "system": "Linux", "cores": 2, "torch_threads": 1, "accelerator": None}
@@ -43,6 +43,14 @@ def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
     test = table.assign(unit=table["image_id"], score=score, called=(score >= row["threshold"]["value"]).astype(int))
     judged = TestScores.of(test[test["split"] == "test"], table["group_id"]).as_dict()
     return {"evaluation": row, "test_scores": judged}
+
+
+def shortcuts(**skills: float) -> dict[str, Any]:
+    """The part of a record that shortcuts of these skills leave; `thumbnail` stands for `one_class/thumbnail`."""
+    table = splits()
+    rng = np.random.default_rng(7)
+    scores = {f"one_class/{name}": skill * table["label"] + rng.normal(size=len(table)) for name, skill in skills.items()}
+    return {"shortcuts": shortcuts_as_dict(table.assign(**scores))}
 
 
 def record(root: Path, dataset: str, name: str, seed: int, model: str | None = None, **parts: Any) -> None:

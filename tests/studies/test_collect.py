@@ -8,12 +8,13 @@ from sklearn.metrics import roc_auc_score
 
 from medgan.contracts import Refusal
 from medgan.studies.collect import collect
-from medgan.studies.page import chosen_on_validation, page
+from medgan.studies.page import page
 from medgan.studies.plan import Aim, Published, Study, Variant
 from medgan.studies.publish import publish
 from medgan.studies.records import TestScores, read_records
+from medgan.studies.tables import chosen_on_validation, reading
 from tests.conftest import ROOT
-from tests.studies.making import detector, record
+from tests.studies.making import detector, record, shortcuts
 
 MIX = "preprocessing.contamination"
 STUDY = Study(
@@ -62,6 +63,33 @@ def test_a_difference_is_that_of_the_means_and_the_better_detector_is_called_so(
     assert test["difference"]["low"] > 0
 
 
+@pytest.mark.parametrize(
+    ("skills", "words"),
+    [
+        ({"border": 0.1, "thumbnail": 0.2}, "better than every shortcut"),
+        (
+            {"border": 0.1, "thumbnail": 4.0},
+            "not shown to be better than the thumbnail alone, which may show the disease; better than what cannot",
+        ),
+        ({"border": 4.0, "thumbnail": 0.1}, "not shown to be better than the border alone: it may detect the source"),
+    ],
+)
+def test_a_detector_no_better_than_a_shortcut_is_said_to_be(tmp_path: Path, skills: dict[str, float], words: str) -> None:
+    for seed in (0, 1):
+        record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(2.0, seed))
+    record(tmp_path, "pneumoniamnist", "shortcuts", 0, **shortcuts(**skills))
+    document = collect(tmp_path, "pneumoniamnist", STUDY, 0.5)
+    assert reading(document["shortcuts"]["bigan"]) == words
+    assert f"`bigan` is {words}." in page({"pneumoniamnist": document}, {"pneumoniamnist": STUDY})
+
+
+def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:
+    record(tmp_path, "pneumoniamnist", "bigan", 0, **detector(2.0, 0))
+    found = shortcuts(border=1.0)
+    record(tmp_path, "pneumoniamnist", "shortcuts", 0, shortcuts={**found["shortcuts"], "units": "of other images"})
+    assert collect(tmp_path, "pneumoniamnist", STUDY, 0.5)["shortcuts"] == {}
+
+
 def test_the_contamination_curve_has_the_share_of_each_row(root: Path) -> None:
     curves = collect(root, "pneumoniamnist", STUDY, 0.5)["contamination"]
     assert {name: [share for share, _ in points] for name, points in curves.items()} == {"healthygan": [0.0, 0.5]}
@@ -83,9 +111,11 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     assert "validation chooses `bigan`" in text
     assert "2 seeds: exploratory" in text
     assert "**better than nearest_neighbour**" in text
-    assert "fanogan-0, fanogan-1" in text.split("not run yet: ")[1]
+    assert "fanogan-0, shortcuts-0, fanogan-1" in text.split("not run yet: ")[1]
     assert "0.910" in text.split("### Settings that were tried")[1]
     assert "missed. Too few steps." in text
+    assert "with its whole interval. `bigan` has" in text
+    assert "*Which detector, with normal images alone?* **`bigan`.**" in text
     assert "another \\| protocol" in text
     assert "not run: data not at hand | `make reproduce DATASET=isic SOURCE=PATH`" in text
     assert "### Image quality" not in text

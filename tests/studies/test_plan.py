@@ -35,8 +35,8 @@ def test_variants_that_change_the_splits_come_last_and_side_by_side() -> None:
     mix = {"preprocessing.contamination": 0.1}
     variants = {"a": Variant("dcgan", mix), "b": Variant("dcgan", {"dcgan.model.width": 8}), "c": Variant("bigan", mix)}
     found = list(runs(Study("films", models=("dcgan",), variants=variants), 0))
-    assert [name for run in found for name in run.records] == ["dcgan", "b", "a", "c"]
-    assert found[0].preparation() == found[1].preparation() != found[2].preparation() == found[3].preparation()
+    assert [name for run in found for name in run.records] == ["shortcuts", "dcgan", "b", "a", "c"]
+    assert found[1].preparation() == found[2].preparation() != found[3].preparation() == found[4].preparation()
 
 
 def test_what_is_tried_is_never_scored_on_test_images() -> None:
@@ -49,7 +49,7 @@ def test_what_is_tried_is_never_scored_on_test_images() -> None:
 def test_further_seeds_are_of_the_named_rows_alone() -> None:
     study = Study("films", seeds=(0,), further=Further(("bigan",), (1, 2)), models=("dcgan", "bigan"))
     assert study.all_seeds() == [0, 1, 2]
-    assert [list(run.records) for run in runs(study, 0)] == [["dcgan"], ["bigan"]]
+    assert [list(run.records) for run in runs(study, 0)] == [["shortcuts"], ["dcgan"], ["bigan"]]
     assert [list(run.records) for run in runs(study, 2)] == [["bigan"]]
 
 

@@ -26,7 +26,7 @@ def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
     place = Workplace(tmp_path, "films")
     record(tmp_path, "films", "dcgan", 0)
     named = [[*run.records, run.parameters["seed"]] for run in missing(place, study, (0, 1))]
-    assert named == [["bigan", 0], ["wide", 0], ["dcgan", 1], ["bigan", 1], ["wide", 1]]
+    assert named == [["shortcuts", 0], ["bigan", 0], ["wide", 0], ["dcgan", 1], ["bigan", 1], ["wide", 1]]
     assert [list(run.records) for run in missing(place, study, (0,), ["wide"])] == [["wide"]]
     with pytest.raises(Refusal, match="has no row 'narrow'"):
         missing(place, study, (0,), ["narrow"])
@@ -48,9 +48,10 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
     project = make_project(tmp_path)
     (project / "conf" / "studies.yml").write_text(STUDIES)
     (project / "docs").mkdir()
-    done = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour"))
+    done = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour,shortcuts"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1/1  nearest_neighbour, seed 0: recorded" in done.stdout
+    assert "1/2  shortcuts, seed 0: recorded" in done.stdout
+    assert "2/2  nearest_neighbour, seed 0: recorded" in done.stdout
     path = project / "docs" / "results" / "runs" / "tiny" / "nearest_neighbour-0.json"
     found = json.loads(path.read_text())
     assert found["provenance"]["seconds"]["training_included"]
@@ -62,7 +63,9 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
     assert json.loads(path.read_text()) == found
     put = call(project, *kedro_command("collect"))
     assert put.returncode == 0, put.stderr
-    assert "nearest_neighbour-mix10-0" in (project / "docs" / "results.md").read_text()
+    text = (project / "docs" / "results.md").read_text()
+    assert "nearest_neighbour-mix10-0" in text
+    assert "### The disease, or the source of the image?" in text
 
 
 def test_a_run_that_fails_is_said_in_one_sentence_and_leaves_no_record(tmp_path: Path) -> None:

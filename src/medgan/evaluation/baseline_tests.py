@@ -115,6 +115,11 @@ def verdict(gap: float, against: str, p_holm: float) -> str:
     return f"{'better' if gap > 0 else 'worse'} than {against}"
 
 
+def is_better(test: Mapping[str, Any]) -> bool:
+    """Whether a corrected test shows the first of the two to be better."""
+    return test["p_holm"] is not None and test["p_holm"] < ALPHA and test["difference"]["value"] > 0
+
+
 def _require_same_images(detectors: Mapping[str, Judged]) -> None:
     if not detectors:
         raise Refusal("There is no detector to test: run 'kedro run --pipeline anomaly_evaluation'.")

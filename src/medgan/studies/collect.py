@@ -13,11 +13,14 @@ from medgan.contracts import Refusal
 from medgan.evaluation.baseline_tests import BASELINES, FAMILY, Judged, choose_baseline, verdict
 from medgan.evaluation.cohorts import fold_average
 from medgan.evaluation.comparisons import holm, paired_bootstrap
+from medgan.evaluation.figures import ranking_metrics
+from medgan.evaluation.intervals import interval
 from medgan.evaluation.over_seeds import over_seeds
 from medgan.evaluation.results import new_document, validate
+from medgan.evaluation.shortcuts import COARSE, short
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.studies.plan import FOLD, MIX, PREPARING, Study
-from medgan.studies.records import TestScores, read_records
+from medgan.studies.plan import FOLD, MIX, PREPARING, SHORTCUTS, Study
+from medgan.studies.records import TestScores, read_records, read_shortcuts
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
 COMPARED_ARMS = (("classical", "real"), ("gan", "real"), ("gan_classical", "real"), ("gan_classical", "classical"))
@@ -37,7 +40,7 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
 
     Returns:
         A document of schema 1 with, besides, `study` (what was declared), `missing` (declared rows and seeds without a record),
-        `differences`, `contamination`, `components`, `categories`, `trained` and `tried`.
+        `differences`, `contamination`, `components`, `categories`, `shortcuts`, `trained` and `tried`.
 
     Raises:
         Refusal: a record is damaged, or the seeds of a row were trained with different settings.
@@ -55,6 +58,7 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
         "differences": differences(document, rows, study),
         "contamination": _contamination(document["detectors"], study, contamination),
         **{kind: _kept(rows, kind) for kind in KEPT},
+        "shortcuts": shortcuts(document["detectors"], _alike(rows, study)),
         "trained": {name: _trained(found) for name, found in rows.items()},
         "tried": {name: _tried(found) for name, found in tried.items()},
     }
@@ -190,6 +194,41 @@ def _alike(records: Records, study: Study) -> Records:
     """Those of the study's own images and splits."""
     own = {name: set(found[0]["parameters"]) - set(study.parameters) for name, found in records.items()}
     return {name: records[name] for name, parameters in own.items() if not any(key.startswith(PREPARING) for key in parameters)}
+
+
+def shortcuts(rows: Mapping[str, Any], records: Records) -> dict[str, Any]:
+    """Each detector against the best shortcut of its kind, on the same test images.
+
+    The best is picked on the test images, which can only make the detector look worse.
+
+    Returns:
+        Detector -> `any` and `not_the_disease` -> {"shortcut", "auroc", "difference", "no_better"}, in the terms of `evaluation.shortcuts`;
+        empty where the shortcuts have no record, and without the detectors that were tested on other images.
+    """
+    if SHORTCUTS not in records:
+        return {}
+    told = {}
+    for name, row in rows.items():
+        test = stacked(records.get(name, ()))
+        alone = read_shortcuts(records[SHORTCUTS][0][SHORTCUTS], test[0].units) if test else {}
+        if test and alone:
+            told[name] = _beside_shortcuts(*test, alone, row["sees_mix"])
+    return told
+
+
+def _beside_shortcuts(images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray], sees_mix: bool) -> dict[str, Any]:
+    probes = [name for name in alone if name.startswith("probe/")] if sees_mix else []
+    named = probes or [name for name in alone if name.startswith("one_class/")]
+    among = {"any": named, "not_the_disease": [name for name in named if short(name) not in COARSE]}
+    return {scope: _beside_best(images, scores, {name: alone[name] for name in names}) for scope, names in among.items() if names}
+
+
+def _beside_best(images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    areas = {name: interval(ranking_metrics(images.label, one)["auroc"], images.group, N_BOOT) for name, one in alone.items()}
+    best = max(areas, key=lambda name: areas[name].value or 0.0)
+    gain = paired_bootstrap(images.label, scores, alone[best], images.group, N_BOOT).estimate
+    no_better = gain.low is None or gain.low <= 0.0
+    return {"shortcut": short(best), "auroc": areas[best].as_dict(), "difference": gain.as_dict(), "no_better": no_better}
 
 
 def _arm_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:

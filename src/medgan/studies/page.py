@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medgan.evaluation.baseline_tests import BASELINES
+from medgan.evaluation.baseline_tests import is_better
 from medgan.evaluation.wording import (
     interval_name,
     p_text,
@@ -65,27 +65,30 @@ def _data_set(name: str, document: Document) -> dict[str, Any]:
     }
 
 
-def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
-    """The GAN detector with the highest validation AUROC; variants, whose names no module has, do not stand for election."""
-    from medgan import models
-
-    running = set(models.detectors()) - {name for names in BASELINES.values() for name in names}
-    figures = {
-        name: row["validation_auroc"]["value"] for name, row in rows.items() if name in running and bool(row["sees_mix"]) == sees_mix
-    }
-    known = {name: value for name, value in figures.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if known else None
-
-
 def _which_detector(document: Document) -> Iterator[str]:
     rows = document["detectors"]
     for sees_mix, question in QUESTIONS.items():
-        chosen = chosen_on_validation(rows, sees_mix)
+        chosen = tables.chosen_on_validation(rows, sees_mix)
         if chosen is not None:
             test = tables.difference(document, chosen)
             against = f" {_compared(rows, test)}" if test else ""
             area = with_interval(rows[chosen]["auroc"])
-            yield f"*{question}* Among the GANs validation chooses `{chosen}`: AUROC {area}; {seeds_of(rows[chosen])}.{against}"
+            found = f"Among the GANs validation chooses `{chosen}`: AUROC {area}; {seeds_of(rows[chosen])}.{against}"
+            yield f"*{question}* **{_advice(chosen, test)}** {found}{_source(document, chosen, test)}"
+
+
+def _advice(chosen: str, test: Mapping[str, Any] | None) -> str:
+    """A GAN where it is shown to be better, else the baseline, which is simpler."""
+    if test is None or is_better(test):
+        return f"`{chosen}`."
+    return f"`{test['second']}`, no GAN."
+
+
+def _source(document: Document, chosen: str, test: Mapping[str, Any] | None) -> str:
+    """What the audit of shortcuts says of the detector that is advised."""
+    advised = chosen if test is None or is_better(test) else test["second"]
+    audited = document["shortcuts"].get(advised)
+    return f" Disease or source? `{advised}` is {tables.reading(audited)}." if audited else ""
 
 
 def _compared(rows: Mapping[str, Any], test: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ FILE = "studies.yml"
 FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
 PREPARING = "preprocessing."
 """Parameters whose change means other images or other splits."""
+SHORTCUTS = "shortcuts"
+"""The row of what is no disease: border, exposure, size, what is recorded. One seed will do, since nothing of it is trained."""
 
 
 def fold_name(model: str, fold: int) -> str:
@@ -94,10 +96,11 @@ class Study:
         varied = {**self.varied(), **self.tried}
         elsewhere = {other for variant in varied.values() for other in variant.seeds or ()} - set(self.seeds)
         shared = seed not in elsewhere
-        models = self.models if shared and not self.folds else ()
-        arms = ARMS if self.arms and models else ()
+        plain = self.models if shared and not self.folds else ()
+        arms = ARMS if self.arms and plain else ()
+        audited = [SHORTCUTS] if seed in (None, self.seeds[0]) and set(plain) & set(models.detectors()) else []
         of_seed = [name for name, variant in varied.items() if seed is None or (seed in variant.seeds if variant.seeds else shared)]
-        named = [*models, *arms, *of_seed]
+        named = [*plain, *arms, *of_seed, *audited]
         return [name for name in named if name in self.further.rows] if seed in self.further.seeds else named
 
     def varied(self) -> dict[str, Variant]:
@@ -172,6 +175,8 @@ def _require_known(dataset: str, study: Study) -> None:
 def runs(study: Study, seed: int) -> Iterator[Run]:
     """The runs of one seed, each after those that it needs: the arms take the synthetic images of their generator."""
     names = study.names(seed)
+    if SHORTCUTS in names:
+        yield Run({SHORTCUTS: SHORTCUTS}, {**study.parameters, "seed": seed}, ("anomaly_evaluation",), ("shortcut_scores",))
     if SYNTHESIZER in names:
         yield _of_model(study, seed, SYNTHESIZER, SYNTHESIZER, {})
     if set(ARMS) <= set(names):

@@ -19,10 +19,10 @@ from medgan.plots.forests import ForestRow, columns_forest
 from medgan.plots.studies import contamination_curve, roc_with_bands
 from medgan.plots.style import PALETTE
 from medgan.studies.collect import collect, stacked
-from medgan.studies.page import chosen_on_validation, page
+from medgan.studies.page import page
 from medgan.studies.plan import Study
 from medgan.studies.records import read_records
-from medgan.studies.tables import compared, difference
+from medgan.studies.tables import chosen_on_validation, compared, difference
 
 DOTS_PER_INCH = 130
 FOLDER = Path("docs/results")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,8 @@ class TestScores:
         ordered = table.sort_values("unit", ignore_index=True)
         known = bool(ordered["group_known"].all())
         numbers = {name: number for number, name in enumerate(sorted(groups.astype(str).unique()))}
-        units = "\n".join(ordered["unit"].astype(str))
         return cls(
-            units=hashlib.sha256(units.encode()).hexdigest()[:16],
+            units=_hash(ordered["unit"]),
             label=ordered["label"].to_numpy(dtype=np.int64),
             called=ordered["called"].to_numpy(dtype=np.int64),
             score=ordered["score"].to_numpy(dtype=np.float64),
@@ -61,7 +60,7 @@ class TestScores:
             "units": self.units,
             "label": "".join(map(str, self.label)),
             "called": "".join(map(str, self.called)),
-            "score": " ".join(SIX_DIGITS.format(value) for value in self.score),
+            "score": _text(self.score),
             "group": " ".join(map(str, self.group)) if self.group_known else None,
         }
 
@@ -73,12 +72,36 @@ class TestScores:
     def read(cls, document: Mapping[str, Any]) -> TestScores:
         """The inverse of `as_dict`."""
         label, called = (np.array(list(document[key]), dtype=np.int64) for key in ("label", "called"))
-        score = np.array(document["score"].split(), dtype=np.float64)
+        score = _numbers(document["score"])
         known = document["group"] is not None
         group = np.array(document["group"].split(), dtype=np.int64) if known else np.arange(len(label))
         if not len(label) == len(called) == len(score) == len(group):
             raise Refusal("a record's test scores do not have one label, decision, score and group for each image")
         return cls(document["units"], label, called, score, group, known)
+
+
+def _hash(units: pd.Series) -> str:
+    """Of the ids of test images, in their order."""
+    return hashlib.sha256("\n".join(units.astype(str)).encode()).hexdigest()[:16]
+
+
+def shortcuts_as_dict(table: pd.DataFrame) -> dict[str, Any]:
+    """What `evaluation.shortcut_scores` gave, in the order of `TestScores`: {"units", "scores": {shortcut: text}}."""
+    ordered = table[table["split"] == "test"].sort_values("image_id")
+    return {"units": _hash(ordered["image_id"]), "scores": {name: _text(ordered[name]) for name in ordered.columns if "/" in name}}
+
+
+def read_shortcuts(document: Mapping[str, Any], units: str) -> dict[str, np.ndarray]:
+    """Shortcut -> scores (n,), in the order of the test images whose hash is `units`; none where these were not scored."""
+    return {name: _numbers(text) for name, text in document["scores"].items()} if document["units"] == units else {}
+
+
+def _text(scores: Iterable[float]) -> str:
+    return " ".join(SIX_DIGITS.format(value) for value in scores)
+
+
+def _numbers(text: str) -> np.ndarray:
+    return np.array(text.split(), dtype=np.float64)
 
 
 def path_of(root: Path, dataset: str, name: str, seed: int) -> Path:

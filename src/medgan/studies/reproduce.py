@@ -20,8 +20,8 @@ from medgan.contracts import Refusal
 from medgan.environments import Environment, given_parameters, require_environment
 from medgan.models import PublishedModel
 from medgan.project import Project
-from medgan.studies.plan import Run, Study, runs
-from medgan.studies.records import TestScores, path_of, write_record
+from medgan.studies.plan import SHORTCUTS, Run, Study, runs
+from medgan.studies.records import TestScores, path_of, shortcuts_as_dict, write_record
 from medgan.tracking.flatten import leaves
 from medgan.tracking.provenance import provenance
 
@@ -141,8 +141,8 @@ def make(place: Workplace, run: Run) -> None:
     _kedro(place, run.parameters, run.pipelines, run.outputs)
     seconds = {"wall": round(time.time() - started, 1), "cpu": round(_cpu_seconds() - spent, 1), "runs": len(run.records)}
     for name, namespace in run.records.items():
-        published = project.published(place.folder, namespace)
-        whole = published.card["training"] not in trainings[namespace]
+        found = _audited(place) if name == SHORTCUTS else _trained(place, run, namespace, started)
+        whole = found["training"].get("key") not in trainings[namespace]
         record = {
             "dataset": place.dataset,
             "name": name,
@@ -150,11 +150,20 @@ def make(place: Workplace, run: Run) -> None:
             "seed": run.parameters["seed"],
             "command": f"make reproduce DATASET={place.dataset} SEEDS={run.parameters['seed']} ONLY={name} SOURCE=<where its images are>",
             "parameters": {key: value for key, value in run.parameters.items() if key != "seed"},
-            **_documents(place, run, namespace, started),
-            "training": _training(published),
+            **found,
             "provenance": {**provenance(place.root), "seconds": {**seconds, "training_included": whole}},
         }
         write_record(_record_path(place, run, name), record)
+
+
+def _audited(place: Workplace) -> dict[str, Any]:
+    table = Project(place.root).shortcut_scores(place.folder)
+    return {SHORTCUTS: shortcuts_as_dict(table), "training": {}}  # type: ignore[arg-type]  # the run wrote it
+
+
+def _trained(place: Workplace, run: Run, namespace: str, started: float) -> dict[str, Any]:
+    published = Project(place.root).published(place.folder, namespace)
+    return {**_documents(place, run, namespace, started), "training": _training(published)}
 
 
 def _kedro(place: Workplace, parameters: Mapping[str, Any], pipelines: Sequence[str], outputs: Sequence[str] = ()) -> None:

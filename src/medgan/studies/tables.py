@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from medgan.evaluation.baseline_tests import BASELINES
+from medgan.evaluation.shortcuts import COARSE, FLAG
 from medgan.evaluation.wording import (
     best_first,
     direction,
@@ -37,6 +39,18 @@ def compared(document: Document) -> dict[str, Any]:
     """The rows of detectors that were trained on the same images: those with another mix stand in the contamination curve alone."""
     variants = document["study"]["variants"]
     return {name: row for name, row in document["detectors"].items() if MIX not in variants.get(name, {}).get("parameters", {})}
+
+
+def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
+    """The GAN detector with the highest validation AUROC; variants, whose names no module has, do not stand for election."""
+    from medgan import models
+
+    running = set(models.detectors()) - {name for names in BASELINES.values() for name in names}
+    figures = {
+        name: row["validation_auroc"]["value"] for name, row in rows.items() if name in running and bool(row["sees_mix"]) == sees_mix
+    }
+    known = {name: value for name, value in figures.items() if value is not None}
+    return max(known, key=lambda name: known[name]) if known else None
 
 
 def detectors(document: Document) -> str:
@@ -80,13 +94,51 @@ def _spread(figure: Mapping[str, Any]) -> str:
 
 def aims(document: Document) -> str:
     """What was hoped for, what came, and why it did not."""
-    lines = []
+    lines = [_beats_nearest_neighbour(document["detectors"])] if document["study"]["aims"] else []
     for name, aim in document["study"]["aims"].items():
         value = document["detectors"].get(name, {}).get("auroc", {}).get("value")
         if value is not None:
             reached = "reached" if value >= aim["auroc"] else "missed"
             lines.append(f"- `{name}`: an AUROC of {aim['auroc']}. It is {value:.3f}: {reached}. {aim['diagnosis']}".rstrip())
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))
+
+
+def _beats_nearest_neighbour(rows: Mapping[str, Any]) -> str:
+    """The aim of every study that has any: the GAN that validation chooses is above the plainest baseline with its whole interval."""
+    chosen = chosen_on_validation(rows, sees_mix=False)
+    bar = rows.get("nearest_neighbour", {}).get("auroc", {}).get("value")
+    if chosen is None or bar is None:
+        return ""
+    area = rows[chosen]["auroc"]
+    reached = "reached" if area["low"] > bar else "missed"
+    return (
+        f"- The GAN that validation chooses, above `nearest_neighbour` ({bar:.3f}) with its whole interval. "
+        f"`{chosen}` has {with_interval(area)}: {reached}."
+    )
+
+
+def shortcuts(document: Document) -> str:
+    """Each detector beside what is no disease."""
+    audited = {name: document["shortcuts"][name] for name in best_first(compared(document)) if name in document["shortcuts"]}
+    cells = [[name, *_beside(scopes["any"]), *_beside(scopes.get("not_the_disease")), reading(scopes)] for name, scopes in audited.items()]
+    return table(("detector", "best shortcut", "difference", "best that cannot show the disease", "difference", "so it is"), cells)
+
+
+def _beside(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return [NOTHING, NOTHING]
+    return [f"{found['shortcut'].replace('_', ' ')}, {with_interval(found['auroc'])}", signed_interval(found["difference"])]
+
+
+def reading(scopes: Mapping[str, Any]) -> str:
+    """What the audit of shortcuts says of a detector; it completes `it is`."""
+    best, other = scopes["any"], scopes.get("not_the_disease")
+    if not best["no_better"]:
+        return "better than every shortcut"
+    shown = f"not shown to be better than the {best['shortcut'].replace('_', ' ')} alone"
+    if best["shortcut"] in COARSE and other is not None and not other["no_better"]:
+        return f"{shown}, which may show the disease; better than what cannot"
+    return f"{shown}: it {FLAG}"
 
 
 def contamination(document: Document) -> str:
@@ -137,7 +189,9 @@ def arms(document: Document) -> str:
         gap = f"{signed_interval(tests[name]['difference'])}, {p_text(tests[name]['p_holm'])}" if name in tests else NOTHING
         figures = [with_interval(row[key]) for key in ("accuracy", "recall", "specificity")]
         rows.append([name, with_interval(row["auroc"]), _spread(row["auroc"]), *figures, number(row["brier"]), gap])
-    return table(("arm", "AUROC", "between seeds", "accuracy", "sensitivity", "specificity", "Brier", "AUROC minus that of real"), rows)
+    classes = len(next(iter(document["classifiers"].values()))["classes"]) if rows else 0
+    accuracy = f"accuracy, {classes} classes"
+    return table(("arm", "AUROC", "between seeds", accuracy, "sensitivity", "specificity", "Brier", "AUROC minus that of real"), rows)
 
 
 def quality(document: Document) -> str:
@@ -229,6 +283,7 @@ def not_run(documents: Mapping[str, Document], studies: Mapping[str, Study]) -> 
 
 
 TABLES: Mapping[str, Callable[[Document], str]] = {
-    make.__name__: make for make in (detectors, aims, contamination, categories, parts, kinds, arms, quality, published, tried, trained)
+    make.__name__: make
+    for make in (detectors, aims, shortcuts, contamination, categories, parts, kinds, arms, quality, published, tried, trained)
 }
 """What the template calls them -> what makes them."""
