@@ -106,4 +106,5 @@ def _synthetic_data(document: Document) -> Iterator[str]:
     if told:
         row = document["classifiers"]["real"]
         area = with_interval(row["auroc"])
-        yield f"*Do synthetic images help a classifier?* Without any, AUROC is {area}; {'; '.join(told)}; {seeds_of(row)}."
+        helped = "Yes" if any(is_better(tests[pair]) for pair in ADDED if pair in tests) else "Not shown"
+        yield f"*Do synthetic images help a classifier?* **{helped}.** Without any, AUROC is {area}; {'; '.join(told)}; {seeds_of(row)}."
