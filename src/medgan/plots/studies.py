@@ -43,17 +43,17 @@ def roc_with_bands(
         axis.set(title=title, xlabel="False-positive rate (1 − specificity)", ylabel="Sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         axis.set_aspect("equal")
         axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
-        if note:
-            figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
     return figure
 
 
-def contamination_curve(curves: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]], title: str) -> Figure:
+def contamination_curve(curves: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]], title: str, note: str = "") -> Figure:
     """AUROC with its interval against the anomalous share of the unlabelled mix.
 
     Args:
         curves: model -> (share, figure) in ascending order.
         title: above the curves.
+        note: below them.
     """
     colour = colours(list(curves))
     with house_style():
@@ -69,4 +69,5 @@ def contamination_curve(curves: Mapping[str, Sequence[tuple[float, Mapping[str, 
             axis.errorbar(shares, values, yerr=errors, color=colour[name], marker="o", capsize=3, linewidth=1.8, label=readable(name))
         axis.set(title=title, xlabel="Anomalous images in the unlabelled mix (%)", ylabel="AUROC, test")
         axis.legend(loc="lower right")
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
     return figure

@@ -57,6 +57,7 @@ def _data_set(name: str, document: Document) -> dict[str, Any]:
         "arms_seeds": seeds_of(next(iter(arms.values()))) if arms else "",
         "quality_of": readable(shared_class(quality)).capitalize() if quality else "",
         "quality_seeds": tables.quality_seeds(document),
+        "contamination_seeds": tables.contamination_seeds(document),
         "records": document["provenance"]["records"],
         "machines": tables.machines(document),
         "revisions": ", ".join(str(one)[:12] for one in document["provenance"]["git"]),

@@ -14,7 +14,7 @@ from medgan.catalog.results import write_document
 from medgan.contracts import Refusal
 from medgan.environments import Environment
 from medgan.evaluation.roc_bands import GRID, roc_band
-from medgan.evaluation.wording import best_first, readable, seeds_of, size_of
+from medgan.evaluation.wording import best_first, readable, size_of
 from medgan.plots.forests import ForestRow, columns_forest
 from medgan.plots.studies import contamination_curve, roc_with_bands
 from medgan.plots.style import PALETTE
@@ -22,7 +22,7 @@ from medgan.studies.collect import collect, stacked
 from medgan.studies.page import page
 from medgan.studies.plan import Study
 from medgan.studies.records import read_records
-from medgan.studies.tables import chosen_on_validation, compared, difference
+from medgan.studies.tables import chosen_on_validation, compared, contamination_seeds, difference, seeds_among
 
 DOTS_PER_INCH = 130
 FOLDER = Path("docs/results")
@@ -60,12 +60,15 @@ def _contamination(root: Path, dataset: str) -> float:
 def _figures(root: Path, dataset: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     rows = compared(document)
     if rows:
-        note = f"{size_of(next(iter(rows.values())))}; {seeds_of(min(rows.values(), key=lambda row: row['n_seeds']))}"
+        size = size_of(next(iter(rows.values())))
+        note = f"{size}; {seeds_among(row['auroc'] for row in rows.values())}"
         yield "auroc", _forest(dataset, rows, note)
         models = {name: row for name, row in rows.items() if name not in document["study"]["variants"]}
         yield "roc", _roc(root, dataset, models, {*_answered(document)}, note)
     if document["contamination"]:
-        yield "contamination", contamination_curve(document["contamination"], f"{readable(dataset)}: what the unlabelled mix has to hold")
+        note = f"{size}; {contamination_seeds(document)}. Lines: 95 % interval."
+        title = f"{readable(dataset)}: what the unlabelled mix has to hold"
+        yield "contamination", contamination_curve(document["contamination"], title, note)
 
 
 def _forest(dataset: str, rows: Mapping[str, Any], note: str) -> Figure:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from medgan.evaluation.baseline_tests import BASELINES
 from medgan.evaluation.shortcuts import COARSE, FLAG
 from medgan.evaluation.wording import (
+    EXPLORATORY_BELOW,
     best_first,
     direction,
     number,
@@ -39,6 +40,14 @@ def compared(document: Document) -> dict[str, Any]:
     """The rows of detectors that were trained on the same images: those with another mix stand in the contamination curve alone."""
     variants = document["study"]["variants"]
     return {name: row for name, row in document["detectors"].items() if MIX not in variants.get(name, {}).get("parameters", {})}
+
+
+def seeds_among(figures: Iterable[Mapping[str, Any]]) -> str:
+    """`1 to 3 seeds: exploratory` of figures that are means over seeds; empty for none."""
+    counts = sorted({len(figure.get("per_seed", [0])) for figure in figures})
+    if len(counts) < 2:
+        return seeds_of({"n_seeds": counts[0]}) if counts else ""
+    return f"{counts[0]} to {seeds_of({'n_seeds': counts[-1]})}" + (", under ten exploratory" if counts[-1] >= EXPLORATORY_BELOW else "")
 
 
 def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
@@ -149,6 +158,11 @@ def contamination(document: Document) -> str:
     return table(("anomalous in the mix", *curves), rows)
 
 
+def contamination_seeds(document: Document) -> str:
+    """Of the points of the curve."""
+    return seeds_among(figure for points in document["contamination"].values() for _, figure in points)
+
+
 def categories(document: Document) -> str:
     """Each kind of anomaly against the normal images."""
     rows = compared(document)
@@ -214,9 +228,8 @@ def _quality(key: str, figures: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def quality_seeds(document: Document) -> str:
-    """`1 seed: exploratory` of the generators."""
-    counts = [len(next(iter(next(iter(row.values())).values())).get("per_seed", [0])) for row in document["quality"].values()]
-    return seeds_of({"n_seeds": max(counts)}) if counts else ""
+    """Of the generators."""
+    return seeds_among(next(iter(next(iter(row.values())).values())) for row in document["quality"].values())
 
 
 def published(document: Document) -> str:
