@@ -117,7 +117,16 @@ def verdict(gap: float, against: str, p_holm: float) -> str:
 
 def is_better(test: Mapping[str, Any]) -> bool:
     """Whether a corrected test shows the first of the two to be better."""
-    return test["p_holm"] is not None and test["p_holm"] < ALPHA and test["difference"]["value"] > 0
+    return _is_shown(test) and test["difference"]["value"] > 0
+
+
+def is_worse(test: Mapping[str, Any]) -> bool:
+    """Whether a corrected test shows the first of the two to be worse."""
+    return _is_shown(test) and test["difference"]["value"] < 0
+
+
+def _is_shown(test: Mapping[str, Any]) -> bool:
+    return test["p_holm"] is not None and test["p_holm"] < ALPHA
 
 
 def _require_same_images(detectors: Mapping[str, Judged]) -> None:

@@ -105,16 +105,16 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def size_of(row: Mapping[str, Any]) -> str:
-    """`160 images of 60 patients`, or `624 images, patients unknown`."""
+def size_of(row: Mapping[str, Any], groups: str = "patient") -> str:
+    """`160 images of 60 patients`, or `624 images, patients unknown`; `groups` says what is grouped by where it is no patient."""
     patients = row.get("n_patients")
     counted = f"{row.get('n_images', 0):,} {row.get('scored_unit', 'image')}s"
-    return counted + (f" of {patients:,} patients" if patients is not None else ", patients unknown")
+    return counted + (f" of {patients:,} {groups}s" if patients is not None else f", {groups}s unknown")
 
 
-def interval_name(row: Mapping[str, Any]) -> str:
+def interval_name(row: Mapping[str, Any], groups: str = "patient") -> str:
     """What the intervals of a row resample."""
-    return "95 % patient interval" if row.get("interval_unit") == "patient" else "95 % image interval, likely too narrow"
+    return f"95 % {groups} interval" if row.get("interval_unit") == "patient" else "95 % image interval, likely too narrow"
 
 
 def notes_of(row: Mapping[str, Any]) -> list[str]:

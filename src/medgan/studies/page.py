@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medgan.evaluation.baseline_tests import is_better
+from medgan.evaluation.baseline_tests import is_better, is_worse
 from medgan.evaluation.wording import (
     interval_name,
     p_text,
@@ -44,12 +44,13 @@ def page(documents: Mapping[str, Document], studies: Mapping[str, Study]) -> str
 def _data_set(name: str, document: Document) -> dict[str, Any]:
     """What the template asks for of one data set; an empty text leaves a section out."""
     detectors, arms, quality = (document[section] for section in ("detectors", "classifiers", "quality"))
+    groups = document["study"]["groups"]
     first: Mapping[str, Any] = next(iter({**detectors, **arms}.values()), {})
     return {
         "name": name,
         "about": document["study"]["about"],
-        "size": size_of(first) if first else "",
-        "interval": interval_name(first),
+        "size": size_of(first, groups) if first else "",
+        "interval": interval_name(first, groups),
         "n_anomalous": first.get("n_anomalous", ""),
         "rules": ", ".join(sorted({row["threshold"]["rule"] for row in detectors.values()})),
         "glance": "\n".join(f"- {line}" for line in [*_which_detector(document), *_synthetic_data(document)]),
@@ -107,5 +108,6 @@ def _synthetic_data(document: Document) -> Iterator[str]:
     if told:
         row = document["classifiers"]["real"]
         area = with_interval(row["auroc"])
-        helped = "Yes" if any(is_better(tests[pair]) for pair in ADDED if pair in tests) else "Not shown"
+        found = [tests[pair] for pair in ADDED if pair in tests]
+        helped = "Yes" if any(map(is_better, found)) else "No" if all(map(is_worse, found)) else "Not shown"
         yield f"*Do synthetic images help a classifier?* **{helped}.** Without any, AUROC is {area}; {'; '.join(told)}; {seeds_of(row)}."

@@ -71,6 +71,8 @@ class Study:
 
     about: str
     """What the data set is, in a line."""
+    groups: str = "patient"
+    """What is never split, and what intervals resample: what the data set's groups stand for."""
     seeds: tuple[int, ...] = (0,)
     further: Further = field(default_factory=Further)
     parameters: dict[str, str | int | float | bool] = field(default_factory=dict)

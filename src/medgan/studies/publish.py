@@ -60,7 +60,7 @@ def _contamination(root: Path, dataset: str) -> float:
 def _figures(root: Path, dataset: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     rows = compared(document)
     if rows:
-        size = size_of(next(iter(rows.values())))
+        size = size_of(next(iter(rows.values())), document["study"]["groups"])
         note = f"{size}; {seeds_among(row['auroc'] for row in rows.values())}"
         yield "auroc", _forest(dataset, rows, note)
         models = {name: row for name, row in rows.items() if name not in document["study"]["variants"]}
