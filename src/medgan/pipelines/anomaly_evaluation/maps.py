@@ -128,7 +128,7 @@ class _Album:
                 heading=f"{PLURALS[row['kind']].capitalize()}, {which}",
                 lines=(
                     f"{case_name(row)} · {row['category']}",
-                    f"score {row['score']:.3g}, threshold {self.cut:.3g}; above {self._below(row['score'])} of {normals} normals",
+                    f"score {row['score']:.4g}, threshold {self.cut:.4g}; above {self._below(row['score'])} of {normals} normals",
                 ),
                 image=shown[number],
                 anomaly_map=maps[number],
@@ -161,7 +161,7 @@ class _Album:
                 heading=f"{PLURALS[row['kind']].capitalize()}: {drawn[row['kind']]} of {totals[row['kind']]}",
                 lines=(
                     f"{case_name(row, 22)} · {row['category']}",
-                    f"score {row['score']:.3g}, above {self._below(row['score'])} of normals",
+                    f"score {row['score']:.4g}, above {self._below(row['score'])} of normals",
                 ),
                 image=shown[number],
                 anomaly_map=maps[number],
@@ -169,7 +169,7 @@ class _Album:
             )
             for number, row in enumerate(table.to_dict("records"))
         ]
-        about = f"Threshold {self.cut:.3g}. {self._normals} Drawn with seed {self.seed}."
+        about = f"Threshold {self.cut:.4g}. {self._normals} Drawn with seed {self.seed}."
         notes = [about, *self.about, *self._claim(table, masks), COLOURS]
         return drawing(case_pairs, cases, self.scale, title=title, notes=notes)
 
