@@ -55,7 +55,7 @@ def test_three_pictures_for_every_detector(published, scored, images, masks, spl
     assert "Outline: the mask of the anomaly." in texts(surest)
     assert "closest to the threshold" in texts(closest)
     assert "errors drawn at random" in texts(drawn)
-    assert f"threshold {evaluation['threshold']['value']:.3g}" in texts(surest)
+    assert f"threshold {evaluation['threshold']['value']:.4g}" in texts(surest)
 
 
 def test_without_masks_the_pictures_claim_nothing_about_places(published, scored, images, splits, evaluation):
