@@ -80,7 +80,7 @@ def test_a_detector_no_better_than_a_shortcut_is_said_to_be(tmp_path: Path, skil
     record(tmp_path, "pneumoniamnist", "shortcuts", 0, **shortcuts(**skills))
     document = collect(tmp_path, "pneumoniamnist", STUDY, 0.5)
     assert reading(document["shortcuts"]["bigan"]) == words
-    assert f"`bigan` is {words}." in page({"pneumoniamnist": document}, {"pneumoniamnist": STUDY})
+    assert f"`bigan` is {words} (" in page({"pneumoniamnist": document}, {"pneumoniamnist": STUDY})
 
 
 def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:

@@ -90,7 +90,11 @@ def _source(document: Document, chosen: str, test: Mapping[str, Any] | None) -> 
     """What the audit of shortcuts says of the detector that is advised."""
     advised = chosen if test is None or is_better(test) else test["second"]
     audited = document["shortcuts"].get(advised)
-    return f" Disease or source? `{advised}` is {tables.reading(audited)}." if audited else ""
+    if not audited:
+        return ""
+    alone = {found["shortcut"].replace("_", " "): with_interval(found["auroc"]) for found in audited.values()}
+    figures = ", ".join(f"{name} {area}" for name, area in alone.items())
+    return f" Disease or source? `{advised}` is {tables.reading(audited)} ({figures})."
 
 
 def _compared(rows: Mapping[str, Any], test: Mapping[str, Any]) -> str:
