@@ -121,6 +121,16 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     assert "### Image quality" not in text
 
 
+def test_image_quality_stands_beside_real_images_with_its_seeds(tmp_path: Path) -> None:
+    for seed, value in ((0, 3.0), (1, 5.0)):
+        figure = {"value": value, "real_vs_real": 1.5, "n": 200}
+        record(tmp_path, "pneumoniamnist", "sngan", seed, quality={"normal": {"fid_domain": figure}})
+    text = page({"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)}, {"pneumoniamnist": STUDY})
+    assert "| Fréchet distance, domain features | lower | 4.000 | 1.500 | 200 |" in text
+    assert "| seeds | – | 2 | – | – |" in text
+    assert "No intervals: 2 seeds: exploratory." in text
+
+
 def test_what_is_published_is_the_same_twice(root: Path, tmp_path: Path) -> None:
     for part in ("conf", "docs"):
         (tmp_path / part).mkdir()

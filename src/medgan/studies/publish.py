@@ -22,7 +22,7 @@ from medgan.studies.collect import collect, stacked
 from medgan.studies.page import page
 from medgan.studies.plan import Study
 from medgan.studies.records import read_records
-from medgan.studies.tables import chosen_on_validation, compared, contamination_seeds, difference, seeds_among
+from medgan.studies.tables import chosen_on_validation, compared, contamination_seeds, difference, n_seeds, seeds_text
 
 DOTS_PER_INCH = 130
 FOLDER = Path("docs/results")
@@ -61,7 +61,7 @@ def _figures(root: Path, dataset: str, document: Mapping[str, Any]) -> Iterator[
     rows = compared(document)
     if rows:
         size = size_of(next(iter(rows.values())), document["study"]["groups"])
-        note = f"{size}; {seeds_among(row['auroc'] for row in rows.values())}"
+        note = f"{size}; {seeds_text(n_seeds(row['auroc']) for row in rows.values())}"
         yield "auroc", _forest(dataset, rows, note)
         models = {name: row for name, row in rows.items() if name not in document["study"]["variants"]}
         yield "roc", _roc(root, dataset, models, {*_answered(document)}, note)

@@ -42,9 +42,14 @@ def compared(document: Document) -> dict[str, Any]:
     return {name: row for name, row in document["detectors"].items() if MIX not in variants.get(name, {}).get("parameters", {})}
 
 
-def seeds_among(figures: Iterable[Mapping[str, Any]]) -> str:
-    """`1 to 3 seeds: exploratory` of figures that are means over seeds; empty for none."""
-    counts = sorted({len(figure.get("per_seed", [0])) for figure in figures})
+def n_seeds(figure: Mapping[str, Any]) -> int:
+    """Of how many trainings a figure is the mean."""
+    return len(figure.get("per_seed", [0]))
+
+
+def seeds_text(numbers: Iterable[int]) -> str:
+    """`1 to 3 seeds: exploratory`; empty for none."""
+    counts = sorted(set(numbers))
     if len(counts) < 2:
         return seeds_of({"n_seeds": counts[0]}) if counts else ""
     return f"{counts[0]} to {seeds_of({'n_seeds': counts[-1]})}" + (", under ten exploratory" if counts[-1] >= EXPLORATORY_BELOW else "")
@@ -160,7 +165,7 @@ def contamination(document: Document) -> str:
 
 def contamination_seeds(document: Document) -> str:
     """Of the points of the curve."""
-    return seeds_among(figure for points in document["contamination"].values() for _, figure in points)
+    return seeds_text(n_seeds(figure) for points in document["contamination"].values() for _, figure in points)
 
 
 def categories(document: Document) -> str:
@@ -215,9 +220,13 @@ def quality(document: Document) -> str:
         return ""
     shared = shared_class(rows)
     keys = list(dict.fromkeys(key for row in rows.values() for key in row[shared]))
-    return table(
-        ("figure", "better", *rows, "real", "n"), [_quality(key, [row[shared].get(key, {}) for row in rows.values()]) for key in keys]
-    )
+    found = [_quality(key, [row[shared].get(key, {}) for row in rows.values()]) for key in keys]
+    seeds = ["seeds", NOTHING, *(str(_seeds(row)) for row in rows.values()), NOTHING, NOTHING]
+    return table(("figure", "better", *rows, "real", "n"), [*found, seeds])
+
+
+def _seeds(row: Mapping[str, Any]) -> int:
+    return n_seeds(next(iter(next(iter(row.values())).values())))
 
 
 def _quality(key: str, figures: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -229,7 +238,7 @@ def _quality(key: str, figures: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def quality_seeds(document: Document) -> str:
     """Of the generators."""
-    return seeds_among(next(iter(next(iter(row.values())).values())) for row in document["quality"].values())
+    return seeds_text(map(_seeds, document["quality"].values()))
 
 
 def published(document: Document) -> str:
