@@ -211,9 +211,8 @@ def shortcuts(rows: Mapping[str, Any], records: Records) -> dict[str, Any]:
     for name, row in rows.items():
         test = stacked(records.get(name, ()))
         alone = read_shortcuts(records[SHORTCUTS][0][SHORTCUTS], test[0].units) if test else {}
-        if test and alone:
-            told[name] = _beside_shortcuts(*test, alone, row["sees_mix"])
-    return told
+        told[name] = _beside_shortcuts(*test, alone, row["sees_mix"]) if test else {}
+    return {name: scopes for name, scopes in told.items() if scopes}
 
 
 def _beside_shortcuts(images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray], sees_mix: bool) -> dict[str, Any]:

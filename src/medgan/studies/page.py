@@ -76,19 +76,14 @@ def _which_detector(document: Document) -> Iterator[str]:
             against = f" {_compared(rows, test)}" if test else ""
             area = with_interval(rows[chosen]["auroc"])
             found = f"Among the GANs validation chooses `{chosen}`: AUROC {area}; {seeds_of(rows[chosen])}.{against}"
-            yield f"*{question}* **{_advice(chosen, test)}** {found}{_source(document, chosen, test)}"
+            # A GAN where it is shown to be better, else the baseline, which is simpler.
+            advised = chosen if test is None or is_better(test) else test["second"]
+            answer = f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN."
+            yield f"*{question}* **{answer}** {found}{_source(document, advised)}"
 
 
-def _advice(chosen: str, test: Mapping[str, Any] | None) -> str:
-    """A GAN where it is shown to be better, else the baseline, which is simpler."""
-    if test is None or is_better(test):
-        return f"`{chosen}`."
-    return f"`{test['second']}`, no GAN."
-
-
-def _source(document: Document, chosen: str, test: Mapping[str, Any] | None) -> str:
-    """What the audit of shortcuts says of the detector that is advised."""
-    advised = chosen if test is None or is_better(test) else test["second"]
+def _source(document: Document, advised: str) -> str:
+    """What the audit of shortcuts says of a detector."""
     audited = document["shortcuts"].get(advised)
     if not audited:
         return ""

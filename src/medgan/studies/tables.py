@@ -124,7 +124,7 @@ def _beats_nearest_neighbour(rows: Mapping[str, Any]) -> str:
     if chosen is None or bar is None:
         return ""
     area = rows[chosen]["auroc"]
-    reached = "reached" if area["low"] > bar else "missed"
+    reached = "reached" if (area.get("low") or 0.0) > bar else "missed"
     return (
         f"- The GAN that validation chooses, above `nearest_neighbour` ({bar:.3f}) with its whole interval. "
         f"`{chosen}` has {with_interval(area)}: {reached}."
