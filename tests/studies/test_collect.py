@@ -121,6 +121,13 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     assert "### Image quality" not in text
 
 
+def test_a_baseline_answers_where_no_gan_was_run(tmp_path: Path) -> None:
+    record(tmp_path, "pneumoniamnist", "mix_vs_normal", 0, **detector(1.0, 0, sees_mix=True))
+    text = page({"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)}, {"pneumoniamnist": STUDY})
+    assert "*And with unlabelled images besides?* **`mix_vs_normal`, no GAN.** No GAN that sees as much was run. AUROC 0." in text
+    assert "with normal images alone?" not in text
+
+
 def test_image_quality_stands_beside_real_images_with_its_seeds(tmp_path: Path) -> None:
     for seed, value in ((0, 3.0), (1, 5.0)):
         figure = {"value": value, "real_vs_real": 1.5, "n": 200}

@@ -47,7 +47,8 @@ def compare_with_baselines(detectors: Mapping[str, Judged], n_boot: int = 1000, 
         Refusal: detectors were scored on different images.
     """
     _require_same_images(detectors)
-    baselines = {FAMILY[sees]: choose_baseline(detectors, sees) for sees in BASELINES}
+    rows = {name: judged.row for name, judged in detectors.items()}
+    baselines = {FAMILY[sees]: choose_baseline(rows, sees) for sees in BASELINES}
     tests = {name: _test(name, detectors, baselines, n_boot, seed) for name in detectors}
     adjusted = holm({name: test["p_value"] for name, test in tests.items() if test.get("p_value") is not None})
     first = next(iter(detectors.values())).row
@@ -62,9 +63,9 @@ def compare_with_baselines(detectors: Mapping[str, Judged], n_boot: int = 1000, 
     }
 
 
-def choose_baseline(detectors: Mapping[str, Judged], sees_mix: bool) -> dict[str, Any]:
+def choose_baseline(rows: Mapping[str, Mapping[str, Any]], sees_mix: bool) -> dict[str, Any]:
     """The best of the baselines that see as much, by validation AUROC: `name`, `chosen_by`, and `validation_auroc` of each."""
-    there = {name: detectors[name].row["validation_auroc"].get("value") for name in BASELINES[sees_mix] if name in detectors}
+    there = {name: rows[name]["validation_auroc"].get("value") for name in BASELINES[sees_mix] if name in rows}
     if not there:
         return {"name": None, "reason": f"none of {', '.join(BASELINES[sees_mix])} was run", "validation_auroc": {}}
     known = {name: value for name, value in there.items() if value is not None}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medgan.contracts import Refusal
-from medgan.evaluation.baseline_tests import BASELINES, FAMILY, Judged, choose_baseline, verdict
+from medgan.evaluation.baseline_tests import BASELINES, FAMILY, choose_baseline, verdict
 from medgan.evaluation.cohorts import fold_average
 from medgan.evaluation.comparisons import holm, paired_bootstrap
 from medgan.evaluation.figures import ranking_metrics
@@ -181,8 +181,7 @@ def differences(document: Mapping[str, Any], records: Records, study: Study) -> 
 
 def _detector_pairs(rows: Mapping[str, Any], records: Records) -> list[tuple[str, str, str]]:
     """Rows over folds, which have no record of their own, are not compared; nor are those whose mix differs from the baseline's."""
-    judged = {name: Judged(row, None) for name, row in rows.items()}  # type: ignore[arg-type]  # only rows are read
-    best = {sees: choose_baseline(judged, sees)["name"] for sees in BASELINES}
+    best = {sees: choose_baseline(rows, sees)["name"] for sees in BASELINES}
     return [
         (name, best[bool(row["sees_mix"])], FAMILY[bool(row["sees_mix"])])
         for name, row in rows.items()

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medgan.evaluation.baseline_tests import is_better, is_worse
+from medgan.evaluation.baseline_tests import choose_baseline, is_better, is_worse
 from medgan.evaluation.wording import (
     interval_name,
     p_text,
@@ -80,6 +80,10 @@ def _which_detector(document: Document) -> Iterator[str]:
             advised = chosen if test is None or is_better(test) else test["second"]
             answer = f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN."
             yield f"*{question}* **{answer}** {found}{_source(document, advised)}"
+        elif baseline := choose_baseline(rows, sees_mix)["name"]:
+            area = with_interval(rows[baseline]["auroc"])
+            found = f"No GAN that sees as much was run. AUROC {area}; {seeds_of(rows[baseline])}."
+            yield f"*{question}* **`{baseline}`, no GAN.** {found}{_source(document, baseline)}"
 
 
 def _source(document: Document, advised: str) -> str:
