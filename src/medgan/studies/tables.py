@@ -252,7 +252,8 @@ def tried(document: Document) -> str:
     rows = []
     for name, found in document["tried"].items():
         figures = [number({"value": found["validation"][0].get(key)}) for key in ("val_auroc", "aucp")]
-        settings = ", ".join(f"{key} = {value}" for key, value in found["parameters"].items())
+        own = {key: value for key, value in found["parameters"].items() if key not in document["study"]["parameters"]}
+        settings = ", ".join(f"{key} = {value}" for key, value in own.items())
         rows.append([name, settings, *figures, str(found["published_step"][0])])
     return table(("trial", "setting", "validation AUROC", "AUCp", "published step"), rows)
 
