@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ SITE_FLAG = "does worse within sites than across them"
 COARSE = ("thumbnail", "intensity")
 """Shortcuts that may show the disease as well."""
 SCOPES = ("any", "not_the_disease")
+T = TypeVar("T")
 NO_SITE = "no site is recorded"
 ONE_SITE = "fewer than two sites with normal and anomalous test images"
 
@@ -88,7 +89,7 @@ def audit_shortcuts(
     for name, table in scores.items():
         test, beside = joined(table, splits, "test", aggregates[name]), alone[aggregates[name]]
         against = {
-            kind: {scope: _against(test, _within(scope, beside.measured[kind]), beside.tests, n_boot, seed) for scope in SCOPES}
+            kind: {scope: _against(test, within_scope(scope, beside.measured[kind]), beside.tests, n_boot, seed) for scope in SCOPES}
             for kind in KINDS
         }
         judged[name] = _judged(_auroc(test, n_boot, seed), against, within_sites(test, n_boot, seed), bool(rows[name].get("sees_mix")))
@@ -104,8 +105,14 @@ def short(name: str) -> str:
     return name.split("/", 1)[1]
 
 
-def _within(scope: str, measured: Mapping[str, Estimate]) -> dict[str, Estimate]:
+def within_scope(scope: str, measured: Mapping[str, T]) -> dict[str, T]:
+    """The shortcuts of one of SCOPES: all, or those that cannot show the disease."""
     return {name: found for name, found in measured.items() if scope == "any" or short(name) not in COARSE}
+
+
+def is_no_better(gain: Estimate) -> bool:
+    """Whether a detector is not shown to beat a shortcut, by the difference of their AUROCs."""
+    return gain.low is None or gain.low <= 0.0
 
 
 def _auroc(test: pd.DataFrame, n_boot: int, seed: int) -> Estimate:
@@ -132,7 +139,7 @@ def _against(
         "shortcut": short(best),
         "auroc": known[best].as_dict(),
         "difference": gain.as_dict(),
-        "no_better": gain.low is None or gain.low <= 0.0,
+        "no_better": is_no_better(gain),
         "above_chance": (known[best].low or 0.0) > 0.5,
     }
 

@@ -13,11 +13,11 @@ from medgan.contracts import Refusal
 from medgan.evaluation.baseline_tests import BASELINES, FAMILY, choose_baseline, verdict
 from medgan.evaluation.cohorts import fold_average
 from medgan.evaluation.comparisons import holm, paired_bootstrap
-from medgan.evaluation.figures import ranking_metrics
+from medgan.evaluation.figures import auroc, ranking_metrics
 from medgan.evaluation.intervals import interval
 from medgan.evaluation.over_seeds import over_seeds
 from medgan.evaluation.results import new_document, validate
-from medgan.evaluation.shortcuts import COARSE, short
+from medgan.evaluation.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.pipelines.classifier_training.config import ARMS
 from medgan.studies.plan import FOLD, MIX, PREPARING, SHORTCUTS, Study
 from medgan.studies.records import TestScores, read_records, read_shortcuts
@@ -51,14 +51,15 @@ def collect(root: Path, dataset: str, study: Study, contamination: float) -> dic
     rows = {name: found for name, found in records.items() if name not in tried}
     document = {**new_document(dataset, "test", _provenance(rows)), **_sections(rows)}
     validate(document)
+    alike = _alike(rows, study)
     return {
         **document,
         "study": asdict(study),
         "missing": _missing(study, records),
-        "differences": differences(document, rows, study),
+        "differences": differences(document, alike),
         "contamination": _contamination(document["detectors"], study, contamination),
         **{kind: _kept(rows, kind) for kind in KEPT},
-        "shortcuts": shortcuts(document["detectors"], _alike(rows, study)),
+        "shortcuts": shortcuts(document["detectors"], alike),
         "trained": {name: _trained(found) for name, found in rows.items()},
         "tried": {name: _tried(found) for name, found in tried.items()},
     }
@@ -166,12 +167,12 @@ def _tried(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"model": found[0]["model"], **_trained(found), "validation": [record["training"].get("figures", {}) for record in found]}
 
 
-def differences(document: Mapping[str, Any], records: Records, study: Study) -> list[dict[str, Any]]:
+def differences(document: Mapping[str, Any], records: Records) -> list[dict[str, Any]]:
     """Differences of AUROC on the same test images, means over seeds, Holm-corrected over all of them.
 
     Each detector against the best baseline that sees no more than it does, chosen on validation; arms against `real` and `classical`.
     """
-    pairs = [*_detector_pairs(document["detectors"], _alike(records, study)), *_arm_pairs(document["classifiers"])]
+    pairs = [*_detector_pairs(document["detectors"], records), *_arm_pairs(document["classifiers"])]
     tests = [
         {"first": first, "second": second, "family": family, **_test(records[first], records[second])} for first, second, family in pairs
     ]
@@ -217,16 +218,16 @@ def shortcuts(rows: Mapping[str, Any], records: Records) -> dict[str, Any]:
 def _beside_shortcuts(images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray], sees_mix: bool) -> dict[str, Any]:
     probes = [name for name in alone if name.startswith("probe/")] if sees_mix else []
     named = probes or [name for name in alone if name.startswith("one_class/")]
-    among = {"any": named, "not_the_disease": [name for name in named if short(name) not in COARSE]}
-    return {scope: _beside_best(images, scores, {name: alone[name] for name in names}) for scope, names in among.items() if names}
+    among = {scope: within_scope(scope, {name: alone[name] for name in named}) for scope in SCOPES}
+    return {scope: _beside_best(images, scores, found) for scope, found in among.items() if found}
 
 
 def _beside_best(images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    areas = {name: interval(ranking_metrics(images.label, one)["auroc"], images.group, N_BOOT) for name, one in alone.items()}
-    best = max(areas, key=lambda name: areas[name].value or 0.0)
+    once = np.ones((1, len(images.label)))
+    best = max(alone, key=lambda name: auroc(images.label, alone[name], once)[0])
+    area = interval(ranking_metrics(images.label, alone[best])["auroc"], images.group, N_BOOT)
     gain = paired_bootstrap(images.label, scores, alone[best], images.group, N_BOOT).estimate
-    no_better = gain.low is None or gain.low <= 0.0
-    return {"shortcut": short(best), "auroc": areas[best].as_dict(), "difference": gain.as_dict(), "no_better": no_better}
+    return {"shortcut": short(best), "auroc": area.as_dict(), "difference": gain.as_dict(), "no_better": is_no_better(gain)}
 
 
 def _arm_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -91,7 +91,7 @@ def _source(document: Document, advised: str) -> str:
     audited = document["shortcuts"].get(advised)
     if not audited:
         return ""
-    alone = {found["shortcut"].replace("_", " "): with_interval(found["auroc"]) for found in audited.values()}
+    alone = {readable(found["shortcut"]): with_interval(found["auroc"]) for found in audited.values()}
     figures = ", ".join(f"{name} {area}" for name, area in alone.items())
     return f" Disease or source? `{advised}` is {tables.reading(audited)} ({figures})."
 

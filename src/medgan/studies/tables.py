@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from medgan import models
 from medgan.evaluation.baseline_tests import BASELINES
 from medgan.evaluation.shortcuts import COARSE, FLAG
 from medgan.evaluation.wording import (
@@ -14,6 +15,7 @@ from medgan.evaluation.wording import (
     number,
     p_text,
     pairing_name,
+    readable,
     seeds_of,
     shared_class,
     signed_interval,
@@ -57,8 +59,6 @@ def seeds_text(numbers: Iterable[int]) -> str:
 
 def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
     """The GAN detector with the highest validation AUROC; variants, whose names no module has, do not stand for election."""
-    from medgan import models
-
     running = set(models.detectors()) - {name for names in BASELINES.values() for name in names}
     figures = {
         name: row["validation_auroc"]["value"] for name, row in rows.items() if name in running and bool(row["sees_mix"]) == sees_mix
@@ -141,7 +141,7 @@ def shortcuts(document: Document) -> str:
 def _beside(found: Mapping[str, Any] | None) -> list[str]:
     if found is None:
         return [NOTHING, NOTHING]
-    return [f"{found['shortcut'].replace('_', ' ')}, {with_interval(found['auroc'])}", signed_interval(found["difference"])]
+    return [f"{readable(found['shortcut'])}, {with_interval(found['auroc'])}", signed_interval(found["difference"])]
 
 
 def reading(scopes: Mapping[str, Any]) -> str:
@@ -149,7 +149,7 @@ def reading(scopes: Mapping[str, Any]) -> str:
     best, other = scopes["any"], scopes.get("not_the_disease")
     if not best["no_better"]:
         return "better than every shortcut"
-    shown = f"not shown to be better than the {best['shortcut'].replace('_', ' ')} alone"
+    shown = f"not shown to be better than the {readable(best['shortcut'])} alone"
     if best["shortcut"] in COARSE and other is not None and not other["no_better"]:
         return f"{shown}, which may show the disease; better than what cannot"
     return f"{shown}: it {FLAG}"
