@@ -24,11 +24,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.images.files import walk
-from medgan.images.hamming import close_pairs
+from medgan.images.hashing import BITS, close_pairs, pack, perceptual_hash
 from medgan.images.near_duplicates import CANDIDATES
-from medgan.images.perceptual import BITS, pack, perceptual_hash
-from medgan.images.readers.reading import read_picture
+from medgan.sources.files import walk
+from medgan.sources.readers.decoding import read_picture
 
 
 def main() -> None:

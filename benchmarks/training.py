@@ -24,8 +24,7 @@ from medgan import models
 from medgan.contracts import ImageSpec
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.training.loop import train
-from medgan.training.runtime import Runtime
-from medgan.training.seeding import seeded
+from medgan.training.runtime import Runtime, seeded
 from medgan.training.settings import TrainingConfig
 
 CLASSES = ("normal", "bacterial", "viral")

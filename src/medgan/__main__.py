@@ -6,7 +6,7 @@ import sys
 
 from kedro.framework.project import configure_project
 
-from medgan.cli import cli
+from medgan.cli.main import cli
 
 
 def main() -> None:

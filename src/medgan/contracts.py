@@ -22,13 +22,6 @@ LossTerms = Mapping[str, Tensor]
 accuracy, say - is watched and nothing else."""
 
 
-class Refusal(Exception):
-    """Input or configuration that medgan will not work with.
-
-    Its text is one sentence for the user: what is wrong, where, and what to do. It ends a command with exit code 1 and no traceback.
-    """
-
-
 class TrainingSet(enum.Enum):
     """Which training images a model may see."""
 

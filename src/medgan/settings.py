@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 
-from medgan.context import MedganContext
-from medgan.hooks import ProjectHooks
-from medgan.loader import LOADER_SETTINGS, MedganConfigLoader
+from medgan.project.context import MedganContext
+from medgan.project.hooks import ProjectHooks
+from medgan.project.loader import LOADER_SETTINGS, MedganConfigLoader
 from medgan.tracking.hooks import MlflowHooks
 
 QUIET = {

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from medgan import models
-from medgan.catalog.published import PublishedDataset
 from medgan.contracts import Batch, ImageSpec
+from medgan.datasets.models import PublishedDataset
 from medgan.evaluation.results import new_document
-from medgan.evaluation.scoring import score_images
+from medgan.evaluation.scores import score_images
 from medgan.images.loading import StoredImages
+from medgan.images.splits import data_hash
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
-from medgan.pipelines.jobs import data_hash
-from medgan.project import Project
-from medgan.training.seeding import seeded
+from medgan.project.artifacts import Project
+from medgan.training.runtime import seeded
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("normal", "bacterial", "viral")

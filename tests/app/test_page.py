@@ -105,7 +105,7 @@ def test_a_bug_shows_no_traceback(trained: Path, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("medgan.project.Project.data_sets", broken)
+    monkeypatch.setattr("medgan.project.artifacts.Project.data_sets", broken)
     app = opened(trained, monkeypatch)
     assert len(app.error) == 1
     assert "secret" not in app.error[0].value

@@ -10,12 +10,12 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from medgan.configuration import sections, typed
-from medgan.images.sources import ImageSource
-from medgan.loader import MedganConfigLoader
 from medgan.pipelines.ingestion.pipeline import create_pipeline as ingestion
 from medgan.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
+from medgan.project.loader import MedganConfigLoader
+from medgan.project.parameters import sections, typed
 from medgan.settings import CONFIG_LOADER_ARGS
+from medgan.sources.registry import ImageSource
 from tests.conftest import ROOT
 
 

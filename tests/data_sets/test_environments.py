@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from medgan.endings import find_ending
+from medgan.cli.errors import find_ending
 from tests.data_sets import fakes
 from tests.data_sets.environments import opened, parameters, ran, rows
 
@@ -107,7 +107,7 @@ def test_brain_mri_is_read_once_whichever_folder_is_given(tmp_path: Path) -> Non
 
 def subjects(paths: list[str]) -> list[str | None]:
     """What the environment reads from these paths."""
-    from medgan.images.folder_source import _compiled, _first_match
+    from medgan.sources.folder import _compiled, _first_match
     from tests.data_sets.environments import loaded
 
     patterns = _compiled(loaded("migraine_mri")["catalog"]["source"]["fields"])["group_id"]

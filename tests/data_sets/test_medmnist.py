@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from medmnist import INFO
 
-from medgan.contracts import Refusal
-from medgan.endings import find_ending
-from medgan.images.medmnist_source import MedmnistSource
-from medgan.loader import environment_of
+from medgan.cli.errors import find_ending
+from medgan.errors import UserError
+from medgan.project.loader import environment_of
+from medgan.sources.medmnist import MedmnistSource
 from tests.conftest import ROOT
 from tests.data_sets import fakes
 from tests.data_sets.environments import loaded, opened, parameters, ran
@@ -87,10 +87,10 @@ def test_a_wrong_choice_is_refused_with_the_right_ones(given: dict[str, Any], wo
 
 def test_a_file_of_another_flag_or_a_damaged_one_is_refused(official: Callable[..., Path], tmp_path: Path) -> None:
     blood, path = official("bloodmnist", [0, 1]), official("breastmnist", [0, 1])
-    with pytest.raises(Refusal, match=r"is not MedMNIST's breastmnist\.npz: its md5 is"):
+    with pytest.raises(UserError, match=r"is not MedMNIST's breastmnist\.npz: its md5 is"):
         MedmnistSource(str(blood), "breastmnist", normal="normal_benign").open()
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(Refusal, match="fetch it again"):
+    with pytest.raises(UserError, match="fetch it again"):
         MedmnistSource(str(path), "breastmnist", normal="normal_benign").open()
 
 
@@ -99,7 +99,9 @@ def test_a_download_that_fails_is_one_sentence(tmp_path: Path, monkeypatch: pyte
         raise urllib.error.URLError("no network")
 
     monkeypatch.setattr("urllib.request.urlopen", offline)
-    with pytest.raises(Refusal, match=r"breastmnist_64\.npz could not be downloaded .*fetch https://\S+ by hand \(md5 \w{32}\)") as caught:
+    with pytest.raises(
+        UserError, match=r"breastmnist_64\.npz could not be downloaded .*fetch https://\S+ by hand \(md5 \w{32}\)"
+    ) as caught:
         MedmnistSource(None, "breastmnist", 64, "normal_benign", root=str(tmp_path)).open()
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("*.npz"))
@@ -118,12 +120,12 @@ def test_a_download_with_another_md5_is_refused_and_one_that_is_there_is_used(
     monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, **_: url)
     monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", wrong)
     path.unlink()
-    with pytest.raises(Refusal, match="its md5 differs"):
+    with pytest.raises(UserError, match="its md5 differs"):
         MedmnistSource(None, "breastmnist", 28, "normal_benign", root=str(tmp_path)).open()
 
 
 def test_parameters_that_globals_take_are_unknown_elsewhere() -> None:
-    with pytest.raises(Refusal, match="`size` is not a known key"):
+    with pytest.raises(UserError, match="`size` is not a known key"):
         parameters("chest_xray", size=28)
 
 

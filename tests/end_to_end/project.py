@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT, environment
 
-CATALOG = "source: {type: medgan.catalog.image_source.ImageSourceDataset, kind: phantoms, images: 120, patients: 60}\n"
+CATALOG = "source: {type: medgan.datasets.images.ImageSourceDataset, kind: phantoms, images: 120, patients: 60}\n"
 
 
 def make_project(folder: Path) -> Path:

@@ -11,10 +11,10 @@ import mlflow
 import pytest
 
 from medgan import models
-from medgan.app.scoring import reference
 from medgan.evaluation.results import validate
+from medgan.inference.trained import reference
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.project import Project
+from medgan.project.artifacts import Project
 from tests.conftest import ROOT, environment, kedro_command
 from tests.end_to_end.project import call, make_project
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.evaluation.categories import evaluate_categories, fitted_probabilities, missing_reason, pooled
-from medgan.evaluation.classification import evaluate_classifier
+from medgan.evaluation.classifier import evaluate_classifier
 
 KINDS = ("bacterial", "viral")
 
@@ -66,7 +66,7 @@ def test_a_kind_without_test_images_leaves_the_accuracy_and_says_why_there_is_no
 
 
 def test_a_probability_that_is_no_number_is_refused():
-    with pytest.raises(Refusal, match="image 1"):
+    with pytest.raises(UserError, match="image 1"):
         evaluate_categories([[0.5, 0.5], [np.nan, 0.5]], [0, 1], np.array(["a", "b"]), np.ones(2, bool), KINDS)
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.evaluation.components import evaluate_components, mahalanobis, own_score
-from medgan.evaluation.detectors import evaluate_detector
-from tests.evaluation.test_detectors import table
+from medgan.evaluation.detector import evaluate_detector
+from tests.evaluation.test_detector import table
 
 WEIGHTS = {"reconstruction": 0.9, "feature": 0.1}
 
@@ -65,5 +65,5 @@ def test_mahalanobis_measures_in_spreads_of_the_normals():
 def test_mahalanobis_is_finite_with_more_features_than_images_and_refuses_one_image():
     rng = np.random.default_rng(0)
     assert np.isfinite(mahalanobis(rng.normal(size=(5, 40)), rng.normal(size=(3, 40)))).all()
-    with pytest.raises(Refusal, match="two normal training images"):
+    with pytest.raises(UserError, match="two normal training images"):
         mahalanobis(rng.normal(size=(1, 4)), rng.normal(size=(3, 4)))

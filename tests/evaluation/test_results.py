@@ -2,10 +2,10 @@ import copy
 
 import pytest
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.evaluation.results import new_document, rows_of, validate
-from medgan.evaluation.summary import render_text
-from medgan.evaluation.wording import best_first, direction, number, pairing_name, with_interval
+from medgan.report.tables import render_text
+from medgan.report.text import best_first, direction, number, pairing_name, with_interval
 
 FIGURE = {"value": 0.851, "low": 0.82, "high": 0.88}
 COUNTS = {"n_images": 160, "n_patients": 60, "interval_unit": "patient", "n_seeds": 1, "seeds": [0]}
@@ -96,14 +96,14 @@ def test_a_warning_of_all_detectors_stands_once(document):
 def test_a_damaged_document_is_refused_with_the_place(document, damage, complaint):
     validate(document)
     damage(document)
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         validate(document)
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan")])
 def test_f47_a_number_that_is_not_finite_is_refused_with_its_place(document, number):
     document["quality"]["acgan"]["overall"]["psnr_nearest"]["value"] = number
-    with pytest.raises(Refusal, match=r"results\.quality\.acgan\.overall\.psnr_nearest\.value"):
+    with pytest.raises(UserError, match=r"results\.quality\.acgan\.overall\.psnr_nearest\.value"):
         validate(document)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from medgan.evaluation.figures import decision_metrics, ranking_metrics
-from medgan.evaluation.intervals import estimates
-from medgan.evaluation.thresholds import youden
+from medgan.stats.bootstrap import estimates
+from medgan.stats.classification import decision_metrics, ranking_metrics
+from medgan.stats.thresholds import youden
 
 IMAGES = 5
 

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan.contracts import Refusal
-from medgan.evaluation.config import EvaluationConfig
-from medgan.evaluation.detectors import evaluate_detector, joined, scored_images
-from medgan.evaluation.examples import case_name, random_errors
+from medgan.audits.robustness import audit_robustness, variants
+from medgan.audits.shortcuts import audit_shortcuts
+from medgan.audits.subgroups import audit_subgroups
+from medgan.errors import UserError
+from medgan.evaluation.compare_runs import scored_units
+from medgan.evaluation.detector import evaluate_detector, joined, scored_images
+from medgan.evaluation.examples import case_name, describe_worst_slices, random_errors
 from medgan.evaluation.external import evaluate_externally
-from medgan.evaluation.robustness import audit_robustness, variants
-from medgan.evaluation.run_differences import scored_units
-from medgan.evaluation.shortcuts import audit_shortcuts
-from medgan.evaluation.subgroups import audit_subgroups
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.volumes import (
     AGGREGATES,
     BY_CONFIGURATION,
@@ -25,7 +25,6 @@ from medgan.evaluation.volumes import (
     choose_volume_score,
     top_tenth,
 )
-from medgan.evaluation.worst_slices import describe_worst_slices
 
 SLICES = pd.DataFrame(
     {
@@ -251,5 +250,5 @@ def test_figures_count_volumes() -> None:
 
 
 def test_an_unknown_score_of_volumes_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"evaluation\.volume_score is 'median': use auto, mean, top10% or max"):
+    with pytest.raises(UserError, match=r"evaluation\.volume_score is 'median': use auto, mean, top10% or max"):
         EvaluationConfig(volume_score="median")

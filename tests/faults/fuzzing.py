@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medgan.images.picture import ImageRefused
-from medgan.images.readers.config import ReadingConfig, SlicePolicy
-from medgan.images.readers.reading import frames, read_picture
+from medgan.sources.raw import ImageRefused
+from medgan.sources.readers.config import ReadingConfig, SlicePolicy
+from medgan.sources.readers.decoding import frames, read_picture
 from tests.faults.making import BUNDLED, NIBABEL, dicom, nifti, noise, raster
 
 CONFIGS = (

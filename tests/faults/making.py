@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 
-from medgan.images.picture import ImageRefused
-from medgan.images.readers.config import ReadingConfig
-from medgan.images.readers.reading import read_picture
+from medgan.sources.raw import ImageRefused
+from medgan.sources.readers.config import ReadingConfig
+from medgan.sources.readers.decoding import read_picture
 
 BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
 NIBABEL = Path(nibabel.__file__).parent / "tests" / "data"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medgan.endings import find_ending
+from medgan.cli.errors import find_ending
 from tests.data_sets import fakes
 from tests.data_sets.environments import ran, rows
 

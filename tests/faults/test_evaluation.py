@@ -12,21 +12,21 @@ import pytest
 import torch
 
 from medgan import models
-from medgan.catalog.results import write_document
-from medgan.contracts import AnomalyScores, Refusal
-from medgan.evaluation.config import EvaluationConfig
-from medgan.evaluation.detectors import evaluate_detector, joined
-from medgan.evaluation.operating_points import frozen_on
+from medgan.contracts import AnomalyScores
+from medgan.datasets.documents import write_document
+from medgan.errors import UserError
+from medgan.evaluation.detector import evaluate_detector, joined
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.results import new_document, validate
-from medgan.evaluation.scoring import score_images
+from medgan.evaluation.scores import score_images
 from medgan.images.config import AugmentationConfig, PreprocessingConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.pipelines import jobs
-from medgan.pipelines.anomaly_evaluation.nodes import score
-from medgan.pipelines.gan_training.config import GanTrainingConfig
-from medgan.pipelines.gan_training.nodes import plan_model
+from medgan.pipelines.anomaly_evaluation.scoring.nodes import score
+from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.preprocessing.nodes import split_images
+from medgan.stats.thresholds import frozen_on
 from medgan.tracking.client import Tracker
+from medgan.training import job as jobs
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.settings import ModelSettings, TrainingConfig
 
@@ -73,7 +73,7 @@ def test_f42_a_score_that_is_not_finite_fails_with_the_name_of_the_image(bad: fl
     victim = splits.index[splits["split"] == "test"][3]
     scores["score"] = scores["score"].astype(float)
     scores.loc[victim, "score"] = bad
-    with pytest.raises(Refusal, match=rf"1 of 78 .*{splits.loc[victim, 'image_id']}\)"):
+    with pytest.raises(UserError, match=rf"1 of 78 .*{splits.loc[victim, 'image_id']}\)"):
         evaluate_detector(scores, splits, n_boot=100)
 
 
@@ -82,7 +82,7 @@ def test_f42_a_detector_that_gives_nan_fails_while_it_scores() -> None:
         def score(self, images: torch.Tensor, rng: torch.Generator) -> AnomalyScores:
             return AnomalyScores(torch.tensor([0.0, math.nan, 1.0]), images)
 
-    with pytest.raises(Refusal, match=r"\(second\)"):
+    with pytest.raises(UserError, match=r"\(second\)"):
         score_images(Broken(), lambda rows: torch.zeros(len(rows), 1, 4, 4), np.arange(3), names=["first", "second", "third"])
 
 
@@ -237,7 +237,7 @@ def test_f46_a_synthetic_test_image_fails() -> None:
     splits, scores = a_cohort()
     planted = splits.index[splits["split"] == "test"][0]
     splits.loc[planted, "provenance"] = "synthetic:dcgan@1"
-    with pytest.raises(Refusal, match=rf"1 test images are not real ones \(the first is {splits.loc[planted, 'image_id']}\)"):
+    with pytest.raises(UserError, match=rf"1 test images are not real ones \(the first is {splits.loc[planted, 'image_id']}\)"):
         evaluate_detector(scores, splits, n_boot=100)
 
 
@@ -251,14 +251,14 @@ def test_f46_a_training_image_in_the_test_set_fails(key: str) -> None:
     else:
         splits.loc[planted, "pixel_hash"] = splits.loc[trained, "pixel_hash"]
         expected = splits.loc[planted, "image_id"]
-    with pytest.raises(Refusal, match=rf"1 test images stand in the training part too \(the first is {expected}\).*on_leak"):
+    with pytest.raises(UserError, match=rf"1 test images stand in the training part too \(the first is {expected}\).*on_leak"):
         evaluate_detector(scores, splits, n_boot=100)
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 def test_f47_a_figure_that_is_not_finite_ends_the_evaluation_before_it_is_stored(bad: float, tmp_path: Path) -> None:
     splits, scores = a_cohort()
-    with pytest.raises(Refusal, match=r"The row of the detector\.seconds is (inf|nan)"):
+    with pytest.raises(UserError, match=r"The row of the detector\.seconds is (inf|nan)"):
         evaluate_detector(scores, splits, n_boot=100, details={"seconds": bad})
     document = new_document("cohort")
     document["detectors"]["flat"] = {"auroc": bad}
@@ -290,5 +290,5 @@ def test_f41_to_f47_hold_for_figures_of_the_document_too() -> None:
     document["detectors"]["flat"] = evaluate_detector(scores, splits, n_boot=100)
     validate(document)
     document["detectors"]["flat"]["predictive_values"]["0.1"]["ppv"] = {"value": None}
-    with pytest.raises(Refusal, match=r"detectors\.flat\.predictive_values\.0\.1\.ppv"):
+    with pytest.raises(UserError, match=r"detectors\.flat\.predictive_values\.0\.1\.ppv"):
         validate(document)

@@ -21,13 +21,13 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
-from medgan.images.files import FileImages, walk
-from medgan.images.folder_source import FolderSource
-from medgan.images.picture import METADATA
-from medgan.images.readers.config import ReadingConfig, SlicePolicy
-from medgan.images.readers.reading import frames, read_picture
+from medgan.sources.files import FileImages, walk
+from medgan.sources.folder import FolderSource
+from medgan.sources.raw import METADATA
+from medgan.sources.readers.config import ReadingConfig, SlicePolicy
+from medgan.sources.readers.decoding import frames, read_picture
 from tests.faults.making import BUNDLED, KEY, code, dicom, metadata, nifti, noise, pixels, raster, refused
 from tests.images.known import tables
 
@@ -333,7 +333,7 @@ def test_f14_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path,
     bomb = packer.compress(bytes(header)) + b"".join(packer.compress(bytes(10**6)) for _ in range(200)) + packer.flush()
     (tmp_path / "bomb.nii.gz").write_bytes(bomb)
     assert len(bomb) < 300_000
-    monkeypatch.setattr("medgan.images.readers.nifti.read_values", lambda *_: pytest.fail("it was unpacked"))
+    monkeypatch.setattr("medgan.sources.readers.nifti.read_values", lambda *_: pytest.fail("it was unpacked"))
     assert code(tmp_path / "bomb.nii.gz", 3, slices=MIDDLE) == "TOO_LARGE"
     deflated = dicom(tmp_path / "bomb.dcm", np.zeros((1000, 1000), np.uint8), syntax=DeflatedExplicitVRLittleEndian)
     assert deflated.stat().st_size < 5000
@@ -410,7 +410,7 @@ def test_f15_a_pseudonym_is_stable_secret_and_not_a_plain_hash(tmp_path: Path, m
     monkeypatch.setenv("MEDGAN_PSEUDONYM_KEY", KEY)
     assert metadata(first)["group_id"] == group
     monkeypatch.setenv("MEDGAN_PSEUDONYM_KEY", "short")
-    with pytest.raises(Refusal, match="at least 16"):
+    with pytest.raises(UserError, match="at least 16"):
         FileImages("x", tmp_path, None)
 
 
@@ -500,7 +500,7 @@ def test_f18_the_longest_name_and_blanks_go_round(tmp_path: Path) -> None:
 def test_f18_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     raster(tmp_path / "fine.png", noise(0, 8, 9))
     (tmp_path / "fine.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
-    with pytest.raises(Refusal, match=r"not UTF-8 .*rename it"):
+    with pytest.raises(UserError, match=r"not UTF-8 .*rename it"):
         list(walk(tmp_path))
 
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images import duplicate_calibration
-from medgan.images.audit import leakage_audit
 from medgan.images.config import PreprocessingConfig
+from medgan.images.leakage import leakage_audit
 from medgan.images.near_duplicates import NearDuplicates, find_near_duplicates
-from medgan.images.readers.reading import read_picture
 from medgan.pipelines.preprocessing.nodes import split_images
+from medgan.sources.readers.decoding import read_picture
 from tests.images.planting import Pictures, described, phantoms
 
 FILMS = 60
@@ -72,7 +72,7 @@ def test_f20_the_same_image_in_two_splits_ends_the_run(tmp_path: Path) -> None:
     assert (tmp_path / "fast.png").read_bytes() != (tmp_path / "small.png").read_bytes()
     source = Pictures(films | {"film-3": read_picture(tmp_path / "fast.png").pixels, "copy": read_picture(tmp_path / "small.png").pixels})
     with pytest.raises(
-        Refusal, match=r"1 equal pictures stand in more than one part of the split, for example film-3 \(\w+\) and copy \(test\)"
+        UserError, match=r"1 equal pictures stand in more than one part of the split, for example film-3 \(\w+\) and copy \(test\)"
     ):
         split_images(official(source), PreprocessingConfig(**OFFICIAL), 0)
 
@@ -84,7 +84,7 @@ def test_f21_near_duplicates_across_splits_end_the_run(twins: tuple[pd.DataFrame
         *(f"{name} of film-{number}" for number, name in enumerate(TWINS)),
     }
     with pytest.raises(
-        Refusal, match=r"4 pairs of near-duplicates stand in more than one part of the split, for example .*drop_from_train"
+        UserError, match=r"4 pairs of near-duplicates stand in more than one part of the split, for example .*drop_from_train"
     ):
         split_images(manifest, PreprocessingConfig(**OFFICIAL), 0, found.pairs, found.summary)
 
@@ -122,7 +122,7 @@ def test_f21_without_the_search_the_same_twins_are_overlooked(twins: tuple[pd.Da
 def test_f22_a_patient_in_two_splits_ends_the_run() -> None:
     source = Pictures(phantoms(FILMS))
     manifest = official(source, {"film-2": "patient-7", "film-55": "patient-7"})
-    with pytest.raises(Refusal, match=r"1 patients stand in more than one part of the split, for example film-2 .* and film-55 \(test\)"):
+    with pytest.raises(UserError, match=r"1 patients stand in more than one part of the split, for example film-2 .* and film-55 \(test\)"):
         split_images(manifest, PreprocessingConfig(**OFFICIAL), 0)
 
 
@@ -138,7 +138,7 @@ def test_f22_without_patients_leakage_is_unknown() -> None:
 def test_f46_a_synthetic_image_in_val_or_test_always_ends_the_run(part: str, on_leak: str) -> None:
     manifest = official(Pictures(phantoms(FILMS)))
     manifest.loc[manifest.index[manifest["split"] == part][0], "provenance"] = "synthetic:dcgan@3"
-    with pytest.raises(Refusal, match=rf"1 synthetic images stand in val or test, for example film-\d+ \({part}, synthetic:dcgan@3\)"):
+    with pytest.raises(UserError, match=rf"1 synthetic images stand in val or test, for example film-\d+ \({part}, synthetic:dcgan@3\)"):
         split_images(manifest, PreprocessingConfig(**OFFICIAL, on_leak=on_leak), 0)
 
 

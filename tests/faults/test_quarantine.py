@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from medgan.images.config import IngestionConfig
-from medgan.images.folder_source import FolderSource
-from medgan.images.readers.config import ReadingConfig, SlicePolicy
+from medgan.sources.folder import FolderSource
+from medgan.sources.readers.config import ReadingConfig, SlicePolicy
 from tests.faults.making import BUNDLED, dicom, nifti, noise, raster
 from tests.images.known import tables
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from medgan.images.config import IngestionConfig
-from medgan.images.facts import ImageFacts, read_facts
 from medgan.images.manifest import build_manifest, listing
-from medgan.images.sources import ImageSource
+from medgan.images.metadata import ImageFacts, read_facts
+from medgan.sources.registry import ImageSource
 
 
 class Remembered:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.images.facts import pixel_hash
-from medgan.images.perceptual import perceptual_hash
-from medgan.images.phantoms import PhantomSource
-from medgan.images.picture import ImageRefused, Picture
+from medgan.images.hashing import perceptual_hash
+from medgan.images.metadata import pixel_hash
+from medgan.sources.phantoms import PhantomSource
+from medgan.sources.raw import ImageRefused, Picture
 
 Pixels = NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
 from medgan.images.store import ImageStore, StoreInfo, write_store
 
@@ -76,9 +76,9 @@ def test_an_epoch_is_ordered_whole_and_not_augmented() -> None:
 
 
 def test_no_images_and_unknown_augmentations_are_refused() -> None:
-    with pytest.raises(Refusal, match="no image to train on"):
+    with pytest.raises(UserError, match="no image to train on"):
         BatchStream(numbered(3), np.array([], dtype=np.int64), 0)
-    with pytest.raises(Refusal, match="`spin`"):
+    with pytest.raises(UserError, match="`spin`"):
         BatchStream(numbered(3), np.arange(3), 0, augment=["spin"])
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.config import AugmentationConfig, IngestionConfig, PreprocessingConfig
-from medgan.images.facts import pixel_hash
 from medgan.images.manifest import COLUMNS
-from medgan.images.picture import ImageRefused, Picture
-from medgan.images.profiling import profile
+from medgan.images.metadata import pixel_hash
+from medgan.images.profile import profile
+from medgan.sources.raw import ImageRefused, Picture
 from tests.images.known import Remembered, tables
 
 LABELS: dict[str, str | None] = {"NORMAL": "normal", "PNEUMONIA": "viral"}
@@ -62,24 +62,26 @@ def test_every_image_is_a_row_of_the_manifest_or_of_the_quarantine() -> None:
 
 
 def test_too_many_bad_images_end_the_run() -> None:
-    with pytest.raises(Refusal, match=r"2 of 20 images of pictures cannot be used \(for example .*max_quarantined = 0\.09"):
+    with pytest.raises(UserError, match=r"2 of 20 images of pictures cannot be used \(for example .*max_quarantined = 0\.09"):
         tables(Pictures(damaged=(4,)), config())
 
 
 def test_an_undeclared_label_is_named_with_its_count_and_an_example() -> None:
-    with pytest.raises(Refusal, match=r"10 of 20 images of pictures have the label `PNEUMONIA`.*example 1\); add it to ingestion\.labels"):
+    with pytest.raises(
+        UserError, match=r"10 of 20 images of pictures have the label `PNEUMONIA`.*example 1\); add it to ingestion\.labels"
+    ):
         tables(Pictures(), config({"NORMAL": "normal"}))
-    with pytest.raises(Refusal, match=r"20 of 20 images of pictures have no label"):
+    with pytest.raises(UserError, match=r"20 of 20 images of pictures have no label"):
         tables(Pictures(category_raw=None), config())
 
 
 def test_a_declared_category_without_images_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"no image of the category `fungal`.*the images are normal, viral"):
+    with pytest.raises(UserError, match=r"no image of the category `fungal`.*the images are normal, viral"):
         tables(Pictures(), config({**LABELS, "MOULD": "fungal"}))
 
 
 def test_repeated_ids_are_refused() -> None:
-    with pytest.raises(Refusal, match="19 image ids come twice"):
+    with pytest.raises(UserError, match="19 image ids come twice"):
         tables(Pictures(image_id="same"), config())
 
 
@@ -113,7 +115,7 @@ def test_the_hash_is_that_of_the_picture() -> None:
 )
 def test_a_wrong_setting_is_refused_with_its_key(make: object, message: str) -> None:
     assert callable(make)
-    with pytest.raises(Refusal, match=message):
+    with pytest.raises(UserError, match=message):
         make()
 
 
@@ -127,7 +129,7 @@ def test_classes_begin_with_normal_in_the_order_of_the_labels() -> None:
 def test_with_normal_alone_every_other_label_keeps_its_name() -> None:
     manifest, _, _ = tables(Pictures(), config(None, normal="PNEUMONIA"))
     assert set(manifest["category"]) == {"normal", "NORMAL"}
-    with pytest.raises(Refusal, match=r"no image of the category `normal`; .*ingestion\.normal.*the images are NORMAL, PNEUMONIA"):
+    with pytest.raises(UserError, match=r"no image of the category `normal`; .*ingestion\.normal.*the images are NORMAL, PNEUMONIA"):
         tables(Pictures(), config(None, normal="healthy"))
 
 
@@ -149,10 +151,10 @@ def test_an_image_may_show_several_findings() -> None:
     manifest, _, _ = tables(Pictures(category_raw=raw), config(labels, separator="|"))
     assert manifest["category"].value_counts().to_dict() == {"several findings": 9, "normal": 9, "mass": 1}
     assert set(manifest["findings"]) == {"normal", "mass", "mass|effusion"}
-    with pytest.raises(Refusal, match=r"9 of 20 images of pictures have the label `No Finding\|Mass`, normal and a finding at once"):
+    with pytest.raises(UserError, match=r"9 of 20 images of pictures have the label `No Finding\|Mass`, normal and a finding at once"):
         contradictory = [name.replace("Mass|Effusion", "No Finding|Mass") for name in raw]
         tables(Pictures(category_raw=contradictory), config(labels, separator="|"))
-    with pytest.raises(Refusal, match=r"have the label `Mass\|Effusion`, which nobody declared"):
+    with pytest.raises(UserError, match=r"have the label `Mass\|Effusion`, which nobody declared"):
         tables(Pictures(category_raw=raw), config(labels))
 
 

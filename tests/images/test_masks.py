@@ -6,14 +6,14 @@ import pytest
 from kedro.io import DatasetError
 from PIL import Image
 
-from medgan.catalog.masks import MaskFolderDataset, MaskStoreDataset
-from medgan.contracts import Refusal
+from medgan.datasets.images import MaskFolderDataset, MaskStoreDataset
+from medgan.errors import UserError
 from medgan.images.config import PreprocessingConfig
 from medgan.images.masks import HasMasks, MaskFolder, belongs, marked, stored_mask
-from medgan.images.phantoms import PhantomSource
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.pipelines.preprocessing.masks import build_masks
+from medgan.pipelines.preprocessing.nodes import build_masks
+from medgan.sources.phantoms import PhantomSource
 
 CONFIG = PreprocessingConfig(size=32, crop=Crop(top=0.25, centre=True))
 
@@ -105,7 +105,7 @@ def test_a_folder_goes_before_the_source_and_wrong_sizes_are_refused(tmp_path, p
     rows = manifest.head(1).assign(path="a/x.jpg")
     (stored,) = build_masks(phantoms, folder, rows, images, CONFIG).images()
     assert (stored == 255).any()
-    with pytest.raises(Refusal, match="64 x 64 pixels, its image 50 x 64"):
+    with pytest.raises(UserError, match="64 x 64 pixels, its image 50 x 64"):
         list(build_masks(phantoms, folder, rows.assign(width=50), images, CONFIG).images())
 
 
@@ -117,11 +117,11 @@ def test_a_folder_without_masks_is_refused(tmp_path, prepare, words):
 
 
 def test_two_masks_of_one_name_and_damaged_ones_are_refused(tmp_path):
-    with pytest.raises(Refusal, match="two masks of one name"):
+    with pytest.raises(UserError, match="two masks of one name"):
         folder_of(tmp_path / "twice", x_png=np.ones((4, 4)), x_tif=np.ones((4, 4)))
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "x.png").write_bytes(b"nothing")
-    with pytest.raises(Refusal, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         MaskFolder(tmp_path / "damaged").mask("x.png")
 
 

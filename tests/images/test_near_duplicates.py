@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images import duplicate_calibration
 from medgan.images import near_duplicates as module
-from medgan.images.array_sources import NpzSource
-from medgan.images.files import walk
-from medgan.images.matching import descriptor_side, detail
+from medgan.images.duplicate_calibration import make_twin
+from medgan.images.hashing import descriptor_side, detail
 from medgan.images.near_duplicates import NearDuplicates, find_near_duplicates, owners
-from medgan.images.readers.reading import read_picture
-from medgan.images.twins import make_twin
+from medgan.sources.arrays import NpzSource
+from medgan.sources.files import walk
+from medgan.sources.readers.decoding import read_picture
 from tests.images.planting import Pictures, described, phantoms
 
 FILMS = 60
@@ -164,10 +164,10 @@ def test_only_candidates_and_the_sample_are_read(monkeypatch: pytest.MonkeyPatch
 
 def test_a_manifest_without_hashes_and_a_lost_image_are_refused(planted: Pictures) -> None:
     table = described(planted)
-    with pytest.raises(Refusal, match=r"no perceptual hashes.*kedro run --pipeline ingestion"):
+    with pytest.raises(UserError, match=r"no perceptual hashes.*kedro run --pipeline ingestion"):
         find_near_duplicates(planted, table.drop(columns="perceptual_hash"), seed=0)
     lost = Pictures({name: film for name, film in planted.pictures.items() if name != "film-1"})
-    with pytest.raises(Refusal, match="film-1 was readable at ingestion and is not any more"):
+    with pytest.raises(UserError, match="film-1 was readable at ingestion and is not any more"):
         find_near_duplicates(lost, table, seed=0)
 
 
@@ -209,7 +209,7 @@ def film_owner(path: str) -> str:
 
 def test_hashes_of_another_version_are_refused(planted: Pictures) -> None:
     stale = described(planted).assign(perceptual_hash=[f"{number:064x}" for number in range(len(planted.rows()))])
-    with pytest.raises(Refusal, match=r"does not have the perceptual hash.*delete image_facts\.sqlite"):
+    with pytest.raises(UserError, match=r"does not have the perceptual hash.*delete image_facts\.sqlite"):
         find_near_duplicates(planted, stale, seed=0)
 
 

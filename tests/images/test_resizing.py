@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.resizing import Box, Crop, crop_image, fit_square, kept_box, thumbnail
 
 
@@ -33,7 +33,7 @@ def test_the_crop_takes_the_top_and_then_the_central_square() -> None:
 
 
 def test_a_crop_of_everything_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"preprocessing\.crop\.top is 1\.0"):
+    with pytest.raises(UserError, match=r"preprocessing\.crop\.top is 1\.0"):
         Crop(top=1.0)
 
 
@@ -41,12 +41,12 @@ def test_a_crop_of_everything_is_refused() -> None:
 def test_each_side_can_be_cut_and_not_all_of_it(side: str) -> None:
     kept = kept_box(100, 200, Crop(**{side: 0.1}))
     assert kept == Box(10 * (side == "top"), 20 * (side == "left"), 100 - 10 * (side == "bottom"), 200 - 20 * (side == "right"))
-    with pytest.raises(Refusal, match=rf"preprocessing\.crop\.{side} is -0\.1"):
+    with pytest.raises(UserError, match=rf"preprocessing\.crop\.{side} is -0\.1"):
         Crop(**{side: -0.1})
 
 
 def test_sides_that_leave_nothing_are_refused() -> None:
-    with pytest.raises(Refusal, match=r"top and preprocessing\.crop\.bottom leave nothing"):
+    with pytest.raises(UserError, match=r"top and preprocessing\.crop\.bottom leave nothing"):
         Crop(top=0.5, bottom=0.5)
 
 
@@ -85,7 +85,7 @@ def test_bars_keep_all_of_an_image_and_its_proportions() -> None:
     assert (square[8:24] == 200).all()
     assert square[:8].max() == square[24:].max() == 0
     assert np.array_equal(fit_square(image[:, :60], 32, 3, Crop(pad=True)), fit_square(image[:, :60], 32, 3))
-    with pytest.raises(Refusal, match="choose one of them"):
+    with pytest.raises(UserError, match="choose one of them"):
         Crop(pad=True, centre=True)
 
 

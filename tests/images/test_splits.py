@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan.contracts import Refusal, TrainingSet
+from medgan.contracts import TrainingSet
+from medgan.errors import UserError
 from medgan.images.config import PreprocessingConfig
-from medgan.images.findings import class_labels, findings_of, one_finding, shows
+from medgan.images.labels import class_labels, findings_of, one_finding, shows
 from medgan.images.splits import (
     SPLITTERS,
     assign_roles,
@@ -54,7 +55,7 @@ def test_a_category_of_too_few_patients_is_refused(manifest: pd.DataFrame) -> No
     rare = manifest[
         (manifest["category"] != "viral") | (manifest["group_id"] == manifest.loc[manifest["category"] == "viral", "group_id"].iloc[0])
     ]
-    with pytest.raises(Refusal, match=r"`viral` has images of 1 patient"):
+    with pytest.raises(UserError, match=r"`viral` has images of 1 patient"):
         split_by_patient(rare, FRACTIONS, 0)
 
 
@@ -62,7 +63,7 @@ def test_a_category_of_too_few_patients_is_refused(manifest: pd.DataFrame) -> No
     "fractions", [{"train": 0.5, "val": 0.5}, {"train": 0.8, "val": 0.3, "test": 0.2}, {"train": 1.0, "val": 0.0, "test": 0.0}]
 )
 def test_fractions_that_make_no_sense_are_refused(manifest: pd.DataFrame, fractions: dict[str, float]) -> None:
-    with pytest.raises(Refusal, match=r"preprocessing\.fractions"):
+    with pytest.raises(UserError, match=r"preprocessing\.fractions"):
         split_by_patient(manifest, fractions, 0)
 
 
@@ -77,7 +78,7 @@ def test_the_official_split_is_kept_and_a_missing_val_comes_from_train(manifest:
 
 @pytest.mark.parametrize(("parts", "message"), [(["train", None], "belong to no official"), (["train", "val"], "no test part")])
 def test_an_official_split_with_gaps_is_refused(manifest: pd.DataFrame, parts: list[str | None], message: str) -> None:
-    with pytest.raises(Refusal, match=message):
+    with pytest.raises(UserError, match=message):
         split_official(manifest.assign(split=parts * 300))
 
 
@@ -120,9 +121,9 @@ def test_training_rows_hold_what_the_training_set_may_see(manifest: pd.DataFrame
 
 def test_a_class_without_training_images_is_refused(manifest: pd.DataFrame) -> None:
     splits = split_by_patient(manifest, FRACTIONS, 0)
-    with pytest.raises(Refusal, match="no image of the category `fungal`"):
+    with pytest.raises(UserError, match="no image of the category `fungal`"):
         training_rows(splits, TrainingSet.LABELLED, ("normal", "fungal"))
-    with pytest.raises(Refusal, match="no normal image outside the mix"):
+    with pytest.raises(UserError, match="no normal image outside the mix"):
         training_rows(splits, TrainingSet.MIX)
 
 
@@ -134,7 +135,7 @@ def test_class_labels_are_places_in_the_classes(manifest: pd.DataFrame) -> None:
 def test_configuration_and_splitters_name_the_same_splits() -> None:
     for name in SPLITTERS:
         assert PreprocessingConfig(split=name).split == name
-    with pytest.raises(Refusal, match="by_patient, official"):
+    with pytest.raises(UserError, match="by_patient, official"):
         PreprocessingConfig(split="random")
 
 
@@ -149,7 +150,7 @@ def test_several_findings_are_multi_hot(manifest: pd.DataFrame) -> None:
     assert shows(both, "viral")[:5].all()
     assert not shows(both, "vir")[:5].any()
     assert len(one_finding(both)) == len(both) - 5
-    with pytest.raises(Refusal, match="the category `viral`"):
+    with pytest.raises(UserError, match="the category `viral`"):
         class_labels(both, ("normal", "bacterial"))
     split = split_by_patient(both, FRACTIONS, 0)
     chosen = training_rows(split, TrainingSet.LABELLED, ("normal", "viral", "bacterial"))
@@ -183,7 +184,7 @@ def test_a_small_cohort_gets_folds_by_default(manifest: pd.DataFrame) -> None:
     assert chosen_split(manifest, "auto") == "repeated_k_fold"
     assert chosen_split(manifest.assign(group_id=range(600)), "auto") == "by_patient"
     assert chosen_split(manifest, "official") == "official"
-    with pytest.raises(Refusal, match=r"`viral` has images of 1 patient\(s\) only, too few for 5 parts"):
+    with pytest.raises(UserError, match=r"`viral` has images of 1 patient\(s\) only, too few for 5 parts"):
         split_folds(manifest.assign(category=np.where(manifest.index == 0, "viral", "normal")), 0, 0)
 
 

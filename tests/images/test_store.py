@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.store import PIXELS, ImageStore, StoreInfo, padded_size, write_store
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (50, 28, 28, 1), dtype=np.uint8)
@@ -40,14 +40,14 @@ def test_the_spec_is_padded_to_a_power_of_two(store: ImageStore) -> None:
 def test_a_store_that_is_cut_short_is_refused(store: ImageStore) -> None:
     path = store.folder / PIXELS
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(Refusal, match=r"has 39199 bytes of 39200; delete it"):
+    with pytest.raises(UserError, match=r"has 39199 bytes of 39200; delete it"):
         ImageStore.open(store.folder)
-    with pytest.raises(Refusal, match="cut short"):
+    with pytest.raises(UserError, match="cut short"):
         store.read(np.array([49]))
 
 
 def test_a_folder_without_a_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="no image store"):
+    with pytest.raises(UserError, match="no image store"):
         ImageStore.open(tmp_path)
 
 

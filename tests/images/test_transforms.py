@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.transforms import AUGMENTATIONS, augment, check_augmentations, crop_padding, pad_square, prepare
 
 PIXELS = torch.from_numpy(np.random.default_rng(2).integers(20, 200, (6, 28, 28, 1), dtype=np.uint8))
@@ -83,5 +83,7 @@ def test_a_flip_or_turn_gives_each_of_its_views_and_loses_no_pixel(name: str, vi
 
 
 def test_an_unknown_augmentation_is_refused_with_the_choices() -> None:
-    with pytest.raises(Refusal, match=r"augmentation\.allowed names `spin`.*rotation, translation, brightness, contrast, horizontal_flip"):
+    with pytest.raises(
+        UserError, match=r"augmentation\.allowed names `spin`.*rotation, translation, brightness, contrast, horizontal_flip"
+    ):
         check_augmentations(["rotation", "spin"])

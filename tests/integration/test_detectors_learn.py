@@ -12,13 +12,12 @@ import torch
 
 from medgan import models
 from medgan.contracts import ImageSpec, TrainingSet
-from medgan.evaluation.figures import ranking_metrics
-from medgan.evaluation.intervals import Estimate, interval
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.images.transforms import prepare
+from medgan.stats.bootstrap import Estimate, interval
+from medgan.stats.classification import ranking_metrics
 from medgan.training.loop import train
-from medgan.training.runtime import Runtime
-from medgan.training.seeding import generator, seeded
+from medgan.training.runtime import Runtime, generator, seeded
 from medgan.training.settings import TrainingConfig
 from tests.conftest import ROOT
 

@@ -12,16 +12,15 @@ import torch
 
 from medgan import models
 from medgan.contracts import ImageSpec, TrainingSet
-from medgan.evaluation.detectors import evaluate_detector
+from medgan.evaluation.detector import evaluate_detector
 from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.images.loading import BatchStream, TensorImages
-from medgan.images.phantoms import PhantomSource
 from medgan.images.resizing import fit_square
 from medgan.images.splits import assign_roles, split_by_patient, training_rows
 from medgan.images.transforms import prepare
+from medgan.sources.phantoms import PhantomSource
 from medgan.training.loop import train
-from medgan.training.runtime import Runtime
-from medgan.training.seeding import generator, seeded
+from medgan.training.runtime import Runtime, generator, seeded
 from medgan.training.settings import TrainingConfig
 from tests.images.known import tables
 

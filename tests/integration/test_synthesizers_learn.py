@@ -15,10 +15,10 @@ from medgan import models
 from medgan.contracts import ImageSpec, TrainingSet
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.images.transforms import prepare
-from medgan.metrics.frechet import frechet_distance, statistics
+from medgan.metrics.fid import frechet_distance, statistics
 from medgan.models import classifier
 from medgan.training.loop import train
-from medgan.training.seeding import seeded
+from medgan.training.runtime import seeded
 from medgan.training.settings import TrainingConfig
 from tests.conftest import ROOT
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.metrics.features import FeatureSets
 from medgan.metrics.memorisation import copied_share, copy_threshold, nearest_training
 
@@ -45,9 +45,9 @@ def test_the_threshold_is_nine_tenths_of_the_first_percentile():
 
 
 def test_without_training_images_or_with_few_held_out_there_is_a_reason():
-    with pytest.raises(Refusal, match="training images were not given"):
+    with pytest.raises(UserError, match="training images were not given"):
         copied_share(FeatureSets(normal(20, 2), HELD_OUT), "network")
-    with pytest.raises(Refusal, match="takes 100 of them, there are 99"):
+    with pytest.raises(UserError, match="takes 100 of them, there are 99"):
         copied_share(FeatureSets(normal(20, 2), HELD_OUT[:99], training=TRAINING), "network")
-    with pytest.raises(Refusal, match="of one patient"):
+    with pytest.raises(UserError, match="of one patient"):
         copied_share(FeatureSets(normal(20, 2), HELD_OUT, groups=np.zeros(300), training=TRAINING), "network")

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from medgan.contracts import Batch, Refusal
-from medgan.losses.adversarial import ADVERSARIAL
+from medgan.contracts import Batch
+from medgan.errors import UserError
+from medgan.losses import ADVERSARIAL
 from tests.models.tiny import SPEC, tiny
 
 LOSSES = ("ce", "bce", "d2d_ce")
@@ -63,7 +64,7 @@ def test_images_of_several_classes(loss: str) -> None:
 
 
 def test_one_class_for_each_image_is_all_that_cross_entropy_takes() -> None:
-    with pytest.raises(Refusal, match="one class each"):
+    with pytest.raises(UserError, match="one class each"):
         tiny("acgan").discriminator_loss(batch(SEVERAL))
 
 

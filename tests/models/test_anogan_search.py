@@ -7,9 +7,8 @@ import torch
 from medgan.contracts import Batch, ImageSpec
 from medgan.models import dcgan
 from medgan.training.loop import update
-from medgan.training.optimizers import build_optimizer
-from medgan.training.runtime import Runtime
-from medgan.training.seeding import seeded
+from medgan.training.optimization import build_optimizer
+from medgan.training.runtime import Runtime, seeded
 
 SPEC = ImageSpec(32, 1)
 

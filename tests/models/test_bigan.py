@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec
 from medgan.models import bigan
-from medgan.training.seeding import seeded
+from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1)
 REAL, FAKE = 0.7, -0.4

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from medgan.contracts import Batch, ImageSpec, Refusal
+from medgan.contracts import Batch, ImageSpec
+from medgan.errors import UserError
 from medgan.models import classifier
 from medgan.training.loop import update
-from medgan.training.optimizers import build_optimizer
+from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime
 
 SPEC = ImageSpec(32, 1, ("normal", "pneumonia"))
@@ -28,5 +29,5 @@ def test_one_step_lowers_the_loss_on_its_batch(network: str) -> None:
 
 
 def test_an_unknown_network_is_refused() -> None:
-    with pytest.raises(Refusal, match="vgg16"):
+    with pytest.raises(UserError, match="vgg16"):
         classifier.build(classifier.Config("vgg17"), SPEC)

@@ -19,7 +19,7 @@ from medgan.contracts import (
     Reconstructs,
     TrainingSet,
 )
-from medgan.losses.reconstruction import residual_map
+from medgan.losses import residual_map
 from medgan.models import PublishedModel
 from tests.models.tiny import SPEC, tiny
 

@@ -5,7 +5,7 @@ import torch
 
 from medgan.contracts import Batch, ImageSpec
 from medgan.models import fanogan
-from medgan.training.seeding import seeded
+from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from medgan.contracts import Batch, ImageSpec
 from medgan.models import healthygan
 from medgan.models.healthygan import AdditiveMap, Config, HealthyGAN, MaskedImage, focus
-from medgan.training.seeding import seeded
+from medgan.training.runtime import seeded
 
 OUTPUTS = ["mask", "additive"]
 SPEC = ImageSpec(32, 1)

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import Batch
-from medgan.losses.adversarial import ADVERSARIAL
+from medgan.losses import ADVERSARIAL
 from medgan.models import sngan
 from medgan.networks.resnet import ResNetDiscriminator
 from medgan.training.loop import update
-from medgan.training.optimizers import build_optimizer
+from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime
 from tests.models.tiny import SPEC, tiny
 

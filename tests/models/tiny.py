@@ -5,7 +5,7 @@ from typing import Any
 
 from medgan import models
 from medgan.contracts import ImageSpec
-from medgan.training.seeding import seeded
+from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
 TINY = {"latent_dim": 8, "width": 4, "search_steps": 5, "warm_start": 8, "n_critic": 2, "residual_blocks": 1}

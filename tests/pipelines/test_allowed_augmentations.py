@@ -23,15 +23,14 @@ from medgan.contracts import Batch, BatchSource
 from medgan.images import transforms
 from medgan.images.config import AugmentationConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.pipelines import jobs
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import plan_arm
-from medgan.pipelines.gan_training.config import GanTrainingConfig
-from medgan.pipelines.gan_training.nodes import plan_model
-from medgan.pipelines.jobs import TrainingJob
+from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import plan_domain_features
+from medgan.training import job as jobs
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
+from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
 from tests.conftest import ROOT
 from tests.models.tiny import TINY

@@ -11,15 +11,19 @@ import pandas as pd
 import pytest
 
 from medgan import models
-from medgan.evaluation.config import EvaluationConfig
-from medgan.evaluation.detectors import joined
+from medgan.evaluation.detector import joined
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
-from medgan.pipelines.anomaly_evaluation import audits, comparisons, maps, nodes, reporting, runs
+from medgan.pipelines.anomaly_evaluation.audits import nodes as audits
+from medgan.pipelines.anomaly_evaluation.reporting import nodes as reporting
+from medgan.pipelines.anomaly_evaluation.scoring import maps, nodes
+from medgan.pipelines.anomaly_evaluation.scoring import nodes as comparisons
+from medgan.pipelines.anomaly_evaluation.scoring import nodes as runs
 from tests.data_sets import fakes
 from tests.data_sets.environments import ran
-from tests.plots.test_report import PNG
+from tests.report.test_page import PNG
 
 CONFIG = EvaluationConfig(dataset="migraine_mri", n_boot=100, batch_size=32, heatmap_examples=1, random_errors=4)
 PICTURE = {"figure_heatmaps_nearest_neighbour": PNG}

@@ -7,14 +7,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from medgan.contracts import Refusal
-from medgan.plots.confusion import confusion_matrix
-from medgan.plots.curves import training_curves
-from medgan.plots.differences import differences
-from medgan.plots.distributions import score_histograms
+from medgan.errors import UserError
+from medgan.plots.detectors import confusion_matrix, pr_curves, roc_curves, score_histograms
+from medgan.plots.forest import differences, forest
 from medgan.plots.grids import image_grid
-from medgan.plots.intervals import forest
-from medgan.plots.roc import pr_curves, roc_curves
+from medgan.plots.training import training_curves
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, 80)
@@ -57,7 +54,7 @@ def test_grids_take_grey_and_colour(shape):
 
 
 def test_nothing_to_show_is_refused():
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         image_grid(PIXELS[:0])
 
 

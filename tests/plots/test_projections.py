@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medgan.plots.projection_page import ACROSS, projection_page, sheet
 from medgan.plots.projections import SCORE, Projection, colourings, projections
+from medgan.report.projections import ACROSS, projection_page, sheet
 from tests.plots.test_figures import drawn
 
 RNG = np.random.default_rng(0)

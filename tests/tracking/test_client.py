@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from medgan.nested import numbers, texts
 from medgan.tracking.client import Tracker, store_uri
-from medgan.tracking.flatten import numbers, texts
 from medgan.training.settings import ModelSettings, TrainingConfig
 
 URI = "sqlite:///mlflow.db"

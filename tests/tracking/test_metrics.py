@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from medgan.tracking.flatten import numbers, shallow
+from medgan.nested import numbers, shallow
 from medgan.tracking.hooks import _LOGGERS, MOST_METRICS
 
 FIGURE = {"value": 0.8, "low": 0.7, "high": None, "reason": "none"}

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from medgan import models
-from medgan.contracts import Batch, BatchSource, ImageSpec, OptimizerSpec, Player, Refusal
+from medgan.contracts import Batch, BatchSource, ImageSpec, OptimizerSpec, Player
+from medgan.errors import UserError
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.loop import Progress, train, update
-from medgan.training.optimizers import build_optimizer
+from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
 from tests.models.tiny import tiny
@@ -132,7 +133,7 @@ def test_f33_nan_loss_stops_within_one_step_and_nothing_has_moved(batches: Batch
     model = Diverging()
     reports = train(model, batches, TrainingConfig({"only": 5}, batch_size=2, checkpoint_every=1, report_every=1), "key", None, CPU)
     states = []
-    with pytest.raises(Refusal, match="not a number"):
+    with pytest.raises(UserError, match="not a number"):
         states.extend(reports)
     assert [report.step for report in states] == [] or states[-1].step == 2
     assert torch.isfinite(model.weight).all()
@@ -147,7 +148,7 @@ class Exploding(Diverging):
 
 def test_f33_a_gradient_that_is_not_a_number_moves_nothing_either(batches: BatchSource) -> None:
     model = Exploding()
-    with pytest.raises(Refusal, match="the gradient of the player is not a number"):
+    with pytest.raises(UserError, match="the gradient of the player is not a number"):
         list(train(model, batches, TrainingConfig({"only": 5}, batch_size=2), "key", None, CPU))
     assert torch.isfinite(model.weight).all()
 
@@ -157,7 +158,7 @@ def test_f35_no_memory_on_the_accelerator_names_the_batch_size_that_fits(batches
         def loss(self, batch: Batch) -> dict[str, Tensor]:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(Refusal, match=r"`training.batch_size` to 8 and `training.accumulate` to 2"):
+    with pytest.raises(UserError, match=r"`training.batch_size` to 8 and `training.accumulate` to 2"):
         list(train(Hungry(), batches, TrainingConfig({"only": 5}, batch_size=16), "key", None, CPU))
 
 
@@ -254,7 +255,7 @@ def test_compiled_training_gives_the_same_weights_up_to_rounding(
 
 def test_a_stage_without_a_budget_is_refused(spec: ImageSpec, batches: BatchSource) -> None:
     model = tiny("fanogan", spec)
-    with pytest.raises(Refusal, match=r"training\.steps\.encoder"):
+    with pytest.raises(UserError, match=r"training\.steps\.encoder"):
         list(train(model, batches, TrainingConfig({"adversarial": 1}), "key", None, CPU))
 
 

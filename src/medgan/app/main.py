@@ -12,13 +12,14 @@ from typing import Any
 import streamlit as st
 
 from medgan import models
-from medgan.app import drawing, pictures, scoring
-from medgan.app.drawing import Request
-from medgan.endings import find_ending
-from medgan.images.picture import ImageRefused
+from medgan.app import pictures, sampling
+from medgan.app.sampling import Request
+from medgan.errors import user_message
+from medgan.inference import trained as scoring
+from medgan.inference.inputs import check_trained_on, prepared, seed_of
 from medgan.models import PublishedModel
-from medgan.project import Project, project_root
-from medgan.scoring.preparing import check_trained_on, prepared, seed_of
+from medgan.project.artifacts import Project, project_root
+from medgan.sources.raw import ImageRefused
 from medgan.training.runtime import Runtime
 
 logger = logging.getLogger("medgan.app")
@@ -37,10 +38,10 @@ def main() -> None:
     try:
         _page(Project(project_root()))
     except Exception as error:
-        ending = find_ending(error)
-        if ending is None:
+        message = user_message(error)
+        if message is None:
             logger.exception("The page failed.")
-        st.error(ending.message if ending else "Something went wrong that should not have; the log of this server says what.")
+        st.error(message or "Something went wrong that should not have; the log of this server says what.")
 
 
 def _page(project: Project) -> None:
@@ -83,24 +84,24 @@ def _draw_tab(project: Project, data_set: str) -> None:
     with st.form("draw"):
         left, middle, right = st.columns(3)
         label = left.selectbox("Class", published.drawable, key="class")
-        count = middle.number_input("Images", 1, drawing.MOST, 16, key="count")
+        count = middle.number_input("Images", 1, sampling.MOST, 16, key="count")
         seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed")
         asked = st.form_submit_button("Draw")
     subject = (data_set, published.key)
     if asked:
         request = Request(str(label), int(count), int(seed))
-        card = drawing.data_card(published, data_set, version, request)
-        st.session_state["drawn"] = (subject, drawing.draw(published, module, request), card)
+        card = sampling.data_card(published, data_set, version, request)
+        st.session_state["drawn"] = (subject, sampling.draw(published, module, request), card)
     drawn = st.session_state.get("drawn")
     if drawn is not None and drawn[0] == subject:
         _show_drawn(drawn[1], drawn[2])
 
 
 def _show_drawn(images: Any, card: dict[str, Any]) -> None:
-    st.caption(f"{len(images)} synthetic images of class {card['class']}, seed {card['seed']}. {drawing.NOTICE}")
+    st.caption(f"{len(images)} synthetic images of class {card['class']}, seed {card['seed']}. {sampling.NOTICE}")
     st.image([pictures.enlarged(image, 128) for image in images], width=128)
     name = f"{card['data_set']}-{card['model']}-{card['class']}-{card['seed']}.zip"
-    st.download_button("Download (ZIP)", drawing.archive(images, card), name, "application/zip", key="download")
+    st.download_button("Download (ZIP)", sampling.archive(images, card), name, "application/zip", key="download")
 
 
 def _score_tab(project: Project, data_set: str) -> None:

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from medgan.evaluation.figures import accuracy, auroc, confusion
-from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates
-from medgan.evaluation.scoring import require_finite
+from medgan.evaluation.scores import require_finite
+from medgan.stats.bootstrap import Estimate, Floats, Metric, estimates
+from medgan.stats.classification import accuracy, auroc, confusion
 
 GRID = 8
 """Cells on each side of a pooled residual map."""
@@ -112,7 +112,7 @@ def evaluate_categories(
         details: what else the row should say.
 
     Raises:
-        Refusal: a probability is not finite.
+        UserError: a probability is not finite.
     """
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     require_finite(np.isfinite(probabilities).all(1), [f"image {index}" for index in range(len(labels))])

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.contracts import COMPONENTS, Refusal
-from medgan.evaluation.detectors import evaluate_detector
+from medgan.contracts import COMPONENTS
+from medgan.errors import UserError
+from medgan.evaluation.detector import evaluate_detector
 from medgan.evaluation.volumes import AUTO
 
 COMBINED, MAHALANOBIS = "combined", "mahalanobis"
@@ -36,10 +37,10 @@ def mahalanobis(normals: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float
         (m,), 0 at the mean of the normals.
 
     Raises:
-        Refusal: there are fewer than two normal images.
+        UserError: there are fewer than two normal images.
     """
     if len(normals) < 2:
-        raise Refusal("A Mahalanobis distance needs two normal training images or more: give preprocessing.fractions a larger 'train'.")
+        raise UserError("A Mahalanobis distance needs two normal training images or more: give preprocessing.fractions a larger 'train'.")
     from sklearn.covariance import LedoitWolf  # 1 s that other commands need not wait for
 
     fitted = LedoitWolf().fit(np.asarray(normals, dtype=np.float64))

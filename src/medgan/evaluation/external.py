@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medgan.contracts import Refusal
-from medgan.evaluation.detectors import counts, joined
-from medgan.evaluation.figures import confusion, decision_metrics, ranking_metrics
-from medgan.evaluation.intervals import IMAGE_INTERVALS_ARE, Estimate, estimates
+from medgan.errors import UserError
+from medgan.evaluation.detector import counts, joined
 from medgan.evaluation.results import DETECTOR_FIGURES
 from medgan.evaluation.volumes import aggregate_of, scored_unit
+from medgan.stats.bootstrap import IMAGE_INTERVALS_ARE, Estimate, estimates
+from medgan.stats.classification import confusion, decision_metrics, ranking_metrics
 
 NOT_ASKED = "no other data set's model was asked for: --params evaluation.model_from=<data set>"
 UNCHECKED = "Whether images of the two data sets are the same could not be checked: the splits of the other one are not here."
@@ -47,11 +47,11 @@ def require_fit(name: str, trained_on: str, card: Mapping[str, Any], channels: i
         here: image_size, channels and intensity of the stored images.
 
     Raises:
-        Refusal: size, channels or intensity differ.
+        UserError: size, channels or intensity differ.
     """
     there = {"image_size": list(card.get("image_size", [])), "channels": channels, "intensity": card.get("intensity")}
     if there != dict(here):
-        raise Refusal(
+        raise UserError(
             f"{name} of '{trained_on}' takes {_described(there)}, and the stored images are {_described(here)}: "
             "give this data set an environment whose preprocessing is that of the other one."
         )
@@ -65,14 +65,14 @@ def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on:
     """What is known of images that both data sets have, as a sentence.
 
     Raises:
-        Refusal: a test image is an image of the other data set.
+        UserError: a test image is an image of the other data set.
     """
     if other is None or not {"pixel_hash"} <= set(splits.columns) & set(other.columns):
         return UNCHECKED
     test = splits[splits["split"] == "test"]
     shared = test.loc[test["pixel_hash"].isin(set(other["pixel_hash"])), "image_id"]
     if len(shared):
-        raise Refusal(
+        raise UserError(
             f"{len(shared)} test images are images of '{trained_on}' too (the first is {shared.iloc[0]}): "
             "a validation on them is not external; choose another data set."
         )

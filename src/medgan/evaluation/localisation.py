@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medgan.evaluation.intervals import Estimate, Floats, Metric, estimates
+from medgan.stats.bootstrap import Estimate, Floats, Metric, estimates
 
 BINS = 1000
 PRO_LIMIT = 0.3

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 
 SCHEMA = 1
 SECTIONS = ("detectors", "classifiers", "quality")
@@ -42,10 +42,10 @@ def validate(document: Mapping[str, Any]) -> None:
     """Nothing where the document is one of schema 1.
 
     Raises:
-        Refusal: the first thing that is missing, of the wrong kind, or not finite.
+        UserError: the first thing that is missing, of the wrong kind, or not finite.
     """
     if document.get("schema") != SCHEMA:
-        raise Refusal(f"Results have schema {document.get('schema')!r}, this medgan reads {SCHEMA}: run 'kedro run' again.")
+        raise UserError(f"Results have schema {document.get('schema')!r}, this medgan reads {SCHEMA}: run 'kedro run' again.")
     for key in ("dataset", "split", "provenance", *SECTIONS):
         _require(key in document, f"Results have no '{key}'")
     for section in SECTIONS:
@@ -68,7 +68,7 @@ def require_reasons(value: Any, where: str) -> None:
     """Nothing where every figure inside has a value, or says why it has none.
 
     Raises:
-        Refusal: names the place of the first one that does not.
+        UserError: names the place of the first one that does not.
     """
     if not isinstance(value, Mapping):
         return
@@ -81,7 +81,7 @@ def require_finite_numbers(value: Any, where: str) -> None:
     """Nothing where no number inside is NaN or infinite.
 
     Raises:
-        Refusal: names the place of the first one.
+        UserError: names the place of the first one.
     """
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -90,9 +90,9 @@ def require_finite_numbers(value: Any, where: str) -> None:
         for index, inner in enumerate(value):
             require_finite_numbers(inner, f"{where}[{index}]")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise Refusal(f"{where} is {value}: a figure that cannot be had is {{'value': null, 'reason': ...}}; run 'kedro run' again.")
+        raise UserError(f"{where} is {value}: a figure that cannot be had is {{'value': null, 'reason': ...}}; run 'kedro run' again.")
 
 
 def _require(holds: bool, complaint: str) -> None:
     if not holds:
-        raise Refusal(f"{complaint}: run 'kedro run' again.")
+        raise UserError(f"{complaint}: run 'kedro run' again.")

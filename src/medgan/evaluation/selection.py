@@ -8,7 +8,6 @@ which only the normals are used.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from medgan.contracts import Refusal
-from medgan.evaluation.figures import auroc
-from medgan.evaluation.scoring import Images, score_images
+from medgan.errors import UserError
+from medgan.evaluation.scores import Images, score_images
+from medgan.stats.classification import auroc, standard_error
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,6 @@ def _with_error(name: str, positive: NDArray[np.bool_], scores: NDArray[np.float
     return {name: area, f"{name}_se": standard_error(area, int(positive.sum()), int((~positive).sum()))}
 
 
-def standard_error(area: float, positives: int, negatives: int) -> float:
-    """Of an area under a ROC curve, images taken as independent (Hanley & McNeil 1982, eq. 1 and 2, with their exponential model)."""
-    both_above, both_below = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = area * (1 - area) + (positives - 1) * (both_above - area**2) + (negatives - 1) * (both_below - area**2)
-    return math.sqrt(max(spread, 0.0) / (positives * negatives))
-
-
 def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
     """The figure that chooses the weights, or None for the last ones.
 
@@ -86,7 +78,7 @@ def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
         splits: AUCp needs an unlabelled mix, and both figures need anomalous validation images.
 
     Raises:
-        Refusal: what is wanted cannot be had.
+        UserError: what is wanted cannot be had.
     """
     anomalies = bool((splits.loc[splits["split"] == "val", "label"] == 1).any())
     possible: Mapping[str, bool] = {"aucp": anomalies and bool((splits["role"] == "mix").any()), "val_auroc": anomalies}
@@ -95,7 +87,7 @@ def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
     if wanted == "auto":
         return next((name for name, there in possible.items() if there), None)
     if not possible[wanted]:
-        raise Refusal(
+        raise UserError(
             f"`training.criterion: {wanted}` needs anomalous validation images"
             f"{' and an unlabelled mix' if wanted == 'aucp' else ''}, which these splits do not have: use auto or last."
         )

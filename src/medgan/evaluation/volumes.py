@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medgan.evaluation.figures import auroc, ranking_metrics
-from medgan.evaluation.intervals import Estimate, Metric, resolved
+from medgan.stats.bootstrap import Estimate, Metric, resolved
+from medgan.stats.classification import auroc, ranking_metrics
 
 MEAN = "mean"
 AUTO = "auto"

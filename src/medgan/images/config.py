@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import pandas as pd
 
-from medgan.contracts import NORMAL, Refusal
-from medgan.images.findings import findings_of
+from medgan.contracts import NORMAL
+from medgan.errors import UserError
+from medgan.images.labels import findings_of
 from medgan.images.resizing import Crop
 from medgan.images.transforms import INTENSITY, check_augmentations
 
@@ -23,9 +24,9 @@ FOLDS, REPEATS = 5, 5
 
 
 def require(holds: bool, message: str) -> None:
-    """Raises `Refusal` with this message unless the condition holds."""
+    """Raises `UserError` with this message unless the condition holds."""
     if not holds:
-        raise Refusal(message)
+        raise UserError(message)
 
 
 def _one_of(value: str, choices: tuple[str, ...], key: str) -> None:

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medgan.contracts import Batch, Refusal
+from medgan.contracts import Batch
+from medgan.errors import UserError
 from medgan.images.store import ImageStore
 from medgan.images.transforms import augment, check_augmentations, prepare
 
@@ -118,7 +119,7 @@ class BatchStream:
         device: torch.device | str = "cpu",
     ) -> None:
         if not len(rows) or (unlabelled_rows is not None and not len(unlabelled_rows)):
-            raise Refusal(
+            raise UserError(
                 "there is no image to train on in this part of the training split; look at the splits and at preprocessing.contamination"
             )
         if labels is not None and len(labels) != len(rows):

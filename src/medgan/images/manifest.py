@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medgan.contracts import NORMAL, Refusal
+from medgan.contracts import NORMAL
+from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
-from medgan.images.demographics import OLDEST, age_bands
-from medgan.images.facts import ImageFacts, KnownFacts
-from medgan.images.findings import SEPARATOR, findings_of, named
-from medgan.images.sources import ImageSource
+from medgan.images.labels import SEPARATOR, findings_of, named
+from medgan.images.metadata import OLDEST, ImageFacts, KnownFacts, age_bands
+from medgan.sources.registry import ImageSource
 
 COLUMNS = (
     *("image_id", "path", "group_id", "group_known", "label", "category", "findings", "split", "sex", "age", "age_band", "site", "view"),
@@ -33,7 +33,7 @@ def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame,
     The second table (path, reason) has what the source's own filters exclude and what has a label that `ingestion.labels` maps to null.
 
     Raises:
-        Refusal: repeated ids, images without a label, labels that nobody declared.
+        UserError: repeated ids, images without a label, labels that nobody declared.
     """
     listed = source.rows().sort_values("image_id", ignore_index=True)
     _check_ids(listed)
@@ -61,7 +61,7 @@ def _findings(label: str, config: IngestionConfig) -> list[str | None]:
 def _check_ids(listed: pd.DataFrame) -> None:
     repeated = listed.loc[listed["image_id"].duplicated(), "image_id"]
     if len(repeated):
-        raise Refusal(
+        raise UserError(
             f"{len(repeated)} image ids come twice in the source, for example `{repeated.iloc[0]}`; every image needs an id of its own"
         )
 
@@ -72,7 +72,7 @@ def _check_labels(listed: pd.DataFrame, raw: pd.Series[str], found: Mapping[str,
             continue
         count, example = int((raw == label).sum()), listed["path"].iloc[int((raw == label).to_numpy().argmax())]
         problem, remedy = _LABEL_FAULTS[bool(label), bool(names)]
-        raise Refusal(f"{count} of {len(listed)} images of {name} {problem.format(label=label)} (for example {example}); {remedy}")
+        raise UserError(f"{count} of {len(listed)} images of {name} {problem.format(label=label)} (for example {example}); {remedy}")
 
 
 _LABEL_FAULTS = {
@@ -90,7 +90,7 @@ def build_manifest(source: ImageSource, known: KnownFacts, config: IngestionConf
     exclusions (path, reason) of images that are not wanted.
 
     Raises:
-        Refusal: labels that are not declared, a category without images, repeated ids, images that were not read, or more than the share
+        UserError: labels that are not declared, a category without images, repeated ids, images that were not read, or more than the share
             `max_quarantined` of unreadable ones.
     """
     wanted, excluded = listing(source, config)
@@ -109,14 +109,14 @@ def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:
     found = known.of(paths)
     unread = [path for path in paths if path not in found]
     if unread:
-        raise Refusal(f"{len(unread)} images were not read yet (for example {unread[0]}); run `kedro run --pipeline ingestion`")
+        raise UserError(f"{len(unread)} images were not read yet (for example {unread[0]}); run `kedro run --pipeline ingestion`")
     return [found[path] for path in paths]
 
 
 def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: float, name: str) -> None:
     if len(quarantine) > max_quarantined * total:
         worst = quarantine.iloc[0]
-        raise Refusal(
+        raise UserError(
             f"{len(quarantine)} of {total} images of {name} cannot be used "
             f"(for example {worst['path']}: {worst['code']}, {worst['message']}), "
             f"more than ingestion.max_quarantined = {max_quarantined} allows; mend or remove them, or raise that share"
@@ -127,7 +127,7 @@ def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
     there = {NORMAL: bool((manifest["label"] == 0).any()), **dict.fromkeys(findings_of(manifest), True)}
     missing = [name for name in config.classes(manifest) if not there.get(name)]
     if missing:
-        raise Refusal(
+        raise UserError(
             f"there is no image of the category `{missing[0]}`; correct ingestion.labels or ingestion.normal "
             f"(the images are {', '.join(sorted(name for name, found in there.items() if found)) or 'none at all'}), or the source"
         )

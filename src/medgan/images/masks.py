@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.images.resizing import Crop, fit_square
 
 OUTSIDE, UNKNOWN, INSIDE = 0, 128, 255
@@ -45,19 +45,19 @@ class MaskFolder:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise Refusal(f"{root} is no folder; give the one that holds the masks with --params masks=PATH")
+            raise UserError(f"{root} is no folder; give the one that holds the masks with --params masks=PATH")
         files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not files:
-            raise Refusal(f"{root} holds no masks ({', '.join(FORMATS)} files); give the folder that does with --params masks=PATH")
+            raise UserError(f"{root} holds no masks ({', '.join(FORMATS)} files); give the folder that does with --params masks=PATH")
         self.root = root
         self._files: dict[str, Path] = {}
         for file in files:
             twin = self._files.setdefault(_name(file.relative_to(root)), file)
             if twin != file:
-                raise Refusal(f"{root} holds two masks of one name, {twin.name} and {file.name}; keep one of them")
+                raise UserError(f"{root} holds two masks of one name, {twin.name} and {file.name}; keep one of them")
 
     def mask(self, path: str) -> NDArray[np.bool_] | None:
-        """(H, W); None where no file has the name. Raises `Refusal` for a file that is no image."""
+        """(H, W); None where no file has the name. Raises `UserError` for a file that is no image."""
         file = self._files.get(_name(Path(path)))
         return None if file is None else _read(file)
 
@@ -78,11 +78,11 @@ def _read(file: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > PIXEL_CAP:
-                raise Refusal(f"the mask {file} has {image.width} x {image.height} pixels, more than {PIXEL_CAP}; make it smaller")
+                raise UserError(f"the mask {file} has {image.width} x {image.height} pixels, more than {PIXEL_CAP}; make it smaller")
             cut = LOSSY_CUT if image.format == "JPEG" else 0
             values = np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise Refusal(f"the mask {file} cannot be read ({type(error).__name__}); mend or remove it") from error
+        raise UserError(f"the mask {file} cannot be read ({type(error).__name__}); mend or remove it") from error
     inside: NDArray[np.bool_] = (values[..., :3].max(axis=-1) if values.ndim == 3 else values) > cut
     return inside
 

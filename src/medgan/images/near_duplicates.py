@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medgan.contracts import Refusal
-from medgan.images import matching
+from medgan.errors import UserError
+from medgan.files.parallel import in_order
+from medgan.images import hashing
 from medgan.images.duplicate_calibration import Calibration, Read, calibrate
-from medgan.images.facts import Progress, silent
-from medgan.images.hamming import ClosePairs, close_pairs
-from medgan.images.parallel import in_order
-from medgan.images.perceptual import BITS, pack
-from medgan.images.samples import read_again
-from medgan.images.sources import ImageSource
+from medgan.images.hashing import BITS, ClosePairs, close_pairs, pack
+from medgan.images.metadata import Progress, silent
+from medgan.images.profile import read_again
+from medgan.sources.registry import ImageSource
 
 COLUMNS = ("image_id_a", "image_id_b", "distance", "correlation", "patients", "exact")
 TYPES = {"distance": "int64", "correlation": "float64", "exact": "bool"}
@@ -61,10 +60,10 @@ def owners(manifest: pd.DataFrame) -> NDArray[np.int64]:
 def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int, on_progress: Progress = silent) -> NearDuplicates:
     """All near-duplicate pairs of a manifest (with `perceptual_hash`); the same seed gives the same pairs.
 
-    Only images that are candidates, and a sample for the calibration, are read. Raises `Refusal` where one cannot be read any more.
+    Only images that are candidates, and a sample for the calibration, are read. Raises `UserError` where one cannot be read any more.
     """
     if "perceptual_hash" not in manifest:
-        raise Refusal("the manifest has no perceptual hashes: an older version wrote it; run `kedro run --pipeline ingestion` again")
+        raise UserError("the manifest has no perceptual hashes: an older version wrote it; run `kedro run --pipeline ingestion` again")
     images = manifest.assign(owner=owners(manifest)).reset_index(drop=True)
     pictures = images.drop_duplicates(["owner", "pixel_hash"], ignore_index=True)
     copies = _copies(images)
@@ -121,7 +120,7 @@ def _correlations(
     found = np.empty(len(pairs), dtype=np.float64)
 
     def descriptor(place: int) -> NDArray[np.float16]:
-        return matching.scaled(matching.detail(read(paths[place]), calibration.side) - calibration.shared).astype(np.float16)
+        return hashing.scaled(hashing.detail(read(paths[place]), calibration.side) - calibration.shared).astype(np.float16)
 
     chunks = list(_chunks(pairs, len(paths)))
     total, done = sum(len(places) for _, places in chunks), 0
@@ -132,7 +131,7 @@ def _correlations(
             done += 1
             on_progress(done, total)
         first, second = (np.searchsorted(places, ends[chunk]) for ends in (pairs.first, pairs.second))
-        found[chunk] = matching.correlations(descriptors, first, second)
+        found[chunk] = hashing.correlations(descriptors, first, second)
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 
 
 class Box(NamedTuple):
@@ -56,15 +56,15 @@ class Crop:
     def __post_init__(self) -> None:
         for side, length in (("top", "height"), ("bottom", "height"), ("left", "width"), ("right", "width")):
             if not 0.0 <= getattr(self, side) < 1.0:
-                raise Refusal(
+                raise UserError(
                     f"preprocessing.crop.{side} is {getattr(self, side)}; it is the share of the {length} to cut off, "
                     "from 0 up to but not including 1"
                 )
         for first, second in (("top", "bottom"), ("left", "right")):
             if getattr(self, first) + getattr(self, second) >= 1.0:
-                raise Refusal(f"preprocessing.crop.{first} and preprocessing.crop.{second} leave nothing of an image; lower one of them")
+                raise UserError(f"preprocessing.crop.{first} and preprocessing.crop.{second} leave nothing of an image; lower one of them")
         if self.centre and self.pad:
-            raise Refusal("preprocessing.crop has `centre` and `pad`: the central square needs no bars; choose one of them")
+            raise UserError("preprocessing.crop has `centre` and `pad`: the central square needs no bars; choose one of them")
 
 
 WHOLE = Crop()

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medgan.contracts import NORMAL, Refusal, TrainingSet
+from medgan.contracts import NORMAL, TrainingSet
+from medgan.errors import UserError
+from medgan.files.digest import digest
 from medgan.images.config import AUTO, FOLDS, PARTS, REPEATS, PreprocessingConfig, check_fractions
-from medgan.images.findings import SEVERAL, class_labels, shows
+from medgan.images.labels import SEVERAL, class_labels, shows
+from medgan.images.store import ImageStore
 
 SMALL_COHORT = 300
 """Patients; under it a single test part is too small to say much, and every image is tested in turn."""
@@ -84,7 +87,7 @@ def _counted(groups: NDArray[np.int64], manifest: pd.DataFrame) -> NDArray[np.fl
 def _check_groups(counts: NDArray[np.float64], categories: Sequence[str], parts: int) -> None:
     for category, available in zip(categories, (counts > 0).sum(axis=0), strict=True):
         if available < parts and category != SEVERAL:
-            raise Refusal(
+            raise UserError(
                 f"category `{category}` has images of {available} patient(s) only, too few for {parts} parts of a split; "
                 "add patients, merge it with another category in ingestion.labels, or leave it out"
             )
@@ -104,13 +107,13 @@ def split_official(manifest: pd.DataFrame, seed: int = 0, pairs: pd.DataFrame | 
     split = manifest["split"].astype(object).where(manifest["split"].notna(), "")
     strange = manifest[~split.isin(PARTS)]
     if len(strange):
-        raise Refusal(
+        raise UserError(
             f"{len(strange)} images belong to no official train, val or test part (for example {strange['image_id'].iloc[0]}); "
             "set preprocessing.split to by_patient, or give the source a `split` field"
         )
     for part in ("train", "test"):
         if not (split == part).any():
-            raise Refusal(f"the official split has no {part} part; set preprocessing.split to by_patient")
+            raise UserError(f"the official split has no {part} part; set preprocessing.split to by_patient")
     parts = split.to_numpy(dtype=object).copy()
     if not (split == "val").any():
         training = np.flatnonzero(parts == "train")
@@ -220,7 +223,7 @@ class TrainingRows:
 
 def _rows(splits: pd.DataFrame, what: str) -> NDArray[np.int64]:
     if not len(splits):
-        raise Refusal(f"the training split has no {what}; look at preprocessing.fractions and preprocessing.contamination")
+        raise UserError(f"the training split has no {what}; look at preprocessing.fractions and preprocessing.contamination")
     return splits["row"].to_numpy(dtype=np.int64)
 
 
@@ -249,3 +252,11 @@ _TRAINING_ROWS: dict[TrainingSet, Callable[[pd.DataFrame, Sequence[str]], Traini
 def training_rows(splits: pd.DataFrame, training_set: TrainingSet, classes: Sequence[str] = (NORMAL,)) -> TrainingRows:
     """What a model that asks for `training_set` may see of the training split; `classes` are those of the image store."""
     return _TRAINING_ROWS[training_set](splits[splits["split"] == "train"], classes)
+
+
+LEARNED_FROM = ("row", "split", "role", "category", "findings")
+
+
+def data_hash(images: ImageStore, splits: pd.DataFrame, *others: Any) -> str:
+    """Names what a job learns from."""
+    return digest([images.key, splits.reindex(columns=LEARNED_FROM).astype(str).to_numpy().tolist(), *others])

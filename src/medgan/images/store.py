@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import ImageSpec, Refusal
+from medgan.contracts import ImageSpec
+from medgan.errors import UserError
 
 PIXELS = "images.u8"
 INDEX = "index.json"
@@ -78,18 +79,18 @@ class ImageStore:
 
     @classmethod
     def open(cls, folder: Path | str) -> ImageStore:
-        """Opens the store in `folder`. Raises `Refusal` where it is missing, damaged or cut short."""
+        """Opens the store in `folder`. Raises `UserError` where it is missing, damaged or cut short."""
         folder = Path(folder)
         try:
             info = _info_from(json.loads((folder / INDEX).read_text(encoding="utf-8")))
             size = (folder / PIXELS).stat().st_size
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise Refusal(
+            raise UserError(
                 f"{folder} is no image store ({type(error).__name__}); `kedro run --pipeline preprocessing` makes it anew"
             ) from error
         if size != info.count * info.image_bytes:
             expected = info.count * info.image_bytes
-            raise Refusal(
+            raise UserError(
                 f"the image store {folder} has {size} bytes of {expected}; delete it and run `kedro run --pipeline preprocessing`"
             )
         return cls(folder, info)
@@ -123,7 +124,7 @@ class ImageStore:
         while filled < len(buffer):
             count = os.preadv(self._descriptor, [buffer[filled:]], offset + filled)
             if not count:
-                raise Refusal(f"the image store {self.folder} is cut short; delete it and run `kedro run --pipeline preprocessing`")
+                raise UserError(f"the image store {self.folder} is cut short; delete it and run `kedro run --pipeline preprocessing`")
             filled += count
 
 

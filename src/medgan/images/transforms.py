@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 
 STANDARD_RANGE = 3.0
 """Standard deviations that a standardised image keeps on either side of its mean."""
@@ -143,7 +143,7 @@ def check_augmentations(names: Sequence[str], where: str = "augmentation.allowed
     """Refuses names that are not in AUGMENTATIONS."""
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown:
-        raise Refusal(f"{where} names `{unknown[0]}`, which does not exist; choose from {', '.join(AUGMENTATIONS)}")
+        raise UserError(f"{where} names `{unknown[0]}`, which does not exist; choose from {', '.join(AUGMENTATIONS)}")
 
 
 def augment(images: Tensor, names: Sequence[str], rng: torch.Generator) -> Tensor:

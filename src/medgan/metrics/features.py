@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -66,11 +66,11 @@ def checked(features: NDArray[Any], least: int, what: str) -> Floats:
         what: the figure, with its article, as a sentence begins.
 
     Raises:
-        Refusal: fewer than `least` features, or one that is not finite.
+        UserError: fewer than `least` features, or one that is not finite.
     """
     found = np.asarray(features, dtype=np.float64)
     if found.ndim != 2 or len(found) < least:
-        raise Refusal(f"{what} needs at least {least} images on each side, there are {len(found)}: draw more images.")
+        raise UserError(f"{what} needs at least {least} images on each side, there are {len(found)}: draw more images.")
     if not np.isfinite(found).all():
-        raise Refusal(f"{what} cannot be had, as a feature is not a finite number: train the feature network again.")
+        raise UserError(f"{what} cannot be had, as a feature is not a finite number: train the feature network again.")
     return found

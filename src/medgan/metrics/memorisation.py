@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.metrics.features import FeatureSets, Floats, checked
 
 QUANTILE = 0.01
@@ -52,15 +52,15 @@ def copied_share(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, A
         they are not in; features (D), backbone.
 
     Raises:
-        Refusal: no training images are known, or there are under 100 held-out ones.
+        UserError: no training images are known, or there are under 100 held-out ones.
     """
     from scipy.stats import binomtest
 
     if sets.training is None:
-        raise Refusal("Copies cannot be looked for: the features of the training images were not given.")
+        raise UserError("Copies cannot be looked for: the features of the training images were not given.")
     training = checked(sets.training, 1, "The distance to the nearest training image")
     if len(sets.real) < LEAST_HELD_OUT:
-        raise Refusal(
+        raise UserError(
             f"The 1st percentile of held-out images takes {LEAST_HELD_OUT} of them, there are {len(sets.real)}: copies are not looked for."
         )
     real = nearest_training(checked(sets.real, LEAST_HELD_OUT, "The search for copies"), training)
@@ -86,6 +86,6 @@ def copied_share(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, A
 def _share_of_halves(distances: Floats, sets: FeatureSets, seed: int) -> float:
     first, second = (distances[indices] for indices in sets.half_indices(seed))
     if not len(first):
-        raise Refusal("All held-out images are of one patient, so real images cannot be held against each other: add patients.")
+        raise UserError("All held-out images are of one patient, so real images cannot be held against each other: add patients.")
     under = (first < copy_threshold(second)).sum() + (second < copy_threshold(first)).sum()
     return float(under / len(distances))

@@ -20,7 +20,8 @@ from typing import Any, get_type_hints
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from medgan.contracts import NORMAL, AnomalyDetector, Composed, FeatureExtractor, ImageSpec, ImageSynthesizer, Refusal, TrainingSet
+from medgan.contracts import NORMAL, AnomalyDetector, Composed, FeatureExtractor, ImageSpec, ImageSynthesizer, TrainingSet
+from medgan.errors import UserError
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 """The files of a published model."""
@@ -61,10 +62,10 @@ def load(name: str) -> ModuleType:
     """The module of a model.
 
     Raises:
-        Refusal: there is none of that name.
+        UserError: there is none of that name.
     """
     if name not in _modules():
-        raise Refusal(f"There is no model '{name}': use one of {', '.join(_modules())}.")
+        raise UserError(f"There is no model '{name}': use one of {', '.join(_modules())}.")
     return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -88,13 +89,13 @@ def create(name: str, size: int, channels: int = 1, classes: Sequence[str] = (NO
         settings: fields of its `Config`.
 
     Raises:
-        Refusal: there is no such model, or it has no such setting.
+        UserError: there is no such model, or it has no such setting.
     """
     module = load(name)
     known = [field.name for field in fields(module.Config)]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
-        raise Refusal(f"{name} has no setting '{unknown[0]}': use one of {', '.join(known)}.")
+        raise UserError(f"{name} has no setting '{unknown[0]}': use one of {', '.join(known)}.")
     return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
 
 
@@ -142,16 +143,16 @@ class PublishedModel:
         """What `write` wrote.
 
         Raises:
-            Refusal: there is no published model, or its weights are not those that the card names.
+            UserError: there is no published model, or its weights are not those that the card names.
         """
         folder = Path(folder)
         if not (folder / CARD).exists():
-            raise Refusal(f"There is no published model in {folder}: give the folder that holds {CARD} and {WEIGHTS}.")
+            raise UserError(f"There is no published model in {folder}: give the folder that holds {CARD} and {WEIGHTS}.")
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
         model = cls(card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"])
         if model.key != card["key"]:
-            raise Refusal(
+            raise UserError(
                 f"The published model in {folder} is damaged: delete it, then `kedro run --pipeline gan_training` publishes it again."
             )
         return model

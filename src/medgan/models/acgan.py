@@ -30,8 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
-from medgan.losses.classification import binary_cross_entropy, cross_entropy, data_to_data_cross_entropy
+from medgan.losses import ADVERSARIAL, binary_cross_entropy, cross_entropy, data_to_data_cross_entropy, pairwise_accuracy
 from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, ProxyHead, latents_for, normal_latents
 
 TRAINING_SET = TrainingSet.LABELLED

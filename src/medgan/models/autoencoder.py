@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.reconstruction import l1_per_image, mse_per_image, residual_map
+from medgan.losses import l1_per_image, mse_per_image, residual_map
 from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncoder
 
 TRAINING_SET = TrainingSet.NORMAL

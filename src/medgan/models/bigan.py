@@ -35,8 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import bce_discriminator, bce_generator, pairwise_accuracy
-from medgan.losses.reconstruction import l1_per_image, residual_map
+from medgan.losses import bce_discriminator, bce_generator, l1_per_image, pairwise_accuracy, residual_map
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import spectrally_normalised
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, Refusal, TrainingSet
+from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.errors import UserError
 from medgan.networks.classifier import CLASSIFIERS
 
 TRAINING_SET = TrainingSet.LABELLED
@@ -34,7 +35,7 @@ class Classifier(nn.Module):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         if config.network not in CLASSIFIERS:
-            raise Refusal(f"There is no classifier '{config.network}': set `classifier` to one of {', '.join(CLASSIFIERS)}.")
+            raise UserError(f"There is no classifier '{config.network}': set `classifier` to one of {', '.join(CLASSIFIERS)}.")
         self.config = config
         self.network = CLASSIFIERS[config.network](spec.size, spec.channels, len(spec.classes))
 

@@ -25,9 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
-from medgan.losses.penalties import gradient_penalty
-from medgan.losses.reconstruction import l1_per_image, mse_per_image, residual_map
+from medgan.losses import ADVERSARIAL, gradient_penalty, l1_per_image, mse_per_image, pairwise_accuracy, residual_map
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for, normal_latents
 

@@ -22,9 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
-from medgan.losses.penalties import gradient_penalty
-from medgan.losses.reconstruction import mse_per_image, residual_map
+from medgan.losses import ADVERSARIAL, gradient_penalty, mse_per_image, pairwise_accuracy, residual_map
 from medgan.networks.dcgan import draw, latents_for
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
 

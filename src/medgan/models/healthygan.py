@@ -37,9 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL, pairwise_accuracy
-from medgan.losses.penalties import gradient_penalty
-from medgan.losses.reconstruction import residual_map
+from medgan.losses import ADVERSARIAL, gradient_penalty, pairwise_accuracy, residual_map
 from medgan.networks.translator import PatchDiscriminator, Translator
 
 TRAINING_SET = TrainingSet.MIX

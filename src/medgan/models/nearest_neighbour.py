@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
 from medgan.images.transforms import STANDARD_RANGE, standardised
-from medgan.losses.reconstruction import residual_map
+from medgan.losses import residual_map
 
 TRAINING_SET = TrainingSet.NORMAL
 

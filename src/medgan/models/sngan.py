@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, pairwise_accuracy
+from medgan.losses import ADVERSARIAL, AdversarialLoss, pairwise_accuracy
 from medgan.networks.blocks import spectrally_normalised
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.resnet import ResNetDiscriminator, ResNetGenerator, xavier

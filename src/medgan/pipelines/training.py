@@ -7,7 +7,8 @@ from functools import partial
 
 from kedro.pipeline import Node
 
-from medgan.pipelines.jobs import TrainingJob, plot_curves, publish, train
+from medgan.pipelines.shared import plot_curves
+from medgan.training.job import TrainingJob, publish, train
 
 
 def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str]) -> list[Node]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from medgan.plots.style import CHANCE, INK, MUTED, PALETTE, SEQUENTIAL, house_style, readable
+from medgan.plots.style import CHANCE, GRID, INK, MUTED, PALETTE, SEQUENTIAL, house_style, readable
 
 Draw = Callable[[Axes], None]
 SHOWN_VALUES = 9
@@ -31,7 +34,7 @@ def profile_figure(profile: Mapping[str, Any]) -> Figure:
     without looking at the disease; `V` measures it.
 
     Args:
-        profile: as `medgan.images.profiling.profile` gives it.
+        profile: as `medgan.images.profile.profile` gives it.
     """
     panels = _panels(profile)
     rows = [panels[start : start + 2] for start in range(0, len(panels), 2)]
@@ -208,3 +211,166 @@ def _missing(axis: Axes, known: Sequence[tuple[str, float, str]]) -> None:
     axis.set_xlim(0, 1.25)
     axis.set_xticks([])
     axis.set_title("Not known, share of the images")
+
+
+COLUMNS = 4
+NAMED = 8
+"""Classes that a legend has room for; the lines of more are told by the panels, which are drawn alike."""
+STYLES = tuple((colour, dashes) for dashes in ("-", ":") for colour in PALETTE)
+
+
+def intensity_histograms(bands: Mapping[str, NDArray[Any]], counts: Mapping[str, int], title: str = "") -> Figure:
+    """A panel with the mean histogram of every class, then one for each class: its mean, and the band of 90 % of its images.
+
+    The height of the panels is that of the bins between the darkest and the brightest, as black borders would dwarf all else; what is in
+    those two bins stands in the title of a panel.
+
+    Args:
+        bands: class to (3, bins): 5th percentile, mean and 95th percentile of the share of pixels in each bin.
+        counts: class to the number of images behind it.
+        title: above all panels.
+    """
+    panels = 1 + len(bands)
+    columns = min(COLUMNS, panels)
+    rows = -(-panels // columns)
+    with house_style():
+        figure = Figure(figsize=(3.1 * columns, 2.5 * rows + 0.5), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+        for axis in axes[panels:]:
+            axis.set_axis_off()
+        for axis in axes[:panels]:
+            axis.set_xlim(0, 255)
+            axis.tick_params(labelsize=8, labelbottom=True)
+            axis.set_xticks([0, 64, 128, 192, 255])
+        _means(axes[0], bands)
+        ceiling = _ceiling([band[2] for band in bands.values()]) * 1.25
+        for axis, (name, band), style in zip(axes[1:], bands.items(), cycle(STYLES)):
+            _class_panel(axis, band, style, f"{readable(name)} (n = {counts[name]})")
+            axis.set_ylim(0, ceiling)
+        figure.supxlabel("grey level (luminance)", fontsize=9)
+        figure.supylabel("share of the pixels in a bin of 8 levels", fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def _ceiling(rows: Sequence[NDArray[Any]]) -> float:
+    """The highest bin between the darkest and the brightest."""
+    return max(float(row[1:-1].max()) for row in rows) or 1.0
+
+
+def _means(axis: Axes, bands: Mapping[str, NDArray[Any]]) -> None:
+    for (name, band), (colour, dashes) in zip(bands.items(), cycle(STYLES)):
+        axis.plot(_greys(band), band[1], color=colour, linewidth=1.5, label=readable(name), linestyle=dashes)
+    axis.set_title("mean of each class", fontsize=9)
+    axis.set_ylim(0, _ceiling([band[1] for band in bands.values()]) * 1.45)
+    if len(bands) <= NAMED:
+        axis.legend(fontsize=6 if len(bands) > 4 else 7.5, ncols=2 if len(bands) > 4 else 1, loc="upper right")
+
+
+def _greys(band: NDArray[Any]) -> NDArray[np.float64]:
+    """The middle of each bin in grey levels."""
+    middles: NDArray[np.float64] = (np.arange(band.shape[1]) + 0.5) * 256 / band.shape[1]
+    return middles
+
+
+def _class_panel(axis: Axes, band: NDArray[Any], style: tuple[str, str], title: str) -> None:
+    colour, dashes = style
+    axis.fill_between(_greys(band), band[0], band[2], color=colour, alpha=0.25, linewidth=0)
+    axis.plot(_greys(band), band[1], color=colour, linewidth=1.5, linestyle=dashes)
+    axis.set_title(title, fontsize=9)
+    said = f"darkest bin {100 * band[1, 0]:.1f} %\nbrightest bin {100 * band[1, -1]:.1f} %"
+    axis.text(0.97, 0.95, said, transform=axis.transAxes, ha="right", va="top", fontsize=7, color=INK)
+
+
+REASONS = 5
+"""Reasons that a box lists; the rarer ones are one line."""
+LINE = 0.19
+"""Inches for a line of text."""
+FLOW_WIDTH = 7.0
+
+
+def flow_chart(flow: Mapping[str, Any]) -> Figure:
+    """Boxes from top to bottom, what was left out at each step to the right, the parts of the split at the bottom.
+
+    Args:
+        flow: {"listed", "excluded" | "quarantined" | "dropped": {"images", "reasons"}, "kept", "parts": {part: counts}}.
+    """
+    steps = [
+        (["Images listed", f"n = {flow['listed']:,}"], _left_out("Not wanted", flow["excluded"])),
+        (["Images wanted", f"n = {flow['listed'] - flow['excluded']['images']:,}"], _left_out("Cannot be used", flow["quarantined"])),
+        (["Images that can be used", f"n = {flow['usable']:,}"], _left_out("Left out of the split", flow["dropped"])),
+        (["Images in the split", _size(flow["kept"])], []),
+    ]
+    parts = [_part(name, part) for name, part in flow["parts"].items()]
+    heights = [LINE * (max(len(main), len(side)) + 1.2) for main, side in steps]
+    last = LINE * (max(len(lines) for lines in parts) + 1.0)
+    total = sum(heights) + last + 0.3
+    with house_style():
+        figure = Figure(figsize=(FLOW_WIDTH, total))
+        axis = figure.add_axes((0, 0, 1, 1))
+        axis.set(xlim=(0, FLOW_WIDTH), ylim=(total, 0))
+        axis.set_axis_off()
+        top = 0.1
+        for (main, side), height in zip(steps, heights, strict=True):
+            _step(axis, top, height, main, side)
+            top += height
+        _parts(axis, top + 0.15, last - 0.1, parts)
+    return figure
+
+
+def _left_out(title: str, found: Mapping[str, Any]) -> list[str]:
+    reasons = [f"{textwrap.shorten(readable(str(name)), 38, placeholder=' …')}: {count:,}" for name, count in found["reasons"].items()]
+    listed = reasons if len(reasons) <= REASONS else [*reasons[: REASONS - 1], f"{len(reasons) - REASONS + 1} other reasons"]
+    return [f"{title}: n = {found['images']:,}", *listed]
+
+
+def _size(counted: Mapping[str, Any]) -> str:
+    patients = counted["patients"]
+    return f"n = {counted['images']:,}" + (", patients unknown" if patients is None else f" of {patients:,} patients")
+
+
+def _part(name: str, part: Mapping[str, Any]) -> list[str]:
+    title = {"train": "Training", "val": "Validation", "test": "Test"}[name]
+    mix = [f"in the unlabelled mix: {part['unlabelled_mix']['images']:,}"] if "unlabelled_mix" in part else []
+    counts = [f"{kind}: {part[kind]['images']:,}" for kind in ("normal", "anomalous")]
+    patients = ["patients unknown"] if part["patients"] is None else [f"{part['patients']:,} patients"]
+    return [title, f"n = {part['images']:,}", *patients, *counts, *mix]
+
+
+def _box(axis: Axes, x: float, y: float, width: float, height: float, lines: list[str], fill: str = "white") -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    shape = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", facecolor=fill, edgecolor=MUTED, linewidth=1)
+    axis.add_patch(shape)
+    start = y + height / 2 - LINE * (len(lines) - 1) / 2
+    for place, text in enumerate(lines):
+        weight = "bold" if place == 0 else "normal"
+        axis.text(x + width / 2, start + place * LINE, text, ha="center", va="center", fontsize=9, fontweight=weight, color=INK)
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": MUTED, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0})
+
+
+def _step(axis: Axes, top: float, height: float, main: list[str], side: list[str]) -> None:
+    """A box with an arrow to the next one, and what is left out on the way."""
+    tall = LINE * (len(main) + 0.6)
+    _box(axis, 0.35, top, 2.5, tall, main, "#eef4f8")
+    _arrow(axis, (1.6, top + tall), (1.6, top + height))
+    if side:
+        high = LINE * (len(side) + 0.5)
+        middle = top + tall / 2
+        start = max(top - 0.04, middle - high / 2)
+        _box(axis, 3.4, start, 3.4, high, side)
+        _arrow(axis, (2.85, middle), (3.4, middle))
+
+
+def _parts(axis: Axes, top: float, height: float, parts: list[list[str]]) -> None:
+    width = (FLOW_WIDTH - 0.4) / len(parts) - 0.15
+    axis.plot([1.6, 1.6], [top - 0.15, top - 0.1], color=MUTED, linewidth=1.2)
+    centres = [0.275 + place * (width + 0.15) + width / 2 for place in range(len(parts))]
+    axis.plot([min(*centres, 1.6), max(*centres, 1.6)], [top - 0.1, top - 0.1], color=MUTED, linewidth=1.2)
+    for place, (centre, lines) in enumerate(zip(centres, parts, strict=True)):
+        axis.plot([centre, centre], [top - 0.1, top], color=MUTED, linewidth=1.2)
+        fill = PALETTE[0] + "22" if place == len(parts) - 1 else GRID + "66"
+        _box(axis, centre - width / 2, top, width, height, lines, fill)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from medgan.tracking.flatten import not_finite, numbers, texts
+from medgan.nested import not_finite, numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from kedro.io import AbstractDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
-from medgan.tracking.flatten import numbers, shallow
 from medgan.tracking.provenance import git_revision, lock_hash
 from medgan.training.checkpoints import Unchanged
 

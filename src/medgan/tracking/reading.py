@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.tracking.client import PATIENCE, SQLITE, store_uri
 
 if TYPE_CHECKING:
@@ -59,22 +59,22 @@ class RunArchive:
         """Connects to the store; makes nothing.
 
         Raises:
-            Refusal: there is no store, it does not answer, or it has no such experiment.
+            UserError: there is no store, it does not answer, or it has no such experiment.
         """
         for name, value in {**PATIENCE, **SILENCE}.items():
             os.environ.setdefault(name, value)
         address = store_uri(uri, root)
         if address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
-            raise Refusal("There is no MLflow store here yet: `kedro run` makes it; or give two results.json files.")
+            raise UserError("There is no MLflow store here yet: `kedro run` makes it; or give two results.json files.")
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=address)
         try:
             found = client.get_experiment_by_name(experiment)
         except Exception as error:
-            raise Refusal(f"MLflow at {uri} does not answer ({type(error).__name__}); or give two results.json files.") from error
+            raise UserError(f"MLflow at {uri} does not answer ({type(error).__name__}); or give two results.json files.") from error
         if found is None:
-            raise Refusal(f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name another data set with --env.")
+            raise UserError(f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name another data set with --env.")
         return cls(client, str(found.experiment_id), experiment)
 
     def runs(self) -> list[TrackedRun]:
@@ -88,7 +88,7 @@ class RunArchive:
         Of several with the date or the name, the newest.
 
         Raises:
-            Refusal: there is none, or an id that begins so is not the only one.
+            UserError: there is none, or an id that begins so is not the only one.
         """
         runs = self.runs()
         for matching in _MATCHES:
@@ -96,7 +96,7 @@ class RunArchive:
             if found:
                 return found[0]
         known = "; ".join(run.title for run in runs[:3])
-        raise Refusal(f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. `medgan compare` lists more.")
+        raise UserError(f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. `medgan compare` lists more.")
 
     def children(self, run: TrackedRun) -> dict[str, TrackedRun]:
         """Namespace to its child run."""
@@ -137,7 +137,7 @@ def _tracked(run: Any) -> TrackedRun:
 def _by_id(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
     found = [run for run in runs if len(words) >= ID_LENGTH and run.run_id.startswith(words.lower())]
     if len(found) > 1:
-        raise Refusal(f"{len(found)} runs have ids that begin with '{words}': give more letters.")
+        raise UserError(f"{len(found)} runs have ids that begin with '{words}': give more letters.")
     return found
 
 

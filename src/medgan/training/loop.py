@@ -17,15 +17,13 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from medgan.contracts import Batch, BatchSource, Fitted, LossTerms, Model, Player, Refusal
+from medgan.contracts import Batch, BatchSource, Fitted, LossTerms, Model, Player
+from medgan.errors import UserError
 from medgan.training.checkpoints import TrainingState
-from medgan.training.ema import WeightAverage
-from medgan.training.inspection import Inspector, Look
-from medgan.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
+from medgan.training.optimization import WeightAverage, build_optimizer, optimizer_tensors, rate_factor, restore_optimizer
 from medgan.training.runtime import Runtime
-from medgan.training.schedules import rate_factor
-from medgan.training.selection import CHOSEN, Judge, Selection
 from medgan.training.settings import TrainingConfig
+from medgan.training.validation import CHOSEN, Inspector, Judge, Look, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +84,7 @@ def train(
         judge: figures on held-out images, which choose among the looks; without one the last weights count.
 
     Raises:
-        Refusal: a stage without a budget, a loss or gradient that is no longer a number, or no memory left on the accelerator.
+        UserError: a stage without a budget, a loss or gradient that is no longer a number, or no memory left on the accelerator.
     """
     runtime = runtime or Runtime.detect(config.precision)
     runtime.place(model)
@@ -216,7 +214,7 @@ def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
     stages: list[Stage] = []
     for name, players in model.stages().items():
         if name not in config.steps:
-            raise Refusal(f"The stage '{name}' has no budget: give it one under `training.steps.{name}`.")
+            raise UserError(f"The stage '{name}' has no budget: give it one under `training.steps.{name}`.")
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
         stages.append(Stage(name, players, optimizers, stages[-1].end if stages else 0, config.steps[name]))
     return stages
@@ -226,7 +224,7 @@ def update(player: Player, optimizer: Optimizer, batches: Sequence[Batch], playe
     """One update of one player: gradients on for its parameters alone, averaged over the batches, and one optimiser step.
 
     Raises:
-        Refusal: the loss or its gradient is infinite or not a number, or the accelerator's memory is full; nothing has moved then.
+        UserError: the loss or its gradient is infinite or not a number, or the accelerator's memory is full; nothing has moved then.
     """
     optimizer.zero_grad(set_to_none=True)
     with _only(player, players), _enough_memory(batches):
@@ -249,9 +247,9 @@ def _backward(player: Player, batch: Batch, runtime: Runtime, of: int) -> dict[s
     return detached
 
 
-def _not_a_number(player: Player, what: str, terms: LossTerms) -> Refusal:
+def _not_a_number(player: Player, what: str, terms: LossTerms) -> UserError:
     values = ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
-    return Refusal(
+    return UserError(
         f"Training stopped: the {what} of the {player.name} is not a number ({values}); the last good checkpoint is kept, "
         "lower the learning rate or use precision fp32."
     )
@@ -263,7 +261,7 @@ def _enough_memory(batches: Sequence[Batch]) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         size = len(batches[0].images)
-        raise Refusal(
+        raise UserError(
             f"Training stopped: the accelerator has no memory for batches of {size} images; set `training.batch_size` to "
             f"{max(1, size // 2)} and `training.accumulate` to {2 * len(batches)}. The last checkpoint is kept."
         ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,3 +51,22 @@ class Runtime:
 
     def _to(self, tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.to(self.device)
+
+
+def derived_seed(*parts: object) -> int:
+    """A 63-bit seed from any printable parts; equal parts give equal seeds on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(*parts: object) -> torch.Generator:
+    """A CPU generator seeded from the parts."""
+    return torch.Generator().manual_seed(derived_seed(*parts))
+
+
+@contextmanager
+def seeded(*parts: object) -> Iterator[None]:
+    """Seeds the global generator, from which a network draws its initial weights; outside the block it is untouched."""
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(*parts))
+        yield

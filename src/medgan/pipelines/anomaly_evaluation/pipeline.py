@@ -7,8 +7,14 @@ from functools import partial
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.anomaly_evaluation import audits, comparisons, encoders, external, kinds, maps, nodes, reporting, runs
-from medgan.pipelines.embedding import embed
+from medgan.pipelines.anomaly_evaluation.audits import categories, encoders
+from medgan.pipelines.anomaly_evaluation.audits import nodes as audits
+from medgan.pipelines.anomaly_evaluation.reporting import nodes as reporting
+from medgan.pipelines.anomaly_evaluation.scoring import maps, nodes
+from medgan.pipelines.anomaly_evaluation.scoring import nodes as comparisons
+from medgan.pipelines.anomaly_evaluation.scoring import nodes as external
+from medgan.pipelines.anomaly_evaluation.scoring import nodes as runs
+from medgan.pipelines.shared import embed
 
 PARAMETERS = ("params:evaluation", "params:seed")
 TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard")
@@ -94,7 +100,9 @@ def _encoders() -> Pipeline:
     inputs = [f"{name}.projection" for name in projected] + [f"{name}.scores" for name in models.encoders()]
     page = Node(encoders.projections_page, ["images", "splits", *PARAMETERS, *inputs], "projections_html", name="projections_page")
     named = [f"{name}.categories" for name in models.encoders()]
-    together = Pipeline([page, Node(kinds.compare_kinds, named, "categories_figure", name="compare_kinds")], tags=["anomaly_evaluation"])
+    together = Pipeline(
+        [page, Node(categories.compare_kinds, named, "categories_figure", name="compare_kinds")], tags=["anomaly_evaluation"]
+    )
     parts = (_namespaced(name, [_parts(embedded=name in models.encoders())]) for name in models.composed())
     inside = (_namespaced(name, [*_embedding(), _projection(name, "scores"), *_kinds()]) for name in models.encoders())
     reference = _namespaced(encoders.REFERENCE, [_projection(encoders.REFERENCE, None)])
@@ -116,7 +124,7 @@ def _embedding() -> list[Node]:
     given = ["published", "images", "splits", *PARAMETERS]
     return [
         Node(embed, [*given, "cached_embeddings"], "embeddings", name="embed"),
-        Node(kinds.residuals, [*given, "cached_residuals"], "residuals", name="residuals"),
+        Node(categories.residuals, [*given, "cached_residuals"], "residuals", name="residuals"),
     ]
 
 
@@ -130,7 +138,7 @@ def _projection(name: str, scores: str | None) -> Node:
 
 def _kinds() -> list[Node]:
     inputs = ["published", "embeddings", "residuals", "anomaly_maps", "splits", "results.classifiers", *PARAMETERS]
-    return [Node(kinds.categorise, inputs, ["categories", "categories_figure"], name="categorise")]
+    return [Node(categories.categorise, inputs, ["categories", "categories_figure"], name="categorise")]
 
 
 def _maps(parameters: list[str]) -> list[Node]:

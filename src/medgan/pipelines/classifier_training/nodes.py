@@ -14,18 +14,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.contracts import TrainingSet
-from medgan.evaluation.classification import evaluate_classifier
-from medgan.evaluation.run_differences import COLUMNS
+from medgan.evaluation.classifier import evaluate_classifier
+from medgan.evaluation.compare_runs import COLUMNS
 from medgan.images.config import AugmentationConfig
-from medgan.images.findings import class_labels, one_finding
+from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
-from medgan.images.splits import training_rows
+from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel, classifier
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
-from medgan.pipelines.jobs import TrainingJob, data_hash
-from medgan.plots.confusion import confusion_matrix
+from medgan.plots.detectors import confusion_matrix
+from medgan.training.job import TrainingJob
 
 Arrays = Mapping[str, NDArray[Any]]
 AT_ONCE = 128

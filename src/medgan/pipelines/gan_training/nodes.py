@@ -1,7 +1,8 @@
-"""What each model trains on, and what chooses its weights; `medgan.pipelines.jobs` does the rest."""
+"""What each model trains on, and what chooses its weights; `medgan.training.job` does the rest."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,20 @@ from medgan import models
 from medgan.evaluation.selection import HeldOut, choose_criterion, figures_of
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, StoredImages
-from medgan.images.splits import training_rows
+from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
-from medgan.pipelines.gan_training.config import GanTrainingConfig
-from medgan.pipelines.jobs import TrainingJob, data_hash
-from medgan.training.selection import Judge
+from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
+from medgan.training.validation import Judge
+
+
+@dataclass(frozen=True)
+class GanTrainingConfig:
+    """Section `gan_training`."""
+
+    judged_images: int = 400
+    """Validation images that each look at a detector scores."""
+
 
 JUDGED_AT_ONCE = 64
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from medgan.images import near_duplicates as images
 from medgan.images.resizing import fit_square
-from medgan.images.sources import ImageSource
-from medgan.tracking.progress import progress_bar
+from medgan.sources.registry import ImageSource
+from medgan.training.progress import progress_bar
 
 SHOWN = 20
 SIDE = 224
@@ -35,7 +35,7 @@ def plot_near_duplicates(source: ImageSource, manifest: pd.DataFrame, pairs: pd.
     """The pairs that a person has to judge, side by side: different patients first, equal pictures last; of each, those
     that stand in two official parts, and the least alike, first.
     """
-    from medgan.plots.pairs import Pair, side_by_side
+    from medgan.plots.grids import Pair, side_by_side
 
     rows = manifest.set_index("image_id")
     parts = [rows["split"].reindex(pairs[column]).fillna("").to_numpy() for column in ("image_id_a", "image_id_b")]

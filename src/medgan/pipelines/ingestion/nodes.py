@@ -9,13 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from medgan.images.config import IngestionConfig
-from medgan.images.copies import CopyGroups, captions, copy_groups, differences
-from medgan.images.facts import ImageFacts, KnownFacts, read_facts
+from medgan.images.hashing import CopyGroups, captions, copy_groups, differences
 from medgan.images.manifest import build_manifest, listing
-from medgan.images.profiling import profile
-from medgan.images.samples import intensity_bands, look_at, sample
-from medgan.images.sources import ImageSource
-from medgan.tracking.progress import progress_bar
+from medgan.images.metadata import ImageFacts, KnownFacts, read_facts
+from medgan.images.profile import intensity_bands, look_at, profile, sample
+from medgan.sources.registry import ImageSource
+from medgan.training.progress import progress_bar
 
 SAMPLED, SAMPLED_OF_CATEGORY = 600, 100
 """Images behind the intensity histograms: of all categories together, and of one, at most."""
@@ -52,8 +51,8 @@ def plot_profile(data_profile: dict[str, Any]) -> Figure:
 
 def plot_sample(source: ImageSource, manifest: pd.DataFrame, seed: int) -> tuple[Figure, Figure]:
     """A seeded sample of every category: a contact sheet of its first pictures, and the histograms of all of it."""
-    from medgan.plots.contact_sheets import CELL, Block, contact_sheet
-    from medgan.plots.intensities import intensity_histograms
+    from medgan.plots.data_profile import intensity_histograms
+    from medgan.plots.grids import CELL, Block, contact_sheet
 
     sizes = manifest["category"].value_counts()
     chosen = sample(manifest, min(SAMPLED_OF_CATEGORY, max(SHEET_ROW, SAMPLED // len(sizes))), seed)
@@ -72,7 +71,7 @@ def plot_sample(source: ImageSource, manifest: pd.DataFrame, seed: int) -> tuple
 
 def plot_duplicates(source: ImageSource, manifest: pd.DataFrame) -> Figure:
     """Pictures that come more than once, side by side; those first whose copies differ in class, patient or split."""
-    from medgan.plots.contact_sheets import CELL, Copies, duplicate_sheet
+    from medgan.plots.grids import CELL, Copies, duplicate_sheet
 
     groups = copy_groups(manifest, SHOWN_GROUPS)
     shown = [group.head(SHOWN_COPIES) for group in groups.shown]

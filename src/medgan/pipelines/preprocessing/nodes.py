@@ -12,16 +12,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan.images import cutting
-from medgan.images.audit import enforce, leakage_audit
+from medgan.errors import UserError
+from medgan.files.parallel import in_order
+from medgan.images import cropping
 from medgan.images.config import FOLDS, REPEATS, IngestionConfig, PreprocessingConfig
-from medgan.images.parallel import in_order
+from medgan.images.leakage import enforce, leakage_audit
+from medgan.images.masks import HasMasks, MaskFolder, masks_key, stored_mask
+from medgan.images.profile import read_again
 from medgan.images.resizing import fit_square
-from medgan.images.samples import read_again
-from medgan.images.sources import ImageSource
 from medgan.images.splits import SPLITTERS, assign_roles, chosen_split
-from medgan.images.store import StoreInfo, StorePlan
-from medgan.tracking.progress import progress_bar
+from medgan.images.store import ImageStore, StoreInfo, StorePlan
+from medgan.sources.registry import ImageSource
+from medgan.training.progress import progress_bar
 
 VERSION = 1
 """Part of the key of a store; raise it when resizing changes."""
@@ -73,7 +75,7 @@ def split_images(
     near_duplicates: pd.DataFrame | None = None,
     search: dict[str, Any] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The splits table with the unlabelled mix, and what the audit found. Raises `Refusal` for a split that leaks, as `on_leak` says.
+    """The splits table with the unlabelled mix, and what the audit found. Raises `UserError` for a split that leaks, as `on_leak` says.
 
     `near_duplicates` are the pairs that ingestion verified, and `search` says how: a split of ours keeps them together.
     """
@@ -90,12 +92,47 @@ def split_images(
 
 def measure_cut(manifest: pd.DataFrame, config: PreprocessingConfig) -> dict[str, Any]:
     """What is cut off, squeezed and enlarged on the way to the store."""
-    return cutting.cut_profile(manifest, config.size, config.crop)
+    return cropping.cut_profile(manifest, config.size, config.crop)
 
 
 def plot_cut(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, cut_profile: dict[str, Any]) -> Figure:
     """One image of every category and the two most oblong ones: the part that is kept, and what is stored of it."""
-    from medgan.plots.cuts import CELL, what_was_cut
+    from medgan.plots.grids import CUT_CELL as CELL
+    from medgan.plots.grids import what_was_cut
 
-    cuts = cutting.cut_examples(source, manifest, config, CELL)
-    return what_was_cut(cuts, f"What was cut: images on their way to {config.size} × {config.size} px", cutting.sentences(cut_profile))
+    cuts = cropping.cut_examples(source, manifest, config, CELL)
+    return what_was_cut(cuts, f"What was cut: images on their way to {config.size} × {config.size} px", cropping.sentences(cut_profile))
+
+
+def build_masks(
+    source: ImageSource, folder: MaskFolder | None, manifest: pd.DataFrame, images: ImageStore, config: PreprocessingConfig
+) -> StorePlan:
+    """The masks of all images, in the order of the manifest; an empty store where nothing knows them.
+
+    A folder of masks goes before what the source itself knows.
+
+    Raises:
+        UserError: when it is written, a mask that is not of its image's size.
+    """
+    known = folder if folder is not None else source if isinstance(source, HasMasks) else None
+    fingerprints = [known.fingerprint(path) for path in manifest["path"]] if known is not None else []
+    info = StoreInfo(
+        count=len(fingerprints),
+        height=images.info.height,
+        width=images.info.width,
+        channels=1,
+        intensity="unit",
+        classes=images.info.classes,
+        source_key=masks_key(images.key, fingerprints),
+    )
+    return StorePlan(info, lambda: _masks(known, manifest, config) if known is not None else ())
+
+
+def _masks(known: HasMasks, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
+    for path, height, width in zip(manifest["path"], manifest["height"], manifest["width"], strict=True):
+        mask = known.mask(path)
+        if mask is not None and mask.shape != (height, width):
+            raise UserError(
+                f"the mask of {path} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {width} x {height}; give a mask of equal size"
+            )
+        yield stored_mask(mask, config.size, config.crop)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from medgan.pipelines.preprocessing import masks, nodes
+from medgan.pipelines.preprocessing import nodes
+from medgan.pipelines.preprocessing import nodes as masks
 
 
 def create_pipeline(**_: object) -> Pipeline:

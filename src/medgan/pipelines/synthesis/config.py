@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from medgan.metrics.manifold import Neighbours
+from medgan.metrics.precision_recall import Neighbours
 from medgan.training.settings import TrainingConfig
 
 

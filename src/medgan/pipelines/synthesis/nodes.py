@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 
 from medgan import models
 from medgan.contracts import FeatureExtractor, TrainingSet
-from medgan.evaluation.domain_quality import LabelledFeatures
-from medgan.evaluation.embedding import features_of
-from medgan.evaluation.quality import LabelledImages, quality_by_class
-from medgan.images.findings import class_labels, one_finding
+from medgan.evaluation.embeddings import features_of
+from medgan.evaluation.synthesis import LabelledFeatures, LabelledImages, quality_by_class
+from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, StoredImages
-from medgan.images.splits import training_rows
+from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
-from medgan.metrics.perceptual import load_lpips
+from medgan.metrics.lpips import load_lpips
 from medgan.models import PublishedModel, classifier
-from medgan.pipelines.jobs import TrainingJob, data_hash
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
-from medgan.training.seeding import generator
+from medgan.training.job import TrainingJob
+from medgan.training.runtime import generator
 
 Arrays = Mapping[str, NDArray[Any]]
 DRAWN_AT_ONCE = 250

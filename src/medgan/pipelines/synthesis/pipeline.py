@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.embedding import embed
+from medgan.pipelines.shared import embed
 from medgan.pipelines.synthesis import nodes
 from medgan.pipelines.training import training_nodes
 

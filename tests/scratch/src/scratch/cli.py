@@ -1,3 +1,3 @@
-from medgan.cli import cli
+from medgan.cli.main import cli
 
 __all__ = ["cli"]

@@ -2,13 +2,13 @@ import time
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from medgan.contracts import Refusal
+from medgan.errors import UserError
 from medgan.training.checkpoints import UNCHANGED
 
 
 def prepare(settings):
     if settings.refuse == "prepare":
-        raise Refusal("images/a.png: cannot be used, replace it.")
+        raise UserError("images/a.png: cannot be used, replace it.")
     return "prepared"
 
 

@@ -1,6 +1,6 @@
 from dataclasses import dataclass, field
 
-from medgan import context
+from medgan.project.artifacts import context
 from medgan.settings import CONFIG_LOADER_ARGS, CONTEXT_CLASS, DISABLE_HOOKS_FOR_PLUGINS, HOOKS
 
 __all__ = ["CONFIG_LOADER_ARGS", "CONTEXT_CLASS", "DISABLE_HOOKS_FOR_PLUGINS", "HOOKS"]

@@ -1,0 +1,183 @@
+"""The image store as a catalog entry: written only when its images would change, and looked at in kedro-viz."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview, JSONPreview
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from medgan.datasets.base import LocalPath
+from medgan.errors import UserError
+from medgan.files.atomic import new_file
+from medgan.images.masks import MaskFolder
+from medgan.images.store import ImageStore, StorePlan, write_store
+from medgan.sources.registry import SOURCES, ImageSource, SourceConfig
+
+PREVIEW = (4, 8)
+"""Rows and columns of the preview."""
+
+
+class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
+    """The folder of a `medgan.images.store.ImageStore`."""
+
+    def __init__(self, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+        super().__init__(filepath, metadata)
+
+    def load(self) -> ImageStore:
+        """Opens the store. Raises `UserError` where it is missing or damaged."""
+        return ImageStore.open(self.path)
+
+    def save(self, data: StorePlan) -> None:
+        """Writes the planned images, unless the store on disk was made from the same images in the same way."""
+        if not self._holds(data):
+            write_store(self.path, data.images(), data.info)
+
+    def _holds(self, plan: StorePlan) -> bool:
+        try:
+            return bool(plan.info.source_key) and ImageStore.open(self.path).info.source_key == plan.info.source_key
+        except UserError:
+            return False
+
+    def preview(self) -> ImagePreview:
+        """A contact sheet of images spread over the store, as base64 PNG."""
+        store = self.load()
+        rows, columns = PREVIEW
+        picked = store.read(np.linspace(0, len(store) - 1, rows * columns).astype(np.int64))
+        height, width, channels = store.info.image_shape
+        sheet = picked.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+        sheet = sheet.reshape(rows * height, columns * width, channels)
+        buffer = io.BytesIO()
+        Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(buffer, format="PNG")
+        return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
+
+
+class ImageSourceDataset(AbstractDataset[None, ImageSource]):
+    """A source of one of the kinds in `medgan.sources.registry.SOURCES`.
+
+    `location` is the path of the data, relative to the working directory. (Kedro makes keys named `path` relative to the project.)
+    The other keys are those of the kind's configuration. Nothing is checked before `check()` or `load()`.
+    """
+
+    def __init__(self, kind: str, location: str | None = None, metadata: Mapping[str, Any] | None = None, **fields: Any) -> None:
+        self.kind = kind
+        self.location = location
+        self.fields = fields
+        self.metadata = dict(metadata or {})
+        self._opened: ImageSource | None = None
+
+    def check(self) -> SourceConfig:
+        """The configuration, without touching the data. Raises `UserError` for an unknown kind, key or value."""
+        if self.kind not in SOURCES:
+            raise UserError(
+                f"the catalog entry `source` is of the kind `{self.kind}`, which does not exist; choose from {', '.join(SOURCES)}"
+            )
+        try:
+            return TypeAdapter(SOURCES[self.kind]).validate_python({"path": self.location, **self.fields})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise UserError(
+                f"the catalog entry `source` (kind {self.kind}) has a wrong key or value at `{key}`: {first['msg'].lower()}"
+            ) from None
+
+    def load(self) -> ImageSource:
+        """Opens the source, once in a run. Raises `UserError` where the data is missing, damaged or of another kind."""
+        if self._opened is None:
+            self._opened = self.check().open()
+        return self._opened
+
+    def save(self, data: None) -> None:
+        """Sources are never written."""
+        raise DatasetError("an image source is read only")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"kind": self.kind, "location": self.location, **self.fields}
+
+
+class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
+    """A folder of mask files, relative to the working directory; None where no `location` is given."""
+
+    def __init__(self, location: str | None = None, metadata: Mapping[str, Any] | None = None) -> None:
+        self.location = location
+        self.metadata = dict(metadata or {})
+
+    def load(self) -> MaskFolder | None:
+        """Lists the folder. Raises `UserError` where it is missing or holds no masks."""
+        return MaskFolder(Path(self.location).expanduser().resolve()) if self.location else None
+
+    def save(self, data: None) -> None:
+        """Masks at their source are never written."""
+        raise DatasetError("a folder of masks is read only")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"location": self.location}
+
+
+class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"]):
+    """The store of masks, row by row beside that of the images; None where the data set has none."""
+
+    def __init__(self, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+        super().__init__(filepath, metadata)
+        self._store = ImageStoreDataset(filepath)
+
+    def load(self) -> ImageStore | None:
+        """Opens the store; an empty one is a data set without masks."""
+        if self.absent():
+            return None
+        store = self._store.load()
+        return store if len(store) else None
+
+    def save(self, data: StorePlan) -> None:
+        """Writes the planned masks, unless those on disk were made from the same ones in the same way."""
+        self._store.save(data)
+
+    def preview(self) -> ImagePreview:
+        """A contact sheet of masks, or one black pixel where there are none."""
+        if self.load() is not None:
+            return self._store.preview()
+        buffer = io.BytesIO()
+        Image.new("L", (1, 1)).save(buffer, format="PNG")
+        return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
+
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class ArraysDataset(LocalPath, AbstractDataset["Arrays", "dict[str, NDArray[Any]] | None"]):
+    """A dictionary of arrays of numbers or fixed-length text."""
+
+    def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+        super().__init__(filepath, metadata)
+
+    def load(self) -> dict[str, NDArray[Any]] | None:
+        """The arrays, or None where they are optional and absent."""
+        if self.absent():
+            return None
+        with np.load(self.path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+    def save(self, data: Arrays) -> None:
+        """Replaces the file.
+
+        Raises:
+            UserError: an array of Python objects, which only a pickle could hold.
+        """
+        objects = [name for name, values in data.items() if np.asarray(values).dtype.hasobject]
+        if objects:
+            raise UserError(f"{self.path.name} cannot hold arrays of Python objects: give {', '.join(objects)} a plain dtype.")
+        with new_file(self.path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **data)
+
+    def preview(self) -> JSONPreview:
+        """Names, dtypes and shapes for kedro-viz."""
+        return JSONPreview(json.dumps({name: f"{values.dtype} {values.shape}" for name, values in (self.load() or {}).items()}))

@@ -1,0 +1,153 @@
+"""Which images are described by features, and their features, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from medgan.contracts import FeatureExtractor
+from medgan.evaluation.scores import Images, require_finite
+
+NORMALS = 1000
+"""Training normals that are described, at most."""
+
+
+def described_images(splits: pd.DataFrame, per_category: int, seed: int) -> pd.DataFrame:
+    """All validation and test images, up to 1,000 normal training images, and up to `per_category` of each other training category.
+
+    Reads the categories of training images alone. The rows are those of `splits`, in its order.
+    """
+    train = splits[splits["split"] == "train"]
+    rng = np.random.default_rng([seed, 3])
+    chosen: list[Any] = splits.index[splits["split"].isin(("val", "test"))].tolist()
+    for _, rows in sorted(train.groupby("category"), key=lambda item: str(item[0])):
+        limit = NORMALS if bool((rows["label"] == 0).all()) else per_category
+        chosen += rng.permutation(rows.index.to_numpy())[:limit].tolist()
+    return splits[splits.index.isin(chosen)]
+
+
+def shown_images(splits: pd.DataFrame, per_category: int, limit: int, seed: int) -> pd.DataFrame:
+    """Those described images that a projection shows: normal training images, validation and test, a seeded draw of at most `limit`.
+
+    Every model gets the same ones.
+    """
+    described = described_images(splits, per_category, seed)
+    candidates = described[(described["split"] != "train") | (described["label"] == 0)]
+    drawn = np.random.default_rng([seed, 4]).permutation(len(candidates))[:limit]
+    return candidates.iloc[np.sort(drawn)]
+
+
+def features_of(
+    extractor: FeatureExtractor, images: Images, rows: NDArray[np.int64], names: list[str], batch_size: int, device: str = "cpu"
+) -> NDArray[np.float32]:
+    """(n, D) features of the images in `rows`.
+
+    Args:
+        extractor: in eval mode, on `device`.
+        images: rows of the store to images.
+        rows: (n,) of the store, n > 0.
+        names: what to call the images in an error (n,).
+        batch_size: images at a time.
+        device: where the extractor is.
+
+    Raises:
+        UserError: a feature is not finite; it names the images.
+    """
+    with torch.inference_mode():
+        parts = [
+            extractor.features(images(rows[start : start + batch_size]).to(device)).float().cpu()
+            for start in range(0, len(rows), batch_size)
+        ]
+    features: NDArray[np.float32] = torch.cat(parts).numpy()
+    require_finite(np.isfinite(features).all(axis=1, keepdims=False).astype(bool), names)
+    return features
+
+
+Plane = NDArray[np.float64]
+NEIGHBOURS = 15
+PERPLEXITY = 30.0
+FEWEST = 10
+KEPT_DIRECTIONS = 50
+"""t-SNE and UMAP begin with so many principal components, as van der Maaten does."""
+NO_UMAP = "UMAP not run: pip install 'medgan[umap]'"
+TOO_FEW = f"not run: fewer than {FEWEST} images"
+CONSTANT = "not run: fewer than two features differ between images"
+
+
+def pca(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
+    """The first two principal components, and the shares of the variance that they hold."""
+    from sklearn.decomposition import PCA  # 1 s that other commands need not wait for
+
+    fitted = PCA(2, random_state=seed)
+    plane = fitted.fit_transform(features)
+    return plane, {"explained_variance": [float(share) for share in fitted.explained_variance_ratio_]}
+
+
+def tsne(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
+    """t-SNE, begun at the principal components."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(_few(features, seed))
+    return plane.astype(np.float64), {"perplexity": perplexity}
+
+
+def umap(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
+    """UMAP, seeded and so on one thread. Raises ImportError where umap-learn is not installed."""
+    import umap as umap_learn  # an extra; seconds to import
+
+    neighbours = min(NEIGHBOURS, len(features) - 1)
+    plane = umap_learn.UMAP(n_components=2, n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(_few(features, seed))
+    return np.asarray(plane, dtype=np.float64), {"n_neighbors": neighbours}
+
+
+METHODS: Mapping[str, Callable[[Plane, int], tuple[Plane, dict[str, Any]]]] = {"pca": pca, "tsne": tsne, "umap": umap}
+SHOWN_AS: Mapping[str, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+
+
+def project(features: NDArray[Any], seed: int = 0) -> tuple[dict[str, Plane], dict[str, Any]]:
+    """Features by every method that can be run.
+
+    Args:
+        features: (n, D); each is brought to zero mean and unit spread first.
+        seed: of the methods.
+
+    Returns:
+        (n, 2) for each method that ran; and for each method what is to be known of it: `trustworthiness` and its settings, or value None
+        and the reason.
+    """
+    values = np.asarray(features, dtype=np.float64)
+    spread = values.std(0)
+    reason = TOO_FEW if len(values) < FEWEST else CONSTANT if (spread > 0).sum() < 2 else ""
+    if reason:
+        return {}, {name: {"value": None, "reason": f"{SHOWN_AS[name]} {reason}"} for name in METHODS}
+    values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
+    planes, facts = dict[str, Plane](), dict[str, Any]()
+    for name, method in METHODS.items():
+        try:
+            planes[name], about = method(values, seed)
+        except ImportError:
+            facts[name] = {"value": None, "reason": NO_UMAP}
+            continue
+        facts[name] = {"trustworthiness": _trustworthiness(values, planes[name]), **about}
+    return planes, facts
+
+
+def _few(features: Plane, seed: int) -> Plane:
+    if features.shape[1] <= KEPT_DIRECTIONS:
+        return features
+    from sklearn.decomposition import PCA
+
+    reduced: Plane = PCA(min(KEPT_DIRECTIONS, len(features)), random_state=seed).fit_transform(features)
+    return reduced
+
+
+def _trustworthiness(features: Plane, plane: Plane) -> float:
+    from sklearn.manifold import trustworthiness
+
+    return float(trustworthiness(features, plane, n_neighbors=min(NEIGHBOURS, (len(features) - 1) // 2)))

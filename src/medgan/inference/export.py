@@ -1,0 +1,213 @@
+"""Detectors that encode an image, as ONNX files that run without PyTorch; an export that does not score as PyTorch does is not written."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medgan import __version__, models
+from medgan.contracts import AnomalyDetector
+from medgan.errors import UserError
+from medgan.files.atomic import write_bytes
+from medgan.images.loading import StoredImages
+from medgan.images.resizing import Crop
+from medgan.images.store import ImageStore, StoreInfo
+from medgan.inference.inputs import check_trained_on
+from medgan.inference.trained import Reference, reference
+from medgan.models import PublishedModel
+from medgan.project.artifacts import Project
+from medgan.training.job import INTENDED_USE
+
+INPUT, OUTPUTS = "images", ("image_scores", "anomaly_maps")
+TOLERANCE = 1e-4
+"""Largest difference from PyTorch, relative to the value where that is larger than 1."""
+PROBES = 16
+"""Stored images on which the file is compared with PyTorch, in batches of 1, 3 and all of them."""
+MISSING = "ONNX export needs packages that are not installed: pip install 'medgan[onnx]'."
+PREPARED: Mapping[str, str] = {
+    "standardised": "grey levels of the image minus their mean, over their standard deviation, clipped to [-3, 3], over 3",
+    "unit": "grey levels 0 to 255 mapped linearly to [-1, 1]",
+}
+"""How grey levels become the numbers that a network sees, by `preprocessing.intensity`."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written."""
+
+    path: Path
+    difference: float
+    """Largest difference of scores and maps from PyTorch's, relative to the value where that is larger than 1."""
+    images: int
+    """How many images it was measured on."""
+
+
+class _Verdict(nn.Module):
+    """A detector as a function of images alone."""
+
+    def __init__(self, detector: AnomalyDetector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.detector.score(images, torch.Generator())
+        return found.image_scores, found.anomaly_maps
+
+
+def export_detector(root: Path, data_set: str, name: str, output: Path) -> Exported:
+    """Writes the published detector of a project as an ONNX file with its threshold and all that a user needs to feed it.
+
+    Args:
+        root: the project folder.
+        data_set: whose model it is.
+        name: one of `models.encoders()`.
+        output: the file; it is replaced.
+
+    Raises:
+        UserError: the model cannot be exported, is not trained, or the file would not score as PyTorch does.
+    """
+    check_exportable(name)
+    project = Project(root)
+    model, store = project.published(data_set, name), project.store(data_set)
+    check_trained_on(model, store, project.run_command(data_set))
+    detector: Any = model.build()
+    rows = np.linspace(0, len(store) - 1, min(PROBES, len(store))).astype(np.int64)
+    known = reference(project, data_set, model, detector, store)
+    about = metadata(model, store, project.crop(data_set, store.info), known, data_set, project.version(data_set, name))
+    return write_onnx(detector, StoredImages(store)(rows), about, output)
+
+
+def check_exportable(name: str) -> None:
+    """Nothing where a model encodes an image and scores it in one pass.
+
+    Raises:
+        UserError: it does not.
+    """
+    models.load(name)
+    if name not in models.encoders():
+        raise UserError(
+            f"{name} is not exported to ONNX: it draws images only, or its score takes a search, training images or no encoder; "
+            f"use one of {', '.join(models.encoders())}."
+        )
+
+
+def metadata(model: PublishedModel, store: ImageStore, crop: Crop | None, known: Reference, data_set: str, version: str) -> dict[str, str]:
+    """What a user of the file needs to know, as text by name."""
+    info = store.info
+    return {
+        "medgan": __version__,
+        "model": model.name,
+        "weights": model.key,
+        "version": version,
+        "published_step": str(model.card.get("published_step", "")),
+        "data_set": data_set,
+        "classes": json.dumps(model.spec.classes),
+        "height": str(info.height),
+        "width": str(info.width),
+        "channels": str(info.channels),
+        "intensity": info.intensity,
+        "crop": "none" if crop is None else json.dumps({"top": crop.top, "centre": crop.centre}),
+        "input": _input(model, info),
+        "outputs": "image_scores (N,), higher is more anomalous; anomaly_maps (N, 1, H, W), of the padded image",
+        "threshold": "" if known.threshold is None else repr(known.threshold),
+        "threshold_rule": known.rule or known.absent or "There is no frozen threshold: run `kedro run --pipeline anomaly_evaluation`.",
+        "called_anomalous": "image_scores at or above the threshold, which was frozen on validation images",
+        "intended_use": str(model.card.get("intended_use", INTENDED_USE)),
+    }
+
+
+def _input(model: PublishedModel, info: StoreInfo) -> str:
+    size = model.spec.size
+    return (
+        f"{INPUT}: float32 (N, {model.spec.channels}, {size}, {size}). Cut off `crop`, resize to {info.height} x {info.width}, then "
+        f"{PREPARED[info.intensity]}, then zeros around it up to {size} x {size}"
+    )
+
+
+def write_onnx(detector: AnomalyDetector, images: Tensor, about: Mapping[str, str], output: Path) -> Exported:
+    """Exports a detector, compares it with PyTorch, and only then writes the file.
+
+    Args:
+        detector: in eval mode, on the CPU; its score must not draw random numbers.
+        images: (n, C, H, W) real ones, on which the two are compared.
+        about: the metadata of the file.
+        output: the file; it is replaced.
+
+    Raises:
+        UserError: a package is missing, the output is a folder, or scores or maps differ by more than TOLERANCE.
+    """
+    if output.is_dir():
+        raise UserError(f"{output} is a folder: give --output the name of a file, such as {output / 'model.onnx'}.")
+    data = _exported(_Verdict(detector).eval(), images, about)
+    difference = largest_difference(detector, images, data)
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"The ONNX file would differ from PyTorch by {difference:.2g}, more than {TOLERANCE:g}: nothing was written; "
+            "try other versions of torch and onnxruntime."
+        )
+    write_bytes(output, data)
+    return Exported(output, difference, len(images))
+
+
+def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> bytes:
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401  # asked for here, so that nothing is exported in vain
+        import onnxscript  # noqa: F401  # torch's exporter needs it
+    except ImportError:
+        raise UserError(MISSING) from None
+    batch = torch.export.Dim("batch")
+    with _quiet():
+        # Two images or more: a batch of one would be taken for a constant.
+        example = images[:2] if len(images) > 1 else torch.cat([images, images])
+        program: Any = torch.onnx.export(
+            module, (example,), dynamo=True, dynamic_shapes=({0: batch},), input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
+        )
+    document = program.model_proto
+    onnx.helper.set_model_props(document, dict(about))
+    onnx.checker.check_model(document)
+    return bytes(document.SerializeToString())
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporter tells of its steps and of torch's own deprecations; a user can act on neither."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -> float:
+    """Of scores and maps by onnxruntime from PyTorch's, over batches of 1, of 3 and of all; infinite where a value is not finite."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in sorted({1, min(3, len(images)), len(images)}):
+        found = session.run(list(OUTPUTS), {INPUT: images[:count].numpy()})
+        wanted = _Verdict(detector)(images[:count])
+        worst = max(worst, *(_difference(a, b.numpy()) for a, b in zip(found, wanted, strict=True)))
+    return worst
+
+
+def _difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
+    if found.shape != wanted.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float((np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))).max())

@@ -1,1 +1,0 @@
-"""Losses: small pure functions of tensors. Weights are the caller's."""

@@ -1,0 +1,1 @@
+"""Audit each detector and the data set."""

@@ -1,0 +1,1 @@
+"""Compare the detectors and write the report."""

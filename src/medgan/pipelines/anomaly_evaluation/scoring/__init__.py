@@ -1,0 +1,1 @@
+"""Score each detector and evaluate it."""

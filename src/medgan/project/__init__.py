@@ -1,0 +1,1 @@
+"""The Kedro wiring: configuration loader, typed parameters, context, hooks, stored artifacts."""

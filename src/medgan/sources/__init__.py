@@ -1,0 +1,1 @@
+"""Sources of images: folders, tables, arrays, MedMNIST files and phantoms."""

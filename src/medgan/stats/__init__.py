@@ -1,0 +1,1 @@
+"""Statistics: bootstrap, classification metrics, thresholds, differences, pooling."""

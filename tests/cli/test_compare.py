@@ -1,0 +1,154 @@
+"""`medgan compare`: MLflow runs and results files, found by id, name, date or place."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from medgan.cli.main import compare, main
+from medgan.errors import UserError
+from medgan.evaluation.compare_runs import COMBINED, PAIRED
+from medgan.evaluation.results import DETECTOR_FIGURES, ROW_KEYS, new_document
+from medgan.stats.classification import auroc
+from medgan.tracking.client import Tracker
+from medgan.tracking.reading import RunArchive, nested
+from tests.evaluation.test_compare_runs import table
+
+
+def row(part):
+    value = float(auroc(part["label"].to_numpy(), part["score"].to_numpy(), np.ones((1, len(part))))[0])
+    figure = {"value": value, "low": value - 0.05, "high": value + 0.05}
+    facts = dict.fromkeys(ROW_KEYS, 1)
+    return {
+        **dict.fromkeys(DETECTOR_FIGURES, figure),
+        **facts,
+        "threshold": {"rule": "youden", "value": 0.5},
+        "sees_mix": False,
+        "labels_used": "none",
+    }
+
+
+def log_run(tracker, folder, name, part, seed, with_scores=True):
+    parent = tracker.start(name, {"git": "abc"})
+    tracker.parameters(parent, {"seed": seed, "scale": "smoke"})
+    child = tracker.start("bigan", {"namespace": "bigan"}, parent=parent)
+    tracker.parameters(child, {"model": {"width": 8 + seed}})
+    tracker.metrics(child, row(part))
+    tracker.metrics(child, {"localisation": {"threshold": {"value": 9.0}}})
+    if with_scores:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.to_parquet(folder / "test_scores.parquet")
+        tracker.file(child, folder / "test_scores.parquet", "reports")
+    trained = tracker.start("sngan", {"namespace": "sngan"}, parent=parent)
+    tracker.metrics(trained, {"look": {"diversity": 1.0}})
+    for run in (child, trained, parent):
+        tracker.finish(run, "FINISHED")
+    time.sleep(0.01)
+    return parent
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Three runs in a store; the first kept no scores."""
+    root = tmp_path_factory.mktemp("project")
+    for name, text in {
+        "conf/base/globals.yml": "dataset: toys\n",
+        "conf/base/tracking.yml": 'uri: sqlite:///mlflow.db\nexperiment: "${globals:dataset}"\n',
+        "pyproject.toml": '[tool.kedro]\npackage_name = "x"\nproject_name = "x"\nkedro_init_version = "1.7.0"\n',
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "conf/local").mkdir()
+    tracker = Tracker.open("sqlite:///mlflow.db", "toys", root)
+    runs = [
+        log_run(tracker, root / "a", "old", table(0), 0, with_scores=False),
+        log_run(tracker, root / "b", "all", table(0), 0),
+        log_run(tracker, root / "c", "all", table(1, gain=1.6), 1),
+    ]
+    return root, runs
+
+
+@pytest.fixture
+def command(project, monkeypatch):
+    monkeypatch.chdir(project[0])
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return lambda *words: CliRunner().invoke(main, ["compare", *words])
+
+
+def archive(project):
+    return RunArchive.open("sqlite:///mlflow.db", "toys", project[0])
+
+
+def test_runs_are_found_by_id_place_date_and_name(project):
+    found, (old, middle, newest) = archive(project), project[1]
+    assert found.find(old).run_id == found.find(old[:12]).run_id == old
+    assert (found.find("latest").run_id, found.find("previous").run_id) == (newest, middle)
+    day = found.find("latest").started.date().isoformat()
+    assert found.find(day).run_id == found.find("all").run_id == newest
+    assert found.find("old").run_id == old
+    with pytest.raises(UserError, match="no run 'nothing'"):
+        found.find("nothing")
+
+
+def test_two_runs_are_paired_by_their_scores(command):
+    shown = command("previous", "latest", "--json")
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.output)
+    assert list(found["detectors"]) == ["bigan"]
+    assert found["detectors"]["bigan"]["how"] == PAIRED
+    assert found["detectors"]["bigan"]["figures"]["auroc"]["difference"]["low"] > 0
+    assert found["settings"] == {"seed": ["0", "1"], "bigan.model.width": ["8", "9"]}
+
+
+def test_a_run_without_scores_is_combined_and_the_text_says_so(command):
+    shown = command("old", "latest")
+    assert shown.exit_code == 0, shown.output
+    assert "MOVER" in shown.output
+    assert "seed: 0, 1" in shown.output
+
+
+def test_without_runs_the_newest_are_listed(command, project):
+    shown = command()
+    assert shown.exit_code == 0, shown.output
+    assert [run[:8] in shown.output for run in project[1]] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["one"], "Give two runs"), (["no.json", "latest"], "There is no results file"), (["deadbeef", "latest"], "no run 'deadbeef'")],
+)
+def test_what_is_not_there_is_one_sentence(command, words, message):
+    shown = command(*words)
+    assert shown.exit_code != 0
+    assert message in shown.output
+    assert "Traceback" not in shown.output
+
+
+def results(folder, part, beside):
+    document = new_document("toys", "test", {"time": "2026-01-01", "seed": 0})
+    document["detectors"] = {"bigan": row(part)}
+    (folder / "bigan").mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(document))
+    beside.to_parquet(folder / "bigan" / "test_scores.parquet")
+    return folder / "results.json"
+
+
+def test_results_files_are_paired_by_the_tables_beside_them_if_those_are_theirs(tmp_path):
+    a, b = table(0), table(1)
+    first, second = results(tmp_path / "a", a, a), results(tmp_path / "b", b, b)
+    stale = results(tmp_path / "c", b, a)
+    hows = [compare.compare(str(first), str(other), tmp_path, None)["detectors"]["bigan"]["how"] for other in (second, stale)]
+    assert hows == [PAIRED, COMBINED]
+
+
+def test_flat_names_become_nested_again():
+    assert nested({"auroc.value": 1.0, "auroc.low": 0.5, "n": 3.0}) == {"auroc": {"value": 1.0, "low": 0.5}, "n": 3.0}
+    assert nested({"look": 1.0, "look.aucp": 2.0}) == {"look": {"value": 1.0, "aucp": 2.0}}
+
+
+def test_nothing_to_read_is_said_and_nothing_is_made(tmp_path):
+    with pytest.raises(UserError, match="no MLflow store here"):
+        RunArchive.open("sqlite:///mlflow.db", "toys", tmp_path)
+    assert not list(tmp_path.iterdir())

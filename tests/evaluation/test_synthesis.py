@@ -1,0 +1,134 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from medgan.evaluation.results import require_finite_numbers, require_reasons
+from medgan.evaluation.synthesis import LabelledFeatures, LabelledImages, quality_by_class
+from medgan.metrics.lpips import Unavailable
+from medgan.metrics.precision_recall import Neighbours
+
+NO_LPIPS = Unavailable("lpips_squeeze", "not available: no weights")
+DOMAIN = {f"{name}_domain" for name in ("fid", "kid", "precision", "recall", "density", "coverage", "copied_share")}
+
+
+def features(images):
+    return images.flatten(1)[:, :6]
+
+
+def images(n, seed, size=32):
+    return torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def of_one_class(images):
+    return LabelledImages(images, np.zeros(len(images), int))
+
+
+def report_of(synthetic, real, **more):
+    return quality_by_class(of_one_class(synthetic), of_one_class(real), ("normal",), NO_LPIPS, features, seed=0, **more)["normal"]
+
+
+def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
+    report = report_of(images(12, 0), images(20, 1))
+    assert set(report) == {
+        *(f"{metric}_{pairing}" for metric in ("psnr", "ms_gmsd", "lpips_squeeze") for pairing in ("random", "nearest")),
+        *DOMAIN,
+    }
+    assert report["lpips_squeeze_random"] == {"value": None, "reason": "not available: no weights"}
+    assert (report["psnr_random"]["n"], report["psnr_random"]["n_real_vs_real"]) == (12, 20)
+    assert report["psnr_nearest"]["value"] >= report["psnr_random"]["value"]
+    assert report["ms_gmsd_nearest"]["value"] <= report["ms_gmsd_random"]["value"]
+    assert (report["fid_domain"]["n_real"], report["kid_domain"]["n"], report["coverage_domain"]["n"]) == (20, 12, 10)
+    assert all({"value", "n", "n_real", "real_vs_real"} <= set(report[key]) for key in DOMAIN - {"copied_share_domain"})
+    assert "training images were not given" in report["copied_share_domain"]["reason"]
+    require_finite_numbers(report, "quality")
+    require_reasons(report, "quality")
+
+
+def test_copies_of_real_images_stand_out_by_their_nearest_figures():
+    real = images(16, 1)
+    report = report_of(real[:8].clone(), real)
+    assert report["psnr_nearest"]["value"] == pytest.approx(80)
+    assert report["psnr_nearest"]["real_vs_real"] < 20
+    assert report["psnr_random"]["real_vs_real"] < 20
+    assert report["ms_gmsd_nearest"]["value"] == pytest.approx(0, abs=1e-6)
+    assert report["fid_domain"]["real_vs_real"] > 0
+
+
+def test_copies_of_training_images_stand_out_by_their_share():
+    training = images(300, 5)
+    described = LabelledFeatures(features(training).numpy(), np.zeros(300, int))
+    fresh, copied = (report_of(made, images(150, 1), training=described) for made in (images(100, 7), training[:100]))
+    assert copied["copied_share_domain"]["value"] == 1
+    assert fresh["copied_share_domain"]["value"] < 0.1
+
+
+def test_each_image_passes_the_feature_network_once():
+    seen = []
+
+    def counting(batch):
+        seen.append(len(batch))
+        return features(batch)
+
+    labels = np.repeat([0, 1], 150)
+    both = LabelledImages(images(300, 0), labels), LabelledImages(images(300, 1), labels)
+    report = quality_by_class(*both, ("normal", "viral"), NO_LPIPS, counting, seed=0, max_images=4)
+    assert list(report) == ["overall", "normal", "viral"]
+    assert sum(seen) == 600
+    assert (report["overall"]["kid_domain"]["n"], report["viral"]["kid_domain"]["n"]) == (300, 150)
+
+
+def test_classes_are_paired_within_themselves():
+    dark, bright = images(14, 0) * 0.01 - 0.9, images(14, 1) * 0.01 + 0.9
+    labels = np.repeat([0, 1], 14)
+    both = torch.cat([dark, bright])
+    report = quality_by_class(
+        LabelledImages(both, labels), LabelledImages(both.flip(0), labels[::-1]), ("normal", "viral", "unseen"), NO_LPIPS, features, seed=0
+    )
+    assert list(report) == ["overall", "normal", "viral"]
+    assert report["normal"]["psnr_random"]["value"] > 30
+    assert report["normal"]["precision_domain"]["value"] > 0.5
+    assert report["overall"]["psnr_random"]["n"] == 28
+    expected = np.mean([report[name]["psnr_random"]["value"] for name in ("normal", "viral")])
+    assert report["overall"]["psnr_random"]["value"] == pytest.approx(expected)
+
+
+def test_with_one_class_overall_is_that_class():
+    report = quality_by_class(of_one_class(images(12, 0)), of_one_class(images(20, 1)), ("normal", "viral"), NO_LPIPS, features, seed=0)
+    assert report["overall"] == report["normal"]
+
+
+def test_patients_and_neighbours_reach_the_figures():
+    patients = np.repeat(np.arange(4), [9, 5, 3, 3])
+    real = LabelledImages(images(20, 1), np.zeros(20, int), patients)
+    found = quality_by_class(of_one_class(images(12, 0)), real, ("normal",), NO_LPIPS, features, seed=0, neighbours=Neighbours(1, 2))[
+        "normal"
+    ]
+    assert found["fid_domain"]["n_floor"] != [10, 10]
+    assert (found["recall_domain"]["k"], found["density_domain"]["k"]) == (1, 2)
+
+
+def test_a_class_without_real_images_is_null_with_a_reason():
+    report = report_of(images(4, 0), images(0, 1))
+    assert {figure["value"] for figure in report.values()} == {None}
+    assert all(figure["reason"] for figure in report.values())
+
+
+def test_a_feature_that_is_not_finite_is_a_reason_and_not_a_crash(monkeypatch):
+    monkeypatch.setitem(globals(), "features", lambda batch: batch.flatten(1)[:, :6] * torch.inf)
+    report = report_of(images(12, 0), images(20, 1))
+    assert all("not a finite number" in report[key]["reason"] for key in DOMAIN - {"copied_share_domain"})
+    assert math.isfinite(report["psnr_random"]["value"])
+
+
+def test_without_a_feature_network_its_figures_say_why():
+    missing = Unavailable("domain", "the network is not trained")
+    report = quality_by_class(of_one_class(images(12, 0)), of_one_class(images(20, 1)), ("normal",), NO_LPIPS, missing, seed=0)
+    assert {report["overall"][key]["reason"] for key in DOMAIN} == {"the network is not trained"}
+
+
+def test_small_images_have_no_ms_gmsd_but_the_rest():
+    report = report_of(images(4, 0, 16), images(6, 1, 16))
+    assert "17 pixels" in report["ms_gmsd_random"]["reason"]
+    assert math.isfinite(report["psnr_random"]["value"])

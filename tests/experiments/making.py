@@ -1,0 +1,69 @@
+"""Records of trainings that never were, for tests of what is made of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medgan.evaluation.detector import evaluate_detector
+from medgan.experiments.records import TestScores, path_of, shortcuts_as_dict, write_record
+
+SECONDS = {"wall": 20.0, "cpu": 10.0, "runs": 1, "training_included": True}
+HARDWARE = {"machine": "x", "system": "Linux", "cores": 2, "torch_threads": 1, "accelerator": None}
+PROVENANCE = {"time": "2026-01-01T00:00:00+00:00", "hardware": HARDWARE, "git": "a" * 40, "lock_hash": "b", "versions": {}}
+
+
+def splits(images: int = 120, patients: int = 40) -> pd.DataFrame:
+    """Validation and test images of patients, of whom a third are anomalous."""
+    number = np.arange(2 * images)
+    patient = number % patients
+    part = np.where(patient < patients // 2, "val", "test")
+    label = (patient % 3 == 0).astype(int)
+    return pd.DataFrame(
+        {
+            "image_id": [f"image{n:04}" for n in number],
+            "split": part,
+            "group_id": [f"patient{n:03}" for n in patient],
+            "group_known": True,
+            "label": label,
+            "category": np.where(label == 1, "bacterial", "normal"),
+        }
+    )
+
+
+def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
+    """The parts of a record that a detector of this skill leaves."""
+    table = splits()
+    score = skill * table["label"] + np.random.default_rng([seed, int(100 * skill)]).normal(size=len(table))
+    scores = pd.DataFrame({"image_id": table["image_id"], "split": table["split"], "score": score})
+    row = evaluate_detector(scores, table, n_boot=60, seed=seed, sees_mix=sees_mix)
+    test = table.assign(unit=table["image_id"], score=score, called=(score >= row["threshold"]["value"]).astype(int))
+    judged = TestScores.of(test[test["split"] == "test"], table["group_id"]).as_dict()
+    return {"evaluation": row, "test_scores": judged}
+
+
+def shortcuts(**skills: float) -> dict[str, Any]:
+    """The part of a record that shortcuts of these skills leave; `thumbnail` stands for `one_class/thumbnail`."""
+    table = splits()
+    rng = np.random.default_rng(7)
+    scores = {f"one_class/{name}": skill * table["label"] + rng.normal(size=len(table)) for name, skill in skills.items()}
+    return {"shortcuts": shortcuts_as_dict(table.assign(**scores))}
+
+
+def record(root: Path, dataset: str, name: str, seed: int, model: str | None = None, **parts: Any) -> None:
+    """Writes a record."""
+    command = f"make reproduce DATASET={dataset} SEEDS={seed} ONLY={name} SOURCE=<where its images are>"
+    parameters = parts.pop("parameters", {})
+    training = {
+        "budget": {"steps": {"adversarial": 5}},
+        "published_step": 5,
+        "configuration": parts.pop("configuration", {}),
+        "figures": parts.pop("figures", {}),
+    }
+    head = {"dataset": dataset, "name": name, "model": model or name, "seed": seed, "command": command, "parameters": parameters}
+    write_record(
+        path_of(root, dataset, name, seed), {**head, **parts, "training": training, "provenance": {**PROVENANCE, "seconds": SECONDS}}
+    )

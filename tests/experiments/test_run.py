@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from medgan.errors import UserError
+from medgan.experiments.plan import Study, Variant
+from medgan.experiments.run import Workplace, missing, places, reproduce
+from tests.conftest import kedro_command
+from tests.end_to_end.project import call, make_project
+from tests.experiments.making import record
+
+STUDIES = """tiny:
+  about: phantoms
+  seeds: [0]
+  parameters: {scale: smoke}
+  models: [nearest_neighbour]
+  variants: {nearest_neighbour-mix10: {model: nearest_neighbour, parameters: {preprocessing.contamination: 0.1}}}
+"""
+
+
+def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
+    study = Study("films", seeds=(0, 1), models=("dcgan", "bigan"), variants={"wide": Variant("dcgan", {"dcgan.model.width": 8})})
+    place = Workplace(tmp_path, "films")
+    record(tmp_path, "films", "dcgan", 0)
+    named = [[*run.records, run.parameters["seed"]] for run in missing(place, study, (0, 1))]
+    assert named == [["shortcuts", 0], ["bigan", 0], ["wide", 0], ["dcgan", 1], ["bigan", 1], ["wide", 1]]
+    assert [list(run.records) for run in missing(place, study, (0,), ["wide"])] == [["wide"]]
+    with pytest.raises(UserError, match="has no row 'narrow'"):
+        missing(place, study, (0,), ["narrow"])
+
+
+def test_images_that_are_not_at_hand_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "films").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"waits for its images \(data not at hand\): give SOURCE=PATH"):
+        reproduce(Workplace(tmp_path, "films"), Study("films", not_run="data not at hand"), (0,), (), print)
+
+
+def test_places_are_read_as_kedro_reads_parameters() -> None:
+    assert places("films", "lpips_weights=a/b.pt") == {"source": "films", "lpips_weights": "a/b.pt"}
+    with pytest.raises(UserError, match="give NAME=VALUE"):
+        places(None, "lpips_weights")
+
+
+def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    (project / "conf" / "studies.yml").write_text(STUDIES)
+    (project / "docs").mkdir()
+    done = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour,shortcuts"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1/2  shortcuts, seed 0: recorded" in done.stdout
+    assert "2/2  nearest_neighbour, seed 0: recorded" in done.stdout
+    path = project / "docs" / "results" / "runs" / "tiny" / "nearest_neighbour-0.json"
+    found = json.loads(path.read_text())
+    assert found["provenance"]["seconds"]["training_included"]
+    assert found["evaluation"]["seeds"] == [0]
+    assert len(found["test_scores"]["label"]) == found["evaluation"]["n_images"]
+    assert str(tmp_path) not in path.read_text()
+    again = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour"))
+    assert "0 runs to make" in again.stdout
+    assert json.loads(path.read_text()) == found
+    put = call(project, *kedro_command("collect"))
+    assert put.returncode == 0, put.stderr
+    text = (project / "docs" / "results.md").read_text()
+    assert "nearest_neighbour-mix10-0" in text
+    assert "### The disease, or the source of the image?" in text
+
+
+def test_a_run_that_fails_is_said_in_one_sentence_and_leaves_no_record(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    (project / "conf" / "studies.yml").write_text(STUDIES.replace("scale: smoke", "scale: large"))
+    done = call(project, *kedro_command("reproduce", "tiny"))
+    assert done.returncode == 1
+    assert "failed: Error: conf: `scale` is 'large'" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list(project.glob("docs/results/runs/**/*.json"))

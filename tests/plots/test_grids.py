@@ -1,0 +1,34 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from medgan.plots.grids import Pair, side_by_side
+
+RNG = np.random.default_rng(0)
+
+
+def pair(number, channels=1):
+    left, right = RNG.integers(0, 255, (2, 16, 20, channels), dtype=np.uint8)
+    return Pair(left, right, f"pair {number}", f"a/long/path/to/the/left/picture-{number}.jpeg\ntrain", "right")
+
+
+def texts(figure):
+    return [text.get_text() for axis in figure.axes for text in axis.texts]
+
+
+def test_every_pair_stands_with_its_heading_and_the_ends_of_long_names():
+    figure = side_by_side([pair(number, channels=1 + 2 * (number % 2)) for number in range(5)], "near-duplicates")
+    assert sum(bool(axis.images) for axis in figure.axes) == 10
+    written = texts(figure)
+    assert [f"pair {number}" in written for number in range(5)] == [True] * 5
+    assert any(text.startswith("…") and text.endswith("picture-4.jpeg\ntrain") for text in written)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=40)
+    assert Image.open(buffer).size[0] > 100
+
+
+def test_no_pair_is_said_in_a_sentence():
+    figure = side_by_side([], nothing="No two pictures are alike.")
+    assert not figure.axes
+    assert "No two pictures are alike." in [text.get_text() for text in figure.texts]

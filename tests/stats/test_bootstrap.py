@@ -1,0 +1,150 @@
+"""Figures against scikit-learn, intervals against simulated coverage."""
+
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from medgan.stats import classification
+from medgan.stats.bootstrap import Estimate, Metric, bootstrap_weights, estimates, interval
+
+
+def sample(n=300, groups=90, seed=0, ties=True):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    scores = rng.normal(labels, 1.0)
+    return labels, np.round(scores, 1) if ties else scores, rng.integers(0, groups, n).astype(str)
+
+
+ONES = partial(np.ones, dtype=np.float64)
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_ranking_figures_equal_scikit_learn(ties):
+    labels, scores, _ = sample(ties=ties)
+    assert classification.auroc(labels, scores, ONES((1, 300)))[0] == pytest.approx(reference.roc_auc_score(labels, scores), abs=1e-12)
+    assert classification.average_precision(labels, scores, ONES((1, 300)))[0] == pytest.approx(
+        reference.average_precision_score(labels, scores), abs=1e-12
+    )
+
+
+def test_weights_count_images_like_scikit_learn():
+    labels, scores, groups = sample()
+    weights = bootstrap_weights(groups, 3, seed=5)
+    for found, row in zip(classification.auroc(labels, scores, weights), weights, strict=True):
+        assert found == pytest.approx(reference.roc_auc_score(labels, scores, sample_weight=row), abs=1e-12)
+    for found, row in zip(classification.average_precision(labels, scores, weights), weights, strict=True):
+        assert found == pytest.approx(reference.average_precision_score(labels, scores, sample_weight=row), abs=1e-9)
+
+
+def test_decision_figures_equal_scikit_learn():
+    labels, scores, groups = sample()
+    decisions = (scores > 0.4).astype(int)
+    weights = bootstrap_weights(groups, 2, seed=1)
+    expected = {
+        classification.sensitivity: reference.recall_score,
+        classification.specificity: partial(reference.recall_score, pos_label=0),
+        classification.precision: reference.precision_score,
+        classification.f1: reference.f1_score,
+        classification.accuracy: reference.accuracy_score,
+    }
+    for ours, theirs in expected.items():
+        for found, row in zip(ours(labels, decisions, weights), weights, strict=True):
+            assert found == pytest.approx(theirs(labels, decisions, sample_weight=row), abs=1e-12), ours.__name__
+    assert classification.confusion(labels, decisions) == reference.confusion_matrix(labels, decisions).tolist()
+
+
+def test_images_of_a_patient_are_drawn_together_and_as_many_patients_as_there_are():
+    groups = np.array(["a", "b", "a", "c", "b", "a"])
+    weights = bootstrap_weights(groups, 200, seed=3)
+    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, 0] == weights[:, 5]).all()
+    assert (weights[:, [0, 1, 3]].sum(1) == 3).all()
+    assert weights[:, 0].mean() == pytest.approx(1, abs=0.2)
+
+
+def test_resamples_do_not_depend_on_the_order_of_the_images():
+    labels, scores, groups = sample(seed=2)
+    order = np.random.default_rng(9).permutation(300)
+    first = interval(classification.ranking_metrics(labels, scores)["auroc"], groups, 300, 4)
+    second = interval(classification.ranking_metrics(labels[order], scores[order])["auroc"], groups[order], 300, 4)
+    assert first.as_dict() == pytest.approx(second.as_dict(), abs=1e-12)
+
+
+def clustered(rng, patients=40, images=5):
+    """Scores of patients with a common part: sensitivity at 0 is 0.5."""
+    shared = np.repeat(rng.normal(0, 1, patients), images)
+    groups = np.repeat(np.arange(patients), images).astype(str)
+    return (shared + rng.normal(0, 0.3, patients * images) > 0).astype(int), groups
+
+
+def test_patient_intervals_cover_and_image_intervals_do_not():
+    rng = np.random.default_rng(0)
+    hits = {"patient": 0, "image": 0}
+    rounds = 200
+    for seed in range(rounds):
+        decisions, groups = clustered(rng)
+        labels = np.ones(len(decisions), dtype=int)
+        metric = classification.decision_metrics(labels, decisions)["sensitivity"]
+        for unit, units in {"patient": groups, "image": np.arange(len(groups))}.items():
+            found = interval(metric, units, 300, seed)
+            hits[unit] += found.low <= 0.5 <= found.high
+    assert hits["patient"] / rounds >= 0.89
+    assert hits["image"] / rounds <= 0.80
+
+
+def test_a_perfect_figure_has_an_exact_bound_and_not_an_interval_without_width():
+    labels, groups = np.repeat([0, 1], 30), np.arange(60).astype(str)
+    found = interval(classification.ranking_metrics(labels, labels.astype(float))["auroc"], groups, 200)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / 30))
+    worst = interval(classification.ranking_metrics(labels, -labels.astype(float))["auroc"], groups, 200)
+    assert (worst.value, worst.low) == (0.0, 0.0)
+    assert worst.high == pytest.approx(1 - 0.025 ** (1 / 30))
+
+
+def test_f41_a_single_class_is_not_estimable_and_says_why():
+    found = estimates(classification.ranking_metrics(np.ones(10, dtype=int), np.arange(10.0)), np.arange(10).astype(str), 100)
+    assert found["auroc"].as_dict() == {"value": None, "reason": "not estimable: the images are all of one class"}
+    nobody = classification.decision_metrics(np.repeat([0, 1], 5), np.zeros(10, dtype=int))["precision"]
+    assert interval(nobody, np.arange(10)).as_dict() == {"value": None, "reason": "not estimable: no image was called anomalous"}
+
+
+def test_one_patient_has_a_figure_but_no_interval():
+    labels = np.array([0, 0, 1, 1])
+    found = interval(classification.ranking_metrics(labels, np.array([0.0, 2.0, 1.0, 3.0]))["auroc"], np.array(["a", "b", "c", "c"]), 100)
+    assert (found.value, found.low) == (0.75, None)
+    assert "fewer than two patients" in found.as_dict()["reason"]
+
+
+def test_without_skill_the_interval_covers_one_half():
+    rng = np.random.default_rng(7)
+    covered = 0
+    for seed in range(60):
+        labels, groups = rng.integers(0, 2, 120), np.arange(120)
+        found = interval(classification.ranking_metrics(labels, rng.normal(size=120))["auroc"], groups, 200, seed)
+        covered += found.low <= 0.5 <= found.high
+    assert 50 <= covered <= 60
+
+
+def test_2000_resamples_of_624_images_take_well_under_a_second():
+    labels, scores, groups = sample(624, 300)
+    start = time.perf_counter()
+    estimates(classification.ranking_metrics(labels, scores), groups, 2000)
+    assert time.perf_counter() - start < 1.0
+
+
+def test_a_block_boundary_changes_nothing(monkeypatch):
+    _, _, groups = sample(80, 30)
+    whole = bootstrap_weights(groups, 50, 1)
+    assert whole.shape == (50, 80)
+    monkeypatch.setattr("medgan.stats.bootstrap.BLOCK_ELEMENTS", 80 * 7)
+    assert (bootstrap_weights(groups, 50, 1) == whole).all()
+
+
+def test_an_unknown_value_keeps_its_reason_and_a_known_one_its_bounds():
+    assert Estimate(0.5, 0.4, 0.6).as_dict() == {"value": 0.5, "low": 0.4, "high": 0.6}
+    nan = Metric(lambda weights: np.full(len(weights), np.nan), (np.ones(4, dtype=bool),), "why")
+    assert interval(nan, np.arange(4), 100).as_dict() == {"value": None, "reason": "why"}

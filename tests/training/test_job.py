@@ -1,0 +1,195 @@
+"""Planning, training and publishing on a tiny store: models, the feature network and the arms alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from medgan import models
+from medgan.contracts import TrainingSet
+from medgan.errors import UserError
+from medgan.images.config import AugmentationConfig
+from medgan.images.labels import SEVERAL
+from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.metrics import memorisation
+from medgan.models import acgan
+from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
+from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
+from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
+from medgan.pipelines.synthesis.config import SynthesisConfig
+from medgan.pipelines.synthesis.nodes import assess, plan_domain_features, synthesise
+from medgan.training import job as jobs
+from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
+from medgan.training.job import TrainingJob
+from medgan.training.settings import ModelSettings, TrainingConfig
+
+CLASSES = ("normal", "bacterial", "viral")
+FEW = TrainingConfig({"classification": 3}, batch_size=8, report_every=1)
+ARM_SETTINGS = ClassifierConfig(training=FEW)
+SYNTHESIS = SynthesisConfig(images_per_class=4, grid_per_class=2, paired_images=4, domain_features=FEW)
+ALLOWED = AugmentationConfig(("rotation",))
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> ImageStore:
+    pixels = np.random.default_rng(0).integers(0, 256, (72, 28, 28, 1), dtype=np.uint8)
+    info = StoreInfo(count=72, height=28, width=28, channels=1, intensity="standardised", classes=CLASSES, sha256="", source_key="")
+    write_store(tmp_path / "store", pixels, info)
+    return ImageStore.open(tmp_path / "store")
+
+
+@pytest.fixture
+def splits() -> pd.DataFrame:
+    number = np.arange(72)
+    category = np.array(CLASSES)[number % 3]
+    split = np.array(["train", "train", "val", "test"])[(number // 3) % 4]
+    role = np.where(split == "train", np.where(number % 2, "mix", "normal"), None)
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{n}" for n in number],
+            "group_id": [f"p{n // 2}" for n in number],
+            "group_known": True,
+            "label": (category != "normal").astype(int),
+            "category": category,
+            "split": split,
+            "role": np.where((category != "normal") & (role == "normal"), None, role),
+            "row": number,
+        }
+    )
+
+
+def synthetic() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return {"images": rng.integers(0, 256, (6, 28, 28, 1), dtype=np.uint8), "labels": np.repeat([0, 1, 2], 2)}
+
+
+def finish(job: TrainingJob, folder: Path) -> CheckpointFolder:
+    checkpoints = CheckpointFolder(folder)
+    for state, *_ in jobs.train(job, checkpoints):
+        if isinstance(state, TrainingState):
+            checkpoints.write(state)
+    return checkpoints
+
+
+def arm(name: str, images: ImageStore, splits: pd.DataFrame) -> TrainingJob:
+    added = synthetic() if ARMS[name].synthetic else None
+    return plan_arm(name, images, splits, ARM_SETTINGS, "small", ALLOWED, 0, added)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_model_is_planned_on_its_part_of_the_training_split(name: str, images: ImageStore, splits: pd.DataFrame) -> None:
+    module = models.load(name)
+    job = plan_model(name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), ALLOWED, 0)
+    training = splits[splits["split"] == "train"]
+    allowed = {
+        TrainingSet.NORMAL: training["label"] == 0,
+        TrainingSet.LABELLED: training["label"] >= 0,
+        TrainingSet.MIX: training["role"] == "normal",
+    }[module.TRAINING_SET]
+    assert set(job.batches.rows) == set(training.loc[allowed, "row"])  # type: ignore[attr-defined]
+    assert (job.batches.labels is None) == (module.TRAINING_SET is not TrainingSet.LABELLED)  # type: ignore[attr-defined]
+
+
+def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    job = arm("real", images, splits)
+    checkpoints = finish(job, tmp_path / "checkpoints")
+    assert list(jobs.train(job, checkpoints)) == [(UNCHANGED, [], UNCHANGED)]
+    longer = replace(job, training=replace(FEW, steps={"classification": 4}))
+    assert longer.key != job.key
+    assert replace(job, training=replace(FEW, report_every=2)).key == job.key
+    with pytest.raises(UserError, match="not trained"):
+        jobs.publish(longer, checkpoints)
+
+
+def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.DataFrame) -> None:
+    planned = {name: arm(name, images, splits) for name in ARMS}
+    assert len({job.key for job in planned.values()}) == len(ARMS)
+    assert len({(job.initial, job.seed, str(job.training), str(job.config)) for job in planned.values()}) == 1
+    rows = {name: set(job.batches.rows) for name, job in planned.items()}  # type: ignore[attr-defined]
+    assert rows["real"] == rows["classical"] < rows["gan"] == rows["gan_classical"]
+    assert len(rows["gan"] - rows["real"]) == 6
+    assert planned["real"].batches.augmentations == planned["gan"].batches.augmentations == ()  # type: ignore[attr-defined]
+    assert planned["classical"].batches.augmentations == ("rotation",)  # type: ignore[attr-defined]
+
+
+def test_f46_no_arm_sees_a_held_out_image(images: ImageStore, splits: pd.DataFrame) -> None:
+    held_out = set(splits.loc[splits["split"] != "train", "row"])
+    for name in ARMS:
+        assert not held_out & set(arm(name, images, splits).batches.rows)  # type: ignore[attr-defined]
+
+
+def test_an_arm_from_plan_to_figures(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+    job = arm("gan_classical", images, splits)
+    published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
+    assert published.card["published_step"] == 3
+    row, figure, scored = evaluate_arm(published, images, splits, 100, 0)
+    assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(row["auroc"]["value"])
+    assert scored["called"].sum() == np.array(row["confusion_matrix"])[:, 1:].sum()
+    assert row["synthetic_images"] == 6
+    assert np.sum(row["confusion_matrix"]) == (splits["split"] == "test").sum()
+    assert figure.axes
+
+
+def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_images(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memorisation, "LEAST_HELD_OUT", 5)
+    features_job = plan_domain_features("domain_features", images, splits, SYNTHESIS, 0)
+    features = jobs.publish(features_job, finish(features_job, tmp_path / "features"))
+    for name, classes in (("acgan", CLASSES), ("dcgan", CLASSES[:1])):
+        module = models.load(name)
+        few = TrainingConfig({"adversarial": 2}, batch_size=8)
+        job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), GanTrainingConfig(), ALLOWED, 0)
+        published = jobs.publish(job, finish(job, tmp_path / name))
+        drawn = synthesise(published, SYNTHESIS, 0)
+        assert drawn["images"].shape == (4 * len(classes), 28, 28, 1)
+        assert np.bincount(drawn["labels"]).tolist() == [4] * len(classes)
+        assert np.array_equal(drawn["images"], synthesise(published, SYNTHESIS, 0)["images"])
+        held_out = splits["split"] != "train"
+        figures = assess(drawn, images, splits, features, SYNTHESIS, None, 0)
+        assert set(figures) == {"overall", *classes}
+        assert figures["normal"]["psnr_random"]["n_real"] == min(4, int((held_out & (splits["label"] == 0)).sum()))
+        assert figures["overall"]["fid_domain"]["value"] > 0
+        assert figures["normal"]["kid_domain"]["n_real"] == int((held_out & (splits["label"] == 0)).sum())
+        learned = splits["category"].isin(classes) & ~held_out
+        assert figures["overall"]["copied_share_domain"]["n_training"] == int(learned.sum())
+
+
+def test_publishing_depends_on_the_weights_alone(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+    job = arm("real", images, splits)
+    first = jobs.publish(job, finish(job, tmp_path / "one"))
+    again = jobs.publish(job, finish(job, tmp_path / "two"))
+    assert first.key == again.key
+    assert first.card == again.card
+    assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
+
+
+def test_acgan_learns_several_findings_and_the_others_leave_them_out(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+    several = splits["row"] % 6 == 5
+    splits = splits.assign(findings=splits["category"].mask(several, "bacterial|viral"), category=splits["category"].mask(several, SEVERAL))
+    budget = TrainingConfig({"adversarial": 2}, batch_size=8, report_every=1)
+    planned = {
+        loss: plan_model(
+            "acgan", images, splits, ModelSettings(acgan.Config(8, 8, class_loss=loss), budget), GanTrainingConfig(), ALLOWED, 0
+        )
+        for loss in ("bce", "ce")
+    }
+    labels = planned["bce"].batches.labels  # type: ignore[attr-defined]
+    assert labels.shape == (36, 3)
+    assert set(labels.sum(axis=1)) == {1.0, 2.0}
+    published = jobs.publish(planned["bce"], finish(planned["bce"], tmp_path / "acgan"))
+    drawn = synthesise(published, SYNTHESIS, 0)
+    assert drawn["images"].shape == (12, 28, 28, 1)
+    with pytest.raises(UserError, match="class_loss: bce or d2d_ce"):
+        finish(planned["ce"], tmp_path / "refused")
+    alone = set(splits.loc[(splits["split"] == "train") & ~several, "row"])
+    assert set(arm("real", images, splits).batches.rows) == alone  # type: ignore[attr-defined]
+    assert set(plan_domain_features("features", images, splits, SYNTHESIS, 0).batches.rows) == alone  # type: ignore[attr-defined]

@@ -1,0 +1,186 @@
+"""Looks at a model in training, the choice among them, and early stopping."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medgan.contracts import Batch, BatchSource, ImageSpec, Player
+from medgan.training.loop import Progress, train
+from medgan.training.runtime import Runtime
+from medgan.training.settings import TrainingConfig
+from medgan.training.validation import COLLAPSED_BELOW, DIVERSITY, Inspector, Judge, Selection, collapse, spread
+from tests.models.tiny import tiny
+
+CPU = Runtime(torch.device("cpu"))
+
+
+def looks_of(reports: list[Progress]) -> list[Mapping[str, float]]:
+    return [report.look.figures for report in reports if report.look]
+
+
+def config(steps: int = 6, **changes: Any) -> TrainingConfig:
+    return TrainingConfig({"adversarial": steps}, batch_size=4, checkpoint_every=2, report_every=100, inspect_every=2, **changes)
+
+
+class Scripted:
+    """A judge whose figures are written down beforehand."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.values = iter(values)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        assert not model.training
+        return {"aucp": next(self.values), "other": 0.1}
+
+
+def judged(values: list[float], criterion: str | None = "aucp") -> Judge:
+    return Judge(Scripted(values), criterion)
+
+
+def test_the_best_look_is_published_and_not_the_last(spec: ImageSpec, batches: BatchSource) -> None:
+    model = tiny("dcgan", spec)
+    reports = list(train(model, batches, config(ema_decay=0.5), "key", None, CPU, judged([0.6, 0.9, 0.7])))
+    state = reports[-1].state
+    assert state is not None
+    assert [look["aucp"] for look in looks_of(reports)] == [0.6, 0.9, 0.7]
+    assert state.notes["selection"]["chosen"] == 1
+    at_four = next(report.state for report in reports if report.step == 4)
+    assert at_four is not None
+    averaged = {name: value for name, value in at_four.part("ema.").items() if name != "__updates__"}
+    assert all(torch.equal(value, averaged[name]) for name, value in state.weights().items())
+    assert any(not torch.equal(value, state.part("ema.")[name]) for name, value in state.weights().items())
+
+
+def test_without_a_criterion_the_figures_are_noted_and_the_last_weights_count(spec: ImageSpec, batches: BatchSource) -> None:
+    state = list(train(tiny("dcgan", spec), batches, config(), "key", None, CPU, judged([0.9, 0.6, 0.7], None)))[-1].state
+    assert state is not None
+    assert [look["aucp"] for look in state.notes["selection"]["looks"]] == [0.9, 0.6, 0.7]
+    assert all(torch.equal(value, state.part("model.")[name]) for name, value in state.weights().items())
+
+
+def test_patience_ends_the_training_and_a_resumed_one_remembers_it(spec: ImageSpec, batches: BatchSource) -> None:
+    values = [0.6, 0.9, 0.7, 0.8, 0.95]
+    reports = list(train(tiny("dcgan", spec), batches, config(10, patience=2), "key", None, CPU, judged(values)))
+    assert (reports[-1].step, reports[-1].total) == (8, 8)
+    assert reports[-1].state is not None
+    assert reports[-1].state.finished
+    assert reports[-1].state.notes["planned_steps"] == 10
+    half = next(report.state for report in reports if report.step == 6)
+    again = list(train(tiny("dcgan", spec), batches, config(10, patience=2), "key", half, CPU, judged(values[3:])))
+    assert again[-1].step == 8
+    assert again[-1].state is not None
+    assert again[-1].state.notes["selection"] == reports[-1].state.notes["selection"]
+    assert all(torch.equal(value, again[-1].state.tensors[name]) for name, value in reports[-1].state.tensors.items())
+
+
+def test_only_the_last_stage_is_judged(spec: ImageSpec, batches: BatchSource) -> None:
+    two = replace(config(), steps={"adversarial": 4, "encoder": 4})
+    reports = list(train(tiny("fanogan", spec), batches, two, "key", None, CPU, judged([0.9, 0.8])))
+    assert ["aucp" in look for look in looks_of(reports)] == [False, False, True, True]
+    shown = [report.look.samples is not None for report in reports if report.look]
+    assert shown == [True, True, False, False]  # the encoder's stage leaves the generator alone
+
+
+@pytest.mark.parametrize("name", ["dcgan", "acgan", "autoencoder"])
+def test_a_look_leaves_no_trace(name: str, spec: ImageSpec, batches: BatchSource) -> None:
+    def final(every: int) -> dict[str, Tensor]:
+        model = tiny(name, spec)
+        some = TrainingConfig(dict.fromkeys(model.stages(), 4), batch_size=4, inspect_every=every)
+        state = list(train(model, batches, some, "key", None, CPU))[-1].state
+        assert state is not None
+        return state.part("model.")
+
+    with_looks, without = final(1), final(0)
+    assert all(torch.equal(with_looks[name], without[name]) for name in without)
+
+
+def test_samples_come_from_the_same_latents(spec: ImageSpec, batches: BatchSource) -> None:
+    model = tiny("dcgan", spec)
+    inspectors = [Inspector(model, batches, CPU, None) for _ in range(2)]
+    first, again = (inspector.look(model.state_dict(), judging=False).samples for inspector in inspectors)
+    assert first is not None
+    assert again is not None
+    assert torch.equal(first, again)
+
+
+def test_a_grid_shows_one_class_after_the_other(spec: ImageSpec, batches: BatchSource) -> None:
+    labels = Inspector(tiny("acgan", spec), batches, CPU, None).real.labels  # type: ignore[union-attr]
+    assert labels is not None
+    assert labels.unique().numel() > 1
+    assert torch.equal(labels, labels.sort().values)
+
+
+def test_diversity_is_one_for_the_data_itself_and_less_within_a_class() -> None:
+    images = torch.cat([torch.zeros(4, 1, 8, 8), torch.ones(4, 1, 8, 8)])
+    labels = torch.tensor([0] * 4 + [1] * 4)
+    assert spread(images) == pytest.approx(8 * 4 / 7)
+    assert spread(images, labels) == 0.0
+    several = torch.nn.functional.one_hot(labels).float()
+    assert spread(images, several) == 0.0
+
+
+class Constant(nn.Module):
+    """A collapsed generator: one image, whatever the latent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Parameter(torch.zeros(1, 1, 32, 32))
+
+    def stages(self) -> dict[str, list[Player]]:
+        return {"adversarial": [Player("generator", [self], self.loss)]}
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        return {"term": self.image.square().mean()}
+
+    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
+        return self.image.expand(n, -1, -1, -1)
+
+
+def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(spec: ImageSpec, batches: BatchSource) -> None:
+    reports = list(train(Constant(), batches, config(), "key", None, CPU))
+    assert all(look[DIVERSITY] == pytest.approx(0.0, abs=1e-6) for look in looks_of(reports))
+    alarm = collapse(looks_of(reports)[-1], 6, 6)
+    assert alarm is not None
+    assert "0.00 times" in alarm
+    assert collapse({DIVERSITY: COLLAPSED_BELOW}, 6, 6) is None
+    assert collapse({DIVERSITY: 0.0}, 1, 6) is None  # an untrained generator always draws one grey image
+    assert collapse({"aucp": 0.5}, 6, 6) is None
+
+
+def considered(looks: list[tuple[float, float]]) -> Selection:
+    """Looks of (AUCp, standard error); the weights of each are its number."""
+    selection = Selection("aucp")
+    for step, (value, error) in enumerate(looks):
+        selection.consider(step, {"aucp": value, "aucp_se": error}, {"w": torch.tensor(float(step))}, eligible=True)
+    return selection
+
+
+@pytest.mark.parametrize(
+    ("looks", "chosen"),
+    [
+        ([(0.7, 0.05), (0.8, 0.05), (0.76, 0.05), (0.74, 0.05)], 2),  # the latest within one error of the best
+        ([(0.7, 0.0), (0.8, 0.0), (0.76, 0.0)], 1),  # no error: the best
+        ([(0.8, 0.05), (0.6, 0.3)], 0),  # the error is the best look's, not the late one's
+        ([(0.70, 0.1), (0.65, 0.1), (0.9, 0.02), (0.7, 0.1)], 2),  # a new best outdates the earlier choice
+    ],
+)
+def test_the_choice_is_the_latest_look_within_one_standard_error_of_the_best(looks: list[tuple[float, float]], chosen: int) -> None:
+    selection = considered(looks)
+    assert selection.chosen == chosen
+    assert selection.weights["w"].item() == chosen
+
+
+def test_the_choice_ignores_looks_that_are_not_eligible_and_takes_the_later_of_equals() -> None:
+    selection = Selection("aucp")
+    for step, (value, eligible) in enumerate([(0.9, False), (0.5, True), (0.5, True), (0.4, True), (0.4, True)]):
+        selection.consider(step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible)
+    assert (selection.best, selection.chosen) == (1, 2)
+    assert selection.weights["w"].item() == 2
+    assert selection.exhausted(3)
+    assert not selection.exhausted(4)
+    assert not selection.exhausted(0)
+    assert not Selection("aucp").exhausted(1)
