@@ -1,11 +1,14 @@
-"""The search for near-duplicates: all pairs of hashes of 256 bits within a radius, against how it is plainly written.
+"""The search for near-duplicates: all pairs of hashes of 256 bits within a radius, against how it
+is plainly written.
 
     python benchmarks/near_duplicates.py                              # 100,000 random hashes
-    python benchmarks/near_duplicates.py --images FOLDER --radius 40  # and as many of real films, which are skewed
+    python benchmarks/near_duplicates.py --images FOLDER --radius 40  # and as many of real films,
+    which are skewed
 
-Real hashes are those of the images in a folder; up to the wanted number they are repeated with a random share of their bits, up to 15 %,
-turned over. Each search runs in a process of its own, whose peak memory is reported, and in brackets
-what of it came with the search. The plain idioms are timed on fewer hashes and extrapolated by the number of pairs. One thread.
+Real hashes are those of the images in a folder; up to the wanted number they are repeated with a
+random share of their bits, up to 15 %, turned over. Each search runs in a process of its own, whose
+peak memory is reported, and in brackets what of it came with the search. The plain idioms are timed
+on fewer hashes and extrapolated by the number of pairs. One thread.
 """
 
 from __future__ import annotations
@@ -33,9 +36,13 @@ from medgan.sources.readers.decoding import read_picture
 def main() -> None:
     arguments = _arguments()
     print(f"{arguments.count:,} hashes, radius {arguments.radius}, numpy {np.__version__}\n")
-    print("| hashes | pairs | radius | seconds | peak memory MB | double loop, s (ratio) | full matrix, s (ratio) | full matrix, GB |")
+    print(
+        "| hashes | pairs | radius | seconds | peak memory MB | double loop, s (ratio) | full matrix, s (ratio) | full matrix, GB |"
+    )
     print("|---|---|---|---|---|---|---|---|")
-    kinds = {"random": _random(arguments.count)} | ({"films": _films(arguments)} if arguments.images else {})
+    kinds = {"random": _random(arguments.count)} | (
+        {"films": _films(arguments)} if arguments.images else {}
+    )
     for name, words in kinds.items():
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
             seconds, pairs, radius, memory = alone.submit(_search, words, arguments.radius).result()
@@ -62,7 +69,12 @@ def _peak() -> int:
 def _loop(words: NDArray[np.uint64]) -> None:
     """Python's own integers."""
     numbers = [int.from_bytes(word.tobytes()) for word in words]
-    [(i, j) for i, a in enumerate(numbers) for j, b in enumerate(numbers[:i]) if (a ^ b).bit_count() <= 30]
+    [
+        (i, j)
+        for i, a in enumerate(numbers)
+        for j, b in enumerate(numbers[:i])
+        if (a ^ b).bit_count() <= 30
+    ]
 
 
 def _matrix(words: NDArray[np.uint64]) -> None:
@@ -71,7 +83,9 @@ def _matrix(words: NDArray[np.uint64]) -> None:
     np.argwhere((BITS - signs @ signs.T) / 2 <= 30)
 
 
-def _extrapolated(run: Callable[[NDArray[np.uint64]], None], words: NDArray[np.uint64], count: int) -> float:
+def _extrapolated(
+    run: Callable[[NDArray[np.uint64]], None], words: NDArray[np.uint64], count: int
+) -> float:
     """Seconds for all of the words."""
     few = words[: min(count, len(words))]
     started = time.perf_counter()
@@ -85,8 +99,15 @@ def _random(count: int) -> NDArray[np.uint64]:
 
 def _films(arguments: argparse.Namespace) -> NDArray[np.uint64]:
     rng = np.random.default_rng(1)
-    real = pack([perceptual_hash(read_picture(arguments.images / path).pixels) for path in walk(arguments.images)])[: arguments.count]
-    chosen = np.concatenate([np.arange(len(real)), rng.integers(0, len(real), arguments.count - len(real))])
+    real = pack(
+        [
+            perceptual_hash(read_picture(arguments.images / path).pixels)
+            for path in walk(arguments.images)
+        ]
+    )[: arguments.count]
+    chosen = np.concatenate(
+        [np.arange(len(real)), rng.integers(0, len(real), arguments.count - len(real))]
+    )
     bits = np.unpackbits(real.view(np.uint8), axis=1)[chosen]
     turned = rng.random(bits.shape, dtype=np.float32) < rng.uniform(0.0, 0.15, (len(bits), 1))
     turned[: len(real)] = False
@@ -94,7 +115,9 @@ def _films(arguments: argparse.Namespace) -> NDArray[np.uint64]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--radius", type=int, default=40)
     parser.add_argument("--images", type=Path, help="a folder of real images")

@@ -3,8 +3,9 @@
     python benchmarks/training.py                             # every model, 32 px, 2 threads
     python benchmarks/training.py --size 128 --models sngan   # the papers' widths with --width 64
 
-Each figure is the best of three blocks of steps, taken in turns, so that a busy moment of the machine does not decide a ratio. It needs
-torch, numpy and safetensors only, and uses the accelerator where there is one.
+Each figure is the best of three blocks of steps, taken in turns, so that a busy moment of the
+machine does not decide a ratio. It needs torch, numpy and safetensors only, and uses the
+accelerator where there is one.
 """
 
 from __future__ import annotations
@@ -35,15 +36,35 @@ def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {arguments.threads} threads"
-    print(f"{arguments.size} px, width {arguments.width}, batch {arguments.batch}, {where}, torch {torch.__version__}\n")
+    where = (
+        torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else f"CPU, {arguments.threads} threads"
+    )
+    print(
+        f"{arguments.size} px, width {arguments.width}, batch {arguments.batch}, {where}, torch {torch.__version__}\n"
+    )
     print("| model, stage | fp32 images/s | bf16 images/s | bf16 : fp32 |\n|---|---|---|---|")
     for name in arguments.models:
         for stage in _model(name, arguments).stages():
-            best = _in_turns({precision: _loop(name, stage, precision, arguments, device) for precision in ("fp32", "bf16")}, device)
+            best = _in_turns(
+                {
+                    precision: _loop(name, stage, precision, arguments, device)
+                    for precision in ("fp32", "bf16")
+                },
+                device,
+            )
             print(_row(f"{name}, {stage}", best["fp32"], best["bf16"], arguments), flush=True)
-    print("\n| dcgan, both players | plain images/s | the loop's images/s | loop : plain |\n|---|---|---|---|")
-    best = _in_turns({"plain": _plain(arguments, device), "loop": _loop("dcgan", "adversarial", "fp32", arguments, device)}, device)
+    print(
+        "\n| dcgan, both players | plain images/s | the loop's images/s | loop : plain |\n|---|---|---|---|"
+    )
+    best = _in_turns(
+        {
+            "plain": _plain(arguments, device),
+            "loop": _loop("dcgan", "adversarial", "fp32", arguments, device),
+        },
+        device,
+    )
     print(_row("DataLoader and a hand-written loop", best["plain"], best["loop"], arguments))
 
 
@@ -79,35 +100,60 @@ def _model(name: str, arguments: argparse.Namespace) -> Any:
 
 
 def _images(arguments: argparse.Namespace) -> Tensor:
-    return torch.rand(1024, 1, arguments.size, arguments.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return (
+        torch.rand(
+            1024, 1, arguments.size, arguments.size, generator=torch.Generator().manual_seed(0)
+        )
+        * 2
+        - 1
+    )
 
 
-def _loop(name: str, stage: str, precision: str, arguments: argparse.Namespace, device: torch.device) -> Callable[[], Any]:
+def _loop(
+    name: str, stage: str, precision: str, arguments: argparse.Namespace, device: torch.device
+) -> Callable[[], Any]:
     model, images = _model(name, arguments), _images(arguments)
     labels = torch.arange(512).remainder(3).numpy()
     rows = torch.arange(1024).numpy()
     batches = BatchStream(TensorImages(images), rows[:512], 0, labels, rows[512:])
     steps = {other: arguments.steps if other == stage else 0 for other in model.stages()}
     config = TrainingConfig(steps, batch_size=arguments.batch, checkpoint_every=10**9)
-    return lambda: list(train(model, batches, config, "benchmark", None, Runtime(device, precision)))
+    return lambda: list(
+        train(model, batches, config, "benchmark", None, Runtime(device, precision))
+    )
 
 
 def _plain(arguments: argparse.Namespace, device: torch.device) -> Callable[[], Any]:
-    """DCGAN's training as tutorials write it: a DataLoader, two optimisers, one batch of fakes for both players."""
+    """DCGAN's training as tutorials write it: a DataLoader, two optimizers, one batch of fakes for
+    both players.
+    """
     model = _model("dcgan", arguments).to(device)
-    loader = DataLoader(TensorDataset(_images(arguments)), batch_size=arguments.batch, shuffle=True, drop_last=True)
-    of_d, of_g = (torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in (model.discriminator, model.generator))
+    loader = DataLoader(
+        TensorDataset(_images(arguments)), batch_size=arguments.batch, shuffle=True, drop_last=True
+    )
+    of_d, of_g = (
+        torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999))
+        for part in (model.discriminator, model.generator)
+    )
 
     def run() -> None:
         done = 0
         while done < arguments.steps:
             for (images,) in loader:
                 real = images.to(device)
-                ones, zeros = torch.ones(len(real), device=device), torch.zeros(len(real), device=device)
-                fake = model.generator(torch.randn(len(real), model.config.latent_dim, device=device))
+                ones, zeros = (
+                    torch.ones(len(real), device=device),
+                    torch.zeros(len(real), device=device),
+                )
+                fake = model.generator(
+                    torch.randn(len(real), model.config.latent_dim, device=device)
+                )
                 of_d.zero_grad()
                 loss = F.binary_cross_entropy_with_logits(model.discriminator(real), ones)
-                (loss + F.binary_cross_entropy_with_logits(model.discriminator(fake.detach()), zeros)).backward()
+                (
+                    loss
+                    + F.binary_cross_entropy_with_logits(model.discriminator(fake.detach()), zeros)
+                ).backward()
                 of_d.step()
                 of_g.zero_grad()
                 F.binary_cross_entropy_with_logits(model.discriminator(fake), ones).backward()
@@ -120,7 +166,9 @@ def _plain(arguments: argparse.Namespace, device: torch.device) -> Callable[[], 
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     trained = [name for name in models.names() if name != "nearest_neighbour"]
     parser.add_argument("--models", nargs="+", default=trained, choices=trained)
     parser.add_argument("--size", type=int, default=32, help="side of the images in pixels")

@@ -1,4 +1,6 @@
-"""What every test stands on: one torch thread, no network, no telemetry, and a tiny Kedro project with medgan's edges."""
+"""What every test stands on: one torch thread, no network, no telemetry, and a tiny Kedro project
+with medgan's edges.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,24 @@ import torch
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
-QUIET = {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "KEDRO_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "COLUMNS": "120",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """A copy of tests/scratch, a Kedro project with medgan's hooks, context and commands, and two tiny pipelines."""
+    """A copy of tests/scratch, a Kedro project with medgan's hooks, context and commands, and two
+    tiny pipelines.
+    """
     project = tmp_path / "scratch"
-    shutil.copytree(ROOT / "tests" / "scratch", project, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "tests" / "scratch", project, ignore=shutil.ignore_patterns("__pycache__")
+    )
     (project / "conf" / "local").mkdir(exist_ok=True)
     return project
 
@@ -33,7 +45,13 @@ def kedro(scratch: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            kedro_command(*arguments), cwd=scratch, env=environment(**variables), capture_output=True, text=True, timeout=180, check=False
+            kedro_command(*arguments),
+            cwd=scratch,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
         )
 
     return run
@@ -46,5 +64,9 @@ def kedro_command(*arguments: str) -> list[str]:
 
 def environment(**variables: str) -> dict[str, str]:
     """This environment without anything that would steer Kedro or MLflow."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEDRO_", "MLFLOW_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("KEDRO_", "MLFLOW_"))
+    }
     return {**kept, **QUIET, **variables}

@@ -16,7 +16,10 @@ FILES = [*SOURCES, *sorted((ROOT / "conf").rglob("*.yml"))]
 def test_nothing_is_ever_unpickled(path):
     """Faults F48 and F49."""
     text = path.read_text()
-    assert not re.search(r"PickleDataset|import pickle|import joblib|allow_pickle=True|weights_only=False|mlflow\.pytorch", text)
+    assert not re.search(
+        r"PickleDataset|import pickle|import joblib|allow_pickle=True|weights_only=False|mlflow\.pytorch",
+        text,
+    )
     assert "torch.load(" not in text or "weights_only=True" in text
 
 
@@ -29,7 +32,11 @@ def test_the_store_of_runs_is_sqlite():
     assert "sqlite:///" in (ROOT / "conf/base/tracking.yml").read_text()
 
 
-@pytest.mark.parametrize("path", [ROOT / "requirements.lock", ROOT / "pyproject.toml", ROOT / "Makefile"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "requirements.lock", ROOT / "pyproject.toml", ROOT / "Makefile"],
+    ids=lambda path: path.name,
+)
 def test_no_package_index_and_no_path_of_a_machine_is_named(path):
     assert not re.search(r"https?://|--index|/home/|/root/", path.read_text())
 

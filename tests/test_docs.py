@@ -20,7 +20,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     model = tiny("autoencoder")
     card = {"choice": "averaged weights after the last step", "figures": {}}
-    PublishedModel("autoencoder", {"latent_dim": 8, "width": 4}, SPEC, model.state_dict(), card).write(folder)
+    PublishedModel(
+        "autoencoder", {"latent_dim": 8, "width": 4}, SPEC, model.state_dict(), card
+    ).write(folder)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -29,7 +31,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_python_examples_run_as_they_stand(number: int, elsewhere: Path) -> None:
     names: dict[str, object] = {}
     exec(compile(EXAMPLES[number], f"docs/python.md, example {number + 1}", "exec"), names)
-    lines = [line for line in EXAMPLES[number].splitlines() if line and not line.startswith(("import", "from"))]
+    lines = [
+        line
+        for line in EXAMPLES[number].splitlines()
+        if line and not line.startswith(("import", "from"))
+    ]
     assert len(lines) <= 5
     for name in ("drawn", "pneumonia", "scores"):
         value = names.get(name)

@@ -39,11 +39,15 @@ def test_bce_equals_the_textbook_form() -> None:
 
 def test_hinge_is_zero_beyond_the_margins() -> None:
     assert hinge_discriminator(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -2.0])).item() == 0
-    assert hinge_discriminator(torch.tensor([0.0]), torch.tensor([0.5])).item() == pytest.approx(2.5)
+    assert hinge_discriminator(torch.tensor([0.0]), torch.tensor([0.5])).item() == pytest.approx(
+        2.5
+    )
 
 
 def test_least_squares_by_hand() -> None:
-    assert least_squares_discriminator(torch.tensor([0.0, 1.0]), torch.tensor([2.0])).item() == pytest.approx(0.5 * (0.5 + 4.0))
+    assert least_squares_discriminator(
+        torch.tensor([0.0, 1.0]), torch.tensor([2.0])
+    ).item() == pytest.approx(0.5 * (0.5 + 4.0))
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -66,7 +70,14 @@ X, Y, Z = torch.eye(3)
 PROXIES = torch.stack([X, Y])
 
 
-def d2d(features: list[Tensor], labels: Tensor, proxies: Tensor = PROXIES, m_p: float = 1.0, m_n: float = 0.0, tau: float = 0.5) -> float:
+def d2d(
+    features: list[Tensor],
+    labels: Tensor,
+    proxies: Tensor = PROXIES,
+    m_p: float = 1.0,
+    m_n: float = 0.0,
+    tau: float = 0.5,
+) -> float:
     return data_to_data_cross_entropy(torch.stack(features), proxies, labels, m_p, m_n, tau).item()
 
 
@@ -81,7 +92,9 @@ def test_multi_hot() -> None:
 
 
 def test_cross_entropy_at_chance_is_log_k_and_refuses_several_classes() -> None:
-    assert cross_entropy(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])).item() == pytest.approx(math.log(3))
+    assert cross_entropy(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])).item() == pytest.approx(
+        math.log(3)
+    )
     with pytest.raises(UserError, match="bce or d2d_ce"):
         cross_entropy(torch.zeros(1, 3), torch.tensor([[1.0, 1, 0]]))
 
@@ -89,9 +102,15 @@ def test_cross_entropy_at_chance_is_log_k_and_refuses_several_classes() -> None:
 def test_binary_cross_entropy_by_hand() -> None:
     logits = torch.tensor([[math.log(3), 0.0]])  # sigmoid: 3/4 and 1/2
     expected = (-math.log(0.75) - math.log(0.5)) / 2
-    assert binary_cross_entropy(logits, torch.tensor([[1.0, 1.0]])).item() == pytest.approx(expected, rel=1e-6)
-    assert binary_cross_entropy(logits, torch.tensor([0])).item() == pytest.approx(expected, rel=1e-6)
-    assert binary_cross_entropy(logits, torch.tensor([1])).item() == pytest.approx((-math.log(0.25) - math.log(0.5)) / 2, rel=1e-6)
+    assert binary_cross_entropy(logits, torch.tensor([[1.0, 1.0]])).item() == pytest.approx(
+        expected, rel=1e-6
+    )
+    assert binary_cross_entropy(logits, torch.tensor([0])).item() == pytest.approx(
+        expected, rel=1e-6
+    )
+    assert binary_cross_entropy(logits, torch.tensor([1])).item() == pytest.approx(
+        (-math.log(0.25) - math.log(0.5)) / 2, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("feature", [X, Y, -X, unit(1, 2, 3)])
@@ -105,22 +124,29 @@ def test_d2d_with_easy_positive_and_easy_negatives_is_log_of_their_number_plus_o
     assert d2d([X, Y], torch.tensor([0, 1])) == pytest.approx(math.log(2))
     three = torch.stack([X, Y, Z])
     assert d2d([X, Y, Z], torch.tensor([0, 1, 2]), three) == pytest.approx(math.log(3))
-    assert d2d([X, Y, -X], torch.tensor([0, 1, 2]), torch.stack([X, Y, -X])) == pytest.approx(math.log(3))
+    assert d2d([X, Y, -X], torch.tensor([0, 1, 2]), torch.stack([X, Y, -X])) == pytest.approx(
+        math.log(3)
+    )
 
 
 def test_d2d_by_hand() -> None:
-    # f_1 = x with v = x, f_2 = (3/5, 4/5) with v = y, f_1.f_2 = 3/5; m_p = 0.9, m_n = 0.1, tau = 0.5.
+    # f_1 = x with v = x, f_2 = (3/5, 4/5) with v = y, f_1.f_2 = 3/5; m_p = 0.9, m_n = 0.1, tau =
+    # 0.5.
     second = unit(3, 4, 0)
     negative = math.exp((0.6 - 0.1) / 0.5)
     easy, hard = 1.0, math.exp((0.8 - 0.9) / 0.5)
     expected = (-math.log(easy / (easy + negative)) - math.log(hard / (hard + negative))) / 2
-    assert d2d([X, second], torch.tensor([0, 1]), m_p=0.9, m_n=0.1) == pytest.approx(expected, rel=1e-6)
+    assert d2d([X, second], torch.tensor([0, 1]), m_p=0.9, m_n=0.1) == pytest.approx(
+        expected, rel=1e-6
+    )
     # A third image of the first class is no negative of the first, and one more of the second.
     third = unit(4, 3, 0)
     pulled, other = math.exp((0.8 - 0.9) / 0.5), math.exp((24 / 25 - 0.1) / 0.5)
     rows = [(easy, negative), (hard, negative + other), (pulled, other)]
     expected = sum(-math.log(own / (own + rest)) for own, rest in rows) / 3
-    assert d2d([X, second, third], torch.tensor([0, 1, 0]), m_p=0.9, m_n=0.1) == pytest.approx(expected, rel=1e-6)
+    assert d2d([X, second, third], torch.tensor([0, 1, 0]), m_p=0.9, m_n=0.1) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_d2d_beyond_the_margins_there_is_no_gradient() -> None:
@@ -137,7 +163,11 @@ def test_d2d_orderings() -> None:
     right, swapped, alike = d2d([X, Y], labels), d2d([Y, X], labels), d2d([X, X], labels)
     assert right < alike
     assert right < swapped
-    assert d2d([unit(4, 1, 0), Y], labels) < d2d([unit(2, 1, 0), Y], labels) < d2d([unit(1, 1, 0), Y], labels)
+    assert (
+        d2d([unit(4, 1, 0), Y], labels)
+        < d2d([unit(2, 1, 0), Y], labels)
+        < d2d([unit(1, 1, 0), Y], labels)
+    )
 
 
 def test_d2d_is_stable_where_the_plain_form_overflows() -> None:
@@ -147,7 +177,9 @@ def test_d2d_is_stable_where_the_plain_form_overflows() -> None:
     # exp(1000 * 0.999) is infinite in float32; the logarithm is the difference of the exponents.
     similarity = (features[0] @ features[1]).item()
     pulls = [(features[0] @ X).item() - 1, (features[1] @ Y).item() - 1]
-    assert loss.item() == pytest.approx(sum(similarity - pull for pull in pulls) / 2 * 1e3, rel=1e-5)
+    assert loss.item() == pytest.approx(
+        sum(similarity - pull for pull in pulls) / 2 * 1e3, rel=1e-5
+    )
     assert torch.isfinite(features.grad).all()
 
 
@@ -166,20 +198,31 @@ def test_a_linear_critic_pays_for_the_distance_of_its_slope_from_one(slope: floa
     direction = slope * direction / direction.norm() if slope else torch.zeros_like(direction)
     real, fake = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
     penalty = gradient_penalty(
-        lambda x: (x * direction).sum((1, 2, 3)) + 0 * x.sum((1, 2, 3)), real, fake, torch.Generator().manual_seed(0)
+        lambda x: (x * direction).sum((1, 2, 3)) + 0 * x.sum((1, 2, 3)),
+        real,
+        fake,
+        torch.Generator().manual_seed(0),
     )
     assert penalty.item() == pytest.approx((slope - 1) ** 2, abs=1e-5)
 
 
 def test_it_can_be_differentiated_into_the_critic() -> None:
     weight = torch.nn.Parameter(torch.full((4,), 2.0))
-    gradient_penalty(lambda x: x.flatten(1) @ weight, torch.randn(2, 1, 2, 2), torch.randn(2, 1, 2, 2), torch.Generator()).backward()
+    gradient_penalty(
+        lambda x: x.flatten(1) @ weight,
+        torch.randn(2, 1, 2, 2),
+        torch.randn(2, 1, 2, 2),
+        torch.Generator(),
+    ).backward()
     assert weight.grad is not None
     assert (weight.grad > 0).all()  # a slope over 1 is pulled down
 
 
 def test_by_hand() -> None:
-    a, b = torch.zeros(2, 2, 1, 2), torch.tensor([[[[1.0, -1.0]], [[0.0, 2.0]]], [[[0.0, 0.0]], [[0.0, 0.0]]]])
+    a, b = (
+        torch.zeros(2, 2, 1, 2),
+        torch.tensor([[[[1.0, -1.0]], [[0.0, 2.0]]], [[[0.0, 0.0]], [[0.0, 0.0]]]]),
+    )
     assert l1_per_image(a, b).tolist() == [4.0, 0.0]
     assert mse_per_image(a, b).tolist() == [1.5, 0.0]
     assert residual_map(a, b)[0].tolist() == [[[0.5, 1.5]]]

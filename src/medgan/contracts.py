@@ -1,6 +1,7 @@
 """What the parts of medgan promise each other.
 
-Models hold mathematics, the loop owns optimisation, pipelines hold the data flow; these are the only types they share.
+Models hold mathematics, the loop owns optimisation, pipelines hold the data flow; these are the
+only types they share.
 Images are tensors of shape (N, C, H, W), float32, in [-1, 1]; `normal` is class 0.
 """
 
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 
 NORMAL = "normal"
 COMPONENTS = ("reconstruction", "feature", "latent")
-"""What the score of a detector may be made of: residual of the pixels, distance in a discriminator's features, distance of latents."""
+"""What the score of a detector may be made of: residual of the pixels, distance in a
+discriminator's features, distance of latents.
+"""
 LossTerms = Mapping[str, Tensor]
-"""Weighted, scalar terms by name. The sum of those that carry a gradient is what is optimised; all are logged, so a detached one - D's
-accuracy, say - is watched and nothing else."""
+"""Weighted, scalar terms by name. The sum of those that carry a gradient is what is optimized; all
+are logged, so a detached one - D's accuracy, say - is watched and nothing else."""
 
 
 class TrainingSet(enum.Enum):
@@ -30,7 +33,9 @@ class TrainingSet(enum.Enum):
     LABELLED = "labelled"
     """All training images with their categories."""
     MIX = "mix"
-    """`Batch.images` are the normals outside the mix, `Batch.unlabelled` the unlabelled mix of normal and anomalous images."""
+    """`Batch.images` are the normals outside the mix, `Batch.unlabelled` the unlabelled mix of
+    normal and anomalous images.
+    """
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class ImageSpec:
     size: int
     """Side of the square image in pixels: a power of two, at least 32."""
     channels: int
-    """1 (grey) or 3 (colour)."""
+    """1 (grey) or 3 (color)."""
     classes: tuple[str, ...] = (NORMAL,)
     """Category names; a label is an index into them and `normal` is the first."""
 
@@ -61,10 +66,12 @@ class Batch:
     images: Tensor
     """(N, C, H, W) in [-1, 1]."""
     rng: torch.Generator
-    """Noise for this update: a function of the seed, the stage and the number of the update, so that a resumed run repeats it."""
+    """Noise for this update: a function of the seed, the stage and the number of the update, so
+    that a resumed run repeats it.
+    """
     labels: Tensor | None = None
-    """For models trained on `TrainingSet.LABELLED`: (N,) int64 indices into `ImageSpec.classes`, or (N, classes) multi-hot float32 where an
-    image may show several."""
+    """For models trained on `TrainingSet.LABELLED`: (N,) int64 indices into `ImageSpec.classes`, or
+    (N, classes) multi-hot float32 where an image may show several."""
     unlabelled: Tensor | None = None
     """(N, C, H, W), the unlabelled mix, for models trained on `TrainingSet.MIX`."""
     step: int = 0
@@ -74,7 +81,9 @@ class BatchSource(Protocol):
     """Training batches as a pure function of their number."""
 
     def draw(self, stage: str, index: int, size: int) -> Batch:
-        """The `index`-th batch of `size` images of a training stage; the same arguments give the same batch."""
+        """The `index`-th batch of `size` images of a training stage; the same arguments give the
+        same batch.
+        """
         ...
 
     def epoch(self, size: int) -> Iterator[Batch]:
@@ -84,7 +93,7 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """The optimiser of one player. `name` is a key of `training.optimizers.OPTIMIZERS`."""
+    """The optimizer of one player. `name` is a key of `training.optimizers.OPTIMIZERS`."""
 
     name: str = "adam"
     lr: float = 2e-4
@@ -94,7 +103,8 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class Player:
-    """One side of the training game (Goodfellow 2014): it moves its own modules to lower its own loss.
+    """One side of the training game (Goodfellow 2014): it moves its own modules to lower its own
+    loss.
 
     A classifier or an autoencoder is a game of one player.
     """
@@ -113,17 +123,23 @@ class Player:
 
 @dataclass(frozen=True)
 class AnomalyScores:
-    """The verdict of a detector. Higher is more anomalous; scores of different detectors do not compare."""
+    """The verdict of a detector. Higher is more anomalous; scores of different detectors do not
+    compare.
+    """
 
     image_scores: Tensor
     """(N,)"""
     anomaly_maps: Tensor
     """(N, 1, H, W), at the size of the images."""
     components: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the score could be made of, (N,) each, by names of COMPONENTS; empty for a detector that has no such parts."""
+    """What the score could be made of, (N,) each, by names of COMPONENTS; empty for a detector that
+    has no such parts.
+    """
 
     @classmethod
-    def composed(cls, components: Mapping[str, Tensor], weights: Mapping[str, float], anomaly_maps: Tensor) -> AnomalyScores:
+    def composed(
+        cls, components: Mapping[str, Tensor], weights: Mapping[str, float], anomaly_maps: Tensor
+    ) -> AnomalyScores:
         """The verdict whose image scores are the weighted sum of the components."""
         scores = torch.stack([weight * components[name] for name, weight in weights.items()]).sum(0)
         return cls(scores, anomaly_maps, components)
@@ -131,19 +147,24 @@ class AnomalyScores:
 
 @runtime_checkable
 class Model(Protocol):
-    """A method. Each module of `medgan.models` exports TRAINING_SET, a frozen dataclass `Config`, and `build(config, spec)`.
+    """A method. Each module of `medgan.models` exports TRAINING_SET, a frozen dataclass `Config`,
+    and `build(config, spec)`.
 
     Every model is also an `nn.Module`: its `state_dict` is what is saved.
     """
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """Training stages in order; the players of a stage alternate. Empty for a model that is only fitted."""
+        """Training stages in order; the players of a stage alternate. Empty for a model that is
+        only fitted.
+        """
         ...
 
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A model whose state is computed from the training images in one pass, without gradients, and lives in buffers."""
+    """A model whose state is computed from the training images in one pass, without gradients, and
+    lives in buffers.
+    """
 
     def fit(self, batches: Iterator[Batch]) -> None:
         """Sets the buffers from all training images."""
@@ -164,7 +185,8 @@ class AnomalyDetector(Protocol):
     """A model that says how unusual an image is."""
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Scores (N, C, H, W) images in eval mode; the score of an image does not depend on its batch.
+        """Scores (N, C, H, W) images in eval mode; the score of an image does not depend on its
+        batch.
 
         The detector owns its gradient mode: a latent search needs gradients while it scores.
         """
@@ -176,19 +198,24 @@ class Composed(Protocol):
     """A detector that says what its score is made of."""
 
     def score_weights(self) -> Mapping[str, float]:
-        """The image score is the sum of these times the components of the same names. Configuration: never fitted, least of all on test."""
+        """The image score is the sum of these times the components of the same names.
+        Configuration: never fitted, least of all on test.
+        """
         ...
 
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """A detector that can show what it holds an image against. One that compares with no image, such as a classifier, leaves this out."""
+    """A detector that can show what it holds an image against. One that compares with no image,
+    such as a classifier, leaves this out.
+    """
 
     COUNTERPART: str
     """What the counterpart is, in two or three words, such as `reconstruction`."""
 
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """(N, C, H, W) in [-1, 1], for each image the one that it is compared with; one image's does not depend on its batch.
+        """(N, C, H, W) in [-1, 1], for each image the one that it is compared with; one image's
+        does not depend on its batch.
 
         `rng` as in `AnomalyDetector.score`: the same one gives the image behind the same score.
         """

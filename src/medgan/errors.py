@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 class UserError(Exception):
     """Input or configuration that medgan will not work with.
 
-    Its text is one sentence for the user: what is wrong, where, and what to do. It ends a command with exit code 1 and no traceback.
+    Its text is one sentence for the user: what is wrong, where, and what to do. It ends a command
+    with exit code 1 and no traceback.
     """
 
 
@@ -42,7 +43,11 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def _message(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return str(error)
-    return f"conf: {' '.join(str(error).split())}" if type(error).__name__ in _CONFIGURATION_ERRORS else None
+    return (
+        f"conf: {' '.join(str(error).split())}"
+        if type(error).__name__ in _CONFIGURATION_ERRORS
+        else None
+    )
 
 
 _CONFIGURATION_ERRORS = (

@@ -25,24 +25,39 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def numbers(value: Any) -> dict[str, float]:
-    """The finite numbers in a nested result; an infinite one never reaches the tracker, which would store 1.8e308 (fault F47)."""
-    return {_FORBIDDEN.sub("_", name): float(number) for name, number in leaves(value) if _finite(number)}
+    """The finite numbers in a nested result; an infinite one never reaches the tracker, which would
+    store 1.8e308 (fault F47).
+    """
+    return {
+        _FORBIDDEN.sub("_", name): float(number)
+        for name, number in leaves(value)
+        if _finite(number)
+    }
 
 
 def shallow(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures at the top of a nested result: its numbers, and the numbers of mappings that hold nothing deeper (`auroc.value`).
+    """The figures at the top of a nested result: its numbers, and the numbers of mappings that hold
+    nothing deeper (`auroc.value`).
 
     Those of its part `overall` are main figures too.
     """
     flat = {key: inner for key, inner in value.items() if not isinstance(inner, Mapping)}
     parts = {key: inner for key, inner in value.items() if isinstance(inner, Mapping)}
-    figures = {key: inner for key, inner in parts.items() if not any(isinstance(part, Mapping) for part in inner.values())}
+    figures = {
+        key: inner
+        for key, inner in parts.items()
+        if not any(isinstance(part, Mapping) for part in inner.values())
+    }
     return flat | figures | ({OVERALL: shallow(parts[OVERALL])} if OVERALL in parts else {})
 
 
 def not_finite(value: Any) -> list[str]:
     """Names of the numbers in a nested result that are infinite or not a number."""
-    return [name for name, number in leaves(value) if isinstance(number, float) and not math.isfinite(number)]
+    return [
+        name
+        for name, number in leaves(value)
+        if isinstance(number, float) and not math.isfinite(number)
+    ]
 
 
 def texts(value: Any) -> dict[str, str]:

@@ -6,7 +6,14 @@ import importlib
 
 from kedro.pipeline import Pipeline
 
-PIPELINES = ("ingestion", "preprocessing", "gan_training", "synthesis", "classifier_training", "anomaly_evaluation")
+PIPELINES = (
+    "ingestion",
+    "preprocessing",
+    "gan_training",
+    "synthesis",
+    "classifier_training",
+    "anomaly_evaluation",
+)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -16,5 +23,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 
 def _create(name: str) -> Pipeline:
-    pipeline: Pipeline = importlib.import_module(f"medgan.pipelines.{name}.pipeline").create_pipeline()
+    pipeline: Pipeline = importlib.import_module(
+        f"medgan.pipelines.{name}.pipeline"
+    ).create_pipeline()
     return pipeline

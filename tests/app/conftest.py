@@ -1,4 +1,6 @@
-"""A tiny project: a store of 32 px images, three published models with random weights, and what an evaluation leaves behind."""
+"""A tiny project: a store of 32 px images, three published models with random weights, and what an
+evaluation leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,16 @@ def publish(root: Path, name: str, store: ImageStore, seed: int = 1) -> Publishe
     if name == "nearest_neighbour":
         normals = StoredImages(store)(np.arange(IMAGES // 2 - seed))
         model.fit(iter([Batch(normals, torch.Generator())]))
-    weights = {key: value * 4 if key.startswith("generator") and value.ndim > 1 else value for key, value in model.state_dict().items()}
-    published = PublishedModel(name, asdict(config), model_spec(), weights, {"images": store.key, "seed": 0})
-    PublishedDataset(filepath=(root / "data/06_models/phantoms" / name / "published").as_posix()).save(published)
+    weights = {
+        key: value * 4 if key.startswith("generator") and value.ndim > 1 else value
+        for key, value in model.state_dict().items()
+    }
+    published = PublishedModel(
+        name, asdict(config), model_spec(), weights, {"images": store.key, "seed": 0}
+    )
+    PublishedDataset(
+        filepath=(root / "data/06_models/phantoms" / name / "published").as_posix()
+    ).save(published)
     return published
 
 
@@ -98,10 +107,21 @@ def evaluate(root: Path, name: str) -> None:
     scores, maps, _ = score_images(model.build(), StoredImages(store), chosen["row"].to_numpy())
     output = root / "data/07_model_output/phantoms" / name
     output.mkdir(parents=True)
-    chosen[["image_id", "split"]].assign(score=scores, key="key").to_parquet(output / "scores.parquet")
-    np.savez(output / "anomaly_maps.npz", image_id=np.array(chosen["image_id"].tolist()), score=scores, maps=maps)
-    document: dict[str, Any] = new_document("phantoms", "test", {"data_hash": data_hash(store, splits)})
-    document["detectors"][name] = {"threshold": {"rule": "youden", "value": float(np.median(scores))}}
+    chosen[["image_id", "split"]].assign(score=scores, key="key").to_parquet(
+        output / "scores.parquet"
+    )
+    np.savez(
+        output / "anomaly_maps.npz",
+        image_id=np.array(chosen["image_id"].tolist()),
+        score=scores,
+        maps=maps,
+    )
+    document: dict[str, Any] = new_document(
+        "phantoms", "test", {"data_hash": data_hash(store, splits)}
+    )
+    document["detectors"][name] = {
+        "threshold": {"rule": "youden", "value": float(np.median(scores))}
+    }
     report = root / "data/08_reporting/phantoms"
     report.mkdir(parents=True)
     (report / "results.json").write_text(json.dumps(document))

@@ -26,7 +26,11 @@ def opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in (app.markdown, app.caption, app.info, app.error) for element in kind)
+    return "\n".join(
+        str(element.value)
+        for kind in (app.markdown, app.caption, app.info, app.error)
+        for element in kind
+    )
 
 
 def png_file(side: int = 48) -> bytes:
@@ -35,7 +39,9 @@ def png_file(side: int = 48) -> bytes:
     return buffer.getvalue()
 
 
-def test_an_untrained_project_says_which_command_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrained_project_says_which_command_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(tmp_path, monkeypatch)
     assert [info.value for info in app.info] == [page.UNTRAINED]
     assert not app.exception
@@ -43,9 +49,11 @@ def test_an_untrained_project_says_which_command_trains(tmp_path: Path, monkeypa
     assert "Not a medical device" in texts(app)
 
 
-def test_images_of_the_chosen_class_are_drawn_and_handed_out(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_the_chosen_class_are_drawn_and_handed_out(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(trained, monkeypatch)
-    assert app.selectbox(key="data_set").options == ["phantoms"]
+    assert app.selectbox(key="dataset").options == ["phantoms"]
     assert app.selectbox(key="generator").options == ["acgan", "dcgan"]
     assert len(app.image) == 0
     app.selectbox(key="class").set_value("viral")
@@ -54,7 +62,10 @@ def test_images_of_the_chosen_class_are_drawn_and_handed_out(trained: Path, monk
     next(button for button in app.button if button.label == "Draw").click()
     app.run()
     assert "3 synthetic images of class viral, seed 11" in texts(app)
-    assert len(app.image[0].images if hasattr(app.image[0], "images") else app.image[0].proto.imgs) == 3
+    assert (
+        len(app.image[0].images if hasattr(app.image[0], "images") else app.image[0].proto.imgs)
+        == 3
+    )
     assert app.download_button(key="download") is not None
     app.selectbox(key="generator").set_value("dcgan").run()
     assert app.selectbox(key="class").options == ["normal"]
@@ -62,7 +73,9 @@ def test_images_of_the_chosen_class_are_drawn_and_handed_out(trained: Path, monk
     assert not app.error
 
 
-def test_an_upload_gets_a_score_and_its_place(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_gets_a_score_and_its_place(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(evaluated, monkeypatch)
     app.selectbox(key="detector").set_value("nearest_neighbour").run()
     app.file_uploader(key="upload").set_value(("film.txt", png_file(), "text/plain")).run()
@@ -75,16 +88,22 @@ def test_an_upload_gets_a_score_and_its_place(evaluated: Path, monkeypatch: pyte
     assert "above 99.5 %" in shown
 
 
-def test_an_upload_without_an_evaluation_still_gets_a_score(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_without_an_evaluation_still_gets_a_score(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(trained, monkeypatch)
     app.file_uploader(key="upload").set_value(("film.png", png_file(), "image/png")).run()
     assert float(app.metric[0].value) > 0
     assert "anomaly_evaluation" in texts(app)
 
 
-def test_a_file_that_is_no_image_is_one_sentence(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_image_is_one_sentence(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(trained, monkeypatch)
-    app.file_uploader(key="upload").set_value(("film.png", b"GIF89a" + bytes(60), "image/png")).run()
+    app.file_uploader(key="upload").set_value(
+        ("film.png", b"GIF89a" + bytes(60), "image/png")
+    ).run()
     assert len(app.error) == 1
     assert "(FORMAT)" in app.error[0].value
     assert not app.exception

@@ -14,7 +14,9 @@ def test_enlarging_repeats_pixels() -> None:
 
 
 def test_maps_are_clipped_to_their_range() -> None:
-    np.testing.assert_allclose(scaled(np.array([[-1.0, 0.0, 1.0, 5.0]]), 0.0, 2.0), [[0.0, 0.0, 0.5, 1.0]])
+    np.testing.assert_allclose(
+        scaled(np.array([[-1.0, 0.0, 1.0, 5.0]]), 0.0, 2.0), [[0.0, 0.0, 0.5, 1.0]]
+    )
     assert np.isfinite(scaled(np.zeros((1, 1)), 0.0, 0.0)).all()
 
 

@@ -61,7 +61,9 @@ def test_the_archive_holds_the_images_and_where_they_come_from(trained: Path) ->
             assert picture.text["Description"].startswith(NOTICE)
             assert model.key in picture.text["Description"]
         stored = json.loads(files.read(CARD))
-    assert {name: stored[name] for name in ("model", "version", "key", "class", "seed", "notice")} == {
+    assert {
+        name: stored[name] for name in ("model", "version", "key", "class", "seed", "notice")
+    } == {
         "model": "acgan",
         "version": "v1",
         "key": model.key,

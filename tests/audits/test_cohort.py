@@ -31,12 +31,18 @@ def splits(known=True):
 
 
 def test_nothing_gets_lost_in_the_flow():
-    quarantine = pd.DataFrame({"path": ["a", "b", "c"], "code": ["UNREADABLE", "CONSTANT", "UNREADABLE"]})
+    quarantine = pd.DataFrame(
+        {"path": ["a", "b", "c"], "code": ["UNREADABLE", "CONSTANT", "UNREADABLE"]}
+    )
     exclusions = pd.DataFrame({"path": ["d"], "reason": ["label unclear"]})
     told = flow(splits(), quarantine, exclusions, dropped=7)
     assert told["listed"] == 120 + 7 + 3 + 1
     assert list(told["quarantined"]["reasons"].items()) == [("UNREADABLE", 2), ("CONSTANT", 1)]
-    assert told["usable"] - told["dropped"]["images"] == told["kept"]["images"] == sum(part["images"] for part in told["parts"].values())
+    assert (
+        told["usable"] - told["dropped"]["images"]
+        == told["kept"]["images"]
+        == sum(part["images"] for part in told["parts"].values())
+    )
     assert told["parts"]["train"]["unlabelled_mix"] == {"images": 15, "patients": 5}
     assert told["kept"]["patients"] == 40
     assert flow(splits(known=False), quarantine, exclusions)["kept"]["patients"] is None
@@ -48,8 +54,19 @@ def test_people_are_counted_once_and_images_each():
     told = demographics(splits())
     everyone = told["parts"]["all"]
     assert told["unit"] == "patient"
-    assert everyone["sex"] == {"F": {"n": 10, "share": 0.25}, "M": {"n": 20, "share": 0.5}, "unknown": {"n": 10, "share": 0.25}}
-    assert everyone["age"] == {"n": 20, "median": 9.5, "q1": 4.75, "q3": 14.25, "min": 0.0, "max": 19.0}
+    assert everyone["sex"] == {
+        "F": {"n": 10, "share": 0.25},
+        "M": {"n": 20, "share": 0.5},
+        "unknown": {"n": 10, "share": 0.25},
+    }
+    assert everyone["age"] == {
+        "n": 20,
+        "median": 9.5,
+        "q1": 4.75,
+        "q3": 14.25,
+        "min": 0.0,
+        "max": 19.0,
+    }
     assert everyone["categories"]["viral"] == {"n": 60, "share": 0.5}
     assert everyone["missing"]["age"] == {"n": 60, "share": 0.5}
     assert everyone["images_per_patient"] == {"median": 3.0, "max": 3}
@@ -83,10 +100,15 @@ def test_noise_at_random_pulls_the_auroc_as_the_formula_says():
     truth = rng.integers(0, 2, 40_000)
     scores = truth + rng.normal(0, 1, 40_000)
     labels = np.where(rng.random(40_000) < np.where(truth == 1, 0.1, 0.3), 1 - truth, truth)
-    noise = LabelNoise(anomalous=float((truth[labels == 1] == 0).mean()), normal=float((truth[labels == 0] == 1).mean()))
+    noise = LabelNoise(
+        anomalous=float((truth[labels == 1] == 0).mean()),
+        normal=float((truth[labels == 0] == 1).mean()),
+    )
     ones = np.ones((1, len(truth)))
     observed, right = (float(auroc(kind, scores, ones)[0]) for kind in (labels, truth))
-    told = reference_standard("two readers", noise, {"a": {"auroc": {"value": observed, "low": None, "high": 0.99}}})
+    told = reference_standard(
+        "two readers", noise, {"a": {"auroc": {"value": observed, "low": None, "high": 0.99}}}
+    )
     corrected = told["label_noise"]["auroc_if_labels_were_right"]["a"]
     assert corrected["value"] == pytest.approx(right, abs=0.01)
     assert observed < right - 0.05
@@ -96,7 +118,10 @@ def test_noise_at_random_pulls_the_auroc_as_the_formula_says():
 
 def test_what_is_not_reported_says_so():
     told = reference_standard(None, None, {"a": {"auroc": {"value": None, "reason": "one class"}}})
-    assert told == {"reference_standard": "not reported", "label_noise": {"reported": "not reported"}}
+    assert told == {
+        "reference_standard": "not reported",
+        "label_noise": {"reported": "not reported"},
+    }
 
 
 def test_settings_are_refused_by_name():
@@ -110,13 +135,25 @@ def test_settings_are_refused_by_name():
 
 def test_random_errors_are_errors_and_repeat_whatever_the_order():
     rng = np.random.default_rng(0)
-    test = pd.DataFrame({"image_id": [f"i{number}" for number in range(300)], "label": rng.integers(0, 2, 300), "score": rng.random(300)})
+    test = pd.DataFrame(
+        {
+            "image_id": [f"i{number}" for number in range(300)],
+            "label": rng.integers(0, 2, 300),
+            "score": rng.random(300),
+        }
+    )
     drawn = random_errors(test, 0.5, 20, 3)
     assert drawn["kind"].value_counts().to_dict() == {"miss": 10, "false alarm": 10}
     misses, alarms = (drawn[drawn["kind"] == kind] for kind in ("miss", "false alarm"))
     assert ((misses["label"] == 1) & (misses["score"] < 0.5)).all()
     assert ((alarms["label"] == 0) & (alarms["score"] >= 0.5)).all()
-    assert random_errors(test.sample(frac=1, random_state=1), 0.5, 20, 3)["image_id"].tolist() == drawn["image_id"].tolist()
+    assert (
+        random_errors(test.sample(frac=1, random_state=1), 0.5, 20, 3)["image_id"].tolist()
+        == drawn["image_id"].tolist()
+    )
     assert set(random_errors(test, 0.5, 20, 4)["image_id"]) != set(drawn["image_id"])
-    assert misses["score"].min() > test.loc[test["label"] == 1, "score"].min() or misses["score"].mean() > 0.1
+    assert (
+        misses["score"].min() > test.loc[test["label"] == 1, "score"].min()
+        or misses["score"].mean() > 0.1
+    )
     assert random_errors(test, -1.0, 20, 0)["kind"].eq("false alarm").all()

@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan.audits.robustness import PERTURBATIONS, audit_robustness, perturbed, robustness_sample, variants
+from medgan.audits.robustness import (
+    PERTURBATIONS,
+    audit_robustness,
+    perturbed,
+    robustness_sample,
+    variants,
+)
 
 RNG = np.random.default_rng(0)
-SMOOTH = np.linspace(30, 200, 32, dtype=np.uint8)[None, :, None, None] * np.ones((1, 1, 32, 1), dtype=np.uint8)
+SMOOTH = np.linspace(30, 200, 32, dtype=np.uint8)[None, :, None, None] * np.ones(
+    (1, 1, 32, 1), dtype=np.uint8
+)
 IMAGES = np.concatenate([SMOOTH, RNG.integers(0, 255, (4, 32, 32, 1)).astype(np.uint8)])
 ROWS = np.arange(5)
 
@@ -24,9 +32,12 @@ def test_a_perturbed_image_depends_on_itself_alone_and_changes_more_with_severit
 
 
 @pytest.mark.parametrize("name", list(PERTURBATIONS))
-def test_colour_stays_colour(name):
-    colour = RNG.integers(0, 255, (2, 16, 20, 3)).astype(np.uint8)
-    assert perturbed(colour, np.arange(2), name, PERTURBATIONS[name].severities[0], 0).shape == colour.shape
+def test_color_stays_color(name):
+    color = RNG.integers(0, 255, (2, 16, 20, 3)).astype(np.uint8)
+    assert (
+        perturbed(color, np.arange(2), name, PERTURBATIONS[name].severities[0], 0).shape
+        == color.shape
+    )
 
 
 def test_noise_and_brightness_are_as_strong_as_they_say():
@@ -71,7 +82,11 @@ def test_the_sample_knows_no_label_and_no_order_and_keeps_volumes_whole():
 def arrays(splits, scores):
     test = splits["split"] == "test"
     values = [scores[name, severity] for name, severity in variants()]
-    return {"image_id": splits.loc[test, "image_id"].to_numpy(), "scores": np.stack(values)[:, test], "reason": np.array("")}
+    return {
+        "image_id": splits.loc[test, "image_id"].to_numpy(),
+        "scores": np.stack(values)[:, test],
+        "reason": np.array(""),
+    }
 
 
 def test_a_fall_is_measured_on_the_same_images_and_flips_are_counted():
@@ -82,8 +97,11 @@ def test_a_fall_is_measured_on_the_same_images_and_flips_are_counted():
     scores["noise", 16.0] = rng.normal(0, 1, len(splits))
     scores["blur", 0.04] = clean + 100
     table = splits[["image_id"]].assign(score=clean)
-    document = audit_robustness(arrays(splits, scores), table, splits, 1.0, n_boot=200)
-    noise, blur = (document["perturbations"][name]["severities"][step] for name, step in (("noise", "16"), ("blur", "0.04")))
+    document = audit_robustness(arrays(splits, scores), table, splits, 1.0, n_resamples=200)
+    noise, blur = (
+        document["perturbations"][name]["severities"][step]
+        for name, step in (("noise", "16"), ("blur", "0.04"))
+    )
     test = splits["split"] == "test"
     assert noise["change"]["high"] < -0.2
     assert blur["change"] == {"value": 0.0, "low": 0.0, "high": 0.0}
@@ -99,7 +117,11 @@ def test_a_sample_of_one_class_has_flips_and_no_auroc():
     splits = cohort().assign(label=0, category="normal")
     clean = np.zeros(len(splits))
     document = audit_robustness(
-        arrays(splits, dict.fromkeys(variants(), clean)), splits[["image_id"]].assign(score=clean), splits, 1.0, n_boot=100
+        arrays(splits, dict.fromkeys(variants(), clean)),
+        splits[["image_id"]].assign(score=clean),
+        splits,
+        1.0,
+        n_resamples=100,
     )
     step = document["perturbations"]["noise"]["severities"]["4"]
     assert step["change"]["value"] is None
@@ -108,5 +130,7 @@ def test_a_sample_of_one_class_has_flips_and_no_auroc():
 
 
 def test_what_was_not_run_says_why():
-    document = audit_robustness({"reason": np.array("scoring takes 9 s an image")}, pd.DataFrame(), pd.DataFrame(), 1.0)
+    document = audit_robustness(
+        {"reason": np.array("scoring takes 9 s an image")}, pd.DataFrame(), pd.DataFrame(), 1.0
+    )
     assert document["sentence"] == "Not run: scoring takes 9 s an image."

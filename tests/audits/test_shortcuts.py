@@ -15,7 +15,9 @@ COUNT = 800
 
 
 def cohort(confounded, seed=0, **columns):
-    """Images of two sites, a patient each; `confounded` is how much more often an anomalous patient is of the south."""
+    """Images of two sites, a patient each; `confounded` is how much more often an anomalous patient
+    is of the south.
+    """
     rng = np.random.default_rng(seed)
     label = rng.integers(0, 2, COUNT)
     south = rng.random(COUNT) < 0.5 + confounded * (label - 0.5)
@@ -43,9 +45,12 @@ def cohort(confounded, seed=0, **columns):
 
 def audited(pixels, splits, seed=0, **detectors):
     table, reasons = shortcut_scores(lambda rows: pixels[rows], splits, seed)
-    scores = {name: splits[["image_id"]].assign(score=np.asarray(values, dtype=float)) for name, values in detectors.items()}
+    scores = {
+        name: splits[["image_id"]].assign(score=np.asarray(values, dtype=float))
+        for name, values in detectors.items()
+    }
     rows = {name: {"sees_mix": name == "mix"} for name in detectors}
-    return audit_shortcuts(table, reasons, scores, rows, splits, n_boot=300, seed=seed)
+    return audit_shortcuts(table, reasons, scores, rows, splits, n_resamples=300, seed=seed)
 
 
 def test_a_marker_that_goes_with_the_disease_is_caught_and_so_is_the_detector_that_reads_it():
@@ -62,7 +67,10 @@ def test_a_marker_that_goes_with_the_disease_is_caught_and_so_is_the_detector_th
         told = document["detectors"][name]
         assert told["auroc"]["low"] > 0.75
         assert told["flags"] == [FLAG, SITE_FLAG]
-        assert "may detect the source of" in told["sentence"] or "may detect the source and" in told["sentence"]
+        assert (
+            "may detect the source of" in told["sentence"]
+            or "may detect the source and" in told["sentence"]
+        )
         assert told["within_sites"]["pooled"]["value"] == pytest.approx(0.5, abs=0.1)
         assert told["within_sites"]["difference"]["high"] < -0.2
     assert document["detectors"]["mix"]["compared_with"] == "probe"
@@ -75,8 +83,15 @@ def test_a_marker_that_goes_with_the_disease_is_caught_and_so_is_the_detector_th
 
 def test_without_a_confounder_no_shortcut_is_shown_to_work():
     pixels, splits = cohort(0.0)
-    document = audited(pixels, splits, disease=splits["label"] * 4 + np.random.default_rng(1).normal(0, 1, COUNT))
-    known = [found for kind in document["shortcuts"].values() for found in kind.values() if found["value"] is not None]
+    document = audited(
+        pixels, splits, disease=splits["label"] * 4 + np.random.default_rng(1).normal(0, 1, COUNT)
+    )
+    known = [
+        found
+        for kind in document["shortcuts"].values()
+        for found in kind.values()
+        if found["value"] is not None
+    ]
     assert len(known) == 8
     assert sum(found["low"] > 0.5 for found in known) <= 1
     assert max(found["value"] for found in known) < 0.62
@@ -85,8 +100,12 @@ def test_without_a_confounder_no_shortcut_is_shown_to_work():
 
 def test_labels_of_test_images_do_not_touch_the_shortcuts():
     pixels, splits = cohort(0.8)
-    poisoned = splits.assign(label=splits["label"].where(splits["split"] != "test", 1 - splits["label"]))
-    before, after = (shortcut_scores(lambda rows: pixels[rows], table)[0] for table in (splits, poisoned))
+    poisoned = splits.assign(
+        label=splits["label"].where(splits["split"] != "test", 1 - splits["label"])
+    )
+    before, after = (
+        shortcut_scores(lambda rows: pixels[rows], table)[0] for table in (splits, poisoned)
+    )
     pd.testing.assert_frame_equal(before, after)
 
 
@@ -104,7 +123,9 @@ def test_what_cannot_be_had_says_why():
 def test_size_and_the_kind_of_file_are_shortcuts_too():
     pixels, splits = cohort(0.0)
     anomalous = splits["label"] == 1
-    splits = splits.assign(width=np.where(anomalous, 64, 40), path=np.where(anomalous, "a.JPG", "b/c.png"))
+    splits = splits.assign(
+        width=np.where(anomalous, 64, 40), path=np.where(anomalous, "a.JPG", "b/c.png")
+    )
     document = audited(pixels, splits, one=splits["label"])
     for kind in ("one_class", "probe"):
         assert document["shortcuts"][kind]["image size"]["value"] == 1.0
@@ -120,15 +141,25 @@ def test_features_are_what_they_are_called():
     assert features["border"].shape == (2, 32 * 32 - 28 * 28)
     assert features["thumbnail"].reshape(2, 8, 8)[1, 0] == pytest.approx(0.5)
     assert features["intensity"][0, 0] == pytest.approx(images[0].mean() / 255)
-    told = recorded(pd.DataFrame({"path": ["a/b.nii.gz", "x.PNG", None, "17"], "sex": ["F", None, "", "M"]}))
+    told = recorded(
+        pd.DataFrame({"path": ["a/b.nii.gz", "x.PNG", None, "17"], "sex": ["F", None, "", "M"]})
+    )
     assert told["file format"].tolist() == [".nii", ".png", "unknown", "unknown"]
     assert told["sex"].tolist() == ["F", "unknown", "unknown", "M"]
 
 
 def test_site_sex_and_age_of_the_phantoms_know_nothing_of_the_label():
     table = phantom_table(PhantomSource(images=2000, patients=1200))
-    label, split = (table["category_raw"] != "normal").astype(int), np.where(np.arange(2000) % 2, "train", "test")
-    table = table.assign(label=label, category=table["category_raw"], split=split, age_band=(table["age"] // 20).astype(str))
+    label, split = (
+        (table["category_raw"] != "normal").astype(int),
+        np.where(np.arange(2000) % 2, "train", "test"),
+    )
+    table = table.assign(
+        label=label,
+        category=table["category_raw"],
+        split=split,
+        age_band=(table["age"] // 20).astype(str),
+    )
     table = table.assign(group_known=True, row=np.arange(2000), provenance="real")
     blank = np.random.default_rng(0).integers(0, 255, (2000, 8, 8, 1)).astype(np.uint8)
     document = audited(blank, table, none=np.arange(2000))
@@ -150,5 +181,7 @@ def test_pairs_of_one_site_alone_count_within_sites():
     assert found["pooled"]["value"] == 1.0
     assert found["difference"]["value"] == pytest.approx(0.25)
     assert found["sites"]["a"]["auroc"]["reason"].startswith("insufficient: 1")
-    assert within_sites(test.assign(site="a"), 100)["pooled"]["reason"].startswith("fewer than two sites")
+    assert within_sites(test.assign(site="a"), 100)["pooled"]["reason"].startswith(
+        "fewer than two sites"
+    )
     assert within_sites(test.drop(columns="site"), 100)["pooled"]["reason"] == "no site is recorded"

@@ -30,7 +30,7 @@ def cohort(n=1200, seed=0, **columns):
 
 def test_figures_of_a_group_are_those_of_its_images_at_the_frozen_threshold():
     splits, scores = cohort()
-    document = audit_subgroups(scores, splits, 0.75, n_boot=200)
+    document = audit_subgroups(scores, splits, 0.75, n_resamples=200)
     women = (splits["split"] == "test") & (splits["sex"] == "F")
     told = document["groups"]["sex"]["F"]
     sick = women & (splits["label"] == 1)
@@ -47,20 +47,27 @@ def test_a_detector_that_fails_one_sex_is_caught_with_the_better_group_first():
     splits, scores = cohort()
     blind = (splits["sex"] == "F") & (splits["label"] == 1)
     scores.loc[blind, "score"] -= 1.5
-    document = audit_subgroups(scores, splits, 0.75, n_boot=300)
+    document = audit_subgroups(scores, splits, 0.75, n_resamples=300)
     gap = document["gaps"]["sex"]["sensitivity"]
     assert gap["between"] == ["M", "F"]
     assert gap["low"] > 0.2
     assert gap["p_holm"] < 0.01
     assert document["gaps"]["sex"]["specificity"]["p_holm"] > 0.05
-    assert "sensitivity of sex F" in document["sentence"] or "auroc of sex F" in document["sentence"]
+    assert (
+        "sensitivity of sex F" in document["sentence"] or "auroc of sex F" in document["sentence"]
+    )
 
 
 def test_without_a_gap_none_is_claimed_and_holm_pays_for_the_search():
     rng = np.random.default_rng(3)
     splits, scores = cohort(2400, seed=3, site=rng.choice(list("abcdef"), 2400))
-    document = audit_subgroups(scores, splits, 0.75, n_boot=300)
-    gaps = [gap for figures in document["gaps"].values() for gap in figures.values() if gap["value"] is not None]
+    document = audit_subgroups(scores, splits, 0.75, n_resamples=300)
+    gaps = [
+        gap
+        for figures in document["gaps"].values()
+        for gap in figures.values()
+        if gap["value"] is not None
+    ]
     assert all(gap["p_holm"] >= gap["p"] for gap in gaps)
     assert not any(gap["p_holm"] < 0.05 for gap in gaps)
     assert document["sentence"].startswith("No gap between groups is shown")
@@ -71,8 +78,11 @@ def test_small_groups_are_insufficient_and_unknown_is_a_group_that_is_compared_w
     few = (splits["split"] == "test") & (splits["label"] == 1)
     splits.loc[few[few].index[: MINIMUM - 1], "site"] = "b"
     splits.loc[few[few].index[MINIMUM : 2 * MINIMUM], "site"] = None
-    document = audit_subgroups(scores, splits, 0.75, n_boot=100)
-    assert document["groups"]["site"]["b"]["sensitivity"] == {"value": None, "reason": "insufficient: 49 anomalous images, 50 are needed"}
+    document = audit_subgroups(scores, splits, 0.75, n_resamples=100)
+    assert document["groups"]["site"]["b"]["sensitivity"] == {
+        "value": None,
+        "reason": "insufficient: 49 anomalous images, 50 are needed",
+    }
     assert document["groups"]["site"][UNKNOWN]["sensitivity"]["value"] is not None
     assert list(document["groups"]["site"]) == ["a", "b", UNKNOWN]
     assert document["gaps"]["site"]["sensitivity"]["reason"].startswith("insufficient")
@@ -84,14 +94,14 @@ def test_a_site_that_is_worse_than_all_others_is_a_shift():
     splits, scores = cohort(2400, seed=4, site=rng.choice(list("abc"), 2400))
     worse = splits["site"] == "c"
     scores.loc[worse, "score"] = rng.normal(size=worse.sum())
-    shifts = audit_subgroups(scores, splits, 0.75, n_boot=300)["shifts"]["site"]
+    shifts = audit_subgroups(scores, splits, 0.75, n_resamples=300)["shifts"]["site"]
     assert shifts["c"]["high"] < -0.2
     assert shifts["a"]["low"] > 0
 
 
 def test_where_nothing_is_known_one_sentence_says_so():
     splits, scores = cohort(sex=None, view="PA")
-    document = audit_subgroups(scores, splits, 0.75, n_boot=100)
+    document = audit_subgroups(scores, splits, 0.75, n_resamples=100)
     assert document["groups"] == {}
     assert document["sentence"] == NOTHING_KNOWN
     assert document["not_measured"]["view"] == "the same for all test images (PA)"
@@ -110,7 +120,11 @@ def test_periods_are_years_or_halves():
 
 
 def test_the_verdict_on_leakage_is_restated():
-    audit = {"verdict": "leak", "shared": {"patients": {"count": 3}, "pixels": {"count": 1}}, "dropped": 5}
+    audit = {
+        "verdict": "leak",
+        "shared": {"patients": {"count": 3}, "pixels": {"count": 1}},
+        "dropped": 5,
+    }
     assert restated(audit)["sentence"] == (
         "Leakage audit of the split: leak (3 patients and 1 pictures stand in two parts; 5 images were left out for it)."
     )

@@ -18,7 +18,9 @@ from tests.evaluation.test_compare_runs import table
 
 
 def row(part):
-    value = float(auroc(part["label"].to_numpy(), part["score"].to_numpy(), np.ones((1, len(part))))[0])
+    value = float(
+        auroc(part["label"].to_numpy(), part["score"].to_numpy(), np.ones((1, len(part))))[0]
+    )
     figure = {"value": value, "low": value - 0.05, "high": value + 0.05}
     facts = dict.fromkeys(ROW_KEYS, 1)
     return {
@@ -117,7 +119,11 @@ def test_without_runs_the_newest_are_listed(command, project):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["one"], "Give two runs"), (["no.json", "latest"], "There is no results file"), (["deadbeef", "latest"], "no run 'deadbeef'")],
+    [
+        (["one"], "Give two runs"),
+        (["no.json", "latest"], "There is no results file"),
+        (["deadbeef", "latest"], "no run 'deadbeef'"),
+    ],
 )
 def test_what_is_not_there_is_one_sentence(command, words, message):
     shown = command(*words)
@@ -139,12 +145,18 @@ def test_results_files_are_paired_by_the_tables_beside_them_if_those_are_theirs(
     a, b = table(0), table(1)
     first, second = results(tmp_path / "a", a, a), results(tmp_path / "b", b, b)
     stale = results(tmp_path / "c", b, a)
-    hows = [compare.compare(str(first), str(other), tmp_path, None)["detectors"]["bigan"]["how"] for other in (second, stale)]
+    hows = [
+        compare.compare(str(first), str(other), tmp_path, None)["detectors"]["bigan"]["how"]
+        for other in (second, stale)
+    ]
     assert hows == [PAIRED, COMBINED]
 
 
 def test_flat_names_become_nested_again():
-    assert nested({"auroc.value": 1.0, "auroc.low": 0.5, "n": 3.0}) == {"auroc": {"value": 1.0, "low": 0.5}, "n": 3.0}
+    assert nested({"auroc.value": 1.0, "auroc.low": 0.5, "n": 3.0}) == {
+        "auroc": {"value": 1.0, "low": 0.5},
+        "n": 3.0,
+    }
     assert nested({"look": 1.0, "look.aucp": 2.0}) == {"look": {"value": 1.0, "aucp": 2.0}}
 
 

@@ -18,7 +18,9 @@ from tests.conftest import environment, kedro_command
 
 
 def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The refusal of a command, after checking that it is one: exit code 1, one line, no traceback."""
+    """The refusal of a command, after checking that it is one: exit code 1, one line, no
+    traceback.
+    """
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     lines = done.stderr.strip().splitlines()
@@ -45,7 +47,11 @@ def test_misspelt_key_is_refused_before_anything_is_written(kedro, scratch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["--pipeline", "judgin"], "did you mean 'judging'?"), (["--env", "bsae"], "did you mean 'base'?")]
+    ("arguments", "words"),
+    [
+        (["--pipeline", "judgin"], "did you mean 'judging'?"),
+        (["--env", "bsae"], "did you mean 'base'?"),
+    ],
 )
 def test_unknown_names_are_refused(kedro, scratch, arguments, words):
     assert words in one_sentence(kedro("run", *arguments))
@@ -70,7 +76,9 @@ def test_run_writes_results_with_provenance_and_shows_them(kedro, scratch):
     document = json.loads((scratch / "data/08_reporting/scratch/results.json").read_text())
     assert document["dataset"] == "scratch"
     assert document["provenance"]["data_hash"] == "0123"
-    assert {"time", "wall_seconds", "hardware", "git", "lock_hash", "versions"} <= set(document["provenance"])
+    assert {"time", "wall_seconds", "hardware", "git", "lock_hash", "versions"} <= set(
+        document["provenance"]
+    )
     for words in (
         "data/08_reporting/scratch/report.html",
         "data/08_reporting/scratch/results.json",
@@ -90,9 +98,17 @@ def rows_of(curves: Path) -> int:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_run_and_its_mlflow_runs(scratch, number):
     command = kedro_command("run", "--params", "toy.pause=0.1,toy.steps=10000")
-    process = subprocess.Popen(command, cwd=scratch, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=scratch,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     curves, deadline = scratch / "data/toy/curves.csv", time.monotonic() + 120
-    # The second row is written after MLflow has taken the first; with one row the child run may not be there yet.
+    # The second row is written after MLflow has taken the first; with one row the child run may not
+    # be there yet.
     while rows_of(curves) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
     os.kill(process.pid, number)

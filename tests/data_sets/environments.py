@@ -19,10 +19,16 @@ from medgan.sources.registry import ImageSource
 from tests.conftest import ROOT
 
 
-def loaded(env: str, location: Path | None = None, conf: Path = ROOT / "conf", **given: Any) -> MedganConfigLoader:
-    """The configuration of an environment at the smoke scale, as `--params source=...` and `given` make it."""
+def loaded(
+    env: str, location: Path | None = None, conf: Path = ROOT / "conf", **given: Any
+) -> MedganConfigLoader:
+    """The configuration of an environment at the smoke scale, as `--params source=...` and `given`
+    make it.
+    """
     source = {"source": str(location)} if location else {}
-    return MedganConfigLoader(conf, env, {"scale": "smoke", **source, **given}, **CONFIG_LOADER_ARGS)
+    return MedganConfigLoader(
+        conf, env, {"scale": "smoke", **source, **given}, **CONFIG_LOADER_ARGS
+    )
 
 
 def parameters(env: str, **given: Any) -> dict[str, Any]:
@@ -38,14 +44,20 @@ def opened(env: str, location: Path | None = None, **given: Any) -> ImageSource:
 
 
 def rows(env: str, location: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of an environment's source by image_id: those that are used, and those that are left out."""
+    """The rows of an environment's source by image_id: those that are used, and those that are left
+    out.
+    """
     table = opened(env, location).rows().set_index("image_id").sort_index()
     excluded = table.reindex(columns=["excluded"])["excluded"]
     return table[excluded.isna()], table[excluded.notna()]
 
 
-def ran(env: str, location: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **given: Any) -> DataCatalog:
-    """What ingestion and preprocessing make of a data set, written below `folder`, in this process."""
+def ran(
+    env: str, location: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **given: Any
+) -> DataCatalog:
+    """What ingestion and preprocessing make of a data set, written below `folder`, in this
+    process.
+    """
     monkeypatch.chdir(folder)
     loader = loaded(env, location.resolve(), **given)
     catalog = DataCatalog.from_config(loader["catalog"])

@@ -24,7 +24,9 @@ def picture(path: Path, channels: int = 1, size: tuple[int, int] = (40, 32)) -> 
 
 
 def covidx(root: Path, three_classes: bool = False) -> Path:
-    """COVIDx: ids with spaces, file names with spaces, one number in two sources, files that no list has (competition_test)."""
+    """COVIDx: ids with spaces, file names with spaces, one number in two sources, files that no
+    list has (competition_test).
+    """
     lines = {
         "train": [
             "5 ARDSSevere.png negative cohen",
@@ -44,18 +46,32 @@ def covidx(root: Path, three_classes: bool = False) -> Path:
     }
     files = {
         "train": [
-            *("ARDSSevere.png", "another-film.JPG", "COVID(1).png", "COVID-19 (2).png", "five.png", "f9e3c1b2-0000.png"),
+            *(
+                "ARDSSevere.png",
+                "another-film.JPG",
+                "COVID(1).png",
+                "COVID-19 (2).png",
+                "five.png",
+                "f9e3c1b2-0000.png",
+            ),
             "CR.1.2.840.113564.1722810170.20200317090830828260.1003000225002.png",
             "MIDRC-RICORD-1C-419639-000918-78965-0.png",
         ],
         "test": [
-            *("MIDRC-RICORD-1C-419639-003251-46647-0.png", "MIDRC-RICORD-1C-419639-003251-46648-0.png", "47c78742-4998.png"),
+            *(
+                "MIDRC-RICORD-1C-419639-003251-46647-0.png",
+                "MIDRC-RICORD-1C-419639-003251-46648-0.png",
+                "47c78742-4998.png",
+            ),
         ],
     }
     if three_classes:  # the oldest lists have no source, and other names
         lines = {part: [line.rsplit(" ", 1)[0] for line in text] for part, text in lines.items()}
         lines = {
-            part: [line.replace("negative", "normal").replace("positive", "COVID-19") for line in text] for part, text in lines.items()
+            part: [
+                line.replace("negative", "normal").replace("positive", "COVID-19") for line in text
+            ]
+            for part, text in lines.items()
         }
     for part, text in lines.items():
         root.mkdir(parents=True, exist_ok=True)
@@ -83,34 +99,101 @@ NIH_ROWS = (
 
 
 def chestxray14(root: Path, release: str = "2017") -> Path:
-    """ChestX-ray14: 2017 with ages as 058Y and a comma at the end of every line, or v2020 with plain ages and `Patient Sex`."""
+    """ChestX-ray14: 2017 with ages as 058Y and a comma at the end of every line, or v2020 with
+    plain ages and `Patient Sex`.
+    """
     ends, word = (",", "Gender") if release == "2017" else ("", "Sex")
     root.mkdir(parents=True)
     lines = [NIH_COLUMNS.format(word) + ends]
     parts: dict[str, list[str]] = {"train": [], "test": []}
     for number, (name, finding, patient, age, sex, view, part) in enumerate(NIH_ROWS):
-        lines.append(f"{name},{finding},{number},{patient},{age},{sex},{view},2682,2749,0.143,0.143{ends}")
+        lines.append(
+            f"{name},{finding},{number},{patient},{age},{sex},{view},2682,2749,0.143,0.143{ends}"
+        )
         parts[part].append(name)
         picture(root / f"images_{1 + number % 2:03d}" / "images" / name)
-    (root / ("Data_Entry_2017.csv" if release == "2017" else "Data_Entry_2017_v2020.csv")).write_text("\n".join(lines) + "\n")
+    (
+        root / ("Data_Entry_2017.csv" if release == "2017" else "Data_Entry_2017_v2020.csv")
+    ).write_text("\n".join(lines) + "\n")
     (root / "train_val_list.txt").write_text("\n".join(parts["train"]) + "\n")
     (root / "test_list.txt").write_text("\n".join(parts["test"]))
     return root
 
 
 def isic(root: Path) -> Path:
-    """A download of the ISIC Archive: images beside the table, gaps everywhere, a clinical photograph, an image without a diagnosis."""
+    """A download of the ISIC Archive: images beside the table, gaps everywhere, a clinical
+    photograph, an image without a diagnosis.
+    """
     table = pd.DataFrame(
         [
-            ("ISIC_0015719", "CC-BY", 45, "upper extremity", "Benign", "dermoscopic", "IL_4649854", "IP_3075186", "female"),
-            ("ISIC_0052212", "CC-BY-NC", 50, "lower extremity", "Benign", "dermoscopic", "IL_9087444", "IP_3075186", "female"),
-            ("ISIC_0068279", "CC-BY-NC", None, None, "Malignant", "dermoscopic", "IL_0000001", None, None),
-            ("ISIC_0068280", "CC-0", 85, "head/neck", "Indeterminate", "dermoscopic", "IL_0000002", None, "male"),
-            ("ISIC_0068281", "CC-0", 30, "head/neck", "Benign", "clinical: close-up", "IL_0000003", None, "male"),
+            (
+                "ISIC_0015719",
+                "CC-BY",
+                45,
+                "upper extremity",
+                "Benign",
+                "dermoscopic",
+                "IL_4649854",
+                "IP_3075186",
+                "female",
+            ),
+            (
+                "ISIC_0052212",
+                "CC-BY-NC",
+                50,
+                "lower extremity",
+                "Benign",
+                "dermoscopic",
+                "IL_9087444",
+                "IP_3075186",
+                "female",
+            ),
+            (
+                "ISIC_0068279",
+                "CC-BY-NC",
+                None,
+                None,
+                "Malignant",
+                "dermoscopic",
+                "IL_0000001",
+                None,
+                None,
+            ),
+            (
+                "ISIC_0068280",
+                "CC-0",
+                85,
+                "head/neck",
+                "Indeterminate",
+                "dermoscopic",
+                "IL_0000002",
+                None,
+                "male",
+            ),
+            (
+                "ISIC_0068281",
+                "CC-0",
+                30,
+                "head/neck",
+                "Benign",
+                "clinical: close-up",
+                "IL_0000003",
+                None,
+                "male",
+            ),
             ("ISIC_0068282", "CC-0", 30, "head/neck", None, "dermoscopic", None, None, "male"),
         ],
         columns=[
-            *("isic_id", "copyright_license", "age_approx", "anatom_site_general", "diagnosis_1", "image_type", "lesion_id", "patient_id"),
+            *(
+                "isic_id",
+                "copyright_license",
+                "age_approx",
+                "anatom_site_general",
+                "diagnosis_1",
+                "image_type",
+                "lesion_id",
+                "patient_id",
+            ),
             "sex",
         ],
     )
@@ -125,14 +208,26 @@ HAM_CLASSES = ("nv", "mel", "bkl", "bcc", "akiec", "vasc", "df")
 
 
 def ham10000(root: Path, lesions: int = 1) -> Path:
-    """HAM10000: two folders of images, and a second copy of the first as Kaggle's download has it."""
+    """HAM10000: two folders of images, and a second copy of the first as Kaggle's download has
+    it.
+    """
     rows = []
     for kind in HAM_CLASSES:
         for lesion in range(lesions):
             for look in range(2):
                 name = f"ISIC_{len(rows):07d}"
                 age, sex = ("", "unknown") if look else ("45.0", "female")
-                rows.append((f"HAM_{kind}{lesion:04d}", name, kind, "histo", age, sex, "trunk" if look else "unknown"))
+                rows.append(
+                    (
+                        f"HAM_{kind}{lesion:04d}",
+                        name,
+                        kind,
+                        "histo",
+                        age,
+                        sex,
+                        "trunk" if look else "unknown",
+                    )
+                )
                 picture(root / f"HAM10000_images_part_{1 + look}" / f"{name}.jpg", channels=3)
     shutil.copytree(root / "HAM10000_images_part_1", root / "ham10000_images_part_1")
     columns = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
@@ -149,17 +244,30 @@ CT_CLASSES = {
 
 
 def adenocarcinoma_ct(root: Path, images: int = 2) -> Path:
-    """Chest CT-Scan images: long names in train and valid, short ones in test, RGBA files, copies that cross the folders."""
+    """Chest CT-Scan images: long names in train and valid, short ones in test, RGBA files, copies
+    that cross the folders.
+    """
     for part in ("train", "valid", "test"):
         for short, long in CT_CLASSES.items():
             for number in range(images):
-                picture(root / "Data" / part / (short if part == "test" else long) / f"{number:06d} (3).png", channels=4)
-    shutil.copy(root / "Data/test/normal/000000 (3).png", root / "Data/train/normal/2 - Copy (2) - Copy.png")
+                picture(
+                    root
+                    / "Data"
+                    / part
+                    / (short if part == "test" else long)
+                    / f"{number:06d} (3).png",
+                    channels=4,
+                )
+    shutil.copy(
+        root / "Data/test/normal/000000 (3).png", root / "Data/train/normal/2 - Copy (2) - Copy.png"
+    )
     return root
 
 
 def brain_mri(root: Path, images: int = 3) -> Path:
-    """Brain MRI Images for Brain Tumor Detection: every image twice, in yes/ and no/ and again below brain_tumor_dataset/."""
+    """Brain MRI Images for Brain Tumor Detection: every image twice, in yes/ and no/ and again
+    below brain_tumor_dataset/.
+    """
     for number in range(images):
         picture(root / "yes" / f"Y{number}.jpg")
         picture(root / "no" / (f"{number} no.jpeg" if number else "N0.JPG"))
@@ -168,8 +276,12 @@ def brain_mri(root: Path, images: int = 3) -> Path:
     return root
 
 
-def migraine_mri(root: Path, subjects: Sequence[str] = ("sub-01_T1w", "sub-02_T1w", "H_03")) -> Path:
-    """NIfTI volumes of healthy and migraine subjects; numbering starts anew in each folder, one subject came twice."""
+def migraine_mri(
+    root: Path, subjects: Sequence[str] = ("sub-01_T1w", "sub-02_T1w", "H_03")
+) -> Path:
+    """NIfTI volumes of healthy and migraine subjects; numbering starts anew in each folder, one
+    subject came twice.
+    """
     import nibabel
 
     rng = np.random.default_rng(0)
@@ -177,15 +289,25 @@ def migraine_mri(root: Path, subjects: Sequence[str] = ("sub-01_T1w", "sub-02_T1
         for name in (*subjects, "sub-01/ses-2/anat/sub-01_ses-2_T1w"):
             path = root / folder / f"{name}.nii.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
-            nibabel.save(nibabel.Nifti1Image(rng.integers(0, 1000, (16, 16, 24), dtype=np.int16), np.eye(4)), path)
+            nibabel.save(
+                nibabel.Nifti1Image(rng.integers(0, 1000, (16, 16, 24), dtype=np.int16), np.eye(4)),
+                path,
+            )
     return root
 
 
-def medmnist(path: Path, labels: Sequence[int] | np.ndarray, channels: int = 1, size: int = 28) -> Path:
+def medmnist(
+    path: Path, labels: Sequence[int] | np.ndarray, channels: int = 1, size: int = 28
+) -> Path:
     """An NPZ file in the layout of MedMNIST with these labels in every part."""
     rng, numbers = np.random.default_rng(0), np.asarray(labels, dtype=np.uint8)
     column = numbers.reshape(len(numbers), -1)
     shape = (len(numbers), size, size) if channels == 1 else (len(numbers), size, size, channels)
-    arrays = {f"{part}_images": rng.integers(0, 256, shape, dtype=np.uint8) for part in ("train", "val", "test")}
-    np.savez_compressed(path, **arrays, **{f"{part}_labels": column for part in ("train", "val", "test")})
+    arrays = {
+        f"{part}_images": rng.integers(0, 256, shape, dtype=np.uint8)
+        for part in ("train", "val", "test")
+    }
+    np.savez_compressed(
+        path, **arrays, **{f"{part}_labels": column for part in ("train", "val", "test")}
+    )
     return path

@@ -1,4 +1,6 @@
-"""Each environment of conf/ on a tiny data set in the exact layout: the YAML itself is what is tested."""
+"""Each environment of conf/ on a tiny data set in the exact layout: the YAML itself is what is
+tested.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def test_covidx_reads_its_lists_from_both_ends(tmp_path: Path) -> None:
     assert counts(used["site"]) == {"cohen": 2, "sirm": 3, "actmed": 1, "rsna": 2, "ricord": 3}
     assert used.loc["train/COVID(1).png", "group_id"] == "sirm COVID 1"
     assert used.loc["train/COVID-19 (2).png", "group_id"] == "sirm COVID 2"
-    assert used.loc["train/five.png", "group_id"] != used.loc["train/ARDSSevere.png", "group_id"], "5 is two patients, of two sources"
+    assert used.loc["train/five.png", "group_id"] != used.loc["train/ARDSSevere.png", "group_id"], (
+        "5 is two patients, of two sources"
+    )
     assert used["group_id"].nunique() == 9
     assert counts(left_out["excluded"]) == {"not listed": 1}
 
@@ -37,9 +41,13 @@ def test_covidx_reads_its_oldest_lists_without_a_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("release", ["2017", "v2020"])
-def test_chestxray14_keeps_its_official_lists_and_posterior_anterior_films(tmp_path: Path, release: str) -> None:
+def test_chestxray14_keeps_its_official_lists_and_posterior_anterior_films(
+    tmp_path: Path, release: str
+) -> None:
     used, left_out = rows("chestxray14", fakes.chestxray14(tmp_path / "data", release))
-    assert used.index.tolist() == [f"0000000{name}.png" for name in ("1_000", "1_001", "2_000", "3_001", "4_000", "5_000")]
+    assert used.index.tolist() == [
+        f"0000000{name}.png" for name in ("1_000", "1_001", "2_000", "3_001", "4_000", "5_000")
+    ]
     assert counts(used["split"]) == {"train": 4, "test": 2}
     assert used["path"].iloc[0] == "images_001/images/00000001_000.png"
     assert used["group_id"].tolist() == ["1", "1", "2", "3", "4", "5"]
@@ -55,7 +63,11 @@ def test_chestxray14_keeps_its_official_lists_and_posterior_anterior_films(tmp_p
     assert "horizontal_flip" not in settings["augmentation"].allowed
     labels = settings["ingestion"].labels
     assert len(labels) == 15
-    assert {label for text in used["category_raw"] for label in text.split(settings["ingestion"].separator)} <= set(labels)
+    assert {
+        label
+        for text in used["category_raw"]
+        for label in text.split(settings["ingestion"].separator)
+    } <= set(labels)
 
 
 def test_isic_prefers_the_patient_and_counts_what_it_leaves_out(tmp_path: Path) -> None:
@@ -64,7 +76,11 @@ def test_isic_prefers_the_patient_and_counts_what_it_leaves_out(tmp_path: Path) 
     assert used["category_raw"].tolist() == ["Benign", "Benign", "Malignant"]
     assert used["sex"].tolist() == ["F", "F", None]
     assert used["age"].tolist()[:2] == [45.0, 50.0]
-    assert counts(left_out["excluded"]) == {"category Indeterminate": 1, "image_type clinical: close-up": 1, "category missing": 1}
+    assert counts(left_out["excluded"]) == {
+        "category Indeterminate": 1,
+        "image_type clinical: close-up": 1,
+        "category missing": 1,
+    }
     assert opened("isic", tmp_path / "data").read("ISIC_0015719.jpg").pixels.shape[2] == 3
 
 
@@ -76,7 +92,9 @@ def test_an_older_download_of_isic_has_its_diagnosis_elsewhere(tmp_path: Path) -
     assert counts(rows("isic", root)[0]["category_raw"]) == {"benign": 2, "malignant": 1}
 
 
-def test_ham10000_finds_images_in_both_folders_and_leaves_out_the_second_copy(tmp_path: Path) -> None:
+def test_ham10000_finds_images_in_both_folders_and_leaves_out_the_second_copy(
+    tmp_path: Path,
+) -> None:
     used, left_out = rows("ham10000", fakes.ham10000(tmp_path / "data"))
     assert counts(used["category_raw"]) == dict.fromkeys(fakes.HAM_CLASSES, 2)
     assert used["group_id"].nunique() == 7
@@ -97,12 +115,21 @@ def test_adenocarcinoma_ct_has_one_name_for_each_class_and_part(tmp_path: Path) 
 def test_brain_mri_is_read_once_whichever_folder_is_given(tmp_path: Path) -> None:
     root = fakes.brain_mri(tmp_path / "data")
     used, left_out = rows("brain_mri", root)
-    assert used.index.tolist() == ["no/1 no.jpeg", "no/2 no.jpeg", "no/N0.JPG", "yes/Y0.jpg", "yes/Y1.jpg", "yes/Y2.jpg"]
+    assert used.index.tolist() == [
+        "no/1 no.jpeg",
+        "no/2 no.jpeg",
+        "no/N0.JPG",
+        "yes/Y0.jpg",
+        "yes/Y1.jpg",
+        "yes/Y2.jpg",
+    ]
     assert counts(left_out["excluded"]) == {"a copy of another file (same name, same content)": 6}
     used, left_out = rows("brain_mri", root / "brain_tumor_dataset")
     assert counts(used["category_raw"]) == {"no": 3, "yes": 3}
     assert not len(left_out)
-    assert set(parameters("brain_mri")["ingestion"].labels) == {"no", "yes"}, "YAML must not read them as false and true"
+    assert set(parameters("brain_mri")["ingestion"].labels) == {"no", "yes"}, (
+        "YAML must not read them as false and true"
+    )
 
 
 def subjects(paths: list[str]) -> list[str | None]:
@@ -115,8 +142,14 @@ def subjects(paths: list[str]) -> list[str | None]:
 
 
 def test_migraine_mri_reads_the_subject_from_the_name_of_the_volume() -> None:
-    assert subjects(["healthy/sub-01_T1w.nii.gz", "migraine/sub-01_T1w.nii.gz/012"]) == ["healthy/sub-01", "migraine/sub-01"]
-    sessions = ["migraine/sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz", "migraine/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii"]
+    assert subjects(["healthy/sub-01_T1w.nii.gz", "migraine/sub-01_T1w.nii.gz/012"]) == [
+        "healthy/sub-01",
+        "migraine/sub-01",
+    ]
+    sessions = [
+        "migraine/sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
+        "migraine/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii",
+    ]
     assert subjects(sessions) == ["migraine/sub-01"] * 2
     assert subjects(["healthy/H_03.nii.gz", "healthy/H_04.nii"]) == ["healthy/H_03", "healthy/H_04"]
 
@@ -127,27 +160,51 @@ def test_migraine_mri_volumes_become_slices_that_know_their_subject(tmp_path: Pa
     assert used["group_id"].nunique() == 6
     assert counts(used["category_raw"]) == {"healthy": len(used) // 2, "migraine": len(used) // 2}
     assert used.groupby("volume").size().nunique() == 1, "the same range in every volume"
-    assert opened("migraine_mri", tmp_path / "data").read(used["path"].iloc[0]).pixels.dtype == "uint8"
+    assert (
+        opened("migraine_mri", tmp_path / "data").read(used["path"].iloc[0]).pixels.dtype == "uint8"
+    )
 
 
-def test_migraine_mri_keeps_a_subject_in_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = fakes.migraine_mri(tmp_path / "data", [f"sub-{number:02d}_T1w" for number in range(1, 7)])
+def test_migraine_mri_keeps_a_subject_in_one_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fakes.migraine_mri(
+        tmp_path / "data", [f"sub-{number:02d}_T1w" for number in range(1, 7)]
+    )
     splits = ran("migraine_mri", root, tmp_path, monkeypatch).load("splits")
     assert splits["group_id"].nunique() == 12
     assert (splits.groupby("group_id")["split"].nunique() == 1).all()
     assert splits["volume"].nunique() == 14, "one subject of each kind came twice"
 
 
-@pytest.mark.parametrize("env", ["covidx", "chestxray14", "isic", "ham10000", "adenocarcinoma_ct", "brain_mri", "migraine_mri", "medmnist"])
+@pytest.mark.parametrize(
+    "env",
+    [
+        "covidx",
+        "chestxray14",
+        "isic",
+        "ham10000",
+        "adenocarcinoma_ct",
+        "brain_mri",
+        "migraine_mri",
+        "medmnist",
+    ],
+)
 def test_an_environment_without_its_data_says_how_to_give_it(env: str) -> None:
     with pytest.raises(DatasetError) as caught:
         opened(env, None)
     ending = find_ending(caught.value)
     assert ending is not None
-    assert "--params flag=NAME" in ending.message if env == "medmnist" else "--params source=PATH" in ending.message
+    assert (
+        "--params flag=NAME" in ending.message
+        if env == "medmnist"
+        else "--params source=PATH" in ending.message
+    )
 
 
-def test_ham10000_goes_through_to_the_image_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ham10000_goes_through_to_the_image_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalog = ran("ham10000", fakes.ham10000(tmp_path / "data", lesions=5), tmp_path, monkeypatch)
     assert catalog.load("images").info.channels == 3
     manifest, splits = catalog.load("manifest"), catalog.load("splits")
@@ -155,8 +212,12 @@ def test_ham10000_goes_through_to_the_image_store(tmp_path: Path, monkeypatch: p
     assert (splits.groupby("group_id")["split"].nunique() == 1).all()
 
 
-def test_the_copies_of_adenocarcinoma_ct_leave_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = ran("adenocarcinoma_ct", fakes.adenocarcinoma_ct(tmp_path / "data"), tmp_path, monkeypatch)
+def test_the_copies_of_adenocarcinoma_ct_leave_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = ran(
+        "adenocarcinoma_ct", fakes.adenocarcinoma_ct(tmp_path / "data"), tmp_path, monkeypatch
+    )
     audit, splits = catalog.load("leakage_audit"), catalog.load("splits")
     assert audit["dropped"] == 1
     assert not splits["image_id"].str.contains("Copy").any()

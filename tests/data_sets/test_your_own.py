@@ -1,4 +1,6 @@
-"""A data set of one's own is three short files: those of docs/data-sets/your-own.md, in a copy of the project, with no other edit."""
+"""A data set of one's own is three short files: those of docs/data-sets/your-own.md, in a copy of
+the project, with no other edit.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ COPIES = ("ham10000", "covidx")
 
 
 def environments() -> list[str]:
-    return sorted(folder.name for folder in (ROOT / "conf").iterdir() if (folder / "globals.yml").exists() and folder.name != "base")
+    return sorted(
+        folder.name
+        for folder in (ROOT / "conf").iterdir()
+        if (folder / "globals.yml").exists() and folder.name != "base"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,12 @@ for env, source in {"ham10000": "ham", "covidx": "covid"}.items():
 def check_run(project: Path, env: str, images: int, patients: int) -> None:
     manifest = pd.read_parquet(project / "data/02_intermediate" / env / "manifest.parquet")
     assert (len(manifest), manifest["group_id"].nunique()) == (images, patients)
-    assert json.loads((project / "data/08_reporting" / env / "data_profile.json").read_text())["images"] == images
+    assert (
+        json.loads((project / "data/08_reporting" / env / "data_profile.json").read_text())[
+            "images"
+        ]
+        == images
+    )
     assert (project / "data/08_reporting" / env / "contact_sheet.png").exists()
     splits = pd.read_parquet(project / "data/05_model_input" / env / "splits.parquet")
     assert (splits.groupby("group_id")["split"].nunique() == 1).all()
@@ -88,7 +99,13 @@ def test_the_example_is_short() -> None:
 def test_every_environment_has_a_page_with_its_parts(env: str) -> None:
     page = (PAGES / f"{env}.md").read_text()
     assert page.startswith(f"# {env}\n")
-    for part in ("- Get it: ", "- Licence: ", "```\n", f"kedro run --env {env} --params", "\nTraps:\n"):
+    for part in (
+        "- Get it: ",
+        "- Licence: ",
+        "```\n",
+        f"kedro run --env {env} --params",
+        "\nTraps:\n",
+    ):
         assert part in page, part
     assert f"]({env}.md)" in (PAGES / "README.md").read_text()
     assert re.search(r"\b(kept|Kept|left out)\b", page)

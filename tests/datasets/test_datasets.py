@@ -14,7 +14,13 @@ from kedro.io import DataCatalog, DatasetError
 from matplotlib.figure import Figure
 
 from medgan.contracts import ImageSpec
-from medgan.datasets.documents import ExternalTestsDataset, FigureDataset, HtmlDataset, ResultsSectionDataset, read_document
+from medgan.datasets.documents import (
+    ExternalTestsDataset,
+    FigureDataset,
+    HtmlDataset,
+    ResultsSectionDataset,
+    read_document,
+)
 from medgan.datasets.images import ArraysDataset
 from medgan.datasets.models import CheckpointDataset, PublishedDataset
 from medgan.datasets.tables import CurvesDataset
@@ -73,7 +79,9 @@ def test_arrays_return_with_their_types_and_never_as_pickles(tmp_path):
     arrays = {"maps": np.arange(6, dtype=np.float16).reshape(2, 3), "ids": np.array(["a", "bc"])}
     dataset.save(arrays)
     loaded = dataset.load()
-    assert {name: values.dtype for name, values in loaded.items()} == {name: values.dtype for name, values in arrays.items()}
+    assert {name: values.dtype for name, values in loaded.items()} == {
+        name: values.dtype for name, values in arrays.items()
+    }
     assert all(np.array_equal(loaded[name], arrays[name]) for name in arrays)
     with pytest.raises(DatasetError, match="plain dtype"):
         dataset.save({"bad": np.array([{}], dtype=object)})
@@ -114,20 +122,29 @@ def test_checkpoints_are_written_unless_unchanged(tmp_path):
     dataset.save(UNCHANGED)
     assert not dataset.exists()
     assert dataset.load().latest("key") is None
-    dataset.save(TrainingState(key="key", step=5, finished=True, tensors={"model.w": torch.ones(2)}))
+    dataset.save(
+        TrainingState(key="key", step=5, finished=True, tensors={"model.w": torch.ones(2)})
+    )
     assert dataset.exists()
     assert dataset.load().latest("key").step == 5
 
 
 def model(value: float, latent_dim: int = 4) -> PublishedModel:
     return PublishedModel(
-        "toy", {"latent_dim": latent_dim}, ImageSpec(32, 1, ("normal", "viral")), {"w": torch.full((2, 2), value)}, {"note": "n"}
+        "toy",
+        {"latent_dim": latent_dim},
+        ImageSpec(32, 1, ("normal", "viral")),
+        {"w": torch.full((2, 2), value)},
+        {"note": "n"},
     )
 
 
 def published(tmp_path, moment: str):
     """The data set as a run at that moment sees it."""
-    entry = {"type": "medgan.datasets.models.PublishedDataset", "filepath": str(tmp_path / "toy" / "published")}
+    entry = {
+        "type": "medgan.datasets.models.PublishedDataset",
+        "filepath": str(tmp_path / "toy" / "published"),
+    }
     return DataCatalog.from_config({"toy.published": entry}, save_version=moment)
 
 
@@ -144,11 +161,17 @@ def test_new_version_only_when_the_model_changed(tmp_path):
         catalog.save("toy.published", model(1.0))
         assert versions(tmp_path) == ["2026-01-01T00.00.00.000Z"]
         assert catalog.load("toy.published").key == model(1.0).key
-        published(tmp_path, "2026-01-03T00.00.00.000Z").save("toy.published", model(1.0, latent_dim=8))
+        published(tmp_path, "2026-01-03T00.00.00.000Z").save(
+            "toy.published", model(1.0, latent_dim=8)
+        )
         published(tmp_path, "2026-01-04T00.00.00.000Z").save("toy.published", model(2.0))
     assert len(versions(tmp_path)) == 3
     newest = published(tmp_path, "2026-01-05T00.00.00.000Z").load("toy.published")
-    assert (newest.name, newest.spec, dict(newest.card)) == ("toy", ImageSpec(32, 1, ("normal", "viral")), {"note": "n"})
+    assert (newest.name, newest.spec, dict(newest.card)) == (
+        "toy",
+        ImageSpec(32, 1, ("normal", "viral")),
+        {"note": "n"},
+    )
     assert torch.equal(newest.tensors["w"], torch.full((2, 2), 2.0))
 
 
@@ -170,7 +193,9 @@ def test_damaged_weights_are_refused(tmp_path):
 
 
 def section(tmp_path, name: str) -> ResultsSectionDataset:
-    return ResultsSectionDataset(filepath=str(tmp_path / "08_reporting" / "phantoms" / "results.json"), section=name)
+    return ResultsSectionDataset(
+        filepath=str(tmp_path / "08_reporting" / "phantoms" / "results.json"), section=name
+    )
 
 
 def test_sections_of_results_stand_side_by_side(tmp_path):
@@ -216,10 +241,20 @@ def test_unchanged_model_has_the_same_key():
 def test_external_tests_are_found_where_the_images_are(tmp_path):
     index = ExternalTestsDataset(filepath=str(tmp_path), trained_on="home")
     assert index.load() == {"trained_on": "home", "tests": []}
-    for where, trained_on in (("b/dcgan", "home"), ("a/bigan", "home"), ("a/dcgan", "other"), ("home/dcgan", None)):
+    for where, trained_on in (
+        ("b/dcgan", "home"),
+        ("a/bigan", "home"),
+        ("a/dcgan", "other"),
+        ("home/dcgan", None),
+    ):
         (tmp_path / where).mkdir(parents=True)
-        (tmp_path / where / "external.json").write_text(json.dumps({"trained_on": trained_on, "auroc": 1}))
-    assert [(test["tested_on"], test["model"]) for test in index.load()["tests"]] == [("a", "bigan"), ("b", "dcgan")]
+        (tmp_path / where / "external.json").write_text(
+            json.dumps({"trained_on": trained_on, "auroc": 1})
+        )
+    assert [(test["tested_on"], test["model"]) for test in index.load()["tests"]] == [
+        ("a", "bigan"),
+        ("b", "dcgan"),
+    ]
     with pytest.raises(DatasetError, match="read only"):
         index.save({})
     (tmp_path / "b/dcgan/external.json").write_text("{")

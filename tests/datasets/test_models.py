@@ -24,7 +24,11 @@ def test_one_file_for_each_look_and_none_for_unchanged(tmp_path: Path) -> None:
     assert not dataset.exists()
     for step in (100, 200, 300):
         dataset.save(grid(step))
-    assert [path.name for path in dataset.load()] == ["step-00000100.png", "step-00000200.png", "step-00000300.png"]
+    assert [path.name for path in dataset.load()] == [
+        "step-00000100.png",
+        "step-00000200.png",
+        "step-00000300.png",
+    ]
     assert blank
     assert dataset.preview() != blank
 
@@ -37,9 +41,12 @@ def test_a_training_that_starts_anew_drops_the_later_grids_of_the_old_one(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("side", "channels", "count", "size"), [(28, 1, 64, (462, 462)), (128, 3, 64, (1031, 1031)), (64, 1, 3, (129, 129))]
+    ("side", "channels", "count", "size"),
+    [(28, 1, 64, (462, 462)), (128, 3, 64, (1031, 1031)), (64, 1, 3, (129, 129))],
 )
-def test_a_grid_shows_every_image_in_its_place(side: int, channels: int, count: int, size: tuple[int, int]) -> None:
+def test_a_grid_shows_every_image_in_its_place(
+    side: int, channels: int, count: int, size: tuple[int, int]
+) -> None:
     images = np.zeros((count, side, side, channels), dtype=np.uint8)
     images[1] = 200
     picture = Image.open(io.BytesIO(tiled_png(images)))

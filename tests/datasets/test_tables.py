@@ -28,7 +28,12 @@ def test_facts_are_kept_replaced_and_found_by_path(tmp_path: Path) -> None:
     assert dataset.load().of(["0"]) == {}
     names = [f"{number} ünïcode 'quoted'.png" for number in range(1200)]
     dataset.save([facts(name) for name in names])
-    dataset.save([facts(names[3], width=99), ImageFacts("bad", "1/bad", code="UNREADABLE", message="it is damaged")])
+    dataset.save(
+        [
+            facts(names[3], width=99),
+            ImageFacts("bad", "1/bad", code="UNREADABLE", message="it is damaged"),
+        ]
+    )
     found = dataset.load().of([*names, "bad", "never"])
     assert len(found) == 1201
     assert found[names[3]].width == 99
@@ -58,7 +63,13 @@ def test_a_killed_ingestion_goes_on_where_it_stopped(tmp_path: Path) -> None:
     catalog.write_text(catalog.read_text().replace("images: 120", "images: 700"))
     store = project / "data" / "02_intermediate" / "tiny" / "image_facts.sqlite"
     command = kedro_command("run", "--env", "tiny", "--pipeline", "ingestion")
-    process = subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 240
     while not written(store) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -69,9 +80,13 @@ def test_a_killed_ingestion_goes_on_where_it_stopped(tmp_path: Path) -> None:
         rows = connection.execute("SELECT path, facts FROM image_facts").fetchall()
         for path, text in rows:
             kept = json.loads(text) | {"metadata": {"scanner": "read before the kill"}}
-            connection.execute("UPDATE image_facts SET facts = ? WHERE path = ?", (json.dumps(kept), path))
+            connection.execute(
+                "UPDATE image_facts SET facts = ? WHERE path = ?", (json.dumps(kept), path)
+            )
     assert 0 < len(rows) < 700
-    subprocess.run(command, cwd=project, env=environment(), check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        command, cwd=project, env=environment(), check=True, capture_output=True, timeout=120
+    )
     manifest = pd.read_parquet(store.parent / "manifest.parquet")
     assert len(manifest) == 700
     assert (manifest["scanner"] == "read before the kill").sum() == len(rows)

@@ -19,9 +19,21 @@ def make_project(folder: Path) -> Path:
     (folder / "conf" / "tiny" / "globals.yml").write_text("dataset: tiny\n")
     (folder / "conf" / "tiny" / "catalog.yml").write_text(CATALOG)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    shutil.copytree(ROOT / "src" / "medgan", folder / "src" / "medgan", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "src" / "medgan",
+        folder / "src" / "medgan",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     return folder
 
 
 def call(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(list(arguments), cwd=project, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        list(arguments),
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

@@ -1,4 +1,6 @@
-"""The six pipelines on small phantoms, as a user runs them: once, again, in part, and on a fresh clone."""
+"""The six pipelines on small phantoms, as a user runs them: once, again, in part, and on a fresh
+clone.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def first(project: Path) -> subprocess.CompletedProcess[str]:
 
 
 def results(project: Path) -> dict[str, object]:
-    document: dict[str, object] = json.loads((project / "data/08_reporting/tiny/results.json").read_text())
+    document: dict[str, object] = json.loads(
+        (project / "data/08_reporting/tiny/results.json").read_text()
+    )
     return document
 
 
@@ -58,16 +62,38 @@ def test_the_whole_run_ends_well(first: subprocess.CompletedProcess[str], projec
     assert set(document["quality"]) == set(models.synthesizers())  # type: ignore[call-overload]
 
 
-def test_it_ends_with_the_table_the_report_and_what_to_do_next(first: subprocess.CompletedProcess[str]) -> None:
-    for word in (*models.detectors(), *ARMS, "AUROC", "patient", "report.html", "results.json", "make viz", "make mlflow"):
+def test_it_ends_with_the_table_the_report_and_what_to_do_next(
+    first: subprocess.CompletedProcess[str],
+) -> None:
+    for word in (
+        *models.detectors(),
+        *ARMS,
+        "AUROC",
+        "patient",
+        "report.html",
+        "results.json",
+        "make viz",
+        "make mlflow",
+    ):
         assert word in first.stdout, word
 
 
-def test_every_model_is_published_once_with_a_card(first: subprocess.CompletedProcess[str], project: Path) -> None:
+def test_every_model_is_published_once_with_a_card(
+    first: subprocess.CompletedProcess[str], project: Path
+) -> None:
     for name in (*models.names(), *ARMS):
         (card,) = (project / "data/06_models/tiny" / name / "published").rglob("card.json")
         about = json.loads(card.read_text())["card"]
-        assert {"data", "splits", "budget", "published_step", "choice", "labels_used", "figures", "limits"} <= about.keys() or name in ARMS
+        assert {
+            "data",
+            "splits",
+            "budget",
+            "published_step",
+            "choice",
+            "labels_used",
+            "figures",
+            "limits",
+        } <= about.keys() or name in ARMS
         page = card.with_name("README.md").read_text()
         assert about["intended_use"] in page
         assert about["choice"] in page
@@ -82,35 +108,73 @@ def test_the_report_stands_alone(first: subprocess.CompletedProcess[str], projec
     assert "medical device" in report
 
 
-def test_mlflow_has_one_parent_with_a_child_for_each_model(first: subprocess.CompletedProcess[str], project: Path) -> None:
+def test_mlflow_has_one_parent_with_a_child_for_each_model(
+    first: subprocess.CompletedProcess[str], project: Path
+) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
-    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()], max_results=100)
+    runs = client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()], max_results=100
+    )
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = {run.info.run_name: run for run in runs if "mlflow.parentRunId" in run.data.tags}
     assert len(parents) == 1
     assert {*models.names(), *ARMS} <= set(children)
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert len({frozenset(name for name in children[model].data.metrics if name.startswith("auroc")) for model in models.detectors()}) == 1
-    names = [{name for name in children[model].data.metrics if name.endswith(".value")} for model in models.detectors()]
-    assert {"auroc.value", "average_precision.value", "specificity.value", "threshold.value"} <= set.intersection(*names)
-    assert {"localisation.pixel_auroc.value", "localisation.aupro_30.value", "localisation.dice.value"} <= set.intersection(*names)
+    assert (
+        len(
+            {
+                frozenset(name for name in children[model].data.metrics if name.startswith("auroc"))
+                for model in models.detectors()
+            }
+        )
+        == 1
+    )
+    names = [
+        {name for name in children[model].data.metrics if name.endswith(".value")}
+        for model in models.detectors()
+    ]
+    assert {
+        "auroc.value",
+        "average_precision.value",
+        "specificity.value",
+        "threshold.value",
+    } <= set.intersection(*names)
+    assert {
+        "localisation.pixel_auroc.value",
+        "localisation.aupro_30.value",
+        "localisation.dice.value",
+    } <= set.intersection(*names)
     for model in models.detectors():
         kept = {file.path for file in client.list_artifacts(children[model].info.run_id, "reports")}
         assert "reports/test_scores.parquet" in kept
-    assert {"discriminator/accuracy", "look/diversity", "images_per_second"} <= set(children["acgan"].data.metrics)
+    assert {"discriminator/accuracy", "look/diversity", "images_per_second"} <= set(
+        children["acgan"].data.metrics
+    )
     assert {"look/aucp", "look/val_auroc"} <= set(children["autoencoder"].data.metrics)
     for name in models.synthesizers():
         grids = sorted((project / "data/08_reporting/tiny" / name / "snapshots").glob("step-*.png"))
-        logged = [file.path for file in client.list_artifacts(children[name].info.run_id, "images") if file.path.endswith(".png")]
+        logged = [
+            file.path
+            for file in client.list_artifacts(children[name].info.run_id, "images")
+            if file.path.endswith(".png")
+        ]
         assert len(logged) == len(grids) > 1
 
 
-def test_a_second_run_reuses_what_is_finished_and_gives_the_same_figures(first: subprocess.CompletedProcess[str], project: Path) -> None:
+def test_a_second_run_reuses_what_is_finished_and_gives_the_same_figures(
+    first: subprocess.CompletedProcess[str], project: Path
+) -> None:
     before = results(project)
-    weights = {path: path.stat().st_mtime_ns for path in (project / "data/06_models").rglob("*.safetensors")}
+    weights = {
+        path: path.stat().st_mtime_ns
+        for path in (project / "data/06_models").rglob("*.safetensors")
+    }
     again = call(project, *kedro_command(*RUN))
     assert again.returncode == 0, again.stderr[-2000:]
-    assert {path: path.stat().st_mtime_ns for path in (project / "data/06_models").rglob("*.safetensors")} == weights
+    assert {
+        path: path.stat().st_mtime_ns
+        for path in (project / "data/06_models").rglob("*.safetensors")
+    } == weights
     after = results(project)
     assert {key: value for key, value in after.items() if key != "provenance"} == {
         key: value for key, value in before.items() if key != "provenance"
@@ -125,7 +189,9 @@ def test_the_results_command(first: subprocess.CompletedProcess[str], project: P
     assert "nearest_neighbour" in table.stdout
 
 
-def test_the_compare_command_pairs_a_run_with_itself(first: subprocess.CompletedProcess[str], project: Path) -> None:
+def test_the_compare_command_pairs_a_run_with_itself(
+    first: subprocess.CompletedProcess[str], project: Path
+) -> None:
     shown = call(project, MEDGAN, "compare", "--env", "tiny", "latest", "latest", "--json")
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
@@ -137,9 +203,13 @@ def test_the_compare_command_pairs_a_run_with_itself(first: subprocess.Completed
 
 
 @pytest.mark.parametrize("notebook", ["EDA", "Training_Visualization"])
-def test_the_notebooks_run(notebook: str, first: subprocess.CompletedProcess[str], project: Path) -> None:
+def test_the_notebooks_run(
+    notebook: str, first: subprocess.CompletedProcess[str], project: Path
+) -> None:
     document = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())
-    code = "\n".join("".join(cell["source"]) for cell in document["cells"] if cell["cell_type"] == "code")
+    code = "\n".join(
+        "".join(cell["source"]) for cell in document["cells"] if cell["cell_type"] == "code"
+    )
     (project / "notebooks").mkdir(exist_ok=True)
     ended = subprocess.run(
         [sys.executable, "-c", code],
@@ -154,7 +224,9 @@ def test_the_notebooks_run(notebook: str, first: subprocess.CompletedProcess[str
     assert "Image object" in ended.stdout
 
 
-def test_the_page_finds_the_frozen_threshold(first: subprocess.CompletedProcess[str], project: Path) -> None:
+def test_the_page_finds_the_frozen_threshold(
+    first: subprocess.CompletedProcess[str], project: Path
+) -> None:
     page = Project(project)
     model = page.published("tiny", "autoencoder")
     known = reference(page, "tiny", model, model.build(), page.store("tiny"))  # type: ignore[arg-type]

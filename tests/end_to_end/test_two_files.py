@@ -1,4 +1,6 @@
-"""A new model is two files: those of docs/adding-a-model.md, in a copy of the project, with no other edit."""
+"""A new model is two files: those of docs/adding-a-model.md, in a copy of the project, with no
+other edit.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,20 @@ NEEDED = "ingestion,preprocessing,domain_features,bottleneck"
 
 def test_two_files_are_trained_drawn_from_scored_and_evaluated(tmp_path: Path) -> None:
     project = make_project(tmp_path)
-    for folder, suffix, language in (("src/medgan/models", "py", "python"), ("conf/base/parameters/models", "yml", "yaml")):
+    for folder, suffix, language in (
+        ("src/medgan/models", "py", "python"),
+        ("conf/base/parameters/models", "yml", "yaml"),
+    ):
         (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
         (project / folder / f"bottleneck.{suffix}").write_text(block)
-    ended = call(project, *kedro_command("run", "--env", "tiny", "--params", "scale=smoke", "--tags", NEEDED))
+    ended = call(
+        project, *kedro_command("run", "--env", "tiny", "--params", "scale=smoke", "--tags", NEEDED)
+    )
     assert ended.returncode == 0, ended.stderr[-3000:]
-    reports, outputs = project / "data/08_reporting/tiny/bottleneck", project / "data/07_model_output/tiny/bottleneck"
+    reports, outputs = (
+        project / "data/08_reporting/tiny/bottleneck",
+        project / "data/07_model_output/tiny/bottleneck",
+    )
     (card,) = (project / "data/06_models/tiny/bottleneck/published").rglob("card.json")
     assert json.loads(card.read_text())["card"]["figures"].keys() >= {"aucp", "val_auroc"}
     assert len(pd.read_csv(reports / "curves.csv")) > 0

@@ -3,7 +3,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from medgan.errors import UserError
-from medgan.evaluation.categories import evaluate_categories, fitted_probabilities, missing_reason, pooled
+from medgan.evaluation.categories import (
+    evaluate_categories,
+    fitted_probabilities,
+    missing_reason,
+    pooled,
+)
 from medgan.evaluation.classifier import evaluate_classifier
 
 KINDS = ("bacterial", "viral")
@@ -24,13 +29,28 @@ def test_a_kind_that_features_show_is_found_and_noise_is_not():
         test, truth, patients = anomalies(100, effect, 2)
         probabilities, about = fitted_probabilities(train, kinds, groups, test, seed=0)
         np.testing.assert_allclose(probabilities.sum(1), 1)
-        row = evaluate_categories(probabilities, truth, patients, np.ones(100, bool), KINDS, n_boot=100, details=about)
+        row = evaluate_categories(
+            probabilities,
+            truth,
+            patients,
+            np.ones(100, bool),
+            KINDS,
+            n_resamples=100,
+            details=about,
+        )
         assert low <= row["auroc"]["value"] <= high
-        assert (row["n_train"], row["folds"], row["n_patients"], row["interval_unit"]) == (120, 5, 50, "patient")
+        assert (row["n_train"], row["folds"], row["n_patients"], row["interval_unit"]) == (
+            120,
+            5,
+            50,
+            "patient",
+        )
 
 
 def test_the_strength_is_chosen_over_patients_not_images():
-    """Each patient's two images are copies, and its kind is chance: over images C would be large, as neighbours give the answer away."""
+    """Each patient's two images are copies, and its kind is chance: over images C would be large,
+    as neighbours give the answer away.
+    """
     rng = np.random.default_rng(3)
     kinds = np.repeat(rng.integers(0, 2, 30), 2)
     features = np.repeat(rng.normal(size=(30, 60)), 2, axis=0)
@@ -43,11 +63,25 @@ def test_the_strength_is_chosen_over_patients_not_images():
 def test_figures_are_those_of_scikit_learn(count):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, count, 80)
-    probabilities = rng.dirichlet(np.ones(count), 80) * 0.5 + 0.5 * np.eye(count)[(truth + rng.integers(0, 2, 80)) % count]
-    row = evaluate_categories(probabilities, truth, np.arange(80).astype(str), np.zeros(80, bool), tuple("abc"[:count]), n_boot=100)
+    probabilities = (
+        rng.dirichlet(np.ones(count), 80) * 0.5
+        + 0.5 * np.eye(count)[(truth + rng.integers(0, 2, 80)) % count]
+    )
+    row = evaluate_categories(
+        probabilities,
+        truth,
+        np.arange(80).astype(str),
+        np.zeros(80, bool),
+        tuple("abc"[:count]),
+        n_resamples=100,
+    )
     scores = probabilities[:, 1] if count == 2 else probabilities
-    assert row["auroc"]["value"] == pytest.approx(roc_auc_score(truth, scores, multi_class="ovr", average="macro"))
-    assert row["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(truth, probabilities.argmax(1)))
+    assert row["auroc"]["value"] == pytest.approx(
+        roc_auc_score(truth, scores, multi_class="ovr", average="macro")
+    )
+    assert row["balanced_accuracy"]["value"] == pytest.approx(
+        balanced_accuracy_score(truth, probabilities.argmax(1))
+    )
     assert row["accuracy"]["value"] == pytest.approx((truth == probabilities.argmax(1)).mean())
     assert row["chance"] == {"auroc": 0.5, "balanced_accuracy": 1 / count}
     assert row["majority"]["share"] == np.bincount(truth).max() / 80
@@ -57,21 +91,35 @@ def test_figures_are_those_of_scikit_learn(count):
 
 def test_a_kind_without_test_images_leaves_the_accuracy_and_says_why_there_is_no_more():
     probabilities = np.full((6, 2), 0.5)
-    row = evaluate_categories(probabilities, np.zeros(6, int), np.arange(6).astype(str), np.ones(6, bool), KINDS, n_boot=100)
+    row = evaluate_categories(
+        probabilities,
+        np.zeros(6, int),
+        np.arange(6).astype(str),
+        np.ones(6, bool),
+        KINDS,
+        n_resamples=100,
+    )
     assert row["auroc"]["value"] is None
     assert "no test image" in row["auroc"]["reason"]
     assert row["accuracy"]["value"] is not None
-    nothing = evaluate_categories(np.zeros((0, 2)), np.zeros(0, int), np.zeros(0, str), np.zeros(0, bool), KINDS)
+    nothing = evaluate_categories(
+        np.zeros((0, 2)), np.zeros(0, int), np.zeros(0, str), np.zeros(0, bool), KINDS
+    )
     assert "no anomalous test image" in nothing["accuracy"]["reason"]
 
 
 def test_a_probability_that_is_no_number_is_refused():
     with pytest.raises(UserError, match="image 1"):
-        evaluate_categories([[0.5, 0.5], [np.nan, 0.5]], [0, 1], np.array(["a", "b"]), np.ones(2, bool), KINDS)
+        evaluate_categories(
+            [[0.5, 0.5], [np.nan, 0.5]], [0, 1], np.array(["a", "b"]), np.ones(2, bool), KINDS
+        )
 
 
 def test_what_the_training_split_lacks_is_named():
-    labels, groups = np.array([0] * 8 + [1] * 8), np.array([f"p{index // 4}" for index in range(16)])
+    labels, groups = (
+        np.array([0] * 8 + [1] * 8),
+        np.array([f"p{index // 4}" for index in range(16)]),
+    )
     assert "bacterial 2, viral 2; 3 are needed" in missing_reason(labels, groups, KINDS)
     assert missing_reason(labels, np.arange(16).astype(str), KINDS) == ""
     assert "fewer than two kinds" in missing_reason(labels * 0, groups, KINDS[:1])
@@ -90,10 +138,19 @@ def test_a_classifier_of_all_classes_is_judged_on_the_same_contrast():
     """The contrast is among anomalous images, and p(normal) is divided out."""
     labels = np.array([0, 0, 1, 1, 2, 2] * 5)
     probabilities = np.eye(3)[labels] * 0.2 + [0.6, 0.1, 0.1]
-    row = evaluate_classifier(probabilities, labels, np.arange(30).astype(str), np.ones(30, bool), ("normal", *KINDS), n_boot=100)
+    row = evaluate_classifier(
+        probabilities,
+        labels,
+        np.arange(30).astype(str),
+        np.ones(30, bool),
+        ("normal", *KINDS),
+        n_resamples=100,
+    )
     assert row["recall"]["value"] == 0
     assert row["categories"]["auroc"]["value"] == row["categories"]["accuracy"]["value"] == 1
     assert (row["categories"]["n_images"], row["categories"]["classes"]) == (20, list(KINDS))
     two = np.array([[0.7, 0.3], [0.2, 0.8]] * 15)
     groups, known = np.arange(30).astype(str), np.ones(30, bool)
-    assert "categories" not in evaluate_classifier(two, np.array([0, 1] * 15), groups, known, ("normal", "a"), n_boot=100)
+    assert "categories" not in evaluate_classifier(
+        two, np.array([0, 1] * 15), groups, known, ("normal", "a"), n_resamples=100
+    )

@@ -1,4 +1,6 @@
-"""Two runs side by side: paired where they can be, said so where not, and intervals that hold what they promise."""
+"""Two runs side by side: paired where they can be, said so where not, and intervals that hold what
+they promise.
+"""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,11 @@ def table(seed=0, n=200, patients=50, gain=1.0, known=True):
 
 def run(name, part, rows=None):
     figure = {"value": 0.5, "low": 0.4, "high": 0.6}
-    return RunFigures(name, rows or {"bigan": dict.fromkeys(DETECTOR_FIGURES, figure)}, {} if part is None else {"bigan": part})
+    return RunFigures(
+        name,
+        rows or {"bigan": dict.fromkeys(DETECTOR_FIGURES, figure)},
+        {} if part is None else {"bigan": part},
+    )
 
 
 def of(first, second, figure="auroc"):
@@ -79,7 +85,9 @@ def test_a_run_and_itself_do_not_differ():
 @pytest.mark.parametrize("change", [{"label": 1}, {"group_id": "other"}])
 def test_other_labels_or_patients_are_not_paired(change):
     b = table(1)
-    b.loc[0, list(change)] = list(change.values()) if b.loc[0, "label"] != 1 or "label" not in change else [0]
+    b.loc[0, list(change)] = (
+        list(change.values()) if b.loc[0, "label"] != 1 or "label" not in change else [0]
+    )
     assert of(run("a", table(0)), run("b", b))[0] == UNPAIRED
 
 
@@ -87,8 +95,13 @@ def test_without_scores_the_stored_intervals_are_combined():
     how, change = of(run("a", None), run("b", table(0)))
     assert how == COMBINED
     assert (change["value"], change["low"]) == (0, pytest.approx(-np.hypot(0.1, 0.1)))
-    unequal = mover({"value": 0.8, "low": 0.7, "high": 0.85}, {"value": 0.9, "low": 0.87, "high": 0.95})
-    assert (unequal.low, unequal.high) == (pytest.approx(0.1 - np.hypot(0.03, 0.05)), pytest.approx(0.1 + np.hypot(0.05, 0.1)))
+    unequal = mover(
+        {"value": 0.8, "low": 0.7, "high": 0.85}, {"value": 0.9, "low": 0.87, "high": 0.95}
+    )
+    assert (unequal.low, unequal.high) == (
+        pytest.approx(0.1 - np.hypot(0.03, 0.05)),
+        pytest.approx(0.1 + np.hypot(0.05, 0.1)),
+    )
 
 
 def test_what_a_run_does_not_have_is_said():
@@ -100,13 +113,22 @@ def test_what_a_run_does_not_have_is_said():
 
 
 def test_settings_that_differ_are_listed():
-    assert differing({"seed": "0", "scale": "cpu"}, {"seed": "1", "scale": "cpu", "new": "x"}) == {"new": [None, "x"], "seed": ["0", "1"]}
+    assert differing({"seed": "0", "scale": "cpu"}, {"seed": "1", "scale": "cpu", "new": "x"}) == {
+        "new": [None, "x"],
+        "seed": ["0", "1"],
+    }
 
 
 def test_units_are_volumes_where_there_are_volumes():
-    splits = table(0, n=8, patients=4).rename(columns={"unit": "image_id"}).drop(columns=["score", "called"])
+    splits = (
+        table(0, n=8, patients=4)
+        .rename(columns={"unit": "image_id"})
+        .drop(columns=["score", "called"])
+    )
     splits = splits.assign(split="test", volume=["a", "a", "b", "b", None, None, None, None])
-    scores = pd.DataFrame({"image_id": splits["image_id"], "split": "test", "score": np.arange(8.0)})
+    scores = pd.DataFrame(
+        {"image_id": splits["image_id"], "split": "test", "score": np.arange(8.0)}
+    )
     units = scored_units(scores, splits, 2.0)
     assert set(units["unit"]) == {"a", "b", *splits["image_id"][4:]}
     assert units.set_index("unit")["called"].to_dict()["a"] == 0
@@ -114,19 +136,28 @@ def test_units_are_volumes_where_there_are_volumes():
 
 
 def test_intervals_of_the_difference_cover():
-    """200 simulated pairs of runs on 40 patients with three images each; the true difference of two equal detectors is 0."""
+    """200 simulated pairs of runs on 40 patients with three images each; the true difference of two
+    equal detectors is 0.
+    """
     rng = np.random.default_rng(5)
     covered = 0
     for _ in range(200):
         label = np.repeat(np.arange(40) % 2, 3)
         patient = np.repeat(rng.normal(0, 0.7, 40), 3)
         frame = pd.DataFrame(
-            {"unit": np.arange(120), "group_id": np.repeat(np.arange(40), 3).astype(str), "group_known": True, "label": label}
+            {
+                "unit": np.arange(120),
+                "group_id": np.repeat(np.arange(40), 3).astype(str),
+                "group_known": True,
+                "label": label,
+            }
         )
         parts = []
         for _ in range(2):
             score = label + patient + rng.normal(0, 1, 120)
             parts.append(frame.assign(category="x", score=score, called=(score > 0.5).astype(int)))
-        found = compare_runs(run("a", parts[0]), run("b", parts[1]), 200, 0)["detectors"]["bigan"]["figures"]["auroc"]["difference"]
+        found = compare_runs(run("a", parts[0]), run("b", parts[1]), 200, 0)["detectors"]["bigan"][
+            "figures"
+        ]["auroc"]["difference"]
         covered += found["low"] <= 0 <= found["high"]
     assert 0.90 <= covered / 200 <= 0.99

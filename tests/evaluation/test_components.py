@@ -14,18 +14,22 @@ def parts(seed=0):
     splits, scores = table(seed=seed)
     rng = np.random.default_rng(seed + 1)
     reconstruction, feature = rng.normal(size=len(scores)), scores["score"].to_numpy()
-    return splits, scores.assign(score=0.9 * reconstruction + 0.1 * feature, score_reconstruction=reconstruction, score_feature=feature)
+    return splits, scores.assign(
+        score=0.9 * reconstruction + 0.1 * feature,
+        score_reconstruction=reconstruction,
+        score_feature=feature,
+    )
 
 
 def test_each_part_is_judged_as_a_detector_of_its_own():
     splits, scores = parts()
-    own = evaluate_detector(scores, splits, n_boot=100, details={"published_step": 7})
-    document = evaluate_components(scores, splits, own, WEIGHTS, n_boot=100)
+    own = evaluate_detector(scores, splits, n_resamples=100, details={"published_step": 7})
+    document = evaluate_components(scores, splits, own, WEIGHTS, n_resamples=100)
     assert (document["own"], document["weights"]) == ("combined", WEIGHTS)
     assert list(document["rows"]) == ["combined", "reconstruction", "feature"]
     rows = document["rows"]
     assert rows["combined"]["auroc"] == own["auroc"]
-    alone = evaluate_detector(scores.assign(score=scores["score_feature"]), splits, n_boot=100)
+    alone = evaluate_detector(scores.assign(score=scores["score_feature"]), splits, n_resamples=100)
     assert rows["feature"]["auroc"] == alone["auroc"]
     assert rows["feature"]["threshold"] == alone["threshold"] != own["threshold"]
     assert rows["feature"]["auroc"]["value"] > 0.75 > rows["reconstruction"]["auroc"]["value"]
@@ -35,9 +39,14 @@ def test_each_part_is_judged_as_a_detector_of_its_own():
 
 def test_no_threshold_of_a_part_knows_the_test_labels():
     splits, scores = parts()
-    own = evaluate_detector(scores, splits, n_boot=100)
-    flipped = splits.assign(label=splits["label"].where(splits["split"] != "test", 1 - splits["label"]))
-    honest, poisoned = (evaluate_components(scores, given, own, WEIGHTS, n_boot=100)["rows"] for given in (splits, flipped))
+    own = evaluate_detector(scores, splits, n_resamples=100)
+    flipped = splits.assign(
+        label=splits["label"].where(splits["split"] != "test", 1 - splits["label"])
+    )
+    honest, poisoned = (
+        evaluate_components(scores, given, own, WEIGHTS, n_resamples=100)["rows"]
+        for given in (splits, flipped)
+    )
     for name in ("reconstruction", "feature"):
         assert honest[name]["threshold"] == poisoned[name]["threshold"]
         assert honest[name]["auroc"]["value"] == pytest.approx(1 - poisoned[name]["auroc"]["value"])
@@ -45,10 +54,14 @@ def test_no_threshold_of_a_part_knows_the_test_labels():
 
 def test_labels_that_chose_the_weights_stand_on_every_row():
     splits, scores = parts()
-    own = evaluate_detector(scores, splits, n_boot=100, sees_mix=True, details={"labels_used": "checkpoint"})
-    rows = evaluate_components(scores, splits, own, {"feature": 1.0}, n_boot=100)["rows"]
+    own = evaluate_detector(
+        scores, splits, n_resamples=100, sees_mix=True, details={"labels_used": "checkpoint"}
+    )
+    rows = evaluate_components(scores, splits, own, {"feature": 1.0}, n_resamples=100)["rows"]
     assert list(rows) == ["feature", "reconstruction"]
-    assert {(row["labels_used"], row["sees_mix"]) for row in rows.values()} == {("checkpoint", True)}
+    assert {(row["labels_used"], row["sees_mix"]) for row in rows.values()} == {
+        ("checkpoint", True)
+    }
 
 
 def test_the_own_score_is_its_only_part_or_combined():

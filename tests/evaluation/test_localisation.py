@@ -1,4 +1,6 @@
-"""Pixel-level figures against scikit-learn, a brute-force PRO, and images that are resampled one by one."""
+"""Pixel-level figures against scikit-learn, a brute-force PRO, and images that are resampled one by
+one.
+"""
 
 import numpy as np
 import pytest
@@ -44,15 +46,20 @@ def brute_force_pro(maps, masks, limit=0.3):
         curve.append((called[~masks].mean(), float(np.mean(overlaps))))
     false, overlap = np.array(curve).T
     grid = np.unique(np.concatenate([false[false < limit], [limit]]))
-    # np.interp takes the last of equal places; the curve rises straight up there, which has no area.
+    # np.interp takes the last of equal places; the curve rises straight up there, which has no
+    # area.
     return trapezoid(np.interp(grid, false, overlap), grid) / limit
 
 
 def test_areas_are_scikit_learns():
     maps, masks = planted()
     counts = pixel_counts(maps, masks, bin_edges(maps))
-    assert pixel_auroc(counts, ONES)[0] == pytest.approx(roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-12)
-    assert pixel_average_precision(counts, ONES)[0] == pytest.approx(average_precision_score(masks.ravel(), maps.ravel()), abs=1e-12)
+    assert pixel_auroc(counts, ONES)[0] == pytest.approx(
+        roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-12
+    )
+    assert pixel_average_precision(counts, ONES)[0] == pytest.approx(
+        average_precision_score(masks.ravel(), maps.ravel()), abs=1e-12
+    )
 
 
 def test_bins_of_equal_mass_stay_within_what_is_promised():
@@ -113,14 +120,18 @@ def test_dice_and_its_frozen_cut():
 def test_intervals_hold_their_figures_and_patients_widen_them():
     maps, masks = planted(n=60, side=12)
     images, patients = np.arange(60).astype(str), (np.arange(60) // 10).astype(str)
-    by_image, by_patient = (localisation_figures(maps, masks, groups, CUT, 300, 0) for groups in (images, patients))
+    by_image, by_patient = (
+        localisation_figures(maps, masks, groups, CUT, 300, 0) for groups in (images, patients)
+    )
     for name, figure in by_image.items():
         assert figure["low"] <= figure["value"] <= figure["high"], name
         assert figure["value"] == by_patient[name]["value"]
 
 
 def test_a_whole_image_that_is_brighter_is_no_place():
-    """All pixels of anomalous images raised by the same amount: many think they see where, the figure within anomalous images does not."""
+    """All pixels of anomalous images raised by the same amount: many think they see where, the
+    figure within anomalous images does not.
+    """
     masks = planted()[1]
     maps = RNG.normal(0, 1, masks.shape) + 5 * masks.any((1, 2))[:, None, None]
     figures = localisation_figures(maps, masks, np.arange(12).astype(str), CUT, 100, 0)
@@ -130,6 +141,10 @@ def test_a_whole_image_that_is_brighter_is_no_place():
 
 def test_what_cannot_be_had_says_why():
     maps = RNG.normal(0, 1, (4, 8, 8))
-    figures = localisation_figures(maps, np.zeros((4, 8, 8), dtype=bool), np.arange(4).astype(str), CUT, 100, 0)
+    figures = localisation_figures(
+        maps, np.zeros((4, 8, 8), dtype=bool), np.arange(4).astype(str), CUT, 100, 0
+    )
     assert {figure["value"] for figure in figures.values()} == {None}
-    assert all("no test image has a marked anomaly" in figure["reason"] for figure in figures.values())
+    assert all(
+        "no test image has a marked anomaly" in figure["reason"] for figure in figures.values()
+    )

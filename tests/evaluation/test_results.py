@@ -10,7 +10,9 @@ from medgan.report.text import best_first, direction, number, pairing_name, with
 FIGURE = {"value": 0.851, "low": 0.82, "high": 0.88}
 COUNTS = {"n_images": 160, "n_patients": 60, "interval_unit": "patient", "n_seeds": 1, "seeds": [0]}
 DETECTOR = {
-    **dict.fromkeys(("auroc", "average_precision", "sensitivity", "specificity", "precision", "f1"), FIGURE),
+    **dict.fromkeys(
+        ("auroc", "average_precision", "sensitivity", "specificity", "precision", "f1"), FIGURE
+    ),
     **COUNTS,
     "threshold": {"rule": "youden", "value": 0.3},
     "sees_mix": False,
@@ -89,7 +91,10 @@ def test_a_warning_of_all_detectors_stands_once(document):
         (lambda made: made.pop("quality"), "quality"),
         (lambda made: made.update(detectors=[]), "detectors"),
         (lambda made: made["detectors"]["dcgan"].pop("auroc"), r"detectors\.dcgan"),
-        (lambda made: made["detectors"]["dcgan"].update(f1={"value": None}), r"detectors\.dcgan\.f1"),
+        (
+            lambda made: made["detectors"]["dcgan"].update(f1={"value": None}),
+            r"detectors\.dcgan\.f1",
+        ),
         (lambda made: made["classifiers"]["real"].pop("seeds"), "seeds"),
     ],
 )
@@ -113,11 +118,17 @@ def test_the_best_comes_first_and_the_unknown_last(document):
 
 
 def test_names_keep_pairing_and_backbone():
-    assert pairing_name("lpips_squeeze-caffe_nearest") == "LPIPS (squeeze-caffe), nearest real image"
+    assert (
+        pairing_name("lpips_squeeze-caffe_nearest") == "LPIPS (squeeze-caffe), nearest real image"
+    )
     assert pairing_name("ms_gmsd_random") == "MS-GMSD, random real image"
     assert pairing_name("fid_domain") == "Fréchet distance, domain features"
     assert pairing_name("coverage_domain") == "Coverage, domain features"
-    assert [direction(key) for key in ("recall_domain", "kid_domain", "copied_share_domain")] == ["higher", "lower", "lower"]
+    assert [direction(key) for key in ("recall_domain", "kid_domain", "copied_share_domain")] == [
+        "higher",
+        "lower",
+        "lower",
+    ]
     assert number({"value": -0.0001}) == "0.000"
     assert with_interval({"value": 0.5, "low": None, "high": None}) == "0.500"
 

@@ -37,7 +37,9 @@ def test_only_validation_is_held_out_and_no_patient_is_on_both_sides(splits: pd.
 def test_aucp_reads_no_label_of_an_anomalous_image(splits: pd.DataFrame) -> None:
     held_out = HeldOut.of(splits, 10_000, seed=0)
     scores = np.random.default_rng(0).normal(size=len(held_out.rows)).astype(np.float32)
-    blind = HeldOut(held_out.rows, np.zeros_like(held_out.anomalous), held_out.known_normal, held_out.unlabelled)
+    blind = HeldOut(
+        held_out.rows, np.zeros_like(held_out.anomalous), held_out.known_normal, held_out.unlabelled
+    )
     seen = held_out.figures(scores)
     assert blind.figures(scores) == {name: seen[name] for name in ("aucp", "aucp_se")}
 
@@ -46,10 +48,14 @@ def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataF
     held_out = HeldOut.of(splits, 10_000, seed=1)
     rng = np.random.default_rng(1)
     for shift in (0.0, 0.7, 1.5):
-        scores = (rng.normal(size=len(held_out.rows)) + shift * held_out.anomalous).astype(np.float32)
+        scores = (rng.normal(size=len(held_out.rows)) + shift * held_out.anomalous).astype(
+            np.float32
+        )
         figures = held_out.figures(scores)
         normal_share = 1 - held_out.anomalous[held_out.unlabelled].mean()
-        assert figures["aucp"] == pytest.approx(normal_share / 2 + (1 - normal_share) * figures["val_auroc"], abs=0.04)
+        assert figures["aucp"] == pytest.approx(
+            normal_share / 2 + (1 - normal_share) * figures["val_auroc"], abs=0.04
+        )
 
 
 def test_the_standard_error_is_the_spread_over_samples() -> None:
@@ -69,7 +75,10 @@ def test_a_limit_takes_part_of_the_patients(splits: pd.DataFrame) -> None:
 
 
 def test_the_criterion_follows_what_the_data_has(splits: pd.DataFrame) -> None:
-    no_mix, no_anomalies = splits.assign(role=None), splits.assign(label=splits["label"].where(splits["split"] != "val", 0))
+    no_mix, no_anomalies = (
+        splits.assign(role=None),
+        splits.assign(label=splits["label"].where(splits["split"] != "val", 0)),
+    )
     assert choose_criterion("auto", splits) == "aucp"
     assert choose_criterion("auto", no_mix) == "val_auroc"
     assert choose_criterion("auto", no_anomalies) is None

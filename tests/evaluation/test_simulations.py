@@ -1,4 +1,6 @@
-"""What intervals and thresholds promise, held against simulated truth. Quick here; the numbers of long runs stand in docs/integrity.md."""
+"""What intervals and thresholds promise, held against simulated truth. Quick here; the numbers of
+long runs stand in docs/integrity.md.
+"""
 
 import numpy as np
 import pytest
@@ -12,10 +14,19 @@ IMAGES = 5
 
 
 def clustered(rng, patients, icc, distance):
-    """Labels (by patient), scores that share a part of `icc` within a patient, and patients; five images each."""
-    labels, groups = np.repeat(np.arange(patients) % 2, IMAGES), np.repeat(np.arange(patients), IMAGES)
+    """Labels (by patient), scores that share a part of `icc` within a patient, and patients; five
+    images each.
+    """
+    labels, groups = (
+        np.repeat(np.arange(patients) % 2, IMAGES),
+        np.repeat(np.arange(patients), IMAGES),
+    )
     shared = np.repeat(rng.normal(size=patients), IMAGES)
-    return labels, distance * labels + np.sqrt(icc) * shared + np.sqrt(1 - icc) * rng.normal(size=len(labels)), groups
+    return (
+        labels,
+        distance * labels + np.sqrt(icc) * shared + np.sqrt(1 - icc) * rng.normal(size=len(labels)),
+        groups,
+    )
 
 
 @pytest.mark.parametrize(("area", "icc"), [(0.85, 0.3), (0.95, 0.5)])
@@ -26,18 +37,26 @@ def test_patient_intervals_cover_and_image_intervals_are_too_narrow(area, icc):
     rng = np.random.default_rng(0)
     for seed in range(rounds):
         labels, scores, groups = clustered(rng, 60, icc, distance)
-        metrics = {**ranking_metrics(labels, scores), **decision_metrics(labels, (scores > distance / 2).astype(int))}
+        metrics = {
+            **ranking_metrics(labels, scores),
+            **decision_metrics(labels, (scores > distance / 2).astype(int)),
+        }
         for unit, units in (("patient", groups), ("image", np.arange(len(labels)))):
             found = estimates({name: metrics[name] for name in truth}, units, 150, seed)
             for name, value in truth.items():
                 covered[unit, name] += found[name].low <= value <= found[name].high
     for name in truth:
         assert 0.91 <= covered["patient", name] / rounds <= 0.985, (name, covered)
-        assert covered["image", name] / rounds < covered["patient", name] / rounds - 0.04, (name, covered)
+        assert covered["image", name] / rounds < covered["patient", name] / rounds - 0.04, (
+            name,
+            covered,
+        )
 
 
 def test_a_frozen_threshold_is_not_optimistic_and_one_from_test_is():
-    """Sensitivity + specificity found on 100 test images, minus what the same cut gives of all images there could be."""
+    """Sensitivity + specificity found on 100 test images, minus what the same cut gives of all
+    images there could be.
+    """
     rng, rounds, distance = np.random.default_rng(0), 2000, 1.2
     labels = np.arange(100) % 2
     optimism = {"validation": [], "test": []}

@@ -10,7 +10,10 @@ from medgan.metrics.lpips import Unavailable
 from medgan.metrics.precision_recall import Neighbours
 
 NO_LPIPS = Unavailable("lpips_squeeze", "not available: no weights")
-DOMAIN = {f"{name}_domain" for name in ("fid", "kid", "precision", "recall", "density", "coverage", "copied_share")}
+DOMAIN = {
+    f"{name}_domain"
+    for name in ("fid", "kid", "precision", "recall", "density", "coverage", "copied_share")
+}
 
 
 def features(images):
@@ -26,21 +29,34 @@ def of_one_class(images):
 
 
 def report_of(synthetic, real, **more):
-    return quality_by_class(of_one_class(synthetic), of_one_class(real), ("normal",), NO_LPIPS, features, seed=0, **more)["normal"]
+    return quality_by_class(
+        of_one_class(synthetic), of_one_class(real), ("normal",), NO_LPIPS, features, seed=0, **more
+    )["normal"]
 
 
 def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
     report = report_of(images(12, 0), images(20, 1))
     assert set(report) == {
-        *(f"{metric}_{pairing}" for metric in ("psnr", "ms_gmsd", "lpips_squeeze") for pairing in ("random", "nearest")),
+        *(
+            f"{metric}_{pairing}"
+            for metric in ("psnr", "ms_gmsd", "lpips_squeeze")
+            for pairing in ("random", "nearest")
+        ),
         *DOMAIN,
     }
     assert report["lpips_squeeze_random"] == {"value": None, "reason": "not available: no weights"}
     assert (report["psnr_random"]["n"], report["psnr_random"]["n_real_vs_real"]) == (12, 20)
     assert report["psnr_nearest"]["value"] >= report["psnr_random"]["value"]
     assert report["ms_gmsd_nearest"]["value"] <= report["ms_gmsd_random"]["value"]
-    assert (report["fid_domain"]["n_real"], report["kid_domain"]["n"], report["coverage_domain"]["n"]) == (20, 12, 10)
-    assert all({"value", "n", "n_real", "real_vs_real"} <= set(report[key]) for key in DOMAIN - {"copied_share_domain"})
+    assert (
+        report["fid_domain"]["n_real"],
+        report["kid_domain"]["n"],
+        report["coverage_domain"]["n"],
+    ) == (20, 12, 10)
+    assert all(
+        {"value", "n", "n_real", "real_vs_real"} <= set(report[key])
+        for key in DOMAIN - {"copied_share_domain"}
+    )
     assert "training images were not given" in report["copied_share_domain"]["reason"]
     require_finite_numbers(report, "quality")
     require_reasons(report, "quality")
@@ -59,7 +75,10 @@ def test_copies_of_real_images_stand_out_by_their_nearest_figures():
 def test_copies_of_training_images_stand_out_by_their_share():
     training = images(300, 5)
     described = LabelledFeatures(features(training).numpy(), np.zeros(300, int))
-    fresh, copied = (report_of(made, images(150, 1), training=described) for made in (images(100, 7), training[:100]))
+    fresh, copied = (
+        report_of(made, images(150, 1), training=described)
+        for made in (images(100, 7), training[:100])
+    )
     assert copied["copied_share_domain"]["value"] == 1
     assert fresh["copied_share_domain"]["value"] < 0.1
 
@@ -84,7 +103,12 @@ def test_classes_are_paired_within_themselves():
     labels = np.repeat([0, 1], 14)
     both = torch.cat([dark, bright])
     report = quality_by_class(
-        LabelledImages(both, labels), LabelledImages(both.flip(0), labels[::-1]), ("normal", "viral", "unseen"), NO_LPIPS, features, seed=0
+        LabelledImages(both, labels),
+        LabelledImages(both.flip(0), labels[::-1]),
+        ("normal", "viral", "unseen"),
+        NO_LPIPS,
+        features,
+        seed=0,
     )
     assert list(report) == ["overall", "normal", "viral"]
     assert report["normal"]["psnr_random"]["value"] > 30
@@ -95,16 +119,29 @@ def test_classes_are_paired_within_themselves():
 
 
 def test_with_one_class_overall_is_that_class():
-    report = quality_by_class(of_one_class(images(12, 0)), of_one_class(images(20, 1)), ("normal", "viral"), NO_LPIPS, features, seed=0)
+    report = quality_by_class(
+        of_one_class(images(12, 0)),
+        of_one_class(images(20, 1)),
+        ("normal", "viral"),
+        NO_LPIPS,
+        features,
+        seed=0,
+    )
     assert report["overall"] == report["normal"]
 
 
 def test_patients_and_neighbours_reach_the_figures():
     patients = np.repeat(np.arange(4), [9, 5, 3, 3])
     real = LabelledImages(images(20, 1), np.zeros(20, int), patients)
-    found = quality_by_class(of_one_class(images(12, 0)), real, ("normal",), NO_LPIPS, features, seed=0, neighbours=Neighbours(1, 2))[
-        "normal"
-    ]
+    found = quality_by_class(
+        of_one_class(images(12, 0)),
+        real,
+        ("normal",),
+        NO_LPIPS,
+        features,
+        seed=0,
+        neighbours=Neighbours(1, 2),
+    )["normal"]
     assert found["fid_domain"]["n_floor"] != [10, 10]
     assert (found["recall_domain"]["k"], found["density_domain"]["k"]) == (1, 2)
 
@@ -118,13 +155,22 @@ def test_a_class_without_real_images_is_null_with_a_reason():
 def test_a_feature_that_is_not_finite_is_a_reason_and_not_a_crash(monkeypatch):
     monkeypatch.setitem(globals(), "features", lambda batch: batch.flatten(1)[:, :6] * torch.inf)
     report = report_of(images(12, 0), images(20, 1))
-    assert all("not a finite number" in report[key]["reason"] for key in DOMAIN - {"copied_share_domain"})
+    assert all(
+        "not a finite number" in report[key]["reason"] for key in DOMAIN - {"copied_share_domain"}
+    )
     assert math.isfinite(report["psnr_random"]["value"])
 
 
 def test_without_a_feature_network_its_figures_say_why():
     missing = Unavailable("domain", "the network is not trained")
-    report = quality_by_class(of_one_class(images(12, 0)), of_one_class(images(20, 1)), ("normal",), NO_LPIPS, missing, seed=0)
+    report = quality_by_class(
+        of_one_class(images(12, 0)),
+        of_one_class(images(20, 1)),
+        ("normal",),
+        NO_LPIPS,
+        missing,
+        seed=0,
+    )
     assert {report["overall"][key]["reason"] for key in DOMAIN} == {"the network is not trained"}
 
 

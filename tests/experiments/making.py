@@ -13,7 +13,13 @@ from medgan.experiments.records import TestScores, path_of, shortcuts_as_dict, w
 
 SECONDS = {"wall": 20.0, "cpu": 10.0, "runs": 1, "training_included": True}
 HARDWARE = {"machine": "x", "system": "Linux", "cores": 2, "torch_threads": 1, "accelerator": None}
-PROVENANCE = {"time": "2026-01-01T00:00:00+00:00", "hardware": HARDWARE, "git": "a" * 40, "lock_hash": "b", "versions": {}}
+PROVENANCE = {
+    "time": "2026-01-01T00:00:00+00:00",
+    "hardware": HARDWARE,
+    "git": "a" * 40,
+    "lock_hash": "b",
+    "versions": {},
+}
 
 
 def splits(images: int = 120, patients: int = 40) -> pd.DataFrame:
@@ -37,25 +43,38 @@ def splits(images: int = 120, patients: int = 40) -> pd.DataFrame:
 def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
     """The parts of a record that a detector of this skill leaves."""
     table = splits()
-    score = skill * table["label"] + np.random.default_rng([seed, int(100 * skill)]).normal(size=len(table))
+    score = skill * table["label"] + np.random.default_rng([seed, int(100 * skill)]).normal(
+        size=len(table)
+    )
     scores = pd.DataFrame({"image_id": table["image_id"], "split": table["split"], "score": score})
-    row = evaluate_detector(scores, table, n_boot=60, seed=seed, sees_mix=sees_mix)
-    test = table.assign(unit=table["image_id"], score=score, called=(score >= row["threshold"]["value"]).astype(int))
+    row = evaluate_detector(scores, table, n_resamples=60, seed=seed, sees_mix=sees_mix)
+    test = table.assign(
+        unit=table["image_id"], score=score, called=(score >= row["threshold"]["value"]).astype(int)
+    )
     judged = TestScores.of(test[test["split"] == "test"], table["group_id"]).as_dict()
     return {"evaluation": row, "test_scores": judged}
 
 
 def shortcuts(**skills: float) -> dict[str, Any]:
-    """The part of a record that shortcuts of these skills leave; `thumbnail` stands for `one_class/thumbnail`."""
+    """The part of a record that shortcuts of these skills leave; `thumbnail` stands for
+    `one_class/thumbnail`.
+    """
     table = splits()
     rng = np.random.default_rng(7)
-    scores = {f"one_class/{name}": skill * table["label"] + rng.normal(size=len(table)) for name, skill in skills.items()}
+    scores = {
+        f"one_class/{name}": skill * table["label"] + rng.normal(size=len(table))
+        for name, skill in skills.items()
+    }
     return {"shortcuts": shortcuts_as_dict(table.assign(**scores))}
 
 
-def record(root: Path, dataset: str, name: str, seed: int, model: str | None = None, **parts: Any) -> None:
+def record(
+    root: Path, dataset: str, name: str, seed: int, model: str | None = None, **parts: Any
+) -> None:
     """Writes a record."""
-    command = f"make reproduce DATASET={dataset} SEEDS={seed} ONLY={name} SOURCE=<where its images are>"
+    command = (
+        f"make reproduce DATASET={dataset} SEEDS={seed} ONLY={name} SOURCE=<where its images are>"
+    )
     parameters = parts.pop("parameters", {})
     training = {
         "budget": {"steps": {"adversarial": 5}},
@@ -63,7 +82,15 @@ def record(root: Path, dataset: str, name: str, seed: int, model: str | None = N
         "configuration": parts.pop("configuration", {}),
         "figures": parts.pop("figures", {}),
     }
-    head = {"dataset": dataset, "name": name, "model": model or name, "seed": seed, "command": command, "parameters": parameters}
+    head = {
+        "dataset": dataset,
+        "name": name,
+        "model": model or name,
+        "seed": seed,
+        "command": command,
+        "parameters": parameters,
+    }
     write_record(
-        path_of(root, dataset, name, seed), {**head, **parts, "training": training, "provenance": {**PROVENANCE, "seconds": SECONDS}}
+        path_of(root, dataset, name, seed),
+        {**head, **parts, "training": training, "provenance": {**PROVENANCE, "seconds": SECONDS}},
     )

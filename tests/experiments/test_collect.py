@@ -36,14 +36,32 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record(folder, "pneumoniamnist", "bigan", seed, **detector(3.0, seed))
         record(folder, "pneumoniamnist", "healthygan", seed, **detector(2.0, seed, sees_mix=True))
     parameters = {MIX: 0.0}
-    record(folder, "pneumoniamnist", "healthygan-mix00", 0, "healthygan", parameters=parameters, **detector(0.1, 0, sees_mix=True))
-    record(folder, "pneumoniamnist", "bigan-wide", 10, "bigan", parameters={"bigan.model.width": 64}, figures={"val_auroc": 0.91})
+    record(
+        folder,
+        "pneumoniamnist",
+        "healthygan-mix00",
+        0,
+        "healthygan",
+        parameters=parameters,
+        **detector(0.1, 0, sees_mix=True),
+    )
+    record(
+        folder,
+        "pneumoniamnist",
+        "bigan-wide",
+        10,
+        "bigan",
+        parameters={"bigan.model.width": 64},
+        figures={"val_auroc": 0.91},
+    )
     return folder
 
 
 def test_a_row_is_the_mean_over_its_seeds(root: Path) -> None:
     row = collect(root, "pneumoniamnist", STUDY, 0.5)["detectors"]["bigan"]
-    each = [TestScores.read(one["test_scores"]) for one in read_records(root, "pneumoniamnist")["bigan"]]
+    each = [
+        TestScores.read(one["test_scores"]) for one in read_records(root, "pneumoniamnist")["bigan"]
+    ]
     areas = [roc_auc_score(one.label, one.score) for one in each]
     assert row["auroc"]["value"] == pytest.approx(np.mean(areas), abs=1e-4)
     assert row["auroc"]["per_seed"] == pytest.approx(areas, abs=1e-4)
@@ -56,7 +74,9 @@ def test_a_difference_is_that_of_the_means_and_the_better_detector_is_called_so(
     tests = {(test["first"], test["second"]): test for test in document["differences"]}
     assert set(tests) == {("bigan", "nearest_neighbour")}
     test = tests["bigan", "nearest_neighbour"]
-    areas = [document["detectors"][name]["auroc"]["value"] for name in ("bigan", "nearest_neighbour")]
+    areas = [
+        document["detectors"][name]["auroc"]["value"] for name in ("bigan", "nearest_neighbour")
+    ]
     assert test["difference"]["value"] == pytest.approx(areas[0] - areas[1], abs=1e-4)
     assert test["verdict"] == "better than nearest_neighbour"
     assert test["difference"]["low"] > 0
@@ -70,10 +90,15 @@ def test_a_difference_is_that_of_the_means_and_the_better_detector_is_called_so(
             {"border": 0.1, "thumbnail": 4.0},
             "not shown to be better than the thumbnail alone, which may show the disease; better than what cannot",
         ),
-        ({"border": 4.0, "thumbnail": 0.1}, "not shown to be better than the border alone: it may detect the source"),
+        (
+            {"border": 4.0, "thumbnail": 0.1},
+            "not shown to be better than the border alone: it may detect the source",
+        ),
     ],
 )
-def test_a_detector_no_better_than_a_shortcut_is_said_to_be(tmp_path: Path, skills: dict[str, float], words: str) -> None:
+def test_a_detector_no_better_than_a_shortcut_is_said_to_be(
+    tmp_path: Path, skills: dict[str, float], words: str
+) -> None:
     for seed in (0, 1):
         record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(2.0, seed))
     record(tmp_path, "pneumoniamnist", "shortcuts", 0, **shortcuts(**skills))
@@ -85,13 +110,21 @@ def test_a_detector_no_better_than_a_shortcut_is_said_to_be(tmp_path: Path, skil
 def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:
     record(tmp_path, "pneumoniamnist", "bigan", 0, **detector(2.0, 0))
     found = shortcuts(border=1.0)
-    record(tmp_path, "pneumoniamnist", "shortcuts", 0, shortcuts={**found["shortcuts"], "units": "of other images"})
+    record(
+        tmp_path,
+        "pneumoniamnist",
+        "shortcuts",
+        0,
+        shortcuts={**found["shortcuts"], "units": "of other images"},
+    )
     assert collect(tmp_path, "pneumoniamnist", STUDY, 0.5)["shortcuts"] == {}
 
 
 def test_the_contamination_curve_has_the_share_of_each_row(root: Path) -> None:
     curves = collect(root, "pneumoniamnist", STUDY, 0.5)["contamination"]
-    assert {name: [share for share, _ in points] for name, points in curves.items()} == {"healthygan": [0.0, 0.5]}
+    assert {name: [share for share, _ in points] for name, points in curves.items()} == {
+        "healthygan": [0.0, 0.5]
+    }
 
 
 def test_validation_chooses_among_the_gans_alone(root: Path) -> None:
@@ -105,7 +138,11 @@ def test_validation_chooses_among_the_gans_alone(root: Path) -> None:
 def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     document = collect(root, "pneumoniamnist", STUDY, 0.5)
     text = page(
-        {"pneumoniamnist": document}, {"pneumoniamnist": STUDY, "isic": Study("skin", models=("sngan",), not_run="data not at hand")}
+        {"pneumoniamnist": document},
+        {
+            "pneumoniamnist": STUDY,
+            "isic": Study("skin", models=("sngan",), not_run="data not at hand"),
+        },
     )
     assert "validation chooses `bigan`" in text
     assert "2 seeds: exploratory" in text
@@ -122,16 +159,27 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
 
 def test_a_baseline_answers_where_no_gan_was_run(tmp_path: Path) -> None:
     record(tmp_path, "pneumoniamnist", "mix_vs_normal", 0, **detector(1.0, 0, sees_mix=True))
-    text = page({"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)}, {"pneumoniamnist": STUDY})
-    assert "*And with unlabelled images besides?* **`mix_vs_normal`, no GAN.** No GAN that sees as much was run. AUROC 0." in text
+    text = page(
+        {"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)},
+        {"pneumoniamnist": STUDY},
+    )
+    assert (
+        "*And with unlabelled images besides?* **`mix_vs_normal`, no GAN.** No GAN that sees as much was run. AUROC 0."
+        in text
+    )
     assert "with normal images alone?" not in text
 
 
 def test_image_quality_stands_beside_real_images_with_its_seeds(tmp_path: Path) -> None:
     for seed, value in ((0, 3.0), (1, 5.0)):
         figure = {"value": value, "real_vs_real": 1.5, "n": 200}
-        record(tmp_path, "pneumoniamnist", "sngan", seed, quality={"normal": {"fid_domain": figure}})
-    text = page({"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)}, {"pneumoniamnist": STUDY})
+        record(
+            tmp_path, "pneumoniamnist", "sngan", seed, quality={"normal": {"fid_domain": figure}}
+        )
+    text = page(
+        {"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)},
+        {"pneumoniamnist": STUDY},
+    )
     assert "| Fréchet distance, domain features | lower | 4.000 | 1.500 | 200 |" in text
     assert "| seeds | – | 2 | – | – |" in text
     assert "No intervals: 2 seeds: exploratory." in text
@@ -145,15 +193,32 @@ def test_what_is_published_is_the_same_twice(root: Path, tmp_path: Path) -> None
     (tmp_path / "docs" / "results").symlink_to(root / "docs" / "results")
     first = {path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": STUDY})}
     assert {path.name for path in first} == {
-        *("results.md", "pneumoniamnist.json", "pneumoniamnist-auroc.png", "pneumoniamnist-roc.png", "pneumoniamnist-contamination.png")
+        *(
+            "results.md",
+            "pneumoniamnist.json",
+            "pneumoniamnist-auroc.png",
+            "pneumoniamnist-roc.png",
+            "pneumoniamnist-contamination.png",
+        )
     }
-    assert {path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": STUDY})} == first
+    assert {
+        path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": STUDY})
+    } == first
 
 
 def test_seeds_of_different_settings_are_never_averaged(tmp_path: Path) -> None:
     for seed, width in enumerate((8, 16)):
-        record(tmp_path, "pneumoniamnist", "bigan", seed, configuration={"width": width}, **detector(1.0, seed))
-    with pytest.raises(UserError, match=r"bigan \(seeds 0, 1\) were trained with different settings"):
+        record(
+            tmp_path,
+            "pneumoniamnist",
+            "bigan",
+            seed,
+            configuration={"width": width},
+            **detector(1.0, seed),
+        )
+    with pytest.raises(
+        UserError, match=r"bigan \(seeds 0, 1\) were trained with different settings"
+    ):
         collect(tmp_path, "pneumoniamnist", STUDY, 0.5)
 
 
@@ -161,7 +226,15 @@ def test_folds_become_one_row_with_an_interval_over_subjects(tmp_path: Path) -> 
     study = Study("volumes", models=("bigan",), folds=3)
     for fold in range(3):
         parts = detector(2.0, fold)
-        record(tmp_path, "brain_mri", f"bigan-fold{fold:02}", 0, "bigan", parameters={"preprocessing.fold": fold}, **parts)
+        record(
+            tmp_path,
+            "brain_mri",
+            f"bigan-fold{fold:02}",
+            0,
+            "bigan",
+            parameters={"preprocessing.fold": fold},
+            **parts,
+        )
     document = collect(tmp_path, "brain_mri", study, 0.5)
     row = document["detectors"]["bigan"]
     assert row["folds"]["n_folds"] == 3

@@ -21,7 +21,10 @@ def test_test_scores_survive_being_written_to_six_digits() -> None:
 
 def test_a_patient_has_one_number_in_every_split() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0)
-    numbers = [TestScores.of(table[table["split"] == part], table["group_id"]).group for part in ("val", "test")]
+    numbers = [
+        TestScores.of(table[table["split"] == part], table["group_id"]).group
+        for part in ("val", "test")
+    ]
     assert not set(numbers[0]) & set(numbers[1])
     assert set(np.concatenate(numbers)) == set(range(40))
 
@@ -38,7 +41,10 @@ def test_records_are_found_by_name_with_their_seeds_in_order(tmp_path: Path) -> 
         record(tmp_path, "films", "dcgan-wide", seed, "dcgan")
     record(tmp_path, "films", "dcgan", 0)
     found = read_records(tmp_path, "films")
-    assert {name: [one["seed"] for one in records] for name, records in found.items()} == {"dcgan": [0], "dcgan-wide": [0, 2, 10]}
+    assert {name: [one["seed"] for one in records] for name, records in found.items()} == {
+        "dcgan": [0],
+        "dcgan-wide": [0, 2, 10],
+    }
 
 
 @pytest.mark.parametrize("content", ["{", '{"schema": 2}', '{"schema": 1, "dataset": "films"}'])

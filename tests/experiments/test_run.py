@@ -22,11 +22,23 @@ STUDIES = """tiny:
 
 
 def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
-    study = Study("films", seeds=(0, 1), models=("dcgan", "bigan"), variants={"wide": Variant("dcgan", {"dcgan.model.width": 8})})
+    study = Study(
+        "films",
+        seeds=(0, 1),
+        models=("dcgan", "bigan"),
+        variants={"wide": Variant("dcgan", {"dcgan.model.width": 8})},
+    )
     place = Workplace(tmp_path, "films")
     record(tmp_path, "films", "dcgan", 0)
     named = [[*run.records, run.parameters["seed"]] for run in missing(place, study, (0, 1))]
-    assert named == [["shortcuts", 0], ["bigan", 0], ["wide", 0], ["dcgan", 1], ["bigan", 1], ["wide", 1]]
+    assert named == [
+        ["shortcuts", 0],
+        ["bigan", 0],
+        ["wide", 0],
+        ["dcgan", 1],
+        ["bigan", 1],
+        ["wide", 1],
+    ]
     assert [list(run.records) for run in missing(place, study, (0,), ["wide"])] == [["wide"]]
     with pytest.raises(UserError, match="has no row 'narrow'"):
         missing(place, study, (0,), ["narrow"])
@@ -34,8 +46,16 @@ def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
 
 def test_images_that_are_not_at_hand_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "conf" / "films").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"waits for its images \(data not at hand\): give SOURCE=PATH"):
-        reproduce(Workplace(tmp_path, "films"), Study("films", not_run="data not at hand"), (0,), (), print)
+    with pytest.raises(
+        UserError, match=r"waits for its images \(data not at hand\): give SOURCE=PATH"
+    ):
+        reproduce(
+            Workplace(tmp_path, "films"),
+            Study("films", not_run="data not at hand"),
+            (0,),
+            (),
+            print,
+        )
 
 
 def test_places_are_read_as_kedro_reads_parameters() -> None:
@@ -48,7 +68,9 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
     project = make_project(tmp_path)
     (project / "conf" / "studies.yml").write_text(STUDIES)
     (project / "docs").mkdir()
-    done = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour,shortcuts"))
+    done = call(
+        project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour,shortcuts")
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1/2  shortcuts, seed 0: recorded" in done.stdout
     assert "2/2  nearest_neighbour, seed 0: recorded" in done.stdout

@@ -34,11 +34,16 @@ def raster(path: Path, pixels: np.ndarray | Image.Image, **options: Any) -> Path
     return path
 
 
-def dicom(path: Path, pixels: np.ndarray | None, syntax: str = ExplicitVRLittleEndian, **attributes: Any) -> Path:
+def dicom(
+    path: Path, pixels: np.ndarray | None, syntax: str = ExplicitVRLittleEndian, **attributes: Any
+) -> Path:
     """A DICOM file of (H, W), (H, W, 3) or, with NumberOfFrames, (frames, H, W) pixels."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", generate_uid(entropy_srcs=[path.name])
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
+        "1.2.840.10008.5.1.4.1.1.7",
+        generate_uid(entropy_srcs=[path.name]),
+    )
     file = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
     if pixels is not None:
         describe_pixels(file, pixels, frames="NumberOfFrames" in attributes)
@@ -53,10 +58,12 @@ def dicom(path: Path, pixels: np.ndarray | None, syntax: str = ExplicitVRLittleE
 
 
 def describe_pixels(file: Dataset, pixels: np.ndarray, frames: bool = False) -> None:
-    colour = pixels.ndim == 3 and not frames
+    color = pixels.ndim == 3 and not frames
     file.Rows, file.Columns = pixels.shape[1:] if frames else pixels.shape[:2]
-    file.SamplesPerPixel, file.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
-    if colour:
+    file.SamplesPerPixel, file.PhotometricInterpretation = (
+        (3, "RGB") if color else (1, "MONOCHROME2")
+    )
+    if color:
         file.PlanarConfiguration = 0
     file.BitsAllocated = file.BitsStored = 8 * pixels.dtype.itemsize
     file.HighBit = file.BitsStored - 1
@@ -65,8 +72,15 @@ def describe_pixels(file: Dataset, pixels: np.ndarray, frames: bool = False) -> 
     file.PixelData = data + bytes(len(data) % 2)
 
 
-def nifti(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, spacing: tuple[float, ...] | None = None) -> Path:
-    image = nibabel.Nifti1Image(voxels, np.diag([*(spacing or (1.0, 1.0, 1.0)), 1.0]) if affine is None else affine)
+def nifti(
+    path: Path,
+    voxels: np.ndarray,
+    affine: np.ndarray | None = None,
+    spacing: tuple[float, ...] | None = None,
+) -> Path:
+    image = nibabel.Nifti1Image(
+        voxels, np.diag([*(spacing or (1.0, 1.0, 1.0)), 1.0]) if affine is None else affine
+    )
     nibabel.save(image, path)
     return path
 

@@ -1,4 +1,6 @@
-"""`make soak`: 100,000 damaged files (or as many as the first argument says), then what became of them."""
+"""`make soak`: 100,000 damaged files (or as many as the first argument says), then what became of
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""F23 and F24 of the faults: classes that are too small, tables that do not match their images. Each ends before any training."""
+"""F23 and F24 of the faults: classes that are too small, tables that do not match their images.
+Each ends before any training.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_f23_empty_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "no image" in message
 
 
-def test_f23_class_whose_images_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f23_class_whose_images_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = fakes.ham10000(tmp_path / "data", lesions=16)
     for name in changed(root).query("dx == 'df'")["image_id"].tolist()[1:]:
         for path in root.rglob(f"{name}.jpg"):
@@ -80,7 +84,9 @@ def test_f24_label_that_nobody_declared(tmp_path: Path, monkeypatch: pytest.Monk
     assert "ingestion.labels" in message
 
 
-def test_f24_rows_added_and_dropped_are_counted_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f24_rows_added_and_dropped_are_counted_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = fakes.ham10000(tmp_path / "data", lesions=5)
     shutil.rmtree(root / "ham10000_images_part_1")
     table = changed(root)
@@ -102,10 +108,14 @@ def test_f24_files_that_no_row_names_are_counted_and_left_out(tmp_path: Path) ->
     assert left_out["excluded"].tolist() == ["not listed"] * 3
 
 
-def test_f24_official_lists_that_know_no_image_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f24_official_lists_that_know_no_image_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = fakes.chestxray14(tmp_path / "data")
     for name in ("train_val_list.txt", "test_list.txt"):
-        (root / name).write_text("00009999_000.png\n" if name.startswith("train") else "00009998_000.png\n")
+        (root / name).write_text(
+            "00009999_000.png\n" if name.startswith("train") else "00009998_000.png\n"
+        )
     message = refusal("chestxray14", root, tmp_path, monkeypatch)
     assert message.startswith("all 8 images")
     assert "6 in none of the official lists" in message

@@ -50,17 +50,24 @@ def a_cohort(n: int = 240, effect: float = 1.5) -> tuple[pd.DataFrame, pd.DataFr
             "pixel_hash": [f"hash{number}" for number in range(n)],
         }
     )
-    scores = splits[["image_id", "split"]].assign(score=rng.normal(splits["label"] * effect, 1).astype(np.float32))
+    scores = splits[["image_id", "split"]].assign(
+        score=rng.normal(splits["label"] * effect, 1).astype(np.float32)
+    )
     return splits, scores
 
 
 @pytest.mark.parametrize("kind", [0, 1])
 def test_f41_a_test_set_of_one_class_has_no_auroc_and_says_why(kind: int) -> None:
     splits, scores = a_cohort()
-    row = evaluate_detector(scores, splits[(splits["split"] != "test") | (splits["label"] == kind)], n_boot=100)
+    row = evaluate_detector(
+        scores, splits[(splits["split"] != "test") | (splits["label"] == kind)], n_resamples=100
+    )
     for figure in (row["auroc"], row["average_precision"], row["patient_level"]["auroc"]):
         assert (figure["value"], "one class" in figure["reason"]) == (None, True)
-    assert (row["sensitivity"]["value"] is None, row["specificity"]["value"] is None) == (kind == 0, kind == 1)
+    assert (row["sensitivity"]["value"] is None, row["specificity"]["value"] is None) == (
+        kind == 0,
+        kind == 1,
+    )
     assert row["predictive_values"]["0.1"]["ppv"]["value"] is None
     document = new_document("cohort")
     document["detectors"]["flat"] = row
@@ -74,7 +81,7 @@ def test_f42_a_score_that_is_not_finite_fails_with_the_name_of_the_image(bad: fl
     scores["score"] = scores["score"].astype(float)
     scores.loc[victim, "score"] = bad
     with pytest.raises(UserError, match=rf"1 of 78 .*{splits.loc[victim, 'image_id']}\)"):
-        evaluate_detector(scores, splits, n_boot=100)
+        evaluate_detector(scores, splits, n_resamples=100)
 
 
 def test_f42_a_detector_that_gives_nan_fails_while_it_scores() -> None:
@@ -83,7 +90,12 @@ def test_f42_a_detector_that_gives_nan_fails_while_it_scores() -> None:
             return AnomalyScores(torch.tensor([0.0, math.nan, 1.0]), images)
 
     with pytest.raises(UserError, match=r"\(second\)"):
-        score_images(Broken(), lambda rows: torch.zeros(len(rows), 1, 4, 4), np.arange(3), names=["first", "second", "third"])
+        score_images(
+            Broken(),
+            lambda rows: torch.zeros(len(rows), 1, 4, 4),
+            np.arange(3),
+            names=["first", "second", "third"],
+        )
 
 
 @pytest.fixture
@@ -109,13 +121,19 @@ def manifest() -> pd.DataFrame:
 def images(tmp_path: Path, manifest: pd.DataFrame) -> ImageStore:
     pixels = np.random.default_rng(0).integers(0, 200, (120, 32, 32, 1), dtype=np.uint8)
     pixels[manifest["label"] == 1, 8:20, 8:20] += 50
-    write_store(tmp_path / "store", iter(pixels), StoreInfo(120, 32, 32, 1, "standardised", ("normal", "viral")))
+    write_store(
+        tmp_path / "store",
+        iter(pixels),
+        StoreInfo(120, 32, 32, 1, "standardised", ("normal", "viral")),
+    )
     return ImageStore.open(tmp_path / "store")
 
 
 def flipped(manifest: pd.DataFrame) -> pd.DataFrame:
     test = manifest["split"] == "test"
-    other = manifest.assign(label=1 - manifest["label"], category=np.where(manifest["label"] == 1, "normal", "viral"))
+    other = manifest.assign(
+        label=1 - manifest["label"], category=np.where(manifest["label"] == 1, "normal", "viral")
+    )
     return manifest.where(~test, other)
 
 
@@ -131,28 +149,41 @@ SETTINGS = {
 }
 
 
-def found_without_test_labels(name: str, manifest: pd.DataFrame, images: ImageStore, folder: Path) -> dict[str, object]:
+def found_without_test_labels(
+    name: str, manifest: pd.DataFrame, images: ImageStore, folder: Path
+) -> dict[str, object]:
     """All that is decided before a metric node reads test labels, by the nodes that decide it."""
     splits, _ = split_images(manifest, PreprocessingConfig(size=32, split="official"), 0)
     known, steps = SETTINGS[name]
     training = TrainingConfig(steps, batch_size=8, inspect_every=2, report_every=1)
     job = plan_model(
-        name, images, splits, ModelSettings(models.load(name).Config(**known), training), GanTrainingConfig(40), AugmentationConfig(), 0
+        name,
+        images,
+        splits,
+        ModelSettings(models.load(name).Config(**known), training),
+        GanTrainingConfig(40),
+        AugmentationConfig(),
+        0,
     )
     checkpoints = CheckpointFolder(folder)
     for state, *_ in jobs.train(job, checkpoints):
         if isinstance(state, TrainingState):
             checkpoints.write(state)
     published = jobs.publish(job, checkpoints)
-    scores, _ = score(published, images, splits, EvaluationConfig(n_boot=100), 0, None)
+    scores, _ = score(published, images, splits, EvaluationConfig(n_resamples=100), 0, None)
     validation = joined(scores, splits, "val", "mean")
     return {
         "parts": splits[["image_id", "split", "role"]].astype(str).to_numpy().tolist(),
         "training rows": np.asarray(job.batches.rows).tolist(),  # type: ignore[attr-defined]
         "weights": published.key,
-        "chosen": [published.card[key] for key in ("published_step", "choice", "labels_used", "figures")],
+        "chosen": [
+            published.card[key] for key in ("published_step", "choice", "labels_used", "figures")
+        ],
         "scores": scores["score"].tolist(),
-        "thresholds": [frozen_on(validation, rule) for rule in ("youden", "fpr=0.05", "conformal=0.05", "sensitivity=0.95")],
+        "thresholds": [
+            frozen_on(validation, rule)
+            for rule in ("youden", "fpr=0.05", "conformal=0.05", "sensitivity=0.95")
+        ],
     }
 
 
@@ -168,12 +199,19 @@ def test_f43_from_splits_to_thresholds_nothing_depends_on_test_labels(
     assert len(set(clean["scores"])) > 10  # type: ignore[arg-type]
 
 
-def test_f43_the_poison_works_on_validation_labels(manifest: pd.DataFrame, images: ImageStore, tmp_path: Path) -> None:
+def test_f43_the_poison_works_on_validation_labels(
+    manifest: pd.DataFrame, images: ImageStore, tmp_path: Path
+) -> None:
     """The same change one part earlier is seen: the test above can fail."""
     clean = found_without_test_labels("nearest_neighbour", manifest, images, tmp_path / "clean")
     val = manifest["split"] == "val"
     turned = manifest.where(~val, manifest.assign(label=1 - manifest["label"]))
-    assert found_without_test_labels("nearest_neighbour", turned, images, tmp_path / "turned")["thresholds"] != clean["thresholds"]
+    assert (
+        found_without_test_labels("nearest_neighbour", turned, images, tmp_path / "turned")[
+            "thresholds"
+        ]
+        != clean["thresholds"]
+    )
 
 
 class Untouchable:
@@ -191,15 +229,19 @@ def test_f43_thresholds_are_frozen_while_test_labels_cannot_be_read() -> None:
     for row in splits.index[splits["split"] == "test"]:
         sealed.loc[row, "label"] = Untouchable()
     for rule in ("youden", "fpr=0.05", "conformal=0.05", "sensitivity=0.95"):
-        assert frozen_on(joined(scores, sealed, "val", "mean"), rule) == frozen_on(joined(scores, splits, "val", "mean"), rule)
+        assert frozen_on(joined(scores, sealed, "val", "mean"), rule) == frozen_on(
+            joined(scores, splits, "val", "mean"), rule
+        )
     with pytest.raises(AssertionError, match="was read"):
-        evaluate_detector(scores, sealed, n_boot=100)
+        evaluate_detector(scores, sealed, n_resamples=100)
 
 
 def test_f43_a_row_of_flipped_test_labels_keeps_all_that_comes_from_validation() -> None:
     splits, scores = a_cohort()
-    turned = splits.assign(label=splits["label"].where(splits["split"] != "test", 1 - splits["label"]))
-    first, second = (evaluate_detector(scores, kind, n_boot=100) for kind in (splits, turned))
+    turned = splits.assign(
+        label=splits["label"].where(splits["split"] != "test", 1 - splits["label"])
+    )
+    first, second = (evaluate_detector(scores, kind, n_resamples=100) for kind in (splits, turned))
     for key in ("threshold", "validation", "validation_auroc", "labels_used"):
         assert first[key] == second[key]
     for rule, decision in first["decisions"].items():
@@ -208,10 +250,12 @@ def test_f43_a_row_of_flipped_test_labels_keeps_all_that_comes_from_validation()
     assert first["auroc"]["value"] == pytest.approx(1 - second["auroc"]["value"])
 
 
-def test_f44_without_anomalies_in_validation_the_threshold_is_a_conformal_quantile_and_says_so() -> None:
+def test_f44_without_anomalies_in_validation_the_threshold_is_a_conformal_quantile_and_says_so() -> (
+    None
+):
     splits, scores = a_cohort()
     splits = splits[(splits["split"] != "val") | (splits["label"] == 0)]
-    row = evaluate_detector(scores, splits, n_boot=100)
+    row = evaluate_detector(scores, splits, n_resamples=100)
     assert row["threshold"]["rule"].startswith("conformal=0.05")
     assert "no anomalous images" in row["threshold"]["rule"]
     assert row["labels_used"] == "none"
@@ -223,13 +267,21 @@ def test_f44_without_anomalies_in_validation_the_threshold_is_a_conformal_quanti
 
 def test_f45_flipped_labels_or_scores_warn() -> None:
     splits, scores = a_cohort()
-    assert not evaluate_detector(scores, splits, n_boot=100)["warnings"]
-    turned_scores = evaluate_detector(scores.assign(score=-scores["score"]), splits, n_boot=100)
-    turned_labels = evaluate_detector(scores, splits.assign(label=1 - splits["label"]), n_boot=100)
+    assert not evaluate_detector(scores, splits, n_resamples=100)["warnings"]
+    turned_scores = evaluate_detector(
+        scores.assign(score=-scores["score"]), splits, n_resamples=100
+    )
+    turned_labels = evaluate_detector(
+        scores, splits.assign(label=1 - splits["label"]), n_resamples=100
+    )
     for row in (turned_scores, turned_labels):
         assert row["auroc"]["high"] < 0.5
         assert any("may be flipped" in warning for warning in row["warnings"])
-    chance = evaluate_detector(scores.assign(score=np.random.default_rng(1).normal(size=len(scores))), splits, n_boot=100)
+    chance = evaluate_detector(
+        scores.assign(score=np.random.default_rng(1).normal(size=len(scores))),
+        splits,
+        n_resamples=100,
+    )
     assert not any("flipped" in warning for warning in chance["warnings"])
 
 
@@ -237,8 +289,11 @@ def test_f46_a_synthetic_test_image_fails() -> None:
     splits, scores = a_cohort()
     planted = splits.index[splits["split"] == "test"][0]
     splits.loc[planted, "provenance"] = "synthetic:dcgan@1"
-    with pytest.raises(UserError, match=rf"1 test images are not real ones \(the first is {splits.loc[planted, 'image_id']}\)"):
-        evaluate_detector(scores, splits, n_boot=100)
+    with pytest.raises(
+        UserError,
+        match=rf"1 test images are not real ones \(the first is {splits.loc[planted, 'image_id']}\)",
+    ):
+        evaluate_detector(scores, splits, n_resamples=100)
 
 
 @pytest.mark.parametrize("key", ["pixel_hash", "image_id"])
@@ -247,19 +302,27 @@ def test_f46_a_training_image_in_the_test_set_fails(key: str) -> None:
     trained, planted = (splits.index[splits["split"] == part][0] for part in ("train", "test"))
     if key == "image_id":
         copy = splits.loc[[trained]].assign(split="test", pixel_hash="another")
-        splits, expected = pd.concat([splits, copy], ignore_index=True), splits.loc[trained, "image_id"]
+        splits, expected = (
+            pd.concat([splits, copy], ignore_index=True),
+            splits.loc[trained, "image_id"],
+        )
     else:
         splits.loc[planted, "pixel_hash"] = splits.loc[trained, "pixel_hash"]
         expected = splits.loc[planted, "image_id"]
-    with pytest.raises(UserError, match=rf"1 test images stand in the training part too \(the first is {expected}\).*on_leak"):
-        evaluate_detector(scores, splits, n_boot=100)
+    with pytest.raises(
+        UserError,
+        match=rf"1 test images stand in the training part too \(the first is {expected}\).*on_leak",
+    ):
+        evaluate_detector(scores, splits, n_resamples=100)
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_f47_a_figure_that_is_not_finite_ends_the_evaluation_before_it_is_stored(bad: float, tmp_path: Path) -> None:
+def test_f47_a_figure_that_is_not_finite_ends_the_evaluation_before_it_is_stored(
+    bad: float, tmp_path: Path
+) -> None:
     splits, scores = a_cohort()
     with pytest.raises(UserError, match=r"The row of the detector\.seconds is (inf|nan)"):
-        evaluate_detector(scores, splits, n_boot=100, details={"seconds": bad})
+        evaluate_detector(scores, splits, n_resamples=100, details={"seconds": bad})
     document = new_document("cohort")
     document["detectors"]["flat"] = {"auroc": bad}
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -267,7 +330,9 @@ def test_f47_a_figure_that_is_not_finite_ends_the_evaluation_before_it_is_stored
     assert not (tmp_path / "results.json").exists()
 
 
-def test_f47_the_tracker_leaves_an_infinite_metric_out_and_names_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_f47_the_tracker_leaves_an_infinite_metric_out_and_names_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     class Client:
         def __init__(self) -> None:
             self.stored: list[tuple[str, float]] = []
@@ -287,7 +352,7 @@ def test_f41_to_f47_hold_for_figures_of_the_document_too() -> None:
     """A row whose nested figure has neither value nor reason is no row."""
     splits, scores = a_cohort()
     document = new_document("cohort")
-    document["detectors"]["flat"] = evaluate_detector(scores, splits, n_boot=100)
+    document["detectors"]["flat"] = evaluate_detector(scores, splits, n_resamples=100)
     validate(document)
     document["detectors"]["flat"]["predictive_values"]["0.1"]["ppv"] = {"value": None}
     with pytest.raises(UserError, match=r"detectors\.flat\.predictive_values\.0\.1\.ppv"):

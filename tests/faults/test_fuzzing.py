@@ -12,10 +12,23 @@ from tests.faults.fuzzing import CONFIGS, attempt, sound_files
 def test_2000_damaged_files_are_refused_or_read_and_nothing_else() -> None:
     """In a process of its own, whose memory is that of the readers alone."""
     command = [sys.executable, "-m", "tests.faults.soak", "2000"]
-    soak = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    soak = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert soak.returncode == 0, soak.stdout
     assert soak.stdout.startswith("2000 damaged files, ")
-    codes = {name: int(count) for name, count in re.findall(r"(\w+) (\d+)(?:,|\n)", soak.stdout.split(": ", 1)[1].split("\n")[0] + "\n")}
+    codes = {
+        name: int(count)
+        for name, count in re.findall(
+            r"(\w+) (\d+)(?:,|\n)", soak.stdout.split(": ", 1)[1].split("\n")[0] + "\n"
+        )
+    }
     assert codes["read"] < 0.6 * 2000
     assert {"UNREADABLE", "FORMAT", "NO_PIXELS", "TOO_LARGE", "ORIENTATION"} <= set(codes)
 

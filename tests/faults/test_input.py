@@ -28,7 +28,18 @@ from medgan.sources.folder import FolderSource
 from medgan.sources.raw import METADATA
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
 from medgan.sources.readers.decoding import frames, read_picture
-from tests.faults.making import BUNDLED, KEY, code, dicom, metadata, nifti, noise, pixels, raster, refused
+from tests.faults.making import (
+    BUNDLED,
+    KEY,
+    code,
+    dicom,
+    metadata,
+    nifti,
+    noise,
+    pixels,
+    raster,
+    refused,
+)
 from tests.images.known import tables
 
 NOISE = noise(3, 40, 60, 3)
@@ -39,7 +50,15 @@ MIDDLE = SlicePolicy(start=0.0, stop=1.0)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"garbage" * 50, b"\xff\xd8\xff garbage", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\x00\xff\xff\xff\xff"]
+    "content",
+    [
+        b"",
+        b"garbage" * 50,
+        b"\xff\xd8\xff garbage",
+        b"\x89PNG\r\n\x1a\n",
+        b"BM",
+        b"II*\x00\xff\xff\xff\xff",
+    ],
 )
 def test_f01_an_empty_or_senseless_file_is_unreadable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "image.png"
@@ -48,11 +67,23 @@ def test_f01_an_empty_or_senseless_file_is_unreadable(tmp_path: Path, content: b
 
 
 def test_f01_a_file_that_begins_well_and_goes_on_senselessly_is_refused(tmp_path: Path) -> None:
-    beginnings = [bytes(128) + b"DICM", bytes(344) + b"n+1\x00", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"\x1f\x8b\x08\x00"]
+    beginnings = [
+        bytes(128) + b"DICM",
+        bytes(344) + b"n+1\x00",
+        b"\x93NUMPY\x01\x00",
+        b"PK\x03\x04",
+        b"\x1f\x8b\x08\x00",
+    ]
     for number, beginning in enumerate(beginnings):
         path = tmp_path / str(number)
         path.write_bytes(beginning + b"\xa5" * 600)
-        assert code(path, slices=MIDDLE) in {"UNREADABLE", "FORMAT", "NO_PIXELS", "ORIENTATION", "TOO_LARGE"}, beginning
+        assert code(path, slices=MIDDLE) in {
+            "UNREADABLE",
+            "FORMAT",
+            "NO_PIXELS",
+            "ORIENTATION",
+            "TOO_LARGE",
+        }, beginning
 
 
 # F2
@@ -68,12 +99,16 @@ def test_f02_a_truncated_file_is_never_read_short(tmp_path: Path, kind: str) -> 
 def test_f02_a_truncated_dicom_file_or_volume_is_never_read_short(tmp_path: Path) -> None:
     whole = dicom(tmp_path / "whole.dcm", noise(0, 30, 40)).read_bytes()
     assert_never_short(tmp_path / "image", whole, at_least=100)
-    assert_never_short(tmp_path / "image", (BUNDLED / "MR_small_jp2klossless.dcm").read_bytes(), at_least=95)
+    assert_never_short(
+        tmp_path / "image", (BUNDLED / "MR_small_jp2klossless.dcm").read_bytes(), at_least=95
+    )
     volume = nifti(tmp_path / "whole.nii.gz", noise(0, 12, 10, 8)).read_bytes()
     assert_never_short(tmp_path / "image", volume, at_least=100, frame=4, slices=MIDDLE)
 
 
-def assert_never_short(path: Path, whole: bytes, at_least: int, frame: int | None = None, **options: object) -> None:
+def assert_never_short(
+    path: Path, whole: bytes, at_least: int, frame: int | None = None, **options: object
+) -> None:
     path.write_bytes(whole)
     expected, count = pixels(path, frame, **options), 0
     for length in np.linspace(0, len(whole) - 1, 100).astype(int):
@@ -115,18 +150,29 @@ def test_f04_a_given_window_is_kept_for_every_image(tmp_path: Path) -> None:
 # F5
 
 
-def test_f05_every_colour_mode_has_a_defined_conversion_that_is_recorded(tmp_path: Path) -> None:
-    colour = Image.fromarray(NOISE)
-    assert np.array_equal(pixels(raster(tmp_path / "rgb.png", colour)), NOISE)
-    grey = np.asarray(colour.convert("L"))
+def test_f05_every_color_mode_has_a_defined_conversion_that_is_recorded(tmp_path: Path) -> None:
+    color = Image.fromarray(NOISE)
+    assert np.array_equal(pixels(raster(tmp_path / "rgb.png", color)), NOISE)
+    grey = np.asarray(color.convert("L"))
     assert np.array_equal(pixels(raster(tmp_path / "grey.png", grey))[..., 0], grey)
-    assert pixels(raster(tmp_path / "binary.png", colour.convert("1"))).shape == (40, 60, 1)
-    palette = colour.convert("P")
-    assert np.array_equal(pixels(raster(tmp_path / "palette.png", palette)), np.asarray(palette.convert("RGB")))
-    cmyk = pixels(raster(tmp_path / "cmyk.tif", colour.convert("CMYK")))
+    assert pixels(raster(tmp_path / "binary.png", color.convert("1"))).shape == (40, 60, 1)
+    palette = color.convert("P")
+    assert np.array_equal(
+        pixels(raster(tmp_path / "palette.png", palette)), np.asarray(palette.convert("RGB"))
+    )
+    cmyk = pixels(raster(tmp_path / "cmyk.tif", color.convert("CMYK")))
     assert np.abs(cmyk.astype(int) - NOISE).max() <= 1
-    recorded = {name: metadata(tmp_path / name)["colour"] for name in ("rgb.png", "grey.png", "binary.png", "palette.png", "cmyk.tif")}
-    assert list(recorded.values()) == ["RGB", "grey", "black and white", "palette to RGB", "CMYK to RGB"]
+    recorded = {
+        name: metadata(tmp_path / name)["color"]
+        for name in ("rgb.png", "grey.png", "binary.png", "palette.png", "cmyk.tif")
+    }
+    assert list(recorded.values()) == [
+        "RGB",
+        "grey",
+        "black and white",
+        "palette to RGB",
+        "CMYK to RGB",
+    ]
 
 
 def test_f05_transparency_is_laid_on_black(tmp_path: Path) -> None:
@@ -135,7 +181,7 @@ def test_f05_transparency_is_laid_on_black(tmp_path: Path) -> None:
     path = raster(tmp_path / "clear.png", clear)
     assert np.array_equal(pixels(path)[:20], NOISE[:20])
     assert not pixels(path)[20:].any()
-    assert metadata(path)["colour"] == "RGB, transparency on black"
+    assert metadata(path)["color"] == "RGB, transparency on black"
 
 
 # F6
@@ -144,7 +190,12 @@ def test_f05_transparency_is_laid_on_black(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pages.tif", "moving.png"])
 def test_f06_several_pages_are_refused_or_read_as_configured(tmp_path: Path, name: str) -> None:
     pages = [noise(number, 20, 24) for number in range(3)]
-    path = raster(tmp_path / name, Image.fromarray(pages[0]), save_all=True, append_images=[Image.fromarray(page) for page in pages[1:]])
+    path = raster(
+        tmp_path / name,
+        Image.fromarray(pages[0]),
+        save_all=True,
+        append_images=[Image.fromarray(page) for page in pages[1:]],
+    )
     assert code(path) == "MULTIPAGE"
     assert np.array_equal(pixels(path, frames="first")[..., 0], pages[0])
     assert list(frames(path, ReadingConfig(frames="all"))) == [0, 1, 2]
@@ -182,7 +233,12 @@ def test_f07_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> No
 def test_f08_formats_outside_the_allow_list_are_refused(tmp_path: Path) -> None:
     assert code(raster(tmp_path / "moving.gif", Image.fromarray(NOISE).convert("P"))) == "FORMAT"
     assert code(raster(tmp_path / "web.webp", NOISE)) == "FORMAT"
-    for name, head in {"a.fits": b"SIMPLE  =", "a.eps": b"%!PS-Adobe", "a.psd": b"8BPS\x00\x01", "a.gz": gzip.compress(b"text")}.items():
+    for name, head in {
+        "a.fits": b"SIMPLE  =",
+        "a.eps": b"%!PS-Adobe",
+        "a.psd": b"8BPS\x00\x01",
+        "a.gz": gzip.compress(b"text"),
+    }.items():
         (tmp_path / name).write_bytes(head + bytes(200))
         assert code(tmp_path / name) == "FORMAT"
 
@@ -195,9 +251,11 @@ def test_f09_monochrome1_is_inverted(tmp_path: Path, kind: type) -> None:
     dark = noise(0, 16, 20).astype(kind) * (257 if kind is np.uint16 else 1)
     top = np.iinfo(kind).max
     black_is_0 = dicom(tmp_path / "2.dcm", dark)
-    white_is_0 = dicom(tmp_path / "1.dcm", (top - dark).astype(kind), PhotometricInterpretation="MONOCHROME1")
+    white_is_0 = dicom(
+        tmp_path / "1.dcm", (top - dark).astype(kind), PhotometricInterpretation="MONOCHROME1"
+    )
     assert np.array_equal(pixels(black_is_0), pixels(white_is_0))
-    assert metadata(white_is_0)["colour"] == "MONOCHROME1, inverted"
+    assert metadata(white_is_0)["color"] == "MONOCHROME1, inverted"
 
 
 # F10
@@ -208,10 +266,18 @@ HOUNSFIELD = np.array([[-1000, -600, 0, 40], [80, 400, 1000, 3000]])
 def test_f10_stored_values_become_hounsfield_units_and_then_a_window(tmp_path: Path) -> None:
     stored = (HOUNSFIELD + 1024).astype(np.uint16)
     path = dicom(
-        tmp_path / "ct.dcm", stored, Modality="CT", RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=[40, 300], WindowWidth=[400, 2000]
+        tmp_path / "ct.dcm",
+        stored,
+        Modality="CT",
+        RescaleSlope=1,
+        RescaleIntercept=-1024,
+        WindowCenter=[40, 300],
+        WindowWidth=[400, 2000],
     )
     expected = np.clip((HOUNSFIELD - (40 - 0.5 - 199.5)) / 399, 0, 1) * 255
-    assert np.abs(pixels(path)[..., 0] - expected).max() <= 0.51, "the file's first window, linear as in PS3.3 C.11.2.1.2.1"
+    assert np.abs(pixels(path)[..., 0] - expected).max() <= 0.51, (
+        "the file's first window, linear as in PS3.3 C.11.2.1.2.1"
+    )
     assert metadata(path)["window"] == "file -160 to 239"
     brain = pixels(path, window="brain")[..., 0]
     assert brain.ravel().tolist() == [0, 0, 0, 128, 255, 255, 255, 255]
@@ -226,11 +292,26 @@ def test_f10_lookup_tables_and_other_functions_are_applied(tmp_path: Path) -> No
     item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
     squares = pixels(dicom(tmp_path / "lut.dcm", stored, VOILUTSequence=Sequence([item])))[..., 0]
     assert np.abs(squares - np.square(stored, dtype=float) / 65535 * 255).max() <= 0.51
-    modality = pixels(dicom(tmp_path / "modality.dcm", stored, ModalityLUTSequence=Sequence([item])), window=(0.0, 65535.0))[..., 0]
+    modality = pixels(
+        dicom(tmp_path / "modality.dcm", stored, ModalityLUTSequence=Sequence([item])),
+        window=(0.0, 65535.0),
+    )[..., 0]
     assert np.array_equal(modality, squares)
-    sigmoid = pixels(dicom(tmp_path / "s.dcm", stored, WindowCenter=128, WindowWidth=64, VOILUTFunction="SIGMOID"))[..., 0]
+    sigmoid = pixels(
+        dicom(
+            tmp_path / "s.dcm", stored, WindowCenter=128, WindowWidth=64, VOILUTFunction="SIGMOID"
+        )
+    )[..., 0]
     assert np.abs(sigmoid - 255 / (1 + np.exp(-4 * (stored - 128.0) / 64))).max() <= 0.51
-    exact = pixels(dicom(tmp_path / "e.dcm", stored, WindowCenter=100, WindowWidth=50, VOILUTFunction="LINEAR_EXACT"))[..., 0]
+    exact = pixels(
+        dicom(
+            tmp_path / "e.dcm",
+            stored,
+            WindowCenter=100,
+            WindowWidth=50,
+            VOILUTFunction="LINEAR_EXACT",
+        )
+    )[..., 0]
     assert np.abs(exact - np.clip((stored - 75.0) / 50, 0, 1) * 255).max() <= 0.51
 
 
@@ -241,7 +322,9 @@ def test_f10_a_ct_preset_is_not_laid_on_another_modality(tmp_path: Path) -> None
 
 
 def test_f10_a_window_that_is_of_no_use_is_passed_over(tmp_path: Path) -> None:
-    path = dicom(tmp_path / "w.dcm", noise(0, 8, 8).astype(np.uint16), WindowCenter=0, WindowWidth=0)
+    path = dicom(
+        tmp_path / "w.dcm", noise(0, 8, 8).astype(np.uint16), WindowCenter=0, WindowWidth=0
+    )
     assert metadata(path)["window"] == "percentiles 0.1 to 99.9"
 
 
@@ -256,7 +339,9 @@ def test_f11_several_frames_are_refused_or_read_as_configured(tmp_path: Path) ->
     shown = np.stack([pixels(path, number, frames="all")[..., 0] for number in range(4)])
     assert np.array_equal(pixels(path, frames="first")[..., 0], shown[0])
     low, high = np.percentile(stack, (0.1, 99.9))
-    assert np.abs(shown - np.clip((stack - low) / (high - low), 0, 1) * 255).max() <= 0.51, "one window for all frames"
+    assert np.abs(shown - np.clip((stack - low) / (high - low), 0, 1) * 255).max() <= 0.51, (
+        "one window for all frames"
+    )
 
 
 @pytest.mark.parametrize(
@@ -271,7 +356,9 @@ def test_f11_several_frames_are_refused_or_read_as_configured(tmp_path: Path) ->
         ((9, 8, 1), {}, ""),
     ],
 )
-def test_f11_a_volume_needs_a_stated_policy(tmp_path: Path, shape: tuple[int, ...], options: dict[str, object], expected: str) -> None:
+def test_f11_a_volume_needs_a_stated_policy(
+    tmp_path: Path, shape: tuple[int, ...], options: dict[str, object], expected: str
+) -> None:
     path = nifti(tmp_path / "volume.nii", noise(0, *shape))
     several = len(shape) > 2 and shape[2] > 1
     assert code(path, 3 if several and "slices" in options else None, **options) == expected
@@ -280,7 +367,9 @@ def test_f11_a_volume_needs_a_stated_policy(tmp_path: Path, shape: tuple[int, ..
 # F12
 
 
-def test_f12_a_missing_decoder_is_named_with_the_package_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f12_a_missing_decoder_is_named_with_the_package_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(get_decoder(JPEGLSLossless), "_available", {})
     with refused("NO_DECODER", r"JPEG-LS.*pip install \"medgan\[dicom\]\""):
         read_picture(BUNDLED / "MR_small_jpeg_ls_lossless.dcm")
@@ -302,7 +391,9 @@ def test_f13_a_file_without_pixels_has_a_code_of_its_own(tmp_path: Path) -> None
 
 
 def test_f14_a_bomb_of_nested_sequences_is_refused(tmp_path: Path) -> None:
-    level = struct.pack("<HH2sHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    level = struct.pack("<HH2sHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
     whole = dicom(tmp_path / "whole.dcm", None).read_bytes()
     (tmp_path / "bomb.dcm").write_bytes(whole + level * 3000)
     assert code(tmp_path / "bomb.dcm") == "UNREADABLE"
@@ -326,22 +417,37 @@ def test_f14_sizes_in_headers_are_checked_before_anything_is_decoded(tmp_path: P
             frames(many, ReadingConfig(frames="all"))
 
 
-def test_f14_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f14_a_small_file_that_unpacks_to_a_large_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     header = bytearray(nifti(tmp_path / "v.nii", np.zeros((2, 2, 2), np.uint8)).read_bytes()[:352])
     struct.pack_into("<4h", header, 40, 3, 1000, 1000, 200)
     packer = zlib.compressobj(wbits=31)
-    bomb = packer.compress(bytes(header)) + b"".join(packer.compress(bytes(10**6)) for _ in range(200)) + packer.flush()
+    bomb = (
+        packer.compress(bytes(header))
+        + b"".join(packer.compress(bytes(10**6)) for _ in range(200))
+        + packer.flush()
+    )
     (tmp_path / "bomb.nii.gz").write_bytes(bomb)
     assert len(bomb) < 300_000
-    monkeypatch.setattr("medgan.sources.readers.nifti.read_values", lambda *_: pytest.fail("it was unpacked"))
+    monkeypatch.setattr(
+        "medgan.sources.readers.nifti.read_values", lambda *_: pytest.fail("it was unpacked")
+    )
     assert code(tmp_path / "bomb.nii.gz", 3, slices=MIDDLE) == "TOO_LARGE"
-    deflated = dicom(tmp_path / "bomb.dcm", np.zeros((1000, 1000), np.uint8), syntax=DeflatedExplicitVRLittleEndian)
+    deflated = dicom(
+        tmp_path / "bomb.dcm",
+        np.zeros((1000, 1000), np.uint8),
+        syntax=DeflatedExplicitVRLittleEndian,
+    )
     assert deflated.stat().st_size < 5000
     assert code(deflated, max_volume_bytes=500_000) == "TOO_LARGE"
 
 
 def test_f14_compressed_data_that_claim_another_size_are_not_decoded(tmp_path: Path) -> None:
-    for name, marker, place in (("JPEG2000.dcm", b"\xff\x4f\xff\x51", 8), ("SC_rgb_jpeg_dcmtk.dcm", b"\xff\xc0", 5)):
+    for name, marker, place in (
+        ("JPEG2000.dcm", b"\xff\x4f\xff\x51", 8),
+        ("SC_rgb_jpeg_dcmtk.dcm", b"\xff\xc0", 5),
+    ):
         content = bytearray((BUNDLED / name).read_bytes())
         start = content.index(marker) + place
         content[start : start + 2] = b"\x7f\xff"
@@ -353,19 +459,37 @@ def test_f14_compressed_data_that_claim_another_size_are_not_decoded(tmp_path: P
 # F15
 
 PLANTED = "Xq7"
-CODED_BY_US = {"PhotometricInterpretation", "BurnedInAnnotation", "SpecificCharacterSet", "VOILUTFunction"}
+CODED_BY_US = {
+    "PhotometricInterpretation",
+    "BurnedInAnnotation",
+    "SpecificCharacterSet",
+    "VOILUTFunction",
+}
 SCANNER = {"Manufacturer", "ManufacturerModelName"}
 
 
 def identified(path: Path) -> tuple[Path, list[str]]:
-    """A DICOM file with a unique string in every attribute of text that the standard has, and those strings."""
+    """A DICOM file with a unique string in every attribute of text that the standard has, and those
+    strings.
+    """
     words, attributes = [], {}
     long_enough = {"PN", "LO", "SH", "LT", "ST", "UT", "UC", "CS", "AE"}
     for tag, (representation, _, _, retired, keyword) in pydicom.datadict.DicomDictionary.items():
-        if representation in long_enough and keyword and not retired and tag >> 16 > 0x0002 and keyword not in CODED_BY_US | SCANNER:
+        if (
+            representation in long_enough
+            and keyword
+            and not retired
+            and tag >> 16 > 0x0002
+            and keyword not in CODED_BY_US | SCANNER
+        ):
             words.append(f"{PLANTED}{tag:08X}")
             attributes[keyword] = words[-1]
-    attributes |= {"PatientBirthDate": "19370405", "StudyDate": "20210901", "SeriesInstanceUID": "1.2.3.987654321", "StudyTime": "112233"}
+    attributes |= {
+        "PatientBirthDate": "19370405",
+        "StudyDate": "20210901",
+        "SeriesInstanceUID": "1.2.3.987654321",
+        "StudyTime": "112233",
+    }
     words += ["19370405", "20210901", "987654321", "112233"]
     return dicom(path, noise(0, 16, 16), **attributes), words
 
@@ -386,25 +510,42 @@ def test_f15_no_identifier_gets_past_the_reader(
     source = FolderSource(str(tmp_path / "data"), reading=ReadingConfig(pseudonym_key=KEY)).open()
     with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        manifest, quarantine, _ = tables(source, IngestionConfig({"a": "normal"}, max_quarantined=1.0))
-        outputs = [repr(source.read(path)) + source.fingerprint(path) for path in ("a/1.dcm", "a/4.nii")]
+        manifest, quarantine, _ = tables(
+            source, IngestionConfig({"a": "normal"}, max_quarantined=1.0)
+        )
+        outputs = [
+            repr(source.read(path)) + source.fingerprint(path) for path in ("a/1.dcm", "a/4.nii")
+        ]
     assert len(manifest) == 3
     assert len(quarantine) == 1
-    outputs += [manifest.to_csv(), quarantine.to_csv(), source.rows().to_csv(), caplog.text, *map(str, warned), *capfd.readouterr()]
+    outputs += [
+        manifest.to_csv(),
+        quarantine.to_csv(),
+        source.rows().to_csv(),
+        caplog.text,
+        *map(str, warned),
+        *capfd.readouterr(),
+    ]
     for word in [PLANTED, *words]:
         assert not any(word.lower() in text.lower() for text in outputs), word
     assert set(source.read("a/1.dcm").metadata) <= set(METADATA)
     assert source.read("a/1.dcm").metadata["age"] == "84", "years are told, dates are not"
 
 
-def test_f15_a_pseudonym_is_stable_secret_and_not_a_plain_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f15_a_pseudonym_is_stable_secret_and_not_a_plain_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MEDGAN_PSEUDONYM_KEY", raising=False)
     first = dicom(tmp_path / "1.dcm", noise(0, 8, 8), PatientID="12345")
     second = dicom(tmp_path / "2.dcm", noise(1, 8, 8), PatientID="12345 ")
     other = dicom(tmp_path / "3.dcm", noise(1, 8, 8), PatientID="12346")
     assert "group_id" not in metadata(first), "without a key the patient is unknown"
     group = metadata(first, pseudonym_key=KEY)["group_id"]
-    assert group == metadata(second, pseudonym_key=KEY)["group_id"] == "b23a63f2b9ba19a9a13c11af8d0f051c"
+    assert (
+        group
+        == metadata(second, pseudonym_key=KEY)["group_id"]
+        == "b23a63f2b9ba19a9a13c11af8d0f051c"
+    )
     assert group != metadata(other, pseudonym_key=KEY)["group_id"]
     assert group != metadata(first, pseudonym_key=KEY[::-1])["group_id"]
     monkeypatch.setenv("MEDGAN_PSEUDONYM_KEY", KEY)
@@ -429,7 +570,9 @@ def test_f16_numbers_that_are_not_finite_are_refused(tmp_path: Path, value: floa
     values = np.ones((8, 8, 8), np.float32)
     values[3, 3, 3] = value
     assert code(raster(tmp_path / "nan.tif", values[3])) == "NONFINITE"
-    assert code(nifti(tmp_path / "nan.nii.gz", values), 5, slices=MIDDLE) == "NONFINITE", "anywhere in the volume"
+    assert code(nifti(tmp_path / "nan.nii.gz", values), 5, slices=MIDDLE) == "NONFINITE", (
+        "anywhere in the volume"
+    )
     np.save(tmp_path / "nan.npy", values[3])
     assert code(tmp_path / "nan.npy") == "NONFINITE"
     assert code(tmp_path / "nan.npy", window=(0.0, 1.0)) == "NONFINITE"
@@ -440,7 +583,9 @@ def test_f16_a_constant_image_is_quarantined(tmp_path: Path) -> None:
     raster(tmp_path / "a" / "flat.png", np.full((9, 9), 7, np.uint8))
     dicom(tmp_path / "a" / "flat.dcm", np.full((9, 9), 700, np.uint16))
     raster(tmp_path / "a" / "fine.png", noise(0, 9, 9))
-    _, quarantine, _ = tables(FolderSource(str(tmp_path)).open(), IngestionConfig({"a": "normal"}, max_quarantined=1.0))
+    _, quarantine, _ = tables(
+        FolderSource(str(tmp_path)).open(), IngestionConfig({"a": "normal"}, max_quarantined=1.0)
+    )
     assert quarantine["code"].tolist() == ["CONSTANT", "CONSTANT"]
 
 
@@ -467,12 +612,14 @@ def test_f17_dicom_files_without_a_suffix_are_found(tmp_path: Path) -> None:
 
 # F18
 
-NAMES = st.text(st.characters(exclude_characters="/\x00", exclude_categories=("Cs",)), min_size=1).filter(
-    lambda name: len(name.encode()) <= 251 and not name.startswith(".")
+NAMES = st.text(
+    st.characters(exclude_characters="/\x00", exclude_categories=("Cs",)), min_size=1
+).filter(lambda name: len(name.encode()) <= 251 and not name.startswith("."))
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES)
 def test_f18_any_name_goes_round(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "a"
@@ -489,7 +636,9 @@ def test_f18_any_name_goes_round(tmp_path: Path, name: str) -> None:
 
 
 def test_f18_the_longest_name_and_blanks_go_round(tmp_path: Path) -> None:
-    for number, name in enumerate(("n" * 251 + ".png", "ä ö – 日本 (1).png", "a\nb.png", "é" * 125 + ".png")):
+    for number, name in enumerate(
+        ("n" * 251 + ".png", "ä ö – 日本 (1).png", "a\nb.png", "é" * 125 + ".png")
+    ):
         raster(tmp_path / name, noise(number, 8, 9))
     source = FolderSource(str(tmp_path), {"category": [r"(\.png)$"]}).open()
     manifest, quarantine, _ = tables(source, IngestionConfig({".png": "normal"}))
@@ -518,9 +667,24 @@ def test_f19_links_do_not_lead_out_of_the_root_or_round_in_circles(tmp_path: Pat
     os.mkfifo(folder / "pipe.png")
     os.mkfifo(folder / "pipe")
     source = FolderSource(str(tmp_path / "data")).open()
-    assert source.rows()["path"].tolist() == ["a/inside.png", "a/link.png", "a/pipe.png", "a/self.png"]
-    expected = {"a/link.png": "OUTSIDE", "../outside.png": "OUTSIDE", "/etc/passwd": "OUTSIDE", "a/link.png/000": "OUTSIDE"}
-    expected |= {"a/self.png": "UNREADABLE", "a/pipe.png": "UNREADABLE", "a/gone.png": "UNREADABLE", "a\x00.png": "UNREADABLE"}
+    assert source.rows()["path"].tolist() == [
+        "a/inside.png",
+        "a/link.png",
+        "a/pipe.png",
+        "a/self.png",
+    ]
+    expected = {
+        "a/link.png": "OUTSIDE",
+        "../outside.png": "OUTSIDE",
+        "/etc/passwd": "OUTSIDE",
+        "a/link.png/000": "OUTSIDE",
+    }
+    expected |= {
+        "a/self.png": "UNREADABLE",
+        "a/pipe.png": "UNREADABLE",
+        "a/gone.png": "UNREADABLE",
+        "a\x00.png": "UNREADABLE",
+    }
     for path, reason in expected.items():
         for act in (source.read, source.fingerprint):
             with refused(reason):

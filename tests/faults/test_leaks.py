@@ -1,4 +1,6 @@
-"""F20, F21, F22, F46: what must not stand in two parts of a split, and what must not be tested on."""
+"""F20, F21, F22, F46: what must not stand in two parts of a split, and what must not be tested
+on.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ OFFICIAL = {"split": "official"}
 
 
 def official(source: Pictures, groups: dict[str, str | None] | None = None) -> pd.DataFrame:
-    """A manifest whose official parts are train (the first films) and test (the last, and all copies); val is carved from train."""
+    """A manifest whose official parts are train (the first films) and test (the last, and all
+    copies); val is carved from train.
+    """
     table = described(source, groups)
     number = table["image_id"].str.extract(r"^film-(\d+)$")[0].astype(float)
     table["category"] = np.where(np.arange(len(table)) % 3 == 0, "bacterial", "normal")
@@ -50,7 +54,9 @@ TWINS: dict[str, Callable[[Image.Image], Image.Image]] = {
 def with_twins() -> Pictures:
     films = phantoms(FILMS)
     copies = {
-        f"{name} of film-{number}": np.asarray(twin(Image.fromarray(films[f"film-{number}"][:, :, 0])))[:, :, None]
+        f"{name} of film-{number}": np.asarray(
+            twin(Image.fromarray(films[f"film-{number}"][:, :, 0]))
+        )[:, :, None]
         for number, (name, twin) in enumerate(TWINS.items())
     }
     return Pictures(films | copies)
@@ -68,40 +74,68 @@ def twins() -> tuple[pd.DataFrame, NearDuplicates]:
 def test_f20_the_same_image_in_two_splits_ends_the_run(tmp_path: Path) -> None:
     films = phantoms(FILMS)
     Image.fromarray(films["film-3"][:, :, 0]).save(tmp_path / "fast.png", compress_level=1)
-    Image.fromarray(np.repeat(films["film-3"], 3, axis=2)).save(tmp_path / "small.png", compress_level=9, optimize=True)
+    Image.fromarray(np.repeat(films["film-3"], 3, axis=2)).save(
+        tmp_path / "small.png", compress_level=9, optimize=True
+    )
     assert (tmp_path / "fast.png").read_bytes() != (tmp_path / "small.png").read_bytes()
-    source = Pictures(films | {"film-3": read_picture(tmp_path / "fast.png").pixels, "copy": read_picture(tmp_path / "small.png").pixels})
+    source = Pictures(
+        films
+        | {
+            "film-3": read_picture(tmp_path / "fast.png").pixels,
+            "copy": read_picture(tmp_path / "small.png").pixels,
+        }
+    )
     with pytest.raises(
-        UserError, match=r"1 equal pictures stand in more than one part of the split, for example film-3 \(\w+\) and copy \(test\)"
+        UserError,
+        match=r"1 equal pictures stand in more than one part of the split, for example film-3 \(\w+\) and copy \(test\)",
     ):
         split_images(official(source), PreprocessingConfig(**OFFICIAL), 0)
 
 
-def test_f21_near_duplicates_across_splits_end_the_run(twins: tuple[pd.DataFrame, NearDuplicates]) -> None:
+def test_f21_near_duplicates_across_splits_end_the_run(
+    twins: tuple[pd.DataFrame, NearDuplicates],
+) -> None:
     manifest, found = twins
     assert set(found.pairs["image_id_b"]) | set(found.pairs["image_id_a"]) == {
         *(f"film-{number}" for number in range(len(TWINS))),
         *(f"{name} of film-{number}" for number, name in enumerate(TWINS)),
     }
     with pytest.raises(
-        UserError, match=r"4 pairs of near-duplicates stand in more than one part of the split, for example .*drop_from_train"
+        UserError,
+        match=r"4 pairs of near-duplicates stand in more than one part of the split, for example .*drop_from_train",
     ):
         split_images(manifest, PreprocessingConfig(**OFFICIAL), 0, found.pairs, found.summary)
 
 
-def test_f21_near_duplicates_leave_train_or_are_reported(twins: tuple[pd.DataFrame, NearDuplicates]) -> None:
+def test_f21_near_duplicates_leave_train_or_are_reported(
+    twins: tuple[pd.DataFrame, NearDuplicates],
+) -> None:
     manifest, found = twins
-    kept, audit = split_images(manifest, PreprocessingConfig(**OFFICIAL, on_leak="drop_from_train"), 0, found.pairs, found.summary)
+    kept, audit = split_images(
+        manifest,
+        PreprocessingConfig(**OFFICIAL, on_leak="drop_from_train"),
+        0,
+        found.pairs,
+        found.summary,
+    )
     assert audit["dropped"] == audit["shared"]["near_duplicates"]["count"] == 4
-    assert audit["near_duplicates"]["calibration"]["radius"] == found.summary["calibration"]["radius"]
-    assert set(manifest["image_id"]) - set(kept["image_id"]) == {f"film-{number}" for number in range(4)}
+    assert (
+        audit["near_duplicates"]["calibration"]["radius"] == found.summary["calibration"]["radius"]
+    )
+    assert set(manifest["image_id"]) - set(kept["image_id"]) == {
+        f"film-{number}" for number in range(4)
+    }
     assert leakage_audit(kept, found.pairs)["verdict"] == "no leak"
-    everything, audit = split_images(manifest, PreprocessingConfig(**OFFICIAL, on_leak="report"), 0, found.pairs, found.summary)
+    everything, audit = split_images(
+        manifest, PreprocessingConfig(**OFFICIAL, on_leak="report"), 0, found.pairs, found.summary
+    )
     assert (audit["verdict"], len(everything)) == ("leak", len(manifest))
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_f21_a_split_of_ours_keeps_near_duplicates_together(seed: int, twins: tuple[pd.DataFrame, NearDuplicates]) -> None:
+def test_f21_a_split_of_ours_keeps_near_duplicates_together(
+    seed: int, twins: tuple[pd.DataFrame, NearDuplicates]
+) -> None:
     manifest, found = twins
     splits, audit = split_images(manifest, PreprocessingConfig(), seed, found.pairs, found.summary)
     assert audit["verdict"] == "no leak"
@@ -112,7 +146,9 @@ def test_f21_a_split_of_ours_keeps_near_duplicates_together(seed: int, twins: tu
         assert {role[pair.image_id_a], role[pair.image_id_b]} != {"mix", "normal"}
 
 
-def test_f21_without_the_search_the_same_twins_are_overlooked(twins: tuple[pd.DataFrame, NearDuplicates]) -> None:
+def test_f21_without_the_search_the_same_twins_are_overlooked(
+    twins: tuple[pd.DataFrame, NearDuplicates],
+) -> None:
     manifest, _ = twins
     _, audit = split_images(manifest, PreprocessingConfig(**OFFICIAL), 0)
     assert audit["verdict"] == "no leak"
@@ -122,13 +158,18 @@ def test_f21_without_the_search_the_same_twins_are_overlooked(twins: tuple[pd.Da
 def test_f22_a_patient_in_two_splits_ends_the_run() -> None:
     source = Pictures(phantoms(FILMS))
     manifest = official(source, {"film-2": "patient-7", "film-55": "patient-7"})
-    with pytest.raises(UserError, match=r"1 patients stand in more than one part of the split, for example film-2 .* and film-55 \(test\)"):
+    with pytest.raises(
+        UserError,
+        match=r"1 patients stand in more than one part of the split, for example film-2 .* and film-55 \(test\)",
+    ):
         split_images(manifest, PreprocessingConfig(**OFFICIAL), 0)
 
 
 def test_f22_without_patients_leakage_is_unknown() -> None:
     source = Pictures(phantoms(FILMS))
-    _, audit = split_images(official(source, dict.fromkeys(source.pictures)), PreprocessingConfig(**OFFICIAL), 0)
+    _, audit = split_images(
+        official(source, dict.fromkeys(source.pictures)), PreprocessingConfig(**OFFICIAL), 0
+    )
     assert "leakage of patients unknown" in audit["verdict"]
     assert audit["images_without_patient"] == FILMS
 
@@ -138,7 +179,10 @@ def test_f22_without_patients_leakage_is_unknown() -> None:
 def test_f46_a_synthetic_image_in_val_or_test_always_ends_the_run(part: str, on_leak: str) -> None:
     manifest = official(Pictures(phantoms(FILMS)))
     manifest.loc[manifest.index[manifest["split"] == part][0], "provenance"] = "synthetic:dcgan@3"
-    with pytest.raises(UserError, match=rf"1 synthetic images stand in val or test, for example film-\d+ \({part}, synthetic:dcgan@3\)"):
+    with pytest.raises(
+        UserError,
+        match=rf"1 synthetic images stand in val or test, for example film-\d+ \({part}, synthetic:dcgan@3\)",
+    ):
         split_images(manifest, PreprocessingConfig(**OFFICIAL, on_leak=on_leak), 0)
 
 

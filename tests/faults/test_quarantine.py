@@ -44,7 +44,9 @@ def no_axis(path: Path) -> None:
 
 
 def sequence_bomb(path: Path) -> None:
-    level = struct.pack("<HH2sHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    level = struct.pack("<HH2sHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
     path.write_bytes(dicom(path, None).read_bytes() + level * 2000)
 
 
@@ -68,7 +70,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "web.webp": ("FORMAT", lambda path: raster(path, SMALL)),
     "renamed.png": ("FORMAT", lambda path: path.write_bytes(b"%PDF-1.7" + bytes(99))),
     "words.npy": ("FORMAT", lambda path: np.save(path, np.array([["a", "b"]]))),
-    "colours.dcm": ("FORMAT", lambda path: dicom(path, SMALL, PhotometricInterpretation="HSV")),
+    "colors.dcm": ("FORMAT", lambda path: dicom(path, SMALL, PhotometricInterpretation="HSV")),
     "pages.tif": ("MULTIPAGE", several_pages),
     "four.nii": ("VOLUMES_4D", lambda path: nifti(path, noise(1, 9, 8, 7, 2))),
     "nan.tif": ("NONFINITE", lambda path: raster(path, NAN)),
@@ -79,7 +81,10 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "thin.nii": ("SPACING", lambda path: nifti(path, noise(1, 9, 8, 7), spacing=(1.0, 20.0, 1.0))),
     "askew.nii": ("ORIENTATION", no_axis),
     "flat.bmp": ("CONSTANT", lambda path: raster(path, np.full((9, 8), 3, np.uint8))),
-    "outside.png": ("OUTSIDE", lambda path: path.symlink_to(raster(path.parents[2] / "elsewhere.png", SMALL))),
+    "outside.png": (
+        "OUTSIDE",
+        lambda path: path.symlink_to(raster(path.parents[2] / "elsewhere.png", SMALL)),
+    ),
 }
 GOOD: dict[str, Callable[[Path, np.ndarray], object]] = {
     "grey.png": raster,
@@ -88,9 +93,13 @@ GOOD: dict[str, Callable[[Path, np.ndarray], object]] = {
     "palette.png": lambda path, grey: raster(path, Image.fromarray(grey).convert("P")),
     "grey.bmp": raster,
     "packed.tif": lambda path, grey: raster(path, grey, compression="tiff_deflate"),
-    "cmyk.tif": lambda path, grey: raster(path, Image.fromarray(np.dstack([grey] * 3)).convert("CMYK")),
+    "cmyk.tif": lambda path, grey: raster(
+        path, Image.fromarray(np.dstack([grey] * 3)).convert("CMYK")
+    ),
     "8.dcm": dicom,
-    "16.dcm": lambda path, grey: dicom(path, grey.astype(np.int16) - 99, RescaleSlope=1, RescaleIntercept=-5, Modality="CT"),
+    "16.dcm": lambda path, grey: dicom(
+        path, grey.astype(np.int16) - 99, RescaleSlope=1, RescaleIntercept=-5, Modality="CT"
+    ),
     "1.dcm": lambda path, grey: dicom(path, grey, PhotometricInterpretation="MONOCHROME1"),
     "rgb.dcm": lambda path, grey: dicom(path, np.dstack([grey] * 3)),
     "v.nii": lambda path, grey: nifti(path, np.stack([grey] * 3, axis=2)),
@@ -119,7 +128,13 @@ def tree(tmp_path: Path) -> Path:
 def test_planted_bad_files_are_quarantined_and_no_sound_one_is(tree: Path) -> None:
     source = FolderSource(str(tree), reading=READING).open()
     manifest, quarantine, _ = tables(source, IngestionConfig({"good": "normal", "bad": "normal"}))
-    found = dict(zip(quarantine["path"].str.removeprefix("bad/").str.replace(r"/\d+$", "", regex=True), quarantine["code"], strict=True))
+    found = dict(
+        zip(
+            quarantine["path"].str.removeprefix("bad/").str.replace(r"/\d+$", "", regex=True),
+            quarantine["code"],
+            strict=True,
+        )
+    )
     assert found == {name: code for name, (code, _) in BAD.items()}
     assert len(manifest) == 1000
     assert manifest["path"].str.startswith("good/").all()

@@ -55,7 +55,9 @@ def test_killed_save_leaves_the_old_file(tmp_path):
         "import sys, time; from pathlib import Path; from medgan.files.atomic import new_file\n"
         "with new_file(Path(sys.argv[1])) as t:\n t.write_text('ne'); print('writing', flush=True); time.sleep(60)"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
     time.sleep(0.05)
@@ -80,7 +82,9 @@ def test_a_table_that_cannot_be_saved_leaves_the_old_one(tmp_path, kind):
 
 
 def test_f25_a_killed_save_of_a_table_leaves_the_old_one(tmp_path):
-    """Kedro's own CSVDataset, killed while it writes, leaves a file that loads short without a word."""
+    """Kedro's own CSVDataset, killed while it writes, leaves a file that loads short without a
+    word.
+    """
     path, rows = tmp_path / "scores.csv", len(TABLE)
     CSVDataset(filepath=path.as_posix(), save_args={"index": False}).save(TABLE)
     code = (
@@ -89,7 +93,10 @@ def test_f25_a_killed_save_of_a_table_leaves_the_old_one(tmp_path):
         "while True: dataset.save(TABLE)"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, env=environment(PYTHONPATH=ROOT.as_posix())
+        [sys.executable, "-c", code, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(PYTHONPATH=ROOT.as_posix()),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

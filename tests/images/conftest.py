@@ -25,7 +25,9 @@ def real_data() -> Callable[[str], Path]:
 
 @pytest.fixture
 def manifest() -> pd.DataFrame:
-    """600 images of 200 patients in three categories, with three planted duplicates that cross patients."""
+    """600 images of 200 patients in three categories, with three planted duplicates that cross
+    patients.
+    """
     rng = np.random.default_rng(0)
     owners = np.sort(rng.integers(0, 200, 600))
     kinds = rng.choice(["normal", "bacterial", "viral"], 200, p=[0.5, 0.3, 0.2])

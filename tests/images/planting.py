@@ -21,14 +21,22 @@ class Pictures:
 
     name = "pictures"
 
-    def __init__(self, pictures: Mapping[str, Pixels], labels: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, pictures: Mapping[str, Pixels], labels: Mapping[str, str] | None = None
+    ) -> None:
         self.pictures = dict(pictures)
         self.labels = labels or {}
         self.read_paths: list[str] = []
 
     def rows(self) -> pd.DataFrame:
         ids = list(self.pictures)
-        return pd.DataFrame({"image_id": ids, "path": ids, "category_raw": [self.labels.get(name, "normal") for name in ids]})
+        return pd.DataFrame(
+            {
+                "image_id": ids,
+                "path": ids,
+                "category_raw": [self.labels.get(name, "normal") for name in ids],
+            }
+        )
 
     def read(self, path: str) -> Picture:
         self.read_paths.append(path)
@@ -41,15 +49,21 @@ class Pictures:
 
 
 def described(source: Pictures, groups: Mapping[str, str | None] | None = None) -> pd.DataFrame:
-    """The columns of a manifest that the search for duplicates and the splits need. An image without a group has a patient of its own."""
+    """The columns of a manifest that the search for duplicates and the splits need. An image
+    without a group has a patient of its own.
+    """
     table = source.rows().rename(columns={"category_raw": "category"})
     pictures = [source.pictures[path] for path in table["path"]]
     table["pixel_hash"] = [pixel_hash(picture) for picture in pictures]
     table["perceptual_hash"] = [perceptual_hash(picture) for picture in pictures]
-    table["height"], table["width"] = ([picture.shape[axis] for picture in pictures] for axis in (0, 1))
+    table["height"], table["width"] = (
+        [picture.shape[axis] for picture in pictures] for axis in (0, 1)
+    )
     given = [(groups or {}).get(name, name) for name in table["image_id"]]
     table["group_known"] = [group is not None for group in given]
-    table["group_id"] = [group or picture for group, picture in zip(given, table["pixel_hash"], strict=True)]
+    table["group_id"] = [
+        group or picture for group, picture in zip(given, table["pixel_hash"], strict=True)
+    ]
     table["label"] = (table["category"] != "normal").astype(int)
     return table.assign(split=None, provenance="real")
 

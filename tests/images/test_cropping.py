@@ -19,7 +19,15 @@ def sized(*sizes: tuple[int, int]) -> pd.DataFrame:
     names = [str(number) for number in range(len(sizes))]
     heights, widths = zip(*sizes, strict=True)
     kinds = ["normal", "viral"] * len(sizes)
-    return pd.DataFrame({"image_id": names, "path": names, "category": kinds[: len(sizes)], "height": heights, "width": widths})
+    return pd.DataFrame(
+        {
+            "image_id": names,
+            "path": names,
+            "category": kinds[: len(sizes)],
+            "height": heights,
+            "width": widths,
+        }
+    )
 
 
 class Blank:
@@ -43,7 +51,11 @@ class Blank:
 
 def test_a_crop_is_told_in_shares() -> None:
     found = cut_profile(sized((100, 200), (100, 100)), 64, Crop(top=0.08, centre=True))
-    assert found["removed"]["height"] == {"min": pytest.approx(0.08), "median": pytest.approx(0.08), "max": pytest.approx(0.08)}
+    assert found["removed"]["height"] == {
+        "min": pytest.approx(0.08),
+        "median": pytest.approx(0.08),
+        "max": pytest.approx(0.08),
+    }
     assert found["removed"]["width"]["max"] == pytest.approx(0.54)
     assert found["removed"]["area"]["max"] == pytest.approx(1 - 92 * 92 / 20_000)
     assert found["squeezed"]["share_of_images"] == 0
@@ -55,11 +67,17 @@ def test_a_crop_is_told_in_shares() -> None:
 def test_without_a_crop_images_are_squeezed_and_small_ones_enlarged() -> None:
     found = cut_profile(sized((100, 200), (100, 100), (40, 40), (400, 100)), 64, None)
     assert found["crop"] is None
-    assert found["squeezed"] == {"share_of_images": 0.5, "long_by_short_side": {"min": 1.0, "median": 1.5, "max": 4.0}}
+    assert found["squeezed"] == {
+        "share_of_images": 0.5,
+        "long_by_short_side": {"min": 1.0, "median": 1.5, "max": 4.0},
+    }
     assert found["enlarged"] == {"share_of_images": 0.25, "shortest_kept_side": 40}
     assert found["width_by_height"] == {"min": 0.25, "median": 1.0, "max": 2.0}
     assert found["sizes"] == 4
-    assert "nothing is cut off · squeezed: 50 % of the images, by a factor of up to 4.00 · enlarged: 25 %" in sentences(found)
+    assert (
+        "nothing is cut off · squeezed: 50 % of the images, by a factor of up to 4.00 · enlarged: 25 %"
+        in sentences(found)
+    )
 
 
 def test_bars_squeeze_nothing() -> None:
@@ -85,4 +103,7 @@ def test_an_example_is_what_the_store_gets() -> None:
     assert wide.kept == (10, 55, 100, 145)
     assert wide.stored.shape == (32, 32, 1)
     assert wide.words == "cut: 10 % of the height, 55 % of the width"
-    assert cut_examples(Blank(manifest), manifest, PreprocessingConfig(size=32), 40)[0].words == "squeezed 2.00 : 1"
+    assert (
+        cut_examples(Blank(manifest), manifest, PreprocessingConfig(size=32), 40)[0].words
+        == "squeezed 2.00 : 1"
+    )

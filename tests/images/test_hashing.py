@@ -14,13 +14,16 @@ from tests.images.planting import phantoms
 UNLIMITED = 10**9
 
 
-def brute_force(words: NDArray[np.uint64], radius: int, groups: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+def brute_force(
+    words: NDArray[np.uint64], radius: int, groups: NDArray[np.int64]
+) -> list[tuple[int, int, int]]:
     numbers = [int.from_bytes(word.tobytes(), "little") for word in words]
     return [
         (first, second, (numbers[first] ^ numbers[second]).bit_count())
         for first in range(len(numbers))
         for second in range(first + 1, len(numbers))
-        if (numbers[first] ^ numbers[second]).bit_count() <= radius and groups[first] != groups[second]
+        if (numbers[first] ^ numbers[second]).bit_count() <= radius
+        and groups[first] != groups[second]
     ]
 
 
@@ -41,31 +44,35 @@ def hashes(count: int, seed: int, flips: float) -> NDArray[np.uint64]:
     owners=st.integers(1, 60),
     block=st.sampled_from([(1, 1), (7, 3), (16, 64), (128, 4096)]),
 )
-def test_all_pairs_are_found_and_no_other(count: int, seed: int, flips: float, radius: int, owners: int, block: tuple[int, int]) -> None:
+def test_all_pairs_are_found_and_no_other(
+    count: int, seed: int, flips: float, radius: int, owners: int, block: tuple[int, int]
+) -> None:
     words = hashes(count, seed, flips)
     groups = np.random.default_rng(seed).integers(0, owners, count)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(hashing, "ROWS", block[0])
         patched.setattr(hashing, "COLUMNS", block[1])
         found = close_pairs(words, radius, groups, UNLIMITED)
-    assert list(zip(found.first.tolist(), found.second.tolist(), found.distance.tolist(), strict=True)) == brute_force(
-        words, radius, groups
-    )
+    assert list(
+        zip(found.first.tolist(), found.second.tolist(), found.distance.tolist(), strict=True)
+    ) == brute_force(words, radius, groups)
     assert found.radius == radius
 
 
 @settings(max_examples=40, deadline=None)
 @given(count=st.integers(2, 60), seed=st.integers(0, 2**32 - 1), limit=st.integers(0, 50))
-def test_a_limit_shrinks_the_radius_and_what_is_left_is_complete(count: int, seed: int, limit: int) -> None:
+def test_a_limit_shrinks_the_radius_and_what_is_left_is_complete(
+    count: int, seed: int, limit: int
+) -> None:
     words, groups = hashes(count, seed, 0.1), np.arange(count)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(hashing, "ROWS", 8)
         patched.setattr(hashing, "COLUMNS", 8)
         found = close_pairs(words, 60, groups, limit)
     assert len(found) <= limit
-    assert list(zip(found.first.tolist(), found.second.tolist(), found.distance.tolist(), strict=True)) == brute_force(
-        words, found.radius, groups
-    )
+    assert list(
+        zip(found.first.tolist(), found.second.tolist(), found.distance.tolist(), strict=True)
+    ) == brute_force(words, found.radius, groups)
     if found.radius < 60:
         assert len(brute_force(words, found.radius + 1, groups)) > limit
 
@@ -86,7 +93,9 @@ def bits_apart(first: str, second: str) -> int:
     return (int(first, 16) ^ int(second, 16)).bit_count()
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (28, 28, 1), (3, 200, 3), (224, 224, 3), (600, 450, 1)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (28, 28, 1), (3, 200, 3), (224, 224, 3), (600, 450, 1)]
+)
 def test_any_picture_has_a_hash_of_256_bits(shape: tuple[int, int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     assert len(perceptual_hash(pixels)) == 64
@@ -109,9 +118,15 @@ def test_words_hold_the_bits() -> None:
 def test_twins_are_nearer_than_other_patients() -> None:
     films = list(phantoms(40).values())
     hashes = [perceptual_hash(film) for film in films]
-    others = [bits_apart(first, second) for place, first in enumerate(hashes) for second in hashes[:place]]
+    others = [
+        bits_apart(first, second) for place, first in enumerate(hashes) for second in hashes[:place]
+    ]
     rng = np.random.default_rng(1)
-    twins = [bits_apart(found, perceptual_hash(make_twin(film, rng))) for film, found in zip(films, hashes, strict=True) for _ in range(5)]
+    twins = [
+        bits_apart(found, perceptual_hash(make_twin(film, rng)))
+        for film, found in zip(films, hashes, strict=True)
+        for _ in range(5)
+    ]
     assert np.median(twins) < 8
     assert np.quantile(twins, 0.98) < np.quantile(others, 0.02)
 

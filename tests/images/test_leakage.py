@@ -19,7 +19,9 @@ def splits(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def moved(splits: pd.DataFrame, key: str) -> pd.DataFrame:
-    """The split with one image of a training patient (or one copy of a training picture) moved to test."""
+    """The split with one image of a training patient (or one copy of a training picture) moved to
+    test.
+    """
     train = splits[splits["split"] == "train"]
     value = train[key].value_counts().index[0]
     leaky = splits.copy()
@@ -37,12 +39,17 @@ def test_a_split_by_patient_passes_and_its_duplicates_are_reported(splits: pd.Da
 
 
 @pytest.mark.parametrize(("key", "kind"), [("group_id", "patients"), ("pixel_hash", "pixels")])
-def test_a_planted_leak_ends_the_run_with_an_example(splits: pd.DataFrame, key: str, kind: str) -> None:
+def test_a_planted_leak_ends_the_run_with_an_example(
+    splits: pd.DataFrame, key: str, kind: str
+) -> None:
     leaky = moved(splits, key)
     audit = leakage_audit(leaky)
     assert audit["verdict"] == "leak"
     assert audit["shared"][kind]["count"] == 1
-    with pytest.raises(UserError, match=r"more than one part of the split, for example image-\d+ \(t.*image-\d+ \(t.*drop_from_train"):
+    with pytest.raises(
+        UserError,
+        match=r"more than one part of the split, for example image-\d+ \(t.*image-\d+ \(t.*drop_from_train",
+    ):
         enforce(audit, "fail", leaky)
 
 
@@ -51,9 +58,13 @@ def test_leaking_training_images_can_be_dropped(splits: pd.DataFrame, key: str) 
     leaky = moved(splits, key)
     kept = enforce(leakage_audit(leaky), "drop_from_train", leaky)
     assert leakage_audit(kept)["verdict"] == "no leak"
-    assert set(kept.loc[kept["split"] == "test", "image_id"]) == set(leaky.loc[leaky["split"] == "test", "image_id"])
+    assert set(kept.loc[kept["split"] == "test", "image_id"]) == set(
+        leaky.loc[leaky["split"] == "test", "image_id"]
+    )
     assert len(kept) < len(leaky)
-    assert (kept["row"] == leaky.set_index("image_id").loc[kept["image_id"], "row"].to_numpy()).all(), "rows still point into the store"
+    assert (
+        kept["row"] == leaky.set_index("image_id").loc[kept["image_id"], "row"].to_numpy()
+    ).all(), "rows still point into the store"
 
 
 def test_a_leak_can_be_reported_only(splits: pd.DataFrame) -> None:

@@ -14,7 +14,9 @@ from medgan.images.store import ImageStore, StoreInfo, write_store
 
 def numbered(count: int) -> TensorImages:
     """Images whose pixels are their own number."""
-    return TensorImages(torch.arange(count, dtype=torch.float32)[:, None, None, None].expand(count, 1, 4, 4))
+    return TensorImages(
+        torch.arange(count, dtype=torch.float32)[:, None, None, None].expand(count, 1, 4, 4)
+    )
 
 
 def numbers(images: torch.Tensor | None) -> list[int]:
@@ -32,7 +34,11 @@ def test_a_batch_is_a_function_of_seed_stage_and_number() -> None:
     first, again = later.draw("adversarial", 7, 16), stream().draw("adversarial", 7, 16)
     assert torch.equal(first.images, again.images)
     assert torch.equal(torch.rand(3, generator=first.rng), torch.rand(3, generator=again.rng))
-    others = [stream().draw("adversarial", 8, 16), stream().draw("encoder", 7, 16), stream(2).draw("adversarial", 7, 16)]
+    others = [
+        stream().draw("adversarial", 8, 16),
+        stream().draw("encoder", 7, 16),
+        stream(2).draw("adversarial", 7, 16),
+    ]
     for other in others:
         assert numbers(other.images) != numbers(first.images)
         assert other.rng.initial_seed() != first.rng.initial_seed()
@@ -66,13 +72,21 @@ def test_labels_stay_with_their_images() -> None:
 def test_the_mix_is_drawn_from_its_own_rows() -> None:
     stream = BatchStream(numbered(20), np.arange(10), 0, unlabelled_rows=np.arange(10, 20))
     batches = [stream.draw("s", index, 5) for index in range(2)]
-    assert sorted(number for batch in batches for number in numbers(batch.images)) == list(range(10))
-    assert sorted(number for batch in batches for number in numbers(batch.unlabelled)) == list(range(10, 20))
+    assert sorted(number for batch in batches for number in numbers(batch.images)) == list(
+        range(10)
+    )
+    assert sorted(number for batch in batches for number in numbers(batch.unlabelled)) == list(
+        range(10, 20)
+    )
 
 
 def test_an_epoch_is_ordered_whole_and_not_augmented() -> None:
     stream = BatchStream(numbered(10), np.arange(10), 0, augment=["contrast"])
-    assert [numbers(batch.images) for batch in stream.epoch(4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [numbers(batch.images) for batch in stream.epoch(4)] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9],
+    ]
 
 
 def test_no_images_and_unknown_augmentations_are_refused() -> None:
@@ -90,11 +104,17 @@ def test_sets_joined_count_their_rows_on() -> None:
 
 def test_drawing_from_a_store_is_quick(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2000, 32, 32, 1), dtype=np.uint8)
-    write_store(tmp_path / "images", images, StoreInfo(2000, 32, 32, 1, "standardised", ("normal",)))
-    stream = BatchStream(StoredImages(ImageStore.open(tmp_path / "images")), np.arange(0, 2000, 2), 0)
+    write_store(
+        tmp_path / "images", images, StoreInfo(2000, 32, 32, 1, "standardised", ("normal",))
+    )
+    stream = BatchStream(
+        StoredImages(ImageStore.open(tmp_path / "images")), np.arange(0, 2000, 2), 0
+    )
     times = []
     for index in range(60):
         start = time.perf_counter()
         stream.draw("s", index, 32)
         times.append(time.perf_counter() - start)
-    assert np.median(times) < 0.01, "0.5 ms on an idle core; ten times that means batches are no longer read whole"
+    assert np.median(times) < 0.01, (
+        "0.5 ms on an idle core; ten times that means batches are no longer read whole"
+    )

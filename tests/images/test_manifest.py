@@ -22,14 +22,22 @@ class Pictures:
 
     name = "pictures"
 
-    def __init__(self, count: int = 20, damaged: tuple[int, ...] = (), copies: dict[int, int] | None = None, **columns: object) -> None:
+    def __init__(
+        self,
+        count: int = 20,
+        damaged: tuple[int, ...] = (),
+        copies: dict[int, int] | None = None,
+        **columns: object,
+    ) -> None:
         self.damaged, self.copies = damaged, copies or {}
         names = [str(number) for number in range(count)]
         raw = ["NORMAL", "PNEUMONIA"] * (count // 2)
         self.metadata: dict[str, str] = {}
         self.decoded: list[str] = []
         self.changed: set[str] = set()
-        self.table = pd.DataFrame({"image_id": names, "path": names, "category_raw": raw}).assign(**columns)
+        self.table = pd.DataFrame({"image_id": names, "path": names, "category_raw": raw}).assign(
+            **columns
+        )
 
     def rows(self) -> pd.DataFrame:
         return self.table.copy()
@@ -41,13 +49,17 @@ class Pictures:
             raise ImageRefused("UNREADABLE", "it is damaged")
         if number == 19:
             return Picture(np.full((8, 8, 1), 7, np.uint8))
-        return Picture(np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8), self.metadata)
+        return Picture(
+            np.random.default_rng(number).integers(0, 256, (8, 9, 1), dtype=np.uint8), self.metadata
+        )
 
     def fingerprint(self, path: str) -> str:
         return f"{path}/{path in self.changed}"
 
 
-def config(labels: dict[str, str | None] | None = LABELS, max_quarantined: float = 0.09, **others: Any) -> IngestionConfig:
+def config(
+    labels: dict[str, str | None] | None = LABELS, max_quarantined: float = 0.09, **others: Any
+) -> IngestionConfig:
     return IngestionConfig(labels, max_quarantined=max_quarantined, **others)
 
 
@@ -55,20 +67,26 @@ def test_every_image_is_a_row_of_the_manifest_or_of_the_quarantine() -> None:
     manifest, quarantine, _ = tables(Pictures(damaged=(4,)), config(max_quarantined=0.2))
     assert tuple(manifest.columns) == COLUMNS
     assert quarantine.set_index("path")["code"].to_dict() == {"4": "UNREADABLE", "19": "CONSTANT"}
-    assert sorted([*manifest["path"], *quarantine["path"]], key=int) == [str(number) for number in range(20)]
+    assert sorted([*manifest["path"], *quarantine["path"]], key=int) == [
+        str(number) for number in range(20)
+    ]
     assert (manifest["label"] == (manifest["category"] == "viral")).all()
     assert (manifest["width"] == 9).all()
     assert (manifest["provenance"] == "real").all()
 
 
 def test_too_many_bad_images_end_the_run() -> None:
-    with pytest.raises(UserError, match=r"2 of 20 images of pictures cannot be used \(for example .*max_quarantined = 0\.09"):
+    with pytest.raises(
+        UserError,
+        match=r"2 of 20 images of pictures cannot be used \(for example .*max_quarantined = 0\.09",
+    ):
         tables(Pictures(damaged=(4,)), config())
 
 
 def test_an_undeclared_label_is_named_with_its_count_and_an_example() -> None:
     with pytest.raises(
-        UserError, match=r"10 of 20 images of pictures have the label `PNEUMONIA`.*example 1\); add it to ingestion\.labels"
+        UserError,
+        match=r"10 of 20 images of pictures have the label `PNEUMONIA`.*example 1\); add it to ingestion\.labels",
     ):
         tables(Pictures(), config({"NORMAL": "normal"}))
     with pytest.raises(UserError, match=r"20 of 20 images of pictures have no label"):
@@ -76,7 +94,9 @@ def test_an_undeclared_label_is_named_with_its_count_and_an_example() -> None:
 
 
 def test_a_declared_category_without_images_is_refused() -> None:
-    with pytest.raises(UserError, match=r"no image of the category `fungal`.*the images are normal, viral"):
+    with pytest.raises(
+        UserError, match=r"no image of the category `fungal`.*the images are normal, viral"
+    ):
         tables(Pictures(), config({**LABELS, "MOULD": "fungal"}))
 
 
@@ -108,7 +128,10 @@ def test_the_hash_is_that_of_the_picture() -> None:
         (lambda: PreprocessingConfig(size=0), r"preprocessing\.size is 0.*from 16 to 512"),
         (lambda: PreprocessingConfig(size=5000), r"preprocessing\.size is 5000"),
         (lambda: PreprocessingConfig(channels=2), r"preprocessing\.channels is 2; choose 1"),
-        (lambda: PreprocessingConfig(intensity="raw"), r"preprocessing\.intensity is `raw`.*unit, standardised"),
+        (
+            lambda: PreprocessingConfig(intensity="raw"),
+            r"preprocessing\.intensity is `raw`.*unit, standardised",
+        ),
         (lambda: PreprocessingConfig(contamination=1.0), r"preprocessing\.contamination is 1\.0"),
         (lambda: AugmentationConfig(("spin",)), r"augmentation\.allowed names `spin`"),
     ],
@@ -121,15 +144,22 @@ def test_a_wrong_setting_is_refused_with_its_key(make: object, message: str) -> 
 
 def test_classes_begin_with_normal_in_the_order_of_the_labels() -> None:
     manifest, _, _ = tables(Pictures(), config())
-    declared = IngestionConfig({"v": "viral", "N": "normal", "b": "bacterial", "w": "viral", "x": None})
+    declared = IngestionConfig(
+        {"v": "viral", "N": "normal", "b": "bacterial", "w": "viral", "x": None}
+    )
     assert declared.classes(manifest) == ("normal", "viral", "bacterial")
-    assert config(None, normal="NORMAL").classes(tables(Pictures(), config(None, normal="NORMAL"))[0]) == ("normal", "PNEUMONIA")
+    assert config(None, normal="NORMAL").classes(
+        tables(Pictures(), config(None, normal="NORMAL"))[0]
+    ) == ("normal", "PNEUMONIA")
 
 
 def test_with_normal_alone_every_other_label_keeps_its_name() -> None:
     manifest, _, _ = tables(Pictures(), config(None, normal="PNEUMONIA"))
     assert set(manifest["category"]) == {"normal", "NORMAL"}
-    with pytest.raises(UserError, match=r"no image of the category `normal`; .*ingestion\.normal.*the images are NORMAL, PNEUMONIA"):
+    with pytest.raises(
+        UserError,
+        match=r"no image of the category `normal`; .*ingestion\.normal.*the images are NORMAL, PNEUMONIA",
+    ):
         tables(Pictures(), config(None, normal="healthy"))
 
 
@@ -149,9 +179,16 @@ def test_an_image_may_show_several_findings() -> None:
     raw = ["No Finding", "Mass|Effusion"] * 9 + ["Mass", "Effusion"]
     labels: dict[str, str | None] = {"No Finding": "normal", "Mass": "mass", "Effusion": "effusion"}
     manifest, _, _ = tables(Pictures(category_raw=raw), config(labels, separator="|"))
-    assert manifest["category"].value_counts().to_dict() == {"several findings": 9, "normal": 9, "mass": 1}
+    assert manifest["category"].value_counts().to_dict() == {
+        "several findings": 9,
+        "normal": 9,
+        "mass": 1,
+    }
     assert set(manifest["findings"]) == {"normal", "mass", "mass|effusion"}
-    with pytest.raises(UserError, match=r"9 of 20 images of pictures have the label `No Finding\|Mass`, normal and a finding at once"):
+    with pytest.raises(
+        UserError,
+        match=r"9 of 20 images of pictures have the label `No Finding\|Mass`, normal and a finding at once",
+    ):
         contradictory = [name.replace("Mass|Effusion", "No Finding|Mass") for name in raw]
         tables(Pictures(category_raw=contradictory), config(labels, separator="|"))
     with pytest.raises(UserError, match=r"have the label `Mass\|Effusion`, which nobody declared"):
@@ -162,7 +199,21 @@ def test_ages_get_their_band() -> None:
     ages = [0, 1.9, 2, 5, 6, 17, 18, 39, 40, 64, 65, 120, 121, -1, None, "old", 7, 8, 9, 10]
     manifest, _, _ = tables(Pictures(age=ages), config())
     bands = manifest.assign(number=manifest["path"].astype(int)).set_index("number")["age_band"]
-    expected = ["0-1", "0-1", "2-5", "2-5", "6-17", "6-17", "18-39", "18-39", "40-64", "40-64", "65+", "65+", *["unknown"] * 4]
+    expected = [
+        "0-1",
+        "0-1",
+        "2-5",
+        "2-5",
+        "6-17",
+        "6-17",
+        "18-39",
+        "18-39",
+        "40-64",
+        "40-64",
+        "65+",
+        "65+",
+        *["unknown"] * 4,
+    ]
     assert bands.sort_index().tolist()[:16] == expected
 
 
@@ -170,7 +221,10 @@ def test_what_the_source_says_beats_what_the_file_says() -> None:
     source = Pictures(sex=["F", None] * 10, group_id=None)
     source.metadata = {"sex": "M", "group_id": "p7", "scanner": "Acme", "view": "PA"}
     manifest, _, _ = tables(source, config())
-    assert dict(zip(manifest["path"].astype(int) % 2, manifest["sex"], strict=True)) == {0: "F", 1: "M"}
+    assert dict(zip(manifest["path"].astype(int) % 2, manifest["sex"], strict=True)) == {
+        0: "F",
+        1: "M",
+    }
     assert set(manifest["scanner"]) == {"Acme"}
     assert manifest["group_known"].all()
 

@@ -1,4 +1,6 @@
-"""Masks lie where their images' anomalies lie, from a source or a folder, through crop and resizing into the store."""
+"""Masks lie where their images' anomalies lie, from a source or a folder, through crop and resizing
+into the store.
+"""
 
 import numpy as np
 import pandas as pd
@@ -36,8 +38,14 @@ def manifest(phantoms):
 
 @pytest.fixture
 def images(tmp_path, phantoms, manifest):
-    pixels = (fit_square(phantoms.read(path).pixels, 32, 1, CONFIG.crop) for path in manifest["path"])
-    write_store(tmp_path / "images", pixels, StoreInfo(16, 32, 32, 1, "standardised", ("normal", "bacterial", "viral")))
+    pixels = (
+        fit_square(phantoms.read(path).pixels, 32, 1, CONFIG.crop) for path in manifest["path"]
+    )
+    write_store(
+        tmp_path / "images",
+        pixels,
+        StoreInfo(16, 32, 32, 1, "standardised", ("normal", "bacterial", "viral")),
+    )
     return ImageStore.open(tmp_path / "images")
 
 
@@ -51,13 +59,17 @@ def test_a_mask_goes_where_its_image_goes(crop):
 
 
 def test_no_mask_is_not_an_empty_mask():
-    pixels = np.stack([stored_mask(mask, 8) for mask in (None, np.zeros((9, 9), bool), disc(9, 9, 4, 4, 3), None)])
+    pixels = np.stack(
+        [stored_mask(mask, 8) for mask in (None, np.zeros((9, 9), bool), disc(9, 9, 4, 4, 3), None)]
+    )
     masks, known = marked(pixels, np.array([False, False, False, True]))
     assert known.tolist() == [False, True, True, True]
     assert [bool(mask.any()) for mask in masks] == [False, False, True, False]
 
 
-def test_phantoms_give_their_masks_and_the_store_lies_beside_the_images(tmp_path, phantoms, manifest, images):
+def test_phantoms_give_their_masks_and_the_store_lies_beside_the_images(
+    tmp_path, phantoms, manifest, images
+):
     assert isinstance(phantoms, HasMasks)
     dataset = MaskStoreDataset(str(tmp_path / "masks"), {"optional": True})
     assert dataset.load() is None
@@ -92,15 +104,24 @@ def folder_of(root, **files):
 
 def test_files_of_the_same_names_are_masks(tmp_path):
     mask = disc(40, 30, 20, 15, 9)
-    folder = folder_of(tmp_path / "masks", x_png=mask * 1, y_jpg=mask * 255, z_tif=np.dstack([mask * 3] * 3))
+    folder = folder_of(
+        tmp_path / "masks", x_png=mask * 1, y_jpg=mask * 255, z_tif=np.dstack([mask * 3] * 3)
+    )
     assert np.array_equal(folder.mask("a/x.jpeg"), mask)
     assert (folder.mask("a/y.png") != mask).mean() < 0.01
     assert np.array_equal(folder.mask("a/z.png"), mask)
     assert folder.mask("a/none.png") is None
-    assert folder.fingerprint("a/x.jpeg") != folder.fingerprint("a/y.png") != folder.fingerprint("a/none.png") == ""
+    assert (
+        folder.fingerprint("a/x.jpeg")
+        != folder.fingerprint("a/y.png")
+        != folder.fingerprint("a/none.png")
+        == ""
+    )
 
 
-def test_a_folder_goes_before_the_source_and_wrong_sizes_are_refused(tmp_path, phantoms, manifest, images):
+def test_a_folder_goes_before_the_source_and_wrong_sizes_are_refused(
+    tmp_path, phantoms, manifest, images
+):
     folder = folder_of(tmp_path / "masks", x_png=disc(64, 64, 30, 30, 20))
     rows = manifest.head(1).assign(path="a/x.jpg")
     (stored,) = build_masks(phantoms, folder, rows, images, CONFIG).images()
@@ -109,7 +130,10 @@ def test_a_folder_goes_before_the_source_and_wrong_sizes_are_refused(tmp_path, p
         list(build_masks(phantoms, folder, rows.assign(width=50), images, CONFIG).images())
 
 
-@pytest.mark.parametrize(("prepare", "words"), [(lambda root: None, "is no folder"), (lambda root: root.mkdir(), "holds no masks")])
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [(lambda root: None, "is no folder"), (lambda root: root.mkdir(), "holds no masks")],
+)
 def test_a_folder_without_masks_is_refused(tmp_path, prepare, words):
     prepare(tmp_path / "masks")
     with pytest.raises(DatasetError, match=words):
@@ -131,6 +155,8 @@ def test_no_folder_is_no_masks():
 
 def test_the_table_of_paths_decides_the_order(tmp_path, phantoms, manifest, images):
     forward = np.stack(list(build_masks(phantoms, None, manifest, images, CONFIG).images()))
-    backward = np.stack(list(build_masks(phantoms, None, pd.DataFrame(manifest[::-1]), images, CONFIG).images()))
+    backward = np.stack(
+        list(build_masks(phantoms, None, pd.DataFrame(manifest[::-1]), images, CONFIG).images())
+    )
     assert np.array_equal(forward, backward[::-1])
     assert not np.array_equal(forward, backward)

@@ -41,7 +41,9 @@ class Large:
     def read(self, path: str) -> Picture:
         if path == "bad":
             raise ImageRefused("UNREADABLE", "it is damaged")
-        return Picture(np.random.default_rng(int(path)).integers(0, 256, (1000, 1000, 1), dtype=np.uint8))
+        return Picture(
+            np.random.default_rng(int(path)).integers(0, 256, (1000, 1000, 1), dtype=np.uint8)
+        )
 
     def fingerprint(self, path: str) -> str:
         return path
@@ -103,7 +105,11 @@ def test_memory_does_not_grow_with_the_files() -> None:
 def test_facts_are_reported_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REPORT_EVERY", 0.0)
     seen: list[tuple[int, int]] = []
-    batches = list(read_facts(Large(), ["1", "bad", "2"], Remembered(), lambda done, total: seen.append((done, total))))  # type: ignore[arg-type]
+    batches = list(
+        read_facts(
+            Large(), ["1", "bad", "2"], Remembered(), lambda done, total: seen.append((done, total))
+        )
+    )  # type: ignore[arg-type]
     assert [[one.path for one in batch] for batch in batches] == [["1"], ["bad"], ["2"], []]
     assert batches[1][0].code == "UNREADABLE"
     assert batches[0][0].width == 1000

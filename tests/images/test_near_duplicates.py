@@ -23,12 +23,18 @@ FILMS = 60
 
 
 def ids(found: NearDuplicates) -> set[frozenset[str]]:
-    return {frozenset(pair) for pair in found.pairs[["image_id_a", "image_id_b"]].to_numpy().tolist()}
+    return {
+        frozenset(pair) for pair in found.pairs[["image_id_a", "image_id_b"]].to_numpy().tolist()
+    }
 
 
-def with_twins(films: dict[str, np.ndarray], every: int = 1, seed: int = 9) -> dict[str, np.ndarray]:
+def with_twins(
+    films: dict[str, np.ndarray], every: int = 1, seed: int = 9
+) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return films | {f"twin of {name}": make_twin(film, rng) for name, film in list(films.items())[::every]}
+    return films | {
+        f"twin of {name}": make_twin(film, rng) for name, film in list(films.items())[::every]
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,13 +56,19 @@ def found(planted: Pictures) -> NearDuplicates:
 
 
 def test_planted_twins_are_found_and_nothing_else(found: NearDuplicates) -> None:
-    true = {frozenset({f"film-{number}", f"twin of film-{number}"}) for number in range(0, FILMS, 3)}
+    true = {
+        frozenset({f"film-{number}", f"twin of film-{number}"}) for number in range(0, FILMS, 3)
+    }
     assert ids(found) <= true
     assert len(ids(found)) >= 0.9 * len(true)
     assert tuple(found.pairs.columns) == module.COLUMNS
     assert set(found.pairs["patients"]) == {"different"}
     assert not found.pairs["exact"].any()
-    assert found.pairs["correlation"].between(found.summary["calibration"]["threshold"] - 1e-4, 1.0).all()
+    assert (
+        found.pairs["correlation"]
+        .between(found.summary["calibration"]["threshold"] - 1e-4, 1.0)
+        .all()
+    )
     assert found.pairs["correlation"].is_monotonic_decreasing
 
 
@@ -70,24 +82,35 @@ def test_the_summary_is_json_and_tells_how_it_was_searched(found: NearDuplicates
     assert f"within {calibration['radius']} of 256 bits" in found.summary["statement"]
 
 
-def test_the_same_seed_gives_the_same_pairs_in_any_order_of_reading(found: NearDuplicates, planted: Pictures) -> None:
+def test_the_same_seed_gives_the_same_pairs_in_any_order_of_reading(
+    found: NearDuplicates, planted: Pictures
+) -> None:
     again = find_near_duplicates(planted, described(planted), seed=0)
     pd.testing.assert_frame_equal(again.pairs, found.pairs)
     assert again.summary == found.summary
 
 
-def test_few_descriptors_in_memory_give_the_same_pairs(found: NearDuplicates, planted: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_descriptors_in_memory_give_the_same_pairs(
+    found: NearDuplicates, planted: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "IN_MEMORY", 3)
-    pd.testing.assert_frame_equal(find_near_duplicates(planted, described(planted), seed=0).pairs, found.pairs)
+    pd.testing.assert_frame_equal(
+        find_near_duplicates(planted, described(planted), seed=0).pairs, found.pairs
+    )
 
 
 def test_images_of_one_patient_or_volume_are_alike_by_nature(planted: Pictures) -> None:
     same = described(planted, {name: name.removeprefix("twin of ") for name in planted.pictures})
     assert find_near_duplicates(planted, same, seed=0).pairs.empty
     volumes = described(planted, dict.fromkeys(planted.pictures)).assign(
-        volume=[name.removeprefix("twin of ") if name.startswith(("film-0", "twin of film-0")) else None for name in planted.pictures]
+        volume=[
+            name.removeprefix("twin of ") if name.startswith(("film-0", "twin of film-0")) else None
+            for name in planted.pictures
+        ]
     )
-    assert frozenset({"film-0", "twin of film-0"}) not in ids(find_near_duplicates(planted, volumes, seed=0))
+    assert frozenset({"film-0", "twin of film-0"}) not in ids(
+        find_near_duplicates(planted, volumes, seed=0)
+    )
 
 
 def test_owners_are_patients_then_volumes_then_pictures() -> None:
@@ -105,12 +128,25 @@ def test_owners_are_patients_then_volumes_then_pictures() -> None:
 
 def test_unknown_patients_and_exact_copies() -> None:
     films = phantoms(30)
-    pictures = films | {"copy": films["film-3"], "another copy": films["film-3"], "copy of 7": films["film-7"]}
+    pictures = films | {
+        "copy": films["film-3"],
+        "another copy": films["film-3"],
+        "copy of 7": films["film-7"],
+    }
     source = Pictures(with_twins(pictures, every=11))
     table = described(source, dict.fromkeys(source.pictures))
     found = find_near_duplicates(source, table, seed=1)
-    exact = {frozenset(pair) for pair in found.pairs.loc[found.pairs["exact"], ["image_id_a", "image_id_b"]].to_numpy().tolist()}
-    assert exact == {frozenset({"film-3", "copy"}), frozenset({"film-3", "another copy"}), frozenset({"film-7", "copy of 7"})}
+    exact = {
+        frozenset(pair)
+        for pair in found.pairs.loc[found.pairs["exact"], ["image_id_a", "image_id_b"]]
+        .to_numpy()
+        .tolist()
+    }
+    assert exact == {
+        frozenset({"film-3", "copy"}),
+        frozenset({"film-3", "another copy"}),
+        frozenset({"film-7", "copy of 7"}),
+    }
     assert set(found.pairs["patients"]) == {"unknown"}
     assert frozenset({"film-0", "twin of film-0"}) in ids(found)
 
@@ -125,7 +161,9 @@ def test_a_copy_of_another_patient_is_exact_and_known() -> None:
 
 @pytest.mark.parametrize("size", [28, 96])
 def test_twenty_images_are_enough(size: int) -> None:
-    films = {name: film if size == 96 else film[:56:2, :56:2] for name, film in phantoms(20).items()}
+    films = {
+        name: film if size == 96 else film[:56:2, :56:2] for name, film in phantoms(20).items()
+    }
     bright = np.clip(films["film-4"].astype(int) + 20, 0, 255).astype(np.uint8)
     source = Pictures(films | {"brighter": bright})
     found = find_near_duplicates(source, described(source), seed=0)
@@ -139,11 +177,18 @@ def test_one_patient_has_nothing_to_search_and_two_pictures_can_be_compared() ->
     assert found.pairs.empty
     assert found.summary["calibration"] is None
     assert found.pairs.dtypes["distance"] == np.int64
-    twins = Pictures({"a": films["film-0"], "b": np.clip(films["film-0"].astype(int) + 10, 0, 255).astype(np.uint8)})
+    twins = Pictures(
+        {
+            "a": films["film-0"],
+            "b": np.clip(films["film-0"].astype(int) + 10, 0, 255).astype(np.uint8),
+        }
+    )
     assert len(find_near_duplicates(twins, described(twins), seed=0).pairs) == 1
 
 
-def test_too_many_candidates_are_limited_and_the_summary_says_so(planted: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_candidates_are_limited_and_the_summary_says_so(
+    planted: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "CANDIDATES", 5)
     found = find_near_duplicates(planted, described(planted), seed=0)
     assert found.summary["candidates"] <= 5
@@ -186,7 +231,9 @@ def test_pneumoniamnist_has_exact_copies_and_no_others(real_data: Callable[[str]
     assert found.summary["exact"] == len(found.pairs) == 29
 
 
-def test_chest_xray_twins_are_found_and_other_patients_left_alone(real_data: Callable[[str], Path]) -> None:
+def test_chest_xray_twins_are_found_and_other_patients_left_alone(
+    real_data: Callable[[str], Path],
+) -> None:
     """600 twins, each of a patient of its own, in the whole data set."""
     root = real_data("chest_xray")
     films = {path: read_picture(root / path).pixels for path in walk(root)}
@@ -196,7 +243,10 @@ def test_chest_xray_twins_are_found_and_other_patients_left_alone(real_data: Cal
     table = described(source, {name: film_owner(name) for name in films})
     found = find_near_duplicates(source, table, seed=0)
     content = dict(zip(table["image_id"], table["pixel_hash"], strict=True))
-    pairs = [tuple(sorted(map(content.__getitem__, pair))) for pair in found.pairs[["image_id_a", "image_id_b"]].to_numpy().tolist()]
+    pairs = [
+        tuple(sorted(map(content.__getitem__, pair)))
+        for pair in found.pairs[["image_id_a", "image_id_b"]].to_numpy().tolist()
+    ]
     true = [tuple(sorted((content[name], content[f"twin of {name}"]))) for name in chosen]
     assert np.mean([pair in set(pairs) for pair in true]) >= 0.99
     assert len(set(pairs) - set(true)) <= 20
@@ -208,8 +258,12 @@ def film_owner(path: str) -> str:
 
 
 def test_hashes_of_another_version_are_refused(planted: Pictures) -> None:
-    stale = described(planted).assign(perceptual_hash=[f"{number:064x}" for number in range(len(planted.rows()))])
-    with pytest.raises(UserError, match=r"does not have the perceptual hash.*delete image_facts\.sqlite"):
+    stale = described(planted).assign(
+        perceptual_hash=[f"{number:064x}" for number in range(len(planted.rows()))]
+    )
+    with pytest.raises(
+        UserError, match=r"does not have the perceptual hash.*delete image_facts\.sqlite"
+    ):
         find_near_duplicates(planted, stale, seed=0)
 
 

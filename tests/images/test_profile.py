@@ -53,7 +53,9 @@ def full(count: int = 240, seed: int = 0) -> pd.DataFrame:
 
 
 def bare(count: int = 12) -> pd.DataFrame:
-    return full(count)[["image_id", "path", "group_id", "category", "width", "height", "pixel_hash"]].assign(group_known=False, split=None)
+    return full(count)[
+        ["image_id", "path", "group_id", "category", "width", "height", "pixel_hash"]
+    ].assign(group_known=False, split=None)
 
 
 def test_the_profile_names_duplicates_and_what_they_cross() -> None:
@@ -72,7 +74,9 @@ def test_the_profile_names_duplicates_and_what_they_cross() -> None:
 
 
 def test_every_listed_image_is_accounted_for() -> None:
-    excluded = pd.DataFrame({"path": ["a", "b", "c"], "reason": ["label Edema", "label Edema", "lateral view"]})
+    excluded = pd.DataFrame(
+        {"path": ["a", "b", "c"], "reason": ["label Edema", "label Edema", "lateral view"]}
+    )
     quarantine = pd.DataFrame({"path": ["d"], "code": ["UNREADABLE"]})
     assert flow(full(10), quarantine, excluded) == {
         "listed": 14,
@@ -175,11 +179,13 @@ def test_looks_come_in_order_and_are_small() -> None:
 
 
 def test_an_image_that_was_lost_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match=r"lost was readable at ingestion and is not any more \(it is gone\)"):
+    with pytest.raises(
+        UserError, match=r"lost was readable at ingestion and is not any more \(it is gone\)"
+    ):
         read_again(Shades(), "lost")
 
 
-def test_histograms_count_pixels_and_colour_by_its_luminance() -> None:
+def test_histograms_count_pixels_and_color_by_its_luminance() -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     shares = intensity_shares(image)
     assert shares.shape == (BINS,)
@@ -203,7 +209,9 @@ def test_copies_that_differ_in_most_come_first(manifest: pd.DataFrame) -> None:
     manifest.loc[[20, 21], ["group_id", "category"]] = ["p", "viral"]
     groups = copy_groups(manifest, 3)
     assert (groups.count, groups.surplus, len(groups.shown)) == (4, 4, 3)
-    assert [len(differences(group)) for group in groups.shown] == sorted([len(differences(group)) for group in groups.shown], reverse=True)
+    assert [len(differences(group)) for group in groups.shown] == sorted(
+        [len(differences(group)) for group in groups.shown], reverse=True
+    )
     assert "patient" in differences(groups.shown[0])
     assert not differences(copy_groups(manifest, 4).shown[-1])
 

@@ -40,7 +40,12 @@ def test_a_crop_of_everything_is_refused() -> None:
 @pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
 def test_each_side_can_be_cut_and_not_all_of_it(side: str) -> None:
     kept = kept_box(100, 200, Crop(**{side: 0.1}))
-    assert kept == Box(10 * (side == "top"), 20 * (side == "left"), 100 - 10 * (side == "bottom"), 200 - 20 * (side == "right"))
+    assert kept == Box(
+        10 * (side == "top"),
+        20 * (side == "left"),
+        100 - 10 * (side == "bottom"),
+        200 - 20 * (side == "right"),
+    )
     with pytest.raises(UserError, match=rf"preprocessing\.crop\.{side} is -0\.1"):
         Crop(**{side: -0.1})
 
@@ -52,7 +57,11 @@ def test_sides_that_leave_nothing_are_refused() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (2, 3), (7, 3)])
 def test_something_is_always_kept(height: int, width: int) -> None:
-    for crop in (Crop(top=0.6, bottom=0.39, left=0.5, right=0.49), Crop(top=0.99, centre=True), Crop(pad=True)):
+    for crop in (
+        Crop(top=0.6, bottom=0.39, left=0.5, right=0.49),
+        Crop(top=0.99, centre=True),
+        Crop(pad=True),
+    ):
         assert min(kept_box(height, width, crop).height, kept_box(height, width, crop).width) >= 1
         assert fit_square(np.full((height, width, 1), 9, np.uint8), 16, 1, crop).max() == 9
 
@@ -63,20 +72,31 @@ def torchvision_order(image: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(CenterCrop(size)(resized)).astype(int)
 
 
-def test_the_central_square_before_resizing_is_that_after_it_but_for_the_filter_at_the_border() -> None:
+def test_the_central_square_before_resizing_is_that_after_it_but_for_the_filter_at_the_border() -> (
+    None
+):
     image = np.random.default_rng(0).integers(0, 256, (64, 128, 1), dtype=np.uint8)
-    difference = np.abs(torchvision_order(image, 32) - fit_square(image, 32, 1, Crop(centre=True))[:, :, 0])
+    difference = np.abs(
+        torchvision_order(image, 32) - fit_square(image, 32, 1, Crop(centre=True))[:, :, 0]
+    )
     assert difference[:, 1:-1].max() <= 1
     assert difference.max() <= 64
 
 
 @pytest.mark.parametrize("shape", [(100, 201), (333, 100), (97, 151), (1000, 1501), (230, 229)])
-def test_where_the_margins_are_no_whole_pixels_the_two_orders_are_less_than_a_pixel_apart(shape: tuple[int, int]) -> None:
+def test_where_the_margins_are_no_whole_pixels_the_two_orders_are_less_than_a_pixel_apart(
+    shape: tuple[int, int],
+) -> None:
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     for places, length in ((rows, shape[0]), (columns, shape[1])):
         ramp = (places * 250 / length).astype(np.uint8)[:, :, None]
         a_pixel = 250 / length * min(shape) / 32
-        assert np.abs(torchvision_order(ramp, 32) - fit_square(ramp, 32, 1, Crop(centre=True))[:, :, 0]).max() <= a_pixel + 1
+        assert (
+            np.abs(
+                torchvision_order(ramp, 32) - fit_square(ramp, 32, 1, Crop(centre=True))[:, :, 0]
+            ).max()
+            <= a_pixel + 1
+        )
 
 
 def test_bars_keep_all_of_an_image_and_its_proportions() -> None:
@@ -84,7 +104,9 @@ def test_bars_keep_all_of_an_image_and_its_proportions() -> None:
     square = fit_square(image, 32, 1, Crop(pad=True))
     assert (square[8:24] == 200).all()
     assert square[:8].max() == square[24:].max() == 0
-    assert np.array_equal(fit_square(image[:, :60], 32, 3, Crop(pad=True)), fit_square(image[:, :60], 32, 3))
+    assert np.array_equal(
+        fit_square(image[:, :60], 32, 3, Crop(pad=True)), fit_square(image[:, :60], 32, 3)
+    )
     with pytest.raises(UserError, match="choose one of them"):
         Crop(pad=True, centre=True)
 

@@ -27,14 +27,18 @@ def official(manifest: pd.DataFrame, train: int, test: int) -> pd.DataFrame:
 
 
 def test_leak_groups_join_patients_and_pictures_in_chains() -> None:
-    table = pd.DataFrame({"group_id": ["a", "a", "b", "c", "d"], "pixel_hash": ["1", "2", "2", "3", "4"]})
+    table = pd.DataFrame(
+        {"group_id": ["a", "a", "b", "c", "d"], "pixel_hash": ["1", "2", "2", "3", "4"]}
+    )
     groups = leak_groups(table)
     assert groups[0] == groups[1] == groups[2]
     assert len(set(groups.tolist())) == 3
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_patient_and_no_picture_crosses_a_split_by_patient(manifest: pd.DataFrame, seed: int) -> None:
+def test_no_patient_and_no_picture_crosses_a_split_by_patient(
+    manifest: pd.DataFrame, seed: int
+) -> None:
     splits = split_by_patient(manifest, FRACTIONS, seed)
     for key in ("group_id", "pixel_hash"):
         assert splits.groupby(key)["split"].nunique().max() == 1
@@ -53,21 +57,34 @@ def test_a_split_follows_its_seed_and_keeps_rows(manifest: pd.DataFrame) -> None
 
 def test_a_category_of_too_few_patients_is_refused(manifest: pd.DataFrame) -> None:
     rare = manifest[
-        (manifest["category"] != "viral") | (manifest["group_id"] == manifest.loc[manifest["category"] == "viral", "group_id"].iloc[0])
+        (manifest["category"] != "viral")
+        | (
+            manifest["group_id"]
+            == manifest.loc[manifest["category"] == "viral", "group_id"].iloc[0]
+        )
     ]
     with pytest.raises(UserError, match=r"`viral` has images of 1 patient"):
         split_by_patient(rare, FRACTIONS, 0)
 
 
 @pytest.mark.parametrize(
-    "fractions", [{"train": 0.5, "val": 0.5}, {"train": 0.8, "val": 0.3, "test": 0.2}, {"train": 1.0, "val": 0.0, "test": 0.0}]
+    "fractions",
+    [
+        {"train": 0.5, "val": 0.5},
+        {"train": 0.8, "val": 0.3, "test": 0.2},
+        {"train": 1.0, "val": 0.0, "test": 0.0},
+    ],
 )
-def test_fractions_that_make_no_sense_are_refused(manifest: pd.DataFrame, fractions: dict[str, float]) -> None:
+def test_fractions_that_make_no_sense_are_refused(
+    manifest: pd.DataFrame, fractions: dict[str, float]
+) -> None:
     with pytest.raises(UserError, match=r"preprocessing\.fractions"):
         split_by_patient(manifest, fractions, 0)
 
 
-def test_the_official_split_is_kept_and_a_missing_val_comes_from_train(manifest: pd.DataFrame) -> None:
+def test_the_official_split_is_kept_and_a_missing_val_comes_from_train(
+    manifest: pd.DataFrame,
+) -> None:
     splits = split_official(official(manifest, 450, 150), seed=0)
     assert (splits["split"] == "test").sum() == 150
     assert ((splits["official_split"] == "train") == splits["split"].isin(["train", "val"])).all()
@@ -76,14 +93,21 @@ def test_the_official_split_is_kept_and_a_missing_val_comes_from_train(manifest:
     assert train.groupby("group_id")["split"].nunique().max() == 1
 
 
-@pytest.mark.parametrize(("parts", "message"), [(["train", None], "belong to no official"), (["train", "val"], "no test part")])
-def test_an_official_split_with_gaps_is_refused(manifest: pd.DataFrame, parts: list[str | None], message: str) -> None:
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [(["train", None], "belong to no official"), (["train", "val"], "no test part")],
+)
+def test_an_official_split_with_gaps_is_refused(
+    manifest: pd.DataFrame, parts: list[str | None], message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         split_official(manifest.assign(split=parts * 300))
 
 
 @pytest.mark.parametrize("contamination", [0.0, 0.1, 0.25, 0.5])
-def test_the_mix_holds_half_the_normals_and_its_share_of_anomalies(manifest: pd.DataFrame, contamination: float) -> None:
+def test_the_mix_holds_half_the_normals_and_its_share_of_anomalies(
+    manifest: pd.DataFrame, contamination: float
+) -> None:
     splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0), contamination, seed=3)
     train, mix = splits[splits["split"] == "train"], splits[splits["role"] == "mix"]
     outside = splits[splits["role"] == "normal"]
@@ -95,8 +119,12 @@ def test_the_mix_holds_half_the_normals_and_its_share_of_anomalies(manifest: pd.
     assert not set(leak_groups(splits)[mix.index]) & set(leak_groups(splits)[outside.index])
 
 
-def test_a_patient_with_normal_and_anomalous_images_is_on_one_side_only(manifest: pd.DataFrame) -> None:
-    mixed = manifest.assign(label=np.arange(600) % 2, category=np.where(np.arange(600) % 2, "viral", "normal"))
+def test_a_patient_with_normal_and_anomalous_images_is_on_one_side_only(
+    manifest: pd.DataFrame,
+) -> None:
+    mixed = manifest.assign(
+        label=np.arange(600) % 2, category=np.where(np.arange(600) % 2, "viral", "normal")
+    )
     splits = assign_roles(split_by_patient(mixed, FRACTIONS, 0), 0.5, seed=0)
     sides = splits[splits["role"].notna()].groupby("group_id")["role"].nunique()
     assert sides.max() == 1
@@ -111,7 +139,9 @@ def test_training_rows_hold_what_the_training_set_may_see(manifest: pd.DataFrame
     assert normal.labels is None
     labelled = training_rows(splits, TrainingSet.LABELLED, classes)
     assert labelled.labels is not None
-    assert [classes[label] for label in labelled.labels] == splits.loc[labelled.rows, "category"].tolist()
+    assert [classes[label] for label in labelled.labels] == splits.loc[
+        labelled.rows, "category"
+    ].tolist()
     mix = training_rows(splits, TrainingSet.MIX, classes)
     assert mix.labels is None
     assert mix.unlabelled_rows is not None
@@ -129,7 +159,9 @@ def test_a_class_without_training_images_is_refused(manifest: pd.DataFrame) -> N
 
 def test_class_labels_are_places_in_the_classes(manifest: pd.DataFrame) -> None:
     assert class_labels(manifest.iloc[:0], ("normal",)).tolist() == []
-    assert set(class_labels(manifest, ("normal", "viral", "bacterial"))[manifest["category"] == "viral"]) == {1}
+    assert set(
+        class_labels(manifest, ("normal", "viral", "bacterial"))[manifest["category"] == "viral"]
+    ) == {1}
 
 
 def test_configuration_and_splitters_name_the_same_splits() -> None:
@@ -163,7 +195,9 @@ def test_folds_test_every_image_once_in_each_repeat(manifest: pd.DataFrame) -> N
     for repeat in (splits[:5], splits[5:]):
         tested = pd.concat([split.loc[split["split"] == "test", "image_id"] for split in repeat])
         assert sorted(tested) == sorted(manifest["image_id"])
-    assert set(splits[0].loc[splits[0]["split"] == "test", "image_id"]) != set(splits[5].loc[splits[5]["split"] == "test", "image_id"])
+    assert set(splits[0].loc[splits[0]["split"] == "test", "image_id"]) != set(
+        splits[5].loc[splits[5]["split"] == "test", "image_id"]
+    )
     assert set(splits[7]["fold"]) == {"7 of 25"}
     for split in splits:
         assert split.groupby("group_id")["split"].nunique().max() == 1
@@ -184,8 +218,12 @@ def test_a_small_cohort_gets_folds_by_default(manifest: pd.DataFrame) -> None:
     assert chosen_split(manifest, "auto") == "repeated_k_fold"
     assert chosen_split(manifest.assign(group_id=range(600)), "auto") == "by_patient"
     assert chosen_split(manifest, "official") == "official"
-    with pytest.raises(UserError, match=r"`viral` has images of 1 patient\(s\) only, too few for 5 parts"):
-        split_folds(manifest.assign(category=np.where(manifest.index == 0, "viral", "normal")), 0, 0)
+    with pytest.raises(
+        UserError, match=r"`viral` has images of 1 patient\(s\) only, too few for 5 parts"
+    ):
+        split_folds(
+            manifest.assign(category=np.where(manifest.index == 0, "viral", "normal")), 0, 0
+        )
 
 
 def test_leak_groups_join_near_duplicates_and_slices_of_a_volume() -> None:

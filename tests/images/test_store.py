@@ -20,7 +20,9 @@ def store(tmp_path: Path) -> ImageStore:
     return ImageStore.open(tmp_path / "images")
 
 
-@pytest.mark.parametrize("rows", [[], [0], [49], [3, 3, 2], [0, 1, 2, 10, 11, 5], list(range(50))[::-1], list(range(50))])
+@pytest.mark.parametrize(
+    "rows", [[], [0], [49], [3, 3, 2], [0, 1, 2, 10, 11, 5], list(range(50))[::-1], list(range(50))]
+)
 def test_rows_come_back_in_the_order_asked_for(store: ImageStore, rows: list[int]) -> None:
     chosen = np.array(rows, dtype=np.int64)
     assert np.array_equal(store.read(chosen), IMAGES[chosen])
@@ -33,8 +35,20 @@ def test_a_row_outside_is_an_error(store: ImageStore, row: int) -> None:
 
 
 def test_the_spec_is_padded_to_a_power_of_two(store: ImageStore) -> None:
-    assert (store.spec.size, store.spec.channels, store.spec.classes) == (32, 1, ("normal", "viral"))
-    assert [padded_size(side) for side in (16, 28, 32, 33, 64, 200, 256)] == [32, 32, 32, 64, 64, 256, 256]
+    assert (store.spec.size, store.spec.channels, store.spec.classes) == (
+        32,
+        1,
+        ("normal", "viral"),
+    )
+    assert [padded_size(side) for side in (16, 28, 32, 33, 64, 200, 256)] == [
+        32,
+        32,
+        32,
+        64,
+        64,
+        256,
+        256,
+    ]
 
 
 def test_a_store_that_is_cut_short_is_refused(store: ImageStore) -> None:
@@ -58,7 +72,13 @@ def test_the_key_follows_pixels_and_intensity_only(tmp_path: Path, store: ImageS
 
     changed = IMAGES.copy()
     changed[7, 3, 3, 0] ^= 1
-    assert key(IMAGES, StoreInfo(50, 28, 28, 1, "standardised", ("normal", "viral"), source_key="elsewhere")) == store.key
+    assert (
+        key(
+            IMAGES,
+            StoreInfo(50, 28, 28, 1, "standardised", ("normal", "viral"), source_key="elsewhere"),
+        )
+        == store.key
+    )
     assert key(changed, INFO) != store.key
     assert key(IMAGES, StoreInfo(50, 28, 28, 1, "unit", ("normal", "viral"))) != store.key
 
@@ -86,4 +106,6 @@ def test_a_new_store_replaces_the_old(store: ImageStore) -> None:
     written = write_store(store.folder, 255 - IMAGES, INFO)
     assert np.array_equal(ImageStore.open(store.folder).read(np.arange(50)), 255 - IMAGES)
     assert written.sha256 != store.info.sha256
-    assert np.array_equal(store.read(np.arange(50)), IMAGES), "a store that is open keeps its pixels"
+    assert np.array_equal(store.read(np.arange(50)), IMAGES), (
+        "a store that is open keeps its pixels"
+    )

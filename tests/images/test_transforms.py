@@ -5,9 +5,18 @@ import pytest
 import torch
 
 from medgan.errors import UserError
-from medgan.images.transforms import AUGMENTATIONS, augment, check_augmentations, crop_padding, pad_square, prepare
+from medgan.images.transforms import (
+    AUGMENTATIONS,
+    augment,
+    check_augmentations,
+    crop_padding,
+    pad_square,
+    prepare,
+)
 
-PIXELS = torch.from_numpy(np.random.default_rng(2).integers(20, 200, (6, 28, 28, 1), dtype=np.uint8))
+PIXELS = torch.from_numpy(
+    np.random.default_rng(2).integers(20, 200, (6, 28, 28, 1), dtype=np.uint8)
+)
 
 
 @pytest.mark.parametrize("intensity", ["unit", "standardised"])
@@ -28,23 +37,34 @@ def test_standardising_is_the_formula_of_each_image_alone() -> None:
     expected = np.clip((image - image.mean()) / image.std(), -3, 3) / 3
     inner = crop_padding(prepare(PIXELS, "standardised", 32), 28, 28)
     assert np.allclose(inner[3, 0].numpy(), expected[:, :, 0], atol=1e-5)
-    assert torch.equal(prepare(PIXELS[3:4], "standardised", 32), prepare(PIXELS, "standardised", 32)[3:4])
+    assert torch.equal(
+        prepare(PIXELS[3:4], "standardised", 32), prepare(PIXELS, "standardised", 32)[3:4]
+    )
 
 
 def test_standardising_removes_exposure() -> None:
     darker = (PIXELS.float() * 0.5 + 10).round().to(torch.uint8)
-    assert torch.allclose(prepare(darker, "standardised", 32), prepare(PIXELS, "standardised", 32), atol=0.01)
+    assert torch.allclose(
+        prepare(darker, "standardised", 32), prepare(PIXELS, "standardised", 32), atol=0.01
+    )
 
 
 def test_a_constant_image_stays_finite() -> None:
-    assert prepare(torch.full((1, 32, 32, 1), 7, dtype=torch.uint8), "standardised", 32).abs().max() == 0
+    assert (
+        prepare(torch.full((1, 32, 32, 1), 7, dtype=torch.uint8), "standardised", 32).abs().max()
+        == 0
+    )
 
 
 def test_padding_keeps_distances_and_can_be_undone() -> None:
     images = torch.randn(4, 1, 27, 30)
     padded = pad_square(images, 32)
     assert torch.equal(crop_padding(padded, 27, 30), images)
-    assert torch.allclose(torch.cdist(padded.flatten(1), padded.flatten(1)), torch.cdist(images.flatten(1), images.flatten(1)), atol=1e-4)
+    assert torch.allclose(
+        torch.cdist(padded.flatten(1), padded.flatten(1)),
+        torch.cdist(images.flatten(1), images.flatten(1)),
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -55,7 +75,9 @@ def test_augmentation_changes_each_image_a_little_and_repeatably(name: str) -> N
     assert changed.abs().max() <= 1
     assert torch.equal(changed, augment(images, [name], torch.Generator().manual_seed(5)))
     assert not torch.equal(changed, augment(images, [name], torch.Generator().manual_seed(6)))
-    assert not torch.equal(changed[0], changed[6]) or not torch.equal(changed[0], changed[12]), "each image has a draw of its own"
+    assert not torch.equal(changed[0], changed[6]) or not torch.equal(changed[0], changed[12]), (
+        "each image has a draw of its own"
+    )
 
 
 def test_translation_moves_a_dot_by_a_few_pixels_at_most() -> None:
@@ -68,12 +90,16 @@ def test_translation_moves_a_dot_by_a_few_pixels_at_most() -> None:
     assert columns.std() > 0.8
 
 
-@pytest.mark.parametrize(("name", "views"), [("horizontal_flip", 2), ("vertical_flip", 2), ("quarter_turn", 4)])
+@pytest.mark.parametrize(
+    ("name", "views"), [("horizontal_flip", 2), ("vertical_flip", 2), ("quarter_turn", 4)]
+)
 def test_a_flip_or_turn_gives_each_of_its_views_and_loses_no_pixel(name: str, views: int) -> None:
     image = prepare(PIXELS[:1], "standardised", 32)
     changed = augment(image.repeat(64, 1, 1, 1), [name], torch.Generator().manual_seed(0))
     assert len(changed.unique(dim=0)) == views
-    assert torch.equal(changed.flatten(1).sort(dim=1).values, image.flatten(1).sort(dim=1).values.expand(64, -1))
+    assert torch.equal(
+        changed.flatten(1).sort(dim=1).values, image.flatten(1).sort(dim=1).values.expand(64, -1)
+    )
     expected = {
         "horizontal_flip": [image, image.flip(3)],
         "vertical_flip": [image, image.flip(2)],
@@ -84,6 +110,7 @@ def test_a_flip_or_turn_gives_each_of_its_views_and_loses_no_pixel(name: str, vi
 
 def test_an_unknown_augmentation_is_refused_with_the_choices() -> None:
     with pytest.raises(
-        UserError, match=r"augmentation\.allowed names `spin`.*rotation, translation, brightness, contrast, horizontal_flip"
+        UserError,
+        match=r"augmentation\.allowed names `spin`.*rotation, translation, brightness, contrast, horizontal_flip",
     ):
         check_augmentations(["rotation", "spin"])

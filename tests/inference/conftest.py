@@ -1,4 +1,6 @@
-"""Tiny projects with a detector that was trained, scored and evaluated by the pipelines' own nodes: films in files, scans in volumes."""
+"""Tiny projects with a detector that was trained, scored and evaluated by the pipelines' own nodes:
+films in files, scans in volumes.
+"""
 
 from __future__ import annotations
 
@@ -70,16 +72,24 @@ def train_and_evaluate(root: Path, name: str) -> None:
     write_store(model_input / "images", plan.images(), plan.info)
     store = ImageStore.open(model_input / "images")
     splits = split_images(manifest, parameters["preprocessing"], 0)[0]
-    intermediate, output, report = (root / "data" / layer / name for layer in ("02_intermediate", "07_model_output", "08_reporting"))
+    intermediate, output, report = (
+        root / "data" / layer / name
+        for layer in ("02_intermediate", "07_model_output", "08_reporting")
+    )
     for folder in (intermediate, output / MODEL, report / MODEL):
         folder.mkdir(parents=True)
     manifest.to_parquet(intermediate / "manifest.parquet")
     splits.to_parquet(model_input / "splits.parquet")
-    published = publish(root, name, store, splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy())
+    published = publish(
+        root,
+        name,
+        store,
+        splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy(),
+    )
     scores, arrays = score(published, store, splits, parameters["evaluation"], 0, None)
     scores.to_parquet(output / MODEL / "scores.parquet")
     np.savez(output / MODEL / "anomaly_maps.npz", **arrays)
-    row = evaluate_detector(scores, splits, n_boot=100)
+    row = evaluate_detector(scores, splits, n_resamples=100)
     (report / MODEL / "evaluation.json").write_text(json.dumps(row))
 
 
@@ -88,8 +98,12 @@ def publish(root: Path, name: str, store: ImageStore, rows: np.ndarray) -> Publi
     config = module.Config()
     model = module.build(config, store.spec)
     model.fit(iter([Batch(StoredImages(store)(rows), None)]))
-    published = PublishedModel(MODEL, asdict(config), store.spec, model.state_dict(), {"images": store.key, "seed": 0})
-    PublishedDataset(filepath=(root / "data/06_models" / name / MODEL / "published").as_posix()).save(published)
+    published = PublishedModel(
+        MODEL, asdict(config), store.spec, model.state_dict(), {"images": store.key, "seed": 0}
+    )
+    PublishedDataset(
+        filepath=(root / "data/06_models" / name / MODEL / "published").as_posix()
+    ).save(published)
     return published
 
 
@@ -105,8 +119,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kind = "sick" if number % 3 == 0 else "normal"
         for folder in (root / "films" / kind, root / "scans" / kind):
             folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(drawn(number, kind == "sick")).save(root / "films" / kind / f"p{number}.png")
-        voxels = np.stack([drawn(100 * number + place, kind == "sick") for place in range(5)], axis=2)
+        Image.fromarray(drawn(number, kind == "sick")).save(
+            root / "films" / kind / f"p{number}.png"
+        )
+        voxels = np.stack(
+            [drawn(100 * number + place, kind == "sick") for place in range(5)], axis=2
+        )
         nifti(root / "scans" / kind / f"s{number}.nii.gz", voxels.astype(np.int16))
     for name in ("films", "scans"):
         train_and_evaluate(root, name)

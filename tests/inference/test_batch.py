@@ -37,10 +37,12 @@ def known_scores(root: Path, name: str) -> pd.Series:
 
 
 def evaluated(root: Path, name: str, **protocol: str) -> float:
-    """Writes the evaluation of the detector as it is by this protocol, and returns the threshold."""
+    """Writes the evaluation of the detector as it is by this protocol, and returns the
+    threshold.
+    """
     scores = pd.read_parquet(root / "data/07_model_output" / name / MODEL / "scores.parquet")
     splits = pd.read_parquet(root / "data/05_model_input" / name / "splits.parquet")
-    row = evaluate_detector(scores, splits, n_boot=100, **protocol)
+    row = evaluate_detector(scores, splits, n_resamples=100, **protocol)
     (root / f"data/08_reporting/{name}/{MODEL}/evaluation.json").write_text(json.dumps(row))
     return float(row["threshold"]["value"])
 
@@ -53,18 +55,28 @@ def test_an_image_of_the_data_set_gets_the_score_of_the_pipeline(project: Path) 
     score_path("films", MODEL, "out", env="films", options=NO_MAPS)
     found, known = read(project / "out").set_index("path"), known_scores(project, "films")
     assert len(known) > 10
-    np.testing.assert_allclose(found.loc[known.index, "score"].astype(float), known, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found.loc[known.index, "score"].astype(float), known, rtol=0, atol=1e-5
+    )
     assert known.std() > 0.01
 
 
 @pytest.mark.parametrize("aggregate", ["mean", "max"])
-def test_a_slice_of_a_volume_gets_the_score_of_the_pipeline_and_the_volume_what_validation_chose(project: Path, aggregate: str) -> None:
+def test_a_slice_of_a_volume_gets_the_score_of_the_pipeline_and_the_volume_what_validation_chose(
+    project: Path, aggregate: str
+) -> None:
     evaluated(project, "scans", volume_score=aggregate)
     score_path("scans", MODEL, "out", env="scans", options=NO_MAPS)
     found, known = read(project / "out"), known_scores(project, "scans")
-    slices = found[found["unit"] == "slice"].assign(image_id=lambda table: table["path"] + "/" + table["slice"]).set_index("image_id")
+    slices = (
+        found[found["unit"] == "slice"]
+        .assign(image_id=lambda table: table["path"] + "/" + table["slice"])
+        .set_index("image_id")
+    )
     assert sorted(slices["slice"].unique()) == ["001", "002", "003"]
-    np.testing.assert_allclose(slices.loc[known.index, "score"].astype(float), known, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        slices.loc[known.index, "score"].astype(float), known, rtol=0, atol=1e-5
+    )
     volumes = found[found["unit"] == "volume"].set_index("path")
     assert len(volumes) == 30
     expected = slices["score"].astype(float).groupby(slices["volume"]).agg(aggregate)
@@ -79,15 +91,23 @@ def test_a_slice_of_a_volume_gets_the_score_of_the_pipeline_and_the_volume_what_
     assert (np.diff(first) == 1).all()
 
 
-def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_validation_normals(project: Path) -> None:
+def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_validation_normals(
+    project: Path,
+) -> None:
     table = score_path("films", MODEL, "out", env="films")
     row = json.loads((project / f"data/08_reporting/films/{MODEL}/evaluation.json").read_text())
     assert set(table["threshold"]) == {row["threshold"]["value"]}
-    assert ((table["decision"] == "anomalous") == (table["score"] >= row["threshold"]["value"])).all()
+    assert (
+        (table["decision"] == "anomalous") == (table["score"] >= row["threshold"]["value"])
+    ).all()
     splits = pd.read_parquet(project / "data/05_model_input/films/splits.parquet")
-    normals = known_scores(project, "films")[splits.loc[(splits["split"] == "val") & (splits["label"] == 0), "image_id"]]
+    normals = known_scores(project, "films")[
+        splits.loc[(splits["split"] == "val") & (splits["label"] == 0), "image_id"]
+    ]
     one = table.iloc[20]
-    assert one["percentile"] == pytest.approx(100 * (normals < one["score"] - 1e-9).mean(), abs=1e-9)
+    assert one["percentile"] == pytest.approx(
+        100 * (normals < one["score"] - 1e-9).mean(), abs=1e-9
+    )
     card = json.loads((project / "out/scoring.json").read_text())
     assert "Research only; not a medical device" in card["notice"]
     assert card["threshold"] == {
@@ -97,10 +117,15 @@ def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_va
         "validation_normals": len(normals),
     }
     assert (project / f"data/06_models/films/{MODEL}/published" / card["version"]).is_dir()
-    assert card["data_set"] == "films"
+    assert card["dataset"] == "films"
     assert card["medgan"]
     assert "volume_score" not in card
-    assert card["counts"] == {"images": 30, "volumes": 0, "anomalous": (table["decision"] == "anomalous").sum(), "refused": 0}
+    assert card["counts"] == {
+        "images": 30,
+        "volumes": 0,
+        "anomalous": (table["decision"] == "anomalous").sum(),
+        "refused": 0,
+    }
 
 
 def test_a_conformal_threshold_knows_which_images_are_of_one_patient(project: Path) -> None:
@@ -113,7 +138,9 @@ def test_a_conformal_threshold_knows_which_images_are_of_one_patient(project: Pa
     splits.to_parquet(path)
     threshold = evaluated(project, "films", threshold_rule=rule)
     assert threshold != alone
-    assert set(score_path("films/sick", MODEL, "out", env="films", options=NO_MAPS)["threshold"]) == {threshold}
+    assert set(
+        score_path("films/sick", MODEL, "out", env="films", options=NO_MAPS)["threshold"]
+    ) == {threshold}
 
 
 def test_refused_files_are_rows_with_their_reason(project: Path) -> None:
@@ -127,7 +154,9 @@ def test_refused_files_are_rows_with_their_reason(project: Path) -> None:
     refused = read(project / "out").set_index("path").loc[["broken.png", "flat.png", "s0.nii.gz"]]
     assert refused["code"].tolist() == ["UNREADABLE", "CONSTANT", "VOLUME"]
     assert (refused["message"] != "").all()
-    assert (refused[["score", "threshold", "decision", "percentile", "heat_map"]] == "").all(axis=None)
+    assert (refused[["score", "threshold", "decision", "percentile", "heat_map"]] == "").all(
+        axis=None
+    )
     assert len(table) == 13
     assert table["score"].notna().sum() == 10
 
@@ -147,19 +176,26 @@ def test_heat_maps_of_the_anomalous_of_all_and_of_none(project: Path) -> None:
     drawn_for = table["heat_map"] != ""
     assert (drawn_for == (table["decision"] == "anomalous")).all()
     assert 0 < drawn_for.sum() < len(table)
-    assert sorted(path.name for path in (project / "out/heat_maps").iterdir()) == sorted(table.loc[drawn_for, "heat_map"].str[10:])
+    assert sorted(path.name for path in (project / "out/heat_maps").iterdir()) == sorted(
+        table.loc[drawn_for, "heat_map"].str[10:]
+    )
     picture = Image.open(project / "out" / table.loc[drawn_for, "heat_map"].iloc[0])
     assert picture.info["Description"].startswith("Research only; not a medical device")
     one = score_path("films/normal/p1.png", MODEL, "one", env="films", options=Options("all"))
     assert one["path"].tolist() == ["p1.png"]
     assert len(list((project / "one/heat_maps").iterdir())) == 1
     score_path("films", MODEL, "bare", env="films", options=Options("none"))
-    assert sorted(path.name for path in (project / "bare").iterdir()) == ["scores.csv", "scoring.json"]
+    assert sorted(path.name for path in (project / "bare").iterdir()) == [
+        "scores.csv",
+        "scoring.json",
+    ]
 
 
 def test_an_anomalous_volume_has_the_picture_of_its_highest_slice(project: Path) -> None:
     table = score_path("scans/sick", MODEL, "out", env="scans")
-    volumes = table[(table["unit"] == "volume") & (table["decision"] == "anomalous")].set_index("volume")
+    volumes = table[(table["unit"] == "volume") & (table["decision"] == "anomalous")].set_index(
+        "volume"
+    )
     slices = table[table["unit"] == "slice"]
     highest = slices.loc[slices.groupby("volume")["score"].idxmax()].set_index("volume")
     assert len(volumes)
@@ -173,17 +209,30 @@ def series(project: Path) -> Path:
     (project / "new").mkdir()
     for number in range(7):
         pixels = drawn(number, False).astype(np.uint16)
-        about = {"PatientID": "SECRET-4711", "PatientName": "Doe^Jane", "SeriesInstanceUID": UIDS[2 if number == 6 else number % 2]}
+        about = {
+            "PatientID": "SECRET-4711",
+            "PatientName": "Doe^Jane",
+            "SeriesInstanceUID": UIDS[2 if number == 6 else number % 2],
+        }
         dicom(project / "new" / f"{number}.dcm", pixels, InstanceNumber=number, **about)
     return project / "new"
 
 
-def test_dicom_series_are_volumes_and_nothing_of_a_patient_is_written(project: Path, series: Path, monkeypatch) -> None:
+def test_dicom_series_are_volumes_and_nothing_of_a_patient_is_written(
+    project: Path, series: Path, monkeypatch
+) -> None:
     monkeypatch.delenv("MEDGAN_PSEUDONYM_KEY", raising=False)
     table = score_path(series, MODEL, "out", env="films", options=Options("all"))
     assert table["unit"].tolist() == ["volume", *["slice"] * 3, "volume", *["slice"] * 3, "image"]
     assert table["volume"].tolist() == ["0.dcm"] * 4 + ["1.dcm"] * 4 + [""]
-    assert table.loc[table["unit"] == "slice", "path"].tolist() == ["0.dcm", "2.dcm", "4.dcm", "1.dcm", "3.dcm", "5.dcm"]
+    assert table.loc[table["unit"] == "slice", "path"].tolist() == [
+        "0.dcm",
+        "2.dcm",
+        "4.dcm",
+        "1.dcm",
+        "3.dcm",
+        "5.dcm",
+    ]
     # This threshold was frozen on images: it judges slices, and not the means over them.
     assert (table.loc[table["unit"] == "volume", "decision"] == "").all()
     assert (table.loc[table["unit"] != "volume", "decision"] != "").all()
@@ -205,11 +254,20 @@ def refusal(*arguments, **options) -> str:
 
 
 def test_unknown_names_are_refused_with_the_closest(project: Path) -> None:
-    assert "There is no detector 'healthgan': did you mean 'healthygan'?" in refusal("films", "healthgan", "out", env="films")
-    assert "There is no environment 'film': did you mean 'films'?" in refusal("films", MODEL, "out", env="film")
-    assert "There is no file or folder 'flims': did you mean 'films'?" in refusal("flims", MODEL, "out", env="films")
+    assert "There is no detector 'healthgan': did you mean 'healthygan'?" in refusal(
+        "films", "healthgan", "out", env="films"
+    )
+    assert "There is no environment 'film': did you mean 'films'?" in refusal(
+        "films", MODEL, "out", env="film"
+    )
+    assert "There is no file or folder 'flims': did you mean 'films'?" in refusal(
+        "flims", MODEL, "out", env="films"
+    )
     said = refusal("films", "HealthyGAN", "out", env="films")
-    assert "healthygan is not trained on films: `kedro run --env films --pipeline gan_training` trains it" in said
+    assert (
+        "healthygan is not trained on films: `kedro run --env films --pipeline gan_training` trains it"
+        in said
+    )
     assert f"trained are {MODEL}" in said
     (project / "empty").mkdir()
     assert "empty holds no images" in refusal("empty", MODEL, "out", env="films")
@@ -220,12 +278,16 @@ def test_names_are_understood_however_they_are_written(project: Path) -> None:
     assert len(score_path("films/sick", "Nearest Neighbour", "out", env="films")) == 10
 
 
-def test_without_an_evaluation_it_names_the_command_or_scores_without_decisions(project: Path) -> None:
+def test_without_an_evaluation_it_names_the_command_or_scores_without_decisions(
+    project: Path,
+) -> None:
     (project / f"data/08_reporting/films/{MODEL}/evaluation.json").unlink()
     said = refusal("films", MODEL, "out", env="films")
     assert "`kedro run --env films --pipeline anomaly_evaluation`" in said
     assert "--no-threshold" in said
-    table = score_path("films/sick", MODEL, "out", env="films", options=Options("all", threshold=False))
+    table = score_path(
+        "films/sick", MODEL, "out", env="films", options=Options("all", threshold=False)
+    )
     assert set(table["decision"]) == {""}
     assert table[["threshold", "percentile"]].isna().all(axis=None)
     assert (table["heat_map"] != "").all()
@@ -237,7 +299,9 @@ def test_without_an_evaluation_it_names_the_command_or_scores_without_decisions(
 def test_a_threshold_of_another_version_is_refused(project: Path) -> None:
     path = project / f"data/08_reporting/films/{MODEL}/evaluation.json"
     row = json.loads(path.read_text())
-    path.write_text(json.dumps({**row, "threshold": {"rule": "youden", "value": 2 * row["threshold"]["value"]}}))
+    path.write_text(
+        json.dumps({**row, "threshold": {"rule": "youden", "value": 2 * row["threshold"]["value"]}})
+    )
     assert "is not that of its newest version" in refusal("films", MODEL, "out", env="films")
     path.write_text(json.dumps(row))
     scores = project / f"data/07_model_output/films/{MODEL}/scores.parquet"
@@ -249,9 +313,14 @@ def test_a_threshold_of_another_version_is_refused(project: Path) -> None:
 def test_another_crop_than_that_of_the_store_is_refused(project: Path) -> None:
     path = project / "conf/films/parameters.yml"
     path.write_text(path.read_text().replace("top: 0.1", "top: 0.2"))
-    assert "`kedro run --env films --pipeline preprocessing` stores them anew" in refusal("films", MODEL, "out", env="films")
+    assert "`kedro run --env films --pipeline preprocessing` stores them anew" in refusal(
+        "films", MODEL, "out", env="films"
+    )
     params = {"preprocessing": {"crop": {"top": 0.1}}}
-    assert len(score_path("films/sick", MODEL, "out", env="films", params=params, options=NO_MAPS)) == 10
+    assert (
+        len(score_path("films/sick", MODEL, "out", env="films", params=params, options=NO_MAPS))
+        == 10
+    )
 
 
 def test_the_window_of_the_environment_is_used(project: Path) -> None:
@@ -262,7 +331,9 @@ def test_the_window_of_the_environment_is_used(project: Path) -> None:
     plain = score_path("deep", MODEL, "plain", env="films")["score"][0]
     shutil.rmtree(project / "conf/films")
     add_environment(project, "films", "{window: [500, 2000]}")
-    Image.fromarray(np.rint(np.clip((values - 500) / 1500, 0, 1) * 255).astype(np.uint8)).save(deep / "b.png")
+    Image.fromarray(np.rint(np.clip((values - 500) / 1500, 0, 1) * 255).astype(np.uint8)).save(
+        deep / "b.png"
+    )
     windowed = score_path("deep", MODEL, "windowed", env="films").set_index("path")["score"]
     assert windowed["a.npy"] == pytest.approx(windowed["b.png"], abs=1e-5)
     assert abs(plain - windowed["a.npy"]) > 1e-5
@@ -274,16 +345,22 @@ def test_results_never_go_over_others_or_among_the_images(project: Path) -> None
     assert "is not empty" in refusal("films", MODEL, "mine", env="films")
     assert "among the images" in refusal("films", MODEL, "films/out", env="films")
     assert "is a file" in refusal("films", MODEL, "pyproject.toml", env="films")
-    score_path("films/sick/p0.png", MODEL, "mine", env="films", options=Options("all", overwrite=True))
+    score_path(
+        "films/sick/p0.png", MODEL, "mine", env="films", options=Options("all", overwrite=True)
+    )
     before = {path.name for path in (project / "mine/heat_maps").iterdir()}
-    score_path("films/sick/p3.png", MODEL, "mine", env="films", options=Options("all", overwrite=True))
+    score_path(
+        "films/sick/p3.png", MODEL, "mine", env="films", options=Options("all", overwrite=True)
+    )
     after = {path.name for path in (project / "mine/heat_maps").iterdir()}
     assert (len(before), len(after)) == (1, 1)
     assert not before & after
     assert (project / "mine/notes.txt").read_text() == "keep me"
     assert not [path.name for path in project.iterdir() if path.name.startswith(".")]
     (project / "mine/scoring.json").unlink()
-    assert "was not written by `medgan score`" in refusal("films", MODEL, "mine", env="films", options=Options(overwrite=True))
+    assert "was not written by `medgan score`" in refusal(
+        "films", MODEL, "mine", env="films", options=Options(overwrite=True)
+    )
 
 
 def test_an_interrupt_leaves_nothing(project: Path, monkeypatch) -> None:
@@ -316,8 +393,22 @@ def test_the_command_in_a_process_of_its_own(project: Path) -> None:
 
 
 def test_a_batch_of_any_size_gives_the_same(project: Path) -> None:
-    one = score_path("films", MODEL, "one", env="films", params={"evaluation": {"batch_size": 1}}, options=NO_MAPS)
-    many = score_path("films", MODEL, "many", env="films", params={"evaluation": {"batch_size": 64}}, options=NO_MAPS)
+    one = score_path(
+        "films",
+        MODEL,
+        "one",
+        env="films",
+        params={"evaluation": {"batch_size": 1}},
+        options=NO_MAPS,
+    )
+    many = score_path(
+        "films",
+        MODEL,
+        "many",
+        env="films",
+        params={"evaluation": {"batch_size": 64}},
+        options=NO_MAPS,
+    )
     np.testing.assert_allclose(one["score"], many["score"], atol=1e-6)
 
 
@@ -327,8 +418,14 @@ def test_slices_need_the_environment_to_say_so(project: Path) -> None:
 
 
 def test_the_example_of_the_documentation_runs(project: Path) -> None:
-    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs/scoring.md").read_text(), re.DOTALL)[0]
-    for name, here in {"new_films": "films/sick", "healthygan": MODEL, "chest_xray": "films"}.items():
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs/scoring.md").read_text(), re.DOTALL)[
+        0
+    ]
+    for name, here in {
+        "new_films": "films/sick",
+        "healthygan": MODEL,
+        "chest_xray": "films",
+    }.items():
         example = example.replace(f'"{name}"', f'"{here}"')
     names: dict[str, pd.DataFrame] = {}
     exec(example, names)

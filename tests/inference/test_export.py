@@ -32,24 +32,43 @@ needs_onnx = pytest.mark.skipif(
 def project(trained):  # noqa: F811
     """A project with a published autoencoder and its frozen threshold."""
     store = Project(trained).store("phantoms")
-    card = {"images": store.key, "seed": 0, "published_step": 7, "intended_use": "Not a medical device."}
-    model = PublishedModel("autoencoder", {"latent_dim": 8, "width": 4}, SPEC, tiny("autoencoder").state_dict(), card)
-    PublishedDataset(filepath=(trained / "data/06_models/phantoms/autoencoder/published").as_posix()).save(model)
+    card = {
+        "images": store.key,
+        "seed": 0,
+        "published_step": 7,
+        "intended_use": "Not a medical device.",
+    }
+    model = PublishedModel(
+        "autoencoder", {"latent_dim": 8, "width": 4}, SPEC, tiny("autoencoder").state_dict(), card
+    )
+    PublishedDataset(
+        filepath=(trained / "data/06_models/phantoms/autoencoder/published").as_posix()
+    ).save(model)
     evaluate(trained, "autoencoder")
     return trained
 
 
 @pytest.mark.parametrize("name", sorted(set(models.names()) - set(models.encoders())))
 def test_models_that_do_not_encode_an_image_are_refused_with_those_that_do(name):
-    with pytest.raises(UserError, match=rf"^{name} is not exported .* use one of autoencoder, bigan, fanogan, healthygan\.$"):
+    with pytest.raises(
+        UserError,
+        match=rf"^{name} is not exported .* use one of autoencoder, bigan, fanogan, healthygan\.$",
+    ):
         check_exportable(name)
 
 
 def test_the_metadata_say_how_to_feed_it_and_that_it_is_no_medical_device(project):
     found = Project(project)
     model, store = found.published("phantoms", "autoencoder"), found.store("phantoms")
-    about = metadata(model, store, Crop(0.08, True), Reference(threshold=0.25, rule="youden"), "phantoms", "v1")
-    assert (about["threshold"], about["threshold_rule"], about["intensity"], about["published_step"]) == (
+    about = metadata(
+        model, store, Crop(0.08, True), Reference(threshold=0.25, rule="youden"), "phantoms", "v1"
+    )
+    assert (
+        about["threshold"],
+        about["threshold_rule"],
+        about["intensity"],
+        about["published_step"],
+    ) == (
         "0.25",
         "youden",
         "standardised",
@@ -94,7 +113,9 @@ def test_the_file_scores_as_pytorch_does_at_any_batch_size(name, tmp_path):
     session = onnxruntime.InferenceSession(done.path)
     assert session.get_modelmeta().custom_metadata_map["threshold"] == "1.5"
     for count in (1, 4):
-        scores, maps = session.run(["image_scores", "anomaly_maps"], {"images": images[:count].numpy()})
+        scores, maps = session.run(
+            ["image_scores", "anomaly_maps"], {"images": images[:count].numpy()}
+        )
         wanted = model.score(images[:count], torch.Generator())
         np.testing.assert_allclose(scores, wanted.image_scores, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(maps, wanted.anomaly_maps, rtol=1e-4, atol=1e-5)
@@ -120,7 +141,9 @@ class OtherInTheFile(torch.nn.Module):
     """Scores otherwise while it is exported: an export gone wrong."""
 
     def score(self, images, rng):
-        return AnomalyScores(images.mean((1, 2, 3)) + (1e-3 if torch.compiler.is_exporting() else 0.0), images)
+        return AnomalyScores(
+            images.mean((1, 2, 3)) + (1e-3 if torch.compiler.is_exporting() else 0.0), images
+        )
 
 
 @needs_onnx

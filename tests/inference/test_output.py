@@ -12,7 +12,18 @@ from medgan.project.environment import given_parameters
 
 
 @pytest.mark.parametrize(
-    "path", ["a/b.png", "../../etc/passwd", "a\\b\n\0c.png", "Röntgen/ß 胸部.dcm", "x" * 300, "胸" * 200, ".hidden", "con:a|b?.png", "-rf"]
+    "path",
+    [
+        "a/b.png",
+        "../../etc/passwd",
+        "a\\b\n\0c.png",
+        "Röntgen/ß 胸部.dcm",
+        "x" * 300,
+        "胸" * 200,
+        ".hidden",
+        "con:a|b?.png",
+        "-rf",
+    ],
 )
 def test_a_picture_has_a_safe_name(path: str) -> None:
     name = picture_name(path, "")
@@ -25,7 +36,10 @@ def test_a_picture_has_a_safe_name(path: str) -> None:
 
 def test_no_two_images_share_a_picture() -> None:
     paths = ["a/b.png", "a_b.png", "A/b.png", "é.png", "e\u0301.png", "x" * 300, "x" * 301, "v"]
-    names = [picture_name(path, "") for path in paths] + [picture_name("v", "001"), picture_name("v_001", "")]
+    names = [picture_name(path, "") for path in paths] + [
+        picture_name("v", "001"),
+        picture_name("v_001", ""),
+    ]
     assert len({name.casefold() for name in names}) == len(names)
 
 
@@ -38,12 +52,18 @@ def test_any_name_can_be_drawn(channels: int) -> None:
 
 def test_a_stronger_map_is_drawn_hotter() -> None:
     pixels = np.full((8, 8, 1), 90, np.uint8)
-    quiet, loud = (png(scored_image(pixels, np.full((8, 8), value), (0.0, 1.0), "a", "b", "c"), "n") for value in (0.0, 0.9))
+    quiet, loud = (
+        png(scored_image(pixels, np.full((8, 8), value), (0.0, 1.0), "a", "b", "c"), "n")
+        for value in (0.0, 0.9)
+    )
     assert quiet != loud
 
 
 def test_parameters_are_nested() -> None:
-    assert given_parameters("flag=bloodmnist, preprocessing.size=28") == {"flag": "bloodmnist", "preprocessing": {"size": 28}}
+    assert given_parameters("flag=bloodmnist, preprocessing.size=28") == {
+        "flag": "bloodmnist",
+        "preprocessing": {"size": 28},
+    }
     assert given_parameters("") == {}
     with pytest.raises(UserError, match="--params has `size`: give NAME=VALUE"):
         given_parameters("size")

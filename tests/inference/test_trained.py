@@ -51,11 +51,15 @@ def test_a_file_that_is_no_image_is_refused_with_a_code(data: bytes, code: str) 
 
 
 @pytest.mark.parametrize("name", ["nearest_neighbour", "dcgan"])
-def test_a_stored_image_that_is_uploaded_gets_the_score_of_the_pipeline(trained: Path, name: str) -> None:
+def test_a_stored_image_that_is_uploaded_gets_the_score_of_the_pipeline(
+    trained: Path, name: str
+) -> None:
     project = Project(trained)
     store, model = project.store("phantoms"), project.published("phantoms", name)
     scores, maps, _ = score_images(model.build(), StoredImages(store), np.array([9]), seed=0)
-    pixels = prepared(scoring.read_upload(file_of(film(9))), store.info, project.crop("phantoms", store.info))
+    pixels = prepared(
+        scoring.read_upload(file_of(film(9))), store.info, project.crop("phantoms", store.info)
+    )
     found = scoring.verdict(model.build(), pixels, store.info, seed_of(model))
     assert found.score == pytest.approx(scores[0], rel=1e-5)
     np.testing.assert_allclose(found.anomaly_map, maps[0], rtol=1e-3)
@@ -99,7 +103,11 @@ def test_a_model_of_other_images_is_refused(trained: Path) -> None:
     project = Project(trained)
     model = project.published("phantoms", "dcgan")
     check_trained_on(model, project.store("phantoms"), "kedro run")
-    write_store(trained / "data/05_model_input/phantoms/images", [film(99)], StoreInfo(1, 32, 32, 1, "standardised", ("normal",)))
+    write_store(
+        trained / "data/05_model_input/phantoms/images",
+        [film(99)],
+        StoreInfo(1, 32, 32, 1, "standardised", ("normal",)),
+    )
     with pytest.raises(UserError, match="have changed since dcgan was trained"):
         check_trained_on(model, project.store("phantoms"), "kedro run")
 
@@ -110,11 +118,18 @@ def reference(root: Path) -> scoring.Reference:
     return scoring.reference(project, "phantoms", model, model.build(), project.store("phantoms"))
 
 
-def test_scores_of_normals_threshold_and_map_range_come_from_the_evaluation(evaluated: Path) -> None:
+def test_scores_of_normals_threshold_and_map_range_come_from_the_evaluation(
+    evaluated: Path,
+) -> None:
     known = reference(evaluated)
     assert not known.absent
-    assert {part: len(scores) for part, scores in known.normals.items()} == {"validation": 3, "test": 3}
-    row = json.loads((evaluated / "data/08_reporting/phantoms/results.json").read_text())["detectors"]["nearest_neighbour"]
+    assert {part: len(scores) for part, scores in known.normals.items()} == {
+        "validation": 3,
+        "test": 3,
+    }
+    row = json.loads((evaluated / "data/08_reporting/phantoms/results.json").read_text())[
+        "detectors"
+    ]["nearest_neighbour"]
     assert known.threshold == row["threshold"]["value"]
     assert known.map_range is not None
     assert known.map_range[0] < known.map_range[1]
@@ -143,6 +158,9 @@ def test_a_threshold_of_other_images_is_not_used(evaluated: Path) -> None:
 
 
 def test_sentences() -> None:
-    assert scoring.standing(2.5, np.array([1.0, 2.0, 3.0, 2.5]), "test") == "It scores higher than 2 of the 4 normal test images (50%)."
+    assert (
+        scoring.standing(2.5, np.array([1.0, 2.0, 3.0, 2.5]), "test")
+        == "It scores higher than 2 of the 4 normal test images (50%)."
+    )
     assert "at or above the threshold 2.5" in scoring.decision(2.5, 2.5, "youden")
     assert "does not call it anomalous" in scoring.decision(2.4, 2.5, "youden")

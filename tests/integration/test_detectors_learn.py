@@ -1,4 +1,6 @@
-"""Real films: a few hundred steps on 500 images of PneumoniaMNIST, and every detector is better than chance on validation."""
+"""Real films: a few hundred steps on 500 images of PneumoniaMNIST, and every detector is better
+than chance on validation.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ from medgan.training.settings import TrainingConfig
 from tests.conftest import ROOT
 
 FILE = ROOT.parent / "shared" / "data" / "pneumoniamnist" / "pneumoniamnist.npz"
-SMALL = {"latent_dim": 16, "width": 8, "search_steps": 20, "warm_start": 128, "n_critic": 1, "encoder_lr": 5e-4}
+SMALL = {
+    "latent_dim": 16,
+    "width": 8,
+    "search_steps": 20,
+    "warm_start": 128,
+    "n_critic": 1,
+    "encoder_lr": 5e-4,
+}
 """Fields that configurations share; each model takes those that it knows."""
 IMAGES, STEPS = 500, 200
 
@@ -41,31 +50,57 @@ OVERRIDES = {
 
 
 def learned(name: str, data: Mapping[str, np.ndarray]) -> Estimate:
-    """Validation AUROC with its interval, of a model trained on the first 500 training images that its training set may hold."""
+    """Validation AUROC with its interval, of a model trained on the first 500 training images that
+    its training set may hold.
+    """
     module, own = models.load(name), OVERRIDES.get(name, Overrides({}, {}))
     known = {field.name for field in fields(module.Config)}
     with seeded(0, name):
         model = module.build(
-            module.Config(**{key: value for key, value in (SMALL | dict(own.config)).items() if key in known}), ImageSpec(32, 1)
+            module.Config(
+                **{key: value for key, value in (SMALL | dict(own.config)).items() if key in known}
+            ),
+            ImageSpec(32, 1),
         )
     normal, anomalous = (np.flatnonzero(data["train_labels"][:, 0] == label) for label in (0, 1))
     if module.TRAINING_SET is TrainingSet.MIX:
         quarter = IMAGES // 4
-        rows, mix = normal[: 2 * quarter], np.concatenate([normal[2 * quarter : 3 * quarter], anomalous[:quarter]])
+        rows, mix = (
+            normal[: 2 * quarter],
+            np.concatenate([normal[2 * quarter : 3 * quarter], anomalous[:quarter]]),
+        )
     else:
         rows, mix = normal[:IMAGES], None
     batches = BatchStream(TensorImages(films(data, "train")), rows, 0, unlabelled_rows=mix)
     steps = {stage: own.steps.get(stage, STEPS) for stage in model.stages()}
-    list(train(model, batches, TrainingConfig(steps, batch_size=16), "key", None, Runtime(torch.device("cpu"))))
-    scores = torch.cat([model.score(part, generator(0)).image_scores for part in films(data, "val").split(128)]).numpy()
-    return interval(ranking_metrics(data["val_labels"][:, 0], scores)["auroc"], np.arange(len(scores)), n_boot=500, seed=0)
+    list(
+        train(
+            model,
+            batches,
+            TrainingConfig(steps, batch_size=16),
+            "key",
+            None,
+            Runtime(torch.device("cpu")),
+        )
+    )
+    scores = torch.cat(
+        [model.score(part, generator(0)).image_scores for part in films(data, "val").split(128)]
+    ).numpy()
+    return interval(
+        ranking_metrics(data["val_labels"][:, 0], scores)["auroc"],
+        np.arange(len(scores)),
+        n_resamples=500,
+        seed=0,
+    )
 
 
 def films(data: Mapping[str, np.ndarray], part: str) -> torch.Tensor:
     return prepare(torch.from_numpy(data[f"{part}_images"][..., None]), "standardised", 32)
 
 
-@pytest.mark.skipif(not FILE.exists(), reason="PneumoniaMNIST is not on this machine (../shared/data)")
+@pytest.mark.skipif(
+    not FILE.exists(), reason="PneumoniaMNIST is not on this machine (../shared/data)"
+)
 @pytest.mark.parametrize("name", models.detectors())
 def test_a_few_hundred_steps_lift_the_interval_above_chance(name: str) -> None:
     with np.load(FILE) as file:

@@ -21,18 +21,24 @@ def by_square_root(a, b):
 
 def test_it_equals_the_matrix_square_root():
     a, b = features(200, seed=1), features(150, shift=0.5, seed=2)
-    assert frechet_distance(statistics(a), statistics(b)) == pytest.approx(by_square_root(a, b), rel=1e-6)
+    assert frechet_distance(statistics(a), statistics(b)) == pytest.approx(
+        by_square_root(a, b), rel=1e-6
+    )
 
 
 def test_fewer_images_than_features():
     a, b = features(6, 20, seed=1), features(9, 20, 0.3, seed=2)
-    assert frechet_distance(statistics(a), statistics(b)) == pytest.approx(by_square_root(a, b), rel=1e-4)
+    assert frechet_distance(statistics(a), statistics(b)) == pytest.approx(
+        by_square_root(a, b), rel=1e-4
+    )
 
 
 def test_it_is_0_for_itself_symmetric_and_the_squared_shift():
     a, b = features(50), features(60, seed=3)
     assert frechet_distance(statistics(a), statistics(a)) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(statistics(a), statistics(b)) == pytest.approx(frechet_distance(statistics(b), statistics(a)))
+    assert frechet_distance(statistics(a), statistics(b)) == pytest.approx(
+        frechet_distance(statistics(b), statistics(a))
+    )
     assert frechet_distance(statistics(a), statistics(a + 2)) == pytest.approx(4 * 8)
 
 
@@ -48,7 +54,15 @@ def test_too_few_or_broken_features_are_refused():
 def test_the_floor_and_the_numbers_stand_beside_the_value():
     real, fake = features(100, seed=1), features(40, shift=3.0, seed=1)
     found = domain_fid(FeatureSets(fake, real), "network")
-    assert (found["n_real"], found["n_fake"], found["n_floor"], found["features"], found["backbone"]) == (100, 40, [50, 50], 8, "network")
+    assert (
+        found["n_real"],
+        found["n_fake"],
+        found["n_floor"],
+        found["features"],
+        found["backbone"],
+    ) == (100, 40, [50, 50], 8, "network")
     assert 0 < found["floor"] < found["value"]
-    by_patient = domain_fid(FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10])), "network")
+    by_patient = domain_fid(
+        FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10])), "network"
+    )
     assert sum(by_patient["n_floor"]) == 100

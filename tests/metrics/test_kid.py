@@ -25,11 +25,15 @@ def by_pairs(first, second):
     def within(xs):
         return np.mean([cubic(a, b) for i, a in enumerate(xs) for j, b in enumerate(xs) if i != j])
 
-    return within(first) + within(second) - 2 * np.mean([cubic(a, b) for a in first for b in second])
+    return (
+        within(first) + within(second) - 2 * np.mean([cubic(a, b) for a in first for b in second])
+    )
 
 
 def between_normals(shift):
-    """MMD^2 of N(0, 1) and N(shift, 1) under (xy + 1)^3: the squared differences of the first three moments, weighted 3, 3, 1."""
+    """MMD^2 of N(0, 1) and N(shift, 1) under (xy + 1)^3: the squared differences of the first three
+    moments, weighted 3, 3, 1.
+    """
     return 3 * shift**2 + 3 * shift**4 + (shift**3 + 3 * shift) ** 2
 
 
@@ -47,27 +51,45 @@ def test_it_is_the_formula_and_the_jackknife_pair_by_pair(monkeypatch):
         np.array([by_pairs(np.delete(first, i, 0), second) for i in range(9)]),
         np.array([by_pairs(first, np.delete(second, i, 0)) for i in range(7)]),
     )
-    variance = sum((len(part) - 1) / len(part) * np.square(part - part.mean()).sum() for part in left_out)
+    variance = sum(
+        (len(part) - 1) / len(part) * np.square(part - part.mean()).sum() for part in left_out
+    )
     assert found.standard_error == pytest.approx(np.sqrt(variance))
     swapped = kernel_distance(second, first)
-    assert (swapped.value, swapped.standard_error) == pytest.approx((found.value, found.standard_error))
+    assert (swapped.value, swapped.standard_error) == pytest.approx(
+        (found.value, found.standard_error)
+    )
 
 
-@pytest.mark.parametrize(("draw", "between"), [(normal, between_normals), (uniform, between_uniforms)])
+@pytest.mark.parametrize(
+    ("draw", "between"), [(normal, between_normals), (uniform, between_uniforms)]
+)
 def test_it_estimates_the_closed_form_without_bias(draw, between):
-    values = np.array([kernel_distance(draw(60, seed=2 * i), draw(40, shift=0.5, seed=2 * i + 1)).value for i in range(300)])
+    values = np.array(
+        [
+            kernel_distance(draw(60, seed=2 * i), draw(40, shift=0.5, seed=2 * i + 1)).value
+            for i in range(300)
+        ]
+    )
     assert abs(values.mean() - between(0.5)) < 3 * values.std() / np.sqrt(300)
 
 
 def test_two_standard_errors_hold_the_truth():
-    found = [kernel_distance(uniform(60, seed=2 * i), uniform(40, shift=0.5, seed=2 * i + 1)) for i in range(300)]
-    held = np.mean([abs(one.value - between_uniforms(0.5)) < 1.96 * one.standard_error for one in found])
+    found = [
+        kernel_distance(uniform(60, seed=2 * i), uniform(40, shift=0.5, seed=2 * i + 1))
+        for i in range(300)
+    ]
+    held = np.mean(
+        [abs(one.value - between_uniforms(0.5)) < 1.96 * one.standard_error for one in found]
+    )
     assert 0.90 < held < 0.99
 
 
 @pytest.mark.parametrize("n", [10, 80])
 def test_one_distribution_has_0_on_average_at_any_number(n):
-    found = [kernel_distance(normal(n, 4, seed=2 * i), normal(n, 4, seed=2 * i + 1)) for i in range(300)]
+    found = [
+        kernel_distance(normal(n, 4, seed=2 * i), normal(n, 4, seed=2 * i + 1)) for i in range(300)
+    ]
     values = np.array([one.value for one in found])
     assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
     assert (values < 0).mean() > 0.3
@@ -97,7 +119,13 @@ def test_halves_have_the_distance_of_two_sets():
 
 def test_the_floor_and_the_numbers_stand_beside_the_value():
     found = domain_kid(FeatureSets(normal(30, 6, 1.0, seed=1), normal(101, 6)), "network")
-    assert (found["n"], found["n_real"], found["n_floor"], found["features"], found["backbone"]) == (30, 101, [50, 51], 6, "network")
+    assert (
+        found["n"],
+        found["n_real"],
+        found["n_floor"],
+        found["features"],
+        found["backbone"],
+    ) == (30, 101, [50, 51], 6, "network")
     assert found["draws"] == 100
     assert abs(found["real_vs_real"]) < 0.3 * found["std_real_vs_real"]
     assert 0 < found["percentile_95_real_vs_real"] < found["value"]
@@ -106,5 +134,8 @@ def test_the_floor_and_the_numbers_stand_beside_the_value():
 def test_halves_of_few_patients_are_further_apart_than_halves_of_images():
     patients = np.repeat(np.arange(20), 10)
     real = 0.7 * normal(20, 6, seed=3)[patients] + normal(200, 6, seed=4)
-    by_patient, by_image = (domain_kid(FeatureSets(normal(30, 6), real, groups), "network") for groups in (patients, None))
+    by_patient, by_image = (
+        domain_kid(FeatureSets(normal(30, 6), real, groups), "network")
+        for groups in (patients, None)
+    )
     assert by_patient["real_vs_real"] > 5 * abs(by_image["real_vs_real"])

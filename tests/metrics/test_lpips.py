@@ -9,7 +9,9 @@ from medgan.metrics.lpips import Unavailable, load_lpips
 from medgan.metrics.pairs import paired_quality
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/data/weights/squeezenet1_1_caffe_features.pt"
-needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet weights in ../shared/data are not on this machine")
+needs_weights = pytest.mark.skipif(
+    not WEIGHTS.exists(), reason="the SqueezeNet weights in ../shared/data are not on this machine"
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +20,9 @@ def lpips():
 
 
 def images(n=4, seed=0, channels=1, size=32):
-    return torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return (
+        torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    )
 
 
 @needs_weights
@@ -28,7 +32,9 @@ def test_the_backbone_is_the_file(lpips):
 
     reference = squeezenet1_1(weights=None).features.eval()
     tensors = torch.load(WEIGHTS, weights_only=True)
-    reference.load_state_dict({name.removeprefix("features."): tensor for name, tensor in tensors.items()})
+    reference.load_state_dict(
+        {name.removeprefix("features."): tensor for name, tensor in tensors.items()}
+    )
     network = perceptual._network("squeeze", WEIGHTS)
     batch = images(2, channels=3, size=64)
     with torch.no_grad():
@@ -48,7 +54,11 @@ def test_it_is_the_packages_distance_and_embeddings_give_the_same(lpips):
     network = package.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
     network.net.load_state_dict(perceptual._network("squeeze", WEIGHTS).net.state_dict())
     first, second = images(3, 0), images(3, 1)
-    expected = network.eval()(first.expand(-1, 3, -1, -1), second.expand(-1, 3, -1, -1)).detach().reshape(-1)
+    expected = (
+        network.eval()(first.expand(-1, 3, -1, -1), second.expand(-1, 3, -1, -1))
+        .detach()
+        .reshape(-1)
+    )
     assert lpips.pairs(first, second) == pytest.approx(expected, abs=1e-6)
     assert lpips.distances(first, second).diagonal() == pytest.approx(expected, abs=1e-5)
     assert lpips.pairs(first, first) == pytest.approx(torch.zeros(3), abs=1e-7)
@@ -57,7 +67,9 @@ def test_it_is_the_packages_distance_and_embeddings_give_the_same(lpips):
 @needs_weights
 def test_nearest_and_small_images(lpips):
     real = images(5, 3, size=28)
-    assert paired_quality(real[[2, 4]], real, lpips, "nearest", torch.Generator()) == pytest.approx(torch.zeros(2), abs=1e-6)
+    assert paired_quality(real[[2, 4]], real, lpips, "nearest", torch.Generator()) == pytest.approx(
+        torch.zeros(2), abs=1e-6
+    )
 
 
 @needs_weights

@@ -17,12 +17,20 @@ def test_planted_copies_are_counted_where_the_mean_does_not_notice():
     fresh = normal(400, 2)
     planted = fresh.copy()
     planted[:20] = TRAINING[:20] + normal(20, 3, 0.05)
-    honest, copying = (copied_share(FeatureSets(made, HELD_OUT, training=TRAINING), "network") for made in (fresh, planted))
+    honest, copying = (
+        copied_share(FeatureSets(made, HELD_OUT, training=TRAINING), "network")
+        for made in (fresh, planted)
+    )
     assert honest["value"] < 0.01
     assert copying["value"] == pytest.approx(0.05, abs=0.005)
     assert copying["low"] > honest["value"]
     assert copying["median_ratio"] == pytest.approx(1, abs=0.05)
-    assert (copying["n"], copying["n_real"], copying["n_training"], copying["features"]) == (400, 300, 500, 12)
+    assert (copying["n"], copying["n_real"], copying["n_training"], copying["features"]) == (
+        400,
+        300,
+        500,
+        12,
+    )
     assert copying["real_vs_real"] < 0.01
 
 
@@ -50,4 +58,6 @@ def test_without_training_images_or_with_few_held_out_there_is_a_reason():
     with pytest.raises(UserError, match="takes 100 of them, there are 99"):
         copied_share(FeatureSets(normal(20, 2), HELD_OUT[:99], training=TRAINING), "network")
     with pytest.raises(UserError, match="of one patient"):
-        copied_share(FeatureSets(normal(20, 2), HELD_OUT, groups=np.zeros(300), training=TRAINING), "network")
+        copied_share(
+            FeatureSets(normal(20, 2), HELD_OUT, groups=np.zeros(300), training=TRAINING), "network"
+        )

@@ -8,7 +8,9 @@ from medgan.metrics.pairs import MS_GMSD, PSNR, ms_gmsd, paired_quality, psnr
 
 
 def images(n=6, seed=0, channels=1, size=32):
-    return torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return (
+        torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    )
 
 
 def test_psnr_by_hand():
@@ -26,12 +28,16 @@ def test_psnr_equals_piq():
 
 
 def gmsd_scale(first, second):
-    """One scale by the formula, on grey images in [0, 255]; alpha 0.5 and t 170 are those of MS-GMSD."""
+    """One scale by the formula, on grey images in [0, 255]; alpha 0.5 and t 170 are those of
+    MS-GMSD.
+    """
     prewitt = torch.tensor([[1.0, 0, -1], [1, 0, -1], [1, 0, -1]], dtype=first.dtype) / 3
     kernels = torch.stack([prewitt, prewitt.T])[:, None]
 
     def gradient(x):
-        return torch.nn.functional.conv2d(x, kernels, padding=1).square().sum(1, keepdim=True).sqrt()
+        return (
+            torch.nn.functional.conv2d(x, kernels, padding=1).square().sum(1, keepdim=True).sqrt()
+        )
 
     a, b = gradient(first), gradient(second)
     similarity = (1.5 * a * b + 170) / (a**2 + b**2 - 0.5 * a * b + 170)
@@ -60,7 +66,9 @@ def test_ms_gmsd_is_0_for_equal_images_and_symmetric():
 def test_nearest_finds_the_planted_original(metric):
     real = images(7, 3)
     order = torch.tensor([4, 0, 6])
-    noisy = (real[order] + 0.02 * torch.randn(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
+    noisy = (
+        real[order] + 0.02 * torch.randn(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    ).clamp(-1, 1)
     assert metric.distances(noisy, real).argmin(1).tolist() == order.tolist()
     found = paired_quality(noisy, real, metric, "nearest", torch.Generator())
     assert found == pytest.approx(metric.pairs(noisy, real[order]))
@@ -70,7 +78,12 @@ def test_nearest_finds_the_planted_original(metric):
 def test_no_image_is_its_own_pair(pairing):
     real = images(9, 2)
     for seed in range(5):
-        assert paired_quality(real, real, PSNR, pairing, torch.Generator().manual_seed(seed), same_set=True).max() < 20
+        assert (
+            paired_quality(
+                real, real, PSNR, pairing, torch.Generator().manual_seed(seed), same_set=True
+            ).max()
+            < 20
+        )
 
 
 def test_random_pairs_use_every_real_image_and_follow_the_seed():

@@ -29,10 +29,24 @@ def by_the_formulas(real, fake, neighbours):
 
     real_balls, fake_balls = balls(real, neighbours.precision), balls(fake, neighbours.precision)
     wide = balls(real, neighbours.density)
-    precision = np.mean([any(np.linalg.norm(y - x) <= r for x, r in zip(real, real_balls, strict=True)) for y in fake])
-    recall = np.mean([any(np.linalg.norm(x - y) <= r for y, r in zip(fake, fake_balls, strict=True)) for x in real])
-    density = sum(np.linalg.norm(y - x) <= r for y in fake for x, r in zip(real, wide, strict=True)) / (neighbours.density * len(fake))
-    coverage = np.mean([any(np.linalg.norm(y - x) <= r for y in fake) for x, r in zip(real, wide, strict=True)])
+    precision = np.mean(
+        [
+            any(np.linalg.norm(y - x) <= r for x, r in zip(real, real_balls, strict=True))
+            for y in fake
+        ]
+    )
+    recall = np.mean(
+        [
+            any(np.linalg.norm(x - y) <= r for y, r in zip(fake, fake_balls, strict=True))
+            for x in real
+        ]
+    )
+    density = sum(
+        np.linalg.norm(y - x) <= r for y in fake for x, r in zip(real, wide, strict=True)
+    ) / (neighbours.density * len(fake))
+    coverage = np.mean(
+        [any(np.linalg.norm(y - x) <= r for y in fake) for x, r in zip(real, wide, strict=True)]
+    )
     return precision, recall, density, coverage
 
 
@@ -41,7 +55,9 @@ def test_it_is_the_formulas(neighbours, monkeypatch):
     monkeypatch.setattr(precision_recall, "WORKING_MEMORY", 0.001)
     real, fake = normal(30, 6), normal(20, 6, 0.7, seed=1)
     found = overlap(real, fake, neighbours)
-    assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(by_the_formulas(real, fake, neighbours))
+    assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(
+        by_the_formulas(real, fake, neighbours)
+    )
     assert 0 < found.precision < 1
     assert 0 < found.coverage < 1
 
@@ -50,24 +66,40 @@ def test_identical_sets_and_disjoint_sets():
     real = normal(100)
     same = overlap(real, real.copy())
     assert (same.precision, same.recall, same.coverage) == (1, 1, 1)
-    assert same.density == pytest.approx(6 / 5, abs=0.03)  # each image is in its own ball and, on average, in k others
+    assert same.density == pytest.approx(
+        6 / 5, abs=0.03
+    )  # each image is in its own ball and, on average, in k others
     far = overlap(real, real + 1000)
     assert (far.precision, far.recall, far.density, far.coverage) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("dimension", "k"), [(2, 5), (32, 5), (8, 2)])
 def test_one_distribution_has_the_expected_density_and_coverage(dimension, k):
-    """Naeem 2020, section 3.3: density 1 and coverage 1 - (N - 1)...(N - k) / ((2N - 1)...(2N - k)), whatever the distribution."""
+    """Naeem 2020, section 3.3: density 1 and coverage 1 - (N - 1)...(N - k) / ((2N - 1)...(2N -
+    k)), whatever the distribution.
+    """
     n = 60
-    found = [overlap(normal(n, dimension, seed=2 * i), normal(n, dimension, seed=2 * i + 1), Neighbours(3, k)) for i in range(60)]
-    density, coverage = np.array([one.density for one in found]), np.array([one.coverage for one in found])
+    found = [
+        overlap(
+            normal(n, dimension, seed=2 * i), normal(n, dimension, seed=2 * i + 1), Neighbours(3, k)
+        )
+        for i in range(60)
+    ]
+    density, coverage = (
+        np.array([one.density for one in found]),
+        np.array([one.coverage for one in found]),
+    )
     expected = 1 - prod(n - i for i in range(1, k + 1)) / prod(2 * n - i for i in range(1, k + 1))
     assert abs(density.mean() - 1) < 3.5 * density.std() / np.sqrt(60)
     assert abs(coverage.mean() - expected) < 3.5 * coverage.std() / np.sqrt(60)
 
 
 def test_a_generator_that_drops_a_mode_keeps_its_precision_and_loses_recall_and_coverage():
-    real, all_modes, one_mode = modes(200, (0, 1)), modes(200, (0, 1), seed=1), modes(200, (0,), seed=2)
+    real, all_modes, one_mode = (
+        modes(200, (0, 1)),
+        modes(200, (0, 1), seed=1),
+        modes(200, (0,), seed=2),
+    )
     whole, dropped = overlap(real, all_modes), overlap(real, one_mode)
     assert dropped.precision == pytest.approx(whole.precision, abs=0.05)
     assert dropped.recall < 0.55 < 0.85 < whole.recall
@@ -100,9 +132,19 @@ def test_real_images_are_held_against_real_ones_with_the_same_numbers():
     sets = FeatureSets(normal(40, shift=0.5, seed=1), normal(201, seed=2))
     figures = domain_overlap(sets, "network")
     assert set(figures) == {"precision", "recall", "density", "coverage"}
-    assert [figures[name]["k"] for name in ("precision", "recall", "density", "coverage")] == [3, 3, 5, 5]
+    assert [figures[name]["k"] for name in ("precision", "recall", "density", "coverage")] == [
+        3,
+        3,
+        5,
+        5,
+    ]
     for figure in figures.values():
-        assert (figure["n"], figure["n_real"], figure["n_real_vs_real"], figure["drawn_from"]) == (40, 40, 40, [40, 201])
+        assert (figure["n"], figure["n_real"], figure["n_real_vs_real"], figure["drawn_from"]) == (
+            40,
+            40,
+            40,
+            [40, 201],
+        )
         assert (figure["draws"], figure["backbone"], figure["features"]) == (DRAWS, "network", 16)
         assert figure["std"] > 0
     assert figures == domain_overlap(sets, "network")
@@ -111,12 +153,16 @@ def test_real_images_are_held_against_real_ones_with_the_same_numbers():
 
 
 def test_a_generator_as_good_as_real_images_reaches_the_floor():
-    for figure in domain_overlap(FeatureSets(normal(200, 6, seed=1), normal(400, 6, seed=2)), "network").values():
+    for figure in domain_overlap(
+        FeatureSets(normal(200, 6, seed=1), normal(400, 6, seed=2)), "network"
+    ).values():
         assert figure["value"] == pytest.approx(figure["real_vs_real"], abs=0.08)
 
 
 def test_patients_are_in_one_half_only():
-    """Twenty pictures of each of ten patients: halves by image would show real images as covering each other."""
+    """Twenty pictures of each of ten patients: halves by image would show real images as covering
+    each other.
+    """
     patients = np.repeat(np.arange(10), 20)
     real = 50 * normal(10, seed=3)[patients] + normal(200, seed=4)
     synthetic = normal(200, seed=5)

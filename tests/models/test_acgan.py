@@ -11,7 +11,10 @@ from medgan.losses import ADVERSARIAL
 from tests.models.tiny import SPEC, tiny
 
 LOSSES = ("ce", "bce", "d2d_ce")
-ONE_EACH, SEVERAL = torch.tensor([0, 1, 2, 0]), torch.tensor([[1.0, 0, 0], [0, 1, 1], [0, 0, 1], [1, 0, 0]])
+ONE_EACH, SEVERAL = (
+    torch.tensor([0, 1, 2, 0]),
+    torch.tensor([[1.0, 0, 0], [0, 1, 1], [0, 0, 1], [1, 0, 0]]),
+)
 
 
 def batch(labels: torch.Tensor, seed: int = 0) -> Batch:
@@ -24,20 +27,32 @@ def test_who_learns_the_class_from_what(loss: str) -> None:
     model = tiny("acgan", class_loss=loss)
     assert set(model.generator_loss(batch(ONE_EACH))) == {"adversarial", "class_fake"}
     from_fakes = {"class_fake"} if loss != "d2d_ce" else set()
-    assert set(model.discriminator_loss(batch(ONE_EACH))) == {"adversarial", "accuracy", "class_real"} | from_fakes
+    assert (
+        set(model.discriminator_loss(batch(ONE_EACH)))
+        == {"adversarial", "accuracy", "class_real"} | from_fakes
+    )
 
 
 @pytest.mark.parametrize(("loss", "at_chance"), [("ce", math.log(3)), ("bce", math.log(2))])
-def test_terms_against_the_closed_form_of_a_blind_discriminator(loss: str, at_chance: float) -> None:
+def test_terms_against_the_closed_form_of_a_blind_discriminator(
+    loss: str, at_chance: float
+) -> None:
     model = tiny("acgan", class_loss=loss, class_weight=2.0)
     with torch.no_grad():
         for layer in (model.discriminator.to_classes, model.discriminator.trunk.to_logit):
             layer.weight.zero_()
             layer.bias.zero_()
-    for_discriminator, for_generator = model.discriminator_loss(batch(ONE_EACH)), model.generator_loss(batch(ONE_EACH))
+    for_discriminator, for_generator = (
+        model.discriminator_loss(batch(ONE_EACH)),
+        model.generator_loss(batch(ONE_EACH)),
+    )
     assert for_discriminator["adversarial"].item() == pytest.approx(2 * math.log(2))
     assert for_generator["adversarial"].item() == pytest.approx(math.log(2))
-    for term in (for_discriminator["class_real"], for_discriminator["class_fake"], for_generator["class_fake"]):
+    for term in (
+        for_discriminator["class_real"],
+        for_discriminator["class_fake"],
+        for_generator["class_fake"],
+    ):
         assert term.item() == pytest.approx(2 * at_chance)
 
 
@@ -48,11 +63,16 @@ def test_d2d_terms_of_a_discriminator_to_which_all_images_are_alike() -> None:
         head.project.weight.zero_()
         head.project.bias.copy_(torch.eye(512)[0])
         head.proxies.weight.copy_(torch.eye(512)[:3])
-    # Labels 0, 1, 2, 0: f = v for the two of class 0 (p = e^0), and orthogonal otherwise; every negative is at similarity 1.
+    # Labels 0, 1, 2, 0: f = v for the two of class 0 (p = e^0), and orthogonal otherwise; every
+    # negative is at similarity 1.
     own, other, far = 1.0, math.exp(0.98 / 0.5), math.exp(-0.98 / 0.5)
     expected = (2 * math.log(1 + 2 * other / own) + 2 * math.log(1 + 3 * other / far)) / 4
-    assert model.discriminator_loss(batch(ONE_EACH))["class_real"].item() == pytest.approx(0.5 * expected, rel=1e-5)
-    assert model.generator_loss(batch(ONE_EACH))["class_fake"].item() == pytest.approx(0.5 * expected, rel=1e-5)
+    assert model.discriminator_loss(batch(ONE_EACH))["class_real"].item() == pytest.approx(
+        0.5 * expected, rel=1e-5
+    )
+    assert model.generator_loss(batch(ONE_EACH))["class_fake"].item() == pytest.approx(
+        0.5 * expected, rel=1e-5
+    )
     assert model.adversarial is ADVERSARIAL["hinge"]
 
 
@@ -81,4 +101,7 @@ def test_one_hot_rows_draw_what_their_class_draws_and_sets_something_else() -> N
     assert not torch.allclose(several[1], plain[1])
     weight = model.generator.embedding.weight
     latents = torch.randn(1, 8, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(model.generator(latents, SEVERAL[1:2]), model.generator.generator(latents * (weight[1] + weight[2])))
+    torch.testing.assert_close(
+        model.generator(latents, SEVERAL[1:2]),
+        model.generator.generator(latents * (weight[1] + weight[2])),
+    )

@@ -29,7 +29,10 @@ def test_searching_longer_fits_better() -> None:
 
 def test_a_warm_start_fits_better_than_one_random_latent() -> None:
     images = torch.rand(4, 1, 32, 32) * 2 - 1
-    assert score(model(search_steps=0, warm_start=256), images).sum() < score(model(search_steps=0, warm_start=1), images).sum()
+    assert (
+        score(model(search_steps=0, warm_start=256), images).sum()
+        < score(model(search_steps=0, warm_start=1), images).sum()
+    )
 
 
 def test_what_the_generator_draws_scores_lower_than_noise() -> None:
@@ -43,7 +46,9 @@ def test_scoring_leaves_the_weights_alone() -> None:
     detector = model(search_steps=3)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
     score(detector, torch.zeros(2, 1, 32, 32))
-    assert all(parameter.grad is None for parameter in detector.parameters())  # the search moves latents: no weight's gradient is computed
+    assert all(
+        parameter.grad is None for parameter in detector.parameters()
+    )  # the search moves latents: no weight's gradient is computed
     assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
 
 
@@ -54,7 +59,10 @@ def test_without_an_encoder_there_is_neither_its_stage_nor_its_weights() -> None
 
 
 def test_the_encoder_finds_latents_and_is_only_taken_where_it_is_the_better_start() -> None:
-    detector, plain = model(encoder=True, search_steps=0, warm_start=4), model(search_steps=0, warm_start=4)
+    detector, plain = (
+        model(encoder=True, search_steps=0, warm_start=4),
+        model(search_steps=0, warm_start=4),
+    )
     for generator in (detector.generator, plain.generator):
         for block in generator.modules():
             if isinstance(block, torch.nn.ConvTranspose2d):
@@ -67,7 +75,11 @@ def test_the_encoder_finds_latents_and_is_only_taken_where_it_is_the_better_star
     losses = []
     for number in range(60):
         batch = Batch(torch.zeros(16, 1, 32, 32), torch.Generator().manual_seed(number))
-        losses.append(update(player, optimizer, [batch], [player], Runtime(torch.device("cpu")))["latents"].item())
+        losses.append(
+            update(player, optimizer, [batch], [player], Runtime(torch.device("cpu")))[
+                "latents"
+            ].item()
+        )
     detector.eval()
     assert losses[-1] < 0.8 * losses[0]
     assert (score(detector, images) <= candidates + 1e-4).all()

@@ -59,7 +59,11 @@ def test_encoded_pairs_are_one_and_drawn_pairs_zero(cycle: bool) -> None:
         {"pairs": apart, "accuracy": 1.0, **dict.fromkeys(cycles, apart)}
     )
     assert {name: value.item() for name, value in deceives.items()} == pytest.approx(
-        {"generator": softplus(-FAKE), "encoder": softplus(REAL), **dict.fromkeys(cycles, softplus(-FAKE))}
+        {
+            "generator": softplus(-FAKE),
+            "encoder": softplus(REAL),
+            **dict.fromkeys(cycles, softplus(-FAKE)),
+        }
     )
 
 
@@ -70,9 +74,17 @@ def test_g_and_e_move_by_their_own_term_and_by_the_cycles(cycle: bool) -> None:
     for name, term in made.generator_loss(batch()).items():
         made.zero_grad()
         term.backward(retain_graph=True)
-        reached[name] = {part for part in ("generator", "encoder") if any(p.grad is not None for p in getattr(made, part).parameters())}
+        reached[name] = {
+            part
+            for part in ("generator", "encoder")
+            if any(p.grad is not None for p in getattr(made, part).parameters())
+        }
     both = {"generator", "encoder"}
-    assert reached == {"generator": {"generator"}, "encoder": {"encoder"}, **({"images": both, "latents": both} if cycle else {})}
+    assert reached == {
+        "generator": {"generator"},
+        "encoder": {"encoder"},
+        **({"images": both, "latents": both} if cycle else {}),
+    }
 
 
 @pytest.mark.parametrize("cycle", [False, True])
@@ -82,7 +94,9 @@ def test_what_is_rebuilt_exactly_scores_zero_and_what_is_not_more(cycle: bool) -
     near, far = images + 0.05, images + 0.5
     assert made.feature_distance(images, images, encoded).tolist() == [0.0] * 4
     assert (made.feature_distance(images, near, encoded) > 0).all()
-    assert (made.feature_distance(images, near, encoded) < made.feature_distance(images, far, encoded)).all()
+    assert (
+        made.feature_distance(images, near, encoded) < made.feature_distance(images, far, encoded)
+    ).all()
 
 
 def test_egbads_score_is_nine_tenths_of_the_residual_sum_and_a_tenth_of_the_features() -> None:
@@ -93,7 +107,14 @@ def test_egbads_score_is_nine_tenths_of_the_residual_sum_and_a_tenth_of_the_feat
         encoded = made.encoder(images)
         rebuilt = made.generator(encoded)
         pixels = (images - rebuilt).abs().sum((1, 2, 3))
-        features = (made.discriminator.features(images, encoded) - made.discriminator.features(rebuilt, encoded)).abs().sum(1)
+        features = (
+            (
+                made.discriminator.features(images, encoded)
+                - made.discriminator.features(rebuilt, encoded)
+            )
+            .abs()
+            .sum(1)
+        )
         latents = (encoded - made.encoder(rebuilt)).abs().sum(1)
     torch.testing.assert_close(found.image_scores, 0.9 * pixels + 0.1 * features)
     assert {name: values.tolist() for name, values in found.components.items()} == {
@@ -113,7 +134,13 @@ def test_alads_hidden_layers_have_a_spectral_norm_of_one_and_its_last_ones_are_f
     for _ in range(60):  # power iterations
         made.discriminator_loss(batch())
     made.eval()
-    for part in (made.discriminator.join[0], made.encoder.convolutions[1][0], made.discriminator.from_images[0]):
-        assert torch.linalg.matrix_norm(part.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+    for part in (
+        made.discriminator.join[0],
+        made.encoder.convolutions[1][0],
+        made.discriminator.from_images[0],
+    ):
+        assert torch.linalg.matrix_norm(part.weight.flatten(1), 2).item() == pytest.approx(
+            1, abs=0.05
+        )
     plain = (made.discriminator.to_logit, made.encoder.to_latents, *model(cycle=False).modules())
     assert not any(hasattr(layer, "parametrizations") for layer in plain)

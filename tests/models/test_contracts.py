@@ -40,7 +40,15 @@ def rng(seed: int = 5) -> torch.Generator:
 
 
 def test_the_registry_finds_the_models() -> None:
-    assert set(models.names()) >= {"acgan", "autoencoder", "dcgan", "fanogan", "mix_vs_normal", "nearest_neighbour", "sngan"}
+    assert set(models.names()) >= {
+        "acgan",
+        "autoencoder",
+        "dcgan",
+        "fanogan",
+        "mix_vs_normal",
+        "nearest_neighbour",
+        "sngan",
+    }
     assert set(models.names()) == set(models.detectors()) | set(models.synthesizers())
     assert not {"acgan", "sngan"} & set(models.detectors())
     assert "classifier" not in models.names()
@@ -74,11 +82,26 @@ def test_the_score_of_an_image_does_not_depend_on_its_batch(name: str) -> None:
     model, images = build(name), noise(5)
     whole = model.score(images, rng())
     first, second = model.score(images[:2], rng()), model.score(images[2:], rng())
-    torch.testing.assert_close(whole.image_scores, torch.cat([first.image_scores, second.image_scores]), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(whole.anomaly_maps, torch.cat([first.anomaly_maps, second.anomaly_maps]), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        whole.image_scores,
+        torch.cat([first.image_scores, second.image_scores]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    torch.testing.assert_close(
+        whole.anomaly_maps,
+        torch.cat([first.anomaly_maps, second.anomaly_maps]),
+        rtol=1e-3,
+        atol=1e-4,
+    )
     assert whole.components.keys() == first.components.keys()
     for component, values in whole.components.items():
-        torch.testing.assert_close(values, torch.cat([first.components[component], second.components[component]]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            values,
+            torch.cat([first.components[component], second.components[component]]),
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
 
 @pytest.mark.parametrize("name", models.detectors())
@@ -92,12 +115,16 @@ def test_the_score_is_the_weighted_sum_of_its_components(name: str) -> None:
         assert torch.isfinite(values).all()
         assert (values >= 0).all()
     if found.components:
-        composed = sum(weight * found.components[part] for part, weight in model.score_weights().items())
+        composed = sum(
+            weight * found.components[part] for part, weight in model.score_weights().items()
+        )
         torch.testing.assert_close(found.image_scores, composed)
 
 
 def test_which_detectors_have_which_components() -> None:
-    parts = {name: set(build(name).score(noise(2), rng()).components) for name in models.detectors()}
+    parts = {
+        name: set(build(name).score(noise(2), rng()).components) for name in models.detectors()
+    }
     assert parts["bigan"] == parts["fanogan"] == {"reconstruction", "feature", "latent"}
     assert parts["autoencoder"] == {"reconstruction", "latent"}
     assert parts["dcgan"] == parts["healthygan"] == {"reconstruction", "feature"}
@@ -110,7 +137,12 @@ def test_features_describe_an_image_whatever_its_batch(name: str) -> None:
     whole = model.features(images)
     assert whole.shape[0] == 5
     assert whole.ndim == 2
-    torch.testing.assert_close(whole, torch.cat([model.features(images[:2]), model.features(images[2:])]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        whole,
+        torch.cat([model.features(images[:2]), model.features(images[2:])]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
     assert not torch.allclose(whole[0], whole[1])
 
 
@@ -153,10 +185,19 @@ def test_a_counterpart_does_not_depend_on_its_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.detectors())
 def test_what_is_shown_is_what_is_scored(name: str) -> None:
-    """The map is the residual against the counterpart; the nearest neighbour's is in units of each image's own spread."""
+    """The map is the residual against the counterpart; the nearest neighbour's is in units of each
+    image's own spread.
+    """
     model, images = reconstructing(name), 0.3 * noise(4)
-    maps, residuals = model.score(images, rng()).anomaly_maps, residual_map(images, model.counterpart(images, rng()))
-    spread = 3 * images.std((1, 2, 3), correction=0)[:, None, None, None] if name == "nearest_neighbour" else 1.0
+    maps, residuals = (
+        model.score(images, rng()).anomaly_maps,
+        residual_map(images, model.counterpart(images, rng())),
+    )
+    spread = (
+        3 * images.std((1, 2, 3), correction=0)[:, None, None, None]
+        if name == "nearest_neighbour"
+        else 1.0
+    )
     torch.testing.assert_close(residuals, maps * spread, rtol=1e-3, atol=1e-4)
 
 
@@ -186,5 +227,8 @@ def test_publishing_keeps_the_scores(name: str) -> None:
     again = published.build()
     for key, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
-    changed = {key: value + 1 if value.is_floating_point() else value for key, value in model.state_dict().items()}
+    changed = {
+        key: value + 1 if value.is_floating_point() else value
+        for key, value in model.state_dict().items()
+    }
     assert published.key != PublishedModel(name, configuration, SPEC, changed).key

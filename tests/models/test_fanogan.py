@@ -28,14 +28,19 @@ def test_kappa_weighs_the_features_alone() -> None:
     object.__setattr__(three, "config", fanogan.Config(latent_dim=8, width=4, kappa=3.0))
     first, second = one.encoder_loss(batch()), three.encoder_loss(batch())
     assert second["features"].item() == pytest.approx(3 * first["features"].item(), rel=1e-5)
-    assert second["reconstruction"].item() == pytest.approx(first["reconstruction"].item(), rel=1e-5)
+    assert second["reconstruction"].item() == pytest.approx(
+        first["reconstruction"].item(), rel=1e-5
+    )
 
 
 def test_the_latent_distance_is_watched_and_touches_nothing() -> None:
     model, images = trained_mode(), batch().images
     plain = [value.clone() for value in model.encoder.buffers()]
     distance = model._latent_distance(images)
-    assert all(torch.equal(value, before) for value, before in zip(model.encoder.buffers(), plain, strict=True))
+    assert all(
+        torch.equal(value, before)
+        for value, before in zip(model.encoder.buffers(), plain, strict=True)
+    )
     assert model.encoder.training
     assert not distance.requires_grad
     model.encoder.eval()

@@ -18,7 +18,9 @@ SPEC = ImageSpec(32, 1)
 
 def model(output: str, channels: int = 1) -> HealthyGAN:
     with seeded(2):
-        return healthygan.build(Config(output=output, width=4, residual_blocks=1), ImageSpec(32, channels))  # type: ignore[arg-type]
+        return healthygan.build(
+            Config(output=output, width=4, residual_blocks=1), ImageSpec(32, channels)
+        )  # type: ignore[arg-type]
 
 
 def filled(value: float, channels: int = 1) -> Tensor:
@@ -52,14 +54,19 @@ def judged_by_brightness(images: Tensor) -> Tensor:
     return images.mean((1, 2, 3))
 
 
-@pytest.mark.parametrize(("mask", "loss"), [(0.0, 0.0), (0.5, 0.25 + 100 - 1 / 0.51), (1.0, 1.0), (0.25, 0.0625 + 1 / 0.26 - 1 / 0.51)])
+@pytest.mark.parametrize(
+    ("mask", "loss"),
+    [(0.0, 0.0), (0.5, 0.25 + 100 - 1 / 0.51), (1.0, 1.0), (0.25, 0.0625 + 1 / 0.26 - 1 / 0.51)],
+)
 def test_focus_by_hand(mask: float, loss: float) -> None:
     assert focus(filled(mask)).item() == pytest.approx(loss, rel=1e-5, abs=1e-6)
 
 
 def test_the_mask_shares_the_image_with_what_was_there() -> None:
     output = MaskedImage(Config())
-    head = torch.cat([filled(0.5).atanh(), filled(0.6).atanh()], 1)  # f = 0.5, m = (0.6 + 1) / 2 = 0.8
+    head = torch.cat(
+        [filled(0.5).atanh(), filled(0.6).atanh()], 1
+    )  # f = 0.5, m = (0.6 + 1) / 2 = 0.8
     torch.testing.assert_close(output.translated(filled(-1.0), head), filled(0.8 * 0.5 - 0.2))
 
 
@@ -76,12 +83,18 @@ def test_terms_of_the_mask_by_hand() -> None:
         "focus": 0.1 * 0.5 * (0.64 + 1 / 0.31 - 1 / 0.51 + 0.01 + 1 / 0.41 - 1 / 0.51),
     }
     assert terms.keys() == expected.keys()
-    assert {name: value.item() for name, value in terms.items()} == pytest.approx(expected, rel=1e-4)
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_terms_of_the_additive_map_by_hand() -> None:
-    terms = AdditiveMap(Config()).generator_terms(filled(-1.0), filled(1.5), filled(0.5), filled(-0.5), judged_by_brightness)
-    assert {name: value.item() for name, value in terms.items()} == pytest.approx({"wasserstein": -0.46212, "identity": 0.5}, rel=1e-4)
+    terms = AdditiveMap(Config()).generator_terms(
+        filled(-1.0), filled(1.5), filled(0.5), filled(-0.5), judged_by_brightness
+    )
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(
+        {"wasserstein": -0.46212, "identity": 0.5}, rel=1e-4
+    )
 
 
 def test_one_map_serves_three_channels() -> None:
@@ -93,7 +106,9 @@ def test_one_map_serves_three_channels() -> None:
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_d_sees_the_translated_mix_and_never_a_translated_normal(output: str) -> None:
     detector, seen = model(output), []
-    detector.discriminator.register_forward_hook(lambda module, inputs, logits: seen.append(inputs[0].detach()))
+    detector.discriminator.register_forward_hook(
+        lambda module, inputs, logits: seen.append(inputs[0].detach())
+    )
     normals, mix = noise(2), noise(2, seed=4)
     detector.discriminator_loss(batch(normals, mix))
     with torch.no_grad():
@@ -115,25 +130,42 @@ def test_a_translated_normal_that_d_likes_pays_in_healthygan_alone(output: str) 
 def test_d_loss_by_hand() -> None:
     class Sum(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
-            return torch.nn.functional.avg_pool2d(images, 8)  # 16 patches; the gradient of their sum is 1/64 at 1024 pixels: norm 1/2
+            return torch.nn.functional.avg_pool2d(
+                images, 8
+            )  # 16 patches; the gradient of their sum is 1/64 at 1024 pixels: norm 1/2
 
     detector = model("additive")
     detector.discriminator, detector.generator = Sum(), Constant(0.0)  # type: ignore[assignment]
-    terms = detector.discriminator_loss(batch(torch.full((2, 1, 32, 32), 0.5), torch.ones(2, 1, 32, 32)))
-    expected: Mapping[str, Any] = {"wasserstein": 0.76159 - 0.5, "accuracy": 0.0, "gradient_penalty": 10 * 0.25}
-    assert {name: value.item() for name, value in terms.items()} == pytest.approx(expected, rel=1e-4)
+    terms = detector.discriminator_loss(
+        batch(torch.full((2, 1, 32, 32), 0.5), torch.ones(2, 1, 32, 32))
+    )
+    expected: Mapping[str, Any] = {
+        "wasserstein": 0.76159 - 0.5,
+        "accuracy": 0.0,
+        "gradient_penalty": 10 * 0.25,
+    }
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_an_empty_map_scores_the_floor_of_tanh_and_an_empty_mask_scores_nothing() -> None:
     images = torch.stack([torch.zeros(1, 32, 32), -torch.ones(1, 32, 32)])
     additive, mask = model("additive"), model("mask")
     additive.generator, mask.generator = Constant(0.0), Constant(0.3, -30.0)  # type: ignore[assignment]
-    torch.testing.assert_close(additive.score(images, rng()).image_scores, torch.tensor([0.0, (1 - 0.76159) / 2]), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        additive.score(images, rng()).image_scores,
+        torch.tensor([0.0, (1 - 0.76159) / 2]),
+        rtol=1e-4,
+        atol=1e-6,
+    )
     torch.testing.assert_close(mask.score(images, rng()).image_scores, torch.zeros(2))
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_the_score_is_half_the_mean_of_the_map_and_knows_neither_batch_nor_mode(output: str) -> None:
+def test_the_score_is_half_the_mean_of_the_map_and_knows_neither_batch_nor_mode(
+    output: str,
+) -> None:
     detector, images = model(output), noise(4)
     images[2:] *= 3  # statistics of a batch would mix these with the others
     whole = detector.train().score(images, rng())
@@ -144,8 +176,13 @@ def test_the_score_is_half_the_mean_of_the_map_and_knows_neither_batch_nor_mode(
 
 
 def test_each_player_has_its_own_learning_rate() -> None:
-    players = healthygan.build(Config(width=4, residual_blocks=1, lr=1e-4, discriminator_lr=1e-3), SPEC).stages()["adversarial"]
-    assert {player.name: player.optimizer.lr for player in players} == {"discriminator": 1e-3, "generator": 1e-4}
+    players = healthygan.build(
+        Config(width=4, residual_blocks=1, lr=1e-4, discriminator_lr=1e-3), SPEC
+    ).stages()["adversarial"]
+    assert {player.name: player.optimizer.lr for player in players} == {
+        "discriminator": 1e-3,
+        "generator": 1e-4,
+    }
 
 
 def test_a_batch_without_a_mix_is_refused() -> None:

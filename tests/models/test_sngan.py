@@ -24,11 +24,17 @@ def batch(seed: int = 0, n: int = 4) -> Batch:
 
 
 def layers(network: nn.Module) -> list[nn.Module]:
-    return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    return [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    ]
 
 
 def largest_singular_values(network: nn.Module) -> Tensor:
-    return torch.stack([torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2) for layer in layers(network)])
+    return torch.stack(
+        [torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2) for layer in layers(network)]
+    )
 
 
 def iterates(network: nn.Module) -> list[Tensor]:
@@ -44,7 +50,9 @@ def play(model: sngan.SNGAN, updates: int) -> None:
 
 
 @pytest.mark.parametrize("variant", sngan.VARIANTS)
-def test_every_layer_of_the_discriminator_has_norm_one_before_and_after_training(variant: str) -> None:
+def test_every_layer_of_the_discriminator_has_norm_one_before_and_after_training(
+    variant: str,
+) -> None:
     model = tiny("sngan", variant=variant)
     with torch.no_grad():
         for _ in range(60):
@@ -55,7 +63,9 @@ def test_every_layer_of_the_discriminator_has_norm_one_before_and_after_training
     play(model, 10)
     trained = largest_singular_values(model.discriminator.eval())
     assert trained == pytest.approx(torch.ones(len(trained)), abs=0.1)
-    assert len(trained) == sum("original" in name for name, _ in model.discriminator.named_parameters())
+    assert len(trained) == sum(
+        "original" in name for name, _ in model.discriminator.named_parameters()
+    )
     assert not any("original" in name for name, _ in model.generator.named_parameters())
 
 
@@ -79,7 +89,9 @@ def test_copies_and_saved_states_judge_alike(variant: str) -> None:
     again = tiny("sngan", variant=variant).eval()
     again.load_state_dict(model.state_dict())
     for copy in (deepcopy(model), again):
-        torch.testing.assert_close(copy.discriminator(images), model.discriminator(images), rtol=0, atol=0)
+        torch.testing.assert_close(
+            copy.discriminator(images), model.discriminator(images), rtol=0, atol=0
+        )
 
 
 def test_the_scale_of_the_weights_does_not_matter_to_the_discriminator() -> None:
@@ -99,9 +111,13 @@ def test_losses_are_the_variants_own(variant: str, loss: str) -> None:
     fake = model.generator(torch.randn(4, 8, generator=batch().rng))
     real_logits, fake_logits = model.discriminator(images), model.discriminator(fake)
     terms = model.discriminator_loss(Batch(images, batch().rng))
-    torch.testing.assert_close(terms["adversarial"], ADVERSARIAL[loss].discriminator(real_logits, fake_logits))
+    torch.testing.assert_close(
+        terms["adversarial"], ADVERSARIAL[loss].discriminator(real_logits, fake_logits)
+    )
     generator_terms = model.generator_loss(Batch(images, batch().rng))
-    torch.testing.assert_close(generator_terms["adversarial"], ADVERSARIAL[loss].generator(fake_logits))
+    torch.testing.assert_close(
+        generator_terms["adversarial"], ADVERSARIAL[loss].generator(fake_logits)
+    )
 
 
 def test_the_residual_discriminator_judges_each_image_for_itself_and_sums_over_positions() -> None:
@@ -111,4 +127,6 @@ def test_the_residual_discriminator_judges_each_image_for_itself_and_sums_over_p
     features = discriminator.blocks(images)
     assert features.shape == (4, 16, 4, 4)
     assert (features >= 0).all()
-    torch.testing.assert_close(discriminator(images), features.sum((2, 3)) @ discriminator.to_logit.weight[0])
+    torch.testing.assert_close(
+        discriminator(images), features.sum((2, 3)) @ discriminator.to_logit.weight[0]
+    )

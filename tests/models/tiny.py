@@ -8,7 +8,14 @@ from medgan.contracts import ImageSpec
 from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
-TINY = {"latent_dim": 8, "width": 4, "search_steps": 5, "warm_start": 8, "n_critic": 2, "residual_blocks": 1}
+TINY = {
+    "latent_dim": 8,
+    "width": 4,
+    "search_steps": 5,
+    "warm_start": 8,
+    "n_critic": 2,
+    "residual_blocks": 1,
+}
 """Fields that configurations share; each model takes those that it knows."""
 
 
@@ -17,4 +24,9 @@ def tiny(name: str, spec: ImageSpec = SPEC, **changes: Any) -> Any:
     module = models.load(name)
     known = {field.name for field in fields(module.Config)}
     with seeded(1, name):
-        return module.build(module.Config(**{**{key: value for key, value in TINY.items() if key in known}, **changes}), spec)
+        return module.build(
+            module.Config(
+                **{**{key: value for key, value in TINY.items() if key in known}, **changes}
+            ),
+            spec,
+        )

@@ -1,4 +1,4 @@
-"""Every network at every size that the design promises, grey and colour."""
+"""Every network at every size that the design promises, grey and color."""
 
 from typing import Any
 
@@ -8,7 +8,12 @@ import torch
 from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncoder
 from medgan.networks.blocks import channel_widths, halvings
 from medgan.networks.classifier import CLASSIFIERS
-from medgan.networks.dcgan import AuxiliaryDiscriminator, ConditionalGenerator, Discriminator, Generator
+from medgan.networks.dcgan import (
+    AuxiliaryDiscriminator,
+    ConditionalGenerator,
+    Discriminator,
+    Generator,
+)
 from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
 from medgan.networks.resnet import (
     DoublingConv,
@@ -38,12 +43,19 @@ def test_generators_and_discriminators(size: int, channels: int) -> None:
     images = Generator(8, 2, size, channels)(latents)
     assert images.shape == shape
     assert images.abs().max() <= 1
-    assert ConditionalGenerator(8, 3, 2, size, channels)(latents, torch.tensor([0, 2])).shape == shape
+    assert (
+        ConditionalGenerator(8, 3, 2, size, channels)(latents, torch.tensor([0, 2])).shape == shape
+    )
     assert ResNetGenerator(8, 2, size, channels)(latents).shape == shape
     assert Discriminator(2, size, channels)(images).shape == (2,)
     assert ResNetDiscriminator(2, size, channels)(images).shape == (2,)
-    assert [tuple(out.shape) for out in AuxiliaryDiscriminator(2, size, channels, 3)(images)] == [(2,), (2, 3)]
-    assert PairDiscriminator(8, 2, size, channels, batch_norm=True, dropout=0.0)(images, latents).shape == (2,)
+    assert [tuple(out.shape) for out in AuxiliaryDiscriminator(2, size, channels, 3)(images)] == [
+        (2,),
+        (2, 3),
+    ]
+    assert PairDiscriminator(8, 2, size, channels, batch_norm=True, dropout=0.0)(
+        images, latents
+    ).shape == (2,)
     assert LatentPairDiscriminator(8, 0.0)(latents, latents).shape == (2,)
     assert ResNetEncoder(5, 2, size, channels, layer_norm)(images).shape == (2, 5)
 
@@ -51,7 +63,10 @@ def test_generators_and_discriminators(size: int, channels: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_autoencoder_and_small_classifier(size: int) -> None:
     images = torch.randn(2, 1, size, size)
-    assert ConvolutionalDecoder(4, 2, size, 1)(ConvolutionalEncoder(4, 2, size, 1)(images)).shape == images.shape
+    assert (
+        ConvolutionalDecoder(4, 2, size, 1)(ConvolutionalEncoder(4, 2, size, 1)(images)).shape
+        == images.shape
+    )
     assert CLASSIFIERS["small"](size, 1, 3)(images).shape == (2, 3)
 
 
@@ -72,9 +87,16 @@ def test_a_critic_with_layer_norm_judges_each_image_for_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fused", "plain"), [(HalvingConv, lambda conv, x: halve(conv(x))), (DoublingConv, lambda conv, x: conv(double(x)))], ids=["down", "up"]
+    ("fused", "plain"),
+    [
+        (HalvingConv, lambda conv, x: halve(conv(x))),
+        (DoublingConv, lambda conv, x: conv(double(x))),
+    ],
+    ids=["down", "up"],
 )
-def test_a_fused_convolution_and_its_gradients_are_those_of_the_plain_pair(fused: Any, plain: Any) -> None:
+def test_a_fused_convolution_and_its_gradients_are_those_of_the_plain_pair(
+    fused: Any, plain: Any
+) -> None:
     torch.manual_seed(0)
     one = fused(3, 5).double()
     pair = torch.nn.Conv2d(3, 5, 3, padding=1).double()
@@ -84,5 +106,8 @@ def test_a_fused_convolution_and_its_gradients_are_those_of_the_plain_pair(fused
     torch.testing.assert_close(found, expected)
     direction = torch.randn_like(found)
     inputs = ((images, one.weight, one.bias), (images, pair.weight, pair.bias))
-    first, second = (torch.autograd.grad((out * direction).sum(), into) for out, into in zip((found, expected), inputs, strict=True))
+    first, second = (
+        torch.autograd.grad((out * direction).sum(), into)
+        for out, into in zip((found, expected), inputs, strict=True)
+    )
     torch.testing.assert_close(first, second)

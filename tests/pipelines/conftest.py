@@ -1,4 +1,6 @@
-"""A tiny store whose anomalies are bright squares, its splits, and a detector that is fitted to it."""
+"""A tiny store whose anomalies are bright squares, its splits, and a detector that is fitted to
+it.
+"""
 
 import numpy as np
 import pandas as pd
@@ -44,10 +46,16 @@ def splits():
 @pytest.fixture
 def images(tmp_path, splits):
     rng = np.random.default_rng(2)
-    pixels = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None] + rng.integers(0, 30, (COUNT, SIDE, SIDE, 1), dtype=np.uint8)
+    pixels = np.linspace(20, 120, SIDE, dtype=np.uint8)[None, :, None, None] + rng.integers(
+        0, 30, (COUNT, SIDE, SIDE, 1), dtype=np.uint8
+    )
     for row in splits.loc[splits["label"] == 1, "row"]:
         pixels[(row, *SQUARE)] += 90
-    write_store(tmp_path / "images", iter(pixels), StoreInfo(COUNT, SIDE, SIDE, 1, "standardised", ("normal", "viral")))
+    write_store(
+        tmp_path / "images",
+        iter(pixels),
+        StoreInfo(COUNT, SIDE, SIDE, 1, "standardised", ("normal", "viral")),
+    )
     return ImageStore.open(tmp_path / "images")
 
 

@@ -1,7 +1,9 @@
-"""`augmentation.allowed` is the one list of a data set, and every training obeys it: GANs and detectors, classifier arms, feature network.
+"""`augmentation.allowed` is the one list of a data set, and every training obeys it: GANs and
+detectors, classifier arms, feature network.
 
-The store holds images that are bright on the left and dark on the right, so that a mirrored one is seen in any batch. Trainings run as
-they do in a run, from the plan that their node makes, with every augmentation replaced by one that notes its call.
+The store holds images that are bright on the left and dark on the right, so that a mirrored one is
+seen in any batch. Trainings run as they do in a run, from the plan that their node makes, with
+every augmentation replaced by one that notes its call.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ FEW = TrainingConfig({"classification": 3}, batch_size=8)
 def lopsided(count: int) -> np.ndarray:
     """(count, 28, 28, 1): bright on the left, dark on the right, with noise."""
     ramp = np.linspace(200, 40, 28)[None, None, :, None]
-    return np.clip(ramp + np.random.default_rng(0).normal(0, 12, (count, 28, 28, 1)), 0, 255).astype(np.uint8)
+    return np.clip(
+        ramp + np.random.default_rng(0).normal(0, 12, (count, 28, 28, 1)), 0, 255
+    ).astype(np.uint8)
 
 
 @pytest.fixture
@@ -64,8 +68,16 @@ def splits() -> pd.DataFrame:
     category = np.array(CLASSES)[number % 3]
     normal = category == "normal"
     role = np.where(number % 2 == 1, "mix", np.where(normal, "normal", None))
-    columns = {"image_id": number.astype(str), "group_id": number.astype(str), "group_known": True, "category": category, "row": number}
-    return pd.DataFrame(columns).assign(label=(~normal).astype(int), split=np.where(number < 36, "train", "val"), role=role)
+    columns = {
+        "image_id": number.astype(str),
+        "group_id": number.astype(str),
+        "group_known": True,
+        "category": category,
+        "row": number,
+    }
+    return pd.DataFrame(columns).assign(
+        label=(~normal).astype(int), split=np.where(number < 36, "train", "val"), role=role
+    )
 
 
 @pytest.fixture
@@ -108,12 +120,31 @@ class Watched:
         return batch
 
 
-def plan(name: str, images: ImageStore, splits: pd.DataFrame, allowed: tuple[str, ...], wanted: tuple[str, ...] = EVERY) -> TrainingJob:
+def plan(
+    name: str,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    allowed: tuple[str, ...],
+    wanted: tuple[str, ...] = EVERY,
+) -> TrainingJob:
     """The job as its node makes it, of a few steps, for a model that wants these augmentations."""
     augmentation = AugmentationConfig(allowed)
     if name in ARMS:
-        synthetic = {"images": lopsided(6), "labels": np.repeat([0, 1, 2], 2)} if ARMS[name].synthetic else None
-        return plan_arm(name, images, splits, ClassifierConfig(training=FEW), "small", augmentation, 0, synthetic)
+        synthetic = (
+            {"images": lopsided(6), "labels": np.repeat([0, 1, 2], 2)}
+            if ARMS[name].synthetic
+            else None
+        )
+        return plan_arm(
+            name,
+            images,
+            splits,
+            ClassifierConfig(training=FEW),
+            "small",
+            augmentation,
+            0,
+            synthetic,
+        )
     if name == "domain_features":
         return plan_domain_features(name, images, splits, SynthesisConfig(domain_features=FEW), 0)
     module = models.load(name)
@@ -144,7 +175,9 @@ def test_no_training_sees_a_mirrored_image_where_the_anatomy_forbids_it(
     assert called <= set(UPRIGHT)
 
 
-@pytest.mark.parametrize("name", [name for name in LEARNT if name not in ("real", "gan", "domain_features")])
+@pytest.mark.parametrize(
+    "name", [name for name in LEARNT if name not in ("real", "gan", "domain_features")]
+)
 def test_allowing_the_mirror_shows_mirrored_images_to_those_that_want_it(
     name: str, images: ImageStore, splits: pd.DataFrame, called: set[str], tmp_path: Path
 ) -> None:
@@ -154,7 +187,9 @@ def test_allowing_the_mirror_shows_mirrored_images_to_those_that_want_it(
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_a_model_gets_no_more_than_it_wants(name: str, images: ImageStore, splits: pd.DataFrame) -> None:
+def test_a_model_gets_no_more_than_it_wants(
+    name: str, images: ImageStore, splits: pd.DataFrame
+) -> None:
     def augmentations(allowed: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
         found: tuple[str, ...] = plan(name, images, splits, allowed, wanted).batches.augmentations  # type: ignore[attr-defined]
         return found
@@ -177,9 +212,14 @@ def test_what_is_judged_by_plain_images_learns_on_plain_images(
 
 @pytest.mark.parametrize("name", ["base", "chest_xray", "pneumoniamnist", "covidx", "chestxray14"])
 def test_no_data_set_of_chest_films_allows_a_flip(name: str) -> None:
-    files = [ROOT / "conf" / name / "parameters.yml", ROOT / "conf" / "base" / "parameters" / "preprocessing.yml"]
+    files = [
+        ROOT / "conf" / name / "parameters.yml",
+        ROOT / "conf" / "base" / "parameters" / "preprocessing.yml",
+    ]
     said = [yaml.safe_load(file.read_text()) or {} for file in files if file.exists()]
-    allowed = next(parameters["augmentation"]["allowed"] for parameters in said if "augmentation" in parameters)
+    allowed = next(
+        parameters["augmentation"]["allowed"] for parameters in said if "augmentation" in parameters
+    )
     assert set(allowed) <= set(UPRIGHT)
 
 
@@ -190,7 +230,15 @@ KERNELS = "self.weight.flip(2, 3)"
 """A convolution's kernel, no image."""
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_images_are_mirrored_in_one_module_only(path: Path) -> None:
-    lines = [line for line in path.read_text().splitlines() if MIRRORS.search(line) and KERNELS not in line]
-    assert not lines or path.name == "transforms.py" or path.parent.name == "readers", "readers turn volumes upright, all of them alike"
+    lines = [
+        line
+        for line in path.read_text().splitlines()
+        if MIRRORS.search(line) and KERNELS not in line
+    ]
+    assert not lines or path.name == "transforms.py" or path.parent.name == "readers", (
+        "readers turn volumes upright, all of them alike"
+    )

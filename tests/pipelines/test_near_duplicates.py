@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 
 from medgan.images import duplicate_calibration
-from medgan.pipelines.ingestion.near_duplicates import SHOWN, find_near_duplicates, plot_near_duplicates
+from medgan.pipelines.ingestion.near_duplicates import (
+    SHOWN,
+    find_near_duplicates,
+    plot_near_duplicates,
+)
 from tests.images.planting import Pictures, described, phantoms
 
 
@@ -28,7 +32,14 @@ def test_what_a_person_has_to_judge_comes_first_and_the_sheet_has_an_end() -> No
     manifest = described(source).assign(split=["train"] * 15 + ["test"] * 15)
     first, second = ["film-0"] * 25, [f"film-{number}" for number in range(1, 26)]
     pairs = pd.DataFrame(
-        {"image_id_a": first, "image_id_b": second, "distance": 3, "correlation": 0.99, "patients": "unknown", "exact": False}
+        {
+            "image_id_a": first,
+            "image_id_b": second,
+            "distance": 3,
+            "correlation": 0.99,
+            "patients": "unknown",
+            "exact": False,
+        }
     )
     pairs.loc[20, "correlation"] = 0.95
     pairs.loc[24, "patients"] = "different"

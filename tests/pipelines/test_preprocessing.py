@@ -1,4 +1,6 @@
-"""Ingestion and preprocessing as their nodes do it, on phantoms and on real data where it is at hand."""
+"""Ingestion and preprocessing as their nodes do it, on phantoms and on real data where it is at
+hand.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,19 @@ from tests.sources.test_phantoms import auroc
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
-def configured(name: str, location: Path) -> tuple[ImageSource, IngestionConfig, PreprocessingConfig]:
+def configured(
+    name: str, location: Path
+) -> tuple[ImageSource, IngestionConfig, PreprocessingConfig]:
     """The source and the settings that conf/ has for a data set."""
     entry: dict[str, Any] = yaml.safe_load((CONF / name / "catalog.yml").read_text())["source"]
     parameters = yaml.safe_load((CONF / name / "parameters.yml").read_text())
     entry.pop("type")
     source = ImageSourceDataset(**{**entry, "location": str(location)})
-    return source.load(), IngestionConfig(**parameters["ingestion"]), PreprocessingConfig(**parameters["preprocessing"])
+    return (
+        source.load(),
+        IngestionConfig(**parameters["ingestion"]),
+        PreprocessingConfig(**parameters["preprocessing"]),
+    )
 
 
 @pytest.fixture
@@ -46,7 +54,9 @@ def phantoms() -> tuple[ImageSource, pd.DataFrame]:
     return source, tables(source, IngestionConfig())[0]
 
 
-def test_the_store_is_written_once_for_the_same_images(tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]) -> None:
+def test_the_store_is_written_once_for_the_same_images(
+    tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]
+) -> None:
     source, manifest = phantoms
     dataset = ImageStoreDataset((tmp_path / "images").as_posix())
     dataset.save(build_images(source, manifest, PreprocessingConfig(), IngestionConfig()))
@@ -64,7 +74,9 @@ def test_the_store_is_written_once_for_the_same_images(tmp_path: Path, phantoms:
     assert dataset.preview().startswith("iVBOR")
 
 
-def test_store_rows_are_those_of_the_splits(tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]) -> None:
+def test_store_rows_are_those_of_the_splits(
+    tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]
+) -> None:
     source, manifest = phantoms
     config = PreprocessingConfig(size=64)
     dataset = ImageStoreDataset((tmp_path / "images").as_posix())
@@ -73,23 +85,33 @@ def test_store_rows_are_those_of_the_splits(tmp_path: Path, phantoms: tuple[Imag
     assert audit["verdict"] == "no leak"
     for place in (0, 17, 79):
         row, path = splits.loc[place, ["row", "path"]]
-        assert np.array_equal(dataset.load().read(np.array([row]))[0], source.read(str(path)).pixels)
+        assert np.array_equal(
+            dataset.load().read(np.array([row]))[0], source.read(str(path)).pixels
+        )
 
 
-def test_a_split_survives_its_file(tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]) -> None:
+def test_a_split_survives_its_file(
+    tmp_path: Path, phantoms: tuple[ImageSource, pd.DataFrame]
+) -> None:
     _, manifest = phantoms
     manifest.to_parquet(tmp_path / "manifest.parquet")
     before, _ = split_images(manifest, PreprocessingConfig(), 0)
-    after, _ = split_images(pd.read_parquet(tmp_path / "manifest.parquet"), PreprocessingConfig(), 0)
+    after, _ = split_images(
+        pd.read_parquet(tmp_path / "manifest.parquet"), PreprocessingConfig(), 0
+    )
     for column in ("image_id", "split", "row", "category"):
         assert before[column].tolist() == after[column].tolist()
     assert (before["role"] == "mix").tolist() == (after["role"] == "mix").tolist()
 
 
-def test_trainings_with_other_seeds_share_a_split_that_has_its_own(phantoms: tuple[ImageSource, pd.DataFrame]) -> None:
+def test_trainings_with_other_seeds_share_a_split_that_has_its_own(
+    phantoms: tuple[ImageSource, pd.DataFrame],
+) -> None:
     _, manifest = phantoms
     parts = {
-        (own, seed): split_images(manifest, PreprocessingConfig(split="by_patient", split_seed=own), seed)[0][["split", "role"]]
+        (own, seed): split_images(
+            manifest, PreprocessingConfig(split="by_patient", split_seed=own), seed
+        )[0][["split", "role"]]
         for own in (None, 0)
         for seed in (0, 10)
     }
@@ -100,7 +122,14 @@ def test_trainings_with_other_seeds_share_a_split_that_has_its_own(phantoms: tup
 def test_an_image_lost_between_two_pipelines_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "1.png")
     source = ImageSourceDataset(kind="folder", location=str(tmp_path)).load()
-    manifest = pd.DataFrame({"image_id": ["1", "2"], "path": ["1.png", "2.png"], "category": "normal", "pixel_hash": ["a", "b"]})
+    manifest = pd.DataFrame(
+        {
+            "image_id": ["1", "2"],
+            "path": ["1.png", "2.png"],
+            "category": "normal",
+            "pixel_hash": ["a", "b"],
+        }
+    )
     plan = build_images(source, manifest, PreprocessingConfig(), IngestionConfig())
     with pytest.raises(UserError, match=r"2\.png was readable at ingestion"):
         list(plan.images())
@@ -115,14 +144,18 @@ def test_chest_xray_is_read_split_and_audited(real_data: Callable[[str], Path]) 
     assert (len(manifest), len(quarantine)) == (5840, 0)
     assert profile_data(manifest, quarantine, excluded)["duplicates"]["groups"] == 30
     assert audit["duplicates"]["surplus_copies"] == 32
-    assert audit["duplicates"]["crossing_patients"] == [[f"test/NORMAL/NORMAL2-IM-{number}-0001.jpeg" for number in ("0095", "0096")]]
+    assert audit["duplicates"]["crossing_patients"] == [
+        [f"test/NORMAL/NORMAL2-IM-{number}-0001.jpeg" for number in ("0095", "0096")]
+    ]
     assert audit["official_folders"]["patients"]["count"] == 0
     assert audit["verdict"] == "no leak"
     shares = splits["split"].value_counts(normalize=True)
     assert abs(shares["test"] - 0.2) < 0.01
 
 
-def test_pneumoniamnist_keeps_what_the_nearest_neighbour_can_tell(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+def test_pneumoniamnist_keeps_what_the_nearest_neighbour_can_tell(
+    real_data: Callable[[str], Path], tmp_path: Path
+) -> None:
     path = real_data("pneumoniamnist") / "pneumoniamnist.npz"
     source, ingestion, preprocessing = configured("pneumoniamnist", path)
     manifest, _, _ = tables(source, ingestion)
@@ -132,7 +165,9 @@ def test_pneumoniamnist_keeps_what_the_nearest_neighbour_can_tell(real_data: Cal
     images = StoredImages(dataset.load())
     reference = images(training_rows(splits, TrainingSet.NORMAL).rows).flatten(1)
     test = splits[splits["split"] == "test"]
-    scores = torch.cdist(images(test["row"].to_numpy()).flatten(1), reference).min(dim=1).values.numpy()
+    scores = (
+        torch.cdist(images(test["row"].to_numpy()).flatten(1), reference).min(dim=1).values.numpy()
+    )
     assert images(np.array([0])).shape == (1, 1, 32, 32)
     assert auroc((test["label"] == 1).to_numpy(), scores) == pytest.approx(0.850, abs=0.002)
     assert audit["shared"]["pixels"]["count"] == 8

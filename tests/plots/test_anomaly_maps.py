@@ -1,4 +1,6 @@
-"""Heat maps: one scale for all rows, outlines where masks are, words where there is nothing to compare with."""
+"""Heat maps: one scale for all rows, outlines where masks are, words where there is nothing to
+compare with.
+"""
 
 import io
 
@@ -7,7 +9,14 @@ import pytest
 from PIL import Image
 
 from medgan.errors import UserError
-from medgan.plots.anomaly_maps import NO_COUNTERPART, Case, MapScale, case_pairs, case_rows, no_cases
+from medgan.plots.anomaly_maps import (
+    NO_COUNTERPART,
+    Case,
+    MapScale,
+    case_pairs,
+    case_rows,
+    no_cases,
+)
 
 RNG = np.random.default_rng(0)
 SCALE = MapScale(0.1, 0.5, 0.3)
@@ -18,15 +27,27 @@ DISC = np.hypot(*np.ogrid[-6:6, -6:6]) < 3
 def case(heading="Hits", channels=1, compared=True, mask=None):
     image = RNG.integers(0, 255, (SIDE, SIDE, channels), dtype=np.uint8)
     residual = RNG.normal(0, 1, (SIDE, SIDE)) if compared else None
-    return Case(heading, ("image 1", "score 2"), image, RNG.random((SIDE, SIDE)), image if compared else None, residual, mask)
+    return Case(
+        heading,
+        ("image 1", "score 2"),
+        image,
+        RNG.random((SIDE, SIDE)),
+        image if compared else None,
+        residual,
+        mask,
+    )
 
 
 def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def pictures(figure, colours):
-    return [image for image in figure.axes[0].images if image.get_cmap().name == colours and image.get_array().shape[0] > 1]
+def pictures(figure, colors):
+    return [
+        image
+        for image in figure.axes[0].images
+        if image.get_cmap().name == colors and image.get_array().shape[0] > 1
+    ]
 
 
 def rendered(figure):
@@ -37,8 +58,10 @@ def rendered(figure):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("make", [case_rows, case_pairs])
-def test_grey_and_colour_are_drawn(make, channels):
-    figure = make([case(channels=channels), case("Misses", channels)], SCALE, title="dcgan", notes=["a note"])
+def test_grey_and_color_are_drawn(make, channels):
+    figure = make(
+        [case(channels=channels), case("Misses", channels)], SCALE, title="dcgan", notes=["a note"]
+    )
     assert rendered(figure).size[0] > 100
     assert {"Hits", "Misses", "a note", "dcgan"} <= set(texts(figure))
 
@@ -66,7 +89,10 @@ def test_a_detector_without_counterpart_says_so_and_shows_its_map():
 
 
 def test_masks_are_outlined_where_they_lie():
-    plain, marked = (case_rows([case(mask=mask)], SCALE, title="x") for mask in (np.zeros((SIDE, SIDE), bool), DISC))
+    plain, marked = (
+        case_rows([case(mask=mask)], SCALE, title="x")
+        for mask in (np.zeros((SIDE, SIDE), bool), DISC)
+    )
     assert not plain.axes[0].collections
     outline, _ = marked.axes[0].collections
     left, top, right, bottom = outline.get_paths()[0].get_extents().extents

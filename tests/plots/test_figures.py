@@ -32,7 +32,10 @@ def legend_of(figure):
 def test_the_legends_carry_the_areas_and_the_best_comes_first():
     ranked = {"bad_one": (LABELS, -SCORES), "good_one": (LABELS, SCORES)}
     area, precision = roc_auc_score(LABELS, SCORES), average_precision_score(LABELS, SCORES)
-    assert legend_of(roc_curves(ranked))[1:] == [f"good one ({area:.3f})", f"bad one ({1 - area:.3f})"]
+    assert legend_of(roc_curves(ranked))[1:] == [
+        f"good one ({area:.3f})",
+        f"bad one ({1 - area:.3f})",
+    ]
     assert legend_of(pr_curves(ranked))[1] == f"good one ({precision:.3f})"
 
 
@@ -43,12 +46,15 @@ def test_a_single_class_has_no_curve_and_no_crash():
 
 
 def test_the_confusion_matrix_shows_counts_and_shares():
-    texts = [text.get_text() for text in confusion_matrix([[30, 10], [0, 0]], ("normal", "anomalous"), "a").axes[0].texts]
+    texts = [
+        text.get_text()
+        for text in confusion_matrix([[30, 10], [0, 0]], ("normal", "anomalous"), "a").axes[0].texts
+    ]
     assert texts == ["30\n75%", "10\n25%", "0\n0%", "0\n0%"]
 
 
 @pytest.mark.parametrize("shape", [(5, 16, 16), (5, 16, 16, 1), (5, 16, 16, 3)])
-def test_grids_take_grey_and_colour(shape):
+def test_grids_take_grey_and_color(shape):
     pixels = np.broadcast_to(PIXELS.reshape(5, 16, 16, *(1,) * (len(shape) - 3)), shape)
     assert len([axis for axis in image_grid(pixels, ["a"] * 5, columns=3).axes if axis.images]) == 5
 
@@ -86,7 +92,9 @@ def test_each_player_has_a_panel_and_gaps_are_left_out():
 
 
 def test_histograms_name_each_category_with_its_number():
-    labels = legend_of(score_histograms(SCORES, np.where(LABELS == 1, "viral", "normal"), 0.5, "dcgan"))
+    labels = legend_of(
+        score_histograms(SCORES, np.where(LABELS == 1, "viral", "normal"), 0.5, "dcgan")
+    )
     assert f"normal (n = {(LABELS == 0).sum()})" in labels
     assert any("threshold" in text for text in labels)
     drawn(score_histograms(np.ones(4), np.array(["normal"] * 4)))
@@ -114,14 +122,26 @@ def test_differences_show_value_corrected_p_and_what_was_not_tested():
             "p_holm": 0.4,
             "verdict": "no difference",
         },
-        "autoencoder": {"against": "autoencoder", "difference": {"value": None, "reason": "it is the baseline"}, "verdict": "no test"},
+        "autoencoder": {
+            "against": "autoencoder",
+            "difference": {"value": None, "reason": "it is the baseline"},
+            "verdict": "no test",
+        },
     }
     figure = differences(tests, "AUROC")
     axis = figure.axes[0]
     words = {text.get_text() for text in axis.texts}
     assert {"-0.200, p < 0.001", "+0.050, p = 0.400", "it is the baseline"} <= words
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["autoencoder", "gan\nagainst autoencoder", "new\nagainst autoencoder"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "autoencoder",
+        "gan\nagainst autoencoder",
+        "new\nagainst autoencoder",
+    ]
     assert axis.get_xlim()[0] < -0.3 < 0.2 < axis.get_xlim()[1]
-    filled = {line.get_xdata()[0]: line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "o"}
+    filled = {
+        line.get_xdata()[0]: line.get_markerfacecolor()
+        for line in axis.lines
+        if line.get_marker() == "o"
+    }
     assert filled[0.05] == "white" != filled[-0.2]
     assert drawn(figure).width > 100

@@ -16,14 +16,28 @@ def words(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=50)
     assert Image.open(buffer).size[0] > 100
-    axes = [text for axis in figure.axes for text in (*axis.texts, *axis.get_yticklabels(), *axis.get_xticklabels(), axis.title)]
+    axes = [
+        text
+        for axis in figure.axes
+        for text in (*axis.texts, *axis.get_yticklabels(), *axis.get_xticklabels(), axis.title)
+    ]
     return " | ".join(text.get_text() for text in (*axes, *figure.texts))
 
 
 def robust(change=-0.2):
-    step = {"severity": 4.0, "auroc": KNOWN, "change": {**KNOWN, "value": change}, "flipped": {**KNOWN, "value": 0.25}}
+    step = {
+        "severity": 4.0,
+        "auroc": KNOWN,
+        "change": {**KNOWN, "value": change},
+        "flipped": {**KNOWN, "value": 0.25},
+    }
     kind = {"unit": "grey levels", "severities": {"4": step, "8": {**step, "severity": 8.0}}}
-    return {"sentence": "It falls.", "clean": KNOWN, "sample": {"n_images": 50}, "perturbations": {"noise": kind}}
+    return {
+        "sentence": "It falls.",
+        "clean": KNOWN,
+        "sample": {"n_images": 50},
+        "perturbations": {"noise": kind},
+    }
 
 
 def test_a_flow_names_every_reason_or_counts_the_rare_ones():
@@ -31,7 +45,9 @@ def test_a_flow_names_every_reason_or_counts_the_rare_ones():
         return {"images": images, "patients": patients}
 
     part = {**some(10, 4), "normal": some(6), "anomalous": some(4)}
-    reasons = {f"label {number}": 9 - number for number in range(6)} | {"a view that is anything but the frontal one of a chest": 30}
+    reasons = {f"label {number}": 9 - number for number in range(6)} | {
+        "a view that is anything but the frontal one of a chest": 30
+    }
     flow = {
         "listed": 1234,
         "excluded": {"images": 42, "reasons": reasons},
@@ -57,23 +73,46 @@ def test_a_flow_names_every_reason_or_counts_the_rare_ones():
 
 
 def test_groups_show_their_sizes_and_what_is_insufficient():
-    found = {"n_normal": 60, "n_anomalous": 3, "sensitivity": NONE, "specificity": KNOWN, "auroc": NONE}
+    found = {
+        "n_normal": 60,
+        "n_anomalous": 3,
+        "sensitivity": NONE,
+        "specificity": KNOWN,
+        "auroc": NONE,
+    }
     document = {"groups": {"age_band": {"65+": found}}, "sentence": "No gap.", "minimum": 50}
     told = words(subgroup_forest(document, "a detector"))
-    for text in ("age band", "65+  (n = 60 + 3)", "insufficient", "fewer than 50", "No gap.", "a detector"):
+    for text in (
+        "age band",
+        "65+  (n = 60 + 3)",
+        "insufficient",
+        "fewer than 50",
+        "No gap.",
+        "a detector",
+    ):
         assert text in told, text
     assert "No gap." in words(subgroup_forest({**document, "groups": {}}))
 
 
 def test_shortcuts_stand_with_the_detectors_that_know_as_much():
     def against(no_better):
-        return {"one_class": {"any": {"no_better": no_better}}, "probe": {"any": {"no_better": no_better}}}
+        return {
+            "one_class": {"any": {"no_better": no_better}},
+            "probe": {"any": {"no_better": no_better}},
+        }
 
     detectors = {
         "good_one": {"auroc": KNOWN, "compared_with": "one_class", "against": against(False)},
-        "bad_one": {"auroc": {**KNOWN, "value": 0.6}, "compared_with": "probe", "against": against(True)},
+        "bad_one": {
+            "auroc": {**KNOWN, "value": 0.6},
+            "compared_with": "probe",
+            "against": against(True),
+        },
     }
-    shortcuts = {"one_class": {"border": {**KNOWN, "value": 0.7}, "site": NONE}, "probe": {"border": KNOWN}}
+    shortcuts = {
+        "one_class": {"border": {**KNOWN, "value": 0.7}, "site": NONE},
+        "probe": {"border": KNOWN},
+    }
     figure = shortcut_forest({"shortcuts": shortcuts, "detectors": detectors})
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == [

@@ -10,7 +10,13 @@ RNG = np.random.default_rng(0)
 
 def pair(number, channels=1):
     left, right = RNG.integers(0, 255, (2, 16, 20, channels), dtype=np.uint8)
-    return Pair(left, right, f"pair {number}", f"a/long/path/to/the/left/picture-{number}.jpeg\ntrain", "right")
+    return Pair(
+        left,
+        right,
+        f"pair {number}",
+        f"a/long/path/to/the/left/picture-{number}.jpeg\ntrain",
+        "right",
+    )
 
 
 def texts(figure):
@@ -18,7 +24,9 @@ def texts(figure):
 
 
 def test_every_pair_stands_with_its_heading_and_the_ends_of_long_names():
-    figure = side_by_side([pair(number, channels=1 + 2 * (number % 2)) for number in range(5)], "near-duplicates")
+    figure = side_by_side(
+        [pair(number, channels=1 + 2 * (number % 2)) for number in range(5)], "near-duplicates"
+    )
     assert sum(bool(axis.images) for axis in figure.axes) == 10
     written = texts(figure)
     assert [f"pair {number}" in written for number in range(5)] == [True] * 5

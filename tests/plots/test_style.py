@@ -24,7 +24,11 @@ def shown(value=1.0, words="word"):
 
 def test_equal_content_has_one_name_and_other_content_another():
     assert drawing(notice, *shown()).key == drawing(notice, *shown(words="".join(["wo", "rd"]))).key
-    others = [drawing(notice, *shown(2.0)), drawing(notice, *shown(words="other")), drawing(confusion_matrix, *shown())]
+    others = [
+        drawing(notice, *shown(2.0)),
+        drawing(notice, *shown(words="other")),
+        drawing(confusion_matrix, *shown()),
+    ]
     others.append(drawing(notice, *shown(), words="more"))
     assert len({drawing(notice, *shown()).key, *(other.key for other in others)}) == 5
 

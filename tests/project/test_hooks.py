@@ -73,11 +73,17 @@ def catalog(**datasets: object) -> DataCatalog:
 
 def test_the_command_makes_everything_that_is_missing_and_no_more():
     everything = catalog(raw=MemoryDataset(1), clean=Absent(), model=Absent())
-    with pytest.raises(UserError, match=r"Missing input model: make it with `kedro run --pipelines first,second`\."):
+    with pytest.raises(
+        UserError, match=r"Missing input model: make it with `kedro run --pipelines first,second`\."
+    ):
         require_inputs(THIRD, everything, REGISTRY, {})
     part = catalog(raw=MemoryDataset(1), clean=MemoryDataset(1), model=Absent())
-    with pytest.raises(UserError, match=r"`kedro run --pipeline second --env chest --params 'source=a folder'`"):
-        require_inputs(THIRD, part, REGISTRY, {"env": "chest", "runtime_params": {"source": "a folder"}})
+    with pytest.raises(
+        UserError, match=r"`kedro run --pipeline second --env chest --params 'source=a folder'`"
+    ):
+        require_inputs(
+            THIRD, part, REGISTRY, {"env": "chest", "runtime_params": {"source": "a folder"}}
+        )
 
 
 def test_input_that_no_pipeline_makes():
@@ -86,7 +92,9 @@ def test_input_that_no_pipeline_makes():
 
 
 def test_optional_inputs_and_parameters_may_be_absent():
-    reading = pipeline([node(lambda *_: 1, ["maybe", "params:x", "parameters"], "out", name="reading")])
+    reading = pipeline(
+        [node(lambda *_: 1, ["maybe", "params:x", "parameters"], "out", name="reading")]
+    )
     assert missing_inputs(reading, catalog(maybe=Absent(metadata={"optional": True}))) == set()
     assert missing_inputs(reading, catalog(maybe=Absent())) == {"maybe"}
     assert missing_inputs(reading, catalog()) == {"maybe"}

@@ -45,13 +45,18 @@ GOOD = {
     "scale": "cpu",
     "seed": 1,
     "outer": {"inner": {"share": 0.25}},
-    "gan": {"model": {"latent_dim": 16}, "training": {"steps": {"adversarial": {"smoke": 2, "cpu": 200, "gpu": 9}}, "batch_size": 4}},
+    "gan": {
+        "model": {"latent_dim": 16},
+        "training": {"steps": {"adversarial": {"smoke": 2, "cpu": 200, "gpu": 9}}, "batch_size": 4},
+    },
 }
 
 
 def changed(path: str, value: object) -> dict:
     *parents, last = path.split(".")
-    document = {key: dict(inner) if isinstance(inner, dict) else inner for key, inner in GOOD.items()}
+    document = {
+        key: dict(inner) if isinstance(inner, dict) else inner for key, inner in GOOD.items()
+    }
     target = document
     for part in parents:
         target[part] = dict(target.get(part, {}))
@@ -62,7 +67,9 @@ def changed(path: str, value: object) -> dict:
 
 def test_sections_become_their_dataclasses_at_the_chosen_scale():
     parameters = typed(GOOD, KINDS)
-    assert parameters["gan"] == ModelSettings(Method(16), TrainingConfig(steps={"adversarial": 200}, batch_size=4))
+    assert parameters["gan"] == ModelSettings(
+        Method(16), TrainingConfig(steps={"adversarial": 200}, batch_size=4)
+    )
     assert parameters["outer"] == Outer(Inner(0.25))
     assert typed(changed("scale", "smoke"), KINDS)["gan"].training.steps == {"adversarial": 2}
 
@@ -70,11 +77,19 @@ def test_sections_become_their_dataclasses_at_the_chosen_scale():
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("gan.model.latent_dmi", 3, "`gan.model.latent_dmi` is not a known key; did you mean `latent_dim`?"),
+        (
+            "gan.model.latent_dmi",
+            3,
+            "`gan.model.latent_dmi` is not a known key; did you mean `latent_dim`?",
+        ),
         ("gan.training.batchsize", 3, "did you mean `batch_size`?"),
         ("gann", {}, "`gann` is not a known key; did you mean `gan`?"),
         ("outer.inner.zzz", 3, "`outer.inner.zzz` is not a known key; known are share"),
-        ("gan.model.latent_dim", "many", "`gan.model.latent_dim` is 'many': input should be a valid integer"),
+        (
+            "gan.model.latent_dim",
+            "many",
+            "`gan.model.latent_dim` is 'many': input should be a valid integer",
+        ),
         ("gan.model.lr", float("nan"), "`gan.model.lr` is nan"),
         ("outer.inner.share", 2.0, "outer.inner.share is 2.0: it has to be 1 or less."),
         ("scale", "huge", "`scale` is 'huge': use one of smoke, cpu, gpu"),
@@ -98,7 +113,10 @@ def test_every_wrong_key_is_counted():
 
 
 def test_budget_without_the_chosen_scale_is_refused():
-    with pytest.raises(UserError, match=r"`gan.steps` has no value for scale=gpu: add one, or run with scale=smoke or cpu"):
+    with pytest.raises(
+        UserError,
+        match=r"`gan.steps` has no value for scale=gpu: add one, or run with scale=smoke or cpu",
+    ):
         at_scale({"scale": "gpu", "gan": {"steps": {"smoke": 1, "cpu": 2}}})
 
 
@@ -111,13 +129,19 @@ def test_mapping_that_only_looks_like_a_scale_is_left_alone():
 
 
 def environments() -> list[str]:
-    return sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "base")
+    return sorted(
+        folder.name
+        for folder in (ROOT / "conf").iterdir()
+        if folder.is_dir() and folder.name != "base"
+    )
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("environment", environments())
 def test_every_configuration_file_validates(environment, scale):
-    loader = MedganConfigLoader(str(ROOT / "conf"), env=environment, runtime_params={"scale": scale}, **CONFIG_LOADER_ARGS)
+    loader = MedganConfigLoader(
+        str(ROOT / "conf"), env=environment, runtime_params={"scale": scale}, **CONFIG_LOADER_ARGS
+    )
     assert set(typed(loader["parameters"], sections())) == set(sections())
     assert {"enabled", "uri", "experiment"} == set(loader["tracking"])
     assert loader["globals"]["dataset"]
@@ -127,8 +151,12 @@ def test_models_configuration_and_namespaces_agree():
     files = {path.stem for path in (ROOT / "conf/base/parameters/models").glob("*.yml")}
     assert files == set(models.names())
     assert {node.namespace for node in gan_training().nodes} == files
-    assert {node.namespace for node in synthesis().nodes if node.namespace} - {"domain_features"} == set(models.synthesizers())
-    assert {node.namespace for node in anomaly_evaluation().nodes if node.namespace} - {"domain_features"} == set(models.detectors())
+    assert {node.namespace for node in synthesis().nodes if node.namespace} - {
+        "domain_features"
+    } == set(models.synthesizers())
+    assert {node.namespace for node in anomaly_evaluation().nodes if node.namespace} - {
+        "domain_features"
+    } == set(models.detectors())
 
 
 def test_one_key_in_an_environment_keeps_its_siblings(tmp_path: Path):

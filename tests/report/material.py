@@ -1,4 +1,6 @@
-"""A results document and the documents beside it, small and of the forms that the pipeline writes."""
+"""A results document and the documents beside it, small and of the forms that the pipeline
+writes.
+"""
 
 import pandas as pd
 
@@ -7,7 +9,9 @@ from medgan.evaluation.results import new_document
 FIGURE = {"value": 0.851, "low": 0.82, "high": 0.88}
 DECISION = dict.fromkeys(("sensitivity", "specificity", "precision", "f1", "accuracy"), FIGURE)
 ROW = {
-    **dict.fromkeys(("auroc", "average_precision", "sensitivity", "specificity", "precision", "f1"), FIGURE),
+    **dict.fromkeys(
+        ("auroc", "average_precision", "sensitivity", "specificity", "precision", "f1"), FIGURE
+    ),
     "n_images": 160,
     "n_patients": 60,
     "n_anomalous": 100,
@@ -24,17 +28,33 @@ FULL = {
     **ROW,
     "validation_auroc": {"value": 0.912, "low": 0.8, "high": 0.95},
     "decisions": {
-        "youden": {"threshold": {"rule": "youden", "value": 0.3}, "labels_used": "threshold", **DECISION},
-        "fpr=0.05": {**DECISION, "labels_used": "none", "sensitivity": {"value": 0.417, "low": 0.3, "high": 0.5}},
+        "youden": {
+            "threshold": {"rule": "youden", "value": 0.3},
+            "labels_used": "threshold",
+            **DECISION,
+        },
+        "fpr=0.05": {
+            **DECISION,
+            "labels_used": "none",
+            "sensitivity": {"value": 0.417, "low": 0.3, "high": 0.5},
+        },
     },
-    "at_95_specificity": {"sensitivity": {"value": 0.403, "low": 0.2, "high": 0.6}, "specificity": FIGURE},
+    "at_95_specificity": {
+        "sensitivity": {"value": 0.403, "low": 0.2, "high": 0.6},
+        "specificity": FIGURE,
+    },
     "at_95_sensitivity": {
         "false_alarms_per_100_normals": {"value": 91.0, "low": 79.0, "high": 96.0},
         "sensitivity": FIGURE,
         "specificity": FIGURE,
     },
     "read_from_test_roc": {"sensitivity_at_95_specificity": FIGURE, "remark": "optimistic"},
-    "predictive_values": {"0.01": {"ppv": {"value": 0.03, "low": 0.02, "high": 0.04}, "npv": {"value": 0.99, "low": 0.98, "high": 1.0}}},
+    "predictive_values": {
+        "0.01": {
+            "ppv": {"value": 0.03, "low": 0.02, "high": 0.04},
+            "npv": {"value": 0.99, "low": 0.98, "high": 1.0},
+        }
+    },
     "patient_level": {
         "patient_score": "mean",
         "n_patients": 60,
@@ -43,9 +63,19 @@ FULL = {
         "auroc": {"value": 0.877, "low": 0.8, "high": 0.9},
     },
     "expected_half_width": {"value": 0.149, "n_normal": 33, "n_anomalous": 27, "unit": "patient"},
-    "report": {"normal": {"precision": 0.586, "recall": 0.573, "f1-score": 0.579, "support": 60.0}, "accuracy": 0.54},
+    "report": {
+        "normal": {"precision": 0.586, "recall": 0.573, "f1-score": 0.579, "support": 60.0},
+        "accuracy": 0.54,
+    },
 }
-SPLITS = pd.DataFrame({"category": ["normal", "viral"], "split": ["test", "test"], "images": [60, 100], "patients": [20, 40]})
+SPLITS = pd.DataFrame(
+    {
+        "category": ["normal", "viral"],
+        "split": ["test", "test"],
+        "images": [60, 100],
+        "patients": [20, 40],
+    }
+)
 
 
 def area(value):
@@ -54,7 +84,10 @@ def area(value):
 
 def results(**detectors):
     made = new_document("phantoms", "test", {"seed": 0})
-    made["detectors"] = detectors or {"nearest_neighbour": ROW, "dcgan": {**ROW, "auroc": area(0.6), "search_steps": 50}}
+    made["detectors"] = detectors or {
+        "nearest_neighbour": ROW,
+        "dcgan": {**ROW, "auroc": area(0.6), "search_steps": 50},
+    }
     return made
 
 
@@ -81,16 +114,29 @@ BASELINE = {
 
 
 def comparisons_of(**tests):
-    baselines = {"normals only": {"name": "nearest_neighbour", "chosen_by": "highest validation AUROC"}}
-    return {"tests": tests, "baselines": baselines, "n_tests": len(tests) - 1, "correction": "Holm", "alpha": 0.05}
+    baselines = {
+        "normals only": {"name": "nearest_neighbour", "chosen_by": "highest validation AUROC"}
+    }
+    return {
+        "tests": tests,
+        "baselines": baselines,
+        "n_tests": len(tests) - 1,
+        "correction": "Holm",
+        "alpha": 0.05,
+    }
 
 
 SHORTCUTS = {
     "shortcuts": {
-        kind: {"border": area(0.55), "view": {"value": None, "reason": "the same in all images"}} for kind in ("one_class", "probe")
+        kind: {"border": area(0.55), "view": {"value": None, "reason": "the same in all images"}}
+        for kind in ("one_class", "probe")
     },
     "detectors": {
-        "dcgan": {"sentence": "Not shown to be better than border alone.", "flags": ["may detect the source"], "within_sites": {}}
+        "dcgan": {
+            "sentence": "Not shown to be better than border alone.",
+            "flags": ["may detect the source"],
+            "within_sites": {},
+        }
     },
 }
 NUMBERS = {"images": 160, "patients": 60, "normal": {"images": 60}, "anomalous": {"images": 100}}
@@ -133,7 +179,9 @@ REFERENCE = {
     },
 }
 TOGETHER = {
-    "detector_tests": comparisons_of(dcgan=verdict("worse than nearest_neighbour", -0.251), nearest_neighbour=BASELINE),
+    "detector_tests": comparisons_of(
+        dcgan=verdict("worse than nearest_neighbour", -0.251), nearest_neighbour=BASELINE
+    ),
     "shortcuts": SHORTCUTS,
     "cohort": COHORT,
     "leakage_audit": LEAKAGE,
@@ -141,20 +189,39 @@ TOGETHER = {
 }
 SMALL = {"value": None, "reason": "insufficient: 20 anomalous images, 50 are needed"}
 EACH = {
-    "components": {"dcgan": {"own": "combined", "weights": {"feature": 0.1}, "rows": {"combined": ROW, "feature": ROW}}},
+    "components": {
+        "dcgan": {
+            "own": "combined",
+            "weights": {"feature": 0.1},
+            "rows": {"combined": ROW, "feature": ROW},
+        }
+    },
     "localisation": {
         "dcgan": {
             "claim": "100 of 100 anomalous test images have a mask",
             "share_of_anomalous_pixels": 0.04,
             "chance": {"pixel_auroc": 0.5},
             "location_alone": {"pixel_auroc": area(0.857)},
-            **{key: area(0.7) for key in ("pixel_auroc", "pixel_average_precision", "aupro_30", "dice")},
+            **{
+                key: area(0.7)
+                for key in ("pixel_auroc", "pixel_average_precision", "aupro_30", "dice")
+            },
         }
     },
     "subgroups": {
         "dcgan": {
             "sentence": "No two groups are large enough to be compared.",
-            "groups": {"sex": {"F": {"n_images": 80, "n_anomalous": 20, "sensitivity": SMALL, "specificity": area(0.6), "auroc": SMALL}}},
+            "groups": {
+                "sex": {
+                    "F": {
+                        "n_images": 80,
+                        "n_anomalous": 20,
+                        "sensitivity": SMALL,
+                        "specificity": area(0.6),
+                        "auroc": SMALL,
+                    }
+                }
+            },
             "gaps": {"sex": {"specificity": {**area(0.2), "between": ["F", "M"], "p_holm": 0.03}}},
             "not_measured": {"view": "the same for all test images"},
             "minimum": 50,
@@ -169,7 +236,13 @@ EACH = {
                 "noise": {
                     "unit": "grey levels",
                     "severities": {
-                        "16": {"auroc": area(0.5), "change": area(-0.1), "flipped": area(0.2), "n_to_anomalous": 5, "n_to_normal": 3}
+                        "16": {
+                            "auroc": area(0.5),
+                            "change": area(-0.1),
+                            "flipped": area(0.2),
+                            "n_to_anomalous": 5,
+                            "n_to_normal": 3,
+                        }
                     },
                 }
             },
@@ -178,7 +251,12 @@ EACH = {
     "random_errors": {
         "dcgan": {
             "threshold": 0.3,
-            "miss": {"n": 7, "shown": [{"image_id": "phantom-00044", "category": "viral", "score": 0.21, "sex": "M"}]},
+            "miss": {
+                "n": 7,
+                "shown": [
+                    {"image_id": "phantom-00044", "category": "viral", "score": 0.21, "sex": "M"}
+                ],
+            },
             "false_alarm": {"n": 3, "shown": []},
         }
     },
@@ -193,7 +271,10 @@ EACH = {
         "dcgan": {
             "n_images": 300,
             "n_features": 16,
-            "methods": {"pca": {"trustworthiness": 0.885}, "umap": {"value": None, "reason": "UMAP not run"}},
+            "methods": {
+                "pca": {"trustworthiness": 0.885},
+                "umap": {"value": None, "reason": "UMAP not run"},
+            },
         }
     },
 }

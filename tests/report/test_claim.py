@@ -1,7 +1,14 @@
 from medgan.report.claim import ITEMS, STATUSES, checklist
 from tests.report.material import EACH, FULL, TOGETHER
 
-ABOUT = {"dataset": "phantoms", "versions": {"medgan": "0"}, "seed": 0, "n_boot": 100, "image_size": "32 x 32", "intensity": "standardised"}
+ABOUT = {
+    "dataset": "phantoms",
+    "versions": {"medgan": "0"},
+    "seed": 0,
+    "n_resamples": 100,
+    "image_size": "32 x 32",
+    "intensity": "standardised",
+}
 SECTIONS = {
     "Title or abstract": [1],
     "Abstract": [2],
@@ -34,7 +41,13 @@ def answers(document):
 
 
 def filled(**changes):
-    given = {"rows": {"dcgan": FULL}, "together": TOGETHER, "each": EACH, "cards": {"dcgan": CARD}, "about": ABOUT} | changes
+    given = {
+        "rows": {"dcgan": FULL},
+        "together": TOGETHER,
+        "each": EACH,
+        "cards": {"dcgan": CARD},
+        "about": ABOUT,
+    } | changes
     return checklist(**given)
 
 
@@ -48,7 +61,9 @@ def test_all_44_items_are_answered_and_counted():
 
 def test_items_stand_under_the_headings_of_the_paper():
     sections = {item["item"]: item["section"] for item in filled()["items"]}
-    assert sections == {number: section for section, numbers in SECTIONS.items() for number in numbers}
+    assert sections == {
+        number: section for section, numbers in SECTIONS.items() for number in numbers
+    }
 
 
 def test_answers_are_those_of_the_documents():
@@ -65,13 +80,42 @@ def test_answers_are_those_of_the_documents():
 
 def test_what_no_document_says_is_not_reported():
     told = answers(filled(rows={}, together={}, each={}, cards={}))
-    for item in (8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 25, 26, 30, 32, 33, 35, 36, 37, 38, 39, 43, 44):
+    for item in (
+        8,
+        10,
+        11,
+        12,
+        13,
+        14,
+        15,
+        16,
+        17,
+        18,
+        19,
+        20,
+        21,
+        22,
+        25,
+        26,
+        30,
+        32,
+        33,
+        35,
+        36,
+        37,
+        38,
+        39,
+        43,
+        44,
+    ):
         assert told[item][0] == "not reported", ITEMS[item][1]
 
 
 def test_a_fold_and_images_without_patients_are_said():
     leakage = {**TOGETHER["leakage_audit"], "images_without_patient": 12}
-    told = answers(filled(about={**ABOUT, "fold": "3 of 25"}, together={**TOGETHER, "leakage_audit": leakage}))
+    told = answers(
+        filled(about={**ABOUT, "fold": "3 of 25"}, together={**TOGETHER, "leakage_audit": leakage})
+    )
     assert "fold 3 of 25" in told[19][1]
     assert told[20][0] == "partly reported"
     assert "12 images have none" in told[20][1]
@@ -86,7 +130,12 @@ def test_crops_and_slices_are_said():
 
 
 def with_a_test(**changes):
-    test = {"model": "dcgan", "tested_on": "elsewhere", "published_key": "k1", "auroc": {"value": 0.7, "low": 0.6, "high": 0.8}} | changes
+    test = {
+        "model": "dcgan",
+        "tested_on": "elsewhere",
+        "published_key": "k1",
+        "auroc": {"value": 0.7, "low": 0.6, "high": 0.8},
+    } | changes
     return {**TOGETHER, "tested_elsewhere": {"trained_on": "phantoms", "tests": [test]}}
 
 
@@ -101,8 +150,13 @@ def test_external_tests_of_the_weights_of_the_run_are_reported():
 
 def test_external_tests_of_older_weights_or_of_other_models_are_no_external_test():
     row = {**FULL, "published_key": "k2"}
-    guests = {"dcgan": {"trained_on": "elsewhere", "auroc": {"value": 0.66, "low": None, "high": None}}, "bigan": {"trained_on": None}}
-    status, text = answers(filled(rows={"dcgan": row}, together=with_a_test(), each={**EACH, "external": guests}))[33]
+    guests = {
+        "dcgan": {"trained_on": "elsewhere", "auroc": {"value": 0.66, "low": None, "high": None}},
+        "bigan": {"trained_on": None},
+    }
+    status, text = answers(
+        filled(rows={"dcgan": row}, together=with_a_test(), each={**EACH, "external": guests})
+    )[33]
     assert status == "not reported"
     assert "older weights" in text
     assert "dcgan of 'elsewhere' 0.660" in text

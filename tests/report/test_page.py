@@ -22,7 +22,14 @@ from tests.report.material import (
     verdict,
 )
 
-ABOUT = {"dataset": "phantoms", "versions": {"medgan": "0"}, "seed": 0, "n_boot": 100, "image_size": "32 x 32", "intensity": "standardised"}
+ABOUT = {
+    "dataset": "phantoms",
+    "versions": {"medgan": "0"},
+    "seed": 0,
+    "n_resamples": 100,
+    "image_size": "32 x 32",
+    "intensity": "standardised",
+}
 
 
 def png():
@@ -34,7 +41,18 @@ def png():
 PNG = png()
 EVERYTHING = [
     *("forest", "roc", "pr", "detector_tests", "shortcuts", "robustness", "flow", "categories"),
-    *(f"{kind}_dcgan" for kind in ("heatmaps", "heatmaps_closest", "heatmaps_random", "confusion", "histogram", "subgroups", "components")),
+    *(
+        f"{kind}_dcgan"
+        for kind in (
+            "heatmaps",
+            "heatmaps_closest",
+            "heatmaps_random",
+            "confusion",
+            "histogram",
+            "subgroups",
+            "components",
+        )
+    ),
     *("robustness_dcgan", "categories_dcgan", "projections_dcgan", "samples_dcgan", "curves_dcgan"),
 ]
 
@@ -53,7 +71,9 @@ def words(page):
 def full_story():
     document = results(nearest_neighbour=FULL, dcgan={**FULL, "auroc": area(0.6)})
     filled = checklist(document["detectors"], TOGETHER, EACH, {}, ABOUT)
-    return tell(document, SPLITS, together={**TOGETHER, "claim": filled}, each=EACH, figures=EVERYTHING)
+    return tell(
+        document, SPLITS, together={**TOGETHER, "claim": filled}, each=EACH, figures=EVERYTHING
+    )
 
 
 class Checker(HTMLParser):
@@ -84,7 +104,9 @@ def test_the_page_is_whole_and_fetches_nothing(full_page):
     checker = Checker()
     checker.feed(full_page)
     assert checker.open == []
-    assert len([source for source in checker.sources if source.startswith("data:image/png;base64,")]) == len(EVERYTHING)
+    assert len(
+        [source for source in checker.sources if source.startswith("data:image/png;base64,")]
+    ) == len(EVERYTHING)
     assert all(source.startswith(("data:", "#")) for source in checker.sources)
     assert {source[1:] for source in checker.sources if source.startswith("#")} == set(checker.ids)
     assert len(set(checker.ids)) == len(checker.ids) == len(SECTIONS)
@@ -101,7 +123,12 @@ def test_every_section_says_what_to_take_from_it(full_page):
 
 def test_the_answer_comes_first_with_its_interval_its_number_and_one_picture(full_page):
     answer = re.search(r"<h1>(.*?)</h1>", full_page, re.S).group(1)
-    for expected in ("Nearest neighbour", "0.851 [0.820, 0.880]", "160 images of 60 patients", "no other detector is shown to be better"):
+    for expected in (
+        "Nearest neighbour",
+        "0.851 [0.820, 0.880]",
+        "160 images of 60 patients",
+        "no other detector is shown to be better",
+    ):
         assert expected in answer
     assert full_page.index("<h1>") < full_page.index("<img") < full_page.index("<nav")
     assert full_page[: full_page.index("<nav")].count("<img") == 1
@@ -135,7 +162,9 @@ def test_the_answer_comes_first_with_its_interval_its_number_and_one_picture(ful
     ],
 )
 def test_the_figures_of_the_documents_are_on_the_page(full_page, expected):
-    assert expected in words(full_page).replace(" ]", "]") or expected in words(full_page.replace('<span class="range">', ""))
+    assert expected in words(full_page).replace(" ]", "]") or expected in words(
+        full_page.replace('<span class="range">', "")
+    )
 
 
 def test_the_interval_of_a_flipped_share_is_in_percent(full_page):
@@ -144,20 +173,36 @@ def test_the_interval_of_a_flipped_share_is_in_percent(full_page):
 
 def test_the_best_detector_says_how_it_does_beside_its_baseline():
     rows = results(nearest_neighbour=ROW, dcgan={**ROW, "auroc": area(0.9)})
-    better = comparisons_of(dcgan=verdict("better than nearest_neighbour", 0.049), nearest_neighbour=BASELINE)
+    better = comparisons_of(
+        dcgan=verdict("better than nearest_neighbour", 0.049), nearest_neighbour=BASELINE
+    )
     story = tell(rows, SPLITS, together={"detector_tests": better})
     assert "better than chance and better than nearest neighbour" in story.answer
     assert not any("not earned its cost" in sentence for sentence in story.details)
-    none = comparisons_of(dcgan=verdict("no difference from nearest_neighbour shown", 0.049, 0.2), nearest_neighbour=BASELINE)
+    none = comparisons_of(
+        dcgan=verdict("no difference from nearest_neighbour shown", 0.049, 0.2),
+        nearest_neighbour=BASELINE,
+    )
     story = tell(rows, SPLITS, together={"detector_tests": none})
     assert "no difference from nearest neighbour shown" in story.answer
-    assert any("+0.049" in sentence and "p = 0.200" in sentence and "not earned its cost" in sentence for sentence in story.details)
+    assert any(
+        "+0.049" in sentence and "p = 0.200" in sentence and "not earned its cost" in sentence
+        for sentence in story.details
+    )
 
 
 def test_no_skill_is_not_called_skill():
-    assert "not shown to be better than chance" in tell(results(dcgan={**ROW, "auroc": area(0.52)}), SPLITS).answer
-    unknown = results(dcgan={**ROW, "auroc": {"value": None, "reason": "the images are all of one class"}})
-    assert tell(unknown, SPLITS).answer == "No detector can be ranked: the images are all of one class."
+    assert (
+        "not shown to be better than chance"
+        in tell(results(dcgan={**ROW, "auroc": area(0.52)}), SPLITS).answer
+    )
+    unknown = results(
+        dcgan={**ROW, "auroc": {"value": None, "reason": "the images are all of one class"}}
+    )
+    assert (
+        tell(unknown, SPLITS).answer
+        == "No detector can be ranked: the images are all of one class."
+    )
 
 
 def test_one_kind_of_anomaly_is_a_reason_and_not_an_error():
@@ -171,7 +216,11 @@ def test_volumes_say_how_they_are_scored_and_which_slices_stand_out():
     told = {
         "aggregate": "top10%",
         "chosen_by": "highest validation AUROC over volumes",
-        "validation_auroc": {"mean": area(0.61), "top10%": area(0.72), "max": {"value": None, "reason": "why not"}},
+        "validation_auroc": {
+            "mean": area(0.61),
+            "top10%": area(0.72),
+            "max": {"value": None, "reason": "why not"},
+        },
         "n_volumes": 41,
         "n_anomalous": 19,
         "slice_count_auroc": area(0.53),
@@ -180,10 +229,25 @@ def test_volumes_say_how_they_are_scored_and_which_slices_stand_out():
         {"slice": "071", "position": 5, "of": 18, "score": 0.93, "image_id": "a/071"},
         {"slice": None, "position": 6, "of": 18, "score": 0.5},
     ]
-    volume = {"volume": "sub-07.nii.gz", "chosen_as": "miss", "kind": "miss", "category": "migraine", "score": 0.715, "worst": worst}
-    document = {"aggregate": "top10%", "threshold": 0.8, "n_volumes": 37, "n_anomalous": 17, "volumes": [volume]}
+    volume = {
+        "volume": "sub-07.nii.gz",
+        "chosen_as": "miss",
+        "kind": "miss",
+        "category": "migraine",
+        "score": 0.715,
+        "worst": worst,
+    }
+    document = {
+        "aggregate": "top10%",
+        "threshold": 0.8,
+        "n_volumes": 37,
+        "n_anomalous": 17,
+        "volumes": [volume],
+    }
     found = results(dcgan={**FULL, "volume_score": told, "scored_unit": "volume"})
-    shown = words(page_of(found, {"heatmaps_dcgan": PNG}, each={"worst_slices": {"dcgan": document}}))
+    shown = words(
+        page_of(found, {"heatmaps_dcgan": PNG}, each={"worst_slices": {"dcgan": document}})
+    )
     for expected in (
         "highest validation AUROC over volumes top10% 0.610 [0.560, 0.660] 0.720 [0.670, 0.770] – why not 0.530 [0.480, 0.580]",
         "Validation: 41 volumes, 19 anomalous.",
@@ -193,16 +257,42 @@ def test_volumes_say_how_they_are_scored_and_which_slices_stand_out():
         "sees normal images only, top10% of slices",
     ):
         assert expected in shown
-    films = words(page_of(results(dcgan=FULL), {"heatmaps_dcgan": PNG}, each={"worst_slices": {"dcgan": {"volumes": [], "reason": "no"}}}))
+    films = words(
+        page_of(
+            results(dcgan=FULL),
+            {"heatmaps_dcgan": PNG},
+            each={"worst_slices": {"dcgan": {"volumes": [], "reason": "no"}}},
+        )
+    )
     assert not re.search("[Vv]olume|slices", films)
 
 
 def test_what_was_not_run_says_how_to_run_it():
     page = words(page_of(results()))
-    for pipeline in ("classifier_training", "synthesis", "gan_training", "preprocessing", "anomaly_evaluation"):
+    for pipeline in (
+        "classifier_training",
+        "synthesis",
+        "gan_training",
+        "preprocessing",
+        "anomaly_evaluation",
+    ):
         assert f"kedro run --pipeline {pipeline}" in page
-    missing = ("Heat maps", "Audit of shortcuts", "Audit of subgroups", "Audit of robustness", "Parts of the scores", "Kinds of anomalies")
-    missing += ("Projections", "Pixel-level figures", "Cohort flow and Table 1", "Reference standard", "Leakage audit", "Checklist")
+    missing = (
+        "Heat maps",
+        "Audit of shortcuts",
+        "Audit of subgroups",
+        "Audit of robustness",
+        "Parts of the scores",
+        "Kinds of anomalies",
+    )
+    missing += (
+        "Projections",
+        "Pixel-level figures",
+        "Cohort flow and Table 1",
+        "Reference standard",
+        "Leakage audit",
+        "Checklist",
+    )
     for what in missing:
         assert f"{what}: not run yet; 'kedro run --pipeline" in page
 
@@ -215,7 +305,9 @@ def test_a_document_without_detectors_is_a_report_all_the_same():
     assert "Detectors: not run yet" in page
 
 
-@pytest.mark.parametrize("expected", ["not a medical device", "Limits", "frozen on validation", "exploratory"])
+@pytest.mark.parametrize(
+    "expected", ["not a medical device", "Limits", "frozen on validation", "exploratory"]
+)
 def test_the_limits_are_on_the_page(expected):
     assert expected in page_of(results())
 
@@ -226,7 +318,11 @@ def test_without_masks_nothing_is_claimed_about_places():
 
 
 def test_one_fold_and_a_leak_are_warned_of():
-    page = page_of(results(), fold="3 of 25", together={"leakage_audit": {**TOGETHER["leakage_audit"], "verdict": "leak"}})
+    page = page_of(
+        results(),
+        fold="3 of 25",
+        together={"leakage_audit": {**TOGETHER["leakage_audit"], "verdict": "leak"}},
+    )
     warned = re.search(r'class="warnings"(.*?)</div>', page, re.S).group(1)
     assert "fold 3 of 25" in warned
     assert "Leakage audit of the split: leak." in warned
@@ -242,15 +338,33 @@ def test_unknown_patients_are_said_where_the_intervals_are():
 
 def test_names_cannot_inject_markup():
     made = results(**{"<script>alert(1)</script>": ROW})
-    assert "<script" not in page_of(made, {"confusion_<script>alert(1)</script>": PNG, "curves_<script>": PNG})
+    assert "<script" not in page_of(
+        made, {"confusion_<script>alert(1)</script>": PNG, "curves_<script>": PNG}
+    )
 
 
 def test_arms_and_quality_are_shown_where_they_are():
     made = results()
-    calibrated = {"brier": area(0.275), "brier_of_the_share": 0.247, "expected_calibration_error": area(0.168)}
+    calibrated = {
+        "brier": area(0.275),
+        "brier_of_the_share": 0.247,
+        "expected_calibration_error": area(0.168),
+    }
     figures = dict.fromkeys(("accuracy", "precision", "recall", "f1", "auroc"), FIGURE)
-    made["classifiers"] = {"gan_classical": {**ROW, **figures, **calibrated, "precision": {"value": None, "reason": "no image was called"}}}
-    made["quality"] = {"acgan": {"overall": {"psnr_nearest": {"value": 20.1, "n": 600, "real_vs_real": 21.0}}, "normal": {}}}
+    made["classifiers"] = {
+        "gan_classical": {
+            **ROW,
+            **figures,
+            **calibrated,
+            "precision": {"value": None, "reason": "no image was called"},
+        }
+    }
+    made["quality"] = {
+        "acgan": {
+            "overall": {"psnr_nearest": {"value": 20.1, "n": 600, "real_vs_real": 21.0}},
+            "normal": {},
+        }
+    }
     page = words(page_of(made, {"confusion_gan_classical": PNG, "samples_acgan": PNG}))
     assert "gan + classical" in page
     assert "20.1 (21.0)" in page
@@ -274,11 +388,18 @@ def test_generators_are_compared_on_the_class_that_they_share_and_shown_alone_wh
     together, folded, _ = section(made, "images").blocks
     assert together.title == "All generators, normal images"
     assert list(together.columns) == ["Figure", "acgan", "dcgan"]
-    assert list(together.rows[0]) == ["PSNR, random real image\nhigher is better, 100 images", "20.0 (20.7)", "20.5 (20.7)"]
+    assert list(together.rows[0]) == [
+        "PSNR, random real image\nhigher is better, 100 images",
+        "20.0 (20.7)",
+        "20.5 (20.7)",
+    ]
     assert together.rows[1][0] == "LPIPS (alex), random real image\nlower is better"
     assert together.stacked
     assert together.note.count("no weights") == 1
-    assert (folded.title, list(folded.blocks[0].columns)[1:4]) == ("Acgan, by class", ["overall", "normal", "viral"])
+    assert (folded.title, list(folded.blocks[0].columns)[1:4]) == (
+        "Acgan, by class",
+        ["overall", "normal", "viral"],
+    )
     made["quality"]["acgan"]["overall"]["psnr_random"]["n"] = 200
     by_class = section(made, "images").blocks[1].blocks[0]
     assert by_class.rows[0][0].endswith("higher is better, 200 / 100 / 100 images")

@@ -30,10 +30,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_volumes_and_frames_have_a_row_for_each_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_volumes_and_frames_have_a_row_for_each_image(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reader, "_load", lambda *_: pytest.fail("headers are enough"))
-    rows = FolderSource(str(folder), {"category": ["^(.)"], "group_id": [r"/(\d)"]}, reading=SLICES).open().rows()
-    expected = ["a/1.nii.gz/002", "a/1.nii.gz/003", *(f"a/2.dcm/00{number}" for number in range(3)), "a/3.png", "a/4.nii"]
+    rows = (
+        FolderSource(str(folder), {"category": ["^(.)"], "group_id": [r"/(\d)"]}, reading=SLICES)
+        .open()
+        .rows()
+    )
+    expected = [
+        "a/1.nii.gz/002",
+        "a/1.nii.gz/003",
+        *(f"a/2.dcm/00{number}" for number in range(3)),
+        "a/3.png",
+        "a/4.nii",
+    ]
     assert rows["path"].tolist() == rows["image_id"].tolist() == expected
     assert rows["group_id"].tolist() == list("1122234")
     assert rows["volume"].tolist() == ["a/1.nii.gz"] * 2 + ["a/2.dcm"] * 3 + [None] * 2
@@ -69,19 +81,37 @@ def test_a_fingerprint_names_content_place_and_settings(folder: Path) -> None:
     source = FolderSource(str(folder), reading=SLICES).open()
     before = {path: source.fingerprint(path) for path in source.rows()["path"]}
     assert len(set(before.values())) == len(before)
-    assert before == {path: FolderSource(str(folder), reading=SLICES).open().fingerprint(path) for path in before}
+    assert before == {
+        path: FolderSource(str(folder), reading=SLICES).open().fingerprint(path) for path in before
+    }
     os.utime(folder / "a" / "3.png", (1, 1))
     assert source.fingerprint("a/3.png") == before["a/3.png"], "the content counts, not the date"
     raster(folder / "a" / "3.png", noise(5, 8, 8))
     assert source.fingerprint("a/3.png") != before["a/3.png"]
-    others = (ReadingConfig(window="lung"), ReadingConfig(pseudonym_key="a secret of the tests"), ReadingConfig())
-    assert len({FolderSource(str(folder), reading=other).open().fingerprint("a/1.nii.gz") for other in others}) == 3
+    others = (
+        ReadingConfig(window="lung"),
+        ReadingConfig(pseudonym_key="a secret of the tests"),
+        ReadingConfig(),
+    )
+    assert (
+        len(
+            {
+                FolderSource(str(folder), reading=other).open().fingerprint("a/1.nii.gz")
+                for other in others
+            }
+        )
+        == 3
+    )
 
 
-def test_a_file_is_hashed_once_for_all_its_slices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_hashed_once_for_all_its_slices(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = FolderSource(str(folder), reading=SLICES).open()
     hashed = []
-    monkeypatch.setattr("medgan.sources.files._checksum", lambda file: (hashed.append(file.name), "checksum")[1])
+    monkeypatch.setattr(
+        "medgan.sources.files._checksum", lambda file: (hashed.append(file.name), "checksum")[1]
+    )
     for number in range(3):
         source.fingerprint(f"a/2.dcm/{number:03d}")
     assert hashed == ["2.dcm"]
@@ -99,8 +129,14 @@ def test_a_table_can_name_volumes(tmp_path: Path) -> None:
 
 
 def test_pages_become_rows(tmp_path: Path) -> None:
-    Image.fromarray(noise(0, 8, 8)).save(tmp_path / "p.tif", save_all=True, append_images=[Image.fromarray(noise(1, 8, 8))])
-    rows = FolderSource(str(tmp_path), {"category": ["(.)"]}, reading=ReadingConfig(frames="all")).open().rows()
+    Image.fromarray(noise(0, 8, 8)).save(
+        tmp_path / "p.tif", save_all=True, append_images=[Image.fromarray(noise(1, 8, 8))]
+    )
+    rows = (
+        FolderSource(str(tmp_path), {"category": ["(.)"]}, reading=ReadingConfig(frames="all"))
+        .open()
+        .rows()
+    )
     assert rows["path"].tolist() == ["p.tif/000", "p.tif/001"]
     assert isinstance(FolderSource(str(tmp_path), {"category": ["(.)"]}).open(), FileImages)
 
@@ -118,7 +154,21 @@ def test_pages_become_rows(tmp_path: Path) -> None:
             (" 61 ", 61.0),
             ("0", 0.0),
         ),
-        *((text, None) for text in ("", "414", "414Y", "121", "nan", "unknown", "-3", "58 years", None, float("nan"))),
+        *(
+            (text, None)
+            for text in (
+                "",
+                "414",
+                "414Y",
+                "121",
+                "nan",
+                "unknown",
+                "-3",
+                "58 years",
+                None,
+                float("nan"),
+            )
+        ),
         *(("120", 120.0), (45.0, 45.0)),
     ],
 )
@@ -127,7 +177,15 @@ def test_ages_are_read_in_years(text: object, age: float | None) -> None:
 
 
 def test_sexes_are_f_and_m() -> None:
-    assert [sex(text) for text in ("F", "female", "Male", "m", "O", "unknown", None)] == ["F", "F", "M", "M", None, None, None]
+    assert [sex(text) for text in ("F", "female", "Male", "m", "O", "unknown", None)] == [
+        "F",
+        "F",
+        "M",
+        "M",
+        None,
+        None,
+        None,
+    ]
 
 
 def test_what_records_write_for_a_gap_is_missing() -> None:
@@ -136,12 +194,19 @@ def test_what_records_write_for_a_gap_is_missing() -> None:
 
 
 def test_values_are_renamed_before_they_are_read() -> None:
-    rows = tidy(pd.DataFrame({"split": ["valid", "test"], "sex": ["1", "2"]}), {"split": {"valid": "val"}, "sex": {"1": "F", "2": "M"}})
+    rows = tidy(
+        pd.DataFrame({"split": ["valid", "test"], "sex": ["1", "2"]}),
+        {"split": {"valid": "val"}, "sex": {"1": "F", "2": "M"}},
+    )
     assert rows.to_dict("list") == {"split": ["val", "test"], "sex": ["F", "M"]}
 
 
 def test_the_first_reason_stays_and_nothing_left_is_refused_with_counts() -> None:
-    rows = exclude(exclude(pd.DataFrame({"path": list("abc")}), [True, False, False], "one"), [True, True, False], "two")
+    rows = exclude(
+        exclude(pd.DataFrame({"path": list("abc")}), [True, False, False], "one"),
+        [True, True, False],
+        "two",
+    )
     assert rows["excluded"].tolist()[:2] == ["one", "two"]
     assert require_some(rows, "t")["excluded"].isna().sum() == 1
     with pytest.raises(UserError, match=r"all 3 images of t are left out \(.*1 two.*\)"):
@@ -154,19 +219,28 @@ def test_tables_may_have_another_separator_no_header_or_a_byte_order_mark(tmp_pa
     tabbed = read_table(tmp_path / "a.tab", TableFormat("\t"))
     assert tabbed["id"].tolist() == ["1", "2"]
     assert tabbed["dx"].fillna("missing").tolist() == ["nv", "missing"]
-    assert read_table(tmp_path / "b.csv", TableFormat(names=["id", "dx"])).to_dict("list") == {"id": ["1", "2"], "dx": ["nv", "mel"]}
+    assert read_table(tmp_path / "b.csv", TableFormat(names=["id", "dx"])).to_dict("list") == {
+        "id": ["1", "2"],
+        "dx": ["nv", "mel"],
+    }
 
 
 def test_lines_that_the_expression_does_not_fit_are_counted(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("1 a.png x\n\n2 b.png\nthree\n")
     with pytest.raises(UserError, match=r"2 of 3 lines of .* for example `2 b\.png`"):
-        read_table(tmp_path / "list.txt", TableFormat(line=r"(?P<id>\S+) (?P<name>\S+) (?P<dx>\S+)"))
+        read_table(
+            tmp_path / "list.txt", TableFormat(line=r"(?P<id>\S+) (?P<name>\S+) (?P<dx>\S+)")
+        )
 
 
 def test_missing_files_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "1.jpg")
     (tmp_path / "metadata.csv").write_text("id,dx\n1,nv\n2,nv\n")
-    rows = CsvSource({"image_id": "id", "category": "dx"}, str(tmp_path), on_missing="leave_out").open().rows()
+    rows = (
+        CsvSource({"image_id": "id", "category": "dx"}, str(tmp_path), on_missing="leave_out")
+        .open()
+        .rows()
+    )
     assert rows["excluded"].fillna("").tolist() == ["", "listed, and its file is missing"]
 
 
@@ -178,14 +252,43 @@ def test_a_table_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
     columns: dict[str, str | list[str]] = {"image_id": "id", "category": "dx"}
     for source, message in (
         (CsvSource(columns, str(tmp_path), table="*metadata.csv"), r"holds 2 tables"),
-        (CsvSource(columns, str(tmp_path / "one_metadata.csv"), images="**"), r"have one name and differ"),
-        (CsvSource(columns, str(tmp_path / "one_metadata.csv"), tables={"train": "x"}), r"is one table, and x are needed"),
-        (CsvSource({**columns, "sex": ["gender", "sex"]}, str(tmp_path / "one_metadata.csv")), r"none of the columns gender, sex"),
-        (CsvSource(columns, str(tmp_path / "one_metadata.csv"), where={"view": "PA"}), r"no column `view`"),
-        (CsvSource(columns, str(tmp_path / "one_metadata.csv"), splits={"train": "gone.txt"}, images="a"), r"gone\.txt does not exist"),
-        (CsvSource(columns, str(tmp_path / "one_metadata.csv"), on_missing="ignore"), r"`on_missing` is `ignore`"),
-        (CsvSource(columns, str(tmp_path / "one_metadata.csv"), line="("), r"`line` is no regular expression"),
-        (FolderSource(str(tmp_path), values={"split": {"valid": "val"}}), r"`values` are about `split`"),
+        (
+            CsvSource(columns, str(tmp_path / "one_metadata.csv"), images="**"),
+            r"have one name and differ",
+        ),
+        (
+            CsvSource(columns, str(tmp_path / "one_metadata.csv"), tables={"train": "x"}),
+            r"is one table, and x are needed",
+        ),
+        (
+            CsvSource({**columns, "sex": ["gender", "sex"]}, str(tmp_path / "one_metadata.csv")),
+            r"none of the columns gender, sex",
+        ),
+        (
+            CsvSource(columns, str(tmp_path / "one_metadata.csv"), where={"view": "PA"}),
+            r"no column `view`",
+        ),
+        (
+            CsvSource(
+                columns,
+                str(tmp_path / "one_metadata.csv"),
+                splits={"train": "gone.txt"},
+                images="a",
+            ),
+            r"gone\.txt does not exist",
+        ),
+        (
+            CsvSource(columns, str(tmp_path / "one_metadata.csv"), on_missing="ignore"),
+            r"`on_missing` is `ignore`",
+        ),
+        (
+            CsvSource(columns, str(tmp_path / "one_metadata.csv"), line="("),
+            r"`line` is no regular expression",
+        ),
+        (
+            FolderSource(str(tmp_path), values={"split": {"valid": "val"}}),
+            r"`values` are about `split`",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             source.open()
@@ -196,5 +299,11 @@ def test_a_name_in_two_lists_is_refused(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("id,dx\n1,nv\n")
     for name in ("train", "test"):
         (tmp_path / f"{name}.txt").write_text("1.jpg\n")
-    with pytest.raises(UserError, match=r"1\.jpg is both in the list of train images and in .*test\.txt"):
-        CsvSource({"image_id": "id", "category": "dx"}, str(tmp_path), splits={"train": "train.txt", "test": "test.txt"}).open()
+    with pytest.raises(
+        UserError, match=r"1\.jpg is both in the list of train images and in .*test\.txt"
+    ):
+        CsvSource(
+            {"image_id": "id", "category": "dx"},
+            str(tmp_path),
+            splits={"train": "train.txt", "test": "test.txt"},
+        ).open()

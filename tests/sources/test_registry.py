@@ -17,7 +17,9 @@ from medgan.sources.table import CsvSource
 
 def picture(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 24), dtype=np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 24), dtype=np.uint8)).save(
+        path
+    )
     return path
 
 
@@ -38,7 +40,12 @@ def test_a_folder_says_label_patient_and_split_by_its_names(tmp_path: Path) -> N
     picture(tmp_path / "chest/test/NORMAL/IM-0001-0001.jpeg")
     rows = FolderSource(str(tmp_path), KERMANY).open().rows().set_index("image_id")
     assert rows["category_raw"].tolist() == ["NORMAL", "virus", "NORMAL", "bacteria"]
-    assert rows["group_id"].tolist() == ["IM-0001", "person1_virus", "NORMAL2-IM-0001", "person1_bacteria"]
+    assert rows["group_id"].tolist() == [
+        "IM-0001",
+        "person1_virus",
+        "NORMAL2-IM-0001",
+        "person1_bacteria",
+    ]
     assert rows["split"].tolist() == ["test", "test", "train", "train"]
 
 
@@ -52,7 +59,9 @@ def test_by_default_the_folder_is_the_label(tmp_path: Path) -> None:
     assert [source.read(path).pixels.shape for path in source.rows()["path"]] == [(20, 24, 1)] * 2
 
 
-def test_paths_are_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture(tmp_path / "data" / "a" / "1.png")
     monkeypatch.chdir(tmp_path)
     assert len(FolderSource("data").open().rows()) == 1
@@ -64,7 +73,10 @@ def test_a_folder_that_is_of_no_use_is_refused(tmp_path: Path) -> None:
         (FolderSource(None), r"no path was given.*--params source=PATH"),
         (FolderSource(str(tmp_path / "gone")), r"gone does not exist"),
         (FolderSource(str(tmp_path)), r"holds no images"),
-        (FolderSource(str(tmp_path), {"categry": ["(a)"]}), r"field `categry`.*choose from category"),
+        (
+            FolderSource(str(tmp_path), {"categry": ["(a)"]}),
+            r"field `categry`.*choose from category",
+        ),
         (FolderSource(str(tmp_path), {"category": ["("]}), r"no regular expression"),
         (FolderSource(str(tmp_path), {"category": ["a"]}), r"has no \(group\)"),
     ):
@@ -73,9 +85,9 @@ def test_a_folder_that_is_of_no_use_is_refused(tmp_path: Path) -> None:
 
 
 def table(folder: Path, ids: list[str]) -> Path:
-    pd.DataFrame({"id": ids, "dx": "nv", "lesion": [f"l{name}" for name in ids], "age": "45.0"}).to_csv(
-        folder / "metadata.csv", index=False
-    )
+    pd.DataFrame(
+        {"id": ids, "dx": "nv", "lesion": [f"l{name}" for name in ids], "age": "45.0"}
+    ).to_csv(folder / "metadata.csv", index=False)
     return folder
 
 
@@ -87,7 +99,9 @@ def test_a_table_names_its_images(tmp_path: Path) -> None:
         picture(tmp_path / "images" / f"{name}.jpg")
     source = CsvSource(COLUMNS, str(table(tmp_path, ["001", "002"]))).open()
     rows = source.rows()
-    assert rows["image_id"].tolist() == ["001", "002"], "ids that look like numbers keep their zeros"
+    assert rows["image_id"].tolist() == ["001", "002"], (
+        "ids that look like numbers keep their zeros"
+    )
     assert rows["group_id"].tolist() == ["l001", "l002"]
     assert source.read(rows["path"][1]).pixels.shape == (20, 24, 1)
 
@@ -103,7 +117,10 @@ def test_a_table_that_does_not_match_is_refused(tmp_path: Path) -> None:
         ),
         (CsvSource({**COLUMNS, "sex": "gender"}, path), r"has no column `gender`; it has id, dx"),
         (CsvSource({"image_id": "id"}, path), r"need category"),
-        (CsvSource({"category": "dx"}, path), r"`\{image_id\}\.jpg` in the source cannot be filled in"),
+        (
+            CsvSource({"category": "dx"}, path),
+            r"`\{image_id\}\.jpg` in the source cannot be filled in",
+        ),
         (CsvSource(COLUMNS, path, table="gone.csv"), r"gone\.csv does not exist"),
     ):
         with pytest.raises(UserError, match=message):
@@ -112,8 +129,14 @@ def test_a_table_that_does_not_match_is_refused(tmp_path: Path) -> None:
 
 def archive(path: Path, **changes: object) -> Path:
     rng = np.random.default_rng(0)
-    arrays = {f"{part}_images": rng.integers(0, 256, (5, 28, 28), dtype=np.uint8) for part in ("train", "val", "test")}
-    labels = {f"{part}_labels": np.array([[0], [1], [0], [1], [2]], np.uint8) for part in ("train", "val", "test")}
+    arrays = {
+        f"{part}_images": rng.integers(0, 256, (5, 28, 28), dtype=np.uint8)
+        for part in ("train", "val", "test")
+    }
+    labels = {
+        f"{part}_labels": np.array([[0], [1], [0], [1], [2]], np.uint8)
+        for part in ("train", "val", "test")
+    }
     np.savez_compressed(path, **{**arrays, **labels, **changes})
     return path
 
@@ -166,7 +189,9 @@ def test_an_npz_file_that_is_damaged_or_of_another_layout_is_refused(tmp_path: P
         ({"kind": "phantoms", "patients": 900}, r"phantoms need"),
     ],
 )
-def test_a_wrong_catalog_entry_is_refused_when_it_is_opened_and_not_before(entry: dict[str, object], message: str) -> None:
+def test_a_wrong_catalog_entry_is_refused_when_it_is_opened_and_not_before(
+    entry: dict[str, object], message: str
+) -> None:
     dataset = ImageSourceDataset(**entry)  # type: ignore[arg-type]
     with pytest.raises(Exception, match=message) as caught:
         dataset.load()

@@ -24,7 +24,9 @@ ONES = partial(np.ones, dtype=np.float64)
 @pytest.mark.parametrize("ties", [True, False])
 def test_ranking_figures_equal_scikit_learn(ties):
     labels, scores, _ = sample(ties=ties)
-    assert classification.auroc(labels, scores, ONES((1, 300)))[0] == pytest.approx(reference.roc_auc_score(labels, scores), abs=1e-12)
+    assert classification.auroc(labels, scores, ONES((1, 300)))[0] == pytest.approx(
+        reference.roc_auc_score(labels, scores), abs=1e-12
+    )
     assert classification.average_precision(labels, scores, ONES((1, 300)))[0] == pytest.approx(
         reference.average_precision_score(labels, scores), abs=1e-12
     )
@@ -34,9 +36,15 @@ def test_weights_count_images_like_scikit_learn():
     labels, scores, groups = sample()
     weights = bootstrap_weights(groups, 3, seed=5)
     for found, row in zip(classification.auroc(labels, scores, weights), weights, strict=True):
-        assert found == pytest.approx(reference.roc_auc_score(labels, scores, sample_weight=row), abs=1e-12)
-    for found, row in zip(classification.average_precision(labels, scores, weights), weights, strict=True):
-        assert found == pytest.approx(reference.average_precision_score(labels, scores, sample_weight=row), abs=1e-9)
+        assert found == pytest.approx(
+            reference.roc_auc_score(labels, scores, sample_weight=row), abs=1e-12
+        )
+    for found, row in zip(
+        classification.average_precision(labels, scores, weights), weights, strict=True
+    ):
+        assert found == pytest.approx(
+            reference.average_precision_score(labels, scores, sample_weight=row), abs=1e-9
+        )
 
 
 def test_decision_figures_equal_scikit_learn():
@@ -52,8 +60,13 @@ def test_decision_figures_equal_scikit_learn():
     }
     for ours, theirs in expected.items():
         for found, row in zip(ours(labels, decisions, weights), weights, strict=True):
-            assert found == pytest.approx(theirs(labels, decisions, sample_weight=row), abs=1e-12), ours.__name__
-    assert classification.confusion(labels, decisions) == reference.confusion_matrix(labels, decisions).tolist()
+            assert found == pytest.approx(
+                theirs(labels, decisions, sample_weight=row), abs=1e-12
+            ), ours.__name__
+    assert (
+        classification.confusion(labels, decisions)
+        == reference.confusion_matrix(labels, decisions).tolist()
+    )
 
 
 def test_images_of_a_patient_are_drawn_together_and_as_many_patients_as_there_are():
@@ -69,7 +82,9 @@ def test_resamples_do_not_depend_on_the_order_of_the_images():
     labels, scores, groups = sample(seed=2)
     order = np.random.default_rng(9).permutation(300)
     first = interval(classification.ranking_metrics(labels, scores)["auroc"], groups, 300, 4)
-    second = interval(classification.ranking_metrics(labels[order], scores[order])["auroc"], groups[order], 300, 4)
+    second = interval(
+        classification.ranking_metrics(labels[order], scores[order])["auroc"], groups[order], 300, 4
+    )
     assert first.as_dict() == pytest.approx(second.as_dict(), abs=1e-12)
 
 
@@ -97,24 +112,44 @@ def test_patient_intervals_cover_and_image_intervals_do_not():
 
 def test_a_perfect_figure_has_an_exact_bound_and_not_an_interval_without_width():
     labels, groups = np.repeat([0, 1], 30), np.arange(60).astype(str)
-    found = interval(classification.ranking_metrics(labels, labels.astype(float))["auroc"], groups, 200)
+    found = interval(
+        classification.ranking_metrics(labels, labels.astype(float))["auroc"], groups, 200
+    )
     assert (found.value, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(0.025 ** (1 / 30))
-    worst = interval(classification.ranking_metrics(labels, -labels.astype(float))["auroc"], groups, 200)
+    worst = interval(
+        classification.ranking_metrics(labels, -labels.astype(float))["auroc"], groups, 200
+    )
     assert (worst.value, worst.low) == (0.0, 0.0)
     assert worst.high == pytest.approx(1 - 0.025 ** (1 / 30))
 
 
 def test_f41_a_single_class_is_not_estimable_and_says_why():
-    found = estimates(classification.ranking_metrics(np.ones(10, dtype=int), np.arange(10.0)), np.arange(10).astype(str), 100)
-    assert found["auroc"].as_dict() == {"value": None, "reason": "not estimable: the images are all of one class"}
-    nobody = classification.decision_metrics(np.repeat([0, 1], 5), np.zeros(10, dtype=int))["precision"]
-    assert interval(nobody, np.arange(10)).as_dict() == {"value": None, "reason": "not estimable: no image was called anomalous"}
+    found = estimates(
+        classification.ranking_metrics(np.ones(10, dtype=int), np.arange(10.0)),
+        np.arange(10).astype(str),
+        100,
+    )
+    assert found["auroc"].as_dict() == {
+        "value": None,
+        "reason": "not estimable: the images are all of one class",
+    }
+    nobody = classification.decision_metrics(np.repeat([0, 1], 5), np.zeros(10, dtype=int))[
+        "precision"
+    ]
+    assert interval(nobody, np.arange(10)).as_dict() == {
+        "value": None,
+        "reason": "not estimable: no image was called anomalous",
+    }
 
 
 def test_one_patient_has_a_figure_but_no_interval():
     labels = np.array([0, 0, 1, 1])
-    found = interval(classification.ranking_metrics(labels, np.array([0.0, 2.0, 1.0, 3.0]))["auroc"], np.array(["a", "b", "c", "c"]), 100)
+    found = interval(
+        classification.ranking_metrics(labels, np.array([0.0, 2.0, 1.0, 3.0]))["auroc"],
+        np.array(["a", "b", "c", "c"]),
+        100,
+    )
     assert (found.value, found.low) == (0.75, None)
     assert "fewer than two patients" in found.as_dict()["reason"]
 
@@ -124,7 +159,9 @@ def test_without_skill_the_interval_covers_one_half():
     covered = 0
     for seed in range(60):
         labels, groups = rng.integers(0, 2, 120), np.arange(120)
-        found = interval(classification.ranking_metrics(labels, rng.normal(size=120))["auroc"], groups, 200, seed)
+        found = interval(
+            classification.ranking_metrics(labels, rng.normal(size=120))["auroc"], groups, 200, seed
+        )
         covered += found.low <= 0.5 <= found.high
     assert 50 <= covered <= 60
 

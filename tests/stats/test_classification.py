@@ -22,8 +22,12 @@ def test_the_curve_is_scikit_learns() -> None:
 
 
 def test_copies_of_a_patients_image_do_not_narrow_the_band() -> None:
-    labels, scores, patients = (np.repeat(column, 9) for column in (LABELS[:60], SCORES[:60], np.arange(60)))
-    of_patients, of_images = (roc_band(labels, scores, groups, 100) for groups in (patients, np.arange(len(labels))))
+    labels, scores, patients = (
+        np.repeat(column, 9) for column in (LABELS[:60], SCORES[:60], np.arange(60))
+    )
+    of_patients, of_images = (
+        roc_band(labels, scores, groups, 100) for groups in (patients, np.arange(len(labels)))
+    )
     widths = [float(np.mean(high - low)) for _, low, high in (of_patients, of_images)]
     assert widths[0] > 2 * widths[1] > 0
 

@@ -21,7 +21,16 @@ def folds(subjects=60, count=5, repeats=2, shift=0.0, seed=0):
         for number in range(count):
             chosen = np.repeat(order[number::count], 2)
             score = rng.normal(chosen % 2 * 1.5, 1) + shift * number
-            tables.append(pd.DataFrame({"image_id": chosen, "group_id": chosen.astype(str), "label": chosen % 2, "score": score}))
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "image_id": chosen,
+                        "group_id": chosen.astype(str),
+                        "label": chosen % 2,
+                        "score": score,
+                    }
+                )
+            )
     return tables
 
 
@@ -58,15 +67,21 @@ def test_a_fold_of_one_class_stays_in_the_list_with_its_reason():
 
 
 def test_the_expected_half_width_is_that_of_hanley_and_mcneil_and_of_the_bootstrap():
-    """Q1 = 0.9 / 1.1, Q2 = 2 x 0.81 / 1.9; SE^2 = (0.09 + 49 (Q1 - 0.81) + 49 (Q2 - 0.81)) / 2500."""
-    by_hand = 1.959964 * np.sqrt((0.09 + 49 * (0.9 / 1.1 - 0.81) + 49 * (2 * 0.81 / 1.9 - 0.81)) / 2500)
+    """Q1 = 0.9 / 1.1, Q2 = 2 x 0.81 / 1.9; SE^2 = (0.09 + 49 (Q1 - 0.81) + 49 (Q2 - 0.81)) /
+    2500.
+    """
+    by_hand = 1.959964 * np.sqrt(
+        (0.09 + 49 * (0.9 / 1.1 - 0.81) + 49 * (2 * 0.81 / 1.9 - 0.81)) / 2500
+    )
     assert expected_half_width(50, 50, 0.9) == pytest.approx(by_hand)
     assert expected_half_width(50, 50, 0.1) == pytest.approx(by_hand)
     assert expected_half_width(500, 500, 0.9) < by_hand / 3
     labels = np.arange(400) % 2
     scores = np.random.default_rng(0).normal(labels * 1.2, 1)
     found = interval(ranking_metrics(labels, scores)["auroc"], np.arange(400), 500)
-    assert expected_half_width(200, 200, found.value) == pytest.approx((found.high - found.low) / 2, rel=0.15)
+    assert expected_half_width(200, 200, found.value) == pytest.approx(
+        (found.high - found.low) / 2, rel=0.15
+    )
 
 
 def test_brier_and_calibration_by_hand():
@@ -95,32 +110,71 @@ def test_a_classifier_row_has_its_calibration():
     labels = np.arange(60) % 3
     probabilities = np.full((60, 3), 0.1)
     probabilities[np.arange(60), labels] = 0.8
-    row = evaluate_classifier(probabilities, labels, np.arange(60), True, ("normal", "bacterial", "viral"), n_boot=100)
+    row = evaluate_classifier(
+        probabilities,
+        labels,
+        np.arange(60),
+        True,
+        ("normal", "bacterial", "viral"),
+        n_resamples=100,
+    )
     assert row["brier"]["value"] == pytest.approx((20 * 0.04 + 40 * 0.01) / 60)
     assert [bin_["n_images"] for bin_ in row["calibration_curve"]] == [20, 40]
 
 
 def row(seed: int, value: float | None, threshold: float = 1.0) -> dict[str, object]:
-    auroc = {"value": value, "low": value - 0.1, "high": value + 0.05} if value is not None else {"value": None, "reason": "one class"}
+    auroc = (
+        {"value": value, "low": value - 0.1, "high": value + 0.05}
+        if value is not None
+        else {"value": None, "reason": "one class"}
+    )
     cut = {"rule": "youden", "value": threshold}
-    return {"auroc": auroc, "threshold": cut, "n_images": 9, "confusion_matrix": [[seed]], "sees_mix": False, "n_seeds": 1, "seeds": [seed]}
+    return {
+        "auroc": auroc,
+        "threshold": cut,
+        "n_images": 9,
+        "confusion_matrix": [[seed]],
+        "sees_mix": False,
+        "n_seeds": 1,
+        "seeds": [seed],
+    }
 
 
 def test_figures_are_averaged_equal_things_stay_and_the_rest_becomes_a_list() -> None:
     found = over_seeds([row(0, 0.8, 1.0), row(1, 0.9, 2.0)])
-    assert found["auroc"] == {"value": pytest.approx(0.85), "low": pytest.approx(0.75), "high": pytest.approx(0.9), "per_seed": [0.8, 0.9]}
+    assert found["auroc"] == {
+        "value": pytest.approx(0.85),
+        "low": pytest.approx(0.75),
+        "high": pytest.approx(0.9),
+        "per_seed": [0.8, 0.9],
+    }
     assert found["threshold"] == {"rule": "youden", "value": [1.0, 2.0]}
-    assert (found["n_images"], found["sees_mix"], found["n_seeds"], found["seeds"]) == (9, False, 2, [0, 1])
+    assert (found["n_images"], found["sees_mix"], found["n_seeds"], found["seeds"]) == (
+        9,
+        False,
+        2,
+        [0, 1],
+    )
     assert found["confusion_matrix"] == [[[0]], [[1]]]
 
 
 def test_one_seed_without_a_figure_leaves_none_and_says_why() -> None:
-    assert over_seeds([row(0, 0.8), row(1, None)])["auroc"] == {"value": None, "reason": "one class"}
+    assert over_seeds([row(0, 0.8), row(1, None)])["auroc"] == {
+        "value": None,
+        "reason": "one class",
+    }
 
 
 def test_what_stands_beside_a_figure_is_averaged_too() -> None:
-    found = mean_figure([{"value": 1.0, "n": 5, "real_vs_real": 0.2}, {"value": 3.0, "n": 5, "real_vs_real": 0.4}])
-    assert found == {"value": 2.0, "n": 5, "real_vs_real": pytest.approx(0.3), "per_seed": [1.0, 3.0]}
+    found = mean_figure(
+        [{"value": 1.0, "n": 5, "real_vs_real": 0.2}, {"value": 3.0, "n": 5, "real_vs_real": 0.4}]
+    )
+    assert found == {
+        "value": 2.0,
+        "n": 5,
+        "real_vs_real": pytest.approx(0.3),
+        "per_seed": [1.0, 3.0],
+    }
 
 
 def test_no_row_is_refused() -> None:

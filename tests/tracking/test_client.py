@@ -49,7 +49,13 @@ def test_parent_and_child_carry_parameters_curves_and_files(tmp_path):
     parent = tracker.start("all", {"git": "abc"})
     child = tracker.start("dcgan", {}, parent=parent)
     tracker.parameters(child, {f"key{number}": number for number in range(130)})
-    tracker.curves(child, [{"step": step, "stage": "adversarial", "d/adversarial": step / 10, "bad": math.inf} for step in range(5)])
+    tracker.curves(
+        child,
+        [
+            {"step": step, "stage": "adversarial", "d/adversarial": step / 10, "bad": math.inf}
+            for step in range(5)
+        ],
+    )
     (tmp_path / "roc.png").write_bytes(b"png")
     tracker.file(parent, tmp_path / "roc.png", "figures")
     tracker.finish(child, "KILLED")
@@ -59,7 +65,13 @@ def test_parent_and_child_carry_parameters_curves_and_files(tmp_path):
     client = tracker.client
     assert client.get_run(child).data.tags["mlflow.parentRunId"] == parent
     assert len(client.get_run(child).data.params) == 130
-    assert [point.step for point in client.get_metric_history(child, "d/adversarial")] == [0, 1, 2, 3, 4]
+    assert [point.step for point in client.get_metric_history(child, "d/adversarial")] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
     assert set(client.get_run(child).data.metrics) == {"d/adversarial"}
     assert client.get_run(child).info.status == "KILLED"
     assert client.get_run(parent).info.status == "FINISHED"

@@ -31,25 +31,40 @@ def log(recorder, name, document):
     _LOGGERS["metrics"](recorder, "run", document, SimpleNamespace(path=Path(f"{name}.json")))
 
 
-def test_figures_of_the_evaluation_have_bare_names_and_those_of_other_documents_begin_with_it(recorder):
+def test_figures_of_the_evaluation_have_bare_names_and_those_of_other_documents_begin_with_it(
+    recorder,
+):
     log(recorder, "evaluation", {"auroc": FIGURE, "threshold": {"value": 0.3}})
     log(recorder, "localisation", {"dice": FIGURE, "threshold": {"value": 0.1}})
     assert recorder.logged["auroc.value"] == 0.8
-    assert (recorder.logged["threshold.value"], recorder.logged["localisation.threshold.value"]) == (0.3, 0.1)
+    assert (
+        recorder.logged["threshold.value"],
+        recorder.logged["localisation.threshold.value"],
+    ) == (0.3, 0.1)
     assert recorder.files == []
 
 
 def test_a_document_of_many_numbers_is_a_file_and_its_main_figures_are_metrics(recorder):
     many = {f"step {number}": {"auroc": FIGURE} for number in range(MOST_METRICS)}
     log(recorder, "robustness", {"clean": FIGURE, "n": 5, "perturbations": many})
-    assert set(recorder.logged) == {"robustness.clean.value", "robustness.clean.low", "robustness.n"}
+    assert set(recorder.logged) == {
+        "robustness.clean.value",
+        "robustness.clean.low",
+        "robustness.n",
+    }
     assert recorder.files == [("robustness.json", "documents")]
 
 
 def test_shallow_keeps_figures_and_leaves_what_lies_deeper():
-    assert shallow({"n": 1, "auroc": FIGURE, "rows": {"one": {"auroc": FIGURE}}}) == {"n": 1, "auroc": FIGURE}
+    assert shallow({"n": 1, "auroc": FIGURE, "rows": {"one": {"auroc": FIGURE}}}) == {
+        "n": 1,
+        "auroc": FIGURE,
+    }
 
 
 def test_the_figures_of_all_classes_together_are_main_figures():
-    document = {"overall": {"kid_domain": FIGURE, "deep": {"er": {"auroc": FIGURE}}}, "normal": {"kid_domain": FIGURE}}
+    document = {
+        "overall": {"kid_domain": FIGURE, "deep": {"er": {"auroc": FIGURE}}},
+        "normal": {"kid_domain": FIGURE},
+    }
     assert shallow(document) == {"overall": {"kid_domain": FIGURE}}

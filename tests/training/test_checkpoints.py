@@ -9,7 +9,13 @@ from medgan.training.checkpoints import KEPT, CheckpointFolder, TrainingState
 
 
 def state(step: int, value: float = 0.0) -> TrainingState:
-    return TrainingState("key", step, False, {"model.weight": torch.full((3, 2), value or float(step))}, {"threads": 1})
+    return TrainingState(
+        "key",
+        step,
+        False,
+        {"model.weight": torch.full((3, 2), value or float(step))},
+        {"threads": 1},
+    )
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -34,7 +40,9 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("position", [10, 60, -1])
-def test_f30_a_flipped_bit_falls_back_to_the_previous_checkpoint(tmp_path: Path, position: int) -> None:
+def test_f30_a_flipped_bit_falls_back_to_the_previous_checkpoint(
+    tmp_path: Path, position: int
+) -> None:
     folder = CheckpointFolder(tmp_path)
     folder.write(state(1))
     path = folder.write(state(2))
@@ -44,7 +52,9 @@ def test_f30_a_flipped_bit_falls_back_to_the_previous_checkpoint(tmp_path: Path,
     assert folder.latest("key").step == 1  # type: ignore[union-attr]
 
 
-def test_f31_a_truncated_checkpoint_falls_back_and_says_which(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_f31_a_truncated_checkpoint_falls_back_and_says_which(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = CheckpointFolder(tmp_path)
     folder.write(state(1))
     path = folder.write(state(2))

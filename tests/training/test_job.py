@@ -1,4 +1,6 @@
-"""Planning, training and publishing on a tiny store: models, the feature network and the arms alike."""
+"""Planning, training and publishing on a tiny store: models, the feature network and the arms
+alike.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import assess, plan_domain_features, synthesise
+from medgan.pipelines.synthesis.nodes import assess, plan_domain_features, synthesize
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
@@ -32,14 +34,25 @@ from medgan.training.settings import ModelSettings, TrainingConfig
 CLASSES = ("normal", "bacterial", "viral")
 FEW = TrainingConfig({"classification": 3}, batch_size=8, report_every=1)
 ARM_SETTINGS = ClassifierConfig(training=FEW)
-SYNTHESIS = SynthesisConfig(images_per_class=4, grid_per_class=2, paired_images=4, domain_features=FEW)
+SYNTHESIS = SynthesisConfig(
+    images_per_class=4, grid_per_class=2, paired_images=4, domain_features=FEW
+)
 ALLOWED = AugmentationConfig(("rotation",))
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> ImageStore:
     pixels = np.random.default_rng(0).integers(0, 256, (72, 28, 28, 1), dtype=np.uint8)
-    info = StoreInfo(count=72, height=28, width=28, channels=1, intensity="standardised", classes=CLASSES, sha256="", source_key="")
+    info = StoreInfo(
+        count=72,
+        height=28,
+        width=28,
+        channels=1,
+        intensity="standardised",
+        classes=CLASSES,
+        sha256="",
+        source_key="",
+    )
     write_store(tmp_path / "store", pixels, info)
     return ImageStore.open(tmp_path / "store")
 
@@ -66,7 +79,10 @@ def splits() -> pd.DataFrame:
 
 def synthetic() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
-    return {"images": rng.integers(0, 256, (6, 28, 28, 1), dtype=np.uint8), "labels": np.repeat([0, 1, 2], 2)}
+    return {
+        "images": rng.integers(0, 256, (6, 28, 28, 1), dtype=np.uint8),
+        "labels": np.repeat([0, 1, 2], 2),
+    }
 
 
 def finish(job: TrainingJob, folder: Path) -> CheckpointFolder:
@@ -83,9 +99,13 @@ def arm(name: str, images: ImageStore, splits: pd.DataFrame) -> TrainingJob:
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_every_model_is_planned_on_its_part_of_the_training_split(name: str, images: ImageStore, splits: pd.DataFrame) -> None:
+def test_every_model_is_planned_on_its_part_of_the_training_split(
+    name: str, images: ImageStore, splits: pd.DataFrame
+) -> None:
     module = models.load(name)
-    job = plan_model(name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), ALLOWED, 0)
+    job = plan_model(
+        name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), ALLOWED, 0
+    )
     training = splits[splits["split"] == "train"]
     allowed = {
         TrainingSet.NORMAL: training["label"] == 0,
@@ -112,7 +132,15 @@ def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(
 def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.DataFrame) -> None:
     planned = {name: arm(name, images, splits) for name in ARMS}
     assert len({job.key for job in planned.values()}) == len(ARMS)
-    assert len({(job.initial, job.seed, str(job.training), str(job.config)) for job in planned.values()}) == 1
+    assert (
+        len(
+            {
+                (job.initial, job.seed, str(job.training), str(job.config))
+                for job in planned.values()
+            }
+        )
+        == 1
+    )
     rows = {name: set(job.batches.rows) for name, job in planned.items()}  # type: ignore[attr-defined]
     assert rows["real"] == rows["classical"] < rows["gan"] == rows["gan_classical"]
     assert len(rows["gan"] - rows["real"]) == 6
@@ -126,7 +154,9 @@ def test_f46_no_arm_sees_a_held_out_image(images: ImageStore, splits: pd.DataFra
         assert not held_out & set(arm(name, images, splits).batches.rows)  # type: ignore[attr-defined]
 
 
-def test_an_arm_from_plan_to_figures(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+def test_an_arm_from_plan_to_figures(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
     job = arm("gan_classical", images, splits)
     published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
     assert published.card["published_step"] == 3
@@ -147,23 +177,37 @@ def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_imag
     for name, classes in (("acgan", CLASSES), ("dcgan", CLASSES[:1])):
         module = models.load(name)
         few = TrainingConfig({"adversarial": 2}, batch_size=8)
-        job = plan_model(name, images, splits, ModelSettings(module.Config(width=4, latent_dim=8), few), GanTrainingConfig(), ALLOWED, 0)
+        job = plan_model(
+            name,
+            images,
+            splits,
+            ModelSettings(module.Config(width=4, latent_dim=8), few),
+            GanTrainingConfig(),
+            ALLOWED,
+            0,
+        )
         published = jobs.publish(job, finish(job, tmp_path / name))
-        drawn = synthesise(published, SYNTHESIS, 0)
+        drawn = synthesize(published, SYNTHESIS, 0)
         assert drawn["images"].shape == (4 * len(classes), 28, 28, 1)
         assert np.bincount(drawn["labels"]).tolist() == [4] * len(classes)
-        assert np.array_equal(drawn["images"], synthesise(published, SYNTHESIS, 0)["images"])
+        assert np.array_equal(drawn["images"], synthesize(published, SYNTHESIS, 0)["images"])
         held_out = splits["split"] != "train"
         figures = assess(drawn, images, splits, features, SYNTHESIS, None, 0)
         assert set(figures) == {"overall", *classes}
-        assert figures["normal"]["psnr_random"]["n_real"] == min(4, int((held_out & (splits["label"] == 0)).sum()))
+        assert figures["normal"]["psnr_random"]["n_real"] == min(
+            4, int((held_out & (splits["label"] == 0)).sum())
+        )
         assert figures["overall"]["fid_domain"]["value"] > 0
-        assert figures["normal"]["kid_domain"]["n_real"] == int((held_out & (splits["label"] == 0)).sum())
+        assert figures["normal"]["kid_domain"]["n_real"] == int(
+            (held_out & (splits["label"] == 0)).sum()
+        )
         learned = splits["category"].isin(classes) & ~held_out
         assert figures["overall"]["copied_share_domain"]["n_training"] == int(learned.sum())
 
 
-def test_publishing_depends_on_the_weights_alone(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+def test_publishing_depends_on_the_weights_alone(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
     job = arm("real", images, splits)
     first = jobs.publish(job, finish(job, tmp_path / "one"))
     again = jobs.publish(job, finish(job, tmp_path / "two"))
@@ -172,13 +216,24 @@ def test_publishing_depends_on_the_weights_alone(tmp_path: Path, images: ImageSt
     assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
 
 
-def test_acgan_learns_several_findings_and_the_others_leave_them_out(tmp_path: Path, images: ImageStore, splits: pd.DataFrame) -> None:
+def test_acgan_learns_several_findings_and_the_others_leave_them_out(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
     several = splits["row"] % 6 == 5
-    splits = splits.assign(findings=splits["category"].mask(several, "bacterial|viral"), category=splits["category"].mask(several, SEVERAL))
+    splits = splits.assign(
+        findings=splits["category"].mask(several, "bacterial|viral"),
+        category=splits["category"].mask(several, SEVERAL),
+    )
     budget = TrainingConfig({"adversarial": 2}, batch_size=8, report_every=1)
     planned = {
         loss: plan_model(
-            "acgan", images, splits, ModelSettings(acgan.Config(8, 8, class_loss=loss), budget), GanTrainingConfig(), ALLOWED, 0
+            "acgan",
+            images,
+            splits,
+            ModelSettings(acgan.Config(8, 8, class_loss=loss), budget),
+            GanTrainingConfig(),
+            ALLOWED,
+            0,
         )
         for loss in ("bce", "ce")
     }
@@ -186,7 +241,7 @@ def test_acgan_learns_several_findings_and_the_others_leave_them_out(tmp_path: P
     assert labels.shape == (36, 3)
     assert set(labels.sum(axis=1)) == {1.0, 2.0}
     published = jobs.publish(planned["bce"], finish(planned["bce"], tmp_path / "acgan"))
-    drawn = synthesise(published, SYNTHESIS, 0)
+    drawn = synthesize(published, SYNTHESIS, 0)
     assert drawn["images"].shape == (12, 28, 28, 1)
     with pytest.raises(UserError, match="class_loss: bce or d2d_ce"):
         finish(planned["ce"], tmp_path / "refused")

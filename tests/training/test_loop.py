@@ -23,36 +23,72 @@ CPU = Runtime(torch.device("cpu"))
 
 
 def config_for(model: Any, steps: int = 4, **changes: Any) -> TrainingConfig:
-    return TrainingConfig(dict.fromkeys(model.stages(), steps), batch_size=4, checkpoint_every=2, report_every=1, **changes)
+    return TrainingConfig(
+        dict.fromkeys(model.stages(), steps),
+        batch_size=4,
+        checkpoint_every=2,
+        report_every=1,
+        **changes,
+    )
 
 
-def run(name: str, spec: ImageSpec, batches: BatchSource, resume: TrainingState | None = None, **changes: Any) -> list[Progress]:
+def run(
+    name: str,
+    spec: ImageSpec,
+    batches: BatchSource,
+    resume: TrainingState | None = None,
+    **changes: Any,
+) -> list[Progress]:
     model = tiny(name, spec)
     return list(train(model, batches, config_for(model, **changes), "key", resume, CPU))
 
 
 def equal(a: TrainingState, b: TrainingState) -> bool:
-    return a.tensors.keys() == b.tensors.keys() and all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
+    return a.tensors.keys() == b.tensors.keys() and all(
+        torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors
+    )
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_each_update_moves_only_its_own_players_parameters(name: str, spec: ImageSpec, batches: BatchSource) -> None:
+def test_each_update_moves_only_its_own_players_parameters(
+    name: str, spec: ImageSpec, batches: BatchSource
+) -> None:
     model = tiny(name, spec)
     for stage, players in model.stages().items():
         for player in players:
             before = {key: value.detach().clone() for key, value in model.named_parameters()}
-            update(player, build_optimizer(player.parameters(), player.optimizer), [batches.draw(stage, 0, 4)], players, CPU)
+            update(
+                player,
+                build_optimizer(player.parameters(), player.optimizer),
+                [batches.draw(stage, 0, 4)],
+                players,
+                CPU,
+            )
             own = {id(parameter) for parameter in player.parameters()}
-            moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
+            moved = {
+                key
+                for key, value in model.named_parameters()
+                if not torch.equal(value, before[key])
+            }
             assert moved
-            assert all(id(dict(model.named_parameters())[key]) in own for key in moved), (stage, player.name, moved)
+            assert all(id(dict(model.named_parameters())[key]) in own for key in moved), (
+                stage,
+                player.name,
+                moved,
+            )
             assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_finished_networks_stay_frozen_and_in_eval_mode(spec: ImageSpec, batches: BatchSource) -> None:
+def test_finished_networks_stay_frozen_and_in_eval_mode(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     model = tiny("fanogan", spec)
     states = [
-        {key: value.clone() for key, value in model.state_dict().items() if not key.startswith("encoder")}
+        {
+            key: value.clone()
+            for key, value in model.state_dict().items()
+            if not key.startswith("encoder")
+        }
         for report in train(model, batches, config_for(model), "key", None, CPU)
         if report.step >= 4
     ]
@@ -84,7 +120,9 @@ def test_one_seed_equal_weights(name: str, spec: ImageSpec, batches: BatchSource
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_killed_training_resumes_bit_exact(name: str, spec: ImageSpec, batches: BatchSource) -> None:
+def test_a_killed_training_resumes_bit_exact(
+    name: str, spec: ImageSpec, batches: BatchSource
+) -> None:
     unbroken = run(name, spec, batches, ema_decay=0.9)
     for report in unbroken[:-1]:
         if report.state is not None:
@@ -112,7 +150,10 @@ def test_n_critic_updates_draw_new_batches(spec: ImageSpec, batches: BatchSource
         epoch = batches.epoch
 
     run("fanogan", spec, Watched(), steps=2)  # type: ignore[arg-type]
-    assert drawn == [("adversarial", index) for index in range(6)] + [("encoder", 0), ("encoder", 1)]
+    assert drawn == [("adversarial", index) for index in range(6)] + [
+        ("encoder", 0),
+        ("encoder", 1),
+    ]
 
 
 class Diverging(nn.Module):
@@ -131,7 +172,14 @@ class Diverging(nn.Module):
 
 def test_f33_nan_loss_stops_within_one_step_and_nothing_has_moved(batches: BatchSource) -> None:
     model = Diverging()
-    reports = train(model, batches, TrainingConfig({"only": 5}, batch_size=2, checkpoint_every=1, report_every=1), "key", None, CPU)
+    reports = train(
+        model,
+        batches,
+        TrainingConfig({"only": 5}, batch_size=2, checkpoint_every=1, report_every=1),
+        "key",
+        None,
+        CPU,
+    )
     states = []
     with pytest.raises(UserError, match="not a number"):
         states.extend(reports)
@@ -143,7 +191,12 @@ class Exploding(Diverging):
     """Its loss is finite throughout, and the gradient infinite at the third batch."""
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        return {"term": ((self.weight - self.weight.detach()) if batch.step == 2 else self.weight).sum().abs().sqrt()}
+        return {
+            "term": ((self.weight - self.weight.detach()) if batch.step == 2 else self.weight)
+            .sum()
+            .abs()
+            .sqrt()
+        }
 
 
 def test_f33_a_gradient_that_is_not_a_number_moves_nothing_either(batches: BatchSource) -> None:
@@ -153,17 +206,25 @@ def test_f33_a_gradient_that_is_not_a_number_moves_nothing_either(batches: Batch
     assert torch.isfinite(model.weight).all()
 
 
-def test_f35_no_memory_on_the_accelerator_names_the_batch_size_that_fits(batches: BatchSource) -> None:
+def test_f35_no_memory_on_the_accelerator_names_the_batch_size_that_fits(
+    batches: BatchSource,
+) -> None:
     class Hungry(Diverging):
         def loss(self, batch: Batch) -> dict[str, Tensor]:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(UserError, match=r"`training.batch_size` to 8 and `training.accumulate` to 2"):
+    with pytest.raises(
+        UserError, match=r"`training.batch_size` to 8 and `training.accumulate` to 2"
+    ):
         list(train(Hungry(), batches, TrainingConfig({"only": 5}, batch_size=16), "key", None, CPU))
 
 
-def test_f28_another_number_of_threads_is_said(spec: ImageSpec, batches: BatchSource, caplog: pytest.LogCaptureFixture) -> None:
-    state = next(report.state for report in run("autoencoder", spec, batches) if report.state is not None)
+def test_f28_another_number_of_threads_is_said(
+    spec: ImageSpec, batches: BatchSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = next(
+        report.state for report in run("autoencoder", spec, batches) if report.state is not None
+    )
     run("autoencoder", spec, batches, resume=replace(state, notes={**state.notes, "threads": 64}))
     assert "had 64" in caplog.text
 
@@ -193,17 +254,30 @@ def test_accumulated_gradients_are_those_of_one_large_batch() -> None:
     weights = []
     for size, accumulate in ((8, 1), (2, 4)):
         model = Linear()
-        reports = list(train(model, Parts(), TrainingConfig({"only": 1}, batch_size=size, accumulate=accumulate), "key", None, CPU))
+        reports = list(
+            train(
+                model,
+                Parts(),
+                TrainingConfig({"only": 1}, batch_size=size, accumulate=accumulate),
+                "key",
+                None,
+                CPU,
+            )
+        )
         weights.append((model.weight.detach(), reports[-1].terms["player/term"]))
     torch.testing.assert_close(weights[0][0], weights[1][0])
     assert weights[0][1] == pytest.approx(weights[1][1])
 
 
-def test_a_schedule_lowers_the_rate_and_resumes_exactly(spec: ImageSpec, batches: BatchSource) -> None:
+def test_a_schedule_lowers_the_rate_and_resumes_exactly(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     unbroken = run("autoencoder", spec, batches, steps=8, decay="linear", decay_from=0.25)
     assert not equal(unbroken[-1].state, run("autoencoder", spec, batches, steps=8)[-1].state)  # type: ignore[arg-type]
     middle = next(report.state for report in unbroken if report.step == 4)
-    resumed = run("autoencoder", spec, batches, resume=middle, steps=8, decay="linear", decay_from=0.25)
+    resumed = run(
+        "autoencoder", spec, batches, resume=middle, steps=8, decay="linear", decay_from=0.25
+    )
     assert equal(resumed[-1].state, unbroken[-1].state)  # type: ignore[arg-type]
 
 
@@ -220,7 +294,9 @@ def test_bf16_trains_near_to_fp32(name: str, spec: ImageSpec, batches: BatchSour
             assert terms[1][key] == pytest.approx(value, rel=0.1, abs=0.05), key
 
 
-def test_autocast_is_on_inside_a_loss_and_nowhere_else(spec: ImageSpec, batches: BatchSource) -> None:
+def test_autocast_is_on_inside_a_loss_and_nowhere_else(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     seen: list[bool] = []
 
     class Watching(Diverging):
@@ -228,12 +304,23 @@ def test_autocast_is_on_inside_a_loss_and_nowhere_else(spec: ImageSpec, batches:
             seen.append(torch.is_autocast_enabled("cpu"))
             return {"term": self.weight.sum()}
 
-    list(train(Watching(), batches, TrainingConfig({"only": 2}, batch_size=2), "key", None, Runtime(torch.device("cpu"), "bf16")))
+    list(
+        train(
+            Watching(),
+            batches,
+            TrainingConfig({"only": 2}, batch_size=2),
+            "key",
+            None,
+            Runtime(torch.device("cpu"), "bf16"),
+        )
+    )
     assert seen == [True, True]
     assert not torch.is_autocast_enabled("cpu")
 
 
-@pytest.mark.parametrize("name", ["dcgan", "fanogan"])  # fanogan differentiates twice, which a compiled module cannot
+@pytest.mark.parametrize(
+    "name", ["dcgan", "fanogan"]
+)  # fanogan differentiates twice, which a compiled module cannot
 def test_compiled_training_gives_the_same_weights_up_to_rounding(
     name: str, spec: ImageSpec, batches: BatchSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,10 +328,14 @@ def test_compiled_training_gives_the_same_weights_up_to_rounding(
 
     def compile_without_a_compiler(module: nn.Module) -> None:
         compiled.append(module)
-        module._compiled_call_impl = torch.compile(module._call_impl, backend="aot_eager")  # all of torch.compile but C++
+        module._compiled_call_impl = torch.compile(
+            module._call_impl, backend="aot_eager"
+        )  # all of torch.compile but C++
 
     monkeypatch.setattr(nn.Module, "compile", compile_without_a_compiler)
-    plain, other = (run(name, spec, batches, steps=1, compile=chosen)[-1].state for chosen in (False, True))
+    plain, other = (
+        run(name, spec, batches, steps=1, compile=chosen)[-1].state for chosen in (False, True)
+    )
     assert len(compiled) == len(list(tiny(name, spec).children()))
     assert plain is not None
     assert other is not None
@@ -259,16 +350,25 @@ def test_a_stage_without_a_budget_is_refused(spec: ImageSpec, batches: BatchSour
         list(train(model, batches, TrainingConfig({"adversarial": 1}), "key", None, CPU))
 
 
-def test_averaged_weights_are_published_and_differ_from_the_last(spec: ImageSpec, batches: BatchSource) -> None:
+def test_averaged_weights_are_published_and_differ_from_the_last(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     state = run("autoencoder", spec, batches, ema_decay=0.9)[-1].state
     assert state is not None
     averaged, last = state.weights(), state.part("model.")
     assert averaged.keys() == last.keys()
     assert any(not torch.equal(averaged[name], last[name]) for name in last)
-    assert replace(state, tensors={f"model.{name}": value for name, value in last.items()}).weights().keys() == last.keys()
+    assert (
+        replace(state, tensors={f"model.{name}": value for name, value in last.items()})
+        .weights()
+        .keys()
+        == last.keys()
+    )
 
 
 def test_a_small_game_learns(spec: ImageSpec, batches: BatchSource) -> None:
     reports = run("autoencoder", spec, batches, steps=60)
-    first, last = (report.terms["autoencoder/reconstruction"] for report in (reports[0], reports[-1]))
+    first, last = (
+        report.terms["autoencoder/reconstruction"] for report in (reports[0], reports[-1])
+    )
     assert last < 0.95 * first

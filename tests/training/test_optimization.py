@@ -35,7 +35,9 @@ def test_statistics_are_averaged_and_counters_copied() -> None:
 
 def test_the_unit_vectors_of_spectral_norm_are_copied() -> None:
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(4, 3)))
+    model = torch.nn.Sequential(
+        torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(4, 3))
+    )
     average = WeightAverage(model, 0.5)
     for _ in range(3):
         with torch.no_grad():

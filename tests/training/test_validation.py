@@ -12,7 +12,15 @@ from medgan.contracts import Batch, BatchSource, ImageSpec, Player
 from medgan.training.loop import Progress, train
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
-from medgan.training.validation import COLLAPSED_BELOW, DIVERSITY, Inspector, Judge, Selection, collapse, spread
+from medgan.training.validation import (
+    COLLAPSED_BELOW,
+    DIVERSITY,
+    Inspector,
+    Judge,
+    Selection,
+    collapse,
+    spread,
+)
 from tests.models.tiny import tiny
 
 CPU = Runtime(torch.device("cpu"))
@@ -23,7 +31,14 @@ def looks_of(reports: list[Progress]) -> list[Mapping[str, float]]:
 
 
 def config(steps: int = 6, **changes: Any) -> TrainingConfig:
-    return TrainingConfig({"adversarial": steps}, batch_size=4, checkpoint_every=2, report_every=100, inspect_every=2, **changes)
+    return TrainingConfig(
+        {"adversarial": steps},
+        batch_size=4,
+        checkpoint_every=2,
+        report_every=100,
+        inspect_every=2,
+        **changes,
+    )
 
 
 class Scripted:
@@ -43,38 +58,71 @@ def judged(values: list[float], criterion: str | None = "aucp") -> Judge:
 
 def test_the_best_look_is_published_and_not_the_last(spec: ImageSpec, batches: BatchSource) -> None:
     model = tiny("dcgan", spec)
-    reports = list(train(model, batches, config(ema_decay=0.5), "key", None, CPU, judged([0.6, 0.9, 0.7])))
+    reports = list(
+        train(model, batches, config(ema_decay=0.5), "key", None, CPU, judged([0.6, 0.9, 0.7]))
+    )
     state = reports[-1].state
     assert state is not None
     assert [look["aucp"] for look in looks_of(reports)] == [0.6, 0.9, 0.7]
     assert state.notes["selection"]["chosen"] == 1
     at_four = next(report.state for report in reports if report.step == 4)
     assert at_four is not None
-    averaged = {name: value for name, value in at_four.part("ema.").items() if name != "__updates__"}
+    averaged = {
+        name: value for name, value in at_four.part("ema.").items() if name != "__updates__"
+    }
     assert all(torch.equal(value, averaged[name]) for name, value in state.weights().items())
-    assert any(not torch.equal(value, state.part("ema.")[name]) for name, value in state.weights().items())
+    assert any(
+        not torch.equal(value, state.part("ema.")[name]) for name, value in state.weights().items()
+    )
 
 
-def test_without_a_criterion_the_figures_are_noted_and_the_last_weights_count(spec: ImageSpec, batches: BatchSource) -> None:
-    state = list(train(tiny("dcgan", spec), batches, config(), "key", None, CPU, judged([0.9, 0.6, 0.7], None)))[-1].state
+def test_without_a_criterion_the_figures_are_noted_and_the_last_weights_count(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
+    state = list(
+        train(
+            tiny("dcgan", spec), batches, config(), "key", None, CPU, judged([0.9, 0.6, 0.7], None)
+        )
+    )[-1].state
     assert state is not None
     assert [look["aucp"] for look in state.notes["selection"]["looks"]] == [0.9, 0.6, 0.7]
-    assert all(torch.equal(value, state.part("model.")[name]) for name, value in state.weights().items())
+    assert all(
+        torch.equal(value, state.part("model.")[name]) for name, value in state.weights().items()
+    )
 
 
-def test_patience_ends_the_training_and_a_resumed_one_remembers_it(spec: ImageSpec, batches: BatchSource) -> None:
+def test_patience_ends_the_training_and_a_resumed_one_remembers_it(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     values = [0.6, 0.9, 0.7, 0.8, 0.95]
-    reports = list(train(tiny("dcgan", spec), batches, config(10, patience=2), "key", None, CPU, judged(values)))
+    reports = list(
+        train(
+            tiny("dcgan", spec), batches, config(10, patience=2), "key", None, CPU, judged(values)
+        )
+    )
     assert (reports[-1].step, reports[-1].total) == (8, 8)
     assert reports[-1].state is not None
     assert reports[-1].state.finished
     assert reports[-1].state.notes["planned_steps"] == 10
     half = next(report.state for report in reports if report.step == 6)
-    again = list(train(tiny("dcgan", spec), batches, config(10, patience=2), "key", half, CPU, judged(values[3:])))
+    again = list(
+        train(
+            tiny("dcgan", spec),
+            batches,
+            config(10, patience=2),
+            "key",
+            half,
+            CPU,
+            judged(values[3:]),
+        )
+    )
     assert again[-1].step == 8
     assert again[-1].state is not None
     assert again[-1].state.notes["selection"] == reports[-1].state.notes["selection"]
-    assert all(torch.equal(value, again[-1].state.tensors[name]) for name, value in reports[-1].state.tensors.items())
+    assert all(
+        torch.equal(value, again[-1].state.tensors[name])
+        for name, value in reports[-1].state.tensors.items()
+    )
 
 
 def test_only_the_last_stage_is_judged(spec: ImageSpec, batches: BatchSource) -> None:
@@ -101,7 +149,9 @@ def test_a_look_leaves_no_trace(name: str, spec: ImageSpec, batches: BatchSource
 def test_samples_come_from_the_same_latents(spec: ImageSpec, batches: BatchSource) -> None:
     model = tiny("dcgan", spec)
     inspectors = [Inspector(model, batches, CPU, None) for _ in range(2)]
-    first, again = (inspector.look(model.state_dict(), judging=False).samples for inspector in inspectors)
+    first, again = (
+        inspector.look(model.state_dict(), judging=False).samples for inspector in inspectors
+    )
     assert first is not None
     assert again is not None
     assert torch.equal(first, again)
@@ -140,14 +190,18 @@ class Constant(nn.Module):
         return self.image.expand(n, -1, -1, -1)
 
 
-def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(spec: ImageSpec, batches: BatchSource) -> None:
+def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     reports = list(train(Constant(), batches, config(), "key", None, CPU))
     assert all(look[DIVERSITY] == pytest.approx(0.0, abs=1e-6) for look in looks_of(reports))
     alarm = collapse(looks_of(reports)[-1], 6, 6)
     assert alarm is not None
     assert "0.00 times" in alarm
     assert collapse({DIVERSITY: COLLAPSED_BELOW}, 6, 6) is None
-    assert collapse({DIVERSITY: 0.0}, 1, 6) is None  # an untrained generator always draws one grey image
+    assert (
+        collapse({DIVERSITY: 0.0}, 1, 6) is None
+    )  # an untrained generator always draws one grey image
     assert collapse({"aucp": 0.5}, 6, 6) is None
 
 
@@ -155,20 +209,30 @@ def considered(looks: list[tuple[float, float]]) -> Selection:
     """Looks of (AUCp, standard error); the weights of each are its number."""
     selection = Selection("aucp")
     for step, (value, error) in enumerate(looks):
-        selection.consider(step, {"aucp": value, "aucp_se": error}, {"w": torch.tensor(float(step))}, eligible=True)
+        selection.consider(
+            step, {"aucp": value, "aucp_se": error}, {"w": torch.tensor(float(step))}, eligible=True
+        )
     return selection
 
 
 @pytest.mark.parametrize(
     ("looks", "chosen"),
     [
-        ([(0.7, 0.05), (0.8, 0.05), (0.76, 0.05), (0.74, 0.05)], 2),  # the latest within one error of the best
+        (
+            [(0.7, 0.05), (0.8, 0.05), (0.76, 0.05), (0.74, 0.05)],
+            2,
+        ),  # the latest within one error of the best
         ([(0.7, 0.0), (0.8, 0.0), (0.76, 0.0)], 1),  # no error: the best
         ([(0.8, 0.05), (0.6, 0.3)], 0),  # the error is the best look's, not the late one's
-        ([(0.70, 0.1), (0.65, 0.1), (0.9, 0.02), (0.7, 0.1)], 2),  # a new best outdates the earlier choice
+        (
+            [(0.70, 0.1), (0.65, 0.1), (0.9, 0.02), (0.7, 0.1)],
+            2,
+        ),  # a new best outdates the earlier choice
     ],
 )
-def test_the_choice_is_the_latest_look_within_one_standard_error_of_the_best(looks: list[tuple[float, float]], chosen: int) -> None:
+def test_the_choice_is_the_latest_look_within_one_standard_error_of_the_best(
+    looks: list[tuple[float, float]], chosen: int
+) -> None:
     selection = considered(looks)
     assert selection.chosen == chosen
     assert selection.weights["w"].item() == chosen
@@ -176,8 +240,12 @@ def test_the_choice_is_the_latest_look_within_one_standard_error_of_the_best(loo
 
 def test_the_choice_ignores_looks_that_are_not_eligible_and_takes_the_later_of_equals() -> None:
     selection = Selection("aucp")
-    for step, (value, eligible) in enumerate([(0.9, False), (0.5, True), (0.5, True), (0.4, True), (0.4, True)]):
-        selection.consider(step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible)
+    for step, (value, eligible) in enumerate(
+        [(0.9, False), (0.5, True), (0.5, True), (0.4, True), (0.4, True)]
+    ):
+        selection.consider(
+            step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible
+        )
     assert (selection.best, selection.chosen) == (1, 2)
     assert selection.weights["w"].item() == 2
     assert selection.exhausted(3)

@@ -1,6 +1,7 @@
 """The page. `make app` serves it on this machine only.
 
-Streamlit runs this file anew at every click; what takes long is kept in its caches, by the version of the model.
+Streamlit runs this file anew at every click; what takes long is kept in its caches, by the version
+of the model.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def main() -> None:
         message = user_message(error)
         if message is None:
             logger.exception("The page failed.")
-        st.error(message or "Something went wrong that should not have; the log of this server says what.")
+        st.error(
+            message
+            or "Something went wrong that should not have; the log of this server says what."
+        )
 
 
 def _page(project: Project) -> None:
@@ -49,35 +53,41 @@ def _page(project: Project) -> None:
     if not data_sets:
         st.info(UNTRAINED)
         return
-    data_set = st.selectbox("Data set", data_sets, key="data_set")
+    dataset = st.selectbox("Data set", data_sets, key="dataset")
     draw, score = st.tabs(["Draw images", "Score an image"])
     with draw:
-        _draw_tab(project, data_set)
+        _draw_tab(project, dataset)
     with score:
-        _score_tab(project, data_set)
+        _score_tab(project, dataset)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
-def _loaded(root: Path, data_set: str, name: str, version: str) -> tuple[PublishedModel, Any]:
-    """A published model and the module built from it; `version` makes the cache notice a new one."""
-    published = Project(root).published(data_set, name)
+def _loaded(root: Path, dataset: str, name: str, version: str) -> tuple[PublishedModel, Any]:
+    """A published model and the module built from it; `version` makes the cache notice a new
+    one.
+    """
+    published = Project(root).published(dataset, name)
     return published, published.build().to(Runtime.detect().device)
 
 
-def _chosen_model(project: Project, data_set: str, names: tuple[str, ...], label: str) -> tuple[PublishedModel, Any, str] | None:
-    trained = project.trained(data_set, names)
+def _chosen_model(
+    project: Project, dataset: str, names: tuple[str, ...], label: str
+) -> tuple[PublishedModel, Any, str] | None:
+    trained = project.trained(dataset, names)
     if not trained:
-        st.info(f"No {label.lower()} is trained on {data_set} yet: `{project.run_command(data_set)} --pipeline gan_training` trains them.")
+        st.info(
+            f"No {label.lower()} is trained on {dataset} yet: `{project.run_command(dataset)} --pipeline gan_training` trains them."
+        )
         return None
     name = st.selectbox(label, trained, key=label.lower())
-    version = project.version(data_set, name)
-    published, module = _loaded(project.root, data_set, name, version)
+    version = project.version(dataset, name)
+    published, module = _loaded(project.root, dataset, name, version)
     st.caption(f"Version {version}, key {published.key}, seed {seed_of(published)}")
     return published, module, version
 
 
-def _draw_tab(project: Project, data_set: str) -> None:
-    chosen = _chosen_model(project, data_set, models.synthesizers(), "Generator")
+def _draw_tab(project: Project, dataset: str) -> None:
+    chosen = _chosen_model(project, dataset, models.synthesizers(), "Generator")
     if chosen is None:
         return
     published, module, version = chosen
@@ -87,10 +97,10 @@ def _draw_tab(project: Project, data_set: str) -> None:
         count = middle.number_input("Images", 1, sampling.MOST, 16, key="count")
         seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed")
         asked = st.form_submit_button("Draw")
-    subject = (data_set, published.key)
+    subject = (dataset, published.key)
     if asked:
         request = Request(str(label), int(count), int(seed))
-        card = sampling.data_card(published, data_set, version, request)
+        card = sampling.data_card(published, dataset, version, request)
         st.session_state["drawn"] = (subject, sampling.draw(published, module, request), card)
     drawn = st.session_state.get("drawn")
     if drawn is not None and drawn[0] == subject:
@@ -98,53 +108,71 @@ def _draw_tab(project: Project, data_set: str) -> None:
 
 
 def _show_drawn(images: Any, card: dict[str, Any]) -> None:
-    st.caption(f"{len(images)} synthetic images of class {card['class']}, seed {card['seed']}. {sampling.NOTICE}")
+    st.caption(
+        f"{len(images)} synthetic images of class {card['class']}, seed {card['seed']}. {sampling.NOTICE}"
+    )
     st.image([pictures.enlarged(image, 128) for image in images], width=128)
-    name = f"{card['data_set']}-{card['model']}-{card['class']}-{card['seed']}.zip"
-    st.download_button("Download (ZIP)", sampling.archive(images, card), name, "application/zip", key="download")
+    name = f"{card['dataset']}-{card['model']}-{card['class']}-{card['seed']}.zip"
+    st.download_button(
+        "Download (ZIP)", sampling.archive(images, card), name, "application/zip", key="download"
+    )
 
 
-def _score_tab(project: Project, data_set: str) -> None:
-    chosen = _chosen_model(project, data_set, models.detectors(), "Detector")
+def _score_tab(project: Project, dataset: str) -> None:
+    chosen = _chosen_model(project, dataset, models.detectors(), "Detector")
     if chosen is None:
         return
     published, _, version = chosen
-    upload = st.file_uploader("Image: PNG, JPEG, BMP or TIFF, up to 20 MB. It is read on this machine and not kept.", key="upload")
+    upload = st.file_uploader(
+        "Image: PNG, JPEG, BMP or TIFF, up to 20 MB. It is read on this machine and not kept.",
+        key="upload",
+    )
     if upload is None:
         return
     try:
-        found = _verdict(project.root, data_set, published.name, version, upload.getvalue())
+        found = _verdict(project.root, dataset, published.name, version, upload.getvalue())
     except ImageRefused as refused:
         st.error(scoring.refusal_sentence(refused))
         return
-    _show_verdict(found, _reference(project.root, data_set, published.name, version, _stamp(project, data_set, published.name)))
+    _show_verdict(
+        found,
+        _reference(
+            project.root, dataset, published.name, version, _stamp(project, dataset, published.name)
+        ),
+    )
 
 
 @st.cache_data(max_entries=16, show_spinner="Scoring")
-def _verdict(root: Path, data_set: str, name: str, version: str, data: bytes) -> scoring.Verdict:
+def _verdict(root: Path, dataset: str, name: str, version: str, data: bytes) -> scoring.Verdict:
     project = Project(root)
-    published, module = _loaded(root, data_set, name, version)
-    store = project.store(data_set)
-    check_trained_on(published, store, f"{project.run_command(data_set)} --pipeline gan_training")
-    pixels = prepared(scoring.read_upload(data), store.info, project.crop(data_set, store.info))
+    published, module = _loaded(root, dataset, name, version)
+    store = project.store(dataset)
+    check_trained_on(published, store, f"{project.run_command(dataset)} --pipeline gan_training")
+    pixels = prepared(scoring.read_upload(data), store.info, project.crop(dataset, store.info))
     return scoring.verdict(module, pixels, store.info, seed_of(published))
 
 
-def _stamp(project: Project, data_set: str, name: str) -> tuple[int, ...]:
+def _stamp(project: Project, dataset: str, name: str) -> tuple[int, ...]:
     """Changes when there are new scores or results."""
-    files = project.evaluation_files(data_set, name)
+    files = project.evaluation_files(dataset, name)
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing")
-def _reference(root: Path, data_set: str, name: str, version: str, stamp: tuple[int, ...]) -> scoring.Reference:
+def _reference(
+    root: Path, dataset: str, name: str, version: str, stamp: tuple[int, ...]
+) -> scoring.Reference:
     project = Project(root)
-    published, module = _loaded(root, data_set, name, version)
-    return scoring.reference(project, data_set, published, module, project.store(data_set))
+    published, module = _loaded(root, dataset, name, version)
+    return scoring.reference(project, dataset, published, module, project.store(dataset))
 
 
 def _show_verdict(found: scoring.Verdict, known: scoring.Reference) -> None:
-    st.metric("Anomaly score", f"{found.score:.4g}", help="Higher is more anomalous. Scores of different detectors do not compare.")
+    st.metric(
+        "Anomaly score",
+        f"{found.score:.4g}",
+        help="Higher is more anomalous. Scores of different detectors do not compare.",
+    )
     if known.threshold is not None:
         st.markdown(scoring.decision(found.score, known.threshold, known.rule))
     for shown, normals in known.normals.items():
@@ -152,13 +180,19 @@ def _show_verdict(found: scoring.Verdict, known: scoring.Reference) -> None:
             st.markdown(scoring.standing(found.score, normals, shown))
     if known.absent:
         st.info(known.absent)
-    strength = pictures.scaled(found.anomaly_map, *(known.map_range or pictures.own_range(found.anomaly_map)))
+    strength = pictures.scaled(
+        found.anomaly_map, *(known.map_range or pictures.own_range(found.anomaly_map))
+    )
     views = {
         "the image as the detector sees it": found.pixels,
         "anomaly map": pictures.heat(strength),
         "overlay": pictures.overlay(found.pixels, strength),
     }
-    st.image([pictures.enlarged(view) for view in views.values()], caption=list(views), width=pictures.SIDE)
+    st.image(
+        [pictures.enlarged(view) for view in views.values()],
+        caption=list(views),
+        width=pictures.SIDE,
+    )
     st.caption(
         "Brightest: above 99.5 % of the map values of normal images."
         if known.map_range

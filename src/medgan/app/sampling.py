@@ -42,7 +42,9 @@ class Request:
     """The same request to the same model gives the same images."""
 
 
-def draw(model: PublishedModel, synthesizer: ImageSynthesizer, request: Request) -> NDArray[np.uint8]:
+def draw(
+    model: PublishedModel, synthesizer: ImageSynthesizer, request: Request
+) -> NDArray[np.uint8]:
     """uint8 (count, H, W, C).
 
     Args:
@@ -55,11 +57,17 @@ def draw(model: PublishedModel, synthesizer: ImageSynthesizer, request: Request)
     """
     known = model.drawable
     if request.label not in known:
-        raise UserError(f"{model.name} cannot draw `{request.label}`: choose from {', '.join(known)}.")
+        raise UserError(
+            f"{model.name} cannot draw `{request.label}`: choose from {', '.join(known)}."
+        )
     if not 1 <= request.count <= MOST:
-        raise UserError(f"{request.count} images cannot be drawn at once: choose a number from 1 to {MOST}.")
+        raise UserError(
+            f"{request.count} images cannot be drawn at once: choose a number from 1 to {MOST}."
+        )
     labels = torch.full((request.count,), model.spec.classes.index(request.label))
-    drawn = synthesizer.sample(request.count, labels, generator(request.seed, "app", model.name, request.label))
+    drawn = synthesizer.sample(
+        request.count, labels, generator(request.seed, "app", model.name, request.label)
+    )
     return as_uint8(crop_padding(drawn, *image_size(model)))
 
 
@@ -69,14 +77,16 @@ def image_size(model: PublishedModel) -> tuple[int, int]:
     return height, width
 
 
-def data_card(model: PublishedModel, data_set: str, version: str, request: Request) -> dict[str, Any]:
+def data_card(
+    model: PublishedModel, dataset: str, version: str, request: Request
+) -> dict[str, Any]:
     """Where drawn images come from, for those who find them later."""
     return {
         "notice": NOTICE,
         "model": model.name,
         "version": version,
         "key": model.key,
-        "data_set": data_set,
+        "dataset": dataset,
         "class": request.label,
         "count": request.count,
         "seed": request.seed,
@@ -93,14 +103,21 @@ def png(image: NDArray[np.uint8], description: str = "") -> bytes:
     if description:
         info.add_text("Description", description)
     buffer = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(buffer, "PNG", pnginfo=info)
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(
+        buffer, "PNG", pnginfo=info
+    )
     return buffer.getvalue()
 
 
 def archive(images: NDArray[np.uint8], card: Mapping[str, Any]) -> bytes:
-    """A ZIP file with a PNG for each image (n, H, W, C) and the data card; equal images and cards give equal bytes."""
+    """A ZIP file with a PNG for each image (n, H, W, C) and the data card; equal images and cards
+    give equal bytes.
+    """
     description = f"{card['notice']} {card['model']} {card['key']}, class {card['class']}, seed {card['seed']}."
-    files = {f"{card['class']}-{index:03d}.png": png(image, description) for index, image in enumerate(images)}
+    files = {
+        f"{card['class']}-{index:03d}.png": png(image, description)
+        for index, image in enumerate(images)
+    }
     files[CARD] = json.dumps(card, indent=1, default=str).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:

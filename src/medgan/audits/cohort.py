@@ -1,4 +1,6 @@
-"""Who was looked at: the flow from what was listed to what was tested, and who is in each part (CLAIM 2024, items 7 to 20; STARD 2015)."""
+"""Who was looked at: the flow from what was listed to what was tested, and who is in each part
+(CLAIM 2024, items 7 to 20; STARD 2015).
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,14 @@ def few_levels(values: pd.Series[Any], shown: int = SHOWN_LEVELS) -> pd.Series[A
     """The values with all but the `shown` most frequent ones as `other (k values)`."""
     counts = values.value_counts()
     rare = sorted(map(str, counts.index[shown:]))
-    return values.where(~values.isin(rare), f"{OTHER}{len(rare)} values)") if len(rare) > 1 else values
+    return (
+        values.where(~values.isin(rare), f"{OTHER}{len(rare)} values)") if len(rare) > 1 else values
+    )
 
 
-def flow(splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, dropped: int = 0) -> dict[str, Any]:
+def flow(
+    splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, dropped: int = 0
+) -> dict[str, Any]:
     """How many images were listed, left out and why, and in which part the others are.
 
     Args:
@@ -47,7 +53,10 @@ def flow(splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFram
         "excluded": {"images": len(exclusions), "reasons": _counted(exclusions["reason"])},
         "quarantined": {"images": len(quarantine), "reasons": _counted(quarantine["code"])},
         "usable": usable,
-        "dropped": {"images": dropped, "reasons": {"patient or picture in two parts": dropped} if dropped else {}},
+        "dropped": {
+            "images": dropped,
+            "reasons": {"patient or picture in two parts": dropped} if dropped else {},
+        },
         "kept": size(splits),
         "parts": {part: _part(splits[splits["split"] == part]) for part in PARTS},
     }
@@ -62,29 +71,40 @@ def size(table: pd.DataFrame) -> dict[str, Any]:
 def _part(table: pd.DataFrame) -> dict[str, Any]:
     roles = table.reindex(columns=["role"])["role"]
     mix = {"unlabelled_mix": size(table[roles == "mix"])} if (roles == "mix").any() else {}
-    return {**size(table), "normal": size(table[table["label"] == 0]), "anomalous": size(table[table["label"] == 1]), **mix}
+    return {
+        **size(table),
+        "normal": size(table[table["label"] == 0]),
+        "anomalous": size(table[table["label"] == 1]),
+        **mix,
+    }
 
 
 def _counted(column: pd.Series[Any]) -> dict[str, int]:
     counts = as_text(column).value_counts()
-    return {str(name): int(count) for name, count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))}
+    return {
+        str(name): int(count)
+        for name, count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    }
 
 
 def demographics(splits: pd.DataFrame) -> dict[str, Any]:
     """Table 1 of a paper: who is in each part.
 
-    Sex and age are of patients (the first image of each) where patients are known, else of images; `unit` says which. All else is of
-    images. A share is of all, the unknown ones included.
+    Sex and age are of patients (the first image of each) where patients are known, else of images;
+    `unit` says which. All else is of images. A share is of all, the unknown ones included.
 
     Returns:
-        {"unit", "parts": {"train" | "val" | "test" | "all": {"images", "patients", "images_per_patient", "age",
-        "categories": counts, "sex" | "age_band" | ...: counts, "missing": shares}}}; a count is {"n", "share"}.
+        {"unit", "parts": {"train" | "val" | "test" | "all": {"images", "patients",
+        "images_per_patient", "age", "categories": counts, "sex" | "age_band" | ...: counts,
+        "missing": shares}}}; a count is {"n", "share"}.
     """
     known = bool(splits["group_known"].all())
     parts = {part: splits[splits["split"] == part] for part in PARTS} | {"all": splits}
     levels = {name: few_levels(as_text(splits.reindex(columns=[name])[name])) for name in DESCRIBED}
     prepared = splits.assign(**levels)
-    described = {part: _described(prepared.loc[table.index], known) for part, table in parts.items()}
+    described = {
+        part: _described(prepared.loc[table.index], known) for part, table in parts.items()
+    }
     return {"unit": "patient" if known else "image", "parts": described}
 
 
@@ -95,18 +115,28 @@ def _described(table: pd.DataFrame, known: bool) -> dict[str, Any]:
     per_patient = table.groupby("group_id").size()
     return {
         **size(table),
-        "images_per_patient": {"median": float(per_patient.median()), "max": int(per_patient.max())} if known and len(table) else None,
+        "images_per_patient": {"median": float(per_patient.median()), "max": int(per_patient.max())}
+        if known and len(table)
+        else None,
         "categories": _findings(table),
         "age": _ages(people),
-        **{name: _levels(people[name] if name in of_people else table[name], name) for name in DESCRIBED},
-        "missing": {**missing, "age": _share(int(table.reindex(columns=["age"])["age"].isna().sum()), len(table))},
+        **{
+            name: _levels(people[name] if name in of_people else table[name], name)
+            for name in DESCRIBED
+        },
+        "missing": {
+            **missing,
+            "age": _share(int(table.reindex(columns=["age"])["age"].isna().sum()), len(table)),
+        },
     }
 
 
 def _findings(table: pd.DataFrame) -> dict[str, Any]:
     """`normal`, then each finding; an image of several findings counts for each of them."""
     normal = {"normal": _share(int((table["label"] == 0).sum()), len(table))}
-    return normal | {name: _share(int(shows(table, name).sum()), len(table)) for name in findings_of(table)}
+    return normal | {
+        name: _share(int(shows(table, name).sum()), len(table)) for name in findings_of(table)
+    }
 
 
 def _ages(people: pd.DataFrame) -> dict[str, Any] | None:
@@ -114,14 +144,23 @@ def _ages(people: pd.DataFrame) -> dict[str, Any] | None:
     if ages.empty:
         return None
     low, median, high = (float(bound) for bound in ages.quantile([0.25, 0.5, 0.75]))
-    return {"n": len(ages), "median": median, "q1": low, "q3": high, "min": float(ages.min()), "max": float(ages.max())}
+    return {
+        "n": len(ages),
+        "median": median,
+        "q1": low,
+        "q3": high,
+        "min": float(ages.min()),
+        "max": float(ages.max()),
+    }
 
 
 def _levels(values: pd.Series[Any], name: str) -> dict[str, Any]:
     """Counts, the unknown ones last; age bands in their order, all else by name."""
     order = {band: place for place, band in enumerate(AGE_BANDS)} if name == "age_band" else {}
     counts = values.value_counts()
-    names = sorted(map(str, counts.index), key=lambda level: (level == UNKNOWN, order.get(level, 0), level))
+    names = sorted(
+        map(str, counts.index), key=lambda level: (level == UNKNOWN, order.get(level, 0), level)
+    )
     return {level: _share(int(counts[level]), len(values)) for level in names}
 
 
@@ -130,21 +169,45 @@ def _share(count: int, total: int) -> dict[str, Any]:
 
 
 def table_one(document: Mapping[str, Any]) -> pd.DataFrame:
-    """`demographics` as a paper prints it: characteristic, level, and a column of text for each part."""
+    """`demographics` as a paper prints it: characteristic, level, and a column of text for each
+    part.
+    """
     parts = document["parts"]
     unit = f"{document['unit']}s"
     rows: list[dict[str, str]] = [
         _row("images", "", {part: f"{told['images']:,}" for part, told in parts.items()}),
-        _row("patients", "", {part: NOT_REPORTED if told["patients"] is None else f"{told['patients']:,}" for part, told in parts.items()}),
-        _row("age in years, median (IQR)", "", {part: _age_text(told["age"]) for part, told in parts.items()}),
+        _row(
+            "patients",
+            "",
+            {
+                part: NOT_REPORTED if told["patients"] is None else f"{told['patients']:,}"
+                for part, told in parts.items()
+            },
+        ),
+        _row(
+            "age in years, median (IQR)",
+            "",
+            {part: _age_text(told["age"]) for part, told in parts.items()},
+        ),
     ]
-    titles = {"categories": "finding, images"} | {name: f"{name.replace('_', ' ')}, {_unit(name, unit)}" for name in DESCRIBED}
+    titles = {"categories": "finding, images"} | {
+        name: f"{name.replace('_', ' ')}, {_unit(name, unit)}" for name in DESCRIBED
+    }
     for name, title in titles.items():
-        levels = list(dict.fromkeys(level for told in (parts["all"], *parts.values()) for level in told[name]))
+        levels = list(
+            dict.fromkeys(level for told in (parts["all"], *parts.values()) for level in told[name])
+        )
         if levels == [UNKNOWN]:
             rows.append(_row(title, "", dict.fromkeys(parts, NOT_REPORTED)))
             continue
-        rows += [_row(title, level, {part: _share_text(told[name].get(level)) for part, told in parts.items()}) for level in levels]
+        rows += [
+            _row(
+                title,
+                level,
+                {part: _share_text(told[name].get(level)) for part, told in parts.items()},
+            )
+            for level in levels
+        ]
     return pd.DataFrame(rows)
 
 
@@ -172,12 +235,15 @@ ASSUMPTION = (
 )
 
 
-def reference_standard(text: str | None, noise: LabelNoise | None, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def reference_standard(
+    text: str | None, noise: LabelNoise | None, rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """The reference standard as it is reported, and what its noise may have cost each detector.
 
     Args:
         text: who labelled what, how; None where nobody said.
-        noise: shares of wrong labels among the images labelled anomalous and normal; None where they are not known.
+        noise: shares of wrong labels among the images labelled anomalous and normal; None where
+            they are not known.
         rows: the row of each detector, with its `auroc`.
     """
     about = {"reference_standard": text or NOT_REPORTED}
@@ -189,7 +255,9 @@ def reference_standard(text: str | None, noise: LabelNoise | None, rows: Mapping
         "label_noise": {
             "reported": {"anomalous": noise.anomalous, "normal": noise.normal},
             "ceiling": 1.0 - (noise.anomalous + noise.normal) / 2,
-            "auroc_if_labels_were_right": {name: _corrected(row["auroc"], attenuation) for name, row in rows.items()},
+            "auroc_if_labels_were_right": {
+                name: _corrected(row["auroc"], attenuation) for name, row in rows.items()
+            },
             "assumption": ASSUMPTION,
         },
     }
@@ -197,7 +265,10 @@ def reference_standard(text: str | None, noise: LabelNoise | None, rows: Mapping
 
 def _corrected(observed: Mapping[str, Any], attenuation: float) -> dict[str, Any]:
     """The estimate and its bounds as they would be without noise, at most 1."""
-    return {name: _without_noise(bound, attenuation) if isinstance(bound, float) else bound for name, bound in observed.items()}
+    return {
+        name: _without_noise(bound, attenuation) if isinstance(bound, float) else bound
+        for name, bound in observed.items()
+    }
 
 
 def _without_noise(observed: float, attenuation: float) -> float:

@@ -1,10 +1,15 @@
-"""Scores of test images by what is no disease, made as detectors are made: from training normals, or from known labels.
+"""Scores of test images by what is no disease, made as detectors are made: from training normals,
+or from known labels.
 
-- one_class: the distance to the training normals on the features of a shortcut alone; to be compared with detectors that see normal images
-  only. Border and thumbnail by the nearest neighbour, exposure and size by the Mahalanobis distance (Ledoit-Wolf covariance), metadata
-  by how rare a value is among the training normals: -log((count + 1) / (n + values)).
-- probe: a logistic regression on the same features, learnt from the labels of training and validation: all that the shortcut gives away;
-  to be compared with detectors and classifiers that saw anomalous images. Its penalty is a constant; nothing is tuned.
+- one_class: the distance to the training normals on the features of a shortcut alone; to be
+compared with detectors that see normal images
+  only. Border and thumbnail by the nearest neighbour, exposure and size by the Mahalanobis distance
+  (Ledoit-Wolf covariance), metadata by how rare a value is among the training normals: -log((count
+  + 1) / (n + values)).
+- probe: a logistic regression on the same features, learnt from the labels of training and
+validation: all that the shortcut gives away;
+  to be compared with detectors and classifiers that saw anomalous images. Its penalty is a
+  constant; nothing is tuned.
 """
 
 from __future__ import annotations
@@ -29,20 +34,39 @@ REFERENCE = 32
 BORDER = 2
 """The frame: 2 pixels of an image pooled to 32 x 32, a sixteenth of its side."""
 AT_ONCE = 512
-RECORDED = ("site", "scanner", "sequence", "window", "view", "sex", "age_band", "colour", "file format")
-"""Kinds of metadata; a value that is missing is a value of its own, since who is missing may differ between the classes as well."""
+RECORDED = (
+    "site",
+    "scanner",
+    "sequence",
+    "window",
+    "view",
+    "sex",
+    "age_band",
+    "color",
+    "file format",
+)
+"""Kinds of metadata; a value that is missing is a value of its own, since who is missing may differ
+between the classes as well.
+"""
 
 
 def pixel_features(pixels: Pixels, rows: NDArray[np.int64]) -> dict[str, Floats]:
-    """`border`, `thumbnail` and `intensity` (mean and standard deviation of each channel) of images, each (n, features), in 0 to 1."""
+    """`border`, `thumbnail` and `intensity` (mean and standard deviation of each channel) of
+    images, each (n, features), in 0 to 1.
+    """
     found: dict[str, list[Floats]] = {"border": [], "thumbnail": [], "intensity": []}
     for start in range(0, len(rows), AT_ONCE):
-        images = torch.from_numpy(pixels(rows[start : start + AT_ONCE])).permute(0, 3, 1, 2).double() / 255
+        images = (
+            torch.from_numpy(pixels(rows[start : start + AT_ONCE])).permute(0, 3, 1, 2).double()
+            / 255
+        )
         found["border"].append(_frame(F.adaptive_avg_pool2d(images, REFERENCE)))
         found["thumbnail"].append(F.adaptive_avg_pool2d(images, THUMBNAIL).flatten(1).numpy())
         spread, mean = torch.std_mean(images, dim=(2, 3), correction=0)
         found["intensity"].append(torch.cat([mean, spread], 1).numpy())
-    return {name: np.concatenate(parts) if parts else np.zeros((0, 1)) for name, parts in found.items()}
+    return {
+        name: np.concatenate(parts) if parts else np.zeros((0, 1)) for name, parts in found.items()
+    }
 
 
 def _frame(images: torch.Tensor) -> Floats:
@@ -53,8 +77,14 @@ def _frame(images: torch.Tensor) -> Floats:
 
 
 def size_features(splits: pd.DataFrame) -> Floats | None:
-    """Logarithms of width, height and width / height of the images at their source (n, 3); None where they are not recorded."""
-    sides = splits.reindex(columns=["width", "height"]).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    """Logarithms of width, height and width / height of the images at their source (n, 3); None
+    where they are not recorded.
+    """
+    sides = (
+        splits.reindex(columns=["width", "height"])
+        .apply(pd.to_numeric, errors="coerce")
+        .to_numpy(dtype=np.float64)
+    )
     if not np.isfinite(sides).all() or (sides <= 0).any():
         return None
     logarithms = np.log(sides)
@@ -63,7 +93,12 @@ def size_features(splits: pd.DataFrame) -> Floats | None:
 
 def recorded(splits: pd.DataFrame) -> Mapping[str, pd.Series[Any]]:
     """Each kind of metadata as text (n,), `unknown` where nothing is said."""
-    extensions = splits.reindex(columns=["path"])["path"].astype(object).where(lambda path: path.notna(), "").astype(str)
+    extensions = (
+        splits.reindex(columns=["path"])["path"]
+        .astype(object)
+        .where(lambda path: path.notna(), "")
+        .astype(str)
+    )
     formats = extensions.str.extract(r"(\.[A-Za-z]\w*)(?:\.gz)?$")[0].str.lower()
     told = splits.reindex(columns=list(RECORDED)).assign(**{"file format": formats})
     return {name: as_text(told[name]) for name in RECORDED}
@@ -103,7 +138,9 @@ class Fitting:
     """-1 for the test images: theirs are not read here."""
 
 
-def shortcut_scores(pixels: Pixels, splits: pd.DataFrame, seed: int = 0) -> tuple[pd.DataFrame, dict[str, str]]:
+def shortcut_scores(
+    pixels: Pixels, splits: pd.DataFrame, seed: int = 0
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """The score of every test image on each shortcut; the labels of test images are not read.
 
     Args:
@@ -112,12 +149,17 @@ def shortcut_scores(pixels: Pixels, splits: pd.DataFrame, seed: int = 0) -> tupl
         seed: of the draw where there are more training images than are needed.
 
     Returns:
-        The table image_id, split, and a column `<kind>/<shortcut>` for each that can be had; and for each other one why not.
+        The table image_id, split, and a column `<kind>/<shortcut>` for each that can be had; and
+        for each other one why not.
     """
     used, fitting = _fitting(splits, seed)
     table = used.loc[fitting.test, ["image_id", "split"]].reset_index(drop=True)
     reasons: dict[str, str] = {}
-    features = {**pixel_features(pixels, used["row"].to_numpy(dtype=np.int64)), "image size": size_features(used), **recorded(used)}
+    features = {
+        **pixel_features(pixels, used["row"].to_numpy(dtype=np.int64)),
+        "image size": size_features(used),
+        **recorded(used),
+    }
     for name, values in features.items():
         for kind, scorer in SCORERS.items():
             scores = _useless(values) or scorer(values, fitting)
@@ -134,9 +176,13 @@ def _fitting(splits: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, Fitting]:
     test, train = ((splits["split"] == part).to_numpy() for part in ("test", "train"))
     labels = np.where(test, -1, splits["label"].to_numpy(dtype=np.int64))
     normals = _at_most(train & (labels == 0), MOST_NORMALS, rng)
-    labelled = _at_most(~test & splits["split"].isin(("train", "val")).to_numpy(), MOST_LABELLED, rng)
+    labelled = _at_most(
+        ~test & splits["split"].isin(("train", "val")).to_numpy(), MOST_LABELLED, rng
+    )
     used = normals | labelled | test
-    return splits[used].reset_index(drop=True), Fitting(normals[used], labelled[used], test[used], labels[used])
+    return splits[used].reset_index(drop=True), Fitting(
+        normals[used], labelled[used], test[used], labels[used]
+    )
 
 
 def _at_most(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -176,7 +222,9 @@ def _mahalanobis(normals: Floats, test: Floats) -> Floats:
 
     spread = normals.std(0)
     spread[spread == 0] = 1.0  # what no training normal varies in still counts, in its own unit
-    return np.asarray(np.sqrt(np.maximum(LedoitWolf().fit(normals / spread).mahalanobis(test / spread), 0.0)))
+    return np.asarray(
+        np.sqrt(np.maximum(LedoitWolf().fit(normals / spread).mahalanobis(test / spread), 0.0))
+    )
 
 
 def _probe(values: Any, fitting: Fitting) -> Floats | str:
@@ -187,10 +235,19 @@ def _probe(values: Any, fitting: Fitting) -> Floats | str:
     known = fitting.labels[fitting.labelled]
     if min(np.sum(known == 0), np.sum(known == 1)) < FEWEST_LABELLED:
         return FEW_LABELS
-    table = pd.get_dummies(values).to_numpy(dtype=np.float64) if isinstance(values, pd.Series) else values
-    learnt = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300)).fit(table[fitting.labelled], known)
+    table = (
+        pd.get_dummies(values).to_numpy(dtype=np.float64)
+        if isinstance(values, pd.Series)
+        else values
+    )
+    learnt = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300)).fit(
+        table[fitting.labelled], known
+    )
     return np.asarray(learnt.decision_function(table[fitting.test]))
 
 
-SCORERS: Mapping[str, Callable[[Any, Fitting], Floats | str]] = {"one_class": _one_class, "probe": _probe}
+SCORERS: Mapping[str, Callable[[Any, Fitting], Floats | str]] = {
+    "one_class": _one_class,
+    "probe": _probe,
+}
 """Kind of a shortcut to how it scores the test images, or why it cannot."""

@@ -40,14 +40,19 @@ def compare(first: str, second: str, root: Path, env: str | None) -> dict[str, A
     archive = _Archive(root, env)
     found = compare_runs(_opened(first, archive), _opened(second, archive))
     if not found["detectors"]:
-        raise UserError("The two runs share no detector: compare runs of `kedro run --pipeline anomaly_evaluation`.")
+        raise UserError(
+            "The two runs share no detector: compare runs of `kedro run --pipeline anomaly_evaluation`."
+        )
     return found
 
 
 def listing(root: Path, env: str | None) -> str:
     """The newest runs, as a table of what `medgan compare` takes."""
     runs = _Archive(root, env).open().runs()[:LISTED]
-    lines = [f"{run.run_id[:8]}  {run.started:%Y-%m-%d %H:%M} UTC  {run.status:<8}  {run.name}" for run in runs]
+    lines = [
+        f"{run.run_id[:8]}  {run.started:%Y-%m-%d %H:%M} UTC  {run.status:<8}  {run.name}"
+        for run in runs
+    ]
     how = "medgan compare A B   takes ids, starts, names, latest, previous, or results.json files."
     return "\n".join(["Runs, newest first:", *lines, "", how])
 
@@ -91,14 +96,25 @@ def from_mlflow(archive: RunArchive, run: TrackedRun) -> RunFigures:
         UserError: it evaluated no detector.
     """
     children = archive.children(run)
-    detectors = {name: child for name, child in children.items() if {"auroc", "threshold"} <= child.metrics.keys()}
+    detectors = {
+        name: child
+        for name, child in children.items()
+        if {"auroc", "threshold"} <= child.metrics.keys()
+    }
     if not detectors:
-        raise UserError(f"The run {run.title} evaluated no detector: compare runs of `kedro run --pipeline anomaly_evaluation`.")
+        raise UserError(
+            f"The run {run.title} evaluated no detector: compare runs of `kedro run --pipeline anomaly_evaluation`."
+        )
     tables = {name: _table(archive.artifact(child, LOGGED)) for name, child in detectors.items()}
     settings = {**run.settings, **{name: run.tags[name] for name in TAGS if name in run.tags}}
     for name, child in children.items():
         settings |= {f"{name}.{key}": value for key, value in child.settings.items()}
-    return RunFigures(run.title, {name: child.metrics for name, child in detectors.items()}, _known(tables), settings)
+    return RunFigures(
+        run.title,
+        {name: child.metrics for name, child in detectors.items()},
+        _known(tables),
+        settings,
+    )
 
 
 def from_results(path: Path) -> RunFigures:
@@ -109,13 +125,26 @@ def from_results(path: Path) -> RunFigures:
     """
     document = read_document(path)
     if document is None:
-        raise UserError(f"There is no results file {path}: give an MLflow run, or the path of a results.json.")
+        raise UserError(
+            f"There is no results file {path}: give an MLflow run, or the path of a results.json."
+        )
     validate(document)
     rows, provenance = document["detectors"], document["provenance"]
-    settings = texts({"dataset": document["dataset"], **{name: provenance[name] for name in PROVENANCE if name in provenance}})
+    settings = texts(
+        {
+            "dataset": document["dataset"],
+            **{name: provenance[name] for name in PROVENANCE if name in provenance},
+        }
+    )
     beside = {name: path.parent / name / SCORES for name in rows}
-    tables = _known({name: _table(file.read_bytes()) for name, file in beside.items() if file.exists()})
-    fitting = {name: table for name, table in tables.items() if _gives(table, rows[name]["auroc"].get("value"))}
+    tables = _known(
+        {name: _table(file.read_bytes()) for name, file in beside.items() if file.exists()}
+    )
+    fitting = {
+        name: table
+        for name, table in tables.items()
+        if _gives(table, rows[name]["auroc"].get("value"))
+    }
     return RunFigures(f"{path} ({provenance.get('time', 'no date')})", rows, fitting, settings)
 
 
@@ -138,7 +167,13 @@ def render(comparison: Mapping[str, Any], width: int = 100) -> str:
     """The comparison as text of at most `width` columns."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=False,
+        color_system=None,
+        legacy_windows=False,
+    )
     for renderable in _renderables(comparison):
         console.print(renderable)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
@@ -159,7 +194,13 @@ def _renderables(comparison: Mapping[str, Any]) -> Iterator[Any]:
         for place, figure in enumerate(DETECTOR_FIGURES):
             cells = found["figures"][figure]
             change = _signed(cells["difference"])
-            table.add_row("" if place else name, NAMES.get(figure, figure), number(cells["a"]), number(cells["b"]), change)
+            table.add_row(
+                "" if place else name,
+                NAMES.get(figure, figure),
+                number(cells["a"]),
+                number(cells["b"]),
+                change,
+            )
         table.add_section()
     yield table
     yield from _notes(comparison)
@@ -186,6 +227,9 @@ def _notes(comparison: Mapping[str, Any]) -> Iterator[str]:
     changed = list(comparison["settings"].items())
     if changed:
         yield "What differs between the runs (A, B):"
-        yield from (f"  {name}: {first or '-'}, {second or '-'}" for name, (first, second) in changed[:SETTINGS_SHOWN])
+        yield from (
+            f"  {name}: {first or '-'}, {second or '-'}"
+            for name, (first, second) in changed[:SETTINGS_SHOWN]
+        )
         more = len(changed) - SETTINGS_SHOWN
         yield from ([f"  and {more} more settings; --json has them."] if more > 0 else [])

@@ -14,7 +14,9 @@ from medgan.errors import chain, user_message
 
 
 class Interrupted(click.ClickException):
-    """SIGINT or SIGTERM. An `Exception`, unlike KeyboardInterrupt: Kedro tells its hooks of those only."""
+    """SIGINT or SIGTERM. An `Exception`, unlike KeyboardInterrupt: Kedro tells its hooks of those
+    only.
+    """
 
     def __init__(self, number: int, then: str = "the same command resumes") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; {then}.")
@@ -24,7 +26,9 @@ class Interrupted(click.ClickException):
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turns what a user can act on into a `click.ClickException`; anything else is a bug, and keeps its traceback."""
+    """Turns what a user can act on into a `click.ClickException`; anything else is a bug, and keeps
+    its traceback.
+    """
     with _interruptible():
         try:
             yield
@@ -50,7 +54,9 @@ def _interruptible() -> Iterator[None]:
         restore()
         raise Interrupted(number)
 
-    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
 
     def restore() -> None:
         for number, handler in previous.items():

@@ -13,7 +13,9 @@ def project_root_here() -> Path:
 
     root = find_kedro_project(Path.cwd())
     if root is None:
-        raise click.ClickException("This folder is not inside a medgan project: go to the folder that holds pyproject.toml and conf/.")
+        raise click.ClickException(
+            "This folder is not inside a medgan project: go to the folder that holds pyproject.toml and conf/."
+        )
     return Path(root)
 
 
@@ -23,4 +25,4 @@ def _dataset(root: Path, env: str | None, params: str) -> str:
 
     if env is not None:
         require_environment(root / "conf", env)
-    return Environment(root / "conf", env, given_parameters(params)).data_set()
+    return Environment(root / "conf", env, given_parameters(params)).dataset()

@@ -14,10 +14,23 @@ from medgan.cli.options import _dataset, project_root_here
 
 @click.command()
 @click.option(
-    "--env", "-e", default=None, envvar="KEDRO_ENV", help="The data set: an environment of conf/. Default: the embedded phantoms."
+    "--env",
+    "-e",
+    default=None,
+    envvar="KEDRO_ENV",
+    help="The data set: an environment of conf/. Default: the embedded phantoms.",
 )
-@click.option("--params", default="", help="What chose the data set, where its environment has several: flag=bloodmnist,size=28")
-@click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; docs/results-json.md describes its form.")
+@click.option(
+    "--params",
+    default="",
+    help="What chose the data set, where its environment has several: flag=bloodmnist,size=28",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The whole document as JSON; docs/results-json.md describes its form.",
+)
 def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
     from medgan.cli.errors import one_sentence
@@ -35,7 +48,9 @@ def _newest_results(root: Path, env: str | None, params: str) -> dict[str, Any]:
     document = read_document(path)
     if document is None:
         chosen = (f" --env {env}" if env else "") + (f" --params {params}" if params else "")
-        raise click.ClickException(f"There are no results of '{path.parent.name}' yet: make them with `kedro run{chosen}`.")
+        raise click.ClickException(
+            f"There are no results of '{path.parent.name}' yet: make them with `kedro run{chosen}`."
+        )
     validate(document)
     return document
 

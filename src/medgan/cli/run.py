@@ -40,7 +40,9 @@ def _known_environment(options: dict[str, Any]) -> None:
 
 
 def _named_pipelines(options: dict[str, Any]) -> dict[str, Any]:
-    """`--pipeline` as `--pipelines`, the only one that Kedro will keep; a name that nobody registered is refused."""
+    """`--pipeline` as `--pipelines`, the only one that Kedro will keep; a name that nobody
+    registered is refused.
+    """
     from kedro.framework.project import pipelines
 
     from medgan.errors import unknown

@@ -10,7 +10,8 @@ from typing import Any
 class LocalPath:
     """A path on this machine, and the `metadata` of its catalog entry.
 
-    `metadata: {optional: true}` allows the entry to be absent where a pipeline takes it as an input; it then loads as None.
+    `metadata: {optional: true}` allows the entry to be absent where a pipeline takes it as an
+    input; it then loads as None.
     """
 
     def __init__(self, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:

@@ -1,4 +1,6 @@
-"""The image store as a catalog entry: written only when its images would change, and looked at in kedro-viz."""
+"""The image store as a catalog entry: written only when its images would change, and looked at in
+kedro-viz.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,18 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
         return ImageStore.open(self.path)
 
     def save(self, data: StorePlan) -> None:
-        """Writes the planned images, unless the store on disk was made from the same images in the same way."""
+        """Writes the planned images, unless the store on disk was made from the same images in the
+        same way.
+        """
         if not self._holds(data):
             write_store(self.path, data.images(), data.info)
 
     def _holds(self, plan: StorePlan) -> bool:
         try:
-            return bool(plan.info.source_key) and ImageStore.open(self.path).info.source_key == plan.info.source_key
+            return (
+                bool(plan.info.source_key)
+                and ImageStore.open(self.path).info.source_key == plan.info.source_key
+            )
         except UserError:
             return False
 
@@ -64,11 +71,18 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
 class ImageSourceDataset(AbstractDataset[None, ImageSource]):
     """A source of one of the kinds in `medgan.sources.registry.SOURCES`.
 
-    `location` is the path of the data, relative to the working directory. (Kedro makes keys named `path` relative to the project.)
-    The other keys are those of the kind's configuration. Nothing is checked before `check()` or `load()`.
+    `location` is the path of the data, relative to the working directory. (Kedro makes keys named
+    `path` relative to the project.) The other keys are those of the kind's configuration. Nothing
+    is checked before `check()` or `load()`.
     """
 
-    def __init__(self, kind: str, location: str | None = None, metadata: Mapping[str, Any] | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        kind: str,
+        location: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
         self.kind = kind
         self.location = location
         self.fields = fields
@@ -76,13 +90,17 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
         self._opened: ImageSource | None = None
 
     def check(self) -> SourceConfig:
-        """The configuration, without touching the data. Raises `UserError` for an unknown kind, key or value."""
+        """The configuration, without touching the data. Raises `UserError` for an unknown kind, key
+        or value.
+        """
         if self.kind not in SOURCES:
             raise UserError(
                 f"the catalog entry `source` is of the kind `{self.kind}`, which does not exist; choose from {', '.join(SOURCES)}"
             )
         try:
-            return TypeAdapter(SOURCES[self.kind]).validate_python({"path": self.location, **self.fields})
+            return TypeAdapter(SOURCES[self.kind]).validate_python(
+                {"path": self.location, **self.fields}
+            )
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -91,7 +109,9 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
             ) from None
 
     def load(self) -> ImageSource:
-        """Opens the source, once in a run. Raises `UserError` where the data is missing, damaged or of another kind."""
+        """Opens the source, once in a run. Raises `UserError` where the data is missing, damaged or
+        of another kind.
+        """
         if self._opened is None:
             self._opened = self.check().open()
         return self._opened
@@ -105,9 +125,13 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
 
 
 class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
-    """A folder of mask files, relative to the working directory; None where no `location` is given."""
+    """A folder of mask files, relative to the working directory; None where no `location` is
+    given.
+    """
 
-    def __init__(self, location: str | None = None, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, location: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> None:
         self.location = location
         self.metadata = dict(metadata or {})
 
@@ -124,7 +148,9 @@ class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
 
 
 class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"]):
-    """The store of masks, row by row beside that of the images; None where the data set has none."""
+    """The store of masks, row by row beside that of the images; None where the data set has
+    none.
+    """
 
     def __init__(self, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
         super().__init__(filepath, metadata)
@@ -138,7 +164,9 @@ class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"
         return store if len(store) else None
 
     def save(self, data: StorePlan) -> None:
-        """Writes the planned masks, unless those on disk were made from the same ones in the same way."""
+        """Writes the planned masks, unless those on disk were made from the same ones in the same
+        way.
+        """
         self._store.save(data)
 
     def preview(self) -> ImagePreview:
@@ -174,10 +202,19 @@ class ArraysDataset(LocalPath, AbstractDataset["Arrays", "dict[str, NDArray[Any]
         """
         objects = [name for name, values in data.items() if np.asarray(values).dtype.hasobject]
         if objects:
-            raise UserError(f"{self.path.name} cannot hold arrays of Python objects: give {', '.join(objects)} a plain dtype.")
+            raise UserError(
+                f"{self.path.name} cannot hold arrays of Python objects: give {', '.join(objects)} a plain dtype."
+            )
         with new_file(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **data)
 
     def preview(self) -> JSONPreview:
         """Names, dtypes and shapes for kedro-viz."""
-        return JSONPreview(json.dumps({name: f"{values.dtype} {values.shape}" for name, values in (self.load() or {}).items()}))
+        return JSONPreview(
+            json.dumps(
+                {
+                    name: f"{values.dtype} {values.shape}"
+                    for name, values in (self.load() or {}).items()
+                }
+            )
+        )

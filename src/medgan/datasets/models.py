@@ -32,11 +32,19 @@ PAGE = "README.md"
 
 
 class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel]):
-    """`<filepath>/<version>/<name>/` with weights, card and the card as a page; a new version only when the weights changed."""
+    """`<filepath>/<version>/<name>/` with weights, card and the card as a page; a new version only
+    when the weights changed.
+    """
 
     versioned = True
 
-    def __init__(self, *, filepath: str, version: Version | None = None, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(PurePosixPath(filepath), version or Version(None, None))
         self.metadata = dict(metadata or {})
 
@@ -68,7 +76,9 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
     def _newest_key(self) -> str | None:
         if not self.exists():
             return None
-        key: str = json.loads((Path(self._get_load_path()) / CARD).read_text(encoding="utf-8"))["key"]
+        key: str = json.loads((Path(self._get_load_path()) / CARD).read_text(encoding="utf-8"))[
+            "key"
+        ]
         return key
 
     def _exists(self) -> bool:
@@ -79,7 +89,9 @@ class PublishedDataset(AbstractVersionedDataset[PublishedModel, PublishedModel])
 
 
 class PublishedElsewhereDataset(LocalPath, AbstractDataset[None, "PublishedModel | None"]):
-    """The newest version of a model that another data set published; None where there is none. Read only."""
+    """The newest version of a model that another data set published; None where there is none. Read
+    only.
+    """
 
     def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
         super().__init__(filepath, {"optional": True, **(metadata or {})})
@@ -107,7 +119,13 @@ def page_of(model: PublishedModel) -> str:
         "## Training",
         _markdown_table(card),
         "## Configuration",
-        _markdown_table({**model.configuration, "image": " x ".join(map(str, model.spec.shape)), "classes": ", ".join(model.spec.classes)}),
+        _markdown_table(
+            {
+                **model.configuration,
+                "image": " x ".join(map(str, model.spec.shape)),
+                "classes": ", ".join(model.spec.classes),
+            }
+        ),
         "## Looks at the training" if looks else "",
         "\n".join(["```", *(json.dumps(look) for look in looks), "```"]) if looks else "",
         "## Limits" if limits else "",
@@ -127,7 +145,8 @@ def _markdown_table(values: Mapping[str, Any]) -> str:
 class CheckpointDataset(LocalPath, AbstractDataset["TrainingState | Unchanged", CheckpointFolder]):
     """The checkpoints of one model, in folders named by the hash of configuration and data.
 
-    It loads as a handle, from which a training asks for the state that fits it; nothing has to exist for that.
+    It loads as a handle, from which a training asks for the state that fits it; nothing has to
+    exist for that.
     """
 
     def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
@@ -151,9 +170,11 @@ LEAST_SIDE = 64
 
 
 class SnapshotsDataset(LocalPath, AbstractDataset["SampleGrid | Unchanged", "list[Path]"]):
-    """A folder of `step-<number>.png`: the same latents at every look, so that one can watch a generator learn.
+    """A folder of `step-<number>.png`: the same latents at every look, so that one can watch a
+    generator learn.
 
-    A training that starts anew begins before all of them, so files from a new step on are dropped with its save.
+    A training that starts anew begins before all of them, so files from a new step on are dropped
+    with its save.
     """
 
     def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
@@ -179,7 +200,11 @@ class SnapshotsDataset(LocalPath, AbstractDataset["SampleGrid | Unchanged", "lis
     def preview(self) -> ImagePreview:
         """The newest grid for kedro-viz, blank for a model that draws nothing."""
         files = self.load()
-        picture = files[-1].read_bytes() if files else tiled_png(np.full((1, 8, 8, 1), 255, dtype=np.uint8))
+        picture = (
+            files[-1].read_bytes()
+            if files
+            else tiled_png(np.full((1, 8, 8, 1), 255, dtype=np.uint8))
+        )
         return ImagePreview(base64.b64encode(picture).decode())
 
 

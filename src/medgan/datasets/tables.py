@@ -1,4 +1,6 @@
-"""kedro-datasets' tables and JSON documents, saved whole or not at all: theirs, killed, leave a file that loads short (F25)."""
+"""kedro-datasets' tables and JSON documents, saved whole or not at all: theirs, killed, leave a
+file that loads short (F25).
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 
 
 class WholeSave:
-    """Saves to a file beside the right one, which takes its place once it is complete. For unversioned files on this machine.
+    """Saves to a file beside the right one, which takes its place once it is complete. For
+    unversioned files on this machine.
 
-    `metadata: {optional: true}` allows the file to be absent where a pipeline takes it as an input; it then loads as None.
+    `metadata: {optional: true}` allows the file to be absent where a pipeline takes it as an input;
+    it then loads as None.
     """
 
     _filepath: PurePosixPath
@@ -82,8 +86,13 @@ class StoredFacts:
         with _opened(self.path) as connection:
             for start in range(0, len(paths), AT_ONCE):
                 part = paths[start : start + AT_ONCE]
-                question = f"SELECT facts FROM image_facts WHERE path IN ({','.join('?' * len(part))})"  # noqa: S608  # question marks only
-                stored = (ImageFacts.from_dict(json.loads(text)) for (text,) in connection.execute(question, part))
+                question = (
+                    f"SELECT facts FROM image_facts WHERE path IN ({','.join('?' * len(part))})"  # noqa: S608  # question marks only
+                )
+                stored = (
+                    ImageFacts.from_dict(json.loads(text))
+                    for (text,) in connection.execute(question, part)
+                )
                 found.update((facts.path, facts) for facts in stored)
         return found
 
@@ -92,14 +101,20 @@ class StoredFacts:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS image_facts (path TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS image_facts (path TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID"
+            )
             yield connection
     except (sqlite3.DatabaseError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}); delete it, and the next run looks at all images again") from error
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}); delete it, and the next run looks at all images again"
+        ) from error
 
 
 class FactsDataset(LocalPath, AbstractDataset["Sequence[ImageFacts]", StoredFacts]):
-    """Facts of images by path. Saving adds to what is there, and replaces the facts of the same paths."""
+    """Facts of images by path. Saving adds to what is there, and replaces the facts of the same
+    paths.
+    """
 
     def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
         super().__init__(filepath, metadata)
@@ -122,8 +137,8 @@ Row = Mapping[str, Any]
 class CurvesDataset(LocalPath, AbstractDataset["Sequence[Row]", "pd.DataFrame"]):
     """A CSV file with a column `step`, to which every save adds rows.
 
-    A training that resumes repeats steps, and one that starts anew begins before all of them: so rows from the first new step
-    on are dropped before the new ones are added.
+    A training that resumes repeats steps, and one that starts anew begins before all of them: so
+    rows from the first new step on are dropped before the new ones are added.
     """
 
     def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:

@@ -1,8 +1,9 @@
 """What a detector's score is made of, each part judged as a detector of its own.
 
-S0 names reconstruction losses and latent distances, its papers weigh them. Every part gets the row that `evaluate_detector` gives the
-whole, with a threshold of its own that is frozen on validation. Which part is the best on test is read off, never acted on: the weights
-of the sum are configuration.
+S0 names reconstruction losses and latent distances, its papers weigh them. Every part gets the row
+that `evaluate_detector` gives the whole, with a threshold of its own that is frozen on validation.
+Which part is the best on test is read off, never acted on: the weights of the sum are
+configuration.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ CARRIED = ("published_step", "search_steps")
 
 
 def mahalanobis(normals: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-    """Distance of features from those of normal training images, in the metric of their covariance (Lee 2018; for latents, Denouden 2018).
+    """Distance of features from those of normal training images, in the metric of their covariance
+    (Lee 2018; for latents, Denouden 2018).
 
-    The covariance is shrunk (Ledoit & Wolf 2004), so that it can be inverted where there are more features than images.
+    The covariance is shrunk (Ledoit & Wolf 2004), so that it can be inverted where there are more
+    features than images.
 
     Args:
         normals: (n, D), the features of normal training images, n >= 2.
@@ -40,7 +43,9 @@ def mahalanobis(normals: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float
         UserError: there are fewer than two normal images.
     """
     if len(normals) < 2:
-        raise UserError("A Mahalanobis distance needs two normal training images or more: give preprocessing.fractions a larger 'train'.")
+        raise UserError(
+            "A Mahalanobis distance needs two normal training images or more: give preprocessing.fractions a larger 'train'."
+        )
     from sklearn.covariance import LedoitWolf  # 1 s that other commands need not wait for
 
     fitted = LedoitWolf().fit(np.asarray(normals, dtype=np.float64))
@@ -60,7 +65,7 @@ def evaluate_components(
     weights: Mapping[str, float],
     *,
     threshold_rule: str = "youden",
-    n_boot: int = 1000,
+    n_resamples: int = 1000,
     seed: int = 0,
     volume_score: str = AUTO,
 ) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def evaluate_components(
         own: the row of the detector's own score.
         weights: of the parts in that score.
         threshold_rule: as `evaluate_detector` takes it.
-        n_boot: resamples of patients.
+        n_resamples: resamples of patients.
         seed: of the resamples and of the training.
         volume_score: as `evaluate_detector` takes it; `auto` lets validation choose for each part.
 
@@ -89,7 +94,7 @@ def evaluate_components(
                 part,
                 splits,
                 threshold_rule=threshold_rule,
-                n_boot=n_boot,
+                n_resamples=n_resamples,
                 seed=seed,
                 sees_mix=own["sees_mix"],
                 volume_score=volume_score,

@@ -18,7 +18,8 @@ NORMALS = 1000
 
 
 def described_images(splits: pd.DataFrame, per_category: int, seed: int) -> pd.DataFrame:
-    """All validation and test images, up to 1,000 normal training images, and up to `per_category` of each other training category.
+    """All validation and test images, up to 1,000 normal training images, and up to `per_category`
+    of each other training category.
 
     Reads the categories of training images alone. The rows are those of `splits`, in its order.
     """
@@ -32,7 +33,8 @@ def described_images(splits: pd.DataFrame, per_category: int, seed: int) -> pd.D
 
 
 def shown_images(splits: pd.DataFrame, per_category: int, limit: int, seed: int) -> pd.DataFrame:
-    """Those described images that a projection shows: normal training images, validation and test, a seeded draw of at most `limit`.
+    """Those described images that a projection shows: normal training images, validation and test,
+    a seeded draw of at most `limit`.
 
     Every model gets the same ones.
     """
@@ -43,7 +45,12 @@ def shown_images(splits: pd.DataFrame, per_category: int, limit: int, seed: int)
 
 
 def features_of(
-    extractor: FeatureExtractor, images: Images, rows: NDArray[np.int64], names: list[str], batch_size: int, device: str = "cpu"
+    extractor: FeatureExtractor,
+    images: Images,
+    rows: NDArray[np.int64],
+    names: list[str],
+    batch_size: int,
+    device: str = "cpu",
 ) -> NDArray[np.float32]:
     """(n, D) features of the images in `rows`.
 
@@ -85,7 +92,9 @@ def pca(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
 
     fitted = PCA(2, random_state=seed)
     plane = fitted.fit_transform(features)
-    return plane, {"explained_variance": [float(share) for share in fitted.explained_variance_ratio_]}
+    return plane, {
+        "explained_variance": [float(share) for share in fitted.explained_variance_ratio_]
+    }
 
 
 def tsne(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
@@ -93,7 +102,9 @@ def tsne(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
     from sklearn.manifold import TSNE
 
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(_few(features, seed))
+    plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(
+        _few(features, seed)
+    )
     return plane.astype(np.float64), {"perplexity": perplexity}
 
 
@@ -102,11 +113,17 @@ def umap(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
     import umap as umap_learn  # an extra; seconds to import
 
     neighbours = min(NEIGHBOURS, len(features) - 1)
-    plane = umap_learn.UMAP(n_components=2, n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(_few(features, seed))
+    plane = umap_learn.UMAP(
+        n_components=2, n_neighbors=neighbours, random_state=seed, n_jobs=1
+    ).fit_transform(_few(features, seed))
     return np.asarray(plane, dtype=np.float64), {"n_neighbors": neighbours}
 
 
-METHODS: Mapping[str, Callable[[Plane, int], tuple[Plane, dict[str, Any]]]] = {"pca": pca, "tsne": tsne, "umap": umap}
+METHODS: Mapping[str, Callable[[Plane, int], tuple[Plane, dict[str, Any]]]] = {
+    "pca": pca,
+    "tsne": tsne,
+    "umap": umap,
+}
 SHOWN_AS: Mapping[str, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
@@ -118,14 +135,16 @@ def project(features: NDArray[Any], seed: int = 0) -> tuple[dict[str, Plane], di
         seed: of the methods.
 
     Returns:
-        (n, 2) for each method that ran; and for each method what is to be known of it: `trustworthiness` and its settings, or value None
-        and the reason.
+        (n, 2) for each method that ran; and for each method what is to be known of it:
+        `trustworthiness` and its settings, or value None and the reason.
     """
     values = np.asarray(features, dtype=np.float64)
     spread = values.std(0)
     reason = TOO_FEW if len(values) < FEWEST else CONSTANT if (spread > 0).sum() < 2 else ""
     if reason:
-        return {}, {name: {"value": None, "reason": f"{SHOWN_AS[name]} {reason}"} for name in METHODS}
+        return {}, {
+            name: {"value": None, "reason": f"{SHOWN_AS[name]} {reason}"} for name in METHODS
+        }
     values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
     planes, facts = dict[str, Plane](), dict[str, Any]()
     for name, method in METHODS.items():
@@ -143,11 +162,15 @@ def _few(features: Plane, seed: int) -> Plane:
         return features
     from sklearn.decomposition import PCA
 
-    reduced: Plane = PCA(min(KEPT_DIRECTIONS, len(features)), random_state=seed).fit_transform(features)
+    reduced: Plane = PCA(min(KEPT_DIRECTIONS, len(features)), random_state=seed).fit_transform(
+        features
+    )
     return reduced
 
 
 def _trustworthiness(features: Plane, plane: Plane) -> float:
     from sklearn.manifold import trustworthiness
 
-    return float(trustworthiness(features, plane, n_neighbors=min(NEIGHBOURS, (len(features) - 1) // 2)))
+    return float(
+        trustworthiness(features, plane, n_neighbors=min(NEIGHBOURS, (len(features) - 1) // 2))
+    )

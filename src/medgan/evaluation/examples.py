@@ -1,6 +1,8 @@
-"""Which images a reader should see: where the detector was surest and where it nearly decided otherwise, and a random draw of its errors.
+"""Which images a reader should see: where the detector was surest and where it nearly decided
+otherwise, and a random draw of its errors.
 
-The surest ones are chosen for their extremes and say nothing of the usual error; the random draw does.
+The surest ones are chosen for their extremes and say nothing of the usual error; the random draw
+does.
 """
 
 from __future__ import annotations
@@ -21,33 +23,46 @@ from medgan.images.transforms import crop_padding
 
 KINDS = ("hit", "miss", "false alarm", "true normal")
 ERRORS = ("miss", "false alarm")
-PLURALS = {"hit": "hits", "miss": "misses", "false alarm": "false alarms", "true normal": "true normals"}
+PLURALS = {
+    "hit": "hits",
+    "miss": "misses",
+    "false alarm": "false alarms",
+    "true normal": "true normals",
+}
 
 
 def with_kinds(table: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The table (label, score) with `kind`, one of KINDS: an image is called anomalous where its score is at or above the threshold.
+    """The table (label, score) with `kind`, one of KINDS: an image is called anomalous where its
+    score is at or above the threshold.
 
     `margin` is the distance of its score from the threshold: how sure the detector was.
     """
     called, anomalous = table["score"] >= threshold, table["label"] == 1
-    kind = np.select([called & anomalous, ~called & anomalous, called & ~anomalous], KINDS[:3], KINDS[3])
+    kind = np.select(
+        [called & anomalous, ~called & anomalous, called & ~anomalous], KINDS[:3], KINDS[3]
+    )
     return table.assign(kind=kind, margin=(table["score"] - threshold).abs())
 
 
 def surest_examples(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
-    """The `count` images of each kind, at most, whose scores lie farthest from the threshold, in the order of KINDS."""
+    """The `count` images of each kind, at most, whose scores lie farthest from the threshold, in
+    the order of KINDS.
+    """
     kinds = with_kinds(table, threshold)
     return pd.concat([kinds[kinds["kind"] == kind].nlargest(count, "margin") for kind in KINDS])
 
 
 def closest_examples(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
-    """The `count` images of each kind, at most, whose scores lie nearest to the threshold, in the order of KINDS."""
+    """The `count` images of each kind, at most, whose scores lie nearest to the threshold, in the
+    order of KINDS.
+    """
     kinds = with_kinds(table, threshold)
     return pd.concat([kinds[kinds["kind"] == kind].nsmallest(count, "margin") for kind in KINDS])
 
 
 def random_errors(table: pd.DataFrame, threshold: float, count: int, seed: int) -> pd.DataFrame:
-    """`count` misses and false alarms drawn at random: half of each, and more of one where the other has too few.
+    """`count` misses and false alarms drawn at random: half of each, and more of one where the
+    other has too few.
 
     One seed draws the same ones, whatever the order of the rows; misses come first.
     """
@@ -55,7 +70,10 @@ def random_errors(table: pd.DataFrame, threshold: float, count: int, seed: int) 
     pools = {kind: kinds[kinds["kind"] == kind] for kind in ERRORS}
     sizes = [len(pools[kind]) for kind in ERRORS]
     halves = (count - count // 2, count // 2)
-    wanted = [min(size, max(half, count - other)) for size, half, other in zip(sizes, halves, sizes[::-1], strict=True)]
+    wanted = [
+        min(size, max(half, count - other))
+        for size, half, other in zip(sizes, halves, sizes[::-1], strict=True)
+    ]
     drawn = []
     for kind, number in zip(ERRORS, wanted, strict=True):
         rng = np.random.default_rng([seed, crc32(kind.encode())])
@@ -64,7 +82,9 @@ def random_errors(table: pd.DataFrame, threshold: float, count: int, seed: int) 
 
 
 def short_name(image_id: str, length: int = 26) -> str:
-    """The last part of an image id without its suffix, cut in the middle where it is longer than `length`."""
+    """The last part of an image id without its suffix, cut in the middle where it is longer than
+    `length`.
+    """
     name = image_id.rsplit("/", 1)[-1]
     stem = name.rpartition(".")[0] or name
     if len(stem) <= length:
@@ -74,7 +94,9 @@ def short_name(image_id: str, length: int = 26) -> str:
 
 
 def case_name(row: Mapping[Hashable, Any], length: int = 26) -> str:
-    """What a picture calls a row of test images: its short name; of a volume its own, with the place of the slice that is shown."""
+    """What a picture calls a row of test images: its short name; of a volume its own, with the
+    place of the slice that is shown.
+    """
     volume = row.get("volume")
     if not isinstance(volume, str):
         return short_name(row["image_id"], length)
@@ -92,7 +114,9 @@ Images = Callable[[NDArray[np.int64]], Tensor]
 
 
 def as_seen(images: Images, rows: NDArray[np.int64], side: tuple[int, int]) -> NDArray[np.float32]:
-    """Images as the network sees them: (n, C, H, W) in [-1, 1], without padding; `side` is the height and width of the stored images."""
+    """Images as the network sees them: (n, C, H, W) in [-1, 1], without padding; `side` is the
+    height and width of the stored images.
+    """
     return _plain(images(rows), side)
 
 
@@ -118,12 +142,16 @@ def counterparts(
         device: where the detector is.
     """
     batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-    found = (detector.counterpart(images(batch).to(device), torch.Generator().manual_seed(seed)) for batch in batches)
+    found = (
+        detector.counterpart(images(batch).to(device), torch.Generator().manual_seed(seed))
+        for batch in batches
+    )
     return np.concatenate([_plain(batch, side) for batch in found])
 
 
 def windowed(images: NDArray[np.float32], references: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Images (n, C, H, W) as pixels (n, H, W, C), black and white being the darkest and the brightest value of the reference of each.
+    """Images (n, C, H, W) as pixels (n, H, W, C), black and white being the darkest and the
+    brightest value of the reference of each.
 
     An image and its counterpart in the window of the image can be compared by eye.
     """
@@ -146,19 +174,24 @@ Errors = Callable[[pd.DataFrame, float], pd.DataFrame]
 """Test volumes and threshold -> the misses and false alarms to be listed."""
 
 
-def describe_worst_slices(test: pd.DataFrame, aggregate: str, threshold: float, errors: Errors) -> dict[str, Any]:
+def describe_worst_slices(
+    test: pd.DataFrame, aggregate: str, threshold: float, errors: Errors
+) -> dict[str, Any]:
     """The most anomalous test volumes, and misses and false alarms, each with its highest slices.
 
     Args:
-        test: the test slices with image_id, score, label, category, volume, and slice where it is known.
+        test: the test slices with image_id, score, label, category, volume, and slice where it is
+            known.
         aggregate: how volumes are scored, as the row of the detector says.
         threshold: the frozen one of the row.
         errors: chooses the misses and false alarms.
 
     Returns:
-        `aggregate`, `threshold`, `n_volumes` of the test split, `n_anomalous` of them, and `volumes`, the most anomalous first, then errors
-        that are not among them: {`volume`, `chosen_as`: most anomalous | miss | false alarm, `kind`, `label`, `category`, `score`,
-        `n_slices`, `worst`: [{`slice`, `position`, `of`, `score`, `image_id`}]}. Without volumes a `reason` and no volume.
+        `aggregate`, `threshold`, `n_volumes` of the test split, `n_anomalous` of them, and
+        `volumes`, the most anomalous first, then errors that are not among them: {`volume`,
+        `chosen_as`: most anomalous | miss | false alarm, `kind`, `label`, `category`, `score`,
+        `n_slices`, `worst`: [{`slice`, `position`, `of`, `score`, `image_id`}]}. Without volumes a
+        `reason` and no volume.
     """
     if scored_unit(test) == "image":
         return {"reason": NO_VOLUMES, "volumes": []}
@@ -167,7 +200,9 @@ def describe_worst_slices(test: pd.DataFrame, aggregate: str, threshold: float, 
     highest = judged.nlargest(MOST_ANOMALOUS, "score")
     drawn = errors(judged, threshold)
     others = drawn[~drawn["volume"].isin(highest["volume"])]
-    chosen = pd.concat([highest.assign(chosen_as="most anomalous"), others.assign(chosen_as=others["kind"])])
+    chosen = pd.concat(
+        [highest.assign(chosen_as="most anomalous"), others.assign(chosen_as=others["kind"])]
+    )
     parts = dict(list(slices[slices["volume"].isin(chosen["volume"])].groupby("volume")))
     return {
         "aggregate": aggregate,
@@ -199,7 +234,9 @@ def _slice(row: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _named(row: dict[Any, Any]) -> str | None:
-    """The number of the slice in its file, counted from 0, or its place in millimetres as a DICOM header gives it; None where unknown."""
+    """The number of the slice in its file, counted from 0, or its place in millimetres as a DICOM
+    header gives it; None where unknown.
+    """
     place = row.get("slice")
     if not isinstance(place, str) or not place:
         return None

@@ -1,7 +1,8 @@
-"""External validation: the model of another data set, with the threshold that was frozen there, on this data set's test images.
+"""External validation: the model of another data set, with the threshold that was frozen there, on
+this data set's test images.
 
-Nothing is fitted here: neither weights, nor a threshold, nor a scale of scores. What falls against the figures at home is what a change of
-hospital, scanner and patients costs.
+Nothing is fitted here: neither weights, nor a threshold, nor a scale of scores. What falls against
+the figures at home is what a change of hospital, scanner and patients costs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def not_asked() -> dict[str, Any]:
     return {"claim": NOT_ASKED, "trained_on": None, **dict.fromkeys(DETECTOR_FIGURES, missing)}
 
 
-def require_fit(name: str, trained_on: str, card: Mapping[str, Any], channels: int, here: Mapping[str, Any]) -> None:
+def require_fit(
+    name: str, trained_on: str, card: Mapping[str, Any], channels: int, here: Mapping[str, Any]
+) -> None:
     """Nothing where images of this data set are such as the model was trained on.
 
     Args:
@@ -49,7 +52,11 @@ def require_fit(name: str, trained_on: str, card: Mapping[str, Any], channels: i
     Raises:
         UserError: size, channels or intensity differ.
     """
-    there = {"image_size": list(card.get("image_size", [])), "channels": channels, "intensity": card.get("intensity")}
+    there = {
+        "image_size": list(card.get("image_size", [])),
+        "channels": channels,
+        "intensity": card.get("intensity"),
+    }
     if there != dict(here):
         raise UserError(
             f"{name} of '{trained_on}' takes {_described(there)}, and the stored images are {_described(here)}: "
@@ -80,27 +87,40 @@ def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on:
 
 
 def evaluate_externally(
-    scores: pd.DataFrame, splits: pd.DataFrame, home: Mapping[str, Any], trained_on: str, known: str, n_boot: int = 1000, seed: int = 0
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    home: Mapping[str, Any],
+    trained_on: str,
+    known: str,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """The row of another data set's detector on this one's test images.
 
     Args:
         scores: image_id, split and score of the test images here.
         splits: of this data set, with the test labels.
-        home: the row of the detector on its own data set, whose threshold and score of volumes are taken as they are.
+        home: the row of the detector on its own data set, whose threshold and score of volumes are
+            taken as they are.
         trained_on: that data set.
         known: what is known of images in both, a sentence.
-        n_boot: resamples of patients.
+        n_resamples: resamples of patients.
         seed: of the resamples.
 
     Returns:
-        The figures of a row of results.json, with `claim`, `trained_on` and, under `at_home`, the same figures on the other test images.
+        The figures of a row of results.json, with `claim`, `trained_on` and, under `at_home`, the
+        same figures on the other test images.
     """
     test = joined(scores, splits, "test", aggregate_of(home))
     volumes = scored_unit(test) == "volume"
     labels, values = test["label"].to_numpy(), test["score"].to_numpy(dtype=np.float64)
     decisions = (values >= float(home["threshold"]["value"])).astype(np.int64)
-    found = estimates({**ranking_metrics(labels, values), **decision_metrics(labels, decisions)}, test["group_id"].to_numpy(), n_boot, seed)
+    found = estimates(
+        {**ranking_metrics(labels, values), **decision_metrics(labels, decisions)},
+        test["group_id"].to_numpy(),
+        n_resamples,
+        seed,
+    )
     return {
         "claim": claim(trained_on),
         "trained_on": trained_on,
@@ -109,7 +129,16 @@ def evaluate_externally(
         **counts(test),
         "n_anomalous": int(labels.sum()),
         "threshold": dict(home["threshold"]),
-        **({"volume_score": {"aggregate": aggregate_of(home), "chosen_by": f"frozen on {trained_on}"}} if volumes else {}),
+        **(
+            {
+                "volume_score": {
+                    "aggregate": aggregate_of(home),
+                    "chosen_by": f"frozen on {trained_on}",
+                }
+            }
+            if volumes
+            else {}
+        ),
         "sees_mix": home["sees_mix"],
         "labels_used": home["labels_used"],
         "confusion_matrix": confusion(labels, decisions),

@@ -1,15 +1,20 @@
-"""Whether an anomaly map lights up where the anomaly is: pixel-level figures against masks, with intervals that resample patients.
+"""Whether an anomaly map lights up where the anomaly is: pixel-level figures against masks, with
+intervals that resample patients.
 
-- Pixel AUROC and average precision, over all pixels of all test images, and over the pixels of anomalous images alone. The first also
+- Pixel AUROC and average precision, over all pixels of all test images, and over the pixels of
+anomalous images alone. The first also
   rises when whole anomalous images score higher, so the second is the one about places.
-- PRO, the per-region overlap (Bergmann 2020, section 5.2 of the MVTec AD paper): at each threshold the mean over all connected regions
-  (8 neighbours) of the share that is found, integrated over the share of false pixels from 0 to 0.3 and divided by 0.3. Every region
-  counts the same, whatever its size. A map without information has 0.15.
+- PRO, the per-region overlap (Bergmann 2020, section 5.2 of the MVTec AD paper): at each threshold
+the mean over all connected regions
+  (8 neighbours) of the share that is found, integrated over the share of false pixels from 0 to 0.3
+  and divided by 0.3. Every region counts the same, whatever its size. A map without information has
+  0.15.
 - Dice of each anomalous image at one threshold, frozen on validation, and its mean.
 
-Every figure is a sum over images of counts of pixels by score, so each image is reduced to a histogram once and a resample of patients is
-a weighted sum of histograms. Up to BINS distinct map values that is exact; beyond, values share bins of equal mass and pixels of one bin
-are ties, which moves an area by less than 1 / BINS.
+Every figure is a sum over images of counts of pixels by score, so each image is reduced to a
+histogram once and a resample of patients is a weighted sum of histograms. Up to BINS distinct map
+values that is exact; beyond, values share bins of equal mass and pixels of one bin are ties, which
+moves an area by less than 1 / BINS.
 """
 
 from __future__ import annotations
@@ -28,7 +33,12 @@ BINS = 1000
 PRO_LIMIT = 0.3
 """Largest share of false pixels over which PRO is integrated."""
 FIGURES = (
-    *("pixel_auroc", "pixel_auroc_anomalous", "pixel_average_precision", "pixel_average_precision_anomalous"),
+    *(
+        "pixel_auroc",
+        "pixel_auroc_anomalous",
+        "pixel_average_precision",
+        "pixel_average_precision_anomalous",
+    ),
     *("aupro_30", "dice"),
 )
 CHANCE = {"pixel_auroc": 0.5, "pixel_auroc_anomalous": 0.5, "aupro_30": PRO_LIMIT / 2}
@@ -43,7 +53,9 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """Of n images, how many pixels lie in each of K bins of map values, the highest bin first: (n, K) each."""
+    """Of n images, how many pixels lie in each of K bins of map values, the highest bin first: (n,
+    K) each.
+    """
 
     positive: Floats
     """Pixels inside the mask."""
@@ -62,11 +74,15 @@ class PixelCounts:
 
 
 def bin_edges(maps: NDArray[Any], bins: int = BINS) -> Floats:
-    """Ascending lower edges of at most `bins` bins: the distinct values of the maps, or quantiles of them where they are more."""
+    """Ascending lower edges of at most `bins` bins: the distinct values of the maps, or quantiles
+    of them where they are more.
+    """
     values = np.unique(np.asarray(maps, dtype=np.float64))
     if len(values) <= bins:
         return values
-    quantiles = np.quantile(np.asarray(maps, dtype=np.float64), np.arange(bins) / bins, method="lower")
+    quantiles = np.quantile(
+        np.asarray(maps, dtype=np.float64), np.arange(bins) / bins, method="lower"
+    )
     return np.unique(np.concatenate([values[:1], quantiles]))
 
 
@@ -78,44 +94,73 @@ def pixel_counts(maps: NDArray[Any], masks: Bools, edges: Floats) -> PixelCounts
         masks: (n, H, W).
         edges: of `bin_edges`; a value belongs to the last edge that is not above it.
     """
-    rows = [_counts_of(values, mask, edges) for values, mask in zip(np.asarray(maps, dtype=np.float64), masks, strict=True)]
+    rows = [
+        _counts_of(values, mask, edges)
+        for values, mask in zip(np.asarray(maps, dtype=np.float64), masks, strict=True)
+    ]
     stacked = np.array([row[:3] for row in rows]).reshape(len(rows), 3, len(edges))
-    return PixelCounts(stacked[:, 0], stacked[:, 1], stacked[:, 2], np.array([row[3] for row in rows], dtype=np.float64))
+    return PixelCounts(
+        stacked[:, 0],
+        stacked[:, 1],
+        stacked[:, 2],
+        np.array([row[3] for row in rows], dtype=np.float64),
+    )
 
 
 def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, Floats, Floats, float]:
-    places = len(edges) - np.clip(np.searchsorted(edges, values, side="right"), 1, None)  # highest bin first
+    places = len(edges) - np.clip(
+        np.searchsorted(edges, values, side="right"), 1, None
+    )  # highest bin first
     labelled, count = ndimage.label(mask, structure=NEIGHBOURS)
     sizes = np.bincount(labelled.ravel(), minlength=count + 1).astype(np.float64)
     inside = labelled > 0
     positive = np.bincount(places[inside], minlength=len(edges))
     negative = np.bincount(places[~inside], minlength=len(edges))
     overlap = np.bincount(places[inside], weights=1 / sizes[labelled[inside]], minlength=len(edges))
-    return positive.astype(np.float64), negative.astype(np.float64), overlap.astype(np.float64), float(count)
+    return (
+        positive.astype(np.float64),
+        negative.astype(np.float64),
+        overlap.astype(np.float64),
+        float(count),
+    )
 
 
 def pixel_auroc(counts: PixelCounts, weights: Floats) -> Floats:
-    """P(map value of an anomalous pixel > that of another) + P(equal) / 2, for each row of weights (B, n): (B,)."""
+    """P(map value of an anomalous pixel > that of another) + P(equal) / 2, for each row of weights
+    (B, n): (B,).
+    """
     positive, negative = weights @ counts.positive, weights @ counts.negative
     below = negative.sum(1, keepdims=True) - np.cumsum(negative, axis=1)
     return _ratio((positive * (below + negative / 2)).sum(1), positive.sum(1) * negative.sum(1))
 
 
 def pixel_average_precision(counts: PixelCounts, weights: Floats) -> Floats:
-    """Sum over thresholds of precision times the gain in recall; pixels of one bin are one threshold: (B,)."""
+    """Sum over thresholds of precision times the gain in recall; pixels of one bin are one
+    threshold: (B,).
+    """
     positive = weights @ counts.positive
-    found, flagged = np.cumsum(positive, axis=1), np.cumsum(positive + weights @ counts.negative, axis=1)
+    found, flagged = (
+        np.cumsum(positive, axis=1),
+        np.cumsum(positive + weights @ counts.negative, axis=1),
+    )
     precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
     return _ratio((positive * precision).sum(1), positive.sum(1))
 
 
 def pro_area(counts: PixelCounts, weights: Floats, limit: float = PRO_LIMIT) -> Floats:
-    """Area under the mean overlap of regions against the share of false pixels up to `limit`, divided by `limit`: (B,)."""
-    overlap = _ratio(np.cumsum(weights @ counts.overlap, axis=1), (weights @ counts.regions)[:, None])
+    """Area under the mean overlap of regions against the share of false pixels up to `limit`,
+    divided by `limit`: (B,).
+    """
+    overlap = _ratio(
+        np.cumsum(weights @ counts.overlap, axis=1), (weights @ counts.regions)[:, None]
+    )
     negative = weights @ counts.negative
     false = _ratio(np.cumsum(negative, axis=1), negative.sum(1, keepdims=True))
     start = np.zeros((len(weights), 1))
-    heights, places = np.concatenate([start, overlap], axis=1), np.concatenate([start, false], axis=1)
+    heights, places = (
+        np.concatenate([start, overlap], axis=1),
+        np.concatenate([start, false], axis=1),
+    )
     widths = np.diff(np.minimum(places, limit), axis=1)
     steps = np.diff(places, axis=1)
     # Where the limit cuts a step, only the part of its rise before the limit counts.
@@ -126,7 +171,9 @@ def pro_area(counts: PixelCounts, weights: Floats, limit: float = PRO_LIMIT) -> 
 
 
 def dice_by_threshold(counts: PixelCounts) -> Floats:
-    """Dice of each image where all pixels of a bin and of higher ones are called anomalous: (n, K), NaN without a marked pixel."""
+    """Dice of each image where all pixels of a bin and of higher ones are called anomalous: (n, K),
+    NaN without a marked pixel.
+    """
     found = np.cumsum(counts.positive, axis=1)
     called = found + np.cumsum(counts.negative, axis=1)
     marked = counts.positive.sum(1, keepdims=True)
@@ -134,10 +181,14 @@ def dice_by_threshold(counts: PixelCounts) -> Floats:
 
 
 def dice(maps: NDArray[Any], masks: Bools, threshold: float) -> Floats:
-    """2 |P and M| / (|P| + |M|) of each image, P being the pixels at or above the threshold: (n,), NaN where the mask is empty."""
+    """2 |P and M| / (|P| + |M|) of each image, P being the pixels at or above the threshold: (n,),
+    NaN where the mask is empty.
+    """
     called = np.asarray(maps, dtype=np.float64) >= threshold
     marked = masks.sum((1, 2))
-    return np.where(marked > 0, _ratio(2.0 * (called & masks).sum((1, 2)), called.sum((1, 2)) + marked), np.nan)
+    return np.where(
+        marked > 0, _ratio(2.0 * (called & masks).sum((1, 2)), called.sum((1, 2)) + marked), np.nan
+    )
 
 
 @dataclass(frozen=True)
@@ -149,7 +200,9 @@ class PixelThreshold:
     uses_labels: bool
 
 
-def freeze_pixel_threshold(maps: NDArray[Any], masks: Bools, marked: Bools, normal: Bools) -> PixelThreshold:
+def freeze_pixel_threshold(
+    maps: NDArray[Any], masks: Bools, marked: Bools, normal: Bools
+) -> PixelThreshold:
     """The cut of the maps, from validation images alone.
 
     Args:
@@ -159,24 +212,37 @@ def freeze_pixel_threshold(maps: NDArray[Any], masks: Bools, marked: Bools, norm
         normal: normal images (n,).
 
     Returns:
-        The highest cut with the highest mean Dice of the marked anomalous images; without any, the 99th percentile of the normals' maps.
+        The highest cut with the highest mean Dice of the marked anomalous images; without any, the
+        99th percentile of the normals' maps.
     """
     anomalous = marked & masks.any((1, 2))
     if not anomalous.any():
-        return PixelThreshold(map_quantile(maps[normal]), "99th percentile of the validation normals' maps", uses_labels=False)
+        return PixelThreshold(
+            map_quantile(maps[normal]),
+            "99th percentile of the validation normals' maps",
+            uses_labels=False,
+        )
     edges = bin_edges(maps[anomalous])
     mean = dice_by_threshold(pixel_counts(maps[anomalous], masks[anomalous], edges)).mean(0)
     best = int(np.argmax(np.round(mean, 12)))
-    return PixelThreshold(float(edges[::-1][best]), "highest mean Dice of the marked validation images", uses_labels=True)
+    return PixelThreshold(
+        float(edges[::-1][best]),
+        "highest mean Dice of the marked validation images",
+        uses_labels=True,
+    )
 
 
 def map_quantile(maps: NDArray[Any], quantile: float = QUANTILE) -> float:
     """The quantile of all pixels of these maps (n, H, W); 0 where there is no image."""
-    return float(np.quantile(np.asarray(maps, dtype=np.float64), quantile)) if np.size(maps) else 0.0
+    return (
+        float(np.quantile(np.asarray(maps, dtype=np.float64), quantile)) if np.size(maps) else 0.0
+    )
 
 
 def mean_mask(masks: Bools, known: Bools) -> Floats | None:
-    """How often each place is inside the mask of an anomalous image (H, W): what a map reaches that never looks at the image."""
+    """How often each place is inside the mask of an anomalous image (H, W): what a map reaches that
+    never looks at the image.
+    """
     anomalous = known & masks.any((1, 2))
     return masks[anomalous].mean(0) if anomalous.any() else None
 
@@ -187,7 +253,12 @@ def missing_figures(reason: str) -> dict[str, Any]:
 
 
 def localisation_figures(
-    maps: NDArray[Any], masks: Bools, groups: NDArray[Any], threshold: PixelThreshold, n_boot: int = 1000, seed: int = 0
+    maps: NDArray[Any],
+    masks: Bools,
+    groups: NDArray[Any],
+    threshold: PixelThreshold,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Every pixel-level figure with its interval.
 
@@ -196,18 +267,34 @@ def localisation_figures(
         masks: theirs (n, H, W), empty for normal images.
         groups: the patient of each image (n,).
         threshold: from `freeze_pixel_threshold`, for Dice.
-        n_boot: resamples of patients.
+        n_resamples: resamples of patients.
         seed: of the resamples.
 
     Returns:
         Name to estimate {value, low, high} or {value: null, reason}.
     """
     counts = pixel_counts(maps, masks, bin_edges(maps))
-    within = PixelCounts(*(part[counts.anomalous] for part in (counts.positive, counts.negative, counts.overlap, counts.regions)))
+    within = PixelCounts(
+        *(
+            part[counts.anomalous]
+            for part in (counts.positive, counts.negative, counts.overlap, counts.regions)
+        )
+    )
     overlap = dice(maps, masks, threshold.value)
-    everywhere = estimates(_metrics(counts, counts.anomalous) | {"dice": _mean_over(overlap, counts.anomalous)}, groups, n_boot, seed)
-    of_marked = {name: metric for name, metric in _metrics(within, within.anomalous).items() if name != "pro"}  # PRO is of all images
-    inside = estimates(of_marked, groups[counts.anomalous], n_boot, seed) if counts.anomalous.any() else everywhere
+    everywhere = estimates(
+        _metrics(counts, counts.anomalous) | {"dice": _mean_over(overlap, counts.anomalous)},
+        groups,
+        n_resamples,
+        seed,
+    )
+    of_marked = {
+        name: metric for name, metric in _metrics(within, within.anomalous).items() if name != "pro"
+    }  # PRO is of all images
+    inside = (
+        estimates(of_marked, groups[counts.anomalous], n_resamples, seed)
+        if counts.anomalous.any()
+        else everywhere
+    )
     chosen = {
         "pixel_auroc": everywhere["auroc"],
         "pixel_auroc_anomalous": inside["auroc"],
@@ -222,16 +309,29 @@ def localisation_figures(
 def _metrics(counts: PixelCounts, anomalous: Bools) -> dict[str, Metric]:
     carriers = (anomalous, counts.negative.sum(1) > 0)
     missing = NO_NEGATIVE if anomalous.any() else NO_REGION
-    statistics = {"auroc": pixel_auroc, "average_precision": pixel_average_precision, "pro": pro_area}
-    return {name: Metric(partial(statistic, counts), carriers, missing) for name, statistic in statistics.items()}
+    statistics = {
+        "auroc": pixel_auroc,
+        "average_precision": pixel_average_precision,
+        "pro": pro_area,
+    }
+    return {
+        name: Metric(partial(statistic, counts), carriers, missing)
+        for name, statistic in statistics.items()
+    }
 
 
 def _mean_over(values: Floats, among: Bools) -> Metric:
     chosen = np.where(among, values, 0.0)
-    return Metric(lambda weights: _ratio(weights @ chosen, weights @ among.astype(np.float64)), (among,), NO_REGION)
+    return Metric(
+        lambda weights: _ratio(weights @ chosen, weights @ among.astype(np.float64)),
+        (among,),
+        NO_REGION,
+    )
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
-    ratio: Floats = np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0)
+    ratio: Floats = np.divide(
+        numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0
+    )
     return ratio

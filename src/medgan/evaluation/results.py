@@ -1,9 +1,11 @@
 """The results of a data set: schema 1, the project's machine-readable face.
 
     {"schema": 1, "dataset", "split": "test", "provenance": {...},
-     "detectors": {name: row}, "classifiers": {arm: row}, "quality": {model: {class or "overall": {figure: {...}}}}}
+     "detectors": {name: row}, "classifiers": {arm: row}, "quality": {model: {class or "overall":
+     {figure: {...}}}}}
 
-A figure is {"value", "low", "high"}, or {"value": null, "reason"} where it cannot be had. Nothing in it is infinite.
+A figure is {"value", "low", "high"}, or {"value": null, "reason"} where it cannot be had. Nothing
+in it is infinite.
 """
 
 from __future__ import annotations
@@ -25,16 +27,30 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "classifiers": (*CLASSIFIER_FIGURES, *ROW_KEYS),
     "quality": (),
 }
-FIGURES: Mapping[str, tuple[str, ...]] = {"detectors": DETECTOR_FIGURES, "classifiers": CLASSIFIER_FIGURES, "quality": ()}
+FIGURES: Mapping[str, tuple[str, ...]] = {
+    "detectors": DETECTOR_FIGURES,
+    "classifiers": CLASSIFIER_FIGURES,
+    "quality": (),
+}
 
 
-def new_document(dataset: str, split: str = "test", provenance: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def new_document(
+    dataset: str, split: str = "test", provenance: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """A document without results."""
-    return {"schema": SCHEMA, "dataset": dataset, "split": split, "provenance": dict(provenance or {}), **{name: {} for name in SECTIONS}}
+    return {
+        "schema": SCHEMA,
+        "dataset": dataset,
+        "split": split,
+        "provenance": dict(provenance or {}),
+        **{name: {} for name in SECTIONS},
+    }
 
 
 def rows_of(section: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The rows of a section as the catalog stores it ({"data": hash, "rows": {...}}), of bare rows, or of nothing."""
+    """The rows of a section as the catalog stores it ({"data": hash, "rows": {...}}), of bare rows,
+    or of nothing.
+    """
     return dict((section or {}).get("rows", section or {}))
 
 
@@ -45,11 +61,15 @@ def validate(document: Mapping[str, Any]) -> None:
         UserError: the first thing that is missing, of the wrong kind, or not finite.
     """
     if document.get("schema") != SCHEMA:
-        raise UserError(f"Results have schema {document.get('schema')!r}, this medgan reads {SCHEMA}: run 'kedro run' again.")
+        raise UserError(
+            f"Results have schema {document.get('schema')!r}, this medgan reads {SCHEMA}: run 'kedro run' again."
+        )
     for key in ("dataset", "split", "provenance", *SECTIONS):
         _require(key in document, f"Results have no '{key}'")
     for section in SECTIONS:
-        _require(isinstance(document[section], Mapping), f"Results: '{section}' is not a mapping of rows")
+        _require(
+            isinstance(document[section], Mapping), f"Results: '{section}' is not a mapping of rows"
+        )
         for name, row in document[section].items():
             _validate_row(section, name, row)
     require_finite_numbers(document, "results")
@@ -60,7 +80,10 @@ def _validate_row(section: str, name: str, row: Any) -> None:
     missing = [key for key in REQUIRED[section] if key not in row]
     _require(not missing, f"Results: {section}.{name} has no {', '.join(missing)}")
     for key in FIGURES[section]:
-        _require(isinstance(row[key], Mapping) and "value" in row[key], f"Results: {section}.{name}.{key} {NO_FIGURE}")
+        _require(
+            isinstance(row[key], Mapping) and "value" in row[key],
+            f"Results: {section}.{name}.{key} {NO_FIGURE}",
+        )
     require_reasons(row, f"{section}.{name}")
 
 
@@ -72,7 +95,10 @@ def require_reasons(value: Any, where: str) -> None:
     """
     if not isinstance(value, Mapping):
         return
-    _require("value" not in value or value["value"] is not None or bool(value.get("reason")), f"Results: {where} {NO_FIGURE}")
+    _require(
+        "value" not in value or value["value"] is not None or bool(value.get("reason")),
+        f"Results: {where} {NO_FIGURE}",
+    )
     for key, inner in value.items():
         require_reasons(inner, f"{where}.{key}")
 
@@ -90,7 +116,9 @@ def require_finite_numbers(value: Any, where: str) -> None:
         for index, inner in enumerate(value):
             require_finite_numbers(inner, f"{where}[{index}]")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{where} is {value}: a figure that cannot be had is {{'value': null, 'reason': ...}}; run 'kedro run' again.")
+        raise UserError(
+            f"{where} is {value}: a figure that cannot be had is {{'value': null, 'reason': ...}}; run 'kedro run' again."
+        )
 
 
 def _require(holds: bool, complaint: str) -> None:

@@ -41,7 +41,8 @@ def score_images(
 ) -> Scored:
     """Scores, anomaly maps, and what the scores are made of, of the images in `rows`.
 
-    Every batch gets a CPU generator with the same seed, so that neither the size nor the order of the batches changes a score.
+    Every batch gets a CPU generator with the same seed, so that neither the size nor the order of
+    the batches changes a score.
 
     Args:
         detector: in eval mode, on `device`.
@@ -63,11 +64,17 @@ def score_images(
         found = detector.score(images(batch).to(device), torch.Generator().manual_seed(seed))
         scores[start : start + len(batch)] = found.image_scores.float().cpu().numpy()
         for name, values in found.components.items():
-            components.setdefault(name, np.zeros_like(scores))[start : start + len(batch)] = values.float().cpu().numpy()
+            components.setdefault(name, np.zeros_like(scores))[start : start + len(batch)] = (
+                values.float().cpu().numpy()
+            )
         maps.append(found.anomaly_maps[:, 0].float().cpu().numpy().astype(np.float16))
         on_progress(len(batch))
     stacked = np.concatenate(maps) if maps else np.zeros((0, 0, 0), dtype=np.float16)
-    finite = np.isfinite(scores) & np.isfinite(stacked).all((1, 2)) & np.isfinite(np.array([scores, *components.values()])).all(0)
+    finite = (
+        np.isfinite(scores)
+        & np.isfinite(stacked).all((1, 2))
+        & np.isfinite(np.array([scores, *components.values()])).all(0)
+    )
     require_finite(finite, names if names is not None else [f"row {row}" for row in rows])
     return Scored(scores, stacked, components)
 
@@ -81,4 +88,6 @@ def require_finite(finite: NDArray[np.bool_], names: Sequence[str]) -> None:
     bad = [str(names[index]) for index in np.flatnonzero(~finite).tolist()]
     if bad:
         shown = ", ".join(bad[:5]) + (", …" if len(bad) > 5 else "")
-        raise UserError(f"{len(bad)} of {len(finite)} images have a score that is not a finite number ({shown}): train the detector again.")
+        raise UserError(
+            f"{len(bad)} of {len(finite)} images have a score that is not a finite number ({shown}): train the detector again."
+        )

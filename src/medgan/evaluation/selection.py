@@ -1,9 +1,11 @@
-"""Which of a detector's weights to publish, judged on validation: without anomaly labels where that can be done.
+"""Which of a detector's weights to publish, judged on validation: without anomaly labels where that
+can be done.
 
-AUCp (Brainomaly, Siddiquee 2024) is the AUC of held-out normals (0) against a held-out unlabelled mix (1). With r the normal share of the
-mix, AUCp = r/2 + (1 - r) AUC: it rises with the AUC, so the best of it is the best of the other, up to chance, and no anomaly label is
-read. Deviation: the paper takes training normals and the test set; here both sets are halves of the validation patients, of one of
-which only the normals are used.
+AUCp (Brainomaly, Siddiquee 2024) is the AUC of held-out normals (0) against a held-out unlabelled
+mix (1). With r the normal share of the mix, AUCp = r/2 + (1 - r) AUC: it rises with the AUC, so the
+best of it is the best of the other, up to chance, and no anomaly label is read. Deviation: the
+paper takes training normals and the test set; here both sets are halves of the validation patients,
+of one of which only the normals are used.
 """
 
 from __future__ import annotations
@@ -37,10 +39,14 @@ class HeldOut:
 
     @classmethod
     def of(cls, splits: pd.DataFrame, limit: int, seed: int) -> HeldOut:
-        """At most `limit` validation images, patient after patient: one half of the patients for the normals, the other for the mix."""
+        """At most `limit` validation images, patient after patient: one half of the patients for
+        the normals, the other for the mix.
+        """
         validation = splits[splits["split"] == "val"]
         groups, _ = pd.factorize(validation["group_id"])
-        place = np.random.default_rng([seed, 2]).permutation(int(groups.max(initial=-1)) + 1)[groups]
+        place = np.random.default_rng([seed, 2]).permutation(int(groups.max(initial=-1)) + 1)[
+            groups
+        ]
         order = np.argsort(place, kind="stable")[:limit]
         chosen, second = validation.iloc[order], place[order] % 2 == 1
         anomalous = (chosen["label"] == 1).to_numpy()
@@ -55,7 +61,9 @@ class HeldOut:
         }
 
     def figures(self, scores: NDArray[np.float32]) -> dict[str, float]:
-        """`aucp` and `val_auroc` of the scores (n,) with their standard errors `<name>_se`, those that can be had."""
+        """`aucp` and `val_auroc` of the scores (n,) with their standard errors `<name>_se`, those
+        that can be had.
+        """
         pair = self.known_normal | self.unlabelled
         return {
             **_with_error("aucp", self.unlabelled[pair], scores[pair]),
@@ -63,11 +71,16 @@ class HeldOut:
         }
 
 
-def _with_error(name: str, positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> dict[str, float]:
+def _with_error(
+    name: str, positive: NDArray[np.bool_], scores: NDArray[np.float32]
+) -> dict[str, float]:
     if positive.all() or not positive.any():
         return {}
     area = float(auroc(positive.astype(np.int64), scores, np.ones((1, len(scores))))[0])
-    return {name: area, f"{name}_se": standard_error(area, int(positive.sum()), int((~positive).sum()))}
+    return {
+        name: area,
+        f"{name}_se": standard_error(area, int(positive.sum()), int((~positive).sum())),
+    }
 
 
 def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
@@ -81,7 +94,10 @@ def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
         UserError: what is wanted cannot be had.
     """
     anomalies = bool((splits.loc[splits["split"] == "val", "label"] == 1).any())
-    possible: Mapping[str, bool] = {"aucp": anomalies and bool((splits["role"] == "mix").any()), "val_auroc": anomalies}
+    possible: Mapping[str, bool] = {
+        "aucp": anomalies and bool((splits["role"] == "mix").any()),
+        "val_auroc": anomalies,
+    }
     if wanted == "last":
         return None
     if wanted == "auto":
@@ -94,7 +110,9 @@ def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
     return wanted
 
 
-def figures_of(detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int) -> dict[str, float]:
+def figures_of(
+    detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
+) -> dict[str, float]:
     """The figures of a detector in training."""
     device = next(detector.parameters(), torch.empty(0)).device
     scored = score_images(

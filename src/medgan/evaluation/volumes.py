@@ -1,11 +1,14 @@
 """Slices are scored, volumes are judged: a figure about subjects needs one score for each volume.
 
-Which reading of the slices tells volumes apart best depends on the disease: a diffuse one moves the mean, a focal one a few slices. So the
-reading is chosen for each detector, on validation alone and before a test score is read, and frozen like the threshold. The top 10 % are
-those of Pang 2021 (Explainable deep few-shot anomaly detection with deviation networks: top-K with K = 10 %), there of image patches.
+Which reading of the slices tells volumes apart best depends on the disease: a diffuse one moves the
+mean, a focal one a few slices. So the reading is chosen for each detector, on validation alone and
+before a test score is read, and frozen like the threshold. The top 10 % are those of Pang 2021
+(Explainable deep few-shot anomaly detection with deviation networks: top-K with K = 10 %), there of
+image patches.
 
-The maximum rises with the number of slices, and so, less, do the highest 10 %: where volumes of patients are longer than those of normals,
-that alone sets their scores apart. The row says what the number of slices tells.
+The maximum rises with the number of slices, and so, less, do the highest 10 %: where volumes of
+patients are longer than those of normals, that alone sets their scores apart. The row says what the
+number of slices tells.
 """
 
 from __future__ import annotations
@@ -32,14 +35,20 @@ NO_VOLUMES = "the images are no slices of volumes"
 
 
 def top_tenth(scores: pd.Series[float]) -> float:
-    """Mean of the highest 10 % of the scores (n,), rounded down to whole slices, and of one at least."""
+    """Mean of the highest 10 % of the scores (n,), rounded down to whole slices, and of one at
+    least.
+    """
     count = max(len(scores) // TOP_SHARE, 1)
     return float(np.sort(scores.to_numpy(dtype=np.float64))[-count:].mean())
 
 
-AGGREGATES: Mapping[str, str | Callable[[pd.Series[float]], float]] = {MEAN: MEAN, "top10%": top_tenth, "max": "max"}
-"""Name -> how the scores of its slices become that of a volume, as pandas takes it. Of equally good ones the first wins: the one that leans
-on single slices the least."""
+AGGREGATES: Mapping[str, str | Callable[[pd.Series[float]], float]] = {
+    MEAN: MEAN,
+    "top10%": top_tenth,
+    "max": "max",
+}
+"""Name -> how the scores of its slices become that of a volume, as pandas takes it. Of equally good
+ones the first wins: the one that leans on single slices the least."""
 VOLUME_SCORES = (AUTO, *AGGREGATES)
 """What `evaluation.volume_score` may be."""
 
@@ -61,13 +70,16 @@ def scored_unit(table: pd.DataFrame) -> str:
 
 
 def by_volume(table: pd.DataFrame, aggregate: str) -> pd.DataFrame:
-    """One row for each volume, with one score of its slices; images that are no slices stay as they are.
+    """One row for each volume, with one score of its slices; images that are no slices stay as they
+    are.
 
-    The other columns are those of the slice with the highest score, so that pictures of a volume show its worst slice; `n_slices` are the
-    slices of the volume that were scored, and `position` is the place of the worst one among them, from 1 on.
+    The other columns are those of the slice with the highest score, so that pictures of a volume
+    show its worst slice; `n_slices` are the slices of the volume that were scored, and `position`
+    is the place of the worst one among them, from 1 on.
 
     Args:
-        table: image_id, score, and `volume` (the volume that an image is a slice of) and `slice` (its place there) where there are any.
+        table: image_id, score, and `volume` (the volume that an image is a slice of) and `slice`
+            (its place there) where there are any.
         aggregate: a key of AGGREGATES.
     """
     if scored_unit(table) == "image":
@@ -79,21 +91,26 @@ def by_volume(table: pd.DataFrame, aggregate: str) -> pd.DataFrame:
 
 
 def with_positions(slices: pd.DataFrame) -> pd.DataFrame:
-    """The slices with `position`, their place in their volume from 1 on, and `n_slices`, how many of it there are.
+    """The slices with `position`, their place in their volume from 1 on, and `n_slices`, how many
+    of it there are.
 
-    They are in the order of the numbers in `slice`; where those are unknown, in that of their names.
+    They are in the order of the numbers in `slice`; where those are unknown, in that of their
+    names.
     """
     number = pd.to_numeric(slices.reindex(columns=["slice"])["slice"], errors="coerce")
     ordered = slices.assign(number=number).sort_values(["number", "image_id"])
     units = units_of(slices)
     position = ordered.groupby(units.loc[ordered.index], sort=False).cumcount() + 1
-    return slices.assign(position=position, n_slices=slices.groupby(units, sort=False)["score"].transform("size"))
+    return slices.assign(
+        position=position, n_slices=slices.groupby(units, sort=False)["score"].transform("size")
+    )
 
 
 def units_of(images: pd.DataFrame) -> pd.Series[Any]:
     """What each image is judged as: the volume that it is a slice of, else itself.
 
-    The image_id of a row of `by_volume` is that of its worst slice, which differs between detectors; this does not.
+    The image_id of a row of `by_volume` is that of its worst slice, which differs between
+    detectors; this does not.
     """
     volumes = images.reindex(columns=["volume"])["volume"]
     return volumes.where(volumes.notna(), images["image_id"]).astype(str)
@@ -104,7 +121,8 @@ def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeS
 
     Args:
         validation: image_id, label, score, and volume where there is any.
-        wanted: a key of AGGREGATES, or `auto` for the one with the highest AUROC over the validation volumes. Without normal and anomalous
+        wanted: a key of AGGREGATES, or `auto` for the one with the highest AUROC over the
+            validation volumes. Without normal and anomalous
             volumes that is the mean, and of equally good ones the first in the order of AGGREGATES.
     """
     if scored_unit(validation) == "image":
@@ -126,7 +144,11 @@ def _auroc(volumes: pd.DataFrame) -> float:
 
 
 def describe_volume_score(
-    choice: VolumeScore, validation: pd.DataFrame, test: pd.DataFrame, n_boot: int = 1000, seed: int = 0
+    choice: VolumeScore,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """What the row of a detector says of its choice; nothing where the test images are no slices.
 
@@ -134,23 +156,29 @@ def describe_volume_score(
         choice: what was chosen.
         validation: the validation slices that it was chosen on.
         test: the test volumes with label, group_id and n_slices.
-        n_boot: resamples of patients.
+        n_resamples: resamples of patients.
         seed: of the resamples.
 
     Returns:
-        `aggregate`, `chosen_by`, `validation_auroc` (a figure for each of AGGREGATES), `n_volumes` and `n_anomalous` of validation, and
-        `slice_count_auroc`, a figure: how well the number of slices alone tells the test volumes apart.
+        `aggregate`, `chosen_by`, `validation_auroc` (a figure for each of AGGREGATES), `n_volumes`
+        and `n_anomalous` of validation, and `slice_count_auroc`, a figure: how well the number of
+        slices alone tells the test volumes apart.
     """
     if scored_unit(test) == "image":
         return {}
     volumes = {name: by_volume(validation, name) for name in AGGREGATES}
     first = volumes[MEAN]
-    metrics = {name: ranking_metrics(table["label"].to_numpy(), table["score"].to_numpy())["auroc"] for name, table in volumes.items()}
-    counted = resolved({"figure": _slice_count(test)}, test["group_id"].to_numpy(), n_boot, seed)
+    metrics = {
+        name: ranking_metrics(table["label"].to_numpy(), table["score"].to_numpy())["auroc"]
+        for name, table in volumes.items()
+    }
+    counted = resolved(
+        {"figure": _slice_count(test)}, test["group_id"].to_numpy(), n_resamples, seed
+    )
     return {
         "aggregate": choice.aggregate,
         "chosen_by": choice.chosen_by,
-        "validation_auroc": resolved(metrics, first["group_id"].to_numpy(), n_boot, seed),
+        "validation_auroc": resolved(metrics, first["group_id"].to_numpy(), n_resamples, seed),
         "n_volumes": len(first),
         "n_anomalous": int(first["label"].sum()),
         "slice_count_auroc": counted["figure"],
@@ -165,7 +193,9 @@ def _slice_count(test: pd.DataFrame) -> Metric | Estimate:
 
 
 def slice_count_warnings(told: Mapping[str, Any]) -> list[str]:
-    """A warning where the number of slices alone tells volumes apart and the score rises with it; `told` is of `describe_volume_score`."""
+    """A warning where the number of slices alone tells volumes apart and the score rises with it;
+    `told` is of `describe_volume_score`.
+    """
     figure = told.get("slice_count_auroc", {})
     low, high = figure.get("low"), figure.get("high")
     if told.get("aggregate", MEAN) == MEAN or low is None or high is None or low <= 0.5 <= high:
@@ -177,5 +207,7 @@ def slice_count_warnings(told: Mapping[str, Any]) -> list[str]:
 
 
 def aggregate_of(row: Mapping[str, Any]) -> str:
-    """How a detector scores volumes, by its row; rows of images, and those from before there was a choice, mean the mean."""
+    """How a detector scores volumes, by its row; rows of images, and those from before there was a
+    choice, mean the mean.
+    """
     return str(row.get("volume_score", {}).get("aggregate", MEAN))

@@ -20,16 +20,36 @@ from medgan.experiments import tables
 from medgan.experiments.collect import collect, stacked
 from medgan.experiments.plan import Study
 from medgan.experiments.records import read_records
-from medgan.experiments.tables import chosen_on_validation, compared, contamination_seeds, difference, n_seeds, seeds_text
+from medgan.experiments.tables import (
+    chosen_on_validation,
+    compared,
+    contamination_seeds,
+    difference,
+    n_seeds,
+    seeds_text,
+)
 from medgan.files.atomic import write_bytes, write_text
 from medgan.plots.forest import ForestRow, columns_forest
-from medgan.plots.style import CHANCE, PALETTE, colours, house_style, panel
+from medgan.plots.style import CHANCE, PALETTE, colors, house_style, panel
 from medgan.project.environment import Environment
-from medgan.report.text import best_first, interval_name, p_text, readable, seeds_of, shared_class, signed_interval, size_of, with_interval
+from medgan.report.text import (
+    best_first,
+    interval_name,
+    p_text,
+    readable,
+    seeds_of,
+    shared_class,
+    signed_interval,
+    size_of,
+    with_interval,
+)
 from medgan.stats.classification import GRID, roc_band
 
 Document = Mapping[str, Any]
-QUESTIONS = {False: "Which detector, with normal images alone?", True: "And with unlabelled images besides?"}
+QUESTIONS = {
+    False: "Which detector, with normal images alone?",
+    True: "And with unlabelled images besides?",
+}
 ADDED = {("gan", "real"): "alone", ("gan_classical", "classical"): "beside classical augmentation"}
 
 
@@ -48,13 +68,17 @@ def page(documents: Mapping[str, Document], studies: Mapping[str, Study]) -> str
         autoescape=False,  # noqa: S701
     )
     parts = [_data_set(name, document) for name, document in documents.items()]
-    text = environment.get_template("results.md.j2").render(data_sets=parts, not_run=tables.not_run(documents, studies))
+    text = environment.get_template("results.md.j2").render(
+        data_sets=parts, not_run=tables.not_run(documents, studies)
+    )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _data_set(name: str, document: Document) -> dict[str, Any]:
     """What the template asks for of one data set; an empty text leaves a section out."""
-    detectors, arms, quality = (document[section] for section in ("detectors", "classifiers", "quality"))
+    detectors, arms, quality = (
+        document[section] for section in ("detectors", "classifiers", "quality")
+    )
     groups = document["study"]["groups"]
     first: Mapping[str, Any] = next(iter({**detectors, **arms}.values()), {})
     return {
@@ -64,7 +88,9 @@ def _data_set(name: str, document: Document) -> dict[str, Any]:
         "interval": interval_name(first, groups),
         "n_anomalous": first.get("n_anomalous", ""),
         "rules": ", ".join(sorted({row["threshold"]["rule"] for row in detectors.values()})),
-        "glance": "\n".join(f"- {line}" for line in [*_which_detector(document), *_synthetic_data(document)]),
+        "glance": "\n".join(
+            f"- {line}" for line in [*_which_detector(document), *_synthetic_data(document)]
+        ),
         "network": next(iter(arms.values()))["network"] if arms else "",
         "arms_seeds": seeds_of(next(iter(arms.values()))) if arms else "",
         "quality_of": readable(shared_class(quality)).capitalize() if quality else "",
@@ -102,13 +128,18 @@ def _source(document: Document, advised: str) -> str:
     audited = document["shortcuts"].get(advised)
     if not audited:
         return ""
-    alone = {readable(found["shortcut"]): with_interval(found["auroc"]) for found in audited.values()}
+    alone = {
+        readable(found["shortcut"]): with_interval(found["auroc"]) for found in audited.values()
+    }
     figures = ", ".join(f"{name} {area}" for name, area in alone.items())
     return f" Disease or source? `{advised}` is {tables.reading(audited)} ({figures})."
 
 
 def _compared(rows: Mapping[str, Any], test: Mapping[str, Any]) -> str:
-    baseline, gap = with_interval(rows[test["second"]]["auroc"]), signed_interval(test["difference"])
+    baseline, gap = (
+        with_interval(rows[test["second"]]["auroc"]),
+        signed_interval(test["difference"]),
+    )
     return f"The baseline `{test['second']}` has {baseline}; the difference is {gap}, {p_text(test['p_holm'])}: **{test['verdict']}**."
 
 
@@ -123,7 +154,13 @@ def _synthetic_data(document: Document) -> Iterator[str]:
         row = document["classifiers"]["real"]
         area = with_interval(row["auroc"])
         found = [tests[pair] for pair in ADDED if pair in tests]
-        helped = "Yes" if any(map(is_better, found)) else "No" if all(map(is_worse, found)) else "Not shown"
+        helped = (
+            "Yes"
+            if any(map(is_better, found))
+            else "No"
+            if all(map(is_worse, found))
+            else "Not shown"
+        )
         yield f"*Do synthetic images help a classifier?* **{helped}.** Without any, AUROC is {area}; {'; '.join(told)}; {seeds_of(row)}."
 
 
@@ -145,25 +182,37 @@ def roc_with_bands(
         title: above the curves.
         note: below them.
     """
-    colour = colours(list(bands))
+    color = colors(list(bands))
     with house_style():
         figure, axis = panel(6.0, 5.8)
         axis.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1)
         for name in sorted(bands, key=lambda name: -areas[name]):
             value, low, high = bands[name]
             if name in banded:
-                axis.fill_between(rates, low, high, color=colour[name], alpha=0.14, linewidth=0)
+                axis.fill_between(rates, low, high, color=color[name], alpha=0.14, linewidth=0)
             axis.plot(
-                rates, value, color=colour[name], linewidth=2.2 if name in banded else 1.2, label=f"{readable(name)} ({areas[name]:.3f})"
+                rates,
+                value,
+                color=color[name],
+                linewidth=2.2 if name in banded else 1.2,
+                label=f"{readable(name)} ({areas[name]:.3f})",
             )
-        axis.set(title=title, xlabel="False-positive rate (1 − specificity)", ylabel="Sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        axis.set(
+            title=title,
+            xlabel="False-positive rate (1 − specificity)",
+            ylabel="Sensitivity",
+            xlim=(-0.01, 1.01),
+            ylim=(-0.01, 1.01),
+        )
         axis.set_aspect("equal")
         axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
         figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
     return figure
 
 
-def contamination_curve(curves: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]], title: str, note: str = "") -> Figure:
+def contamination_curve(
+    curves: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]], title: str, note: str = ""
+) -> Figure:
     """AUROC with its interval against the anomalous share of the unlabelled mix.
 
     Args:
@@ -171,19 +220,34 @@ def contamination_curve(curves: Mapping[str, Sequence[tuple[float, Mapping[str, 
         title: above the curves.
         note: below them.
     """
-    colour = colours(list(curves))
+    color = colors(list(curves))
     with house_style():
         figure, axis = panel(6.0, 3.8)
         axis.axhline(0.5, color=CHANCE, linestyle="--", linewidth=1)
         for place, (name, points) in enumerate(curves.items()):
-            known = [(100 * share + 0.4 * place, found) for share, found in points if found.get("value") is not None]
+            known = [
+                (100 * share + 0.4 * place, found)
+                for share, found in points
+                if found.get("value") is not None
+            ]
             shares, values = [share for share, _ in known], [found["value"] for _, found in known]
             errors = [
                 [max(0.0, found["value"] - found["low"]) for _, found in known],
                 [max(0.0, found["high"] - found["value"]) for _, found in known],
             ]
-            axis.errorbar(shares, values, yerr=errors, color=colour[name], marker="o", capsize=3, linewidth=1.8, label=readable(name))
-        axis.set(title=title, xlabel="Anomalous images in the unlabelled mix (%)", ylabel="AUROC, test")
+            axis.errorbar(
+                shares,
+                values,
+                yerr=errors,
+                color=color[name],
+                marker="o",
+                capsize=3,
+                linewidth=1.8,
+                label=readable(name),
+            )
+        axis.set(
+            title=title, xlabel="Anomalous images in the unlabelled mix (%)", ylabel="AUROC, test"
+        )
         axis.legend(loc="lower right")
         figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
     return figure
@@ -204,8 +268,13 @@ def publish(root: Path, studies: Mapping[str, Study]) -> list[Path]:
     """
     recorded = [dataset for dataset in studies if read_records(root, dataset)]
     if not recorded:
-        raise UserError("There are no records in docs/results/runs yet: `make reproduce DATASET=pneumoniamnist SOURCE=PATH` makes them.")
-    documents = {dataset: collect(root, dataset, studies[dataset], _contamination(root, dataset)) for dataset in recorded}
+        raise UserError(
+            "There are no records in docs/results/runs yet: `make reproduce DATASET=pneumoniamnist SOURCE=PATH` makes them."
+        )
+    documents = {
+        dataset: collect(root, dataset, studies[dataset], _contamination(root, dataset))
+        for dataset in recorded
+    }
     written = []
     for dataset, document in documents.items():
         written.append(root / FOLDER / f"{dataset}.json")
@@ -228,7 +297,9 @@ def _figures(root: Path, dataset: str, document: Mapping[str, Any]) -> Iterator[
         size = size_of(next(iter(rows.values())), document["study"]["groups"])
         note = f"{size}; {seeds_text(n_seeds(row['auroc']) for row in rows.values())}"
         yield "auroc", _forest(dataset, rows, note)
-        models = {name: row for name, row in rows.items() if name not in document["study"]["variants"]}
+        models = {
+            name: row for name, row in rows.items() if name not in document["study"]["variants"]
+        }
         yield "roc", _roc(root, dataset, models, {*_answered(document)}, note)
     if document["contamination"]:
         note = f"{size}; {contamination_seeds(document)}. Lines: 95 % interval."
@@ -237,14 +308,28 @@ def _figures(root: Path, dataset: str, document: Mapping[str, Any]) -> Iterator[
 
 
 def _forest(dataset: str, rows: Mapping[str, Any], note: str) -> Figure:
-    """Detectors that see normal images alone, then those that see the mix; a dot for the mean, a line for its interval."""
+    """Detectors that see normal images alone, then those that see the mix; a dot for the mean, a
+    line for its interval.
+    """
     lines = []
     for heading, sees in (("normal images alone", False), ("with unlabelled images", True)):
         chosen = {name: row for name, row in rows.items() if bool(row["sees_mix"]) == sees}
         if chosen:
-            colour = PALETTE[1] if sees else PALETTE[0]
-            lines += [ForestRow(heading), *(ForestRow(readable(name), [chosen[name]["auroc"]], colour) for name in best_first(chosen))]
-    return columns_forest(lines, ["AUROC, test"], f"{readable(dataset)}: detectors", f"{note}. Lines: 95 % interval.", chance=[0.5])
+            color = PALETTE[1] if sees else PALETTE[0]
+            lines += [
+                ForestRow(heading),
+                *(
+                    ForestRow(readable(name), [chosen[name]["auroc"]], color)
+                    for name in best_first(chosen)
+                ),
+            ]
+    return columns_forest(
+        lines,
+        ["AUROC, test"],
+        f"{readable(dataset)}: detectors",
+        f"{note}. Lines: 95 % interval.",
+        chance=[0.5],
+    )
 
 
 def _answered(document: Mapping[str, Any]) -> Iterator[str]:
@@ -259,9 +344,18 @@ def _roc(root: Path, dataset: str, rows: Mapping[str, Any], banded: set[str], no
     """Bands for the detectors of the answer alone: those of all would cover each other."""
     records = read_records(root, dataset)
     scored = {name: found for name in rows if (found := stacked(records.get(name, []))) is not None}
-    bands = {name: roc_band(test.label, scores, test.group) for name, (test, scores) in scored.items()}
+    bands = {
+        name: roc_band(test.label, scores, test.group) for name, (test, scores) in scored.items()
+    }
     areas = {name: rows[name]["auroc"]["value"] for name in bands}
-    return roc_with_bands(GRID, bands, areas, banded, f"{readable(dataset)}: ROC, test", f"{note}. Bands: 95 %, at each rate by itself.")
+    return roc_with_bands(
+        GRID,
+        bands,
+        areas,
+        banded,
+        f"{readable(dataset)}: ROC, test",
+        f"{note}. Bands: 95 %, at each rate by itself.",
+    )
 
 
 def _png(figure: Figure) -> bytes:

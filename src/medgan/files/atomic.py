@@ -1,4 +1,6 @@
-"""Files and folders that appear whole or not at all: written aside, flushed to the disk, then renamed (fault F25)."""
+"""Files and folders that appear whole or not at all: written aside, flushed to the disk, then
+renamed (fault F25).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from pathlib import Path
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` when the block ends without an exception, and vanishes otherwise."""
+    """A path to write to; it becomes `path` when the block ends without an exception, and vanishes
+    otherwise.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     os.close(handle)
@@ -26,7 +30,9 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill; it becomes `path`, which must not exist yet, when the block ends without an exception."""
+    """A folder to fill; it becomes `path`, which must not exist yet, when the block ends without an
+    exception.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
     try:
@@ -68,7 +74,9 @@ def _flush(path: Path) -> None:
 
 
 def _umask() -> int:
-    """The umask of this process: mkstemp ignores it, and what others shall read must not stay private."""
+    """The umask of this process: mkstemp ignores it, and what others shall read must not stay
+    private.
+    """
     current = os.umask(0o022)
     os.umask(current)
     return current

@@ -14,10 +14,14 @@ AHEAD = 4
 """Results of each worker that may wait for the one before them."""
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
-    """`map(work, items)` on several threads: results in the order of the items, never more than a few of them at once.
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
+) -> Iterator[Result]:
+    """`map(work, items)` on several threads: results in the order of the items, never more than a
+    few of them at once.
 
-    Decoding and hashing release the interpreter, so threads help. What is left unread when the caller stops is not begun.
+    Decoding and hashing release the interpreter, so threads help. What is left unread when the
+    caller stops is not begun.
     """
     workers = workers or min(os.cpu_count() or 1, 16)
     waiting: deque[Future[Result]] = deque()

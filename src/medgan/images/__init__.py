@@ -1,1 +1,3 @@
-"""Images from their files to training batches: reading, manifest, splits, the uint8 store, transforms, loading, phantoms."""
+"""Images from their files to training batches: reading, manifest, splits, the uint8 store,
+transforms, loading, phantoms.
+"""

@@ -1,4 +1,6 @@
-"""What a data set's configuration may say about its images. Wrong values are refused with the name of their key."""
+"""What a data set's configuration may say about its images. Wrong values are refused with the name
+of their key.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ def require(holds: bool, message: str) -> None:
 
 
 def _one_of(value: str, choices: tuple[str, ...], key: str) -> None:
-    require(value in choices, f"{key} is `{value}`, which does not exist; choose from {', '.join(choices)}")
+    require(
+        value in choices,
+        f"{key} is `{value}`, which does not exist; choose from {', '.join(choices)}",
+    )
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class IngestionConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     labels: dict[str, str | None] | None = None
-    """Label as the source writes it -> category. The category `normal` is label 0, every other one label 1; null leaves those images out.
+    """Label as the source writes it -> category. The category `normal` is label 0, every other one
+    label 1; null leaves those images out.
     Without it every label keeps its own name but the one that `normal` names."""
     normal: str = NORMAL
     """The label that means a healthy image, where `labels` is not given."""
@@ -54,7 +60,8 @@ class IngestionConfig:
             f"ingestion.labels maps nothing to `{NORMAL}`; say which label of the source means a healthy image",
         )
         require(
-            self.separator is None or len(self.separator) > 0, "ingestion.separator is empty; give what stands between two labels, or null"
+            self.separator is None or len(self.separator) > 0,
+            "ingestion.separator is empty; give what stands between two labels, or null",
         )
         require(
             0.0 <= self.max_quarantined <= 1.0,
@@ -62,13 +69,17 @@ class IngestionConfig:
         )
 
     def category(self, label: str) -> str | None:
-        """The category of a label; None where its images are left out. Raises KeyError for a label that `labels` does not have."""
+        """The category of a label; None where its images are left out. Raises KeyError for a label
+        that `labels` does not have.
+        """
         if self.labels is not None:
             return self.labels[label]
         return NORMAL if label == self.normal else label
 
     def classes(self, manifest: pd.DataFrame) -> tuple[str, ...]:
-        """The categories: `normal`, then the findings in the order of `labels`, or in alphabetical order without them."""
+        """The categories: `normal`, then the findings in the order of `labels`, or in alphabetical
+        order without them.
+        """
         declared = findings_of(manifest) if self.labels is None else self.labels.values()
         return (NORMAL, *dict.fromkeys(name for name in declared if name not in (NORMAL, None)))
 
@@ -81,29 +92,43 @@ class PreprocessingConfig:
     size: int = 32
     """Side of the stored images in pixels."""
     channels: int = 1
-    """1 (grey) or 3 (colour)."""
+    """1 (grey) or 3 (color)."""
     intensity: str = "standardised"
     """A key of `transforms.INTENSITY`."""
     crop: Crop | None = None
     split: str = AUTO
-    """A key of `splits.SPLITTERS`, or `auto`: `repeated_k_fold` under `splits.SMALL_COHORT` patients, else `by_patient`."""
+    """A key of `splits.SPLITTERS`, or `auto`: `repeated_k_fold` under `splits.SMALL_COHORT`
+    patients, else `by_patient`.
+    """
     fold: int = 0
-    """Which fold of `repeated_k_fold` is the test part: 0 to 24, five folds of each of five repeats."""
-    fractions: Mapping[str, float] = field(default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2})
+    """Which fold of `repeated_k_fold` is the test part: 0 to 24, five folds of each of five
+    repeats.
+    """
+    fractions: Mapping[str, float] = field(
+        default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2}
+    )
     """Shares of the images in train, val and test, for `by_patient`."""
     split_seed: int | None = None
-    """Of the split and of who is in the mix; None: the run's own seed. Trainings that share it have the same test images."""
+    """Of the split and of who is in the mix; None: the run's own seed. Trainings that share it have
+    the same test images.
+    """
     contamination: float = 0.5
     """Largest share of anomalous images in the unlabelled mix."""
     on_leak: str = "fail"
-    """What happens when a patient or an image stands in two parts of the split: fail, drop_from_train or report."""
+    """What happens when a patient or an image stands in two parts of the split: fail,
+    drop_from_train or report.
+    """
 
     def __post_init__(self) -> None:
         low, high = SIZES
         require(
-            low <= self.size <= high, f"preprocessing.size is {self.size}; it is the side of the images in pixels, from {low} to {high}"
+            low <= self.size <= high,
+            f"preprocessing.size is {self.size}; it is the side of the images in pixels, from {low} to {high}",
         )
-        require(self.channels in (1, 3), f"preprocessing.channels is {self.channels}; choose 1 (grey) or 3 (colour)")
+        require(
+            self.channels in (1, 3),
+            f"preprocessing.channels is {self.channels}; choose 1 (grey) or 3 (color)",
+        )
         _one_of(self.intensity, tuple(INTENSITY), "preprocessing.intensity")
         _one_of(self.split, SPLIT_NAMES, "preprocessing.split")
         _one_of(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")
@@ -124,13 +149,22 @@ class PreprocessingConfig:
 
 def check_fractions(fractions: Mapping[str, float]) -> None:
     """Refuses anything but positive shares of train, val and test that sum to 1."""
-    fine = set(fractions) == set(PARTS) and all(share > 0 for share in fractions.values()) and abs(sum(fractions.values()) - 1.0) < 1e-6
-    require(fine, f"preprocessing.fractions is {dict(fractions)}; give {', '.join(PARTS)} positive shares that sum to 1")
+    fine = (
+        set(fractions) == set(PARTS)
+        and all(share > 0 for share in fractions.values())
+        and abs(sum(fractions.values()) - 1.0) < 1e-6
+    )
+    require(
+        fine,
+        f"preprocessing.fractions is {dict(fractions)}; give {', '.join(PARTS)} positive shares that sum to 1",
+    )
 
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """The section `augmentation`: what this data set's images bear, the one list that every pipeline reads."""
+    """The section `augmentation`: what this data set's images bear, the one list that every
+    pipeline reads.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     allowed: tuple[str, ...] = ()

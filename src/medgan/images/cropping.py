@@ -1,4 +1,6 @@
-"""What bringing the images of a data set to the size of the store cuts off, squeezes and enlarges."""
+"""What bringing the images of a data set to the size of the store cuts off, squeezes and
+enlarges.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ SQUARE = 1.01
 
 
 def _spread(values: NDArray[Any]) -> dict[str, float]:
-    return {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
+    return {
+        "min": float(values.min()),
+        "median": float(np.median(values)),
+        "max": float(values.max()),
+    }
 
 
 def _oblong(heights: NDArray[Any], widths: NDArray[Any]) -> NDArray[np.float64]:
@@ -42,9 +48,10 @@ def _kept(manifest: pd.DataFrame, crop: Crop | None) -> tuple[NDArray[Any], NDAr
 def cut_profile(manifest: pd.DataFrame, size: int, crop: Crop | None) -> dict[str, Any]:
     """What images of these heights and widths lose on their way to (size, size), as JSON.
 
-    Shares are of the height, width and area of an image, or of all images. `squeezed` counts kept parts that are no square, and says how
-    many times longer their long side is; `bars` is the black share of the stored squares; `enlarged` counts kept parts with a side shorter
-    than `size`, which get no detail from being stored larger.
+    Shares are of the height, width and area of an image, or of all images. `squeezed` counts kept
+    parts that are no square, and says how many times longer their long side is; `bars` is the black
+    share of the stored squares; `enlarged` counts kept parts with a side shorter than `size`, which
+    get no detail from being stored larger.
     """
     heights, widths = manifest["height"].to_numpy(), manifest["width"].to_numpy()
     kept_heights, kept_widths = _kept(manifest, crop)
@@ -62,23 +69,39 @@ def cut_profile(manifest: pd.DataFrame, size: int, crop: Crop | None) -> dict[st
             "width": _spread(1 - kept_widths / widths),
             "area": _spread(1 - kept_heights * kept_widths / (heights * widths)),
         },
-        "squeezed": {"share_of_images": float((squeezed > SQUARE).mean()), "long_by_short_side": _spread(squeezed)},
+        "squeezed": {
+            "share_of_images": float((squeezed > SQUARE).mean()),
+            "long_by_short_side": _spread(squeezed),
+        },
         "bars": _spread(1 - 1 / oblong) if padded else None,
-        "enlarged": {"share_of_images": float((shorter < size).mean()), "shortest_kept_side": int(shorter.min())},
+        "enlarged": {
+            "share_of_images": float((shorter < size).mean()),
+            "shortest_kept_side": int(shorter.min()),
+        },
     }
 
 
 def sentences(cut: Mapping[str, Any]) -> str:
     """The figures of `cut_profile` for a reader."""
-    lost = [f"{_range(spread)} of the {side}" for side, spread in cut["removed"].items() if spread["max"] >= VISIBLE]
+    lost = [
+        f"{_range(spread)} of the {side}"
+        for side, spread in cut["removed"].items()
+        if spread["max"] >= VISIBLE
+    ]
     squeezed, enlarged = cut["squeezed"], cut["enlarged"]
     said = [f"cut off: {', '.join(lost)}" if lost else "nothing is cut off"]
     if cut["bars"]:
         said.append(f"black bars: {_range(cut['bars'])} of the stored square")
     else:
-        most = f", by a factor of up to {squeezed['long_by_short_side']['max']:.2f}" if squeezed["share_of_images"] else ""
+        most = (
+            f", by a factor of up to {squeezed['long_by_short_side']['max']:.2f}"
+            if squeezed["share_of_images"]
+            else ""
+        )
         said.append(f"squeezed: {_share(squeezed['share_of_images'])} of the images{most}")
-    said.append(f"enlarged: {_share(enlarged['share_of_images'])} of the images (shortest kept side {enlarged['shortest_kept_side']} px)")
+    said.append(
+        f"enlarged: {_share(enlarged['share_of_images'])} of the images (shortest kept side {enlarged['shortest_kept_side']} px)"
+    )
     return " · ".join(said)
 
 
@@ -111,7 +134,8 @@ EXTREMES: dict[str, Callable[[pd.DataFrame], int]] = {"widest": widest, "narrowe
 
 
 def examples(manifest: pd.DataFrame) -> pd.DataFrame:
-    """One image of each category, of typical proportions, then the widest and the narrowest of all where proportions differ.
+    """One image of each category, of typical proportions, then the widest and the narrowest of all
+    where proportions differ.
 
     Rows of the manifest with a column `shown_as`: the category, or what is extreme about the image.
     """
@@ -121,7 +145,10 @@ def examples(manifest: pd.DataFrame) -> pd.DataFrame:
         chosen.append(rows.iloc[[typical(rows)]].assign(shown_as=name))
     ratios = manifest["width"] / manifest["height"]
     if ratios.max() > SQUARE * ratios.min():
-        chosen += [manifest.iloc[[pick(manifest)]].assign(shown_as=f"the {name}") for name, pick in EXTREMES.items()]
+        chosen += [
+            manifest.iloc[[pick(manifest)]].assign(shown_as=f"the {name}")
+            for name, pick in EXTREMES.items()
+        ]
     return pd.concat(chosen)
 
 
@@ -143,12 +170,21 @@ class Cut:
     """What is cut off or squeezed."""
 
 
-def cut_examples(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, shown: int) -> list[Cut]:
-    """The examples of a data set, read again; their pictures have `shown` pixels on the longer side."""
-    return [_cut(row, read_again(source, str(row["path"])), config, shown) for _, row in examples(manifest).iterrows()]
+def cut_examples(
+    source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, shown: int
+) -> list[Cut]:
+    """The examples of a data set, read again; their pictures have `shown` pixels on the longer
+    side.
+    """
+    return [
+        _cut(row, read_again(source, str(row["path"])), config, shown)
+        for _, row in examples(manifest).iterrows()
+    ]
 
 
-def _cut(row: pd.Series[Any], image: NDArray[np.uint8], config: PreprocessingConfig, shown: int) -> Cut:
+def _cut(
+    row: pd.Series[Any], image: NDArray[np.uint8], config: PreprocessingConfig, shown: int
+) -> Cut:
     height, width, channels = image.shape
     return Cut(
         title=str(row["shown_as"]),
@@ -168,4 +204,7 @@ def _words(box: Box, height: int, width: int, crop: Crop | None) -> str:
     cut = [f"{100 * share:.0f} % of the {side}" for side, share in lost.items() if share >= VISIBLE]
     ratio = float(_oblong(np.array(box.height), np.array(box.width)))
     squeezed = f"squeezed {ratio:.2f} : 1" if ratio > SQUARE and not (crop and crop.pad) else ""
-    return "; ".join(filter(None, ["cut: " + ", ".join(cut) if cut else "", squeezed])) or "nothing cut off"
+    return (
+        "; ".join(filter(None, ["cut: " + ", ".join(cut) if cut else "", squeezed]))
+        or "nothing cut off"
+    )

@@ -1,4 +1,6 @@
-"""How near is near? Set for each data set by copies made of its own images, and by images of it that are known to differ."""
+"""How near is near? Set for each data set by copies made of its own images, and by images of it
+that are known to differ.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,15 @@ SCALES = (0.5, 1.5)
 QUALITIES = (30, 90)
 """Of JPEG."""
 SMALLEST, LARGEST = 64, 512
-"""Sides in pixels: nothing is shrunk below the one; larger pictures are brought to the other first, which makes their twins harsher."""
-FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+"""Sides in pixels: nothing is shrunk below the one; larger pictures are brought to the other first,
+which makes their twins harsher.
+"""
+FILTERS = (
+    Image.Resampling.BOX,
+    Image.Resampling.BILINEAR,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+)
 
 
 def _resized(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -50,7 +59,9 @@ def _contrasted(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def _exposed(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     gamma = _factor(rng)
-    return picture.point([round(255.0 * (value / 255.0) ** gamma) for value in range(256)] * len(picture.getbands()))
+    return picture.point(
+        [round(255.0 * (value / 255.0) ** gamma) for value in range(256)] * len(picture.getbands())
+    )
 
 
 def _compressed(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -69,8 +80,12 @@ CHANGES: dict[str, tuple[Callable[[Image.Image, np.random.Generator], Image.Imag
 
 
 def make_twin(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A copy of uint8 (H, W, 1 or 3) with a random half of CHANGES, at least one; its sides differ from those given."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+    """A copy of uint8 (H, W, 1 or 3) with a random half of CHANGES, at least one; its sides differ
+    from those given.
+    """
+    picture = Image.fromarray(
+        np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    )
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BILINEAR)
     chosen = rng.random(len(CHANGES)) < 0.5
     chosen[int(rng.integers(len(chosen)))] = True
@@ -88,7 +103,9 @@ TWINS = 1000
 MISSED = 0.005
 """Share of the twins that the threshold may miss where different patients leave it the choice."""
 MARGIN = 1.5
-"""The radius is this many times the distance within which all but MISSED of the twins lie: looking at a candidate more costs little."""
+"""The radius is this many times the distance within which all but MISSED of the twins lie: looking
+at a candidate more costs little.
+"""
 NEIGHBOURS = 20
 """Candidates of an image, on average, at most."""
 FALSE_PAIRS = 0.1
@@ -101,7 +118,9 @@ ABOVE = 20
 
 @dataclass(frozen=True)
 class Calibration:
-    """What counts as near in one data set, and how well that tells twins from different patients."""
+    """What counts as near in one data set, and how well that tells twins from different
+    patients.
+    """
 
     radius: int
     """Pictures whose hashes differ in more bits are never compared."""
@@ -124,7 +143,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class _Tail:
-    """The upper tail of Fisher's z of different patients' correlations: from `start` on, a share falls off exponentially."""
+    """The upper tail of Fisher's z of different patients' correlations: from `start` on, a share
+    falls off exponentially.
+    """
 
     start: float
     share: float
@@ -138,9 +159,15 @@ class _Tail:
 
 
 def calibrate(
-    read: Read, paths: Sequence[str], sides: NDArray[np.int64], words: NDArray[np.uint64], owners: NDArray[np.int64], seed: int
+    read: Read,
+    paths: Sequence[str],
+    sides: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    owners: NDArray[np.int64],
+    seed: int,
 ) -> Calibration:
-    """Makes twins of a seeded sample of the images and measures how far they are, and how far images of different owners are.
+    """Makes twins of a seeded sample of the images and measures how far they are, and how far
+    images of different owners are.
 
     Args:
         read: the pixels of a path.
@@ -161,11 +188,20 @@ def calibrate(
                 f"{paths[place]} does not have the perceptual hash that the manifest gives it: another version of medgan made it; "
                 "delete image_facts.sqlite beside the manifest and run `kedro run --pipeline ingestion`"
             )
-        copies = [make_twin(pixels, np.random.default_rng([seed, 1, place, number])) for number in range(count)]
+        copies = [
+            make_twin(pixels, np.random.default_rng([seed, 1, place, number]))
+            for number in range(count)
+        ]
         hashes = pack([perceptual_hash(copy) for copy in copies])
-        return hashing.detail(pixels, side), _distances(words[place], hashes), np.stack([hashing.detail(copy, side) for copy in copies])
+        return (
+            hashing.detail(pixels, side),
+            _distances(words[place], hashes),
+            np.stack([hashing.detail(copy, side) for copy in copies]),
+        )
 
-    details, twin_distances, twin_details = (np.stack(part) for part in zip(*in_order(look, sample.tolist()), strict=True))
+    details, twin_distances, twin_details = (
+        np.stack(part) for part in zip(*in_order(look, sample.tolist()), strict=True)
+    )
     shared = hashing.shared_detail(details)
     descriptors = hashing.scaled(details - shared)
     twin_z = _fisher(np.einsum("nkd,nd->nk", hashing.scaled(twin_details - shared), descriptors))
@@ -226,9 +262,15 @@ def _radius(
 
 
 def _different(
-    descriptors: NDArray[np.float32], words: NDArray[np.uint64], owners: NDArray[np.int64], radius: int, floor: float
+    descriptors: NDArray[np.float32],
+    words: NDArray[np.uint64],
+    owners: NDArray[np.int64],
+    radius: int,
+    floor: float,
 ) -> NDArray[np.float64]:
-    """Sorted Fisher's z of the sample's pairs of different owners, but for those that look like twins: such are what is searched for."""
+    """Sorted Fisher's z of the sample's pairs of different owners, but for those that look like
+    twins: such are what is searched for.
+    """
     first, second = np.triu_indices(len(owners), k=1)
     z = _fisher((descriptors @ descriptors.T)[first, second])
     twins = (z >= floor) & (_distances(words[first], words[second]) <= radius)
@@ -241,7 +283,9 @@ def _pairs_of_different_owners(owners: NDArray[np.int64]) -> int:
 
 
 def _tail(different: NDArray[np.float64]) -> _Tail | None:
-    """Drawn through the quantiles that ABOVE pairs (but at most 1 in 1,000), and ten times as many, lie above."""
+    """Drawn through the quantiles that ABOVE pairs (but at most 1 in 1,000), and ten times as many,
+    lie above.
+    """
     if len(different) < FEWEST:
         return None
     share = max(0.001, ABOVE / len(different))
@@ -251,7 +295,9 @@ def _tail(different: NDArray[np.float64]) -> _Tail | None:
 
 
 def _threshold(floor: float, tail: _Tail | None, pairs: int) -> float:
-    """Half-way between what different patients reach and what all but MISSED of the twins do; where these overlap, the former."""
+    """Half-way between what different patients reach and what all but MISSED of the twins do; where
+    these overlap, the former.
+    """
     if tail is None:
         return 0.9 * floor
     reached = tail.exceeded_by(FALSE_PAIRS / max(1, pairs))

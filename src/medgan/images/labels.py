@@ -1,7 +1,8 @@
 """Labels of images: which category each has, and images that show several findings at once.
 
-An image of several findings (ChestX-ray14) has the category SEVERAL and lists them in the column `findings`, separated by SEPARATOR. A
-finding is evaluated against normal images, the others left out; a classifier of one class for each image leaves out those of several.
+An image of several findings (ChestX-ray14) has the category SEVERAL and lists them in the column
+`findings`, separated by SEPARATOR. A finding is evaluated against normal images, the others left
+out; a classifier of one class for each image leaves out those of several.
 """
 
 from __future__ import annotations
@@ -32,24 +33,35 @@ def shows(table: pd.DataFrame, finding: str) -> NDArray[np.bool_]:
     if not several.any():
         return single
     listed = table["findings"].where(several, "").fillna("").str.split(SEPARATOR, regex=False)
-    among: NDArray[np.bool_] = np.fromiter((finding in names for names in listed), dtype=bool, count=len(table))
+    among: NDArray[np.bool_] = np.fromiter(
+        (finding in names for names in listed), dtype=bool, count=len(table)
+    )
     return single | among
 
 
 def findings_of(table: pd.DataFrame) -> list[str]:
     """Every finding that an image of the table shows, in alphabetical order; `normal` is none."""
-    listed = table.loc[table["category"] == SEVERAL, "findings"] if (table["category"] == SEVERAL).any() else pd.Series(dtype=object)
-    names = set(table["category"]).union(*(text.split(SEPARATOR) for text in listed.dropna().unique()))
+    listed = (
+        table.loc[table["category"] == SEVERAL, "findings"]
+        if (table["category"] == SEVERAL).any()
+        else pd.Series(dtype=object)
+    )
+    names = set(table["category"]).union(
+        *(text.split(SEPARATOR) for text in listed.dropna().unique())
+    )
     return sorted(names - {NORMAL, SEVERAL})
 
 
 def one_finding(table: pd.DataFrame) -> pd.DataFrame:
-    """The images of one category each: what a classifier with one answer for each image can learn from and be tested on."""
+    """The images of one category each: what a classifier with one answer for each image can learn
+    from and be tested on.
+    """
     return table[table["category"] != SEVERAL]
 
 
 def class_labels(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[Any]:
-    """The labels of images as a network learns them: (n,) int64 indices into `classes`; (n, K) multi-hot float32 where any shows several.
+    """The labels of images as a network learns them: (n,) int64 indices into `classes`; (n, K)
+    multi-hot float32 where any shows several.
 
     Raises:
         UserError: an image shows what is none of the classes.

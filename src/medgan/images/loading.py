@@ -1,4 +1,6 @@
-"""Training batches as a function of (seed, stage, number): a killed run resumes with those it would have seen. numpy and torch only."""
+"""Training batches as a function of (seed, stage, number): a killed run resumes with those it would
+have seen. numpy and torch only.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ NOISE, AUGMENTATION, LABELLED, UNLABELLED = range(4)
 
 
 class StoredImages:
-    """The images of a store as a network sees them; intensity and padding are computed on `device`."""
+    """The images of a store as a network sees them; intensity and padding are computed on
+    `device`.
+    """
 
     def __init__(self, store: ImageStore, device: torch.device | str = "cpu") -> None:
         self.store = store
@@ -36,7 +40,11 @@ class StoredImages:
 
     def __call__(self, rows: NDArray[np.int64]) -> Tensor:
         """(n, C, size, size) in [-1, 1]."""
-        return prepare(torch.from_numpy(self.store.read(rows)).to(self.device), self.store.info.intensity, self._size)
+        return prepare(
+            torch.from_numpy(self.store.read(rows)).to(self.device),
+            self.store.info.intensity,
+            self._size,
+        )
 
 
 class TensorImages:
@@ -54,7 +62,9 @@ class TensorImages:
 
 
 class Concatenated:
-    """Several sets of images as one; its rows count through the first set, then through the second, and so on."""
+    """Several sets of images as one; its rows count through the first set, then through the second,
+    and so on.
+    """
 
     def __init__(self, parts: Sequence[StoredImages | TensorImages]) -> None:
         self.parts = list(parts)
@@ -87,24 +97,33 @@ def _generator(seed: int, stage: str, stream: int, index: int) -> torch.Generato
 
 @lru_cache(maxsize=16)
 def _permutation(count: int, seed: int, stage: str, stream: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.Generator(np.random.Philox(stream_seed(seed, stage, stream, epoch))).permutation(count)
+    return np.random.Generator(
+        np.random.Philox(stream_seed(seed, stage, stream, epoch))
+    ).permutation(count)
 
 
-def positions(count: int, seed: int, stage: str, stream: int, index: int, size: int) -> NDArray[np.int64]:
+def positions(
+    count: int, seed: int, stage: str, stream: int, index: int, size: int
+) -> NDArray[np.int64]:
     """Which of `count` items are in the `index`-th batch of `size`: (size,) int64.
 
-    Every epoch is a permutation of its own, and batches run on across epochs, so each is full and each item comes equally often.
+    Every epoch is a permutation of its own, and batches run on across epochs, so each is full and
+    each item comes equally often.
     """
     places = np.arange(index * size, (index + 1) * size)
     epochs, offsets = np.divmod(places, count)
-    parts = [_permutation(count, seed, stage, stream, int(epoch))[offsets[epochs == epoch]] for epoch in np.unique(epochs)]
+    parts = [
+        _permutation(count, seed, stage, stream, int(epoch))[offsets[epochs == epoch]]
+        for epoch in np.unique(epochs)
+    ]
     return np.concatenate(parts)
 
 
 class BatchStream:
     """`contracts.BatchSource` over some rows of a set of images.
 
-    `labels`, (n,) classes or (n, K) multi-hot, belong to `rows` (n,) one by one; `unlabelled_rows` are drawn from in their own order.
+    `labels`, (n,) classes or (n, K) multi-hot, belong to `rows` (n,) one by one; `unlabelled_rows`
+    are drawn from in their own order.
     `augment` names augmentations that drawn batches get and epochs do not.
     """
 
@@ -125,16 +144,29 @@ class BatchStream:
         if labels is not None and len(labels) != len(rows):
             raise ValueError(f"{len(labels)} labels for {len(rows)} rows")
         check_augmentations(augment)
-        self.images, self.seed, self.augmentations, self.device = images, seed, tuple(augment), torch.device(device)
+        self.images, self.seed, self.augmentations, self.device = (
+            images,
+            seed,
+            tuple(augment),
+            torch.device(device),
+        )
         self.rows = np.asarray(rows, dtype=np.int64)
-        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64 if np.ndim(labels) == 1 else np.float32)
-        self.unlabelled_rows = None if unlabelled_rows is None else np.asarray(unlabelled_rows, dtype=np.int64)
+        self.labels = (
+            None
+            if labels is None
+            else np.asarray(labels, dtype=np.int64 if np.ndim(labels) == 1 else np.float32)
+        )
+        self.unlabelled_rows = (
+            None if unlabelled_rows is None else np.asarray(unlabelled_rows, dtype=np.int64)
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def draw(self, stage: str, index: int, size: int) -> Batch:
-        """The `index`-th batch of `size` images of a stage, always full; the same arguments give the same batch."""
+        """The `index`-th batch of `size` images of a stage, always full; the same arguments give
+        the same batch.
+        """
         chosen = positions(len(self.rows), self.seed, stage, LABELLED, index, size)
         changes = _generator(self.seed, stage, AUGMENTATION, index) if self.augmentations else None
         return Batch(
@@ -146,20 +178,31 @@ class BatchStream:
         )
 
     def epoch(self, size: int) -> Iterator[Batch]:
-        """Every training image once, in the order of the rows, without augmentation; the last batch may be smaller."""
+        """Every training image once, in the order of the rows, without augmentation; the last batch
+        may be smaller.
+        """
         for index, start in enumerate(range(0, len(self.rows), size)):
             chosen = np.arange(start, min(start + size, len(self.rows)))
             rng = _generator(self.seed, "epoch", NOISE, index)
-            yield Batch(images=self._load(self.rows[chosen], None), rng=rng, labels=self._labels(chosen), step=index)
+            yield Batch(
+                images=self._load(self.rows[chosen], None),
+                rng=rng,
+                labels=self._labels(chosen),
+                step=index,
+            )
 
     def _load(self, rows: NDArray[np.int64], changes: torch.Generator | None) -> Tensor:
         images = self.images(rows).to(self.device)
         return images if changes is None else augment(images, self.augmentations, changes)
 
     def _labels(self, chosen: NDArray[np.int64]) -> Tensor | None:
-        return None if self.labels is None else torch.from_numpy(self.labels[chosen]).to(self.device)
+        return (
+            None if self.labels is None else torch.from_numpy(self.labels[chosen]).to(self.device)
+        )
 
-    def _draw_unlabelled(self, stage: str, index: int, size: int, changes: torch.Generator | None) -> Tensor | None:
+    def _draw_unlabelled(
+        self, stage: str, index: int, size: int, changes: torch.Generator | None
+    ) -> Tensor | None:
         if self.unlabelled_rows is None:
             return None
         chosen = positions(len(self.unlabelled_rows), self.seed, stage, UNLABELLED, index, size)

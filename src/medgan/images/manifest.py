@@ -1,4 +1,6 @@
-"""The manifest: one row per image that can be used, and the tables of those that cannot or are not wanted."""
+"""The manifest: one row per image that can be used, and the tables of those that cannot or are not
+wanted.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,51 @@ from medgan.images.metadata import OLDEST, ImageFacts, KnownFacts, age_bands
 from medgan.sources.registry import ImageSource
 
 COLUMNS = (
-    *("image_id", "path", "group_id", "group_known", "label", "category", "findings", "split", "sex", "age", "age_band", "site", "view"),
-    *("date", "volume", "slice", "sequence", "scanner", "window", "colour", "width", "height", "pixel_hash", "perceptual_hash"),
+    *(
+        "image_id",
+        "path",
+        "group_id",
+        "group_known",
+        "label",
+        "category",
+        "findings",
+        "split",
+        "sex",
+        "age",
+        "age_band",
+        "site",
+        "view",
+    ),
+    *(
+        "date",
+        "volume",
+        "slice",
+        "sequence",
+        "scanner",
+        "window",
+        "color",
+        "width",
+        "height",
+        "pixel_hash",
+        "perceptual_hash",
+    ),
     "provenance",
 )
-SAID = ("group_id", "split", "sex", "age", "site", "view", "date", "volume", "slice", "sequence", "scanner", "window", "colour")
+SAID = (
+    "group_id",
+    "split",
+    "sex",
+    "age",
+    "site",
+    "view",
+    "date",
+    "volume",
+    "slice",
+    "sequence",
+    "scanner",
+    "window",
+    "color",
+)
 """What a source may say of an image, and where it is silent the file itself."""
 QUARANTINE = ("path", "code", "stage", "message")
 EXCLUSIONS = ("path", "reason")
@@ -28,9 +70,11 @@ EXAMPLES = 5
 
 
 def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The images that a source has and the configuration wants, sorted by image_id and with their findings, and those it leaves out.
+    """The images that a source has and the configuration wants, sorted by image_id and with their
+    findings, and those it leaves out.
 
-    The second table (path, reason) has what the source's own filters exclude and what has a label that `ingestion.labels` maps to null.
+    The second table (path, reason) has what the source's own filters exclude and what has a label
+    that `ingestion.labels` maps to null.
 
     Raises:
         UserError: repeated ids, images without a label, labels that nobody declared.
@@ -42,16 +86,30 @@ def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame,
     raw = kept["category_raw"].where(kept["category_raw"].notna(), "").astype(str)
     found = {label: _findings(label, config) for label in raw.unique()}
     _check_labels(kept, raw, found, source.name)
-    unwanted = raw.map({label: None in names for label, names in found.items()}).to_numpy(dtype=bool)
-    reasons = pd.concat([filtered.dropna().astype(str), ("label " + raw[unwanted])], ignore_index=True)
-    paths = pd.concat([listed.loc[filtered.notna(), "path"], kept.loc[unwanted, "path"]], ignore_index=True)
-    wanted = kept.assign(found=raw.map({label: tuple(names) for label, names in found.items()}))[~unwanted]
-    return wanted.reset_index(drop=True), pd.DataFrame({"path": paths, "reason": reasons}, columns=list(EXCLUSIONS))
+    unwanted = raw.map({label: None in names for label, names in found.items()}).to_numpy(
+        dtype=bool
+    )
+    reasons = pd.concat(
+        [filtered.dropna().astype(str), ("label " + raw[unwanted])], ignore_index=True
+    )
+    paths = pd.concat(
+        [listed.loc[filtered.notna(), "path"], kept.loc[unwanted, "path"]], ignore_index=True
+    )
+    wanted = kept.assign(found=raw.map({label: tuple(names) for label, names in found.items()}))[
+        ~unwanted
+    ]
+    return wanted.reset_index(drop=True), pd.DataFrame(
+        {"path": paths, "reason": reasons}, columns=list(EXCLUSIONS)
+    )
 
 
 def _findings(label: str, config: IngestionConfig) -> list[str | None]:
-    """The categories of a raw label in the order in which it names them; empty for a label that is missing or not declared."""
-    parts = [part.strip() for part in label.split(config.separator)] if config.separator else [label]
+    """The categories of a raw label in the order in which it names them; empty for a label that is
+    missing or not declared.
+    """
+    parts = (
+        [part.strip() for part in label.split(config.separator)] if config.separator else [label]
+    )
     try:
         return list(dict.fromkeys(config.category(part) for part in parts)) if label else []
     except KeyError:
@@ -66,41 +124,64 @@ def _check_ids(listed: pd.DataFrame) -> None:
         )
 
 
-def _check_labels(listed: pd.DataFrame, raw: pd.Series[str], found: Mapping[str, Sequence[str | None]], name: str) -> None:
+def _check_labels(
+    listed: pd.DataFrame, raw: pd.Series[str], found: Mapping[str, Sequence[str | None]], name: str
+) -> None:
     for label, names in found.items():
         if names and not (NORMAL in names and len(names) > 1):
             continue
-        count, example = int((raw == label).sum()), listed["path"].iloc[int((raw == label).to_numpy().argmax())]
+        count, example = (
+            int((raw == label).sum()),
+            listed["path"].iloc[int((raw == label).to_numpy().argmax())],
+        )
         problem, remedy = _LABEL_FAULTS[bool(label), bool(names)]
-        raise UserError(f"{count} of {len(listed)} images of {name} {problem.format(label=label)} (for example {example}); {remedy}")
+        raise UserError(
+            f"{count} of {len(listed)} images of {name} {problem.format(label=label)} (for example {example}); {remedy}"
+        )
 
 
 _LABEL_FAULTS = {
-    (False, False): ("have no label", "mend the pattern or column for `category` in the source, or leave these images out"),
-    (True, False): ("have the label `{label}`, which nobody declared", "add it to ingestion.labels"),
-    (True, True): ("have the label `{label}`, normal and a finding at once", "mend the label, or map it to null in ingestion.labels"),
+    (False, False): (
+        "have no label",
+        "mend the pattern or column for `category` in the source, or leave these images out",
+    ),
+    (True, False): (
+        "have the label `{label}`, which nobody declared",
+        "add it to ingestion.labels",
+    ),
+    (True, True): (
+        "have the label `{label}`, normal and a finding at once",
+        "mend the label, or map it to null in ingestion.labels",
+    ),
 }
 """(label given, label known) -> what is wrong, and what to do."""
 
 
-def build_manifest(source: ImageSource, known: KnownFacts, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def build_manifest(
+    source: ImageSource, known: KnownFacts, config: IngestionConfig
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """From what was read of every image to the tables of a data set.
 
-    Returns the manifest (COLUMNS, sorted by image_id), the quarantine (path, code, stage, message) of images that cannot be used, and the
-    exclusions (path, reason) of images that are not wanted.
+    Returns the manifest (COLUMNS, sorted by image_id), the quarantine (path, code, stage, message)
+    of images that cannot be used, and the exclusions (path, reason) of images that are not wanted.
 
     Raises:
-        UserError: labels that are not declared, a category without images, repeated ids, images that were not read, or more than the share
+        UserError: labels that are not declared, a category without images, repeated ids, images
+            that were not read, or more than the share
             `max_quarantined` of unreadable ones.
     """
     wanted, excluded = listing(source, config)
     facts = _facts(known, wanted["path"].tolist())
     usable = np.array([not fact.code for fact in facts], dtype=bool)
     quarantine = pd.DataFrame(
-        [(fact.path, fact.code, "reading", fact.message) for fact in facts if fact.code], columns=list(QUARANTINE), dtype=object
+        [(fact.path, fact.code, "reading", fact.message) for fact in facts if fact.code],
+        columns=list(QUARANTINE),
+        dtype=object,
     )
     _check_quarantine(quarantine, len(wanted), config.max_quarantined, source.name)
-    manifest = _manifest(wanted[usable].reset_index(drop=True), [fact for fact in facts if not fact.code])
+    manifest = _manifest(
+        wanted[usable].reset_index(drop=True), [fact for fact in facts if not fact.code]
+    )
     _check_categories(manifest, config)
     return manifest, quarantine, excluded
 
@@ -109,11 +190,15 @@ def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:
     found = known.of(paths)
     unread = [path for path in paths if path not in found]
     if unread:
-        raise UserError(f"{len(unread)} images were not read yet (for example {unread[0]}); run `kedro run --pipeline ingestion`")
+        raise UserError(
+            f"{len(unread)} images were not read yet (for example {unread[0]}); run `kedro run --pipeline ingestion`"
+        )
     return [found[path] for path in paths]
 
 
-def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: float, name: str) -> None:
+def _check_quarantine(
+    quarantine: pd.DataFrame, total: int, max_quarantined: float, name: str
+) -> None:
     if len(quarantine) > max_quarantined * total:
         worst = quarantine.iloc[0]
         raise UserError(
@@ -124,7 +209,10 @@ def _check_quarantine(quarantine: pd.DataFrame, total: int, max_quarantined: flo
 
 
 def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
-    there = {NORMAL: bool((manifest["label"] == 0).any()), **dict.fromkeys(findings_of(manifest), True)}
+    there = {
+        NORMAL: bool((manifest["label"] == 0).any()),
+        **dict.fromkeys(findings_of(manifest), True),
+    }
     missing = [name for name in config.classes(manifest) if not there.get(name)]
     if missing:
         raise UserError(
@@ -136,8 +224,12 @@ def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
 def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     manifest = wanted.reindex(columns=["image_id", "path", "found", *SAID])
     for column in SAID:
-        in_file = pd.Series([fact.metadata.get(column) for fact in facts], index=manifest.index, dtype=object)
-        manifest[column] = _text_or_none(manifest[column].astype(object).where(manifest[column].notna(), in_file))
+        in_file = pd.Series(
+            [fact.metadata.get(column) for fact in facts], index=manifest.index, dtype=object
+        )
+        manifest[column] = _text_or_none(
+            manifest[column].astype(object).where(manifest[column].notna(), in_file)
+        )
     found = manifest.pop("found")
     manifest["category"] = [named(names) for names in found]
     manifest["findings"] = [SEPARATOR.join(names) for names in found]

@@ -1,4 +1,6 @@
-"""What one look at a file tells of its image; the rest of a run needs no second one to know size, hashes and origin."""
+"""What one look at a file tells of its image; the rest of a run needs no second one to know size,
+hashes and origin.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from medgan.sources.raw import ImageRefused
 from medgan.sources.registry import ImageSource
 
 VERSION = 1
-"""Part of every fingerprint; raise it when reading or hashing changes, and all files are looked at again."""
+"""Part of every fingerprint; raise it when reading or hashing changes, and all files are looked at
+again.
+"""
 REPORT_EVERY = 2.0
 """Seconds between two reports of what was read: what a killed run loses at most."""
 LOOKED_UP = 512
@@ -66,17 +70,28 @@ def silent(done: int, total: int) -> None:
 
 
 def pixel_hash(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of shape and pixels (H, W, C); a grey picture stored as RGB has the hash of its grey twin."""
-    grey = image.shape[2] == 1 or (np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2]))
+    """SHA-256 of shape and pixels (H, W, C); a grey picture stored as RGB has the hash of its grey
+    twin.
+    """
+    grey = image.shape[2] == 1 or (
+        np.array_equal(image[..., 0], image[..., 1])
+        and np.array_equal(image[..., 0], image[..., 2])
+    )
     pixels = image[..., :1] if grey else image
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 def look(source: ImageSource, path: str, known: ImageFacts | None = None) -> ImageFacts:
-    """The facts of one image. It is decoded only if its content is not that of the `known` facts."""
+    """The facts of one image. It is decoded only if its content is not that of the `known`
+    facts.
+    """
     try:
         fingerprint = f"{VERSION}/{source.fingerprint(path)}"
-        return known if known and known.fingerprint == fingerprint else _decoded(source, path, fingerprint)
+        return (
+            known
+            if known and known.fingerprint == fingerprint
+            else _decoded(source, path, fingerprint)
+        )
     except ImageRefused as refused:
         return ImageFacts(path, "", code=refused.code, message=str(refused))
 
@@ -93,15 +108,21 @@ def _decoded(source: ImageSource, path: str, fingerprint: str) -> ImageFacts:
     return ImageFacts(path, fingerprint, width, height, *hashes, dict(picture.metadata))
 
 
-def read_facts(source: ImageSource, paths: Sequence[str], known: KnownFacts, on_progress: Progress = silent) -> Iterator[list[ImageFacts]]:
-    """Looks at every path, several at a time; yields the new facts every few seconds, the last of them (maybe none) at the end.
+def read_facts(
+    source: ImageSource, paths: Sequence[str], known: KnownFacts, on_progress: Progress = silent
+) -> Iterator[list[ImageFacts]]:
+    """Looks at every path, several at a time; yields the new facts every few seconds, the last of
+    them (maybe none) at the end.
 
-    Files whose content is that of `known` are not decoded, and not yielded again. What decoders warn of is not for the user.
+    Files whose content is that of `known` are not decoded, and not yielded again. What decoders
+    warn of is not for the user.
     """
     fresh: list[ImageFacts] = []
     reported, done = time.monotonic(), 0
     with warnings.catch_warnings(action="ignore"):
-        for before, facts in in_order(lambda pair: (pair[1], look(source, *pair)), _with_known(paths, known)):
+        for before, facts in in_order(
+            lambda pair: (pair[1], look(source, *pair)), _with_known(paths, known)
+        ):
             done += 1
             on_progress(done, len(paths))
             if facts is not before:
@@ -129,7 +150,9 @@ OLDEST = 120.0
 
 
 def age_bands(ages: Sequence[float | None] | ArrayLike) -> NDArray[np.object_]:
-    """The band of each age in years (n,): (n,) names of AGE_BANDS. Missing, negative and ages over 120 are `unknown`."""
+    """The band of each age in years (n,): (n,) names of AGE_BANDS. Missing, negative and ages over
+    120 are `unknown`.
+    """
     years: NDArray[Any] = np.asarray(ages, dtype=np.float64)
     known = (years >= 0.0) & (years <= OLDEST)
     places = np.where(known, np.searchsorted(_STARTS, years, side="right"), len(AGE_BANDS) - 1)

@@ -1,7 +1,9 @@
-"""Pictures of different (or unknown) patients that are the same but for saving, size, brightness or contrast.
+"""Pictures of different (or unknown) patients that are the same but for saving, size, brightness or
+contrast.
 
-Images of one patient and slices of one volume are alike by nature and are never compared. The others are searched by their perceptual
-hashes, and only pairs that are near there are decoded and compared pixel by pixel. How near is near is calibrated on the data set itself.
+Images of one patient and slices of one volume are alike by nature and are never compared. The
+others are searched by their perceptual hashes, and only pairs that are near there are decoded and
+compared pixel by pixel. How near is near is calibrated on the data set itself.
 """
 
 from __future__ import annotations
@@ -43,34 +45,50 @@ class NearDuplicates:
     """What was found, and how it was searched."""
 
     pairs: pd.DataFrame
-    """COLUMNS, one row for each pair: different patients before unknown ones, then by falling correlation. `distance` counts the bits in
-    which the hashes differ; `exact` says that the decoded pixels are equal. Of n equal images without a patient n - 1 pairs are listed."""
+    """COLUMNS, one row for each pair: different patients before unknown ones, then by falling
+    correlation. `distance` counts the bits in which the hashes differ; `exact` says that the
+    decoded pixels are equal. Of n equal images without a patient n - 1 pairs are listed."""
     summary: dict[str, Any]
     """Counts and the calibration, as JSON."""
 
 
 def owners(manifest: pd.DataFrame) -> NDArray[np.int64]:
-    """(n,) a number for each patient; where that is not known, for each volume; where there is none, for each picture."""
+    """(n,) a number for each patient; where that is not known, for each volume; where there is
+    none, for each picture.
+    """
     volumes = manifest.get("volume", pd.Series(None, index=manifest.index, dtype=object))
-    pictures = ("picture " + manifest["pixel_hash"].astype(str)).where(volumes.isna(), "volume " + volumes.astype(str))
-    named = ("patient " + manifest["group_id"].astype(str)).where(manifest["group_known"].astype(bool), pictures)
+    pictures = ("picture " + manifest["pixel_hash"].astype(str)).where(
+        volumes.isna(), "volume " + volumes.astype(str)
+    )
+    named = ("patient " + manifest["group_id"].astype(str)).where(
+        manifest["group_known"].astype(bool), pictures
+    )
     return pd.factorize(named)[0].astype(np.int64)
 
 
-def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int, on_progress: Progress = silent) -> NearDuplicates:
-    """All near-duplicate pairs of a manifest (with `perceptual_hash`); the same seed gives the same pairs.
+def find_near_duplicates(
+    source: ImageSource, manifest: pd.DataFrame, seed: int, on_progress: Progress = silent
+) -> NearDuplicates:
+    """All near-duplicate pairs of a manifest (with `perceptual_hash`); the same seed gives the same
+    pairs.
 
-    Only images that are candidates, and a sample for the calibration, are read. Raises `UserError` where one cannot be read any more.
+    Only images that are candidates, and a sample for the calibration, are read. Raises `UserError`
+    where one cannot be read any more.
     """
     if "perceptual_hash" not in manifest:
-        raise UserError("the manifest has no perceptual hashes: an older version wrote it; run `kedro run --pipeline ingestion` again")
+        raise UserError(
+            "the manifest has no perceptual hashes: an older version wrote it; run `kedro run --pipeline ingestion` again"
+        )
     images = manifest.assign(owner=owners(manifest)).reset_index(drop=True)
     pictures = images.drop_duplicates(["owner", "pixel_hash"], ignore_index=True)
     copies = _copies(images)
     if pictures["owner"].nunique() < 2:
         return NearDuplicates(copies, _summary(pictures, copies, None, None))
     read = partial(read_again, source)
-    words, numbers = pack(pictures["perceptual_hash"].tolist()), pictures["owner"].to_numpy(np.int64)
+    words, numbers = (
+        pack(pictures["perceptual_hash"].tolist()),
+        pictures["owner"].to_numpy(np.int64),
+    )
     sides = pictures[["width", "height"]].min(axis=1).to_numpy(np.int64)
     calibration = calibrate(read, pictures["path"].tolist(), sides, words, numbers, seed)
     candidates = close_pairs(words, calibration.radius, numbers, CANDIDATES)
@@ -98,7 +116,12 @@ def _copies(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS), index=range(len(surplus))).astype(TYPES)
 
 
-def _table(pictures: pd.DataFrame, pairs: ClosePairs, correlation: NDArray[np.float64], verified: NDArray[np.bool_]) -> pd.DataFrame:
+def _table(
+    pictures: pd.DataFrame,
+    pairs: ClosePairs,
+    correlation: NDArray[np.float64],
+    verified: NDArray[np.bool_],
+) -> pd.DataFrame:
     first, second = pictures.iloc[pairs.first[verified]], pictures.iloc[pairs.second[verified]]
     known = first["group_known"].to_numpy(dtype=bool) & second["group_known"].to_numpy(dtype=bool)
     rows = {
@@ -113,14 +136,20 @@ def _table(pictures: pd.DataFrame, pairs: ClosePairs, correlation: NDArray[np.fl
 
 
 def _correlations(
-    read: Read, pictures: pd.DataFrame, pairs: ClosePairs, calibration: Calibration, on_progress: Progress
+    read: Read,
+    pictures: pd.DataFrame,
+    pairs: ClosePairs,
+    calibration: Calibration,
+    on_progress: Progress,
 ) -> NDArray[np.float64]:
     """(k,) the correlation of each candidate pair; no more than IN_MEMORY descriptors are held."""
     paths = pictures["path"].tolist()
     found = np.empty(len(pairs), dtype=np.float64)
 
     def descriptor(place: int) -> NDArray[np.float16]:
-        return hashing.scaled(hashing.detail(read(paths[place]), calibration.side) - calibration.shared).astype(np.float16)
+        return hashing.scaled(
+            hashing.detail(read(paths[place]), calibration.side) - calibration.shared
+        ).astype(np.float16)
 
     chunks = list(_chunks(pairs, len(paths)))
     total, done = sum(len(places) for _, places in chunks), 0
@@ -130,16 +159,22 @@ def _correlations(
             descriptors[row] = vector
             done += 1
             on_progress(done, total)
-        first, second = (np.searchsorted(places, ends[chunk]) for ends in (pairs.first, pairs.second))
+        first, second = (
+            np.searchsorted(places, ends[chunk]) for ends in (pairs.first, pairs.second)
+        )
         found[chunk] = hashing.correlations(descriptors, first, second)
     return found
 
 
 def _chunks(pairs: ClosePairs, count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Numbers of pairs that share few images, and the sorted places of those: linked pairs stay together, so most images are read once."""
+    """Numbers of pairs that share few images, and the sorted places of those: linked pairs stay
+    together, so most images are read once.
+    """
     if not len(pairs):
         return
-    links = coo_array((np.ones(len(pairs), dtype=bool), (pairs.first, pairs.second)), shape=(count, count))
+    links = coo_array(
+        (np.ones(len(pairs), dtype=bool), (pairs.first, pairs.second)), shape=(count, count)
+    )
     component = connected_components(links, directed=False)[1][pairs.first]
     chunk: list[int] = []
     places: set[int] = set()
@@ -153,11 +188,20 @@ def _chunks(pairs: ClosePairs, count: int) -> Iterator[tuple[NDArray[np.int64], 
     yield np.asarray(chunk, dtype=np.int64), np.asarray(sorted(places), dtype=np.int64)
 
 
-def _summary(pictures: pd.DataFrame, pairs: pd.DataFrame, calibration: Calibration | None, candidates: ClosePairs | None) -> dict[str, Any]:
+def _summary(
+    pictures: pd.DataFrame,
+    pairs: pd.DataFrame,
+    calibration: Calibration | None,
+    candidates: ClosePairs | None,
+) -> dict[str, Any]:
     """Of fewer than two patients nothing is searched, and there is no calibration."""
     counts = {"pictures": len(pictures), "pairs": len(pairs), "exact": int(pairs["exact"].sum())}
     if calibration is None or candidates is None:
-        return {**counts, "statement": "There are not two patients, so nothing was searched.", "calibration": None}
+        return {
+            **counts,
+            "statement": "There are not two patients, so nothing was searched.",
+            "calibration": None,
+        }
     return {
         **counts,
         "candidates": len(candidates),

@@ -1,7 +1,9 @@
-"""The uint8 image store: every image of a data set, decoded and resized once, read in whole batches.
+"""The uint8 image store: every image of a data set, decoded and resized once, read in whole
+batches.
 
-A folder with `images.u8` (raw bytes, row-major (n, H, W, C)) and `index.json`. Reading goes through `preadv` into a fresh buffer, which
-keeps resident memory at the size of the batch. numpy and torch only.
+A folder with `images.u8` (raw bytes, row-major (n, H, W, C)) and `index.json`. Reading goes through
+`preadv` into a fresh buffer, which keeps resident memory at the size of the batch. numpy and torch
+only.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class StoreInfo:
 
 @dataclass(frozen=True)
 class StorePlan:
-    """A store that is not written yet. `images` gives its images in order; it is called only if no equal store is there."""
+    """A store that is not written yet. `images` gives its images in order; it is called only if no
+    equal store is there.
+    """
 
     info: StoreInfo
     images: Callable[[], Iterable[NDArray[np.uint8]]]
@@ -79,7 +83,9 @@ class ImageStore:
 
     @classmethod
     def open(cls, folder: Path | str) -> ImageStore:
-        """Opens the store in `folder`. Raises `UserError` where it is missing, damaged or cut short."""
+        """Opens the store in `folder`. Raises `UserError` where it is missing, damaged or cut
+        short.
+        """
         folder = Path(folder)
         try:
             info = _info_from(json.loads((folder / INDEX).read_text(encoding="utf-8")))
@@ -104,19 +110,29 @@ class ImageStore:
     @property
     def spec(self) -> ImageSpec:
         """What a model is built from; its size is the padded one."""
-        return ImageSpec(padded_size(max(self.info.height, self.info.width)), self.info.channels, self.info.classes)
+        return ImageSpec(
+            padded_size(max(self.info.height, self.info.width)),
+            self.info.channels,
+            self.info.classes,
+        )
 
     def __len__(self) -> int:
         return self.info.count
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The images of these rows, in their order: uint8 (n, H, W, C). Raises IndexError for a row outside the store."""
+        """The images of these rows, in their order: uint8 (n, H, W, C). Raises IndexError for a row
+        outside the store.
+        """
         rows = np.asarray(rows, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= self.info.count):
-            raise IndexError(f"rows {rows.min()}..{rows.max()} of an image store with {self.info.count} images")
+            raise IndexError(
+                f"rows {rows.min()}..{rows.max()} of an image store with {self.info.count} images"
+            )
         images = np.empty((len(rows), *self.info.image_shape), dtype=np.uint8)
         for first, last in _runs(rows):
-            self._fill(images[first:last].reshape(-1).data, int(rows[first]) * self.info.image_bytes)
+            self._fill(
+                images[first:last].reshape(-1).data, int(rows[first]) * self.info.image_bytes
+            )
         return images
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
@@ -124,7 +140,9 @@ class ImageStore:
         while filled < len(buffer):
             count = os.preadv(self._descriptor, [buffer[filled:]], offset + filled)
             if not count:
-                raise UserError(f"the image store {self.folder} is cut short; delete it and run `kedro run --pipeline preprocessing`")
+                raise UserError(
+                    f"the image store {self.folder} is cut short; delete it and run `kedro run --pipeline preprocessing`"
+                )
             filled += count
 
 
@@ -140,8 +158,11 @@ def _info_from(fields: dict[str, Any]) -> StoreInfo:
     return StoreInfo(**{**fields, "classes": tuple(fields["classes"])})
 
 
-def write_store(folder: Path | str, images: Iterable[NDArray[np.uint8]], info: StoreInfo) -> StoreInfo:
-    """Writes uint8 (H, W, C) images as the store in `folder`, whole or not at all; an older store there is replaced.
+def write_store(
+    folder: Path | str, images: Iterable[NDArray[np.uint8]], info: StoreInfo
+) -> StoreInfo:
+    """Writes uint8 (H, W, C) images as the store in `folder`, whole or not at all; an older store
+    there is replaced.
 
     Returns `info` with the checksum. Raises ValueError when the images do not match `info`.
     """
@@ -162,7 +183,9 @@ def _write_pixels(path: Path, images: Iterable[NDArray[np.uint8]], info: StoreIn
     with path.open("wb") as file:
         for image in images:
             if image.shape != info.image_shape or image.dtype != np.uint8:
-                raise ValueError(f"image {count} is {image.dtype} {image.shape}, the store holds uint8 {info.image_shape}")
+                raise ValueError(
+                    f"image {count} is {image.dtype} {image.shape}, the store holds uint8 {info.image_shape}"
+                )
             data = image.tobytes()
             checksum.update(data)
             file.write(data)

@@ -1,4 +1,6 @@
-"""From stored uint8 pixels to what a network sees, and seeded augmentation. numpy and torch only."""
+"""From stored uint8 pixels to what a network sees, and seeded augmentation. numpy and torch
+only.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,15 @@ def unit(pixels: Tensor) -> Tensor:
 
 
 def standardised(pixels: Tensor) -> Tensor:
-    """Each image (N, C, H, W) with zero mean and unit spread, clipped to 3 standard deviations and divided by 3: in [-1, 1].
+    """Each image (N, C, H, W) with zero mean and unit spread, clipped to 3 standard deviations and
+    divided by 3: in [-1, 1].
 
     Removes the exposure of a film. Computed in float, after the uint8 store and before any padding.
     """
     spread, mean = torch.std_mean(pixels, dim=(1, 2, 3), keepdim=True, correction=0)
-    return ((pixels - mean) / spread.clamp_min(1e-6)).clamp(-STANDARD_RANGE, STANDARD_RANGE) / STANDARD_RANGE
+    return ((pixels - mean) / spread.clamp_min(1e-6)).clamp(
+        -STANDARD_RANGE, STANDARD_RANGE
+    ) / STANDARD_RANGE
 
 
 INTENSITY: dict[str, Callable[[Tensor], Tensor]] = {"unit": unit, "standardised": standardised}
@@ -42,12 +47,17 @@ def _margins(height: int, width: int, size: int) -> tuple[int, int]:
 def pad_square(images: Tensor, size: int) -> Tensor:
     """(N, C, H, W) in the middle of (N, C, size, size), zeros around it.
 
-    Zero is the mean of a standardised image and the middle grey otherwise. It leaves the distance of two images as it was; repeating the
-    border would weigh the border, the part of a film that tells least about the patient, several times over.
+    Zero is the mean of a standardised image and the middle grey otherwise. It leaves the distance
+    of two images as it was; repeating the border would weigh the border, the part of a film that
+    tells least about the patient, several times over.
     """
     height, width = images.shape[2:]
     top, left = _margins(height, width, size)
-    return F.pad(images, (left, size - width - left, top, size - height - top)) if (height, width) != (size, size) else images
+    return (
+        F.pad(images, (left, size - width - left, top, size - height - top))
+        if (height, width) != (size, size)
+        else images
+    )
 
 
 def crop_padding(maps: Tensor, height: int, width: int) -> Tensor:
@@ -63,7 +73,15 @@ def prepare(pixels: Tensor, intensity: str, size: int) -> Tensor:
 
 def as_uint8(images: Tensor) -> NDArray[np.uint8]:
     """(n, C, H, W) in [-1, 1] to (n, H, W, C) uint8."""
-    pixels: NDArray[np.uint8] = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    pixels: NDArray[np.uint8] = (
+        ((images + 1) * 127.5)
+        .round()
+        .clamp(0, 255)
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+        .cpu()
+        .numpy()
+    )
     return pixels
 
 
@@ -79,8 +97,13 @@ def _uniform(count: int, limit: float, rng: torch.Generator) -> Tensor:
 def _warp(images: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
     """Rotates by `angles` (N,), shifts by `shifts` (N, 2) as shares of the half side."""
     cosine, sine = torch.cos(angles), torch.sin(angles)
-    rows = [torch.stack([cosine, -sine, shifts[:, 0]], 1), torch.stack([sine, cosine, shifts[:, 1]], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1).to(images.device), list(images.shape), align_corners=False)
+    rows = [
+        torch.stack([cosine, -sine, shifts[:, 0]], 1),
+        torch.stack([sine, cosine, shifts[:, 1]], 1),
+    ]
+    grid = F.affine_grid(
+        torch.stack(rows, 1).to(images.device), list(images.shape), align_corners=False
+    )
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -97,13 +120,17 @@ def translation(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def horizontal_flip(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Mirrors each image with probability 1/2. Wrong for chest films: the heart would change sides."""
+    """Mirrors each image with probability 1/2. Wrong for chest films: the heart would change
+    sides.
+    """
     mirrored = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def vertical_flip(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Turns each image upside down with probability 1/2. For images without an upright, such as dermatoscopy or microscopy."""
+    """Turns each image upside down with probability 1/2. For images without an upright, such as
+    dermatoscopy or microscopy.
+    """
     inverted = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
     return torch.where(inverted[:, None, None, None], images.flip(2), images)
 
@@ -117,7 +144,9 @@ def quarter_turn(images: Tensor, rng: torch.Generator) -> Tensor:
 
 def brightness(images: Tensor, rng: torch.Generator) -> Tensor:
     """Adds up to 0.1 to each image, or takes it away."""
-    return (images + _uniform(len(images), 0.1, rng).to(images.device)[:, None, None, None]).clamp(-1.0, 1.0)
+    return (images + _uniform(len(images), 0.1, rng).to(images.device)[:, None, None, None]).clamp(
+        -1.0, 1.0
+    )
 
 
 def contrast(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -136,14 +165,18 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "vertical_flip": vertical_flip,
     "quarter_turn": quarter_turn,
 }
-"""Label-preserving changes of (N, C, H, W) images in [-1, 1]. `augmentation.allowed` says which ones a data set bears."""
+"""Label-preserving changes of (N, C, H, W) images in [-1, 1]. `augmentation.allowed` says which
+ones a data set bears.
+"""
 
 
 def check_augmentations(names: Sequence[str], where: str = "augmentation.allowed") -> None:
     """Refuses names that are not in AUGMENTATIONS."""
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown:
-        raise UserError(f"{where} names `{unknown[0]}`, which does not exist; choose from {', '.join(AUGMENTATIONS)}")
+        raise UserError(
+            f"{where} names `{unknown[0]}`, which does not exist; choose from {', '.join(AUGMENTATIONS)}"
+        )
 
 
 def augment(images: Tensor, names: Sequence[str], rng: torch.Generator) -> Tensor:

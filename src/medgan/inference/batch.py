@@ -58,14 +58,22 @@ class Spool:
     def __enter__(self) -> Spool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()
 
     def add(self, pixels: NDArray[np.uint8], anomaly_map: NDArray[np.float16]) -> int:
         """Keeps an image (h, w, C) with its map (h, w); returns its number."""
         self._file.seek(0, 2)
         self._file.write(pixels.tobytes() + anomaly_map.tobytes())
-        low, high = float(anomaly_map.min()), float(np.quantile(anomaly_map.astype(np.float64), BRIGHTEST))
+        low, high = (
+            float(anomaly_map.min()),
+            float(np.quantile(anomaly_map.astype(np.float64), BRIGHTEST)),
+        )
         self.range = (min(self.range[0], low), max(self.range[1], high))
         self._count += 1
         return self._count - 1
@@ -75,8 +83,12 @@ class Spool:
         info = self._info
         map_bytes = 2 * info.height * info.width
         self._file.seek(number * (info.image_bytes + map_bytes))
-        pixels = np.frombuffer(self._file.read(info.image_bytes), dtype=np.uint8).reshape(info.image_shape)
-        return pixels, np.frombuffer(self._file.read(map_bytes), dtype=np.float16).reshape(info.height, info.width)
+        pixels = np.frombuffer(self._file.read(info.image_bytes), dtype=np.uint8).reshape(
+            info.image_shape
+        )
+        return pixels, np.frombuffer(self._file.read(map_bytes), dtype=np.float16).reshape(
+            info.height, info.width
+        )
 
 
 def keep_if(wanted: bool, spool: Spool, seen: Seen, anomaly_map: NDArray[np.float16]) -> int:
@@ -93,7 +105,9 @@ def _all(frozen: Frozen | None) -> Wanted:
 
 
 def _anomalous(frozen: Frozen | None) -> Wanted:
-    """Images at or above the threshold; of a volume that is judged as a whole, each slice that is the highest so far."""
+    """Images at or above the threshold; of a volume that is judged as a whole, each slice that is
+    the highest so far.
+    """
     if frozen is None:
         return _none(frozen)
     highest: dict[str, float] = {}
@@ -108,7 +122,11 @@ def _anomalous(frozen: Frozen | None) -> Wanted:
     return wanted
 
 
-MAPS: Mapping[str, Callable[[Frozen | None], Wanted]] = {"none": _none, "anomalous": _anomalous, "all": _all}
+MAPS: Mapping[str, Callable[[Frozen | None], Wanted]] = {
+    "none": _none,
+    "anomalous": _anomalous,
+    "all": _all,
+}
 """What `--maps` may say -> which images may get a picture."""
 
 
@@ -121,9 +139,13 @@ class Options:
     """What is to be written, and what may be replaced."""
 
     maps: str | None = None
-    """Which images get a heat map, a key of MAPS; by default the anomalous ones, and none without a threshold."""
+    """Which images get a heat map, a key of MAPS; by default the anomalous ones, and none without a
+    threshold.
+    """
     threshold: bool = True
-    """Whether scores are judged by the frozen threshold; without it there are no decisions and no percentiles."""
+    """Whether scores are judged by the frozen threshold; without it there are no decisions and no
+    percentiles.
+    """
     overwrite: bool = False
     """Whether the results of an earlier scoring may be replaced."""
 
@@ -131,7 +153,9 @@ class Options:
         if self.maps is not None and self.maps not in MAPS:
             raise unknown("choice of heat maps", self.maps, list(MAPS))
         if self.maps == "anomalous" and not self.threshold:
-            raise UserError("Without a threshold no image is anomalous: choose all or none as heat maps.")
+            raise UserError(
+                "Without a threshold no image is anomalous: choose all or none as heat maps."
+            )
 
     @property
     def shown(self) -> str:
@@ -151,7 +175,8 @@ def score_path(
 ) -> pd.DataFrame:
     """Scores a file, or all images below a folder, with the newest published version of a detector.
 
-    Files are read, cropped, resized and scaled as the environment's own images are, and judged by the threshold that its evaluation froze.
+    Files are read, cropped, resized and scaled as the environment's own images are, and judged by
+    the threshold that its evaluation froze.
 
     Args:
         path: a file or a folder; links to folders are not followed.
@@ -160,13 +185,15 @@ def score_path(
         env: the environment, a folder of conf/; the embedded phantoms without one.
         params: what `kedro run --params` was given, nested.
         options: heat maps, threshold, overwriting.
-        project: the folder that holds conf/ and data/; the working directory, or what MEDGAN_PROJECT names, without one.
+        project: the folder that holds conf/ and data/; the working directory, or what
+            MEDGAN_PROJECT names, without one.
 
     Returns:
         scores.csv as a table.
 
     Raises:
-        UserError: nothing can be scored, or the results cannot be written. Where every image was refused, scores.csv is there and says why.
+        UserError: nothing can be scored, or the results cannot be written. Where every image was
+            refused, scores.csv is there and says why.
     """
     path, output, options = Path(path).expanduser(), Path(output).expanduser(), options or Options()
     found = Project(Path(project).resolve() if project else project_root())
@@ -178,29 +205,53 @@ def score_path(
     with result_folder(output) as folder:
         table = _score_into(folder, images, using, options, str(path))
     if table["score"].isna().all():
-        raise UserError(f"None of the {len(table)} images could be scored: {output / TABLE} says why.")
+        raise UserError(
+            f"None of the {len(table)} images could be scored: {output / TABLE} says why."
+        )
     return table
 
 
 def _environment(conf: Path, name: str | None, params: Mapping[str, Any]) -> Environment:
     if not conf.is_dir():
-        raise UserError(f"{conf.parent} is no medgan project: go to the folder that holds conf/ and data/.")
+        raise UserError(
+            f"{conf.parent} is no medgan project: go to the folder that holds conf/ and data/."
+        )
     if name is not None:
         require_environment(conf, name)
     return Environment(conf, name, params)
 
 
-def _score_into(folder: Path, images: NewImages, using: Trained, options: Options, path: str) -> pd.DataFrame:
+def _score_into(
+    folder: Path, images: NewImages, using: Trained, options: Options, path: str
+) -> pd.DataFrame:
     with Spool(folder, using.store.info) as spool:
-        table = judged(with_volumes(_scored(images, using, options, spool), using.aggregate), using.frozen)
+        table = judged(
+            with_volumes(_scored(images, using, options, spool), using.aggregate), using.frozen
+        )
         scale = (using.frozen and using.frozen.map_range) or spool.range
         table = _pictured(folder, table, using, options, spool, scale)
     table = table[list(COLUMNS)]
-    card = {"notice": NOTICE, "medgan": __version__, "made": datetime.now(UTC).isoformat(timespec="seconds"), "input": path, **using.card()}
-    shown = {"shown": options.shown, "scale": list(scale) if (table["heat_map"] != "").any() else None, "scale_is": _scale_is(using)}
+    card = {
+        "notice": NOTICE,
+        "medgan": __version__,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": path,
+        **using.card(),
+    }
+    shown = {
+        "shown": options.shown,
+        "scale": list(scale) if (table["heat_map"] != "").any() else None,
+        "scale_is": _scale_is(using),
+    }
     scored = {"volume_score": using.aggregate} if (table["unit"] == "volume").any() else {}
     (folder / CARD).write_text(
-        json.dumps({**card, **scored, "heat_maps": shown, "counts": counts(table)}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        json.dumps(
+            {**card, **scored, "heat_maps": shown, "counts": counts(table)},
+            indent=1,
+            ensure_ascii=False,
+        )
+        + "\n",
+        "utf-8",
     )
     table.to_csv(folder / TABLE, index=False)
     return table
@@ -213,7 +264,9 @@ def _scale_is(using: Trained) -> str:
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
-    """How many images (slices count), volumes, anomalous decisions and refusals a table of scores has."""
+    """How many images (slices count), volumes, anomalous decisions and refusals a table of scores
+    has.
+    """
     single = table["unit"] != "volume"
     return {
         "images": int(single.sum()),
@@ -227,12 +280,19 @@ def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -
     """The rows of all entries; pixels and maps of those that may get a picture are in the spool."""
     wanted = MAPS[options.shown](using.frozen)
     seen, scores, kept = list[Seen](), list[float](), list[int]()
-    with warnings.catch_warnings(action="ignore"), progress_bar("scoring", "image", len(images.entries)) as bar:
+    with (
+        warnings.catch_warnings(action="ignore"),
+        progress_bar("scoring", "image", len(images.entries)) as bar,
+    ):
         for batch in _batches(images, using):
             for one, score, anomaly_map in _scored_batch(batch, using):
                 seen.append(replace(one, pixels=None))
                 scores.append(score)
-                kept.append(keep_if(wanted(one, score), spool, one, anomaly_map) if one.pixels is not None else NOT_KEPT)
+                kept.append(
+                    keep_if(wanted(one, score), spool, one, anomaly_map)
+                    if one.pixels is not None
+                    else NOT_KEPT
+                )
             bar.update(len(batch))
     return image_rows(seen, scores, kept)
 
@@ -249,30 +309,53 @@ def _scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, flo
     found: Iterator[tuple[Any, Any]] = iter(())
     if good:
         pixels = np.stack([one.pixels for one in good if one.pixels is not None])
-        scores, maps = score_pixels(using.detector, pixels, using.store.info, using.seed, [one.entry.name for one in good])
+        scores, maps = score_pixels(
+            using.detector, pixels, using.store.info, using.seed, [one.entry.name for one in good]
+        )
         found = iter(zip(scores.tolist(), maps, strict=True))
     for one in batch:
         yield (one, *(next(found) if one.pixels is not None else (float("nan"), None)))
 
 
 def _pictured(
-    folder: Path, table: pd.DataFrame, using: Trained, options: Options, spool: Spool, scale: tuple[float, float]
+    folder: Path,
+    table: pd.DataFrame,
+    using: Trained,
+    options: Options,
+    spool: Spool,
+    scale: tuple[float, float],
 ) -> pd.DataFrame:
-    """The table with the names of the pictures that were drawn; a volume has that of its highest slice."""
-    chosen = table[(table[KEPT] != NOT_KEPT) & ((table["decision"] == "anomalous") | (options.shown == "all"))]
+    """The table with the names of the pictures that were drawn; a volume has that of its highest
+    slice.
+    """
+    chosen = table[
+        (table[KEPT] != NOT_KEPT) & ((table["decision"] == "anomalous") | (options.shown == "all"))
+    ]
     own = table[(table["unit"] != "volume") & table[KEPT].isin(chosen[KEPT])]
-    names = {int(row[KEPT]): picture_name(str(row["path"]), str(row["slice"])) for row in own.to_dict("records")}
+    names = {
+        int(row[KEPT]): picture_name(str(row["path"]), str(row["slice"]))
+        for row in own.to_dict("records")
+    }
     if names:
         _draw(folder / PICTURES, own, names, using, spool, scale)
     files = [f"{PICTURES}/{names[kept]}" if kept in names else "" for kept in table[KEPT]]
     return table.assign(heat_map=pd.Series(files, index=table.index, dtype=object))
 
 
-def _draw(folder: Path, rows: pd.DataFrame, names: Mapping[int, str], using: Trained, spool: Spool, scale: tuple[float, float]) -> None:
+def _draw(
+    folder: Path,
+    rows: pd.DataFrame,
+    names: Mapping[int, str],
+    using: Trained,
+    spool: Spool,
+    scale: tuple[float, float],
+) -> None:
     folder.mkdir()
     with progress_bar("heat maps", "picture", len(names)) as bar:
         for row in rows.to_dict("records"):
-            figure = scored_image(*spool.read(int(row[KEPT])), scale, _name(row), _words(row, using), SHORT_NOTICE)
+            figure = scored_image(
+                *spool.read(int(row[KEPT])), scale, _name(row), _words(row, using), SHORT_NOTICE
+            )
             (folder / names[int(row[KEPT])]).write_bytes(png(figure, NOTICE))
             bar.update()
 
@@ -283,4 +366,6 @@ def _name(row: Mapping[Any, Any]) -> str:
 
 def _words(row: Mapping[Any, Any], using: Trained) -> str:
     said = f"{using.published.name}: score {row['score']:.4g}"
-    return f"{said}, {row['decision']} (threshold {row['threshold']:.4g})" if row["decision"] else said
+    return (
+        f"{said}, {row['decision']} (threshold {row['threshold']:.4g})" if row["decision"] else said
+    )

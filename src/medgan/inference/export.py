@@ -1,4 +1,6 @@
-"""Detectors that encode an image, as ONNX files that run without PyTorch; an export that does not score as PyTorch does is not written."""
+"""Detectors that encode an image, as ONNX files that run without PyTorch; an export that does not
+score as PyTorch does is not written.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class Exported:
 
     path: Path
     difference: float
-    """Largest difference of scores and maps from PyTorch's, relative to the value where that is larger than 1."""
+    """Largest difference of scores and maps from PyTorch's, relative to the value where that is
+    larger than 1.
+    """
     images: int
     """How many images it was measured on."""
 
@@ -66,26 +70,35 @@ class _Verdict(nn.Module):
         return found.image_scores, found.anomaly_maps
 
 
-def export_detector(root: Path, data_set: str, name: str, output: Path) -> Exported:
-    """Writes the published detector of a project as an ONNX file with its threshold and all that a user needs to feed it.
+def export_detector(root: Path, dataset: str, name: str, output: Path) -> Exported:
+    """Writes the published detector of a project as an ONNX file with its threshold and all that a
+    user needs to feed it.
 
     Args:
         root: the project folder.
-        data_set: whose model it is.
+        dataset: whose model it is.
         name: one of `models.encoders()`.
         output: the file; it is replaced.
 
     Raises:
-        UserError: the model cannot be exported, is not trained, or the file would not score as PyTorch does.
+        UserError: the model cannot be exported, is not trained, or the file would not score as
+            PyTorch does.
     """
     check_exportable(name)
     project = Project(root)
-    model, store = project.published(data_set, name), project.store(data_set)
-    check_trained_on(model, store, project.run_command(data_set))
+    model, store = project.published(dataset, name), project.store(dataset)
+    check_trained_on(model, store, project.run_command(dataset))
     detector: Any = model.build()
     rows = np.linspace(0, len(store) - 1, min(PROBES, len(store))).astype(np.int64)
-    known = reference(project, data_set, model, detector, store)
-    about = metadata(model, store, project.crop(data_set, store.info), known, data_set, project.version(data_set, name))
+    known = reference(project, dataset, model, detector, store)
+    about = metadata(
+        model,
+        store,
+        project.crop(dataset, store.info),
+        known,
+        dataset,
+        project.version(dataset, name),
+    )
     return write_onnx(detector, StoredImages(store)(rows), about, output)
 
 
@@ -103,7 +116,14 @@ def check_exportable(name: str) -> None:
         )
 
 
-def metadata(model: PublishedModel, store: ImageStore, crop: Crop | None, known: Reference, data_set: str, version: str) -> dict[str, str]:
+def metadata(
+    model: PublishedModel,
+    store: ImageStore,
+    crop: Crop | None,
+    known: Reference,
+    dataset: str,
+    version: str,
+) -> dict[str, str]:
     """What a user of the file needs to know, as text by name."""
     info = store.info
     return {
@@ -112,7 +132,7 @@ def metadata(model: PublishedModel, store: ImageStore, crop: Crop | None, known:
         "weights": model.key,
         "version": version,
         "published_step": str(model.card.get("published_step", "")),
-        "data_set": data_set,
+        "dataset": dataset,
         "classes": json.dumps(model.spec.classes),
         "height": str(info.height),
         "width": str(info.width),
@@ -122,7 +142,9 @@ def metadata(model: PublishedModel, store: ImageStore, crop: Crop | None, known:
         "input": _input(model, info),
         "outputs": "image_scores (N,), higher is more anomalous; anomaly_maps (N, 1, H, W), of the padded image",
         "threshold": "" if known.threshold is None else repr(known.threshold),
-        "threshold_rule": known.rule or known.absent or "There is no frozen threshold: run `kedro run --pipeline anomaly_evaluation`.",
+        "threshold_rule": known.rule
+        or known.absent
+        or "There is no frozen threshold: run `kedro run --pipeline anomaly_evaluation`.",
         "called_anomalous": "image_scores at or above the threshold, which was frozen on validation images",
         "intended_use": str(model.card.get("intended_use", INTENDED_USE)),
     }
@@ -136,7 +158,9 @@ def _input(model: PublishedModel, info: StoreInfo) -> str:
     )
 
 
-def write_onnx(detector: AnomalyDetector, images: Tensor, about: Mapping[str, str], output: Path) -> Exported:
+def write_onnx(
+    detector: AnomalyDetector, images: Tensor, about: Mapping[str, str], output: Path
+) -> Exported:
     """Exports a detector, compares it with PyTorch, and only then writes the file.
 
     Args:
@@ -146,10 +170,13 @@ def write_onnx(detector: AnomalyDetector, images: Tensor, about: Mapping[str, st
         output: the file; it is replaced.
 
     Raises:
-        UserError: a package is missing, the output is a folder, or scores or maps differ by more than TOLERANCE.
+        UserError: a package is missing, the output is a folder, or scores or maps differ by more
+            than TOLERANCE.
     """
     if output.is_dir():
-        raise UserError(f"{output} is a folder: give --output the name of a file, such as {output / 'model.onnx'}.")
+        raise UserError(
+            f"{output} is a folder: give --output the name of a file, such as {output / 'model.onnx'}."
+        )
     data = _exported(_Verdict(detector).eval(), images, about)
     difference = largest_difference(detector, images, data)
     if not difference <= TOLERANCE:
@@ -173,7 +200,13 @@ def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> by
         # Two images or more: a batch of one would be taken for a constant.
         example = images[:2] if len(images) > 1 else torch.cat([images, images])
         program: Any = torch.onnx.export(
-            module, (example,), dynamo=True, dynamic_shapes=({0: batch},), input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: batch},),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            verbose=False,
         )
     document = program.model_proto
     onnx.helper.set_model_props(document, dict(about))
@@ -183,7 +216,9 @@ def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> by
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """The exporter tells of its steps and of torch's own deprecations; a user can act on neither."""
+    """The exporter tells of its steps and of torch's own deprecations; a user can act on
+    neither.
+    """
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -195,7 +230,9 @@ def _quiet() -> Any:
 
 
 def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -> float:
-    """Of scores and maps by onnxruntime from PyTorch's, over batches of 1, of 3 and of all; infinite where a value is not finite."""
+    """Of scores and maps by onnxruntime from PyTorch's, over batches of 1, of 3 and of all;
+    infinite where a value is not finite.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])

@@ -29,7 +29,9 @@ from medgan.sources.readers.config import ReadingConfig
 from medgan.training.runtime import Runtime
 
 PROBES = 4
-"""Stored validation images that are scored again to see whether the stored scores are those of this model."""
+"""Stored validation images that are scored again to see whether the stored scores are those of this
+model.
+"""
 PROBE_TOLERANCE = 0.02
 """Relative difference that another device or number of threads may make to a score."""
 BRIGHTEST = 0.995
@@ -37,7 +39,9 @@ BRIGHTEST = 0.995
 
 
 def not_constant(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image (H, W, C) as it is. Raises `ImageRefused` for one of one colour, as ingestion does."""
+    """The image (H, W, C) as it is. Raises `ImageRefused` for one of one color, as ingestion
+    does.
+    """
     if image.min() == image.max():
         raise ImageRefused("CONSTANT", "all its pixels are equal")
     return image
@@ -49,32 +53,64 @@ def prepared(image: NDArray[np.uint8], info: StoreInfo, crop: Crop | None) -> ND
 
 
 def score_pixels(
-    detector: AnomalyDetector, pixels: NDArray[np.uint8], info: StoreInfo, seed: int, names: Sequence[str]
+    detector: AnomalyDetector,
+    pixels: NDArray[np.uint8],
+    info: StoreInfo,
+    seed: int,
+    names: Sequence[str],
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     """Scores (n,) and maps (n, h, w) of one batch of prepared images (n, h, w, C).
 
     Raises:
         UserError: a score is not a finite number; it says of which of the `names`.
     """
-    images = prepare(torch.from_numpy(np.array(pixels)), info.intensity, padded_size(max(info.height, info.width)))
+    images = prepare(
+        torch.from_numpy(np.array(pixels)),
+        info.intensity,
+        padded_size(max(info.height, info.width)),
+    )
     rows = np.arange(len(pixels), dtype=np.int64)
-    scores, maps = _scored(detector, lambda chosen: images[torch.from_numpy(chosen)], rows, seed, names)
-    return scores, crop_padding(torch.from_numpy(maps[:, None]), info.height, info.width)[:, 0].numpy()
+    scores, maps = _scored(
+        detector, lambda chosen: images[torch.from_numpy(chosen)], rows, seed, names
+    )
+    return scores, crop_padding(torch.from_numpy(maps[:, None]), info.height, info.width)[
+        :, 0
+    ].numpy()
 
 
 def same_scores(detector: AnomalyDetector, images: Images, table: pd.DataFrame, seed: int) -> bool:
-    """Whether a detector gives stored images the scores that the table (score, row) says they have; it tries the first few."""
+    """Whether a detector gives stored images the scores that the table (score, row) says they have;
+    it tries the first few.
+    """
     probes = table.head(PROBES)
-    again, _ = _scored(detector, images, probes["row"].to_numpy(dtype=np.int64), seed, ["a stored image"] * len(probes))
+    again, _ = _scored(
+        detector,
+        images,
+        probes["row"].to_numpy(dtype=np.int64),
+        seed,
+        ["a stored image"] * len(probes),
+    )
     slack = 1e-3 * float(table["score"].max() - table["score"].min())
     return bool(np.allclose(again, probes["score"].to_numpy(), rtol=PROBE_TOLERANCE, atol=slack))
 
 
 def _scored(
-    detector: AnomalyDetector, images: Images, rows: NDArray[np.int64], seed: int, names: Sequence[str]
+    detector: AnomalyDetector,
+    images: Images,
+    rows: NDArray[np.int64],
+    seed: int,
+    names: Sequence[str],
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     size = max(len(rows), 1)
-    found = score_images(detector, images, rows, batch_size=size, seed=seed, device=str(Runtime.detect().device), names=names)
+    found = score_images(
+        detector,
+        images,
+        rows,
+        batch_size=size,
+        seed=seed,
+        device=str(Runtime.detect().device),
+        names=names,
+    )
     return found.scores, found.maps
 
 
@@ -90,12 +126,18 @@ def check_trained_on(model: PublishedModel, store: ImageStore, command: str) -> 
         UserError: it was trained on another one, so its images were prepared differently.
     """
     if model.card.get("images") != store.key:
-        raise UserError(f"The stored images have changed since {model.name} was trained: `{command}` trains it on them.")
+        raise UserError(
+            f"The stored images have changed since {model.name} was trained: `{command}` trains it on them."
+        )
 
 
 def map_range(arrays: Arrays, image_ids: pd.Series[str]) -> tuple[float, float] | None:
-    """The lowest value, and the 99.5th percentile, of the stored anomaly maps of these images; None where there are none."""
-    values = arrays["maps"][np.isin(arrays["image_id"], image_ids.to_numpy(dtype=str))].astype(np.float64)
+    """The lowest value, and the 99.5th percentile, of the stored anomaly maps of these images; None
+    where there are none.
+    """
+    values = arrays["maps"][np.isin(arrays["image_id"], image_ids.to_numpy(dtype=str))].astype(
+        np.float64
+    )
     return (float(values.min()), float(np.quantile(values, BRIGHTEST))) if values.size else None
 
 
@@ -125,7 +167,9 @@ class Seen:
     pixels: NDArray[np.uint8] | None = None
     """(h, w, C), prepared."""
     group: str = ""
-    """Equal for images of one volume: its file, or a pseudonym of the DICOM series, which is never written."""
+    """Equal for images of one volume: its file, or a pseudonym of the DICOM series, which is never
+    written.
+    """
     code: str = ""
     message: str = ""
 
@@ -157,20 +201,27 @@ def _file_volume(entry: Entry) -> str:
 def find_images(path: Path, reading: ReadingConfig) -> NewImages:
     """The images of a file, or of all files below a folder that claim to be images.
 
-    DICOM series are told apart by pseudonyms of a key that is made up here and forgotten, so that none can be compared with others.
+    DICOM series are told apart by pseudonyms of a key that is made up here and forgotten, so that
+    none can be compared with others.
 
     Raises:
         UserError: there is no such path, or no image in the folder.
     """
     root, files = _files(path)
     rows = pd.DataFrame({"image_id": files, "path": files}, dtype=object)
-    source = FileImages(path.name, root, rows, replace(reading, pseudonym_key=secrets.token_hex(16)))
+    source = FileImages(
+        path.name, root, rows, replace(reading, pseudonym_key=secrets.token_hex(16))
+    )
     return NewImages(source, [_entry(row) for row in source.rows().to_dict("records")])
 
 
 def _entry(row: dict[Any, Any]) -> Entry:
     number = row.get("slice")
-    return Entry(str(row["volume"]), str(number)) if isinstance(number, str) else Entry(str(row["path"]))
+    return (
+        Entry(str(row["volume"]), str(number))
+        if isinstance(number, str)
+        else Entry(str(row["path"]))
+    )
 
 
 def _files(path: Path) -> tuple[Path, list[str]]:

@@ -1,1 +1,3 @@
-"""Image quality: metrics of pairs, perceptual distance, distances and overlap of distributions, copies."""
+"""Image quality: metrics of pairs, perceptual distance, distances and overlap of distributions,
+copies.
+"""

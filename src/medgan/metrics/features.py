@@ -18,8 +18,9 @@ Indices = NDArray[np.intp]
 class FeatureSets:
     """What one comparison rests on: features of images of the same classes.
 
-    `synthetic` (m, D) and `real` (n, D), the real images being ones that no generator has learned from. `groups` (n,) names the patient of
-    each real image; without it each is its own. `training` (t, D) are the real images that generators have learned from, where known.
+    `synthetic` (m, D) and `real` (n, D), the real images being ones that no generator has learned
+    from. `groups` (n,) names the patient of each real image; without it each is its own. `training`
+    (t, D) are the real images that generators have learned from, where known.
     """
 
     synthetic: NDArray[Any]
@@ -38,14 +39,16 @@ class FeatureSets:
 
 
 def halves(groups: NDArray[Any], seed: int) -> tuple[Indices, Indices]:
-    """Numbers of the images of two disjoint halves, whole groups in each, as even as their order allows.
+    """Numbers of the images of two disjoint halves, whole groups in each, as even as their order
+    allows.
 
     Args:
         groups: of each image (n,).
         seed: of the order.
 
     Returns:
-        Two arrays, each in the order drawn; the first is not the larger one. It is empty where there is one group only.
+        Two arrays, each in the order drawn; the first is not the larger one. It is empty where
+        there is one group only.
     """
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(counts))
@@ -70,7 +73,11 @@ def checked(features: NDArray[Any], least: int, what: str) -> Floats:
     """
     found = np.asarray(features, dtype=np.float64)
     if found.ndim != 2 or len(found) < least:
-        raise UserError(f"{what} needs at least {least} images on each side, there are {len(found)}: draw more images.")
+        raise UserError(
+            f"{what} needs at least {least} images on each side, there are {len(found)}: draw more images."
+        )
     if not np.isfinite(found).all():
-        raise UserError(f"{what} cannot be had, as a feature is not a finite number: train the feature network again.")
+        raise UserError(
+            f"{what} cannot be had, as a feature is not a finite number: train the feature network again."
+        )
     return found

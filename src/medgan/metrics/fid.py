@@ -1,12 +1,14 @@
-"""Fréchet distance of two sets of features, each taken for a normal distribution (FID: Heusel 2017).
+"""Fréchet distance of two sets of features, each taken for a normal distribution (FID: Heusel
+2017).
 
     d = |m1 - m2|^2 + tr(C1) + tr(C2) - 2 tr((C1 C2)^(1/2))
 
-With C1 = A A^T the last trace is the sum of the square roots of the eigenvalues of A^T C2 A, which is symmetric: a Cholesky factor and
-`eigvalsh` in place of the square root of a matrix, 7 times faster and never complex.
+With C1 = A A^T the last trace is the sum of the square roots of the eigenvalues of A^T C2 A, which
+is symmetric: a Cholesky factor and `eigvalsh` in place of the square root of a matrix, 7 times
+faster and never complex.
 
-The distance falls with the number of images even if nothing changes, so it is printed with both numbers and with its floor: the distance
-of two disjoint sets of real images.
+The distance falls with the number of images even if nothing changes, so it is printed with both
+numbers and with its floor: the distance of two disjoint sets of real images.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def statistics(features: NDArray[Any]) -> FeatureStatistics:
     """
     features = checked(features, 2, "A Fréchet distance")
     centred = features - features.mean(0)
-    return FeatureStatistics(features.mean(0), centred.T @ centred / (len(features) - 1), len(features))
+    return FeatureStatistics(
+        features.mean(0), centred.T @ centred / (len(features) - 1), len(features)
+    )
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
@@ -46,11 +50,14 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
     eigenvalues = np.linalg.eigvalsh(factor.T @ second.covariance @ factor)
     shared = np.sqrt(np.clip(eigenvalues, 0, None)).sum()
     means = np.square(first.mean - second.mean).sum()
-    return float(max(0.0, means + np.trace(first.covariance) + np.trace(second.covariance) - 2 * shared))
+    return float(
+        max(0.0, means + np.trace(first.covariance) + np.trace(second.covariance) - 2 * shared)
+    )
 
 
 def domain_fid(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any]:
-    """The Fréchet distance in the features of a network of our own, with its floor: that of two halves of the real images.
+    """The Fréchet distance in the features of a network of our own, with its floor: that of two
+    halves of the real images.
 
     Args:
         sets: features of synthetic and of real images.
@@ -75,7 +82,9 @@ def domain_fid(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any
 
 
 def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A with A A^T = C: Cholesky, or from the eigenvectors where C is singular (fewer images than features)."""
+    """A with A A^T = C: Cholesky, or from the eigenvectors where C is singular (fewer images than
+    features).
+    """
     try:
         return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     except np.linalg.LinAlgError:

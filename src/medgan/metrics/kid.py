@@ -2,13 +2,15 @@
 
     MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y),   k(a, b) = (a.b / D + 1)^3
 
-estimated without bias (Gretton 2012, equation 3): pairs of an image with itself are left out, so two sets of one distribution have 0 on
-average, whatever their numbers, and a value may be negative.
+estimated without bias (Gretton 2012, equation 3): pairs of an image with itself are left out, so
+two sets of one distribution have 0 on average, whatever their numbers, and a value may be negative.
 
-Bińkowski averages over subsets of 1,000 images, for memory. Here every pair is used, the rows of the kernel block by block. The standard
-error is that of the two-sample delete-one jackknife (Arvesen 1969), which needs only the sums of the rows. It describes a distance that is
-there: where both distributions are the same, values are skewed around 0 and no standard error tells their spread. So real images are
-dealt into halves many times, and the mean, the spread and the 95th percentile of the distance of the halves stand beside the value.
+Bińkowski averages over subsets of 1,000 images, for memory. Here every pair is used, the rows of
+the kernel block by block. The standard error is that of the two-sample delete-one jackknife
+(Arvesen 1969), which needs only the sums of the rows. It describes a distance that is there: where
+both distributions are the same, values are skewed around 0 and no standard error tells their
+spread. So real images are dealt into halves many times, and the mean, the spread and the 95th
+percentile of the distance of the halves stand beside the value.
 """
 
 from __future__ import annotations
@@ -42,8 +44,12 @@ def kernel_distance(first: NDArray[Any], second: NDArray[Any]) -> KernelDistance
     Raises:
         UserError: fewer than three features on a side, or one that is not finite.
     """
-    first, second = (checked(features, LEAST_IMAGES, "A kernel distance") for features in (first, second))
-    within_first, within_second = (_row_sums(features, features) - _itself(features) for features in (first, second))
+    first, second = (
+        checked(features, LEAST_IMAGES, "A kernel distance") for features in (first, second)
+    )
+    within_first, within_second = (
+        _row_sums(features, features) - _itself(features) for features in (first, second)
+    )
     across_first, across_second = _row_sums(first, second), _row_sums(second, first)
     own, other, across = within_first.sum(), within_second.sum(), across_first.sum()
     n, m = len(first), len(second)
@@ -57,7 +63,8 @@ def kernel_distance(first: NDArray[Any], second: NDArray[Any]) -> KernelDistance
 
 
 def distances_of_halves(features: NDArray[Any], firsts: Sequence[Indices]) -> Floats:
-    """The distance of a part of the features (n, D) to the rest of them, for each choice of the part: one pass over the kernel.
+    """The distance of a part of the features (n, D) to the rest of them, for each choice of the
+    part: one pass over the kernel.
 
     Raises:
         UserError: fewer than three features in a part or its rest, or one that is not finite.
@@ -67,10 +74,16 @@ def distances_of_halves(features: NDArray[Any], firsts: Sequence[Indices]) -> Fl
         inside[first, column] = 1
     n = inside.sum(0)
     least = int(min(n.min(), len(features) - n.max()))
-    features = checked(features if least >= LEAST_IMAGES else features[:least], LEAST_IMAGES, "A kernel distance of real images")
+    features = checked(
+        features if least >= LEAST_IMAGES else features[:least],
+        LEAST_IMAGES,
+        "A kernel distance of real images",
+    )
     outside = 1 - inside
     diagonal = _itself(features)
-    to_inside, to_outside = (_weighted_rows(features, features, weights) for weights in (inside, outside))
+    to_inside, to_outside = (
+        _weighted_rows(features, features, weights) for weights in (inside, outside)
+    )
     own = (inside * to_inside).sum(0) - diagonal @ inside
     other = (outside * to_outside).sum(0) - diagonal @ outside
     found: Floats = _unbiased(own, other, (inside * to_outside).sum(0), n, len(features) - n)
@@ -78,7 +91,8 @@ def distances_of_halves(features: NDArray[Any], firsts: Sequence[Indices]) -> Fl
 
 
 def domain_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any]:
-    """The kernel distance in the features of a network of our own, beside that of two halves of the real images.
+    """The kernel distance in the features of a network of our own, beside that of two halves of the
+    real images.
 
     Args:
         sets: features of synthetic and of real images.
@@ -86,8 +100,9 @@ def domain_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any
         seed: of the halves.
 
     Returns:
-        value, standard_error (of images drawn independently), n, n_real; real_vs_real, std_real_vs_real and percentile_95_real_vs_real over
-        `draws` deals into halves; n_floor, the images of the halves of the first deal; features (D), backbone.
+        value, standard_error (of images drawn independently), n, n_real; real_vs_real,
+        std_real_vs_real and percentile_95_real_vs_real over `draws` deals into halves; n_floor, the
+        images of the halves of the first deal; features (D), backbone.
     """
     found = kernel_distance(sets.real, sets.synthetic)
     deals = [sets.half_indices(seed + draw)[0] for draw in range(DRAWS)]
@@ -108,7 +123,9 @@ def domain_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any
 
 
 def _unbiased(own: Any, other: Any, across: Any, n: Any, m: Any) -> Any:
-    """The estimate from the sums of the kernel within each set, without the diagonal, and across."""
+    """The estimate from the sums of the kernel within each set, without the diagonal, and
+    across.
+    """
     return own / (n * (n - 1)) + other / (m * (m - 1)) - 2 * across / (n * m)
 
 
@@ -128,4 +145,10 @@ def _weighted_rows(first: Floats, second: Floats, weights: Floats) -> Floats:
     from sklearn.metrics.pairwise import polynomial_kernel  # over a second of import
 
     starts = range(0, len(first), ROWS_AT_ONCE)
-    return np.concatenate([polynomial_kernel(first[start : start + ROWS_AT_ONCE], second, degree=3, coef0=1) @ weights for start in starts])
+    return np.concatenate(
+        [
+            polynomial_kernel(first[start : start + ROWS_AT_ONCE], second, degree=3, coef0=1)
+            @ weights
+            for start in starts
+        ]
+    )

@@ -2,18 +2,23 @@
 
 Each image is the centre of a ball that reaches to its k-th nearest image of its own set.
 
-- precision: share of synthetic images in a ball of a real one; recall: share of real images in a ball of a synthetic one
+- precision: share of synthetic images in a ball of a real one; recall: share of real images in a
+ball of a synthetic one
   (Kynkäänniemi 2019, arXiv 1904.06991, equations 1 and 2; k = 3).
-- density: balls of real images that a synthetic one is in, on average, divided by k, which is 1 where both sets are alike and may be more;
-  coverage: share of real images with a synthetic one in their ball (Naeem 2020, arXiv 2002.09797, equations 6 and 7; k = 5).
+- density: balls of real images that a synthetic one is in, on average, divided by k, which is 1
+where both sets are alike and may be more;
+  coverage: share of real images with a synthetic one in their ball (Naeem 2020, arXiv 2002.09797,
+  equations 6 and 7; k = 5).
 
-Precision and density tell whether images look real, recall and coverage whether they are as varied. One outlier among the real images has
-a large ball and lifts precision, hardly density; one among the synthetic images lifts recall, not coverage.
+Precision and density tell whether images look real, recall and coverage whether they are as varied.
+One outlier among the real images has a large ball and lifts precision, hardly density; one among
+the synthetic images lifts recall, not coverage.
 
-All four move with the numbers of images, so both sets are equally large, and what real images reach against real images is measured with
-the same numbers against the same balls: real images are dealt into two halves, N = min(half, synthetic images) are drawn of each half and
-of the synthetic ones, and the figures of synthetic and of real images are both against the balls of the first half. The mean over draws is
-reported, so that every image has its part.
+All four move with the numbers of images, so both sets are equally large, and what real images reach
+against real images is measured with the same numbers against the same balls: real images are dealt
+into two halves, N = min(half, synthetic images) are drawn of each half and of the synthetic ones,
+and the figures of synthetic and of real images are both against the balls of the first half. The
+mean over draws is reported, so that every image has its part.
 """
 
 from __future__ import annotations
@@ -35,7 +40,9 @@ WORKING_MEMORY = 64
 
 @dataclass(frozen=True)
 class Neighbours:
-    """k of the balls, as published by default: `precision` for precision and recall, `density` for density and coverage."""
+    """k of the balls, as published by default: `precision` for precision and recall, `density` for
+    density and coverage.
+    """
 
     precision: int = 3
     density: int = 5
@@ -60,14 +67,19 @@ class Overlap:
     coverage: float
 
 
-def overlap(real: NDArray[Any], synthetic: NDArray[Any], neighbours: Neighbours = PUBLISHED) -> Overlap:
+def overlap(
+    real: NDArray[Any], synthetic: NDArray[Any], neighbours: Neighbours = PUBLISHED
+) -> Overlap:
     """The four figures of features (n, D) and (m, D); compare only what has the same numbers.
 
     Raises:
         UserError: a set has not more images than the larger k, or a feature is not finite.
     """
     least = max(neighbours.precision, neighbours.density) + 1
-    real, synthetic = (checked(features, least, "The overlap of two sets (precision, density)") for features in (real, synthetic))
+    real, synthetic = (
+        checked(features, least, "The overlap of two sets (precision, density)")
+        for features in (real, synthetic)
+    )
     radii, synthetic_radii = _radii(real, least - 1), _radii(synthetic, least - 1)
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
     return Overlap(
@@ -78,8 +90,11 @@ def overlap(real: NDArray[Any], synthetic: NDArray[Any], neighbours: Neighbours 
     )
 
 
-def domain_overlap(sets: FeatureSets, backbone: str, seed: int = 0, neighbours: Neighbours = PUBLISHED) -> dict[str, dict[str, Any]]:
-    """The four figures in the features of a network of our own, each beside that of real images under the same protocol.
+def domain_overlap(
+    sets: FeatureSets, backbone: str, seed: int = 0, neighbours: Neighbours = PUBLISHED
+) -> dict[str, dict[str, Any]]:
+    """The four figures in the features of a network of our own, each beside that of real images
+    under the same protocol.
 
     Args:
         sets: features of synthetic and of real images.
@@ -88,9 +103,10 @@ def domain_overlap(sets: FeatureSets, backbone: str, seed: int = 0, neighbours: 
         neighbours: k of the balls.
 
     Returns:
-        precision, recall, density, coverage: each with value and real_vs_real, the means over the draws, their spreads std and
-        std_real_vs_real, n = n_real = n_real_vs_real, the images of each set in a draw, draws, drawn_from (the numbers of synthetic and of
-        real images), k, features (D), backbone.
+        precision, recall, density, coverage: each with value and real_vs_real, the means over the
+        draws, their spreads std and std_real_vs_real, n = n_real = n_real_vs_real, the images of
+        each set in a draw, draws, drawn_from (the numbers of synthetic and of real images), k,
+        features (D), backbone.
     """
     found, floors, sizes = [], [], []
     for reference, others, synthetic in _draws(sets, seed):
@@ -104,7 +120,12 @@ def domain_overlap(sets: FeatureSets, backbone: str, seed: int = 0, neighbours: 
         "features": int(np.shape(sets.real)[1]),
         "backbone": backbone,
     }
-    ks = {"precision": neighbours.precision, "recall": neighbours.precision, "density": neighbours.density, "coverage": neighbours.density}
+    ks = {
+        "precision": neighbours.precision,
+        "recall": neighbours.precision,
+        "density": neighbours.density,
+        "coverage": neighbours.density,
+    }
     return {name: {**_summary(name, found, floors), "k": k, **common} for name, k in ks.items()}
 
 
@@ -118,8 +139,12 @@ def _summary(name: str, found: list[Overlap], floors: list[Overlap]) -> dict[str
     }
 
 
-def _draws(sets: FeatureSets, seed: int) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Equally many features of one half of the real images, of the other, and of the synthetic ones."""
+def _draws(
+    sets: FeatureSets, seed: int
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Equally many features of one half of the real images, of the other, and of the synthetic
+    ones.
+    """
     for draw in range(DRAWS):
         parts = (*sets.halves(seed + draw), sets.synthetic)
         n = min(map(len, parts))
@@ -137,7 +162,9 @@ def _radii(features: Floats, most: int) -> Floats:
 
 
 def _balls(points: Floats, centres: Floats, radii: Floats) -> Floats:
-    """In how many balls of the radii (m,) around the centres (m, D) each point of (n, D) lies (n,)."""
+    """In how many balls of the radii (m,) around the centres (m, D) each point of (n, D) lies
+    (n,).
+    """
     return _reduced(points, centres, lambda block: (block <= radii).sum(1))
 
 
@@ -147,8 +174,12 @@ def _nearest(points: Floats, centres: Floats) -> Floats:
 
 
 def _reduced(points: Floats, centres: Floats, reduce: Callable[[Floats], NDArray[Any]]) -> Floats:
-    """What `reduce` makes of the distances (n, m), which it gets in blocks of rows that fit into memory."""
+    """What `reduce` makes of the distances (n, m), which it gets in blocks of rows that fit into
+    memory.
+    """
     from sklearn.metrics import pairwise_distances_chunked
 
-    blocks = pairwise_distances_chunked(points, centres, reduce_func=lambda block, _: reduce(block), working_memory=WORKING_MEMORY)
+    blocks = pairwise_distances_chunked(
+        points, centres, reduce_func=lambda block, _: reduce(block), working_memory=WORKING_MEMORY
+    )
     return np.concatenate(list(blocks)).astype(np.float64)

@@ -1,7 +1,7 @@
 """The methods, one module each, and the registry that finds them.
 
-A module exports TRAINING_SET, a frozen dataclass `Config`, and `build(config, spec)`. Its name is the Kedro namespace and the
-configuration key.
+A module exports TRAINING_SET, a frozen dataclass `Config`, and `build(config, spec)`. Its name is
+the Kedro namespace and the configuration key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from typing import Any, get_type_hints
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from medgan.contracts import NORMAL, AnomalyDetector, Composed, FeatureExtractor, ImageSpec, ImageSynthesizer, TrainingSet
+from medgan.contracts import (
+    NORMAL,
+    AnomalyDetector,
+    Composed,
+    FeatureExtractor,
+    ImageSpec,
+    ImageSynthesizer,
+    TrainingSet,
+)
 from medgan.errors import UserError
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
@@ -30,7 +38,11 @@ WEIGHTS, CARD = "model.safetensors", "card.json"
 @cache
 def names() -> tuple[str, ...]:
     """Every model that can be trained for detection or synthesis, in alphabetical order."""
-    return tuple(name for name in _modules() if _makes(name, AnomalyDetector) or _makes(name, ImageSynthesizer))
+    return tuple(
+        name
+        for name in _modules()
+        if _makes(name, AnomalyDetector) or _makes(name, ImageSynthesizer)
+    )
 
 
 @cache
@@ -78,13 +90,15 @@ def _makes(name: str, contract: type) -> bool:
     return issubclass(get_type_hints(load(name).build)["return"], contract)
 
 
-def create(name: str, size: int, channels: int = 1, classes: Sequence[str] = (NORMAL,), **settings: Any) -> Any:
+def create(
+    name: str, size: int, channels: int = 1, classes: Sequence[str] = (NORMAL,), **settings: Any
+) -> Any:
     """An untrained model.
 
     Args:
         name: one of `names()`.
         size: side of its images in pixels, a power of two from 32 on.
-        channels: 1 (grey) or 3 (colour).
+        channels: 1 (grey) or 3 (color).
         classes: category names for a model that is trained with labels; the first is `normal`.
         settings: fields of its `Config`.
 
@@ -114,7 +128,9 @@ class PublishedModel:
     @property
     def key(self) -> str:
         """16 hexadecimal digits that name these weights with this configuration."""
-        digest = hashlib.sha256(json.dumps([self.name, dict(self.configuration)], sort_keys=True, default=str).encode())
+        digest = hashlib.sha256(
+            json.dumps([self.name, dict(self.configuration)], sort_keys=True, default=str).encode()
+        )
         for name in sorted(self.tensors):
             digest.update(name.encode())
             digest.update(self.tensors[name].detach().cpu().contiguous().numpy().tobytes())
@@ -122,13 +138,18 @@ class PublishedModel:
 
     @property
     def drawable(self) -> tuple[str, ...]:
-        """The classes that a generator can draw: all of them if it was trained with labels, else the normal one."""
+        """The classes that a generator can draw: all of them if it was trained with labels, else
+        the normal one.
+        """
         labelled = load(self.name).TRAINING_SET is TrainingSet.LABELLED
         return self.spec.classes if labelled else self.spec.classes[:1]
 
     def write(self, folder: Path) -> None:
         """Writes the weights and the card."""
-        save_file({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}, folder / WEIGHTS)
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()},
+            folder / WEIGHTS,
+        )
         card = {
             "name": self.name,
             "key": self.key,
@@ -143,14 +164,19 @@ class PublishedModel:
         """What `write` wrote.
 
         Raises:
-            UserError: there is no published model, or its weights are not those that the card names.
+            UserError: there is no published model, or its weights are not those that the card
+                names.
         """
         folder = Path(folder)
         if not (folder / CARD).exists():
-            raise UserError(f"There is no published model in {folder}: give the folder that holds {CARD} and {WEIGHTS}.")
+            raise UserError(
+                f"There is no published model in {folder}: give the folder that holds {CARD} and {WEIGHTS}."
+            )
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
-        model = cls(card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"])
+        model = cls(
+            card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"]
+        )
         if model.key != card["key"]:
             raise UserError(
                 f"The published model in {folder} is damaged: delete it, then `kedro run --pipeline gan_training` publishes it again."

@@ -1,29 +1,36 @@
 """BiGAN and its two detectors: EGBAD, S0's "BiGAN", and ALAD, which adds cycles.
 
-Papers: Donahue 2017 and Dumoulin 2017 (the game of pairs), Zenati 2018a (EGBAD), Zenati 2018b (ALAD). D tells (x, E(x)), which it calls 1,
-from (G(z), z), which it calls 0, by binary cross-entropy; with the logit D and sp the softplus
+Papers: Donahue 2017 and Dumoulin 2017 (the game of pairs), Zenati 2018a (EGBAD), Zenati 2018b
+(ALAD). D tells (x, E(x)), which it calls 1, from (G(z), z), which it calls 0, by binary
+cross-entropy; with the logit D and sp the softplus
 
-    D: E sp(-D(x, E(x))) + E sp(D(G(z), z))                                                          (EGBAD, section 3)
-    G: E sp(-D(G(z), z))                 E: E sp(D(x, E(x)))
+    D: E sp(-D(x, E(x))) + E sp(D(G(z), z))
+    (EGBAD, section 3) G: E sp(-D(G(z), z))                 E: E sp(D(x, E(x)))
     score: 0.9 |x - G(E(x))|_1 + 0.1 |f_D(x, E(x)) - f_D(G(E(x)), E(x))|_1
 
-f_D being D's layer before the logit; norms are sums. At the optimum E inverts G, but far from it nothing asks G(E(x)) to resemble x. ALAD
-asks (`cycle: true`): D_xx tells (x, x) from (x, G(E(x))), D_zz tells (z, z) from (z, E(G(z))), and G and E minimise besides their own
+f_D being D's layer before the logit; norms are sums. At the optimum E inverts G, but far from it
+nothing asks G(E(x)) to resemble x. ALAD asks (`cycle: true`): D_xx tells (x, x) from (x, G(E(x))),
+D_zz tells (z, z) from (z, E(G(z))), and G and E minimize besides their own
 
-    E sp(-D_xx(x, G(E(x)))) + E sp(-D_zz(z, E(G(z))))                                                (ALAD, eq. 5 to 7)
-    score: |f_xx(x, x) - f_xx(x, G(E(x)))|_1
+    E sp(-D_xx(x, G(E(x)))) + E sp(-D_zz(z, E(G(z))))
+    (ALAD, eq. 5 to 7) score: |f_xx(x, x) - f_xx(x, G(E(x)))|_1
 
-with spectral norm in the hidden layers of E and of all D. |x - G(E(x))| is the map of both. Adam (0.5, 0.999).
+with spectral norm in the hidden layers of E and of all D. |x - G(E(x))| is the map of both. Adam
+(0.5, 0.999).
 
-Components of the score: reconstruction |x - G(E(x))|_1; feature, the f_D or f_xx term above; latent |E(x) - E(G(E(x)))|_1, GANomaly's
-score (Akcay 2018, eq. 5) on this encoder, which neither paper reports. EGBAD's score weighs the first two, ALAD's is the second alone.
+Components of the score: reconstruction |x - G(E(x))|_1; feature, the f_D or f_xx term above; latent
+|E(x) - E(G(E(x)))|_1, GANomaly's score (Akcay 2018, eq. 5) on this encoder, which neither paper
+reports. EGBAD's score weighs the first two, ALAD's is the second alone.
 
-G and E are one player: neither's own term reaches the other, so the gradient of the sum is to each the gradient of its own loss, and with
-Adam, which keeps its state for each weight, one player moves them exactly as two would; the cycles, which move both, are computed once.
+G and E are one player: neither's own term reaches the other, so the gradient of the sum is to each
+the gradient of its own loss, and with Adam, which keeps its state for each weight, one player moves
+them exactly as two would; the cycles, which move both, are computed once.
 
-Deviations: ALAD's other half of the cycles, E sp(D_xx(x, x)) + E sp(D_zz(z, z)), has no gradient in G and E and is left out. D_xx sees
-its two images as channels of one; the reference code puts one above the other, where no convolution can compare them pixel by pixel.
-Networks are the DCGAN's, deeper with the image, so D_xx has no dropout; with spectral norm the Ds have no batch norm.
+Deviations: ALAD's other half of the cycles, E sp(D_xx(x, x)) + E sp(D_zz(z, z)), has no gradient in
+G and E and is left out. D_xx sees its two images as channels of one; the reference code puts one
+above the other, where no convolution can compare them pixel by pixel.
+Networks are the DCGAN's, deeper with the image, so D_xx has no dropout; with spectral norm the Ds
+have no batch norm.
 """
 
 from __future__ import annotations
@@ -34,10 +41,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses import bce_discriminator, bce_generator, l1_per_image, pairwise_accuracy, residual_map
+from medgan.contracts import (
+    AnomalyScores,
+    Batch,
+    ImageSpec,
+    LossTerms,
+    OptimizerSpec,
+    Player,
+    TrainingSet,
+)
+from medgan.losses import (
+    bce_discriminator,
+    bce_generator,
+    l1_per_image,
+    pairwise_accuracy,
+    residual_map,
+)
 from medgan.networks.autoencoder import ConvolutionalEncoder
-from medgan.networks.blocks import spectrally_normalised
+from medgan.networks.blocks import spectrally_normalized
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
 
@@ -68,9 +89,16 @@ class BiGAN(nn.Module):
         super().__init__()
         self.config = config
         self.generator = Generator(config.latent_dim, config.width, spec.size, spec.channels)
-        self.encoder = ConvolutionalEncoder(config.latent_dim, config.width, spec.size, spec.channels)
+        self.encoder = ConvolutionalEncoder(
+            config.latent_dim, config.width, spec.size, spec.channels
+        )
         self.discriminator = PairDiscriminator(
-            config.latent_dim, config.width, spec.size, spec.channels, batch_norm=self.BATCH_NORM, dropout=self.DROPOUT
+            config.latent_dim,
+            config.width,
+            spec.size,
+            spec.channels,
+            batch_norm=self.BATCH_NORM,
+            dropout=self.DROPOUT,
         )
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
@@ -92,7 +120,10 @@ class BiGAN(nn.Module):
         latents = latents_for(batch, self.config.latent_dim)
         with torch.no_grad():
             encoded, drawn = self.encoder(batch.images), self.generator(latents)
-        real_logits, fake_logits = self.discriminator(batch.images, encoded), self.discriminator(drawn, latents)
+        real_logits, fake_logits = (
+            self.discriminator(batch.images, encoded),
+            self.discriminator(drawn, latents),
+        )
         return {
             "pairs": bce_discriminator(real_logits, fake_logits),
             "accuracy": pairwise_accuracy(real_logits, fake_logits),
@@ -107,11 +138,15 @@ class BiGAN(nn.Module):
             "encoder": bce_generator(-self.discriminator(batch.images, encoded)),
         } | self.generator_cycle(batch.images, encoded, drawn, latents)
 
-    def discriminator_cycle(self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor) -> dict[str, Tensor]:
+    def discriminator_cycle(
+        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
+    ) -> dict[str, Tensor]:
         """EGBAD has no cycles."""
         return {}
 
-    def generator_cycle(self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor) -> dict[str, Tensor]:
+    def generator_cycle(
+        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
+    ) -> dict[str, Tensor]:
         """EGBAD has no cycles."""
         return {}
 
@@ -136,7 +171,9 @@ class BiGAN(nn.Module):
             "feature": self.feature_distance(images, rebuilt, encoded),
             "latent": l1_per_image(encoded, self.encoder(rebuilt)),
         }
-        return AnomalyScores.composed(components, self.score_weights(), residual_map(images, rebuilt))
+        return AnomalyScores.composed(
+            components, self.score_weights(), residual_map(images, rebuilt)
+        )
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
@@ -151,7 +188,10 @@ class BiGAN(nn.Module):
 
     def feature_distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
         """|f_D(x, E(x)) - f_D(G(E(x)), E(x))|_1 of each image: (N,)."""
-        return l1_per_image(self.discriminator.features(images, encoded), self.discriminator.features(rebuilt, encoded))
+        return l1_per_image(
+            self.discriminator.features(images, encoded),
+            self.discriminator.features(rebuilt, encoded),
+        )
 
 
 class ALAD(BiGAN):
@@ -162,7 +202,9 @@ class ALAD(BiGAN):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.discriminator_xx = Discriminator(config.width, spec.size, 2 * spec.channels, batch_norm=self.BATCH_NORM)
+        self.discriminator_xx = Discriminator(
+            config.width, spec.size, 2 * spec.channels, batch_norm=self.BATCH_NORM
+        )
         self.discriminator_zz = LatentPairDiscriminator(config.latent_dim, self.DROPOUT)
         for hidden in (
             self.encoder.convolutions,
@@ -172,22 +214,30 @@ class ALAD(BiGAN):
             self.discriminator_xx.convolutions,
             self.discriminator_zz.hidden,
         ):
-            spectrally_normalised(hidden)
+            spectrally_normalized(hidden)
 
     def discriminators(self) -> Sequence[nn.Module]:
         """All three; none shares a weight with another, so one player moves them as three would."""
         return [self.discriminator, self.discriminator_xx, self.discriminator_zz]
 
-    def discriminator_cycle(self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor) -> dict[str, Tensor]:
+    def discriminator_cycle(
+        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
+    ) -> dict[str, Tensor]:
         """(x, x) and (z, z) are 1, (x, G(E(x))) and (z, E(G(z))) are 0."""
         with torch.no_grad():
             rebuilt, found = self.generator(encoded), self.encoder(drawn)
         return {
-            "images": bce_discriminator(self._of_images(images, images), self._of_images(images, rebuilt)),
-            "latents": bce_discriminator(self.discriminator_zz(latents, latents), self.discriminator_zz(latents, found)),
+            "images": bce_discriminator(
+                self._of_images(images, images), self._of_images(images, rebuilt)
+            ),
+            "latents": bce_discriminator(
+                self.discriminator_zz(latents, latents), self.discriminator_zz(latents, found)
+            ),
         }
 
-    def generator_cycle(self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor) -> dict[str, Tensor]:
+    def generator_cycle(
+        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
+    ) -> dict[str, Tensor]:
         """Both want (x, G(E(x))) and (z, E(G(z))) called 1."""
         return {
             "images": bce_generator(self._of_images(images, self.generator(encoded))),
@@ -200,7 +250,10 @@ class ALAD(BiGAN):
 
     def feature_distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
         """|f_xx(x, x) - f_xx(x, G(E(x)))|_1 of each image: (N,)."""
-        same, cycled = (self.discriminator_xx.features(torch.cat([images, other], 1)) for other in (images, rebuilt))
+        same, cycled = (
+            self.discriminator_xx.features(torch.cat([images, other], 1))
+            for other in (images, rebuilt)
+        )
         return l1_per_image(same, cycled)
 
     def _of_images(self, images: Tensor, others: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
-"""The supervised classifier of the arms and of the domain features: one player that minimises cross-entropy.
+"""The supervised classifier of the arms and of the domain features: one player that minimises
+cross-entropy.
 
-It is neither a detector nor a synthesizer, so it is no namespace of its own; the arms of `classifier_training` are.
+It is neither a detector nor a synthesizer, so it is no namespace of its own; the arms of
+`classifier_training` are.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ class Classifier(nn.Module):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         if config.network not in CLASSIFIERS:
-            raise UserError(f"There is no classifier '{config.network}': set `classifier` to one of {', '.join(CLASSIFIERS)}.")
+            raise UserError(
+                f"There is no classifier '{config.network}': set `classifier` to one of {', '.join(CLASSIFIERS)}."
+            )
         self.config = config
         self.network = CLASSIFIERS[config.network](spec.size, spec.channels, len(spec.classes))
 

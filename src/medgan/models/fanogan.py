@@ -1,16 +1,22 @@
-"""f-AnoGAN: a Wasserstein GAN of normal images, then an encoder that finds an image's latent in one pass.
+"""f-AnoGAN: a Wasserstein GAN of normal images, then an encoder that finds an image's latent in one
+pass.
 
-Paper: Schlegl 2019. Stage 1 is WGAN-GP (Gulrajani 2017) with penalty 10 and n_critic 5, Adam 1e-4 (0, 0.9). Stage 2 trains E alone,
-G and D frozen and in eval mode, by RMSProp 5e-5, to minimise (izi_f)
+Paper: Schlegl 2019. Stage 1 is WGAN-GP (Gulrajani 2017) with penalty 10 and n_critic 5, Adam 1e-4
+(0, 0.9). Stage 2 trains E alone, G and D frozen and in eval mode, by RMSProp 5e-5, to minimize
+(izi_f)
 
-    MSE(x, G(E(x))) + k * MSE(f_D(x), f_D(G(E(x)))),   k = 1                                           (eq. 3)
+    MSE(x, G(E(x))) + k * MSE(f_D(x), f_D(G(E(x)))),   k = 1
+      (eq. 3)
 
-with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh. The latent distance
-mean (E(x) - E(G(E(x))))^2, which Schlegl reports beside the score, is a term that is logged and not minimised.
+with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh. The
+latent distance mean (E(x) - E(G(E(x))))^2, which Schlegl reports beside the score, is a term that
+is logged and not minimized.
 
-Components of the score: reconstruction and feature, the two terms of eq. 3; latent, that latent distance.
+Components of the score: reconstruction and feature, the two terms of eq. 3; latent, that latent
+distance.
 
-Deviations: `width` and `n_critic` are smaller in the CPU budgets, and their learning rates larger (named in the configuration file).
+Deviations: `width` and `n_critic` are smaller in the CPU budgets, and their learning rates larger
+(named in the configuration file).
 """
 
 from __future__ import annotations
@@ -21,8 +27,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses import ADVERSARIAL, gradient_penalty, mse_per_image, pairwise_accuracy, residual_map
+from medgan.contracts import (
+    AnomalyScores,
+    Batch,
+    ImageSpec,
+    LossTerms,
+    OptimizerSpec,
+    Player,
+    TrainingSet,
+)
+from medgan.losses import (
+    ADVERSARIAL,
+    gradient_penalty,
+    mse_per_image,
+    pairwise_accuracy,
+    residual_map,
+)
 from medgan.networks.dcgan import draw, latents_for
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
 
@@ -55,7 +75,10 @@ class FAnoGAN(nn.Module):
         self.config = config
         self.generator = ResNetGenerator(config.latent_dim, config.width, spec.size, spec.channels)
         self.discriminator = ResNetEncoder(1, config.width, spec.size, spec.channels, layer_norm)
-        self.encoder = nn.Sequential(ResNetEncoder(config.latent_dim, config.width, spec.size, spec.channels, batch_norm), nn.Tanh())
+        self.encoder = nn.Sequential(
+            ResNetEncoder(config.latent_dim, config.width, spec.size, spec.channels, batch_norm),
+            nn.Tanh(),
+        )
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
         """The game of critic and generator, then the encoder alone."""
@@ -63,7 +86,13 @@ class FAnoGAN(nn.Module):
         rmsprop = OptimizerSpec("rmsprop", self.config.encoder_lr)
         return {
             "adversarial": (
-                Player("discriminator", [self.discriminator], self.discriminator_loss, adam, updates=self.config.n_critic),
+                Player(
+                    "discriminator",
+                    [self.discriminator],
+                    self.discriminator_loss,
+                    adam,
+                    updates=self.config.n_critic,
+                ),
                 Player("generator", [self.generator], self.generator_loss, adam),
             ),
             "encoder": (Player("encoder", [self.encoder], self.encoder_loss, rmsprop),),
@@ -77,12 +106,17 @@ class FAnoGAN(nn.Module):
         return {
             "wasserstein": WGAN_GP.discriminator(real_logits, fake_logits),
             "accuracy": pairwise_accuracy(real_logits, fake_logits),
-            "gradient_penalty": WGAN_GP.gradient_penalty * gradient_penalty(self._critic, batch.images, fake, batch.rng),
+            "gradient_penalty": WGAN_GP.gradient_penalty
+            * gradient_penalty(self._critic, batch.images, fake, batch.rng),
         }
 
     def generator_loss(self, batch: Batch) -> LossTerms:
         """-E[D(G(z))]."""
-        return {"wasserstein": WGAN_GP.generator(self._critic(self.generator(latents_for(batch, self.config.latent_dim))))}
+        return {
+            "wasserstein": WGAN_GP.generator(
+                self._critic(self.generator(latents_for(batch, self.config.latent_dim)))
+            )
+        }
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """izi_f, eq. 3; the latent distance mean (E(x) - E(G(E(x))))^2 is only watched."""
@@ -131,11 +165,15 @@ class FAnoGAN(nn.Module):
         return logits.squeeze(1)
 
     def _feature_residual(self, images: Tensor, drawn: Tensor) -> Tensor:
-        return mse_per_image(self.discriminator.features(images), self.discriminator.features(drawn))
+        return mse_per_image(
+            self.discriminator.features(images), self.discriminator.features(drawn)
+        )
 
     @torch.no_grad()
     def _latent_distance(self, images: Tensor) -> Tensor:
-        """In eval mode, as E scores: a pass that is only watched must leave the statistics of batch norm alone."""
+        """In eval mode, as E scores: a pass that is only watched must leave the statistics of batch
+        norm alone.
+        """
         self.encoder.eval()
         latents = self.encoder(images)
         distance = mse_per_image(latents, self.encoder(self.generator(latents))).mean()

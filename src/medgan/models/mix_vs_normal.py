@@ -1,8 +1,10 @@
-"""A small classifier that tells the unlabelled mix from the normals: what seeing the mix is worth without any GAN.
+"""A small classifier that tells the unlabelled mix from the normals: what seeing the mix is worth
+without any GAN.
 
-Positive-unlabelled learning (Elkan, Noto 2008): with A the unlabelled mix and B normals, P(A | x) rises with P(anomalous | x) although
-no image is labelled, because the normal part of A cannot be told from B. The score is the logit of P(A), averaged over positions;
-the map is the logit at each position, so it is coarse (1/8 of the side).
+Positive-unlabelled learning (Elkan, Noto 2008): with A the unlabelled mix and B normals, P(A | x)
+rises with P(anomalous | x) although no image is labelled, because the normal part of A cannot be
+told from B. The score is the logit of P(A), averaged over positions; the map is the logit at each
+position, so it is coarse (1/8 of the side).
 
 Every detector that sees the mix is compared with this one.
 """
@@ -16,7 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medgan.contracts import AnomalyScores, Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.contracts import (
+    AnomalyScores,
+    Batch,
+    ImageSpec,
+    LossTerms,
+    OptimizerSpec,
+    Player,
+    TrainingSet,
+)
 from medgan.networks.classifier import PatchClassifier
 
 TRAINING_SET = TrainingSet.MIX
@@ -49,7 +59,9 @@ class MixVsNormal(nn.Module):
         if batch.unlabelled is None:
             raise ValueError("mix_vs_normal trains on batches with an unlabelled mix")
         logits = self.classifier(torch.cat([batch.unlabelled, batch.images])).mean((1, 2, 3))
-        targets = torch.cat([torch.ones(len(batch.unlabelled)), torch.zeros(len(batch.images))]).to(logits)
+        targets = torch.cat([torch.ones(len(batch.unlabelled)), torch.zeros(len(batch.images))]).to(
+            logits
+        )
         return {"cross_entropy": F.binary_cross_entropy_with_logits(logits, targets)}
 
     @torch.inference_mode()

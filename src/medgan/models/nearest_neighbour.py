@@ -1,7 +1,9 @@
-"""Distance to the nearest normal training image: the baseline without a network (PatchCore's idea, Roth 2022, on pixels).
+"""Distance to the nearest normal training image: the baseline without a network (PatchCore's idea,
+Roth 2022, on pixels).
 
-Images are standardised - mean 0, spread 1 for each image, clipped at 3 spreads - because exposure differs between films and would
-otherwise be most of the distance. The score is the Euclidean distance per pixel, the map |x - nearest|.
+Images are standardised - mean 0, spread 1 for each image, clipped at 3 spreads - because exposure
+differs between films and would otherwise be most of the distance. The score is the Euclidean
+distance per pixel, the map |x - nearest|.
 """
 
 from __future__ import annotations
@@ -53,15 +55,20 @@ class NearestNeighbour(nn.Module):
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """The nearest training image (N, C, H, W), with the mean and spread of the image, as a standardised one has none of its own."""
+        """The nearest training image (N, C, H, W), with the mean and spread of the image, as a
+        standardised one has none of its own.
+        """
         _, found = self._nearest(standardised(images))
         spread, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True, correction=0)
         return (found * STANDARD_RANGE * spread + mean).clamp(-1, 1)
 
     def _nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Distance to the nearest standardised training image (N,), and that image (N, C, H, W)."""
-        # Exact differences, not |a|^2 - 2ab + |b|^2: the shortcut's rounding would depend on the batch.
-        nearest = torch.cdist(queries.flatten(1), self.memory.flatten(1), compute_mode="donot_use_mm_for_euclid_dist").min(1)
+        # Exact differences, not |a|^2 - 2ab + |b|^2: the shortcut's rounding would depend on the
+        # batch.
+        nearest = torch.cdist(
+            queries.flatten(1), self.memory.flatten(1), compute_mode="donot_use_mm_for_euclid_dist"
+        ).min(1)
         return nearest.values, self.memory[nearest.indices]
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:

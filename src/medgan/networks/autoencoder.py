@@ -1,4 +1,6 @@
-"""A small convolutional autoencoder: strided convolutions down to 4x4, a linear bottleneck, and back."""
+"""A small convolutional autoencoder: strided convolutions down to 4x4, a linear bottleneck, and
+back.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,12 @@ class ConvolutionalDecoder(nn.Module):
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)
+    )
 
 
 def _up(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)
+    )

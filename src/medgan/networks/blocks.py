@@ -21,12 +21,16 @@ def halvings(size: int) -> int:
 
 
 def channel_widths(size: int, width: int) -> list[int]:
-    """Channels after each halving, from the largest map to the 4x4 one: width, 2 width, ... up to 8 width."""
+    """Channels after each halving, from the largest map to the 4x4 one: width, 2 width, ... up to 8
+    width.
+    """
     return [width * min(2**level, MAX_FACTOR) for level in range(halvings(size))]
 
 
-def initialise(module: nn.Module) -> None:
-    """DCGAN's initialisation: weights from N(0, 0.02), batch norm scale from N(1, 0.02) (Radford 2015, section 4)."""
+def initialize(module: nn.Module) -> None:
+    """DCGAN's initialisation: weights from N(0, 0.02), batch norm scale from N(1, 0.02) (Radford
+    2015, section 4).
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -34,12 +38,18 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def spectrally_normalised(network: N) -> N:
-    """The network with every convolution and linear layer divided by its largest singular value (Miyato 2018, algorithm 1).
+def spectrally_normalized(network: N) -> N:
+    """The network with every convolution and linear layer divided by its largest singular value
+    (Miyato 2018, algorithm 1).
 
-    One power iteration for each forward pass in training mode, none in eval mode. Initial weights are to be set before.
+    One power iteration for each forward pass in training mode, none in eval mode. Initial weights
+    are to be set before.
     """
-    for layer in [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]:
+    for layer in [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    ]:
         spectral_norm(layer)
     return network
 

@@ -13,16 +13,25 @@ from medgan.networks.blocks import channel_widths
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
 
 
 class SmallClassifier(nn.Module):
-    """3x3 convolutions and pooling down to 4x4, mean over positions, dropout, one linear layer: (N, C, H, W) to (N, classes)."""
+    """3x3 convolutions and pooling down to 4x4, mean over positions, dropout, one linear layer: (N,
+    C, H, W) to (N, classes).
+    """
 
     def __init__(self, size: int, channels: int, classes: int, width: int = 32) -> None:
         super().__init__()
         widths = channel_widths(size, width)
-        self.blocks = nn.Sequential(*(_block(a, b) for a, b in zip([channels, *widths[:-1]], widths, strict=True)))
+        self.blocks = nn.Sequential(
+            *(_block(a, b) for a, b in zip([channels, *widths[:-1]], widths, strict=True))
+        )
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(widths[-1], classes))
 
     def features(self, images: Tensor) -> Tensor:
@@ -37,7 +46,9 @@ class SmallClassifier(nn.Module):
 
 
 class VGG16(nn.Module):
-    """torchvision's VGG16, from scratch, as S4 uses it; grey images are repeated to three channels."""
+    """torchvision's VGG16, from scratch, as S4 uses it; grey images are repeated to three
+    channels.
+    """
 
     def __init__(self, size: int, channels: int, classes: int) -> None:
         super().__init__()
@@ -57,7 +68,9 @@ class VGG16(nn.Module):
 
 
 class ResNet(nn.Module):
-    """One of torchvision's residual networks, from scratch; grey images are repeated to three channels."""
+    """One of torchvision's residual networks, from scratch; grey images are repeated to three
+    channels.
+    """
 
     def __init__(self, name: str, size: int, channels: int, classes: int) -> None:
         super().__init__()
@@ -79,7 +92,9 @@ class ResNet(nn.Module):
 
 
 class PatchClassifier(nn.Module):
-    """Convolutions to a map of logits: (N, C, H, W) to (N, 1, H/8, W/8); the logit of an image is the mean of its map."""
+    """Convolutions to a map of logits: (N, C, H, W) to (N, 1, H/8, W/8); the logit of an image is
+    the mean of its map.
+    """
 
     def __init__(self, channels: int, width: int = 32) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""The DCGAN generator and discriminator (Radford, Metz, Chintala 2015), at any power-of-two size from 32 px on."""
+"""The DCGAN generator and discriminator (Radford, Metz, Chintala 2015), at any power-of-two size
+from 32 px on.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import Batch
-from medgan.networks.blocks import BASE, channel_widths, flat, initialise
+from medgan.networks.blocks import BASE, channel_widths, flat, initialize
 
 
 def _up(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
 
 
 class Generator(nn.Module):
@@ -26,11 +32,13 @@ class Generator(nn.Module):
         widths = channel_widths(size, width)[::-1]
         self.latent_dim = latent_dim
         self.project = nn.Sequential(
-            nn.ConvTranspose2d(latent_dim, widths[0], BASE, 1, 0, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+            nn.ConvTranspose2d(latent_dim, widths[0], BASE, 1, 0, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
         )
         self.blocks = nn.Sequential(*(_up(a, b) for a, b in pairwise(widths)))
         self.to_image = nn.Sequential(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) to (N, C, size, size)."""
@@ -40,9 +48,11 @@ class Generator(nn.Module):
 
 
 class ConditionalGenerator(nn.Module):
-    """Latents (N, latent_dim) times an embedding of the class, then the DCGAN generator (Odena 2017).
+    """Latents (N, latent_dim) times an embedding of the class, then the DCGAN generator (Odena
+    2017).
 
-    Labels are (N,), or (N, classes) multi-hot: the embedding of several classes is the sum of theirs.
+    Labels are (N,), or (N, classes) multi-hot: the embedding of several classes is the sum of
+    theirs.
     """
 
     def __init__(self, latent_dim: int, classes: int, width: int, size: int, channels: int) -> None:
@@ -58,7 +68,9 @@ class ConditionalGenerator(nn.Module):
         return images
 
 
-def strided_convolutions(width: int, size: int, channels: int, *, batch_norm: bool) -> nn.Sequential:
+def strided_convolutions(
+    width: int, size: int, channels: int, *, batch_norm: bool
+) -> nn.Sequential:
     """(N, C, size, size) to (N, C', 4, 4). The first layer has no batch norm (Radford 2015)."""
     widths = channel_widths(size, width)
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -70,7 +82,8 @@ def strided_convolutions(width: int, size: int, channels: int, *, batch_norm: bo
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, size, size) to features (N, C', 4, 4) by strided convolutions, and on to logits (N,).
+    """Images (N, C, size, size) to features (N, C', 4, 4) by strided convolutions, and on to logits
+    (N,).
 
     `batch_norm=False` leaves batch norm out, as a gradient penalty needs.
     """
@@ -81,7 +94,7 @@ class Discriminator(nn.Module):
         self.feature_dim = features * BASE * BASE
         self.convolutions = strided_convolutions(width, size, channels, batch_norm=batch_norm)
         self.to_logit = nn.Conv2d(features, 1, BASE, 1, 0)
-        self.apply(initialise)
+        self.apply(initialize)
 
     def features(self, images: Tensor) -> Tensor:
         """f_D, the layer before the logit: (N, feature_dim)."""
@@ -98,13 +111,20 @@ class Discriminator(nn.Module):
 
 
 class AuxiliaryDiscriminator(nn.Module):
-    """A DCGAN discriminator with a second head for the class (Odena 2017): logits (N,), and what the head makes of the features.
+    """A DCGAN discriminator with a second head for the class (Odena 2017): logits (N,), and what
+    the head makes of the features.
 
     `head` is a factory of (feature_dim, classes). Dropout before both heads is Odena's appendix A.
     """
 
     def __init__(
-        self, width: int, size: int, channels: int, classes: int, head: Callable[[int, int], nn.Module] = nn.Linear, dropout: float = 0.5
+        self,
+        width: int,
+        size: int,
+        channels: int,
+        classes: int,
+        head: Callable[[int, int], nn.Module] = nn.Linear,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.trunk = Discriminator(width, size, channels)
@@ -118,7 +138,9 @@ class AuxiliaryDiscriminator(nn.Module):
 
 
 class ProxyHead(nn.Module):
-    """Features (N, feature_dim) to unit vectors (N, dim), and the proxies of the classes, unit vectors (classes, dim) (Kang 2021)."""
+    """Features (N, feature_dim) to unit vectors (N, dim), and the proxies of the classes, unit
+    vectors (classes, dim) (Kang 2021).
+    """
 
     def __init__(self, feature_dim: int, classes: int, dim: int = 512) -> None:
         super().__init__()
@@ -132,7 +154,9 @@ class ProxyHead(nn.Module):
 
 def draw(generator: nn.Module, n: int, latent_dim: int, rng: torch.Generator) -> Tensor:
     """(n, C, H, W) images of an unconditional generator, of latents from N(0, 1)."""
-    images: Tensor = generator(normal_latents(n, latent_dim, rng, next(generator.parameters()).device))
+    images: Tensor = generator(
+        normal_latents(n, latent_dim, rng, next(generator.parameters()).device)
+    )
     return images
 
 

@@ -1,11 +1,13 @@
-"""Discriminators of pairs: an image and a latent (Donahue 2017, Zenati 2018), or two latents; two images are one of twice the channels."""
+"""Discriminators of pairs: an image and a latent (Donahue 2017, Zenati 2018), or two latents; two
+images are one of twice the channels.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from medgan.networks.blocks import BASE, channel_widths, flat, initialise
+from medgan.networks.blocks import BASE, channel_widths, flat, initialize
 from medgan.networks.dcgan import strided_convolutions
 
 
@@ -14,23 +16,35 @@ def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
 
 
 class PairDiscriminator(nn.Module):
-    """Images (N, C, size, size) and latents (N, latent_dim) to logits (N,): convolutions and a dense layer, joined by a dense layer.
+    """Images (N, C, size, size) and latents (N, latent_dim) to logits (N,): convolutions and a
+    dense layer, joined by a dense layer.
 
     At width 64 the dense layers have EGBAD's 512 and 1024 units.
     """
 
-    def __init__(self, latent_dim: int, width: int, size: int, channels: int, *, batch_norm: bool, dropout: float) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        width: int,
+        size: int,
+        channels: int,
+        *,
+        batch_norm: bool,
+        dropout: float,
+    ) -> None:
         super().__init__()
         image_dim, hidden = channel_widths(size, width)[-1] * BASE * BASE, 8 * width
         self.from_images = strided_convolutions(width, size, channels, batch_norm=batch_norm)
         self.from_latents = _dense(latent_dim, hidden, dropout)
         self.join = _dense(image_dim + hidden, 2 * hidden, dropout)
         self.to_logit = nn.Linear(2 * hidden, 1)
-        self.apply(initialise)
+        self.apply(initialize)
 
     def features(self, images: Tensor, latents: Tensor) -> Tensor:
         """f_D, the layer before the logit: (N, D)."""
-        features: Tensor = self.join(torch.cat([flat(self.from_images(images)), self.from_latents(latents)], 1))
+        features: Tensor = self.join(
+            torch.cat([flat(self.from_images(images)), self.from_latents(latents)], 1)
+        )
         return features
 
     def forward(self, images: Tensor, latents: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
-"""The residual networks of WGAN-GP, f-AnoGAN and SNGAN (Gulrajani 2017, Schlegl 2019, Miyato 2018), at any size from 32 px on.
+"""The residual networks of WGAN-GP, f-AnoGAN and SNGAN (Gulrajani 2017, Schlegl 2019, Miyato 2018),
+at any size from 32 px on.
 
-A 3x3 convolution and then the mean of each 2x2 block is one 4x4 convolution of stride 2; nearest-neighbour doubling and then a 3x3
-convolution is one transposed 4x4 convolution of stride 2. Both are computed so, with kernels made from the 3x3 weights, which stay the
-parameters: the same function for 4/9 of the multiplications.
+A 3x3 convolution and then the mean of each 2x2 block is one 4x4 convolution of stride 2;
+nearest-neighbour doubling and then a 3x3 convolution is one transposed 4x4 convolution of stride 2.
+Both are computed so, with kernels made from the 3x3 weights, which stay the parameters: the same
+function for 4/9 of the multiplications.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ Norm = Callable[[int], nn.Module]
 
 
 def layer_norm(channels: int) -> nn.Module:
-    """Layer norm over (C, H, W) of each image with one scale per channel: batch norm would break a per-image penalty."""
+    """Layer norm over (C, H, W) of each image with one scale per channel: batch norm would break a
+    per-image penalty.
+    """
     return nn.GroupNorm(1, channels)
 
 
@@ -45,7 +49,9 @@ def double(features: Tensor) -> Tensor:
 
 
 def _spread(weight: Tensor) -> Tensor:
-    """Kernels (O, I, 3, 3) to (O, I, 4, 4): the mean of the four shifts of a 3x3 kernel inside a 4x4 one."""
+    """Kernels (O, I, 3, 3) to (O, I, 4, 4): the mean of the four shifts of a 3x3 kernel inside a
+    4x4 one.
+    """
     return F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
 
 
@@ -73,13 +79,23 @@ class DoublingConv(nn.Conv2d):
 
 
 class ResidualBlock(nn.Module):
-    """norm, ReLU, (up), 3x3 convolution, norm, ReLU, 3x3 convolution, (down), added to a resampled 1x1 shortcut.
+    """norm, ReLU, (up), 3x3 convolution, norm, ReLU, 3x3 convolution, (down), added to a resampled
+    1x1 shortcut.
 
-    A block that changes neither width nor side has the identity as its shortcut. The one that sees the image itself begins with its
-    convolution: `activate=False`.
+    A block that changes neither width nor side has the identity as its shortcut. The one that sees
+    the image itself begins with its convolution: `activate=False`.
     """
 
-    def __init__(self, inputs: int, outputs: int, norm: Norm, *, up: bool = False, down: bool = False, activate: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        norm: Norm,
+        *,
+        up: bool = False,
+        down: bool = False,
+        activate: bool = True,
+    ) -> None:
         super().__init__()
         self.up = double if up else nn.Identity()
         self.down = halve if down else nn.Identity()
@@ -87,7 +103,9 @@ class ResidualBlock(nn.Module):
         last = HalvingConv(outputs, outputs) if down else nn.Conv2d(outputs, outputs, 3, padding=1)
         activation = [norm(inputs), nn.ReLU()] if activate else []
         self.body = nn.Sequential(*activation, first, norm(outputs), nn.ReLU(), last)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1) if up or down or inputs != outputs else nn.Identity()
+        self.shortcut = (
+            nn.Conv2d(inputs, outputs, 1) if up or down or inputs != outputs else nn.Identity()
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H', W')."""
@@ -106,8 +124,15 @@ class ResNetGenerator(nn.Module):
         self.latent_dim = latent_dim
         self.project = nn.Linear(latent_dim, widths[0] * BASE * BASE)
         outputs = [*widths[1:], width]
-        self.blocks = nn.Sequential(*(ResidualBlock(a, b, batch_norm, up=True) for a, b in zip(widths, outputs, strict=True)))
-        self.to_image = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(a, b, batch_norm, up=True)
+                for a, b in zip(widths, outputs, strict=True)
+            )
+        )
+        self.to_image = nn.Sequential(
+            nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh()
+        )
 
     def forward(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) to (N, C, size, size)."""
@@ -124,7 +149,9 @@ class ResNetEncoder(nn.Module):
         widths = channel_widths(size, width)
         self.from_image = nn.Conv2d(channels, width, 3, padding=1)
         inputs = [width, *widths[:-1]]
-        self.blocks = nn.Sequential(*(ResidualBlock(a, b, norm, down=True) for a, b in zip(inputs, widths, strict=True)))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(a, b, norm, down=True) for a, b in zip(inputs, widths, strict=True))
+        )
         self.head = nn.Linear(widths[-1] * BASE * BASE, out_features)
 
     def features(self, images: Tensor) -> Tensor:
@@ -138,7 +165,8 @@ class ResNetEncoder(nn.Module):
 
 
 class ResNetDiscriminator(nn.Module):
-    """Images (N, C, size, size) to logits (N,): blocks down to 4x4, one that stays there, ReLU, sum over positions, one linear layer.
+    """Images (N, C, size, size) to logits (N,): blocks down to 4x4, one that stays there, ReLU, sum
+    over positions, one linear layer.
 
     Miyato 2018, appendix B.4. It has no norm: spectral normalisation is applied from outside.
     """
@@ -162,7 +190,8 @@ class ResNetDiscriminator(nn.Module):
 
 
 def xavier(module: nn.Module) -> None:
-    """Initial weights of Miyato's code: Xavier's, uniform, sqrt(2) times as large on the residual path; zero biases.
+    """Initial weights of Miyato's code: Xavier's, uniform, sqrt(2) times as large on the residual
+    path; zero biases.
 
     `apply` comes to a block after its layers, so the block has the last word.
     """

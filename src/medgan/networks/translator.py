@@ -1,4 +1,6 @@
-"""Image to image: the translator of StarGAN (Choi 2018), which HealthyGAN and Brainomaly use, and its patch discriminator."""
+"""Image to image: the translator of StarGAN (Choi 2018), which HealthyGAN and Brainomaly use, and
+its patch discriminator.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ SLOPE = 0.01
 
 
 def instance_norm(channels: int) -> nn.Module:
-    """Instance norm, a scale and a shift per channel, no running statistics: the same in training and after."""
+    """Instance norm, a scale and a shift per channel, no running statistics: the same in training
+    and after.
+    """
     return nn.InstanceNorm2d(channels, affine=True, track_running_stats=False)
 
 
@@ -62,7 +66,8 @@ class TranslatorBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (N, C, size, size) to logits (N, 1, 4, 4), one for each patch; no normalisation, as a gradient penalty needs.
+    """Images (N, C, size, size) to logits (N, 1, 4, 4), one for each patch; no normalisation, as a
+    gradient penalty needs.
 
     Stride-2 convolutions until the map is 4x4, each twice as wide as the last.
     """
@@ -70,7 +75,10 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, width: int, size: int, channels: int) -> None:
         super().__init__()
         widths = [channels, *(width * 2**level for level in range(halvings(size)))]
-        layers = [nn.Sequential(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(SLOPE)) for a, b in pairwise(widths)]
+        layers = [
+            nn.Sequential(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(SLOPE))
+            for a, b in pairwise(widths)
+        ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False))
 
     def features(self, images: Tensor) -> Tensor:
@@ -85,8 +93,12 @@ class PatchDiscriminator(nn.Module):
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), instance_norm(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), instance_norm(outputs), nn.ReLU()
+    )
 
 
 def _up(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), instance_norm(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), instance_norm(outputs), nn.ReLU()
+    )

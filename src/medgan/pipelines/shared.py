@@ -27,9 +27,15 @@ FEATURES_FORM = 1
 
 
 def embed(
-    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, config: EvaluationConfig, seed: int, cached: Arrays | None
+    published: PublishedModel,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+    cached: Arrays | None,
 ) -> dict[str, NDArray[Any]]:
-    """Features of the images of `described_images`; the stored ones where nothing that decides them has changed.
+    """Features of the images of `described_images`; the stored ones where nothing that decides them
+    has changed.
 
     Reads no label of validation or test.
 
@@ -37,7 +43,15 @@ def embed(
         image_id (n,), features (n, D), key.
     """
     chosen = described_images(splits, config.category_images, seed)
-    key = digest([FEATURES_FORM, published.key, images.key, chosen[["image_id", "row"]].astype(str).to_numpy().tolist(), __version__])
+    key = digest(
+        [
+            FEATURES_FORM,
+            published.key,
+            images.key,
+            chosen[["image_id", "row"]].astype(str).to_numpy().tolist(),
+            __version__,
+        ]
+    )
     if cached is not None and str(cached["key"]) == key:
         return dict(cached)
     names, device = chosen["image_id"].astype(str).tolist(), Runtime.detect().device

@@ -1,7 +1,9 @@
-"""Anomaly maps as a reader of films wants them: the image, what the detector holds it against, what differs, and where.
+"""Anomaly maps as a reader of films wants them: the image, what the detector holds it against, what
+differs, and where.
 
-All images of one detector share one scale, so a colour means the same in every row. The overlay is transparent where normal images are
-just as high, so that the film shows through. Layout is in inches: the figures are as wide as a phone shows them legibly.
+All images of one detector share one scale, so a color means the same in every row. The overlay is
+transparent where normal images are just as high, so that the film shows through. Layout is in
+inches: the figures are as wide as a phone shows them legibly.
 """
 
 from __future__ import annotations
@@ -58,14 +60,14 @@ class Case:
 
 @dataclass(frozen=True)
 class MapScale:
-    """What colours mean, for all images of a detector."""
+    """What colors mean, for all images of a detector."""
 
     low: float
     """Map values up to here are transparent in the overlay."""
     high: float
-    """From here on the colour is the last one."""
+    """From here on the color is the last one."""
     residual: float = 1.0
-    """The differences' colours run from minus this to this."""
+    """The differences' colors run from minus this to this."""
 
 
 class _Sheet:
@@ -87,7 +89,9 @@ class _Sheet:
         settings: dict[str, Any] = {"fontsize": SMALL, "va": "baseline", "ha": "left", **style}
         self.axes.text(_left(column), self.y + ASCENT * settings["fontsize"], words, **settings)
 
-    def picture(self, column: int, values: NDArray[Any], height: float = PANEL, **style: Any) -> None:
+    def picture(
+        self, column: int, values: NDArray[Any], height: float = PANEL, **style: Any
+    ) -> None:
         """Pixels or values whose top is at the present height."""
         place = (_left(column), _left(column) + PANEL, self.y + height, self.y)
         self.axes.imshow(values, extent=place, interpolation="nearest", **style)
@@ -98,17 +102,28 @@ class _Sheet:
             return
         rows, columns = ((np.arange(side) + 0.5) / side * PANEL for side in mask.shape)
         place = (_left(column) + columns, self.y + rows)
-        self.axes.contour(*place, mask.astype(np.float64), levels=[0.5], colors=[OUTLINE], linewidths=1.1)
+        self.axes.contour(
+            *place, mask.astype(np.float64), levels=[0.5], colors=[OUTLINE], linewidths=1.1
+        )
 
 
 def _left(column: float) -> float:
     return MARGIN + column * (PANEL + GAP)
 
 
-def case_rows(cases: Sequence[Case], scale: MapScale, *, title: str, counterpart: str = "", notes: Sequence[str] = ()) -> Figure:
-    """A row for each image: the image, its counterpart, the signed difference, and the map over the image.
+def case_rows(
+    cases: Sequence[Case],
+    scale: MapScale,
+    *,
+    title: str,
+    counterpart: str = "",
+    notes: Sequence[str] = (),
+) -> Figure:
+    """A row for each image: the image, its counterpart, the signed difference, and the map over the
+    image.
 
-    Without a counterpart the third panel is the map itself. Masks are outlined on the first and the last panel.
+    Without a counterpart the third panel is the map itself. Masks are outlined on the first and the
+    last panel.
 
     Args:
         cases: in the order of the rows.
@@ -123,7 +138,12 @@ def case_rows(cases: Sequence[Case], scale: MapScale, *, title: str, counterpart
     _require(cases)
     wrapped, groups = _wrapped(notes), _grouped(cases)
     rows = sum(PITCH + len(case.lines) * LINE for case in cases)
-    columns = ("image", counterpart or NO_COUNTERPART, "difference" if counterpart else "map", "map on image")
+    columns = (
+        "image",
+        counterpart or NO_COUNTERPART,
+        "difference" if counterpart else "map",
+        "map on image",
+    )
     with house_style():
         sheet = _Sheet(HEADER + len(groups) * HEADING + rows + len(wrapped) * LINE + FOOTER)
         _header(sheet, title, scale, columns, signed=bool(counterpart))
@@ -135,8 +155,11 @@ def case_rows(cases: Sequence[Case], scale: MapScale, *, title: str, counterpart
     return sheet.finished()
 
 
-def case_pairs(cases: Sequence[Case], scale: MapScale, *, title: str, notes: Sequence[str] = ()) -> Figure:
-    """Two images a row, each beside the same image with its map over it; for many images at a glance.
+def case_pairs(
+    cases: Sequence[Case], scale: MapScale, *, title: str, notes: Sequence[str] = ()
+) -> Figure:
+    """Two images a row, each beside the same image with its map over it; for many images at a
+    glance.
 
     Raises:
         UserError: there is no image.
@@ -146,8 +169,16 @@ def case_pairs(cases: Sequence[Case], scale: MapScale, *, title: str, notes: Seq
     lines = max(len(case.lines) for case in cases)
     pairs = sum(-(-len(members) // 2) for _, members in groups)
     with house_style():
-        sheet = _Sheet(HEADER + len(groups) * HEADING + pairs * (PITCH + lines * LINE) + len(wrapped) * LINE + FOOTER)
-        _header(sheet, title, scale, ("image", "map on image", "image", "map on image"), signed=False)
+        sheet = _Sheet(
+            HEADER
+            + len(groups) * HEADING
+            + pairs * (PITCH + lines * LINE)
+            + len(wrapped) * LINE
+            + FOOTER
+        )
+        _header(
+            sheet, title, scale, ("image", "map on image", "image", "map on image"), signed=False
+        )
         for heading, members in groups:
             _heading(sheet, heading)
             for start in range(0, len(members), 2):
@@ -172,15 +203,19 @@ def _require(cases: Sequence[Case]) -> None:
 
 
 def _grouped(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
-    return [(heading, list(members)) for heading, members in groupby(cases, lambda case: case.heading)]
+    return [
+        (heading, list(members)) for heading, members in groupby(cases, lambda case: case.heading)
+    ]
 
 
 def _wrapped(notes: Sequence[str]) -> list[str]:
     return [line for note in notes for line in textwrap.wrap(note, CHARACTERS)]
 
 
-def _header(sheet: _Sheet, title: str, scale: MapScale, columns: Sequence[str], *, signed: bool) -> None:
-    """Title, names of the columns, and below them the colours."""
+def _header(
+    sheet: _Sheet, title: str, scale: MapScale, columns: Sequence[str], *, signed: bool
+) -> None:
+    """Title, names of the columns, and below them the colors."""
     sheet.text(0, title, fontsize=10, fontweight="bold")
     sheet.y += 0.24
     for column, name in enumerate(columns):
@@ -192,9 +227,9 @@ def _header(sheet: _Sheet, title: str, scale: MapScale, columns: Sequence[str], 
     sheet.y = HEADER - FOOTER
 
 
-def _bar(sheet: _Sheet, column: int, colours: str, ends: tuple[str, str]) -> None:
-    """The colours from left to right, and what stands at either end."""
-    sheet.picture(column, np.linspace(0, 1, 128)[None], height=0.08, cmap=colours, vmin=0, vmax=1)
+def _bar(sheet: _Sheet, column: int, colors: str, ends: tuple[str, str]) -> None:
+    """The colors from left to right, and what stands at either end."""
+    sheet.picture(column, np.linspace(0, 1, 128)[None], height=0.08, cmap=colors, vmin=0, vmax=1)
     top = sheet.y
     sheet.y += 0.1
     sheet.text(column, ends[0], fontsize=7)
@@ -223,11 +258,21 @@ def _row(sheet: _Sheet, case: Case, scale: MapScale) -> None:
     _film(sheet, 0, case.image)
     sheet.outline(0, case.mask)
     if case.counterpart is None or case.residual is None:
-        sheet.axes.text(_left(1.45), sheet.y + PANEL / 2, NO_COUNTERPART, fontsize=SMALL, color=MUTED, ha="center", va="center")
+        sheet.axes.text(
+            _left(1.45),
+            sheet.y + PANEL / 2,
+            NO_COUNTERPART,
+            fontsize=SMALL,
+            color=MUTED,
+            ha="center",
+            va="center",
+        )
         sheet.picture(2, _numbers(case.anomaly_map), cmap=HEAT, vmin=scale.low, vmax=scale.high)
     else:
         _film(sheet, 1, case.counterpart)
-        sheet.picture(2, _numbers(case.residual), cmap=SIGNED, vmin=-scale.residual, vmax=scale.residual)
+        sheet.picture(
+            2, _numbers(case.residual), cmap=SIGNED, vmin=-scale.residual, vmax=scale.residual
+        )
     _overlay(sheet, 3, case, scale)
     sheet.y += PITCH
 
@@ -245,7 +290,9 @@ def _pair(sheet: _Sheet, cases: Sequence[Case], scale: MapScale, lines: int) -> 
 
 def _film(sheet: _Sheet, column: int, image: NDArray[np.uint8]) -> None:
     grey = image.shape[-1] == 1
-    sheet.picture(column, image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+    sheet.picture(
+        column, image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255
+    )
 
 
 def _overlay(sheet: _Sheet, column: int, case: Case, scale: MapScale) -> None:
@@ -253,7 +300,9 @@ def _overlay(sheet: _Sheet, column: int, case: Case, scale: MapScale) -> None:
     _film(sheet, column, case.image)
     values = _numbers(case.anomaly_map)
     strength = np.clip((values - scale.low) / max(scale.high - scale.low, 1e-12), 0, 1)
-    sheet.picture(column, values, cmap=HEAT, vmin=scale.low, vmax=scale.high, alpha=OPACITY * strength)
+    sheet.picture(
+        column, values, cmap=HEAT, vmin=scale.low, vmax=scale.high, alpha=OPACITY * strength
+    )
     sheet.outline(column, case.mask)
 
 

@@ -28,10 +28,11 @@ TITLES = {"split": "Split that came with the data", "age_band": "Age in years"}
 
 
 def profile_figure(profile: Mapping[str, Any]) -> Figure:
-    """Where the images went, classes, each known attribute against the class, sizes, and what is not known.
+    """Where the images went, classes, each known attribute against the class, sizes, and what is
+    not known.
 
-    An attribute is a table: a row for each class, the share of its images with each value. Rows that differ are a way to tell the class
-    without looking at the disease; `V` measures it.
+    An attribute is a table: a row for each class, the share of its images with each value. Rows
+    that differ are a way to tell the class without looking at the disease; `V` measures it.
 
     Args:
         profile: as `medgan.images.profile.profile` gives it.
@@ -39,15 +40,27 @@ def profile_figure(profile: Mapping[str, Any]) -> Figure:
     panels = _panels(profile)
     rows = [panels[start : start + 2] for start in range(0, len(panels), 2)]
     heights = [max(height for height, _ in row) for row in rows]
-    size = f", all {profile['width']['max']:.0f} × {profile['height']['max']:.0f} px" if _one_size(profile) else ""
-    patients = f", {profile['patients']:,} patients" if profile["patients"] else ", patients not known"
+    size = (
+        f", all {profile['width']['max']:.0f} × {profile['height']['max']:.0f} px"
+        if _one_size(profile)
+        else ""
+    )
+    patients = (
+        f", {profile['patients']:,} patients" if profile["patients"] else ", patients not known"
+    )
     with house_style():
         figure = Figure(figsize=(2 * WIDTH, sum(heights) + 0.8), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr, call-arg]
         grid = figure.add_gridspec(len(rows), 2, height_ratios=heights)
         for index, (_, draw) in enumerate(panels):
             draw(figure.add_subplot(grid[index // 2, index % 2]))
-        figure.suptitle(f"The data set: {profile['images']:,} images{patients}{size}", x=0.01, ha="left", fontsize=13, fontweight="bold")
+        figure.suptitle(
+            f"The data set: {profile['images']:,} images{patients}{size}",
+            x=0.01,
+            ha="left",
+            fontsize=13,
+            fontweight="bold",
+        )
         figure.supxlabel(HINT, x=0.01, ha="left", fontsize=8, color=MUTED)
     return figure
 
@@ -59,13 +72,24 @@ def _panels(profile: Mapping[str, Any]) -> list[tuple[float, Draw]]:
     tall = 1.1 + 0.27 * max(3, len(labels))
     flow = _flow_bars(profile["flow"])
     related = profile["association_with_category"]
-    told = {name: table for name, table in profile["category_by"].items() if len(next(iter(table.values()))) > 1}
-    sizes = [] if _one_size(profile) else [("shorter_side", "Shorter side in pixels"), ("width_by_height", "Width by height")]
+    told = {
+        name: table
+        for name, table in profile["category_by"].items()
+        if len(next(iter(table.values()))) > 1
+    }
+    sizes = (
+        []
+        if _one_size(profile)
+        else [("shorter_side", "Shorter side in pixels"), ("width_by_height", "Width by height")]
+    )
     known = _known(profile)
     return [
         (1.0 + 0.27 * max(3, len(flow)), lambda axis: _flow(axis, flow, len(labels))),
         (1.0 + 0.4 * max(2, len(labels)), lambda axis: _classes(axis, by_category)),
-        *((tall + 0.25, _table(name, table, labels, related.get(name))) for name, table in told.items()),
+        *(
+            (tall + 0.25, _table(name, table, labels, related.get(name)))
+            for name, table in told.items()
+        ),
         *((tall, _boxes(by_category, what, title)) for what, title in sizes),
         (1.0 + 0.24 * len(known), lambda axis: _missing(axis, known)),
     ]
@@ -78,16 +102,27 @@ def _one_size(profile: Mapping[str, Any]) -> bool:
 def _flow_bars(flow: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     return [
         ("listed", flow["listed"], PALETTE[5]),
-        *((f"left out: {readable(reason)}", count, PALETTE[3]) for reason, count in flow["left_out"].items()),
-        *((f"quarantined: {code}", count, PALETTE[1]) for code, count in flow["quarantined"].items()),
+        *(
+            (f"left out: {readable(reason)}", count, PALETTE[3])
+            for reason, count in flow["left_out"].items()
+        ),
+        *(
+            (f"quarantined: {code}", count, PALETTE[1])
+            for code, count in flow["quarantined"].items()
+        ),
         ("kept", flow["kept"], PALETTE[0]),
     ]
 
 
 def _bars(
-    axis: Axes, names: Sequence[str], lengths: Sequence[float], shown: Sequence[str], colours: Sequence[str] | str, places: int = FEW
+    axis: Axes,
+    names: Sequence[str],
+    lengths: Sequence[float],
+    shown: Sequence[str],
+    colors: Sequence[str] | str,
+    places: int = FEW,
 ) -> None:
-    axis.barh(range(len(names)), lengths, color=colours, height=0.7)
+    axis.barh(range(len(names)), lengths, color=colors, height=0.7)
     for place, (length, words) in enumerate(zip(lengths, shown, strict=True)):
         axis.text(length, place, f" {words}", va="center", fontsize=8)
     axis.set_yticks(range(len(names)), names, fontsize=8)
@@ -103,8 +138,8 @@ def _quiet(axis: Axes) -> None:
 
 
 def _flow(axis: Axes, bars: Sequence[tuple[str, int, str]], classes: int) -> None:
-    names, counts, colours = zip(*bars, strict=True)
-    _bars(axis, names, counts, [f"{count:,}" for count in counts], colours, max(FEW, classes))
+    names, counts, colors = zip(*bars, strict=True)
+    _bars(axis, names, counts, [f"{count:,}" for count in counts], colors, max(FEW, classes))
     axis.set_xticks([])
     axis.set_title("From the source to the manifest, images")
 
@@ -113,9 +148,9 @@ def _classes(axis: Axes, by_category: Mapping[str, Mapping[str, Any]]) -> None:
     places = np.arange(len(by_category))
     kinds = {"images": PALETTE[0], "patients": PALETTE[3]}
     largest = max(row["images"] for row in by_category.values())
-    for offset, (kind, colour) in zip((-0.19, 0.19), kinds.items(), strict=True):
+    for offset, (kind, color) in zip((-0.19, 0.19), kinds.items(), strict=True):
         counts = [row[kind] or 0 for row in by_category.values()]
-        axis.barh(places + offset, counts, height=0.36, color=colour, label=kind)
+        axis.barh(places + offset, counts, height=0.36, color=color, label=kind)
         for place, row in zip(places, by_category.values(), strict=True):
             words = "patients not known" if row[kind] is None else f"{row[kind]:,}"
             axis.text(row[kind] or 0, place + offset, f" {words}", va="center", fontsize=7)
@@ -125,10 +160,17 @@ def _classes(axis: Axes, by_category: Mapping[str, Mapping[str, Any]]) -> None:
     axis.invert_yaxis()
     _quiet(axis)
     axis.set_title("Classes")
-    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8, borderaxespad=0.2)
+    axis.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8, borderaxespad=0.2
+    )
 
 
-def _table(attribute: str, table: Mapping[str, Mapping[str, int]], labels: Sequence[str], related: float | None) -> Draw:
+def _table(
+    attribute: str,
+    table: Mapping[str, Mapping[str, int]],
+    labels: Sequence[str],
+    related: float | None,
+) -> Draw:
     """Draws a table of shares; rows in the order of `labels`."""
     columns, shares = _shares(table)
     told = "" if related is None else f"   V = {related:.2f}"
@@ -137,10 +179,26 @@ def _table(attribute: str, table: Mapping[str, Mapping[str, int]], labels: Seque
         axis.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
         for row, column in np.ndindex(*shares.shape):
             share = shares[row, column]
-            axis.text(column, row, _percent(share), ha="center", va="center", fontsize=7.5, color="white" if share > 0.55 else INK)
-        axis.hlines(np.arange(1, len(shares)) - 0.5, -0.5, len(columns) - 0.5, color="white", linewidth=2)
+            axis.text(
+                column,
+                row,
+                _percent(share),
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color="white" if share > 0.55 else INK,
+            )
+        axis.hlines(
+            np.arange(1, len(shares)) - 0.5, -0.5, len(columns) - 0.5, color="white", linewidth=2
+        )
         slanted = len(columns) > 3 and max(map(len, columns)) > 7
-        axis.set_xticks(range(len(columns)), columns, fontsize=8, rotation=30 if slanted else 0, ha="right" if slanted else "center")
+        axis.set_xticks(
+            range(len(columns)),
+            columns,
+            fontsize=8,
+            rotation=30 if slanted else 0,
+            ha="right" if slanted else "center",
+        )
         axis.set_yticks(range(len(labels)), labels, fontsize=8)
         _quiet(axis)
         axis.set_title(TITLES.get(attribute, readable(attribute).capitalize()) + told)
@@ -153,7 +211,9 @@ def _percent(share: float) -> str:
 
 
 def _shares(table: Mapping[str, Mapping[str, int]]) -> tuple[list[str], Any]:
-    """Names of the columns, and the share of each row's images in each of them; rare values share the last column."""
+    """Names of the columns, and the share of each row's images in each of them; rare values share
+    the last column.
+    """
     names = list(next(iter(table.values())))
     counts = np.array([[row[name] for name in names] for row in table.values()], dtype=np.float64)
     if len(names) > SHOWN_VALUES:
@@ -193,9 +253,16 @@ def _boxes(by_category: Mapping[str, Mapping[str, Any]], what: str, title: str) 
 
 
 def _known(profile: Mapping[str, Any]) -> list[tuple[str, float, str]]:
-    """Column, share of the images of which it is not known, and that in words. Columns that few data sets have come only where known."""
-    shares = {name: share for name, share in profile["missing"].items() if name in ALWAYS or share < 1}
-    return [(readable(name), share, _words(share, profile["category_by"].get(name, {}))) for name, share in shares.items()]
+    """Column, share of the images of which it is not known, and that in words. Columns that few
+    data sets have come only where known.
+    """
+    shares = {
+        name: share for name, share in profile["missing"].items() if name in ALWAYS or share < 1
+    }
+    return [
+        (readable(name), share, _words(share, profile["category_by"].get(name, {})))
+        for name, share in shares.items()
+    ]
 
 
 def _words(share: float, table: Mapping[str, Mapping[str, int]]) -> str:
@@ -215,18 +282,24 @@ def _missing(axis: Axes, known: Sequence[tuple[str, float, str]]) -> None:
 
 COLUMNS = 4
 NAMED = 8
-"""Classes that a legend has room for; the lines of more are told by the panels, which are drawn alike."""
-STYLES = tuple((colour, dashes) for dashes in ("-", ":") for colour in PALETTE)
+"""Classes that a legend has room for; the lines of more are told by the panels, which are drawn
+alike.
+"""
+STYLES = tuple((color, dashes) for dashes in ("-", ":") for color in PALETTE)
 
 
-def intensity_histograms(bands: Mapping[str, NDArray[Any]], counts: Mapping[str, int], title: str = "") -> Figure:
-    """A panel with the mean histogram of every class, then one for each class: its mean, and the band of 90 % of its images.
+def intensity_histograms(
+    bands: Mapping[str, NDArray[Any]], counts: Mapping[str, int], title: str = ""
+) -> Figure:
+    """A panel with the mean histogram of every class, then one for each class: its mean, and the
+    band of 90 % of its images.
 
-    The height of the panels is that of the bins between the darkest and the brightest, as black borders would dwarf all else; what is in
-    those two bins stands in the title of a panel.
+    The height of the panels is that of the bins between the darkest and the brightest, as black
+    borders would dwarf all else; what is in those two bins stands in the title of a panel.
 
     Args:
-        bands: class to (3, bins): 5th percentile, mean and 95th percentile of the share of pixels in each bin.
+        bands: class to (3, bins): 5th percentile, mean and 95th percentile of the share of pixels
+            in each bin.
         counts: class to the number of images behind it.
         title: above all panels.
     """
@@ -259,12 +332,23 @@ def _ceiling(rows: Sequence[NDArray[Any]]) -> float:
 
 
 def _means(axis: Axes, bands: Mapping[str, NDArray[Any]]) -> None:
-    for (name, band), (colour, dashes) in zip(bands.items(), cycle(STYLES)):
-        axis.plot(_greys(band), band[1], color=colour, linewidth=1.5, label=readable(name), linestyle=dashes)
+    for (name, band), (color, dashes) in zip(bands.items(), cycle(STYLES)):
+        axis.plot(
+            _greys(band),
+            band[1],
+            color=color,
+            linewidth=1.5,
+            label=readable(name),
+            linestyle=dashes,
+        )
     axis.set_title("mean of each class", fontsize=9)
     axis.set_ylim(0, _ceiling([band[1] for band in bands.values()]) * 1.45)
     if len(bands) <= NAMED:
-        axis.legend(fontsize=6 if len(bands) > 4 else 7.5, ncols=2 if len(bands) > 4 else 1, loc="upper right")
+        axis.legend(
+            fontsize=6 if len(bands) > 4 else 7.5,
+            ncols=2 if len(bands) > 4 else 1,
+            loc="upper right",
+        )
 
 
 def _greys(band: NDArray[Any]) -> NDArray[np.float64]:
@@ -274,12 +358,14 @@ def _greys(band: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _class_panel(axis: Axes, band: NDArray[Any], style: tuple[str, str], title: str) -> None:
-    colour, dashes = style
-    axis.fill_between(_greys(band), band[0], band[2], color=colour, alpha=0.25, linewidth=0)
-    axis.plot(_greys(band), band[1], color=colour, linewidth=1.5, linestyle=dashes)
+    color, dashes = style
+    axis.fill_between(_greys(band), band[0], band[2], color=color, alpha=0.25, linewidth=0)
+    axis.plot(_greys(band), band[1], color=color, linewidth=1.5, linestyle=dashes)
     axis.set_title(title, fontsize=9)
     said = f"darkest bin {100 * band[1, 0]:.1f} %\nbrightest bin {100 * band[1, -1]:.1f} %"
-    axis.text(0.97, 0.95, said, transform=axis.transAxes, ha="right", va="top", fontsize=7, color=INK)
+    axis.text(
+        0.97, 0.95, said, transform=axis.transAxes, ha="right", va="top", fontsize=7, color=INK
+    )
 
 
 REASONS = 5
@@ -290,15 +376,23 @@ FLOW_WIDTH = 7.0
 
 
 def flow_chart(flow: Mapping[str, Any]) -> Figure:
-    """Boxes from top to bottom, what was left out at each step to the right, the parts of the split at the bottom.
+    """Boxes from top to bottom, what was left out at each step to the right, the parts of the split
+    at the bottom.
 
     Args:
-        flow: {"listed", "excluded" | "quarantined" | "dropped": {"images", "reasons"}, "kept", "parts": {part: counts}}.
+        flow: {"listed", "excluded" | "quarantined" | "dropped": {"images", "reasons"}, "kept",
+            "parts": {part: counts}}.
     """
     steps = [
         (["Images listed", f"n = {flow['listed']:,}"], _left_out("Not wanted", flow["excluded"])),
-        (["Images wanted", f"n = {flow['listed'] - flow['excluded']['images']:,}"], _left_out("Cannot be used", flow["quarantined"])),
-        (["Images that can be used", f"n = {flow['usable']:,}"], _left_out("Left out of the split", flow["dropped"])),
+        (
+            ["Images wanted", f"n = {flow['listed'] - flow['excluded']['images']:,}"],
+            _left_out("Cannot be used", flow["quarantined"]),
+        ),
+        (
+            ["Images that can be used", f"n = {flow['usable']:,}"],
+            _left_out("Left out of the split", flow["dropped"]),
+        ),
         (["Images in the split", _size(flow["kept"])], []),
     ]
     parts = [_part(name, part) for name, part in flow["parts"].items()]
@@ -319,37 +413,88 @@ def flow_chart(flow: Mapping[str, Any]) -> Figure:
 
 
 def _left_out(title: str, found: Mapping[str, Any]) -> list[str]:
-    reasons = [f"{textwrap.shorten(readable(str(name)), 38, placeholder=' …')}: {count:,}" for name, count in found["reasons"].items()]
-    listed = reasons if len(reasons) <= REASONS else [*reasons[: REASONS - 1], f"{len(reasons) - REASONS + 1} other reasons"]
+    reasons = [
+        f"{textwrap.shorten(readable(str(name)), 38, placeholder=' …')}: {count:,}"
+        for name, count in found["reasons"].items()
+    ]
+    listed = (
+        reasons
+        if len(reasons) <= REASONS
+        else [*reasons[: REASONS - 1], f"{len(reasons) - REASONS + 1} other reasons"]
+    )
     return [f"{title}: n = {found['images']:,}", *listed]
 
 
 def _size(counted: Mapping[str, Any]) -> str:
     patients = counted["patients"]
-    return f"n = {counted['images']:,}" + (", patients unknown" if patients is None else f" of {patients:,} patients")
+    return f"n = {counted['images']:,}" + (
+        ", patients unknown" if patients is None else f" of {patients:,} patients"
+    )
 
 
 def _part(name: str, part: Mapping[str, Any]) -> list[str]:
     title = {"train": "Training", "val": "Validation", "test": "Test"}[name]
-    mix = [f"in the unlabelled mix: {part['unlabelled_mix']['images']:,}"] if "unlabelled_mix" in part else []
+    mix = (
+        [f"in the unlabelled mix: {part['unlabelled_mix']['images']:,}"]
+        if "unlabelled_mix" in part
+        else []
+    )
     counts = [f"{kind}: {part[kind]['images']:,}" for kind in ("normal", "anomalous")]
-    patients = ["patients unknown"] if part["patients"] is None else [f"{part['patients']:,} patients"]
+    patients = (
+        ["patients unknown"] if part["patients"] is None else [f"{part['patients']:,} patients"]
+    )
     return [title, f"n = {part['images']:,}", *patients, *counts, *mix]
 
 
-def _box(axis: Axes, x: float, y: float, width: float, height: float, lines: list[str], fill: str = "white") -> None:
+def _box(
+    axis: Axes,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    lines: list[str],
+    fill: str = "white",
+) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    shape = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", facecolor=fill, edgecolor=MUTED, linewidth=1)
+    shape = FancyBboxPatch(
+        (x, y),
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.06",
+        facecolor=fill,
+        edgecolor=MUTED,
+        linewidth=1,
+    )
     axis.add_patch(shape)
     start = y + height / 2 - LINE * (len(lines) - 1) / 2
     for place, text in enumerate(lines):
         weight = "bold" if place == 0 else "normal"
-        axis.text(x + width / 2, start + place * LINE, text, ha="center", va="center", fontsize=9, fontweight=weight, color=INK)
+        axis.text(
+            x + width / 2,
+            start + place * LINE,
+            text,
+            ha="center",
+            va="center",
+            fontsize=9,
+            fontweight=weight,
+            color=INK,
+        )
 
 
 def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": MUTED, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0})
+    axis.annotate(
+        "",
+        end,
+        start,
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": MUTED,
+            "linewidth": 1.2,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
+    )
 
 
 def _step(axis: Axes, top: float, height: float, main: list[str], side: list[str]) -> None:
@@ -369,7 +514,9 @@ def _parts(axis: Axes, top: float, height: float, parts: list[list[str]]) -> Non
     width = (FLOW_WIDTH - 0.4) / len(parts) - 0.15
     axis.plot([1.6, 1.6], [top - 0.15, top - 0.1], color=MUTED, linewidth=1.2)
     centres = [0.275 + place * (width + 0.15) + width / 2 for place in range(len(parts))]
-    axis.plot([min(*centres, 1.6), max(*centres, 1.6)], [top - 0.1, top - 0.1], color=MUTED, linewidth=1.2)
+    axis.plot(
+        [min(*centres, 1.6), max(*centres, 1.6)], [top - 0.1, top - 0.1], color=MUTED, linewidth=1.2
+    )
     for place, (centre, lines) in enumerate(zip(centres, parts, strict=True)):
         axis.plot([centre, centre], [top - 0.1, top], color=MUTED, linewidth=1.2)
         fill = PALETTE[0] + "22" if place == len(parts) - 1 else GRID + "66"

@@ -22,7 +22,7 @@ class ForestRow:
     label: str
     estimates: Sequence[Mapping[str, Any]] = ()
     """One {"value", "low", "high"} or {"value": None, "reason"} for each column."""
-    colour: str = PALETTE[0]
+    color: str = PALETTE[0]
     marker: str = "o"
 
 
@@ -47,7 +47,10 @@ def columns_forest(
     limits = span or _limits(rows)
     lines = note.count("\n") + 1 if note else 0
     with house_style():
-        figure = Figure(figsize=(7.0, 1.25 + ROW_INCHES * max(1, len(rows)) + 0.17 * lines), layout="constrained")
+        figure = Figure(
+            figsize=(7.0, 1.25 + ROW_INCHES * max(1, len(rows)) + 0.17 * lines),
+            layout="constrained",
+        )
         axes = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
         for place, (axis, name) in enumerate(zip(axes, titles, strict=True)):
             _column(axis, rows, place, limits)
@@ -63,7 +66,13 @@ def columns_forest(
 
 
 def _limits(rows: Sequence[ForestRow]) -> tuple[float, float]:
-    bounds = [estimate[key] for row in rows for estimate in row.estimates for key in ("value", "low") if estimate.get(key) is not None]
+    bounds = [
+        estimate[key]
+        for row in rows
+        for estimate in row.estimates
+        for key in ("value", "low")
+        if estimate.get(key) is not None
+    ]
     return max(0.0, min([*bounds, 0.5]) - 0.04), 1.03
 
 
@@ -82,12 +91,27 @@ def _interval(axis: Axes, line: int, row: ForestRow, estimate: Mapping[str, Any]
     if value is None:
         reason = str(estimate.get("reason", "not available")).split(":")[0]
         axis.text(
-            0.5, line, reason, color=MUTED, fontsize=8, style="italic", ha="center", va="center", transform=axis.get_yaxis_transform()
+            0.5,
+            line,
+            reason,
+            color=MUTED,
+            fontsize=8,
+            style="italic",
+            ha="center",
+            va="center",
+            transform=axis.get_yaxis_transform(),
         )
         return
     if estimate.get("low") is not None:
-        axis.plot([estimate["low"], estimate["high"]], [line, line], color=row.colour, linewidth=3, alpha=0.4, solid_capstyle="round")
-    axis.plot([value], [line], row.marker, color=row.colour, markersize=6)
+        axis.plot(
+            [estimate["low"], estimate["high"]],
+            [line, line],
+            color=row.color,
+            linewidth=3,
+            alpha=0.4,
+            solid_capstyle="round",
+        )
+    axis.plot([value], [line], row.marker, color=row.color, markersize=6)
 
 
 def _labels(axis: Axes, rows: Sequence[ForestRow]) -> None:
@@ -114,19 +138,38 @@ def forest(
         chance: where a dashed line marks a figure without skill.
         notes: what stands behind a name, such as "sees mix".
     """
-    order = sorted(estimates, key=lambda name: (estimates[name].get("value") is not None, estimates[name].get("value") or 0.0))
+    order = sorted(
+        estimates,
+        key=lambda name: (
+            estimates[name].get("value") is not None,
+            estimates[name].get("value") or 0.0,
+        ),
+    )
     with house_style():
         figure, axis = panel(6.0, 1.1 + 0.48 * max(1, len(order)))
         lowest = min(
-            [figure_["low"] for figure_ in estimates.values() if figure_.get("low") is not None] + [0.5 if chance is None else chance]
+            [figure_["low"] for figure_ in estimates.values() if figure_.get("low") is not None]
+            + [0.5 if chance is None else chance]
         )
         for place, name in enumerate(order):
             _row(axis, place, estimates[name])
         if chance is not None:
             axis.axvline(chance, color=CHANCE, linestyle="--", linewidth=1)
-            axis.text(chance, len(order) - 0.42, "chance", color=CHANCE, fontsize=8, ha="center", va="bottom")
+            axis.text(
+                chance,
+                len(order) - 0.42,
+                "chance",
+                color=CHANCE,
+                fontsize=8,
+                ha="center",
+                va="bottom",
+            )
         axis.set_yticks(
-            range(len(order)), [readable(name) + (f"\n{(notes or {}).get(name)}" if (notes or {}).get(name) else "") for name in order]
+            range(len(order)),
+            [
+                readable(name) + (f"\n{(notes or {}).get(name)}" if (notes or {}).get(name) else "")
+                for name in order
+            ],
         )
         axis.set_ylim(-0.6, len(order) - 0.4)
         axis.set_xlim(max(0.0, lowest - 0.06), 1.02)
@@ -152,29 +195,56 @@ def _row(axis: Any, place: int, estimate: Mapping[str, Any]) -> None:
         )
         return
     if estimate.get("low") is not None:
-        axis.plot([estimate["low"], estimate["high"]], [place, place], color=PALETTE[0], linewidth=3, alpha=0.45, solid_capstyle="round")
+        axis.plot(
+            [estimate["low"], estimate["high"]],
+            [place, place],
+            color=PALETTE[0],
+            linewidth=3,
+            alpha=0.45,
+            solid_capstyle="round",
+        )
     axis.plot([value], [place], "o", color=PALETTE[0], markersize=8)
     axis.text(value, place + 0.2, f"{value:.3f}", ha="center", va="bottom", fontsize=9)
 
 
 def differences(
-    tests: Mapping[str, Mapping[str, Any]], title: str = "", label: str = "difference of AUROC; p after Holm's correction"
+    tests: Mapping[str, Mapping[str, Any]],
+    title: str = "",
+    label: str = "difference of AUROC; p after Holm's correction",
 ) -> Figure:
-    """A dot and its 95 % interval for each test, the largest difference on top; filled where it holds after correction.
+    """A dot and its 95 % interval for each test, the largest difference on top; filled where it
+    holds after correction.
 
     Args:
-        tests: name to {"against", "difference": {"value", "low", "high"}, "p_holm", "verdict"}; tests without a difference say why.
+        tests: name to {"against", "difference": {"value", "low", "high"}, "p_holm", "verdict"};
+            tests without a difference say why.
         title: above it.
         label: of the axis.
     """
-    order = sorted(tests, key=lambda name: (tests[name]["difference"]["value"] is not None, tests[name]["difference"]["value"] or 0.0))
+    order = sorted(
+        tests,
+        key=lambda name: (
+            tests[name]["difference"]["value"] is not None,
+            tests[name]["difference"]["value"] or 0.0,
+        ),
+    )
     with house_style():
         figure, axis = panel(6.0, 1.3 + 0.55 * max(1, len(order)))
         for place, name in enumerate(order):
             _difference_row(axis, place, tests[name])
         axis.axvline(0, color=MUTED, linestyle="--", linewidth=1)
-        axis.text(0.01, -0.58, "worse", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8)
-        axis.text(0.99, -0.58, "better", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8, ha="right")
+        axis.text(
+            0.01, -0.58, "worse", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8
+        )
+        axis.text(
+            0.99,
+            -0.58,
+            "better",
+            transform=axis.get_yaxis_transform(),
+            color=MUTED,
+            fontsize=8,
+            ha="right",
+        )
         axis.set_yticks(range(len(order)), [_name(name, tests[name]) for name in order])
         axis.set_ylim(-0.7, len(order) - 0.4)
         bounds = [0.0, *(bound for test in tests.values() for bound in _bounds(test))]
@@ -188,11 +258,19 @@ def differences(
 
 
 def _name(name: str, test: Mapping[str, Any]) -> str:
-    return readable(name) if test["against"] in (None, name) else f"{readable(name)}\nagainst {readable(test['against'])}"
+    return (
+        readable(name)
+        if test["against"] in (None, name)
+        else f"{readable(name)}\nagainst {readable(test['against'])}"
+    )
 
 
 def _bounds(test: Mapping[str, Any]) -> list[float]:
-    return [test["difference"][key] for key in ("value", "low", "high") if test["difference"].get(key) is not None]
+    return [
+        test["difference"][key]
+        for key in ("value", "low", "high")
+        if test["difference"].get(key) is not None
+    ]
 
 
 def _difference_row(axis: Axes, place: int, test: Mapping[str, Any]) -> None:
@@ -200,14 +278,40 @@ def _difference_row(axis: Axes, place: int, test: Mapping[str, Any]) -> None:
     if found["value"] is None:
         behind = {"facecolor": "white", "edgecolor": "none"}
         across = axis.get_yaxis_transform()
-        axis.text(0.5, place, found["reason"], color=INK, fontsize=8, ha="center", va="center", transform=across, bbox=behind)
+        axis.text(
+            0.5,
+            place,
+            found["reason"],
+            color=INK,
+            fontsize=8,
+            ha="center",
+            va="center",
+            transform=across,
+            bbox=behind,
+        )
         return
     if found.get("low") is not None:
-        axis.plot([found["low"], found["high"]], [place, place], color=PALETTE[0], linewidth=3, alpha=0.45, solid_capstyle="round")
+        axis.plot(
+            [found["low"], found["high"]],
+            [place, place],
+            color=PALETTE[0],
+            linewidth=3,
+            alpha=0.45,
+            solid_capstyle="round",
+        )
     holds = not test["verdict"].startswith("no ")
-    axis.plot([found["value"]], [place], "o", markersize=8, markeredgecolor=PALETTE[0], markerfacecolor=PALETTE[0] if holds else "white")
+    axis.plot(
+        [found["value"]],
+        [place],
+        "o",
+        markersize=8,
+        markeredgecolor=PALETTE[0],
+        markerfacecolor=PALETTE[0] if holds else "white",
+    )
     p_value = test.get("p_holm")
-    note = f"{found['value']:+.3f}" + ("" if p_value is None else f", p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}")
+    note = f"{found['value']:+.3f}" + (
+        "" if p_value is None else f", p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
+    )
     axis.text(found["value"], place + 0.2, note, ha="center", va="bottom", fontsize=9)
 
 
@@ -215,17 +319,27 @@ TITLES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "auroc": "
 
 
 def subgroup_forest(document: Mapping[str, Any], title: str = "") -> Figure:
-    """Sensitivity, specificity and AUROC of every group, and how many normal and anomalous images each has.
+    """Sensitivity, specificity and AUROC of every group, and how many normal and anomalous images
+    each has.
 
     Args:
-        document: {"groups": {column: {level: {"n_normal", "n_anomalous", "sensitivity", "specificity", "auroc"}}}, "sentence", "minimum"}.
+        document: {"groups": {column: {level: {"n_normal", "n_anomalous", "sensitivity",
+            "specificity", "auroc"}}}, "sentence", "minimum"}.
         title: above it.
     """
-    rows = [row for column, levels in document["groups"].items() for row in _section(column, levels)]
+    rows = [
+        row for column, levels in document["groups"].items() for row in _section(column, levels)
+    ]
     insufficient = f"insufficient: fewer than {document['minimum']} images of a class that the figure rests on."
     counts = "n: normal + anomalous test images." if rows else ""
-    note = "\n".join(line for text in (counts, insufficient if rows else "", document["sentence"]) for line in textwrap.wrap(text, 115))
-    return columns_forest(rows, list(TITLES.values()), title, note, chance=[None, None, 0.5], span=(-0.02, 1.02))
+    note = "\n".join(
+        line
+        for text in (counts, insufficient if rows else "", document["sentence"])
+        for line in textwrap.wrap(text, 115)
+    )
+    return columns_forest(
+        rows, list(TITLES.values()), title, note, chance=[None, None, 0.5], span=(-0.02, 1.02)
+    )
 
 
 def _section(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Iterator[ForestRow]:
@@ -245,16 +359,20 @@ SHORTCUT, DETECTOR = PALETTE[3], PALETTE[0]
 
 
 def shortcut_forest(document: Mapping[str, Any]) -> Figure:
-    """AUROC of every shortcut that could be had, orange, and of every detector, blue, under what they were fitted to; the best on top.
+    """AUROC of every shortcut that could be had, orange, and of every detector, blue, under what
+    they were fitted to; the best on top.
 
     Args:
-        document: {"shortcuts": {kind: {name: estimate}}, "detectors": {name: {"auroc", "compared_with", "against"}}}.
+        document: {"shortcuts": {kind: {name: estimate}}, "detectors": {name: {"auroc",
+            "compared_with", "against"}}}.
     """
     rows = [row for kind in HEADINGS for row in _shortcut_section(document, kind)]
     missing: dict[str, list[str]] = {}
     for found in document["shortcuts"].values():
         for name, estimate in found.items():
-            if estimate["value"] is None and readable(name) not in missing.setdefault(estimate["reason"], []):
+            if estimate["value"] is None and readable(name) not in missing.setdefault(
+                estimate["reason"], []
+            ):
                 missing[estimate["reason"]].append(readable(name))
     told = [f"Not measured ({why}): {', '.join(names)}." for why, names in missing.items()]
     note = (
@@ -272,11 +390,23 @@ def shortcut_forest(document: Mapping[str, Any]) -> Figure:
 
 def _shortcut_section(document: Mapping[str, Any], kind: str) -> Iterator[ForestRow]:
     yield ForestRow(HEADINGS[kind])
-    shortcuts = {name: found for name, found in document["shortcuts"][kind].items() if found["value"] is not None}
-    detectors = {name: found for name, found in document["detectors"].items() if found["compared_with"] == kind}
+    shortcuts = {
+        name: found
+        for name, found in document["shortcuts"][kind].items()
+        if found["value"] is not None
+    }
+    detectors = {
+        name: found
+        for name, found in document["detectors"].items()
+        if found["compared_with"] == kind
+    }
     rows = [ForestRow(readable(name), [found], SHORTCUT, "D") for name, found in shortcuts.items()]
     rows += [
-        ForestRow(readable(name) + " *" * (found["against"][kind]["any"]["no_better"]), [found["auroc"]], DETECTOR)
+        ForestRow(
+            readable(name) + " *" * (found["against"][kind]["any"]["no_better"]),
+            [found["auroc"]],
+            DETECTOR,
+        )
         for name, found in detectors.items()
     ]
     yield from sorted(rows, key=lambda row: -(row.estimates[0].get("value") or 0.0))

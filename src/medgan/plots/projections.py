@@ -1,4 +1,4 @@
-"""Features of images on a plane, the same points coloured by what is known of them."""
+"""Features of images on a plane, the same points colored by what is known of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from medgan.plots.style import MUTED, PALETTE, house_style, readable
 GRADIENT = "viridis"
 SCORE = "anomaly score"
 UNSCORED = "#d5dce4"
-"""Colour of images without a score: those of the training split."""
+"""Color of images without a score: those of the training split."""
 COLUMNS = 3
 """Entries of a legend side by side."""
 HUES = (0, 1, 3, 4, 2, 5, 6, 7)
 """Order of the palette, `normal` first, as in the histograms of scores."""
 SCORE_RANGE = (0.02, 0.98)
-"""Quantiles at which the colour of a score ends, so that one outlier does not take all of it."""
+"""Quantiles at which the color of a score ends, so that one outlier does not take all of it."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class Projection:
     """What goes under its name."""
 
 
-def colourings(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """What points are coloured by: name to a value for each image. The label is left out where it says no more than the category.
+def colorings(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """What points are colored by: name to a value for each image. The label is left out where it
+    says no more than the category.
 
     Args:
         table: label, category, split, and score where there is one.
@@ -53,13 +54,15 @@ def colourings(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def hues(values: Sequence[str]) -> dict[str, str]:
-    """A colour for each name: `normal` has the first, the others follow in alphabetical order."""
+    """A color for each name: `normal` has the first, the others follow in alphabetical order."""
     names = sorted(set(values), key=lambda name: (name != NORMAL, name))
     return {name: PALETTE[HUES[index % len(HUES)]] for index, name in enumerate(names)}
 
 
-def projections(planes: Sequence[Projection], table: pd.DataFrame, title: str = "", notes: Sequence[str] = ()) -> Figure:
-    """Small multiples: a column for each projection, a row for each colouring.
+def projections(
+    planes: Sequence[Projection], table: pd.DataFrame, title: str = "", notes: Sequence[str] = ()
+) -> Figure:
+    """Small multiples: a column for each projection, a row for each coloring.
 
     Args:
         planes: n points each.
@@ -67,12 +70,14 @@ def projections(planes: Sequence[Projection], table: pd.DataFrame, title: str = 
         title: above it.
         notes: lines under it, such as why a projection is missing.
     """
-    shown = colourings(table) if planes else {}
+    shown = colorings(table) if planes else {}
     width, head, foot = 0.2 + 2.7 * max(2, len(planes)), 1.0, 0.1 + 0.2 * len(notes)
     with house_style():
         figure = Figure(figsize=(width, head + 3.1 * len(shown) + foot), layout="constrained")
         heights = [head, *[3.1] * len(shown), foot]
-        top, *rows, bottom = np.asarray(figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.0), dtype=object)
+        top, *rows, bottom = np.asarray(
+            figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.0), dtype=object
+        )
         _heading(top, planes, title)
         for row, (name, values) in zip(rows, shown.items(), strict=True):
             _row(row, planes, name, values)
@@ -90,19 +95,30 @@ def _heading(part: SubFigure, planes: Sequence[Projection], title: str) -> None:
 
 
 def _row(part: SubFigure, planes: Sequence[Projection], name: str, values: pd.Series) -> None:
-    """All projections coloured by one thing, with what the colours mean above them."""
+    """All projections colored by one thing, with what the colors mean above them."""
     axes = part.subplots(1, len(planes), squeeze=False)[0]
     mapped = [_points(axis, plane.points, values) for axis, plane in zip(axes, planes, strict=True)]
     if mapped[0] is not None:
-        bar = part.colorbar(mapped[0], ax=axes.tolist(), location="top", fraction=0.05, pad=0.02, extend="both")
+        bar = part.colorbar(
+            mapped[0], ax=axes.tolist(), location="top", fraction=0.05, pad=0.02, extend="both"
+        )
         bar.set_label(f"{name} (grey: training images, not scored)", loc="left")
         return
     handles, labels = axes[0].get_legend_handles_labels()
-    part.legend(handles, labels, loc="outside upper left", title=name, alignment="left", ncols=COLUMNS, markerscale=1.8, handletextpad=0.2)
+    part.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        title=name,
+        alignment="left",
+        ncols=COLUMNS,
+        markerscale=1.8,
+        handletextpad=0.2,
+    )
 
 
 def _points(axis: Axes, points: NDArray[Any], values: pd.Series) -> Any:
-    """Draws the points; the mappable of a colour bar where the values are numbers, else None."""
+    """Draws the points; the mappable of a color bar where the values are numbers, else None."""
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     size = float(np.clip(4500 / max(1, len(points)), 4, 16))
@@ -113,10 +129,20 @@ def _points(axis: Axes, points: NDArray[Any], values: pd.Series) -> Any:
         axis.scatter(points[~scored, 0], points[~scored, 1], color=UNSCORED, s=size, linewidths=0)
         order = np.flatnonzero(scored)[np.argsort(numbers[scored], kind="stable")]
         x, y = points[order, 0], points[order, 1]
-        return axis.scatter(x, y, c=numbers[order], s=size, cmap=GRADIENT, vmin=low, vmax=high, linewidths=0)
-    coloured: Mapping[str, str] = hues(values.astype(str).tolist())
-    for name, colour in coloured.items():
+        return axis.scatter(
+            x, y, c=numbers[order], s=size, cmap=GRADIENT, vmin=low, vmax=high, linewidths=0
+        )
+    colored: Mapping[str, str] = hues(values.astype(str).tolist())
+    for name, color in colored.items():
         chosen = (values == name).to_numpy()
         x, y = points[chosen, 0], points[chosen, 1]
-        axis.scatter(x, y, color=colour, s=size, alpha=0.75, linewidths=0, label=f"{readable(name)} ({chosen.sum()})")
+        axis.scatter(
+            x,
+            y,
+            color=color,
+            s=size,
+            alpha=0.75,
+            linewidths=0,
+            label=f"{readable(name)} ({chosen.sum()})",
+        )
     return None

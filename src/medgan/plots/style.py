@@ -25,7 +25,7 @@ MUTED = "#6b7785"
 GRID = "#e3e8ee"
 CHANCE = "#a8b3bf"
 PALETTE = ("#0b6e99", "#d1495b", "#2a9d6f", "#e08e1b", "#7a5cc0", "#5b6b7b", "#b5577f", "#3f7d20")
-"""Told apart by readers with a colour-vision deficiency; order of use."""
+"""Told apart by readers with a color-vision deficiency; order of use."""
 SEQUENTIAL = "Blues"
 HEAT = "inferno"
 
@@ -67,8 +67,8 @@ def panel(width: float = 6.0, height: float = 4.5) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
-    """A colour for each name, the same for the same set of names in any order."""
+def colors(names: Sequence[str]) -> dict[str, str]:
+    """A color for each name, the same for the same set of names in any order."""
     return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(sorted(names))}
 
 
@@ -106,14 +106,24 @@ def drawing(factory: Callable[..., Figure], *arguments: Any, **options: Any) -> 
 
     Args:
         factory: a function of this package, which draws the same from equal arguments.
-        arguments: its arguments: arrays, tables, text, numbers, and dataclasses and collections of them.
+        arguments: its arguments: arrays, tables, text, numbers, and dataclasses and collections of
+            them.
         options: likewise, by name.
 
     Raises:
         TypeError: an argument is something else.
     """
     digest = hashlib.sha256()
-    for part in _content([factory.__module__, factory.__qualname__, arguments, options, _code(), matplotlib.__version__]):
+    for part in _content(
+        [
+            factory.__module__,
+            factory.__qualname__,
+            arguments,
+            options,
+            _code(),
+            matplotlib.__version__,
+        ]
+    ):
         digest.update(len(part).to_bytes(8, "big") + part)
     return Drawing(digest.hexdigest(), partial(factory, *arguments, **options))
 
@@ -128,7 +138,9 @@ def _code() -> tuple[bytes, ...]:
 def _content(value: object) -> Iterator[bytes]:
     """The bytes that tell a value from others."""
     if not is_dataclass(value):
-        raise TypeError(f"A drawing cannot be named by a {type(value).__name__}: give its factory arrays, tables, text and numbers.")
+        raise TypeError(
+            f"A drawing cannot be named by a {type(value).__name__}: give its factory arrays, tables, text and numbers."
+        )
     yield type(value).__name__.encode()
     for field in fields(value):
         yield from _content(getattr(value, field.name))

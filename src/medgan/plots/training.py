@@ -17,13 +17,21 @@ SMOOTHED_OVER = 0.02
 
 
 def training_curves(curves: pd.DataFrame, title: str = "") -> Figure:
-    """Each player's losses against the step, a panel each: what was measured, thin, and its running mean, thick.
+    """Each player's losses against the step, a panel each: what was measured, thin, and its running
+    mean, thick.
 
     Args:
-        curves: a column `step`, and one column for each term, named `player/term` or `term`; NaN where a term was not computed.
+        curves: a column `step`, and one column for each term, named `player/term` or `term`; NaN
+            where a term was not computed.
         title: above the panels.
     """
-    panels = _panels([str(name) for name in curves.columns if name not in NOT_TERMS and pd.api.types.is_numeric_dtype(curves[name])])
+    panels = _panels(
+        [
+            str(name)
+            for name in curves.columns
+            if name not in NOT_TERMS and pd.api.types.is_numeric_dtype(curves[name])
+        ]
+    )
     with house_style():
         figure = Figure(figsize=(7.0, 0.6 + 2.3 * max(1, len(panels))), layout="constrained")
         axes = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
@@ -47,13 +55,13 @@ def _panels(names: Sequence[str]) -> Mapping[str, list[str]]:
 def _draw(axis: Axes, curves: pd.DataFrame, names: Sequence[str]) -> None:
     for index, name in enumerate(names):
         known = curves[["step", name]].dropna().replace([np.inf, -np.inf], np.nan)
-        colour = PALETTE[index % len(PALETTE)]
+        color = PALETTE[index % len(PALETTE)]
         window = max(1, int(len(known) * SMOOTHED_OVER))
-        axis.plot(known["step"], known[name], color=colour, linewidth=0.7, alpha=0.35)
+        axis.plot(known["step"], known[name], color=color, linewidth=0.7, alpha=0.35)
         axis.plot(
             known["step"],
             known[name].rolling(window, min_periods=1).mean(),
-            color=colour,
+            color=color,
             linewidth=1.6,
             label=readable(name.split("/")[-1]),
         )

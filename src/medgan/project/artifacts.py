@@ -1,4 +1,6 @@
-"""What lies in a project folder: which models are trained, and what their pipelines have left beside them."""
+"""What lies in a project folder: which models are trained, and what their pipelines have left
+beside them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from medgan.project.environment import Environment
 from medgan.project.loader import environment_of
 
 ROOT_VARIABLE = "MEDGAN_PROJECT"
-"""Environment variable that names the project folder; without it, the working directory is the project."""
+"""Environment variable that names the project folder; without it, the working directory is the
+project.
+"""
 
 
 def project_root() -> Path:
@@ -40,109 +44,135 @@ class Project:
         folders = sorted(path.name for path in self._layer("06_models").glob("*") if path.is_dir())
         return [folder for folder in folders if self.trained(folder, names)]
 
-    def trained(self, data_set: str, names: Sequence[str]) -> list[str]:
+    def trained(self, dataset: str, names: Sequence[str]) -> list[str]:
         """Those of `names` that are published, in the order of `names`."""
-        return [name for name in names if self._versions(data_set, name)]
+        return [name for name in names if self._versions(dataset, name)]
 
-    def version(self, data_set: str, name: str) -> str:
+    def version(self, dataset: str, name: str) -> str:
         """The newest version of a published model: the name of its folder, a time.
 
         Raises:
             UserError: it is not published.
         """
-        versions = self._versions(data_set, name)
+        versions = self._versions(dataset, name)
         if not versions:
-            raise UserError(f"{name} is not trained on {data_set}: `{self.run_command(data_set)} --pipeline gan_training` trains it.")
+            raise UserError(
+                f"{name} is not trained on {dataset}: `{self.run_command(dataset)} --pipeline gan_training` trains it."
+            )
         return versions[-1]
 
-    def published(self, data_set: str, name: str) -> PublishedModel:
-        """The newest version of a published model. Raises `UserError` where it is not published, or damaged."""
-        return PublishedModel.read(self._published(data_set, name) / self.version(data_set, name) / "published")
+    def published(self, dataset: str, name: str) -> PublishedModel:
+        """The newest version of a published model. Raises `UserError` where it is not published, or
+        damaged.
+        """
+        return PublishedModel.read(
+            self._published(dataset, name) / self.version(dataset, name) / "published"
+        )
 
-    def trainings(self, data_set: str, name: str) -> set[str]:
+    def trainings(self, dataset: str, name: str) -> set[str]:
         """The keys of the trainings of a model that were begun here."""
-        return {path.parent.name for path in (self._layer("06_models") / data_set / name).glob("*/step-*.safetensors")}
+        return {
+            path.parent.name
+            for path in (self._layer("06_models") / dataset / name).glob("*/step-*.safetensors")
+        }
 
-    def store(self, data_set: str) -> ImageStore:
-        """The image store, which says how images are prepared. Raises `UserError` where it is missing or damaged."""
-        return ImageStore.open(self._layer("05_model_input") / data_set / "images")
+    def store(self, dataset: str) -> ImageStore:
+        """The image store, which says how images are prepared. Raises `UserError` where it is
+        missing or damaged.
+        """
+        return ImageStore.open(self._layer("05_model_input") / dataset / "images")
 
-    def environment(self, data_set: str) -> Environment:
+    def environment(self, dataset: str) -> Environment:
         """The configuration of a data set. Raises `UserError` where there is none."""
-        found = environment_of(self.root / "conf", data_set)
+        found = environment_of(self.root / "conf", dataset)
         if found is None:
-            raise UserError(f"No folder of conf/ is about {data_set}, so it is not known how its images are prepared: add one.")
+            raise UserError(
+                f"No folder of conf/ is about {dataset}, so it is not known how its images are prepared: add one."
+            )
         return Environment(self.root / "conf", *found)
 
-    def crop(self, data_set: str, info: StoreInfo) -> Crop | None:
+    def crop(self, dataset: str, info: StoreInfo) -> Crop | None:
         """What the configuration of the data set cuts off before resizing.
 
         Raises:
-            UserError: there is no configuration, or it is not the one that the image store was made with.
+            UserError: there is no configuration, or it is not the one that the image store was made
+                with.
         """
-        return self.environment(data_set).preprocessing(info).crop
+        return self.environment(dataset).preprocessing(info).crop
 
-    def manifest(self, data_set: str) -> pd.DataFrame | None:
+    def manifest(self, dataset: str) -> pd.DataFrame | None:
         """image_id and pixel_hash of every image of the store, or None."""
-        path = self._layer("02_intermediate") / data_set / "manifest.parquet"
+        path = self._layer("02_intermediate") / dataset / "manifest.parquet"
         return pd.read_parquet(path, columns=["image_id", "pixel_hash"]) if path.exists() else None
 
-    def splits(self, data_set: str) -> pd.DataFrame | None:
+    def splits(self, dataset: str) -> pd.DataFrame | None:
         """The splits table, or None."""
-        return _table(self._layer("05_model_input") / data_set / "splits.parquet")
+        return _table(self._layer("05_model_input") / dataset / "splits.parquet")
 
-    def scores(self, data_set: str, name: str) -> pd.DataFrame | None:
+    def scores(self, dataset: str, name: str) -> pd.DataFrame | None:
         """image_id, split, score of the validation and test images, or None."""
-        return _table(self._output(data_set, name) / "scores.parquet")
+        return _table(self._output(dataset, name) / "scores.parquet")
 
-    def shortcut_scores(self, data_set: str) -> pd.DataFrame | None:
-        """image_id, split and one column `<kind>/<shortcut>` for each, of the test images, or None."""
-        return _table(self._layer("07_model_output") / data_set / "shortcut_scores.parquet")
+    def shortcut_scores(self, dataset: str) -> pd.DataFrame | None:
+        """image_id, split and one column `<kind>/<shortcut>` for each, of the test images, or
+        None.
+        """
+        return _table(self._layer("07_model_output") / dataset / "shortcut_scores.parquet")
 
-    def anomaly_maps(self, data_set: str, name: str) -> Arrays | None:
+    def anomaly_maps(self, dataset: str, name: str) -> Arrays | None:
         """image_id (n,) and maps (n, H, W) of the validation and test images, or None."""
-        path = self._output(data_set, name) / "anomaly_maps.npz"
+        path = self._output(dataset, name) / "anomaly_maps.npz"
         return ArraysDataset(filepath=path.as_posix()).load() if path.exists() else None
 
-    def evaluation(self, data_set: str, name: str) -> dict[str, Any] | None:
-        """What the evaluation of a detector has written, or None. Raises `UserError` for a damaged file."""
-        path = self._layer("08_reporting") / data_set / name / "evaluation.json"
+    def evaluation(self, dataset: str, name: str) -> dict[str, Any] | None:
+        """What the evaluation of a detector has written, or None. Raises `UserError` for a damaged
+        file.
+        """
+        path = self._layer("08_reporting") / dataset / name / "evaluation.json"
         try:
-            row: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+            row: dict[str, Any] | None = (
+                json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+            )
         except ValueError as error:
-            raise UserError(f"{path} is not JSON ({error}): delete it, then `{self.run_command(data_set)}` writes it again.") from error
+            raise UserError(
+                f"{path} is not JSON ({error}): delete it, then `{self.run_command(dataset)}` writes it again."
+            ) from error
         return row
 
-    def detector_row(self, data_set: str, name: str, data: str) -> dict[str, Any] | None:
-        """The row of a detector in results.json, or None where there is none for these images and splits (`pipelines.jobs.data_hash`)."""
-        document = read_document(self._results(data_set))
+    def detector_row(self, dataset: str, name: str, data: str) -> dict[str, Any] | None:
+        """The row of a detector in results.json, or None where there is none for these images and
+        splits (`pipelines.jobs.data_hash`).
+        """
+        document = read_document(self._results(dataset))
         if document is None or document["provenance"].get("data_hash") != data:
             return None
         row: dict[str, Any] | None = document["detectors"].get(name)
         return row
 
-    def evaluation_files(self, data_set: str, name: str) -> tuple[Path, ...]:
+    def evaluation_files(self, dataset: str, name: str) -> tuple[Path, ...]:
         """The files that an evaluation of a detector writes anew."""
-        return (self._output(data_set, name) / "scores.parquet", self._results(data_set))
+        return (self._output(dataset, name) / "scores.parquet", self._results(dataset))
 
-    def run_command(self, data_set: str) -> str:
+    def run_command(self, dataset: str) -> str:
         """The `kedro run` of a data set."""
-        return Environment(self.root / "conf", *(environment_of(self.root / "conf", data_set) or ())).command()
+        return Environment(
+            self.root / "conf", *(environment_of(self.root / "conf", dataset) or ())
+        ).command()
 
     def _layer(self, name: str) -> Path:
         return self.root / "data" / name
 
-    def _output(self, data_set: str, name: str) -> Path:
-        return self._layer("07_model_output") / data_set / name
+    def _output(self, dataset: str, name: str) -> Path:
+        return self._layer("07_model_output") / dataset / name
 
-    def _results(self, data_set: str) -> Path:
-        return self._layer("08_reporting") / data_set / "results.json"
+    def _results(self, dataset: str) -> Path:
+        return self._layer("08_reporting") / dataset / "results.json"
 
-    def _published(self, data_set: str, name: str) -> Path:
-        return self._layer("06_models") / data_set / name / "published"
+    def _published(self, dataset: str, name: str) -> Path:
+        return self._layer("06_models") / dataset / name / "published"
 
-    def _versions(self, data_set: str, name: str) -> list[str]:
-        cards = self._published(data_set, name).glob(f"*/published/{CARD}")
+    def _versions(self, dataset: str, name: str) -> list[str]:
+        cards = self._published(dataset, name).glob(f"*/published/{CARD}")
         return sorted(card.parents[1].name for card in cards if (card.parent / WEIGHTS).exists())
 
 

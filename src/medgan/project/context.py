@@ -12,10 +12,11 @@ from medgan.project.parameters import sections, typed
 
 
 class MedganContext(KedroContext):
-    """Every way into the project - runs, kedro-viz, notebooks - sees the same parameters, checked and typed.
+    """Every way into the project - runs, kedro-viz, notebooks - sees the same parameters, checked
+    and typed.
 
-    Kedro's own typed parameters are left out: they fill dataclasses from the outside in, nested ones stay dictionaries,
-    and they do not know scales.
+    Kedro's own typed parameters are left out: they fill dataclasses from the outside in, nested
+    ones stay dictionaries, and they do not know scales.
     """
 
     _typed: dict[str, Any] | None = None
@@ -35,7 +36,11 @@ class MedganContext(KedroContext):
         try:
             parameters: dict[str, Any] = self.config_loader["parameters"]
         except MissingConfigException as error:
-            raise UserError(f"conf: there are no parameters for this environment ({error}).") from error
+            raise UserError(
+                f"conf: there are no parameters for this environment ({error})."
+            ) from error
         except ValueError as error:  # one key in two files
-            raise UserError(f"conf: {' '.join(str(error).split())}: keep it in one of them.") from error
+            raise UserError(
+                f"conf: {' '.join(str(error).split())}: keep it in one of them."
+            ) from error
         return parameters

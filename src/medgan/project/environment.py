@@ -1,4 +1,6 @@
-"""One data set's configuration as `kedro run --env NAME --params …` would have it, outside of a run."""
+"""One data set's configuration as `kedro run --env NAME --params …` would have it, outside of a
+run.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ class Environment:
     """None is what `kedro run` takes without `--env`: the embedded phantoms."""
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def data_set(self) -> str:
+    def dataset(self) -> str:
         """The name of the data set, as globals.yml gives it."""
         return str(self._loader()["globals"]["dataset"])
 
@@ -44,30 +46,55 @@ class Environment:
             UserError: the configuration is not the one that the image store was made with.
         """
         config: PreprocessingConfig = self.parameters()["preprocessing"]
-        if (config.size, config.channels, config.intensity) != (info.height, info.channels, info.intensity):
+        if (config.size, config.channels, config.intensity) != (
+            info.height,
+            info.channels,
+            info.intensity,
+        ):
             raise self.changed()
         return config
 
     def changed(self) -> UserError:
         """What to say where the store was made with another configuration."""
         command = self.command("preprocessing")
-        return UserError(f"The configuration of {self.data_set()} has changed since its images were stored: `{command}` stores them anew.")
+        return UserError(
+            f"The configuration of {self.dataset()} has changed since its images were stored: `{command}` stores them anew."
+        )
 
     def reading(self) -> ReadingConfig:
-        """How the files of the data set become pictures: the key `reading` of its source, the defaults where its source has none."""
+        """How the files of the data set become pictures: the key `reading` of its source, the
+        defaults where its source has none.
+        """
         from medgan.datasets.images import ImageSourceDataset
 
-        entry = {name: value for name, value in self._loader()["catalog"]["source"].items() if name != "type"}
-        return cast(ReadingConfig, getattr(ImageSourceDataset(**entry).check(), "reading", ReadingConfig()))
+        entry = {
+            name: value
+            for name, value in self._loader()["catalog"]["source"].items()
+            if name != "type"
+        }
+        return cast(
+            ReadingConfig, getattr(ImageSourceDataset(**entry).check(), "reading", ReadingConfig())
+        )
 
     def command(self, pipeline: str = "") -> str:
         """The `kedro run` of this environment."""
         parameters = ",".join(f"{key}={value}" for key, value in leaves(self.given))
-        options = {"--env": self.name if self.name != "base" else None, "--params": parameters, "--pipeline": pipeline}
-        return " ".join(["kedro run", *(f"{option} {shlex.quote(value)}" for option, value in options.items() if value)])
+        options = {
+            "--env": self.name if self.name != "base" else None,
+            "--params": parameters,
+            "--pipeline": pipeline,
+        }
+        return " ".join(
+            [
+                "kedro run",
+                *(f"{option} {shlex.quote(value)}" for option, value in options.items() if value),
+            ]
+        )
 
     def _loader(self) -> MedganConfigLoader:
-        """A new one each time: loaders share the resolver of `${given:…}`, which is that of the newest."""
+        """A new one each time: loaders share the resolver of `${given:…}`, which is that of the
+        newest.
+        """
         return MedganConfigLoader(self.conf, self.name, dict(self.given), **LOADER_SETTINGS)
 
 
@@ -87,7 +114,11 @@ def given_parameters(text: str) -> dict[str, Any]:
         UserError: a part of the text is no NAME=VALUE.
     """
     pairs = [pair.strip() for pair in text.split(",") if pair.strip()]
-    wrong = next((pair for pair in pairs if not pair.partition("=")[0].strip() or "=" not in pair), None)
+    wrong = next(
+        (pair for pair in pairs if not pair.partition("=")[0].strip() or "=" not in pair), None
+    )
     if wrong is not None:
-        raise UserError(f"--params has `{wrong}`: give NAME=VALUE, several of them separated by commas.")
+        raise UserError(
+            f"--params has `{wrong}`: give NAME=VALUE, several of them separated by commas."
+        )
     return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.from_dotlist(pairs)))

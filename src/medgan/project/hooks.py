@@ -17,7 +17,12 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from medgan.datasets.documents import HtmlDataset, ResultsSectionDataset, read_document, write_document
+from medgan.datasets.documents import (
+    HtmlDataset,
+    ResultsSectionDataset,
+    read_document,
+    write_document,
+)
 from medgan.project.inputs import require_inputs
 from medgan.tracking.provenance import provenance
 
@@ -41,7 +46,9 @@ class ProjectHooks:
         self._root = context.project_path
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def before_pipeline_run(
+        self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
         """Refuses a run whose inputs are not there, before any other hook opens anything."""
         require_inputs(pipeline, catalog, dict(pipelines), run_params)
         self._started, self._node, self._nodes = time.monotonic(), 0, len(pipeline.nodes)
@@ -59,18 +66,27 @@ class ProjectHooks:
         document = read_document(path) if path else None
         if path is None or document is None:
             return
-        document["provenance"] = {**document["provenance"], "scale": catalog.load("params:scale"), **self._provenance()}
+        document["provenance"] = {
+            **document["provenance"],
+            "scale": catalog.load("params:scale"),
+            **self._provenance(),
+        }
         write_document(path, document)
         click.echo(closing_words(document, path, report_path(pipeline, catalog), self._root))
 
     def _provenance(self) -> dict[str, Any]:
-        return {"wall_seconds": round(time.monotonic() - self._started, 1), **provenance(self._root)}
+        return {
+            "wall_seconds": round(time.monotonic() - self._started, 1),
+            **provenance(self._root),
+        }
 
 
 def results_path(pipeline: Pipeline, catalog: DataCatalog) -> Path | None:
     """The results.json that a pipeline writes, or None."""
     written = (catalog.get(name) for name in sorted(pipeline.all_outputs()))
-    return next((dataset.path for dataset in written if isinstance(dataset, ResultsSectionDataset)), None)
+    return next(
+        (dataset.path for dataset in written if isinstance(dataset, ResultsSectionDataset)), None
+    )
 
 
 def report_path(pipeline: Pipeline, catalog: DataCatalog) -> Path | None:
@@ -79,15 +95,28 @@ def report_path(pipeline: Pipeline, catalog: DataCatalog) -> Path | None:
     return dataset.path if isinstance(dataset, HtmlDataset) else None
 
 
-def closing_words(document: Mapping[str, Any], results: Path, report: Path | None, root: Path) -> str:
+def closing_words(
+    document: Mapping[str, Any], results: Path, report: Path | None, root: Path
+) -> str:
     """The results as one table, where they lie, and what to look at next."""
     from medgan.report.tables import render_text
 
     width = min(shutil.get_terminal_size((100, 24)).columns, 140)
     places = {"Report": report, "Results": results}
-    lines = [f"{name:<9}{_below(path, root)}" for name, path in places.items() if path is not None and path.exists()]
+    lines = [
+        f"{name:<9}{_below(path, root)}"
+        for name, path in places.items()
+        if path is not None and path.exists()
+    ]
     return "\n".join(
-        ["", render_text(document, width), "", *lines, "Look at  make viz (the data flow)   make mlflow (curves and runs)   make app", ""]
+        [
+            "",
+            render_text(document, width),
+            "",
+            *lines,
+            "Look at  make viz (the data flow)   make mlflow (curves and runs)   make app",
+            "",
+        ]
     )
 
 

@@ -1,4 +1,6 @@
-"""All parameters, checked and typed before the first node: scale chosen, no key unknown, every value of its type."""
+"""All parameters, checked and typed before the first node: scale chosen, no key unknown, every
+value of its type.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def typed(parameters: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, 
     """
     # Stdlib dataclasses inherit `extra = forbid` from the model around them.
     known: Any = {name: (kind, ...) for name, kind in kinds.items()}
-    document = create_model("Parameters", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **known)
+    document = create_model(
+        "Parameters", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **known
+    )
     try:
         checked = document.model_validate(at_scale(parameters))
     except ValidationError as error:
@@ -71,14 +75,17 @@ def _settings(config: type) -> Any:
 
 
 def at_scale(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with every mapping of scales (`{smoke: 10, cpu: 2000, gpu: 50000}`) replaced by the value of the chosen one.
+    """Parameters with every mapping of scales (`{smoke: 10, cpu: 2000, gpu: 50000}`) replaced by
+    the value of the chosen one.
 
     Raises:
         UserError: no such scale, or a budget that leaves it out.
     """
     scale = parameters.get("scale")
     if scale not in SCALES:
-        raise UserError(f"conf: `scale` is {scale!r}: use one of {', '.join(SCALES)}, for example `kedro run --params scale=smoke`.")
+        raise UserError(
+            f"conf: `scale` is {scale!r}: use one of {', '.join(SCALES)}, for example `kedro run --params scale=smoke`."
+        )
     return {key: _choose(value, scale, key) for key, value in parameters.items()}
 
 
@@ -87,7 +94,9 @@ def _choose(value: Any, scale: str, path: str) -> Any:
         return value
     if value and set(value) <= set(SCALES):
         if scale not in value:
-            raise UserError(f"conf: `{path}` has no value for scale={scale}: add one, or run with scale={' or '.join(value)}.")
+            raise UserError(
+                f"conf: `{path}` has no value for scale={scale}: add one, or run with scale={' or '.join(value)}."
+            )
         return _choose(value[scale], scale, path)
     return {key: _choose(inner, scale, f"{path}.{key}") for key, inner in value.items()}
 
@@ -105,7 +114,11 @@ def _sentence(error: ValidationError, kinds: Mapping[str, Any]) -> str:
 def _unknown(path: list[str], _: Any, kinds: Mapping[str, Any]) -> str:
     known = sorted(_keys_at(kinds, path[:-1]))
     close = difflib.get_close_matches(path[-1], known, n=1)
-    return f"is not a known key; did you mean `{close[0]}`?" if close else f"is not a known key; known are {', '.join(known)}"
+    return (
+        f"is not a known key; did you mean `{close[0]}`?"
+        if close
+        else f"is not a known key; known are {', '.join(known)}"
+    )
 
 
 def _missing(_: list[str], __: Any, ___: Mapping[str, Any]) -> str:
@@ -133,10 +146,14 @@ def _keys_at(kinds: Mapping[str, Any], path: list[str]) -> Mapping[str, Any]:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Field names and types of a dataclass, of a generic one with its variables filled in, or of the first one in a union."""
+    """Field names and types of a dataclass, of a generic one with its variables filled in, or of
+    the first one in a union.
+    """
     origin = get_origin(kind) or kind
     if not is_dataclass(origin):
         return next(filter(None, map(_fields, get_args(kind))), {})
     hints = get_type_hints(origin)
     variables = dict(zip(getattr(origin, "__parameters__", ()), get_args(kind), strict=False))
-    return {field.name: variables.get(hints[field.name], hints[field.name]) for field in fields(origin)}
+    return {
+        field.name: variables.get(hints[field.name], hints[field.name]) for field in fields(origin)
+    }

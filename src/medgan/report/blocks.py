@@ -13,7 +13,9 @@ from medgan.report.text import not_run
 
 @dataclass(frozen=True)
 class Table:
-    """Strings, ready to be shown; the first column names the row, with a remark after a line break."""
+    """Strings, ready to be shown; the first column names the row, with a remark after a line
+    break.
+    """
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
@@ -42,7 +44,9 @@ class Pictures:
     kind: ClassVar[str] = "pictures"
     items: Sequence[Picture]
     size: str = "wide"
-    """`wide`: one below the other; `whole`: the same, no higher than a screen; `half` and `third`: of the width."""
+    """`wide`: one below the other; `whole`: the same, no higher than a screen; `half` and `third`:
+    of the width.
+    """
     title: str = ""
 
 
@@ -110,11 +114,11 @@ class Material:
     cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The card of each published model."""
     together: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Documents of all detectors or of the data, by kind: detector_tests, shortcuts, cohort, reference_standard, leakage_audit,
-    cut_profile, tested_elsewhere, claim."""
+    """Documents of all detectors or of the data, by kind: detector_tests, shortcuts, cohort,
+    reference_standard, leakage_audit, cut_profile, tested_elsewhere, claim."""
     each: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """Documents of one detector, by kind and detector: components, localisation, robustness, subgroups, random_errors, worst_slices,
-    external, categories, projection_facts."""
+    """Documents of one detector, by kind and detector: components, localisation, robustness,
+    subgroups, random_errors, worst_slices, external, categories, projection_facts."""
     fold: str = ""
     """`0 of 25` where the test images are one fold of a cross-validation."""
     figures: Collection[str] = ()
@@ -136,15 +140,21 @@ class Material:
         """The documents of a kind, those of the best detector first."""
         found = self.each.get(kind, {})
         names = [name for name in self.order if name in found]
-        return {name: found[name] for name in [*names, *(name for name in found if name not in names)]}
+        return {
+            name: found[name] for name in [*names, *(name for name in found if name not in names)]
+        }
 
-    def pictures(self, items: Iterable[Picture], size: str = "wide", title: str = "") -> Iterator[Pictures]:
+    def pictures(
+        self, items: Iterable[Picture], size: str = "wide", title: str = ""
+    ) -> Iterator[Pictures]:
         """Those of the pictures that have been made, or nothing."""
         made = [item for item in items if item.name in self.figures]
         if made:
             yield Pictures(made, size, title)
 
 
-def absent_section(key: str, title: str, what: str, pipeline: str = "anomaly_evaluation") -> Section:
+def absent_section(
+    key: str, title: str, what: str, pipeline: str = "anomaly_evaluation"
+) -> Section:
     """A section that has not been run, with the command that makes it."""
     return Section(key, title, f"{what}: not run yet.", [Absent(not_run(what, pipeline))])

@@ -1,4 +1,6 @@
-"""Answers to the items of CLAIM, each from the documents of a run; what no document says is "not reported"."""
+"""Answers to the items of CLAIM, each from the documents of a run; what no document says is "not
+reported".
+"""
 
 from __future__ import annotations
 
@@ -57,14 +59,23 @@ def eligibility(case: Case) -> Answer:
     }
     if not case.flow:
         return NOT_REPORTED, "Not reported: there is no cohort document."
-    listed = "; ".join(f"{reason}: {count:,}" for reason, count in reasons.items()) or "no image was left out"
-    return PARTLY, f"Images left out after listing: {listed}. Who entered the data set in the first place: not reported."
+    listed = (
+        "; ".join(f"{reason}: {count:,}" for reason, count in reasons.items())
+        or "no image was left out"
+    )
+    return (
+        PARTLY,
+        f"Images left out after listing: {listed}. Who entered the data set in the first place: not reported.",
+    )
 
 
 def preprocessing(case: Case) -> Answer:
     """Preprocessing."""
     text = f"Stored as 8-bit images of {case.about['image_size']} pixels, intensity '{case.about['intensity']}'."
-    return REPORTED, f"{text} How files are decoded and resampled stands in the configuration and the code of this version."
+    return (
+        REPORTED,
+        f"{text} How files are decoded and resampled stands in the configuration and the code of this version.",
+    )
 
 
 def subsets(case: Case) -> Answer:
@@ -73,14 +84,25 @@ def subsets(case: Case) -> Answer:
     if not cut:
         return NOT_REPORTED, "Not reported: there is no profile of what was cut."
     slices = case.about.get("slices")
-    chosen = f" Of volumes: {slices}, by the rule reading.slices of the data set's configuration." if slices else ""
-    return REPORTED, f"By rule, nothing by hand. {capital(sentences(cut).replace(' · ', '; '))}.{chosen}"
+    chosen = (
+        f" Of volumes: {slices}, by the rule reading.slices of the data set's configuration."
+        if slices
+        else ""
+    )
+    return (
+        REPORTED,
+        f"By rule, nothing by hand. {capital(sentences(cut).replace(' · ', '; '))}.{chosen}",
+    )
 
 
 def missing(case: Case) -> Answer:
     """Missing data."""
     parts = case.together.get("cohort", {}).get("demographics", {}).get("parts", {})
-    missing = {name: told["share"] for name, told in parts.get("all", {}).get("missing", {}).items() if told["n"]}
+    missing = {
+        name: told["share"]
+        for name, told in parts.get("all", {}).get("missing", {}).items()
+        if told["n"]
+    }
     if not parts:
         return NOT_REPORTED, "Not reported: there is no cohort document."
     shares = ", ".join(f"{readable(name)} {share:.0%}" for name, share in missing.items()) or "none"
@@ -92,24 +114,44 @@ def missing(case: Case) -> Answer:
 
 def acquisition(case: Case) -> Answer:
     """Image acquisition."""
-    everyone = case.together.get("cohort", {}).get("demographics", {}).get("parts", {}).get("all", {})
-    known = [name for name in ("view", "scanner", "sequence") if set(everyone.get(name, {})) - {"unknown"}]
+    everyone = (
+        case.together.get("cohort", {}).get("demographics", {}).get("parts", {}).get("all", {})
+    )
+    known = [
+        name
+        for name in ("view", "scanner", "sequence")
+        if set(everyone.get(name, {})) - {"unknown"}
+    ]
     if not known:
         return NOT_REPORTED, "Not reported: the data set records no view, scanner or sequence."
-    return PARTLY, f"Recorded with the images: {', '.join(known)} (Table 1). The protocol of acquisition: not reported."
+    return (
+        PARTLY,
+        f"Recorded with the images: {', '.join(known)} (Table 1). The protocol of acquisition: not reported.",
+    )
 
 
 def reference_standard(case: Case) -> Answer:
     """Definition."""
     standard = case.together.get("reference_standard", {}).get("reference_standard", NOT_REPORTED)
-    return (NOT_REPORTED, "Not reported: set evaluation.reference_standard.") if standard == NOT_REPORTED else (REPORTED, f"{standard}.")
+    return (
+        (NOT_REPORTED, "Not reported: set evaluation.reference_standard.")
+        if standard == NOT_REPORTED
+        else (REPORTED, f"{standard}.")
+    )
 
 
 def variability(case: Case) -> Answer:
     """Variability of readers."""
-    noise = case.together.get("reference_standard", {}).get("label_noise", {}).get("reported", NOT_REPORTED)
+    noise = (
+        case.together.get("reference_standard", {})
+        .get("label_noise", {})
+        .get("reported", NOT_REPORTED)
+    )
     if noise == NOT_REPORTED:
-        return NOT_REPORTED, "Not reported: neither the agreement of readers nor a share of wrong labels is given."
+        return (
+            NOT_REPORTED,
+            "Not reported: neither the agreement of readers nor a share of wrong labels is given.",
+        )
     return (
         PARTLY,
         f"Wrong labels: {noise['anomalous']:.1%} of anomalous, {noise['normal']:.1%} of normal ones. Agreement of readers: not reported.",
@@ -131,10 +173,18 @@ def disjoint(case: Case) -> Answer:
     audit = case.together.get("leakage_audit")
     if not audit:
         return NOT_REPORTED, "Not reported: there is no leakage audit."
-    statement = audit.get("near_duplicates", {}).get("statement", "Near-duplicates were not looked for.")
+    statement = audit.get("near_duplicates", {}).get(
+        "statement", "Near-duplicates were not looked for."
+    )
     without = audit.get("images_without_patient", 0)
-    level = "Patients" if not without else f"Patients where they are known ({without:,} images have none)"
-    return (PARTLY if without else REPORTED), f"{level} and equal pictures: {audit['verdict']}. {statement}"
+    level = (
+        "Patients"
+        if not without
+        else f"Patients where they are known ({without:,} images have none)"
+    )
+    return (
+        PARTLY if without else REPORTED
+    ), f"{level} and equal pictures: {audit['verdict']}. {statement}"
 
 
 def sample_size(case: Case) -> Answer:
@@ -164,15 +214,23 @@ def models(case: Case) -> Answer:
 
 def initial(case: Case) -> Answer:
     """Initialisation."""
-    return REPORTED, f"Random, from seed {case.about['seed']}; pretrained weights are used only where a card names them."
+    return (
+        REPORTED,
+        f"Random, from seed {case.about['seed']}; pretrained weights are used only where a card names them.",
+    )
 
 
 def training(case: Case) -> Answer:
     """Training approach."""
     if not case.cards:
         return NOT_REPORTED, "Not reported: there is no model card."
-    steps = ", ".join(f"{readable(name)} {card['planned_steps']:,} steps" for name, card in case.cards.items())
-    return REPORTED, f"{steps}. Batches, augmentations and rates stand in the cards, curves in the report."
+    steps = ", ".join(
+        f"{readable(name)} {card['planned_steps']:,} steps" for name, card in case.cards.items()
+    )
+    return (
+        REPORTED,
+        f"{steps}. Batches, augmentations and rates stand in the cards, curves in the report.",
+    )
 
 
 def chosen(case: Case) -> Answer:
@@ -198,13 +256,15 @@ def statistics(case: Case) -> Answer:
     )
     return (
         REPORTED,
-        f"95 % intervals from {case.about['n_boot']:,} resamples of {unit}s. {compared} One training each: no spread between seeds.",
+        f"95 % intervals from {case.about['n_resamples']:,} resamples of {unit}s. {compared} One training each: no spread between seeds.",
     )
 
 
 def robust(case: Case) -> Answer:
     """Robustness."""
-    run = [name for name, told in case.each.get("robustness", {}).items() if told.get("perturbations")]
+    run = [
+        name for name, told in case.each.get("robustness", {}).items() if told.get("perturbations")
+    ]
     if not run:
         return NOT_REPORTED, "Not reported: no detector was scored on perturbed images."
     return (
@@ -233,15 +293,28 @@ def internal(case: Case) -> Answer:
 
 
 def external(case: Case) -> Answer:
-    """Testing on external data: of the very weights that this run evaluated. What was tested of others here is said and does not count."""
+    """Testing on external data: of the very weights that this run evaluated. What was tested of
+    others here is said and does not count.
+    """
     tests = case.together.get("tested_elsewhere", {}).get("tests", [])
     keys = {name: row.get("published_key") for name, row in case.rows.items()}
-    own = [test for test in tests if test.get("published_key") is not None and keys.get(test["model"]) == test["published_key"]]
+    own = [
+        test
+        for test in tests
+        if test.get("published_key") is not None
+        and keys.get(test["model"]) == test["published_key"]
+    ]
     if not own:
         older = " Tests of older weights do not count." if tests else ""
-        return NOT_REPORTED, f"Not reported: no detector of this run was tested on images of another source.{older}{_guests(case)}"
+        return (
+            NOT_REPORTED,
+            f"Not reported: no detector of this run was tested on images of another source.{older}{_guests(case)}",
+        )
     tested = {test["model"] for test in own}
-    listed = "; ".join(f"{readable(test['model'])} on '{test['tested_on']}' {or_reason(test['auroc'])}" for test in own)
+    listed = "; ".join(
+        f"{readable(test['model'])} on '{test['tested_on']}' {or_reason(test['auroc'])}"
+        for test in own
+    )
     count = f"{len(tested)} of {len(case.rows)} detectors on other data sets, at the thresholds frozen here"
     told = f"{count}, AUROC: {listed}. Who was imaged there: the report of that data set."
     return (REPORTED if tested == set(keys) else PARTLY), told
@@ -249,10 +322,15 @@ def external(case: Case) -> Answer:
 
 def _guests(case: Case) -> str:
     """What other data sets' detectors did on these test images: a test of those, not of these."""
-    rows = {name: row for name, row in case.each.get("external", {}).items() if row.get("trained_on")}
+    rows = {
+        name: row for name, row in case.each.get("external", {}).items() if row.get("trained_on")
+    }
     if not rows:
         return ""
-    listed = "; ".join(f"{readable(name)} of '{row['trained_on']}' {or_reason(row['auroc'])}" for name, row in rows.items())
+    listed = "; ".join(
+        f"{readable(name)} of '{row['trained_on']}' {or_reason(row['auroc'])}"
+        for name, row in rows.items()
+    )
     return f" The other way round, detectors of other data sets were tested on these test images, AUROC: {listed}."
 
 
@@ -260,25 +338,48 @@ def flow(case: Case) -> Answer:
     """Numbers included and excluded."""
     if not case.flow:
         return NOT_REPORTED, "Not reported: there is no cohort document."
-    return REPORTED, f"{case.flow['listed']:,} images listed, {case.flow['kept']['images']:,} kept; flow chart in the report."
+    return (
+        REPORTED,
+        f"{case.flow['listed']:,} images listed, {case.flow['kept']['images']:,} kept; flow chart in the report.",
+    )
 
 
 def who(case: Case) -> Answer:
     """Characteristics of each part."""
-    everyone = case.together.get("cohort", {}).get("demographics", {}).get("parts", {}).get("all", {})
-    known = [name for name in ("age", "sex", "site") if everyone.get(name) and set(everyone[name]) - {"unknown"}]
+    everyone = (
+        case.together.get("cohort", {}).get("demographics", {}).get("parts", {}).get("all", {})
+    )
+    known = [
+        name
+        for name in ("age", "sex", "site")
+        if everyone.get(name) and set(everyone[name]) - {"unknown"}
+    ]
     if not known:
         return NOT_REPORTED, "Not reported: the data set records no age, sex or site."
-    return PARTLY, f"Table 1 for each part: {', '.join(known)}. Clinical characteristics beyond the finding: not reported."
+    return (
+        PARTLY,
+        f"Table 1 for each part: {', '.join(known)}. Clinical characteristics beyond the finding: not reported.",
+    )
 
 
 def performance(case: Case) -> Answer:
     """Performance and its uncertainty."""
-    groups = sorted({readable(column) for told in case.each.get("subgroups", {}).values() for column in told["groups"]})
-    shown = ", ".join(f"{readable(name)} {with_interval(row['auroc'])}" for name, row in case.rows.items())
+    groups = sorted(
+        {
+            readable(column)
+            for told in case.each.get("subgroups", {}).values()
+            for column in told["groups"]
+        }
+    )
+    shown = ", ".join(
+        f"{readable(name)} {with_interval(row['auroc'])}" for name, row in case.rows.items()
+    )
     if not shown:
         return NOT_REPORTED, "Not reported: no detector was evaluated."
-    return REPORTED, f"AUROC with 95 % intervals: {shown}. Groups: {', '.join(groups) or 'none recorded'}."
+    return (
+        REPORTED,
+        f"AUROC with 95 % intervals: {shown}. Groups: {', '.join(groups) or 'none recorded'}.",
+    )
 
 
 def accuracy(case: Case) -> Answer:
@@ -323,18 +424,26 @@ def checklist(
         together: documents about all detectors or the data, by kind.
         each: documents about one detector, by kind and detector.
         cards: the card of each published model.
-        about: dataset, versions, seed, n_boot, image_size, intensity, fold, slices.
+        about: dataset, versions, seed, n_resamples, image_size, intensity, fold, slices.
 
     Returns:
-        {"checklist", "source", "counts": {status: items}, "items": [{"item", "section", "topic", "status", "answer"}]}.
+        {"checklist", "source", "counts": {status: items}, "items": [{"item", "section", "topic",
+        "status", "answer"}]}.
     """
     case = Case(rows, together, each, cards, about)
     items = []
     for number, (section, topic, answer) in ITEMS.items():
         status, text = answer(case)
-        items.append({"item": number, "section": section, "topic": topic, "status": status, "answer": text})
+        items.append(
+            {"item": number, "section": section, "topic": topic, "status": status, "answer": text}
+        )
     counted = Counter(item["status"] for item in items)
-    return {"checklist": "CLAIM 2024", "source": SOURCE, "counts": {status: counted[status] for status in STATUSES}, "items": items}
+    return {
+        "checklist": "CLAIM 2024",
+        "source": SOURCE,
+        "counts": {status: counted[status] for status in STATUSES},
+        "items": items,
+    }
 
 
 ITEMS: Mapping[int, tuple[str, str, Callable[[Case], Answer]]] = {
@@ -351,30 +460,60 @@ ITEMS: Mapping[int, tuple[str, str, Callable[[Case], Answer]]] = {
     3: (
         "Introduction",
         "Scientific or clinical background, intended use and role",
-        said(PARTLY, "Intended use: research only, not a medical device. Clinical background: not reported."),
+        said(
+            PARTLY,
+            "Intended use: research only, not a medical device. Clinical background: not reported.",
+        ),
     ),
     4: (
         "Introduction",
         "Aims, objectives and hypotheses",
         said(PARTLY, "To compare detectors with simple baselines. No hypothesis was registered."),
     ),
-    5: ("Study design", "Prospective or retrospective", said(REPORTED, "Retrospective: stored images.")),
-    6: ("Study design", "Goal of the study", said(REPORTED, "Exploratory comparison of models; no claim for practice.")),
+    5: (
+        "Study design",
+        "Prospective or retrospective",
+        said(REPORTED, "Retrospective: stored images."),
+    ),
+    6: (
+        "Study design",
+        "Goal of the study",
+        said(REPORTED, "Exploratory comparison of models; no claim for practice."),
+    ),
     7: (
         "Data",
         "Sources",
-        lambda case: (PARTLY, f"Data set '{case.about['dataset']}'. Its source is documented with the data set, not here."),
+        lambda case: (
+            PARTLY,
+            f"Data set '{case.about['dataset']}'. Its source is documented with the data set, not here.",
+        ),
     ),
     8: ("Data", "Inclusion and exclusion", eligibility),
     9: ("Data", "Preprocessing", preprocessing),
     10: ("Data", "Selection of parts of the data: crops, slices", subsets),
-    11: ("Data", "De-identification", by_authors("how the images were de-identified before they came here")),
+    11: (
+        "Data",
+        "De-identification",
+        by_authors("how the images were de-identified before they came here"),
+    ),
     12: ("Data", "Missing data", missing),
     13: ("Data", "Image acquisition", acquisition),
     14: ("Reference standard", "How it was obtained", reference_standard),
-    15: ("Reference standard", "Why this one", by_authors("why this reference standard was chosen")),
-    16: ("Reference standard", "Source of the annotations", by_authors("annotators and their qualification, beyond item 14")),
-    17: ("Reference standard", "Annotation of the test set", by_authors("how the test images were annotated, beyond item 14")),
+    15: (
+        "Reference standard",
+        "Why this one",
+        by_authors("why this reference standard was chosen"),
+    ),
+    16: (
+        "Reference standard",
+        "Source of the annotations",
+        by_authors("annotators and their qualification, beyond item 14"),
+    ),
+    17: (
+        "Reference standard",
+        "Annotation of the test set",
+        by_authors("how the test images were annotated, beyond item 14"),
+    ),
     18: ("Reference standard", "Variability between and within readers", variability),
     19: ("Data partitions", "How cases were assigned", partitions),
     20: ("Data partitions", "Level at which parts are disjoint", disjoint),
@@ -399,18 +538,29 @@ ITEMS: Mapping[int, tuple[str, str, Callable[[Case], Answer]]] = {
     31: ("Evaluation", "Explainability or interpretability", explained),
     32: ("Evaluation", "Evaluation on internal data", internal),
     33: ("Evaluation", "Testing on external data", external),
-    34: ("Evaluation", "Registration of a clinical trial", said(NOT_APPLICABLE, "No clinical trial.")),
+    34: (
+        "Evaluation",
+        "Registration of a clinical trial",
+        said(NOT_APPLICABLE, "No clinical trial."),
+    ),
     35: ("Results: data", "Numbers included and excluded", flow),
     36: ("Results: data", "Characteristics of each part", who),
     37: ("Results: model performance", "Performance and its uncertainty", performance),
     38: ("Results: model performance", "Diagnostic accuracy and its precision", accuracy),
     39: ("Results: model performance", "Failure analysis of incorrect results", failures),
     40: ("Discussion", "Limitations", said(REPORTED, "Section 'Limits' of the report.")),
-    41: ("Discussion", "Implications for practice", said(REPORTED, "None: research only, never for a decision about a patient.")),
+    41: (
+        "Discussion",
+        "Implications for practice",
+        said(REPORTED, "None: research only, never for a decision about a patient."),
+    ),
     42: (
         "Other information",
         "Full protocol or technical details",
-        said(PARTLY, "Configuration, code and documentation of the project; no protocol was registered."),
+        said(
+            PARTLY,
+            "Configuration, code and documentation of the project; no protocol was registered.",
+        ),
     ),
     43: (
         "Other information",

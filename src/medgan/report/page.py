@@ -91,7 +91,17 @@ def tell(
     """
     validate(document)
     order = best_first(document["detectors"])
-    material = Material(document, splits, order, descriptions or {}, cards or {}, together or {}, each or {}, fold, figures)
+    material = Material(
+        document,
+        splits,
+        order,
+        descriptions or {},
+        cards or {},
+        together or {},
+        each or {},
+        fold,
+        figures,
+    )
     return Story(
         dataset=document["dataset"],
         answer=verdict.answer(material),
@@ -105,7 +115,10 @@ def tell(
 def _section(make: Callable[[Material], Section], material: Material) -> Section:
     if make in NEED_DETECTORS and not material.order:
         return Section(
-            "detectors" if make is NEED_DETECTORS[0] else "tests", "Detectors compared", "Not run yet.", [Absent(ABSENT["detectors"])]
+            "detectors" if make is NEED_DETECTORS[0] else "tests",
+            "Detectors compared",
+            "Not run yet.",
+            [Absent(ABSENT["detectors"])],
         )
     return make(material)
 
@@ -114,7 +127,9 @@ TEMPLATE = "report.html.j2"
 
 
 class ReportText(Protocol):
-    """What the report says: `evaluation.story.Story`. Its sections hold blocks of a `kind` that the template knows how to show."""
+    """What the report says: `evaluation.story.Story`. Its sections hold blocks of a `kind` that the
+    template knows how to show.
+    """
 
     @property
     def dataset(self) -> str:
@@ -132,12 +147,15 @@ def render_report(story: ReportText, figures: Mapping[str, bytes]) -> str:
 
     Args:
         story: its sentences, tables and the names of its figures; all text is escaped.
-        figures: name to PNG file; those that the story names are embedded as they are (`compact.compacted` makes them small).
+        figures: name to PNG file; those that the story names are embedded as they are
+            (`compact.compacted` makes them small).
 
     Returns:
         HTML without any remote part.
     """
-    return _template().render(story=story, made=frozenset(figures), uri=lambda name: _data_uri(figures[name]))
+    return _template().render(
+        story=story, made=frozenset(figures), uri=lambda name: _data_uri(figures[name])
+    )
 
 
 def _data_uri(png: bytes) -> str:
@@ -147,18 +165,26 @@ def _data_uri(png: bytes) -> str:
 @cache
 def _template() -> Template:
     loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template(TEMPLATE)
 
 
 WIDTH = 1400
 """Pixels; twice the width of a page on a screen with two pixels for one."""
-COLOURS = 256
+COLORS = 256
 FORM = 1
 """Raised with every change in how pictures are made small, so that older ones are not taken."""
 
 
-def compacted(pictures: Iterable[bytes], earlier: Mapping[str, NDArray[Any]] | None = None) -> dict[str, NDArray[np.uint8]]:
+def compacted(
+    pictures: Iterable[bytes], earlier: Mapping[str, NDArray[Any]] | None = None
+) -> dict[str, NDArray[np.uint8]]:
     """The bytes of each picture made small, by the name that `content_name` gives the picture.
 
     Args:
@@ -167,7 +193,10 @@ def compacted(pictures: Iterable[bytes], earlier: Mapping[str, NDArray[Any]] | N
     """
     known = earlier or {}
     named = {content_name(png): png for png in pictures}
-    return {name: known[name] if name in known else np.frombuffer(compact(png), dtype=np.uint8) for name, png in named.items()}
+    return {
+        name: known[name] if name in known else np.frombuffer(compact(png), dtype=np.uint8)
+        for name, png in named.items()
+    }
 
 
 def content_name(png: bytes) -> str:
@@ -176,7 +205,8 @@ def content_name(png: bytes) -> str:
 
 
 def compact(png: bytes, width: int = WIDTH) -> bytes:
-    """The picture with at most `width` columns and 256 colours, or as it is where that would not make it smaller.
+    """The picture with at most `width` columns and 256 colors, or as it is where that would not
+    make it smaller.
 
     Args:
         png: a PNG file.
@@ -188,9 +218,14 @@ def compact(png: bytes, width: int = WIDTH) -> bytes:
     with Image.open(io.BytesIO(png)) as opened:
         picture = opened.convert("RGB")
     if picture.width > width:
-        picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            (width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS
+        )
     stream = io.BytesIO()
-    # Maximum coverage keeps the few coloured pixels of a heat map: median cut gives most of the colours to the greys around them.
+    # Maximum coverage keeps the few colored pixels of a heat map: median cut gives most of the
+    # colors to the greys around them.
     # Pillow's `optimize` would take five times as long to encode and save 4 % of the bytes.
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG")
+    picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        stream, "PNG"
+    )
     return min(png, stream.getvalue(), key=len)

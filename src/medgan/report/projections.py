@@ -1,4 +1,6 @@
-"""Projections to walk through: one HTML page without any remote part, in which a point shows its image."""
+"""Projections to walk through: one HTML page without any remote part, in which a point shows its
+image.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
-from medgan.plots.projections import GRADIENT, SCORE, SCORE_RANGE, UNSCORED, colourings, hues
+from medgan.plots.projections import GRADIENT, SCORE, SCORE_RANGE, UNSCORED, colorings, hues
 from medgan.plots.style import readable
 
 TEMPLATE = "projections.html.j2"
@@ -44,19 +46,28 @@ def projection_page(
         pixels: (n, H, W, C) uint8, the images.
         table: (n) image_id, label, category, split.
         planes: name of the features -> name of the method -> (n, 2).
-        scores: name of the features -> (n,) anomaly scores of their detector, where it is one; NaN for images that it did not score.
+        scores: name of the features -> (n,) anomaly scores of their detector, where it is one; NaN
+            for images that it did not score.
         notes: name of the features -> what is to be known of their projections.
         title: its heading.
     """
-    environment = Environment(loader=PackageLoader("medgan", "report"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("medgan", "report"), autoescape=True, undefined=StrictUndefined
+    )
     data = {
         "ids": table["image_id"].astype(str).tolist(),
-        "colourings": {name: _named(values) for name, values in colourings(table.drop(columns="score", errors="ignore")).items()},
+        "colorings": {
+            name: _named(values)
+            for name, values in colorings(table.drop(columns="score", errors="ignore")).items()
+        },
         "scores": {name: _gradual(values) for name, values in scores.items()},
         "score": SCORE,
         "unscored": UNSCORED,
-        "gradient": [to_hex(colour) for colour in colormaps[GRADIENT](np.linspace(0, 1, 33))],
-        "planes": {name: {method: _whole(points) for method, points in each.items()} for name, each in planes.items()},
+        "gradient": [to_hex(color) for color in colormaps[GRADIENT](np.linspace(0, 1, 33))],
+        "planes": {
+            name: {method: _whole(points) for method, points in each.items()}
+            for name, each in planes.items()
+        },
         "notes": dict(notes),
         "names": {name: readable(name) for name in planes},
         "sheet": sheet(pixels),
@@ -67,14 +78,18 @@ def projection_page(
 
 
 def sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    """All images as thumbnails on one: {"source": a data address, "width", "height" of a thumbnail, "across": thumbnails in a row}."""
+    """All images as thumbnails on one: {"source": a data address, "width", "height" of a thumbnail,
+    "across": thumbnails in a row}.
+    """
     height, width = pixels.shape[1:3]
     factor = max(1, -(-max(height, width) // THUMBNAIL))
     size = (max(1, width // factor), max(1, height // factor))
     mode = "L" if pixels.shape[3] == 1 else "RGB"
     page = Image.new(mode, (size[0] * ACROSS, size[1] * max(1, -(-len(pixels) // ACROSS))))
     for place, image in enumerate(pixels):
-        small = Image.fromarray(image.squeeze(-1) if mode == "L" else image).resize(size, Image.Resampling.BOX)
+        small = Image.fromarray(image.squeeze(-1) if mode == "L" else image).resize(
+            size, Image.Resampling.BOX
+        )
         page.paste(small, (place % ACROSS * size[0], place // ACROSS * size[1]))
     buffer = io.BytesIO()
     page.save(buffer, format="JPEG", quality=SHEET_QUALITY)
@@ -83,18 +98,22 @@ def sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _named(values: pd.Series) -> dict[str, Any]:
-    coloured = hues(values.astype(str).tolist())
-    places = {name: index for index, name in enumerate(coloured)}
+    colored = hues(values.astype(str).tolist())
+    places = {name: index for index, name in enumerate(colored)}
     return {
-        "names": [readable(name) for name in coloured],
-        "colours": list(coloured.values()),
+        "names": [readable(name) for name in colored],
+        "colors": list(colored.values()),
         "values": [places[str(value)] for value in values],
     }
 
 
 def _gradual(values: NDArray[Any]) -> dict[str, Any]:
     low, high = (float(bound) for bound in np.nanquantile(values, SCORE_RANGE))
-    return {"low": low, "high": high, "values": [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]}
+    return {
+        "low": low,
+        "high": high,
+        "values": [float(f"{value:.4g}") if np.isfinite(value) else None for value in values],
+    }
 
 
 def _whole(points: NDArray[Any]) -> list[list[int]]:

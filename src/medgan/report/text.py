@@ -46,11 +46,15 @@ def readable(name: str) -> str:
 def seeds_of(row: Mapping[str, Any]) -> str:
     """`1 seed: exploratory`; a claim takes ten."""
     seeds = row["n_seeds"]
-    return f"{seeds} seed{'s' if seeds > 1 else ''}" + (": exploratory" if seeds < EXPLORATORY_BELOW else "")
+    return f"{seeds} seed{'s' if seeds > 1 else ''}" + (
+        ": exploratory" if seeds < EXPLORATORY_BELOW else ""
+    )
 
 
 def grouped_warnings(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
-    """Each warning once, with the names of the rows that it holds for; no names where it holds for all."""
+    """Each warning once, with the names of the rows that it holds for; no names where it holds for
+    all.
+    """
     named: dict[str, list[str]] = {}
     for name, row in rows.items():
         for warning in row.get("warnings", ()):
@@ -85,7 +89,11 @@ def signed_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
 def or_reason(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     """The value with its interval, or why there is none."""
     reason = (figure or {}).get("reason")
-    return with_interval(figure, digits) if reason is None or (figure or {}).get("value") is not None else f"{MISSING} {reason}"
+    return (
+        with_interval(figure, digits)
+        if reason is None or (figure or {}).get("value") is not None
+        else f"{MISSING} {reason}"
+    )
 
 
 def p_text(p_value: float | None) -> str:
@@ -106,15 +114,23 @@ def capital(text: str) -> str:
 
 
 def size_of(row: Mapping[str, Any], groups: str = "patient") -> str:
-    """`160 images of 60 patients`, or `624 images, patients unknown`; `groups` says what is grouped by where it is no patient."""
+    """`160 images of 60 patients`, or `624 images, patients unknown`; `groups` says what is grouped
+    by where it is no patient.
+    """
     patients = row.get("n_patients")
     counted = f"{row.get('n_images', 0):,} {row.get('scored_unit', 'image')}s"
-    return counted + (f" of {patients:,} {groups}s" if patients is not None else f", {groups}s unknown")
+    return counted + (
+        f" of {patients:,} {groups}s" if patients is not None else f", {groups}s unknown"
+    )
 
 
 def interval_name(row: Mapping[str, Any], groups: str = "patient") -> str:
     """What the intervals of a row resample."""
-    return f"95 % {groups} interval" if row.get("interval_unit") == "patient" else "95 % image interval, likely too narrow"
+    return (
+        f"95 % {groups} interval"
+        if row.get("interval_unit") == "patient"
+        else "95 % image interval, likely too narrow"
+    )
 
 
 def notes_of(row: Mapping[str, Any]) -> list[str]:
@@ -126,7 +142,9 @@ def notes_of(row: Mapping[str, Any]) -> list[str]:
 
 
 def pairing_name(key: str) -> str:
-    """`PSNR, nearest real image` of `psnr_nearest`; the backbone stays in the name of a perceptual distance."""
+    """`PSNR, nearest real image` of `psnr_nearest`; the backbone stays in the name of a perceptual
+    distance.
+    """
     base, _, pairing = key.rpartition("_")
     if pairing not in ("random", "nearest"):
         return FIGURE_NAMES.get(key, key)
@@ -141,13 +159,21 @@ def direction(key: str) -> str:
 
 
 def shared_class(quality: Mapping[str, Mapping[str, Any]]) -> str:
-    """The class that all generators draw, on which they can be compared: the normal one, or `overall` where they share none."""
+    """The class that all generators draw, on which they can be compared: the normal one, or
+    `overall` where they share none.
+    """
     return "normal" if all(classes.get("normal") for classes in quality.values()) else "overall"
 
 
 def missing_reasons(figures: Iterable[Mapping[str, Any]]) -> list[str]:
     """Why figures are missing, each reason once."""
-    return sorted({figure["reason"] for figure in figures if figure.get("value") is None and figure.get("reason")})
+    return sorted(
+        {
+            figure["reason"]
+            for figure in figures
+            if figure.get("value") is None and figure.get("reason")
+        }
+    )
 
 
 def best_first(rows: Mapping[str, Mapping[str, Any]], figure: str = "auroc") -> list[str]:

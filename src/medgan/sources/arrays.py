@@ -24,7 +24,13 @@ SIZE_CAP = 64 * 2**30
 class ArrayImages:
     """Images in memory, part by part; the path of an image is `part/index`."""
 
-    def __init__(self, name: str, images: dict[str, NDArray[np.uint8]], labels: dict[str, list[str]], checksum: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        images: dict[str, NDArray[np.uint8]],
+        labels: dict[str, list[str]],
+        checksum: str,
+    ) -> None:
         self.name = name
         self._images = images
         self._labels = labels
@@ -33,7 +39,13 @@ class ArrayImages:
     def rows(self) -> pd.DataFrame:
         """One row for each image: image_id, path, category_raw, split."""
         parts = [
-            pd.DataFrame({"path": [f"{part}/{index:06d}" for index in range(len(labels))], "category_raw": labels, "split": part})
+            pd.DataFrame(
+                {
+                    "path": [f"{part}/{index:06d}" for index in range(len(labels))],
+                    "category_raw": labels,
+                    "split": part,
+                }
+            )
             for part, labels in self._labels.items()
         ]
         rows = pd.concat(parts, ignore_index=True)
@@ -55,7 +67,9 @@ class ArrayImages:
 
 @dataclass(frozen=True)
 class NpzSource:
-    """An NPZ file with {train,val,test}_images (n, H, W[, 3]) uint8 and {train,val,test}_labels (n,) or (n, 1)."""
+    """An NPZ file with {train,val,test}_images (n, H, W[, 3]) uint8 and {train,val,test}_labels
+    (n,) or (n, 1).
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
@@ -75,9 +89,13 @@ class NpzSource:
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays *_images and *_labels of an NPZ file, without pickles. Raises `UserError` for what is too large, damaged or no NPZ."""
+    """The arrays *_images and *_labels of an NPZ file, without pickles. Raises `UserError` for what
+    is too large, damaged or no NPZ.
+    """
     if not path.is_file():
-        raise UserError(f"{path} is a folder, and an NPZ file was expected; give the file with --params source=PATH")
+        raise UserError(
+            f"{path} is a folder, and an NPZ file was expected; give the file with --params source=PATH"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
@@ -86,7 +104,9 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 f"{path} would unpack to {unpacked >> 30} GiB, more than {SIZE_CAP >> 30}; it is left alone, look at where it came from"
             )
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if name.endswith(("_images", "_labels"))}
+            return {
+                name: file[name] for name in file.files if name.endswith(("_images", "_labels"))
+            }
     except UserError:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
@@ -96,16 +116,24 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def checked_images(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Part -> its images, uint8 (n, H, W[, 3]). Raises `UserError` where there are none, or of another kind."""
+    """Part -> its images, uint8 (n, H, W[, 3]). Raises `UserError` where there are none, or of
+    another kind.
+    """
     parts = [part for part in PARTS if f"{part}_images" in arrays and len(arrays[f"{part}_images"])]
     if not parts:
-        raise UserError(f"{path} holds no images under train_images, val_images or test_images; give a file in the layout of MedMNIST")
+        raise UserError(
+            f"{path} holds no images under train_images, val_images or test_images; give a file in the layout of MedMNIST"
+        )
     return {part: _checked_part(arrays[f"{part}_images"], part, path) for part in parts}
 
 
 def _checked_part(images: NDArray[Any], part: str, path: Path) -> NDArray[np.uint8]:
-    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
-        raise UserError(f"{part}_images in {path} is {images.dtype} {images.shape}; uint8 (n, H, W) or (n, H, W, 3) is read")
+    if images.dtype != np.uint8 or not (
+        images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
+    ):
+        raise UserError(
+            f"{part}_images in {path} is {images.dtype} {images.shape}; uint8 (n, H, W) or (n, H, W, 3) is read"
+        )
     return images
 
 
@@ -113,7 +141,9 @@ def _checked_labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> N
     count = len(arrays[f"{part}_images"])
     labels = arrays.get(f"{part}_labels", np.empty(0))
     if labels.size != count or labels.shape[:1] != (count,) or labels.dtype.kind not in "iub":
-        raise UserError(f"{part}_labels in {path} is {labels.dtype} {labels.shape}; it needs one whole number for each of {count} images")
+        raise UserError(
+            f"{part}_labels in {path} is {labels.dtype} {labels.shape}; it needs one whole number for each of {count} images"
+        )
     return labels.reshape(-1).astype(np.int64)
 
 

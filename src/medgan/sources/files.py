@@ -30,7 +30,9 @@ FIELDS = {
 NUMBER = re.compile(r"[0-9]{3,}")
 THREADS = 8
 PLUGINS = ("gdcm", "libjpeg", "openjpeg", "rle", "jpeg_ls")
-"""Packages that decode compressed DICOM files. A file that was refused without one is another one with it."""
+"""Packages that decode compressed DICOM files. A file that was refused without one is another one
+with it.
+"""
 VERSION = 1
 """Raised when the readers give other pixels for the same file."""
 
@@ -38,7 +40,9 @@ VERSION = 1
 class FileImages:
     """Images that are files under one root."""
 
-    def __init__(self, name: str, root: Path, table: pd.DataFrame, reading: ReadingConfig | None = None) -> None:
+    def __init__(
+        self, name: str, root: Path, table: pd.DataFrame, reading: ReadingConfig | None = None
+    ) -> None:
         self.name = name
         self.root = root
         self._reading = reading or ReadingConfig()
@@ -49,10 +53,12 @@ class FileImages:
         self._checksums: Recent[str] = Recent(THREADS)
 
     def rows(self) -> pd.DataFrame:
-        """One row for each image: image_id, path (relative to the root), category_raw and what else is known.
+        """One row for each image: image_id, path (relative to the root), category_raw and what else
+        is known.
 
-        A volume or a file of several frames has one row for each image in it: its path is that of the file and a number, and it has the
-        columns volume (the file) and slice (the number). Only headers are read. A file whose header cannot be read keeps one row.
+        A volume or a file of several frames has one row for each image in it: its path is that of
+        the file and a number, and it has the columns volume (the file) and slice (the number). Only
+        headers are read. A file whose header cannot be read keeps one row.
         """
         with self._lock:
             if self._rows is None:
@@ -60,17 +66,23 @@ class FileImages:
         return self._rows.copy()
 
     def read(self, path: str) -> Picture:
-        """The picture of a row. Raises `ImageRefused`, also for a path that leads out of the root."""
+        """The picture of a row. Raises `ImageRefused`, also for a path that leads out of the
+        root.
+        """
         file, frame = self._place(path)
         return read_picture(file, frame, self._reading)
 
     def fingerprint(self, path: str) -> str:
-        """Names the content of the file, the place of the image in it, and how it is read. Raises `ImageRefused`."""
+        """Names the content of the file, the place of the image in it, and how it is read. Raises
+        `ImageRefused`.
+        """
         file, frame = self._place(path)
         try:
             checksum = self._checksums.get(stamp(file), lambda: _checksum(file))
         except OSError as error:
-            raise ImageRefused("UNREADABLE", f"it cannot be opened ({type(error).__name__})") from None
+            raise ImageRefused(
+                "UNREADABLE", f"it cannot be opened ({type(error).__name__})"
+            ) from None
         return "/".join([checksum, *([] if frame is None else [str(frame)]), self._settings])
 
     def _expanded(self) -> pd.DataFrame:
@@ -81,10 +93,14 @@ class FileImages:
             return self._files
         counts = [max(len(those), 1) for those in numbers]
         rows = self._files.loc[self._files.index.repeat(counts)].reset_index(drop=True)
-        rows["slice"] = pd.Series([text for those in numbers for text in _texts(those)], dtype=object)
+        rows["slice"] = pd.Series(
+            [text for those in numbers for text in _texts(those)], dtype=object
+        )
         rows["volume"] = rows["path"].astype(object).where(rows["slice"].notna(), None)
         for column in ("path", "image_id"):
-            rows[column] = (rows[column] + "/" + rows["slice"]).where(rows["slice"].notna(), rows[column])
+            rows[column] = (rows[column] + "/" + rows["slice"]).where(
+                rows["slice"].notna(), rows[column]
+            )
         return rows
 
     def _numbers(self, path: str) -> Sequence[int]:
@@ -103,13 +119,22 @@ class FileImages:
     def _file(self, path: str) -> Path:
         try:
             file = (self.root / path).resolve()
-            inside, regular = file.is_relative_to(self.root), not file.exists() or file.is_file() or file.is_dir()
-        except (OSError, RuntimeError, ValueError):  # a link that leads to itself, a name that is too long, one with a null byte
+            inside, regular = (
+                file.is_relative_to(self.root),
+                not file.exists() or file.is_file() or file.is_dir(),
+            )
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ):  # a link that leads to itself, a name that is too long, one with a null byte
             raise ImageRefused("UNREADABLE", "its name or its link leads nowhere") from None
         if not inside:
             raise ImageRefused("OUTSIDE", "it leads out of the folder of the data set")
         if not regular:
-            raise ImageRefused("UNREADABLE", "it is no file but a device, or a pipe that would wait for ever")
+            raise ImageRefused(
+                "UNREADABLE", "it is no file but a device, or a pipe that would wait for ever"
+            )
         return file
 
 
@@ -125,12 +150,15 @@ def _checksum(file: Path) -> str:
 def _settings(reading: ReadingConfig) -> str:
     """Names how files are read, the key of the pseudonyms included."""
     plugins = [name for name in PLUGINS if importlib.util.find_spec(name)]
-    said = repr((VERSION, plugins, sorted((asdict(reading) | {"pseudonym_key": secret(reading)}).items())))
+    said = repr(
+        (VERSION, plugins, sorted((asdict(reading) | {"pseudonym_key": secret(reading)}).items()))
+    )
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def walk(root: Path) -> Iterator[str]:
-    """Relative POSIX paths of files that claim to be images. Hidden files and folders are passed over, links to folders not followed.
+    """Relative POSIX paths of files that claim to be images. Hidden files and folders are passed
+    over, links to folders not followed.
 
     Raises `UserError` for a name that is no text: no table could hold it.
     """
@@ -146,7 +174,9 @@ def _text(path: str, root: Path) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{root} holds a file whose name is not UTF-8 ({path!a}); rename it") from None
+        raise UserError(
+            f"{root} holds a file whose name is not UTF-8 ({path!a}); rename it"
+        ) from None
     return path
 
 
@@ -163,7 +193,9 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?) *([ymwd]?)", re.IGNORECASE)
 
 
 def years(text: object) -> float | None:
-    """An age in years from `58`, `58.0`, `058Y`, `006M`, `02W` or `3D`; None where it is something else or over OLDEST."""
+    """An age in years from `58`, `58.0`, `058Y`, `006M`, `02W` or `3D`; None where it is something
+    else or over OLDEST.
+    """
     match = _AGE.fullmatch(str(text).strip())
     if match is None:
         return None
@@ -181,13 +213,17 @@ _NOTATION = {"age": years, "sex": sex}
 
 
 def tidy(rows: pd.DataFrame, values: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Rows with their values renamed as `values` (column -> old -> new) says, and then ages in years and sexes as F and M."""
+    """Rows with their values renamed as `values` (column -> old -> new) says, and then ages in
+    years and sexes as F and M.
+    """
     tidied = rows.copy()
     for column, names in values.items():
         tidied[column] = tidied[column].map(lambda value, names=names: names.get(value, value))
     for column, read in _NOTATION.items():
         if column in tidied:
-            tidied[column] = pd.Series([read(value) for value in tidied[column]], index=tidied.index, dtype=object)
+            tidied[column] = pd.Series(
+                [read(value) for value in tidied[column]], index=tidied.index, dtype=object
+            )
     return tidied
 
 
@@ -197,7 +233,9 @@ def known(column: pd.Series[Any]) -> pd.Series[Any]:
     return text.where(text.notna() & ~text.astype(str).str.strip().str.lower().isin(BLANK), None)
 
 
-def exclude(rows: pd.DataFrame, chosen: Sequence[bool] | pd.Series[Any], reasons: str | pd.Series[Any]) -> pd.DataFrame:
+def exclude(
+    rows: pd.DataFrame, chosen: Sequence[bool] | pd.Series[Any], reasons: str | pd.Series[Any]
+) -> pd.DataFrame:
     """Rows with a reason in EXCLUDED for the chosen ones; a reason that is there already stays."""
     before = rows.reindex(columns=[EXCLUDED])[EXCLUDED].astype(object)
     mask = pd.Series(chosen, index=rows.index, dtype=bool) & before.isna()
@@ -205,10 +243,16 @@ def exclude(rows: pd.DataFrame, chosen: Sequence[bool] | pd.Series[Any], reasons
 
 
 def require_some(rows: pd.DataFrame, what: str) -> pd.DataFrame:
-    """The rows as they are. Raises `UserError` where every one is left out, with the counts of the reasons."""
+    """The rows as they are. Raises `UserError` where every one is left out, with the counts of the
+    reasons.
+    """
     if EXCLUDED in rows and rows[EXCLUDED].notna().all():
-        counts = ", ".join(f"{count} {reason}" for reason, count in rows[EXCLUDED].value_counts().items())
-        raise UserError(f"all {len(rows)} images of {what} are left out ({counts}); look at the source in the catalog")
+        counts = ", ".join(
+            f"{count} {reason}" for reason, count in rows[EXCLUDED].value_counts().items()
+        )
+        raise UserError(
+            f"all {len(rows)} images of {what} are left out ({counts}); look at the source in the catalog"
+        )
     return rows
 
 
@@ -218,7 +262,9 @@ COPY = "a copy of another file (same name, same content)"
 
 
 def copies(root: Path, paths: Iterable[str]) -> set[str]:
-    """The paths whose files have the name and the content of a file that lies less deep, or is first in the alphabet."""
+    """The paths whose files have the name and the content of a file that lies less deep, or is
+    first in the alphabet.
+    """
     alike: dict[tuple[str, int], list[str]] = {}
     for path in sorted(paths, key=lambda path: (path.count("/"), path)):
         alike.setdefault((PurePosixPath(path).name, (root / path).stat().st_size), []).append(path)
@@ -237,9 +283,11 @@ def _repeated(root: Path, paths: list[str]) -> list[str]:
 
 
 def files_by_name(root: Path, images: str) -> tuple[dict[str, str], set[str]]:
-    """(name as a table writes it -> path below the root, paths of copies) of the image files in the folder `images`.
+    """(name as a table writes it -> path below the root, paths of copies) of the image files in the
+    folder `images`.
 
-    In a folder a name is the path below it; ANYWHERE it is the file's own name. Raises `UserError` where two files share one.
+    In a folder a name is the path below it; ANYWHERE it is the file's own name. Raises `UserError`
+    where two files share one.
     """
     if images != ANYWHERE:
         prefix = "" if images == "." else f"{images}/"
@@ -250,27 +298,40 @@ def files_by_name(root: Path, images: str) -> tuple[dict[str, str], set[str]]:
     for path in (path for path in paths if path not in twice):
         name = PurePosixPath(path).name
         if name in named:
-            raise UserError(f"{named[name]} and {path} in {root} have one name and differ, so a table cannot tell them apart; rename one")
+            raise UserError(
+                f"{named[name]} and {path} in {root} have one name and differ, so a table cannot tell them apart; rename one"
+            )
         named[name] = path
     return named, twice
 
 
 def with_paths(rows: pd.DataFrame, names: list[str], root: Path, images: str) -> pd.DataFrame:
-    """Rows with the path of each image, and a row with the reason of its exclusion for each file that is not listed."""
+    """Rows with the path of each image, and a row with the reason of its exclusion for each file
+    that is not listed.
+    """
     named, twice = files_by_name(root, images)
     prefix = "" if images in (ANYWHERE, ".") else f"{images}/"
     listed = rows.assign(path=[named.get(name, f"{prefix}{name}") for name in names])
     unlisted = sorted({*named.values(), *twice} - set(listed["path"]))
     extra = pd.DataFrame({"path": unlisted}, dtype=object)
-    extra = exclude(extra, [True] * len(extra), pd.Series([COPY if path in twice else "not listed" for path in unlisted], dtype=object))
-    return pd.concat([exclude(listed, [False] * len(listed), ""), extra], ignore_index=True) if len(extra) else listed
+    extra = exclude(
+        extra,
+        [True] * len(extra),
+        pd.Series([COPY if path in twice else "not listed" for path in unlisted], dtype=object),
+    )
+    return (
+        pd.concat([exclude(listed, [False] * len(listed), ""), extra], ignore_index=True)
+        if len(extra)
+        else listed
+    )
 
 
 def check_missing(rows: pd.DataFrame, root: Path, table: str, on_missing: str) -> pd.DataFrame:
     """Rows whose files are all there, or the missing ones left out where `on_missing` says so.
 
     Raises:
-        UserError: files are missing; counts both what is listed and missing, and what is there and not listed.
+        UserError: files are missing; counts both what is listed and missing, and what is there and
+            not listed.
     """
     reasons = rows.reindex(columns=["excluded"])["excluded"]
     missing = reasons.isna() & ~rows["path"].map(lambda path: (root / path).is_file()).astype(bool)
@@ -286,10 +347,16 @@ def check_missing(rows: pd.DataFrame, root: Path, table: str, on_missing: str) -
 
 
 def given_path(path: str | None, what: str) -> Path:
-    """The existing file or folder that a user named, relative to the working directory. Raises `UserError`."""
+    """The existing file or folder that a user named, relative to the working directory. Raises
+    `UserError`.
+    """
     if not path:
-        raise UserError(f"no path was given to {what}; say where the data is with --params source=PATH")
+        raise UserError(
+            f"no path was given to {what}; say where the data is with --params source=PATH"
+        )
     found = Path(path).expanduser()
     if not found.exists():
-        raise UserError(f"{found} does not exist; give the path to {what} with --params source=PATH, relative to the working directory")
+        raise UserError(
+            f"{found} does not exist; give the path to {what} with --params source=PATH, relative to the working directory"
+        )
     return found.resolve()

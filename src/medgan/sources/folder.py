@@ -17,7 +17,9 @@ from medgan.sources.readers.config import ReadingConfig
 def _compiled(fields: dict[str, list[str]]) -> dict[str, list[re.Pattern[str]]]:
     strange = sorted(set(fields) - set(FIELDS))
     if strange:
-        raise UserError(f"the source has a field `{strange[0]}`, which no image has; choose from {', '.join(FIELDS)}")
+        raise UserError(
+            f"the source has a field `{strange[0]}`, which no image has; choose from {', '.join(FIELDS)}"
+        )
     compiled = {}
     for name, patterns in fields.items():
         try:
@@ -27,7 +29,9 @@ def _compiled(fields: dict[str, list[str]]) -> dict[str, list[re.Pattern[str]]]:
                 f"a pattern of the source's field `{name}` is no regular expression ({error}); mend it in the catalog"
             ) from error
         if any(pattern.groups < 1 for pattern in compiled[name]):
-            raise UserError(f"a pattern of the source's field `{name}` has no (group); put what it shall read in round brackets")
+            raise UserError(
+                f"a pattern of the source's field `{name}` has no (group); put what it shall read in round brackets"
+            )
     return compiled
 
 
@@ -43,7 +47,8 @@ class FolderSource:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
     fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
-    """Field -> regular expressions on the POSIX path relative to the folder; group 1 of the first that matches is its value.
+    """Field -> regular expressions on the POSIX path relative to the folder; group 1 of the first
+    that matches is its value.
     By default an image is labelled by the folder that it lies in."""
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     """Field -> value in the path -> value here, such as `split: {valid: val}`."""
@@ -62,7 +67,10 @@ class FolderSource:
                 f"{root} holds no images (JPEG, PNG, BMP, TIFF, DICOM, NIfTI, NPY or NPZ files); "
                 "give the folder that holds them with --params source=PATH"
             )
-        said = {FIELDS[name]: [_first_match(compiled, path) for path in paths] for name, compiled in patterns.items()}
+        said = {
+            FIELDS[name]: [_first_match(compiled, path) for path in paths]
+            for name, compiled in patterns.items()
+        }
         rows = pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | said)
         if self.leave_out_copies:
             rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)

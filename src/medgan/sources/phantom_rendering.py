@@ -1,7 +1,8 @@
 """Draws chest-film-like pictures: bodies of different density, added up, exposed, with noise.
 
-Coordinates run from -1 to 1, x to the right of the film (the patient's left) and y downwards. Densities are in arbitrary units, 0 for air;
-lungs hold little, bone and heart much, and dense parts come out bright.
+Coordinates run from -1 to 1, x to the right of the film (the patient's left) and y downwards.
+Densities are in arbitrary units, 0 for air; lungs hold little, bone and heart much, and dense parts
+come out bright.
 Everything is a pure function of the given parameters and generators.
 """
 
@@ -81,7 +82,9 @@ def _spectrum(side: int, scale: float) -> Field:
 
 def blurred(field: Field, scale: float) -> Field:
     """Gaussian blur with standard deviation `scale` in coordinate units; the borders wrap."""
-    return np.fft.irfft2(np.fft.rfft2(field) * _spectrum(len(field), scale), s=field.shape).astype(np.float32)
+    return np.fft.irfft2(np.fft.rfft2(field) * _spectrum(len(field), scale), s=field.shape).astype(
+        np.float32
+    )
 
 
 def cloud(rng: np.random.Generator, side: int, scale: float) -> Field:
@@ -93,11 +96,20 @@ def cloud(rng: np.random.Generator, side: int, scale: float) -> Field:
 
 def soft(distance: Field, width: float) -> Field:
     """1 well inside (distance < 0), 0 well outside, over an edge of `width`."""
-    inside: Field = (1.0 / (1.0 + np.exp(np.clip(distance / width * 4.0, -30, 30)))).astype(np.float32)
+    inside: Field = (1.0 / (1.0 + np.exp(np.clip(distance / width * 4.0, -30, 30)))).astype(
+        np.float32
+    )
     return inside
 
 
-def ellipse(x: Field, y: Field, centre: tuple[float, float], radii: tuple[float, float], edge: float, power: float = 2.0) -> Field:
+def ellipse(
+    x: Field,
+    y: Field,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    edge: float,
+    power: float = 2.0,
+) -> Field:
     """A soft superellipse."""
     u, v = np.abs(x - centre[0]) / radii[0], np.abs(y - centre[1]) / radii[1]
     return soft(((u**power + v**power) ** (1.0 / power) - 1.0) * min(radii), edge)
@@ -116,20 +128,41 @@ def lung_fields(x: Field, y: Field, anatomy: Anatomy, breath: float) -> tuple[Fi
     for side in (-1.0, 1.0):
         across = x * side
         centre, radius = 0.47 * anatomy.width + 0.10 * (y + 0.1), anatomy.width * (0.41 + 0.09 * y)
-        rim = (np.abs((across - centre) / radius) ** 2.2 + np.abs((y + 0.04) / anatomy.lung_height) ** 2.6) ** (1 / 2.4) - 1.0
-        dome = anatomy.diaphragm + breath + (0.06 if side > 0 else 0.0) + 1.3 * (across - 0.75 * centre) ** 2
-        lungs.append(soft(rim * radius, 0.05) * soft(y - dome, 0.035) * soft(0.15 + 0.05 * y - across, 0.05))
+        rim = (
+            np.abs((across - centre) / radius) ** 2.2
+            + np.abs((y + 0.04) / anatomy.lung_height) ** 2.6
+        ) ** (1 / 2.4) - 1.0
+        dome = (
+            anatomy.diaphragm
+            + breath
+            + (0.06 if side > 0 else 0.0)
+            + 1.3 * (across - 0.75 * centre) ** 2
+        )
+        lungs.append(
+            soft(rim * radius, 0.05) * soft(y - dome, 0.035) * soft(0.15 + 0.05 * y - across, 0.05)
+        )
     return lungs[0], lungs[1]
 
 
 def _ribs(x: Field, y: Field, anatomy: Anatomy) -> Field:
-    """Posterior ribs fall gently to the side, anterior ones steeply; thinner and fainter in front."""
+    """Posterior ribs fall gently to the side, anterior ones steeply; thinner and fainter in
+    front.
+    """
     across = np.abs(x) / anatomy.width
     inside = soft(across - 0.93, 0.06) * soft(np.abs(y + 0.08) - 0.78, 0.1)
-    back = np.cos((y + 0.10 - 0.42 * (across - 0.45) ** 2 + 0.10 * across) * 2 * np.pi / anatomy.rib_spacing)
+    back = np.cos(
+        (y + 0.10 - 0.42 * (across - 0.45) ** 2 + 0.10 * across) * 2 * np.pi / anatomy.rib_spacing
+    )
     front = np.cos((y - 0.30 * across + 0.12) * 2 * np.pi / (1.15 * anatomy.rib_spacing))
     rising = soft(0.12 - across, 0.08)
-    return inside * rising * (0.75 * np.clip(back - 0.25, 0, None) + 0.30 * np.clip(front - 0.45, 0, None) * soft(0.3 - across, 0.1))
+    return (
+        inside
+        * rising
+        * (
+            0.75 * np.clip(back - 0.25, 0, None)
+            + 0.30 * np.clip(front - 0.45, 0, None) * soft(0.3 - across, 0.1)
+        )
+    )
 
 
 def _spine(x: Field, y: Field) -> Field:
@@ -140,7 +173,11 @@ def _spine(x: Field, y: Field) -> Field:
 def _clavicles(x: Field, y: Field, anatomy: Anatomy) -> Field:
     across = np.abs(x)
     line = -0.60 - 0.20 * (across - 0.1) + 0.14 * np.sin(across * 5.0)
-    return soft(np.abs(y - line) - 0.032, 0.025) * soft(0.08 - across, 0.03) * soft(across - 0.85 * anatomy.width, 0.05)
+    return (
+        soft(np.abs(y - line) - 0.032, 0.025)
+        * soft(0.08 - across, 0.03)
+        * soft(across - 0.85 * anatomy.width, 0.05)
+    )
 
 
 @lru_cache(maxsize=512)
@@ -152,14 +189,18 @@ def _vessel_tree(seed: int) -> NDArray[np.float64]:
         for angle in np.linspace(-1.25, 1.35, 7) + rng.normal(0, 0.08, 7):
             start, width = np.array([side * 0.17, -0.05]), 0.026
             for bend in np.cumsum(rng.normal(0, 0.22, 3)):
-                end = start + rng.uniform(0.11, 0.19) * np.array([side * np.cos(angle + bend), np.sin(angle + bend)])
+                end = start + rng.uniform(0.11, 0.19) * np.array(
+                    [side * np.cos(angle + bend), np.sin(angle + bend)]
+                )
                 segments.append((*start, *end, width))
                 start, width = end, width * 0.7
     return np.array(segments)
 
 
 def _span(line: Field, low: float, high: float) -> slice:
-    """The part of a rising line of coordinates near low..high; the margin holds the width of a vessel and the turn of the film."""
+    """The part of a rising line of coordinates near low..high; the margin holds the width of a
+    vessel and the turn of the film.
+    """
     return slice(int(np.searchsorted(line, low - 0.1)), int(np.searchsorted(line, high + 0.1)))
 
 
@@ -167,11 +208,16 @@ def _vessels(x: Field, y: Field, anatomy: Anatomy) -> Field:
     total = np.zeros_like(x)
     middle = len(x) // 2
     for x0, y0, x1, y1, width in _vessel_tree(anatomy.vessels):
-        box = _span(y[:, middle], min(y0, y1), max(y0, y1)), _span(x[middle], min(x0, x1), max(x0, x1))
+        box = (
+            _span(y[:, middle], min(y0, y1), max(y0, y1)),
+            _span(x[middle], min(x0, x1), max(x0, x1)),
+        )
         u, v, dx, dy = x[box] - x0, y[box] - y0, x1 - x0, y1 - y0
         along = np.clip((u * dx + v * dy) / (dx * dx + dy * dy), 0, 1)
         squared = (u - along * dx) ** 2 + (v - along * dy) ** 2
-        np.maximum(total[box], width * 20 * np.exp(-squared / (2 * (0.6 * width) ** 2)), out=total[box])
+        np.maximum(
+            total[box], width * 20 * np.exp(-squared / (2 * (0.6 * width) ** 2)), out=total[box]
+        )
     hila = np.exp(-((np.abs(x) - 0.2) ** 2 / 0.006 + (y + 0.03) ** 2 / 0.025))
     return total + 0.8 * hila.astype(np.float32)
 
@@ -188,27 +234,44 @@ def thorax(x: Field, y: Field, anatomy: Anatomy, exposure: Exposure) -> tuple[Fi
     density = (0.75 + anatomy.fat) * wall - 0.62 * lungs
     heart = ellipse(x - 0.35 * (y - 0.2), y, (0.14, 0.20), (anatomy.heart, 0.33), 0.06)
     aorta = ellipse(x, y, (0.10, -0.24), (0.11, 0.14), 0.05)
-    density += 0.42 * np.maximum(heart, 0.6 * aorta) * (0.25 + 0.75 * lungs) + 0.13 * soft(np.abs(x) - 0.14, 0.07) * wall
+    density += (
+        0.42 * np.maximum(heart, 0.6 * aorta) * (0.25 + 0.75 * lungs)
+        + 0.13 * soft(np.abs(x) - 0.14, 0.07) * wall
+    )
     density -= 0.10 * soft(np.abs(x) - 0.05, 0.03) * soft(y + 0.28, 0.06)
-    density += exposure.bone * (anatomy.rib_contrast * _ribs(x, y, anatomy) + 0.16 * _clavicles(x, y, anatomy) + 0.09 * _spine(x, y) * wall)
+    density += exposure.bone * (
+        anatomy.rib_contrast * _ribs(x, y, anatomy)
+        + 0.16 * _clavicles(x, y, anatomy)
+        + 0.09 * _spine(x, y) * wall
+    )
     density += 0.16 * _vessels(x, y, anatomy) * lungs
-    density += anatomy.breast * ellipse(np.abs(x), y, (0.5 * anatomy.width, 0.38), (0.34, 0.26), 0.08)
+    density += anatomy.breast * ellipse(
+        np.abs(x), y, (0.5 * anatomy.width, 0.38), (0.34, 0.26), 0.08
+    )
     return density.astype(np.float32), left, right
 
 
-def focal(rng: np.random.Generator, x: Field, y: Field, left: Field, right: Field) -> tuple[Field, NDArray[np.bool_]]:
+def focal(
+    rng: np.random.Generator, x: Field, y: Field, left: Field, right: Field
+) -> tuple[Field, NDArray[np.bool_]]:
     """One lobar consolidation: a dense region with a ragged edge, and its mask."""
     side = len(x)
     lung = left if rng.random() < 0.5 else right
     inside = np.flatnonzero(lung > 0.7)
     row, column = divmod(int(rng.choice(inside)), side)
     radii = rng.uniform(0.20, 0.36), rng.uniform(0.20, 0.36)
-    distance = np.hypot((x - x[row, column]) / radii[0], (y - y[row, column]) / radii[1]) - 1.0 + 0.20 * cloud(rng, side, 0.08)
+    distance = (
+        np.hypot((x - x[row, column]) / radii[0], (y - y[row, column]) / radii[1])
+        - 1.0
+        + 0.20 * cloud(rng, side, 0.08)
+    )
     shape = soft(distance * min(radii), 0.10) * lung
     return shape * (1.0 + 0.15 * cloud(rng, side, 0.03)), _mask(shape)
 
 
-def diffuse(rng: np.random.Generator, x: Field, y: Field, left: Field, right: Field) -> tuple[Field, NDArray[np.bool_]]:
+def diffuse(
+    rng: np.random.Generator, x: Field, y: Field, left: Field, right: Field
+) -> tuple[Field, NDArray[np.bool_]]:
     """Patchy, net-like haze in both lungs, denser about the hila and below, and its mask."""
     side = len(x)
     lungs = left + right
@@ -228,24 +291,34 @@ def _mask(shape: Field) -> NDArray[np.bool_]:
 def shrink(field: NDArray[np.generic]) -> Field:
     """The mean of every square of OVERSAMPLING pixels."""
     side = len(field) // OVERSAMPLING
-    means: Field = field.astype(np.float32).reshape(side, OVERSAMPLING, side, OVERSAMPLING).mean(axis=(1, 3))
+    means: Field = (
+        field.astype(np.float32).reshape(side, OVERSAMPLING, side, OVERSAMPLING).mean(axis=(1, 3))
+    )
     return means
 
 
 def _marker(picture: Field, exposure: Exposure) -> None:
-    """A lead letter in an upper corner, for the patient's side that lies there: R on the left of the picture, L on its right."""
+    """A lead letter in an upper corner, for the patient's side that lies there: R on the left of
+    the picture, L on its right.
+    """
     side = len(picture)
-    letter = np.kron(LETTERS[exposure.marker], np.ones((max(side // 64, 1), max(side // 64, 1)), dtype=bool))
+    letter = np.kron(
+        LETTERS[exposure.marker], np.ones((max(side // 64, 1), max(side // 64, 1)), dtype=bool)
+    )
     height, width = letter.shape
     row, column = side // 16, side // 16 if exposure.marker == 0 else side - side // 16 - width
     picture[row : row + height, column : column + width][letter] = 0.97
 
 
 def expose(density: Field, exposure: Exposure, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Density to a film of half its side, uint8: bright where much is absorbed, with quantum noise and the site's characteristic curve."""
+    """Density to a film of half its side, uint8: bright where much is absorbed, with quantum noise
+    and the site's characteristic curve.
+    """
     transmitted = shrink(np.exp(-2.1 * blurred(density, exposure.blur)))
     side = len(transmitted)
-    noisy = transmitted + exposure.noise * np.sqrt(np.clip(transmitted, 0.02, None)) * rng.standard_normal((side, side), dtype=np.float32)
+    noisy = transmitted + exposure.noise * np.sqrt(
+        np.clip(transmitted, 0.02, None)
+    ) * rng.standard_normal((side, side), dtype=np.float32)
     film = np.clip(-np.log(np.clip(noisy, 0.015, None)) / 2.1 * exposure.gain, 0, 1.45) / 1.45
     film = np.clip(film, 0, 1) ** exposure.gamma
     _marker(film, exposure)

@@ -1,7 +1,10 @@
-"""The embedded data set: procedural chest-film phantoms of a few hundred patients, made on the spot.
+"""The embedded data set: procedural chest-film phantoms of a few hundred patients, made on the
+spot.
 
-What is random comes from separate streams: a patient's body, a film's exposure and the opacity know nothing of each other.
-So site, exposure, sex and age are independent of the label, and with `effect` 0 an anomalous image is drawn exactly like a normal one.
+What is random comes from separate streams: a patient's body, a film's exposure and the opacity know
+nothing of each other.
+So site, exposure, sex and age are independent of the label, and with `effect` 0 an anomalous image
+is drawn exactly like a normal one.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from medgan.sources import phantom_rendering as draw
 from medgan.sources.raw import Picture
 
 EFFECT = 1.0
-"""How dense opacities are: the difficulty of the data set. Set once, before any detector was tuned, by what a 1-nearest-neighbour detector
-reaches on standardised 32 px images: AUROC .86 (focal .91, diffuse .81) with the default seed, .89 and .80 with others, .50 at effect 0.
+"""How dense opacities are: the difficulty of the data set. Set once, before any detector was tuned,
+by what a 1-nearest-neighbour detector reaches on standardised 32 px images: AUROC .86 (focal .91,
+diffuse .81) with the default seed, .89 and .80 with others, .50 at effect 0.
 tests/images/test_phantoms.py holds it there."""
 OPACITIES = {"bacterial": (draw.focal, 0.42), "viral": (draw.diffuse, 0.27)}
 """Category -> how its opacity is drawn, and its density at effect 1."""
@@ -45,7 +49,9 @@ class Patient:
 
 @dataclass(frozen=True)
 class Phantom:
-    """One image: uint8 (size, size), the mask of its opacity (bool, empty for normal images), and whose it is."""
+    """One image: uint8 (size, size), the mask of its opacity (bool, empty for normal images), and
+    whose it is.
+    """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -59,7 +65,9 @@ class PhantomSource:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
-    """Phantoms have none; a path given to them is refused, so that nobody takes them for their own data."""
+    """Phantoms have none; a path given to them is refused, so that nobody takes them for their own
+    data.
+    """
     images: int = 800
     patients: int = 300
     size: int = 64
@@ -72,7 +80,12 @@ class PhantomSource:
             raise UserError(
                 f"the embedded phantoms read no files, so source={self.path} is not used; choose a data set with --env, or drop it"
             )
-        if not (self.images >= self.patients >= 12 and self.size >= 32 and self.effect >= 0 and self.seed >= 0):
+        if not (
+            self.images >= self.patients >= 12
+            and self.size >= 32
+            and self.effect >= 0
+            and self.seed >= 0
+        ):
             raise UserError(
                 "phantoms need at least 12 patients, an image each, 32 px, and a seed and effect that are not negative; mend `source`"
             )
@@ -91,7 +104,11 @@ def _age(rng: np.random.Generator) -> int:
 def patient(number: int, config: PhantomSource) -> Patient:
     """The body of a patient: a pure function of the seed and the number."""
     rng = _rng(config, BODY, number)
-    sex, age, site = ("F", "M")[int(rng.random() < 0.5)], _age(rng), SITES[int(rng.choice(3, p=(0.45, 0.35, 0.20)))]
+    sex, age, site = (
+        ("F", "M")[int(rng.random() < 0.5)],
+        _age(rng),
+        SITES[int(rng.choice(3, p=(0.45, 0.35, 0.20)))],
+    )
     grown = min(age, 18) / 18
     anatomy = draw.Anatomy(
         width=float(np.clip(rng.normal(0.84, 0.04), 0.74, 0.94)) * (0.94 if sex == "F" else 1.0),
@@ -115,7 +132,9 @@ def _layout(config: PhantomSource) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     counts = 1 + rng.multinomial(config.images - config.patients, weights)
     last = [round(share * config.patients) for share in np.cumsum(list(SHARES.values()))]
     categories = np.repeat(list(SHARES), np.diff([0, *last]))
-    return np.repeat(np.arange(config.patients), counts), tuple(map(str, _rng(config, CATEGORY).permutation(categories)))
+    return np.repeat(np.arange(config.patients), counts), tuple(
+        map(str, _rng(config, CATEGORY).permutation(categories))
+    )
 
 
 SITE_FILMS: dict[str, dict[str, float]] = {
@@ -160,7 +179,9 @@ def phantom(index: int, config: PhantomSource) -> Phantom:
 
 
 def phantom_table(config: PhantomSource) -> pd.DataFrame:
-    """One row for each phantom: image_id, path (its index), category_raw, group_id, sex, age, site."""
+    """One row for each phantom: image_id, path (its index), category_raw, group_id, sex, age,
+    site.
+    """
     owners, categories = _layout(config)
     people = [patient(int(owner), config) for owner in owners]
     return pd.DataFrame(

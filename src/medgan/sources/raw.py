@@ -8,12 +8,29 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-METADATA = ("group_id", "sex", "age", "site", "view", "date", "sequence", "scanner", "window", "colour", "volume", "slice")
-"""What a file may say of its image besides the pixels. All of it is text, none of it identifies a person: `group_id` is a pseudonym."""
+METADATA = (
+    "group_id",
+    "sex",
+    "age",
+    "site",
+    "view",
+    "date",
+    "sequence",
+    "scanner",
+    "window",
+    "color",
+    "volume",
+    "slice",
+)
+"""What a file may say of its image besides the pixels. All of it is text, none of it identifies a
+person: `group_id` is a pseudonym.
+"""
 
 
 class ImageRefused(Exception):
-    """An image that is left out. `code` is one word in capitals for the quarantine report, such as UNREADABLE or TOO_LARGE."""
+    """An image that is left out. `code` is one word in capitals for the quarantine report, such as
+    UNREADABLE or TOO_LARGE.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,6 @@
-"""Where images come from. Every kind is a small configuration whose `open()` gives an `ImageSource`."""
+"""Where images come from. Every kind is a small configuration whose `open()` gives an
+`ImageSource`.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,23 @@ class ImageSource(Protocol):
         ...
 
     def rows(self) -> pd.DataFrame:
-        """One row for each image: image_id, path, category_raw, and where known group_id, split, sex, age, site, view, date.
+        """One row for each image: image_id, path, category_raw, and where known group_id, split,
+        sex, age, site, view, date.
 
-        A text in `excluded` is the reason why an image is left out; it is missing, or the column is, for the images that are used.
+        A text in `excluded` is the reason why an image is left out; it is missing, or the column
+        is, for the images that are used.
         """
         ...
 
     def read(self, path: str) -> Picture:
-        """The picture of a row's path. Raises `ImageRefused`; may be called from several threads."""
+        """The picture of a row's path. Raises `ImageRefused`; may be called from several
+        threads.
+        """
         ...
 
     def fingerprint(self, path: str) -> str:
-        """Names the content that `read(path)` decodes, without decoding it: equal fingerprints read as equal pictures.
+        """Names the content that `read(path)` decodes, without decoding it: equal fingerprints read
+        as equal pictures.
 
         Raises `ImageRefused`; may be called from several threads.
         """

@@ -1,17 +1,21 @@
 """Figures with intervals that resample patients, not images.
 
-Images of one patient resemble each other, so an interval that resamples images is too narrow (68-70 % coverage of a nominal 95 % with
-five images a patient). Here patients are drawn with replacement (the cluster bootstrap, Field & Welsh 2007), and every resample is a row
-of weights: how often the patient of each image was drawn. All resamples of a metric are then a few matrix operations.
+Images of one patient resemble each other, so an interval that resamples images is too narrow (68-70
+% coverage of a nominal 95 % with five images a patient). Here patients are drawn with replacement
+(the cluster bootstrap, Field & Welsh 2007), and every resample is a row of weights: how often the
+patient of each image was drawn. All resamples of a metric are then a few matrix operations.
 
-The interval of a share (AUROC, sensitivity, ...) is value ± t SE on the logit scale, SE being the standard deviation over the resamples
-(Pepe 2003, The Statistical Evaluation of Medical Tests, section 5.2; Efron & Tibshirani 1993, section 12.3): it stays within 0 and 1 and
-covers alike on both sides, where the percentile interval of an AUROC of 0.95 covers 88-90 % with 40 patients. SE is widened by
-sqrt(m / (m - 1)) and t has sum(m - 1) degrees of freedom, m being the patients of each carrier (each class, for an AUROC).
+The interval of a share (AUROC, sensitivity, ...) is value ± t SE on the logit scale, SE being the
+standard deviation over the resamples (Pepe 2003, The Statistical Evaluation of Medical Tests,
+section 5.2; Efron & Tibshirani 1993, section 12.3): it stays within 0 and 1 and covers alike on
+both sides, where the percentile interval of an AUROC of 0.95 covers 88-90 % with 40 patients. SE is
+widened by sqrt(m / (m - 1)) and t has sum(m - 1) degrees of freedom, m being the patients of each
+carrier (each class, for an AUROC).
 
-A figure that is exactly 0 or 1 does not vary over the resamples. There the bound is exact instead: if the true figure were p, one image of
-each of m patients would all be right with probability p^m at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of
-the two classes (disjoint pairs of one patient of each).
+A figure that is exactly 0 or 1 does not vary over the resamples. There the bound is exact instead:
+if the true figure were p, one image of each of m patients would all be right with probability p^m
+at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of the two classes
+(disjoint pairs of one patient of each).
 """
 
 from __future__ import annotations
@@ -37,12 +41,16 @@ TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this figu
 Floats = NDArray[np.float64]
 Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
-"""Weights (B, n) to the figure under each row of weights (B,); NaN where a row does not determine it."""
+"""Weights (B, n) to the figure under each row of weights (B,); NaN where a row does not determine
+it.
+"""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; `value` is None where it cannot be had, and `reason` says why."""
+    """A figure with its 95 % interval; `value` is None where it cannot be had, and `reason` says
+    why.
+    """
 
     value: float | None
     low: float | None = None
@@ -63,73 +71,115 @@ class Metric:
 
     statistic: Statistic
     carriers: Sequence[NDArray[np.bool_]]
-    """Masks (n,); each of these sets of images must not be empty, and must span two groups for an interval."""
+    """Masks (n,); each of these sets of images must not be empty, and must span two groups for an
+    interval.
+    """
     missing: str = SINGLE_CLASS
     """The reason when a set of carriers is empty."""
     share: bool = True
-    """Whether the figure lies between 0 and 1; a difference does not, and its interval is value ± t SE."""
+    """Whether the figure lies between 0 and 1; a difference does not, and its interval is value ± t
+    SE.
+    """
     limit: Callable[[float], float] = lambda bound: bound
-    """What the figure is where the share behind it is at its exact bound; it is asked where the figure is exactly 0 or 1."""
+    """What the figure is where the share behind it is at its exact bound; it is asked where the
+    figure is exactly 0 or 1.
+    """
     per: float = 1.0
     """A share is shown per so many: 100 for false alarms per 100 normal images."""
 
 
 def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
-    """Group number of each image (n,), and the number of groups. Numbers follow the sorted names, not the order of the images."""
+    """Group number of each image (n,), and the number of groups. Numbers follow the sorted names,
+    not the order of the images.
+    """
     names, inverse = np.unique(np.asarray(groups).astype(str), return_inverse=True)
     return inverse.reshape(-1).astype(np.int64), len(names)
 
 
-def weight_blocks(groups: Sequence[str] | NDArray[Any], n_boot: int, seed: int) -> Iterator[Floats]:
+def weight_blocks(
+    groups: Sequence[str] | NDArray[Any], n_resamples: int, seed: int
+) -> Iterator[Floats]:
     """The rows of `bootstrap_weights` in blocks (b, n) that fit into memory."""
     inverse, count = group_index(groups)
     rng = np.random.default_rng([seed, crc32(b"patient bootstrap")])
     rows = max(1, BLOCK_ELEMENTS // max(1, len(inverse)))
-    for start in range(0, n_boot, rows):
-        size = min(rows, n_boot - start)
+    for start in range(0, n_resamples, rows):
+        size = min(rows, n_resamples - start)
         drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield np.ascontiguousarray(counts.T, dtype=np.float64)[inverse].T  # an image's weights lie side by side: sorting images is cheap
+        yield np.ascontiguousarray(counts.T, dtype=np.float64)[
+            inverse
+        ].T  # an image's weights lie side by side: sorting images is cheap
 
 
-def bootstrap_weights(groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> Floats:
-    """How often each image is drawn when its group is drawn with replacement: (n_boot, n)."""
-    return np.concatenate(list(weight_blocks(groups, n_boot, seed)))
+def bootstrap_weights(
+    groups: Sequence[str] | NDArray[Any], n_resamples: int = 1000, seed: int = 0
+) -> Floats:
+    """How often each image is drawn when its group is drawn with replacement: (n_resamples, n)."""
+    return np.concatenate(list(weight_blocks(groups, n_resamples, seed)))
 
 
 def estimates(
-    metrics: Mapping[Name, Metric], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0
+    metrics: Mapping[Name, Metric],
+    groups: Sequence[str] | NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[Name, Estimate]:
     """Each metric with its 95 % interval; one set of resamples serves all of them.
 
     Args:
         metrics: name to metric of the same n images.
         groups: the patient (or other group) of each image (n,).
-        n_boot: number of resamples.
-        seed: of the resamples; one seed gives the same resamples to all methods on the same patients.
+        n_resamples: number of resamples.
+        seed: of the resamples; one seed gives the same resamples to all methods on the same
+            patients.
     """
     groups = np.asarray(groups).astype(str)
     ones = np.ones((1, len(groups)))
-    known = {name: metric for name, metric in metrics.items() if all(mask.any() for mask in metric.carriers)}
+    known = {
+        name: metric
+        for name, metric in metrics.items()
+        if all(mask.any() for mask in metric.carriers)
+    }
     resampled: dict[Name, list[Floats]] = {name: [] for name in known}
-    for weights in weight_blocks(groups, n_boot, seed) if known else ():
+    for weights in weight_blocks(groups, n_resamples, seed) if known else ():
         for name, metric in known.items():
             resampled[name].append(metric.statistic(weights))
     found = {
-        name: _estimate(metric, float(metric.statistic(ones)[0]), np.concatenate(resampled[name]), groups) for name, metric in known.items()
+        name: _estimate(
+            metric, float(metric.statistic(ones)[0]), np.concatenate(resampled[name]), groups
+        )
+        for name, metric in known.items()
     }
-    return {name: found.get(name, Estimate(None, reason=metric.missing)) for name, metric in metrics.items()}
+    return {
+        name: found.get(name, Estimate(None, reason=metric.missing))
+        for name, metric in metrics.items()
+    }
 
 
-def interval(metric: Metric, groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> Estimate:
+def interval(
+    metric: Metric, groups: Sequence[str] | NDArray[Any], n_resamples: int = 1000, seed: int = 0
+) -> Estimate:
     """One metric with its 95 % interval."""
-    return estimates({"metric": metric}, groups, n_boot, seed)["metric"]
+    return estimates({"metric": metric}, groups, n_resamples, seed)["metric"]
 
 
-def resolved(tree: Mapping[str, Any], groups: Sequence[str] | NDArray[Any], n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """A nested mapping with every `Metric` and `Estimate` in it as a figure of results.json; one set of resamples serves all of them."""
+def resolved(
+    tree: Mapping[str, Any],
+    groups: Sequence[str] | NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """A nested mapping with every `Metric` and `Estimate` in it as a figure of results.json; one
+    set of resamples serves all of them.
+    """
     leaves = dict(_leaves(tree))
-    found = estimates({path: leaf for path, leaf in leaves.items() if isinstance(leaf, Metric)}, groups, n_boot, seed)
+    found = estimates(
+        {path: leaf for path, leaf in leaves.items() if isinstance(leaf, Metric)},
+        groups,
+        n_resamples,
+        seed,
+    )
     filled: dict[str, Any] = {}
     for path, leaf in leaves.items():
         place = filled
@@ -140,7 +190,9 @@ def resolved(tree: Mapping[str, Any], groups: Sequence[str] | NDArray[Any], n_bo
     return filled
 
 
-def _leaves(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(
+    tree: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, (*above, key))
@@ -164,7 +216,9 @@ def _estimate(metric: Metric, value: float, resampled: Floats, groups: NDArray[A
 
 
 def _margin(resampled: Floats, units: Sequence[int]) -> float:
-    """Half the width of an interval: t times the standard error, for figures that rest on so many patients."""
+    """Half the width of an interval: t times the standard error, for figures that rest on so many
+    patients.
+    """
     from scipy.special import stdtrit
 
     smallest = min(units)
@@ -174,7 +228,9 @@ def _margin(resampled: Floats, units: Sequence[int]) -> float:
 
 def _share(value: float, margin: float, units: int, metric: Metric) -> tuple[float, float, float]:
     if not -ROUNDING <= value <= 1 + ROUNDING:
-        raise ValueError(f"A share is {value}: a metric that can leave 0 to 1 is Metric(..., share=False).")
+        raise ValueError(
+            f"A share is {value}: a metric that can leave 0 to 1 is Metric(..., share=False)."
+        )
     exact = float(TAIL ** (1 / units))
     if value >= 1 - ROUNDING:
         return 1.0, metric.limit(exact), 1.0

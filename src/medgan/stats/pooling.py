@@ -1,4 +1,6 @@
-"""Small cohorts: what their size lets one expect, and figures over the folds of a cross-validation."""
+"""Small cohorts: what their size lets one expect, and figures over the folds of a
+cross-validation.
+"""
 
 from __future__ import annotations
 
@@ -18,52 +20,70 @@ PERFECT = "an AUROC of exactly 0 or 1 has an exact bound instead"
 
 
 def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
-    """Half the width of the 95 % interval to expect of an AUROC on so many independent cases (Hanley & McNeil 1982, eq. 1 and 2).
+    """Half the width of the 95 % interval to expect of an AUROC on so many independent cases
+    (Hanley & McNeil 1982, eq. 1 and 2).
 
     An AUROC under 0.5 is taken as its mirror image, for which their exponential model is meant.
     """
     from scipy.special import ndtri
 
-    return float(ndtri(0.5 + LEVEL / 2)) * standard_error(max(auroc, 1 - auroc), n_anomalous, n_normal)
+    return float(ndtri(0.5 + LEVEL / 2)) * standard_error(
+        max(auroc, 1 - auroc), n_anomalous, n_normal
+    )
 
 
 def half_width_of(test: pd.DataFrame, found: Estimate) -> dict[str, Any]:
-    """The half-width to expect for this n, cases being patients where they are known: images of one patient add little."""
+    """The half-width to expect for this n, cases being patients where they are known: images of one
+    patient add little.
+    """
     unit = "patient" if test["group_known"].all() else "image"
-    normal, anomalous = (int(test.loc[test["label"] == kind, "group_id"].nunique()) for kind in (0, 1))
+    normal, anomalous = (
+        int(test.loc[test["label"] == kind, "group_id"].nunique()) for kind in (0, 1)
+    )
     sizes = {"n_normal": normal, "n_anomalous": anomalous, "unit": unit}
     if found.value is None or found.value in (0.0, 1.0):
         return {"value": None, "reason": found.reason or PERFECT, **sizes}
     return {"value": expected_half_width(normal, anomalous, found.value), **sizes}
 
 
-def fold_average(folds: Sequence[pd.DataFrame], n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """AUROC of each fold, then their mean: scores of different folds come from different trainings and share no scale.
+def fold_average(
+    folds: Sequence[pd.DataFrame], n_resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """AUROC of each fold, then their mean: scores of different folds come from different trainings
+    and share no scale.
 
-    The interval resamples subjects: one that is drawn twice counts twice in every fold that tests him, in all repeats.
+    The interval resamples subjects: one that is drawn twice counts twice in every fold that tests
+    him, in all repeats.
 
     Args:
-        folds: for each fold its test images: label, score, group_id, and group_known (taken as known if left out).
-        n_boot: resamples of subjects.
+        folds: for each fold its test images: label, score, group_id, and group_known (taken as
+            known if left out).
+        n_resamples: resamples of subjects.
         seed: of the resamples.
 
     Returns:
-        `auroc` (the mean over folds that hold both classes, with its interval), `per_fold`, `spread` (standard deviation between folds),
-        `n_folds`, `n_folds_estimable`, `n_images`, `n_subjects` and `interval_unit`.
+        `auroc` (the mean over folds that hold both classes, with its interval), `per_fold`,
+        `spread` (standard deviation between folds), `n_folds`, `n_folds_estimable`, `n_images`,
+        `n_subjects` and `interval_unit`.
 
     Raises:
         UserError: there is no fold.
     """
     if not folds:
-        raise UserError("There is no fold to average over: run each with --params preprocessing.fold=N first.")
+        raise UserError(
+            "There is no fold to average over: run each with --params preprocessing.fold=N first."
+        )
     together = pd.concat(folds, ignore_index=True)
     labels, scores = together["label"].to_numpy(), together["score"].to_numpy(dtype=np.float64)
     number = np.repeat(np.arange(len(folds)), [len(fold) for fold in folds])
     places = [np.flatnonzero(number == fold) for fold in range(len(folds))]
     whole = [fold for fold in places if len(np.unique(labels[fold])) == 2]
     counted = np.isin(number, [number[fold[0]] for fold in whole])
-    metric = Metric(partial(_mean_auroc, labels, scores, whole), (counted & (labels == 1), counted & (labels == 0)))
-    found = interval(metric, together["group_id"].to_numpy(), n_boot, seed)
+    metric = Metric(
+        partial(_mean_auroc, labels, scores, whole),
+        (counted & (labels == 1), counted & (labels == 0)),
+    )
+    found = interval(metric, together["group_id"].to_numpy(), n_resamples, seed)
     each = [_one(labels[fold], scores[fold]) for fold in places]
     values = [figure["value"] for figure in each if figure["value"] is not None]
     known = "group_known" not in together or bool(together["group_known"].all())
@@ -73,17 +93,23 @@ def fold_average(folds: Sequence[pd.DataFrame], n_boot: int = 1000, seed: int = 
         "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "n_folds": len(folds),
         "n_folds_estimable": len(whole),
-        "n_images": int(together["image_id"].nunique()) if "image_id" in together else len(together),
+        "n_images": int(together["image_id"].nunique())
+        if "image_id" in together
+        else len(together),
         "n_subjects": int(together["group_id"].nunique()),
         "interval_unit": "patient" if known else "image",
     }
 
 
-def _mean_auroc(labels: NDArray[Any], scores: Floats, folds: Sequence[NDArray[np.int64]], weights: Floats) -> Floats:
+def _mean_auroc(
+    labels: NDArray[Any], scores: Floats, folds: Sequence[NDArray[np.int64]], weights: Floats
+) -> Floats:
     """Mean over the folds that a resample leaves both classes in."""
     areas = np.stack([auroc(labels[fold], scores[fold], weights[:, fold]) for fold in folds])
     there = np.isfinite(areas).sum(0)
-    mean: Floats = np.divide(np.nansum(areas, axis=0), there, out=np.full(areas.shape[1], np.nan), where=there > 0)
+    mean: Floats = np.divide(
+        np.nansum(areas, axis=0), there, out=np.full(areas.shape[1], np.nan), where=there > 0
+    )
     return mean
 
 
@@ -95,7 +121,8 @@ def _one(labels: NDArray[Any], scores: Floats) -> dict[str, Any]:
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One row of several: figures become means, what is equal stays, anything else becomes a list with one entry for each seed.
+    """One row of several: figures become means, what is equal stays, anything else becomes a list
+    with one entry for each seed.
 
     Args:
         rows: of results.json, each with `seeds`; in the order of the seeds.
@@ -116,7 +143,11 @@ def _merged(values: Sequence[Any]) -> Any:
         return first if all(value == first for value in values) else list(values)
     if any("value" in value and "rule" not in value for value in values):
         return mean_figure(values)
-    return {key: _merged([value[key] for value in values]) for key in first if all(key in value for value in values)}
+    return {
+        key: _merged([value[key] for value in values])
+        for key in first
+        if all(key in value for value in values)
+    }
 
 
 def mean_figure(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -128,7 +159,10 @@ def mean_figure(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if missing is not None:
         return dict(missing)
     keys = [key for key in figures[0] if all(key in figure for figure in figures)]
-    return {**{key: _mean([figure[key] for figure in figures]) for key in keys}, "per_seed": [figure["value"] for figure in figures]}
+    return {
+        **{key: _mean([figure[key] for figure in figures]) for key in keys},
+        "per_seed": [figure["value"] for figure in figures],
+    }
 
 
 def _mean(values: Sequence[Any]) -> Any:

@@ -15,7 +15,9 @@ from medgan.stats.bootstrap import Estimate, Floats, Metric
 from medgan.stats.classification import auroc, sensitivity, specificity
 
 MINIMUM = 50
-"""Anomalous images that a sensitivity needs, normal ones that a specificity needs, and an AUROC both."""
+"""Anomalous images that a sensitivity needs, normal ones that a specificity needs, and an AUROC
+both.
+"""
 INSUFFICIENT = "insufficient"
 LABELS = ("normal", "anomalous")
 Mask = NDArray[np.bool_]
@@ -31,7 +33,9 @@ class Decided:
 
     @classmethod
     def of(cls, test: pd.DataFrame, threshold: float) -> Decided:
-        """The images of a table with label and score, called anomalous at or above the threshold."""
+        """The images of a table with label and score, called anomalous at or above the
+        threshold.
+        """
         scores = test["score"].to_numpy(dtype=np.float64)
         return cls(test["label"].to_numpy(), scores, (scores >= threshold).astype(np.int64))
 
@@ -54,19 +58,34 @@ class Figure:
         return Metric(statistic, [mask & (data.labels == label) for label in self.carriers])
 
 
-def _over(compute: Callable[[Decided, Floats], Floats], chosen: Decided, mask: Mask, weights: Floats) -> Floats:
+def _over(
+    compute: Callable[[Decided, Floats], Floats], chosen: Decided, mask: Mask, weights: Floats
+) -> Floats:
     return compute(chosen, weights[:, mask])
 
 
 FIGURES: Mapping[str, Figure] = {
-    "sensitivity": Figure(lambda data, weights: sensitivity(data.labels, data.decisions, weights), (1,)),
-    "specificity": Figure(lambda data, weights: specificity(data.labels, data.decisions, weights), (0,)),
+    "sensitivity": Figure(
+        lambda data, weights: sensitivity(data.labels, data.decisions, weights), (1,)
+    ),
+    "specificity": Figure(
+        lambda data, weights: specificity(data.labels, data.decisions, weights), (0,)
+    ),
     "auroc": Figure(lambda data, weights: auroc(data.labels, data.scores, weights), (0, 1)),
 }
 
 
 def too_few(figure: str, metric: Metric) -> Estimate | None:
-    """What stands for a figure of which a class has fewer than MINIMUM images; None where there are enough."""
-    counted = [(int(mask.sum()), LABELS[label]) for mask, label in zip(metric.carriers, FIGURES[figure].carriers, strict=True)]
+    """What stands for a figure of which a class has fewer than MINIMUM images; None where there are
+    enough.
+    """
+    counted = [
+        (int(mask.sum()), LABELS[label])
+        for mask, label in zip(metric.carriers, FIGURES[figure].carriers, strict=True)
+    ]
     count, name = min(counted)
-    return None if count >= MINIMUM else Estimate(None, reason=f"{INSUFFICIENT}: {count} {name} images, {MINIMUM} are needed")
+    return (
+        None
+        if count >= MINIMUM
+        else Estimate(None, reason=f"{INSUFFICIENT}: {count} {name} images, {MINIMUM} are needed")
+    )

@@ -1,1 +1,3 @@
-"""MLflow, at the edge: through its client, with explicit run ids, imported when the first run starts."""
+"""MLflow, at the edge: through its client, with explicit run ids, imported when the first run
+starts.
+"""

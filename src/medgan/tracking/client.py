@@ -1,4 +1,6 @@
-"""A tracker that never stops a training: explicit run ids, short timeouts, and a queue for what a server would not take."""
+"""A tracker that never stops a training: explicit run ids, short timeouts, and a queue for what a
+server would not take.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SQLITE = "sqlite:///"
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
 """MLflow's own patience is 248 s a call (fault F36)."""
 RETRY_SECONDS = 30.0
 Call = Callable[["MlflowClient"], Any]
 
 
 def store_uri(uri: str, root: Path) -> str:
-    """The address of the store, a relative SQLite file taken from the project root: a notebook would else make a second one."""
+    """The address of the store, a relative SQLite file taken from the project root: a notebook
+    would else make a second one.
+    """
     if not uri.startswith(SQLITE):
         return uri
     path = uri.removeprefix(SQLITE)
@@ -40,7 +48,9 @@ def store_uri(uri: str, root: Path) -> str:
 
 @dataclass
 class Tracker:
-    """One MLflow experiment. Calls that fail wait in a queue and are tried again, in their order, by the calls after them."""
+    """One MLflow experiment. Calls that fail wait in a queue and are tried again, in their order,
+    by the calls after them.
+    """
 
     client: MlflowClient
     experiment_id: str
@@ -65,7 +75,11 @@ class Tracker:
             client = MlflowClient(tracking_uri=address)
             found = client.get_experiment_by_name(experiment)
             artifacts = (root / "mlartifacts").as_uri() if address.startswith(SQLITE) else None
-            experiment_id = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+            experiment_id = (
+                found.experiment_id
+                if found
+                else client.create_experiment(experiment, artifact_location=artifacts)
+            )
         return cls(client, experiment_id)
 
     def start(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
@@ -88,20 +102,33 @@ class Tracker:
         self._batches(run_id, metrics, 1000, "metrics")
 
     def metrics(self, run_id: str, values: Any) -> None:
-        """Logs every finite number of a nested result, and warns of the others: the store would keep infinity as 1.8e308 (fault F47)."""
+        """Logs every finite number of a nested result, and warns of the others: the store would
+        keep infinity as 1.8e308 (fault F47).
+        """
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         left_out = not_finite(values)
         if left_out:
-            logger.warning("%d metrics are not finite and were not logged to MLflow: %s.", len(left_out), ", ".join(left_out[:5]))
-        self._batches(run_id, [Metric(name, value, now, 0) for name, value in numbers(values).items()], 1000, "metrics")
+            logger.warning(
+                "%d metrics are not finite and were not logged to MLflow: %s.",
+                len(left_out),
+                ", ".join(left_out[:5]),
+            )
+        self._batches(
+            run_id,
+            [Metric(name, value, now, 0) for name, value in numbers(values).items()],
+            1000,
+            "metrics",
+        )
 
     def parameters(self, run_id: str, values: Any) -> None:
         """Logs settings, flat."""
         from mlflow.entities import Param
 
-        self._batches(run_id, [Param(name, value) for name, value in texts(values).items()], 100, "params")
+        self._batches(
+            run_id, [Param(name, value) for name, value in texts(values).items()], 100, "params"
+        )
 
     def file(self, run_id: str, path: Path, folder: str) -> None:
         """Copies a file to the artifacts of a run."""
@@ -113,7 +140,9 @@ class Tracker:
 
         def log(client: MlflowClient) -> None:
             with Image.open(path) as picture:
-                client.log_image(run_id, picture.convert("RGB"), key=key, step=step, synchronous=True)
+                client.log_image(
+                    run_id, picture.convert("RGB"), key=key, step=step, synchronous=True
+                )
 
         self._send(log)
 
@@ -126,7 +155,9 @@ class Tracker:
         self._send(lambda client: client.set_terminated(run_id, status))
 
     def finish_children(self, parent: str, status: str) -> None:
-        """Closes every child that still reads RUNNING: a signal can fall between the making of a run and the note of its id."""
+        """Closes every child that still reads RUNNING: a signal can fall between the making of a
+        run and the note of its id.
+        """
 
         def finish_all(client: MlflowClient) -> None:
             running = f"tags.`mlflow.parentRunId` = '{parent}' and attributes.status = 'RUNNING'"
@@ -141,7 +172,8 @@ class Tracker:
         self._flush()
         if self._queue:
             logger.warning(
-                "MLflow did not take %d records of this run; results and checkpoints are complete without them.", len(self._queue)
+                "MLflow did not take %d records of this run; results and checkpoints are complete without them.",
+                len(self._queue),
             )
 
     def _batches(self, run_id: str, items: Iterable[Any], size: int, kind: str) -> None:
@@ -163,12 +195,17 @@ class Tracker:
             if interrupted(error):
                 raise
             if not self._retry_at:
-                logger.warning("MLflow does not answer (%s): the run goes on, and its records wait.", type(error).__name__)
+                logger.warning(
+                    "MLflow does not answer (%s): the run goes on, and its records wait.",
+                    type(error).__name__,
+                )
             self._retry_at = time.monotonic() + RETRY_SECONDS
 
 
 def interrupted(error: BaseException) -> bool:
-    """Whether a signal is behind an exception: its exit code is 128 and the number of the signal."""
+    """Whether a signal is behind an exception: its exit code is 128 and the number of the
+    signal.
+    """
     link: BaseException | None = error
     while link is not None:
         if getattr(link, "exit_code", 0) > 128:
@@ -184,7 +221,9 @@ def _batch(run_id: str, kind: str, items: list[Any]) -> Call:
 
 @contextmanager
 def _migrating(address: str) -> Iterator[None]:
-    """One process at a time makes or migrates an SQLite store: of two that meet on a fresh one, one fails (fault F38)."""
+    """One process at a time makes or migrates an SQLite store: of two that meet on a fresh one, one
+    fails (fault F38).
+    """
     if not address.startswith(SQLITE):
         yield
         return

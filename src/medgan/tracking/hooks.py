@@ -1,4 +1,6 @@
-"""MLflow beside a Kedro run: one parent run, one child run for every namespace, curves as they are saved."""
+"""MLflow beside a Kedro run: one parent run, one child run for every namespace, curves as they are
+saved.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,17 @@ from medgan.training.checkpoints import Unchanged
 logger = logging.getLogger(__name__)
 EVALUATION = "evaluation"
 MOST_METRICS = 100
-"""Numbers of one document that MLflow shows as metrics: more hide those that runs are compared by."""
+"""Numbers of one document that MLflow shows as metrics: more hide those that runs are compared
+by.
+"""
 
 
 class MlflowHooks:
-    """Logs what the `metadata: {mlflow: curves | metrics | snapshot | figure | table | text}` of a catalog entry asks for.
+    """Logs what the `metadata: {mlflow: curves | metrics | snapshot | figure | table | text}` of a
+    catalog entry asks for.
 
-    conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer never stops a run.
+    conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer
+    never stops a run.
     """
 
     def __init__(self) -> None:
@@ -74,7 +80,11 @@ class MlflowHooks:
                 self._close("KILLED")  # Kedro tells nobody of what happens before the first node
                 raise
             self._tracker = None
-            logger.warning("MLflow at %s does not answer (%s): this run is not tracked.", uri, type(error).__name__)
+            logger.warning(
+                "MLflow at %s does not answer (%s): this run is not tracked.",
+                uri,
+                type(error).__name__,
+            )
 
     def _open(self, uri: str, run_params: Mapping[str, Any]) -> None:
         self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
@@ -84,7 +94,9 @@ class MlflowHooks:
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Closes the children whose last node is done: a generator node is done when the next node starts."""
+        """Closes the children whose last node is done: a generator node is done when the next node
+        starts.
+        """
         if self._tracker is None:
             return
         self._close_namespace("FINISHED", only_if_done=True)
@@ -95,7 +107,11 @@ class MlflowHooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Tags the run with the hash of the images, as soon as they are opened."""
-        if self._tracker is not None and dataset_name == "images" and isinstance(getattr(data, "key", None), str):
+        if (
+            self._tracker is not None
+            and dataset_name == "images"
+            and isinstance(getattr(data, "key", None), str)
+        ):
             self._tracker.tag(self._parent, "data_hash", data.key)
 
     @hook_impl
@@ -112,7 +128,9 @@ class MlflowHooks:
         except Exception as error:
             if interrupted(error):
                 raise
-            logger.warning("MLflow did not take %s (%s): the run goes on.", dataset_name, type(error).__name__)
+            logger.warning(
+                "MLflow did not take %s (%s): the run goes on.", dataset_name, type(error).__name__
+            )
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -125,12 +143,16 @@ class MlflowHooks:
         self._close("KILLED" if interrupted(error) else "FAILED")
 
     def _run_of(self, node: Node) -> str:
-        """The child run of a node's namespace, started when it first has something to log; the parent for a node without one."""
+        """The child run of a node's namespace, started when it first has something to log; the
+        parent for a node without one.
+        """
         space = _space(node)
         if space is None or self._tracker is None:
             return self._parent
         if space not in self._children:
-            self._children[space] = self._tracker.start(space, {"namespace": space}, parent=self._parent)
+            self._children[space] = self._tracker.start(
+                space, {"namespace": space}, parent=self._parent
+            )
             self._tracker.parameters(self._children[space], self._parameters.get(space, {}))
         return self._children[space]
 
@@ -185,7 +207,8 @@ def _log_curves(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, A
 def _log_metrics(tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]) -> None:
     """All numbers of a document; of a long one its main figures, and the document as a file.
 
-    Names begin with that of the document, since one run logs several; but for the evaluation, whose figures runs are compared by.
+    Names begin with that of the document, since one run logs several; but for the evaluation, whose
+    figures runs are compared by.
     """
     document = _file(dataset).stem
     found = data.get("rows", data)
@@ -204,7 +227,9 @@ def _log_text(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, 
     tracker.file(run, _file(dataset), "reports")
 
 
-def _log_snapshot(tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]) -> None:
+def _log_snapshot(
+    tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]
+) -> None:
     if not isinstance(data, Unchanged):
         tracker.image(run, dataset.file(data.step), "samples", data.step)  # type: ignore[attr-defined]
 

@@ -16,7 +16,9 @@ PACKAGES = ("medgan", "torch", "torchvision", "numpy", "scikit-learn", "kedro", 
 
 
 def provenance(root: Path) -> dict[str, Any]:
-    """When, where and with what something was made: time (UTC), hardware, git, lock_hash, versions."""
+    """When, where and with what something was made: time (UTC), hardware, git, lock_hash,
+    versions.
+    """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
@@ -27,11 +29,15 @@ def provenance(root: Path) -> dict[str, Any]:
 
 
 def git_revision(root: Path) -> str | None:
-    """The commit of a working tree, with `+changes` where it has uncommitted ones; None outside git."""
+    """The commit of a working tree, with `+changes` where it has uncommitted ones; None outside
+    git.
+    """
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return commit + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    return commit + (
+        "+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else ""
+    )
 
 
 def lock_hash(root: Path) -> str | None:
@@ -57,7 +63,10 @@ def hardware() -> dict[str, Any]:
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
     """Installed versions, with Python's."""
     found = {name: _version(name) for name in packages}
-    return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
+    return {
+        "python": platform.python_version(),
+        **{name: version for name, version in found.items() if version},
+    }
 
 
 def _version(package: str) -> str | None:
@@ -69,7 +78,14 @@ def _version(package: str) -> str | None:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603, S607
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -1,4 +1,6 @@
-"""Reading what MLflow keeps of earlier runs: which there are, their figures, and the scores of their test images."""
+"""Reading what MLflow keeps of earlier runs: which there are, their figures, and the scores of
+their test images.
+"""
 
 from __future__ import annotations
 
@@ -65,25 +67,34 @@ class RunArchive:
             os.environ.setdefault(name, value)
         address = store_uri(uri, root)
         if address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
-            raise UserError("There is no MLflow store here yet: `kedro run` makes it; or give two results.json files.")
+            raise UserError(
+                "There is no MLflow store here yet: `kedro run` makes it; or give two results.json files."
+            )
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=address)
         try:
             found = client.get_experiment_by_name(experiment)
         except Exception as error:
-            raise UserError(f"MLflow at {uri} does not answer ({type(error).__name__}); or give two results.json files.") from error
+            raise UserError(
+                f"MLflow at {uri} does not answer ({type(error).__name__}); or give two results.json files."
+            ) from error
         if found is None:
-            raise UserError(f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name another data set with --env.")
+            raise UserError(
+                f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name another data set with --env."
+            )
         return cls(client, str(found.experiment_id), experiment)
 
     def runs(self) -> list[TrackedRun]:
         """The parent runs."""
-        found = self._client.search_runs([self._experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST * 20)
+        found = self._client.search_runs(
+            [self._experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST * 20
+        )
         return [_tracked(run) for run in found if PARENT not in run.data.tags][:MOST]
 
     def find(self, words: str) -> TrackedRun:
-        """The run of an id or its first letters, of `latest` or `previous`, of a start (2026-05-01, 2026-05-01T12:30), or of a name.
+        """The run of an id or its first letters, of `latest` or `previous`, of a start (2026-05-01,
+        2026-05-01T12:30), or of a name.
 
         Of several with the date or the name, the newest.
 
@@ -96,13 +107,20 @@ class RunArchive:
             if found:
                 return found[0]
         known = "; ".join(run.title for run in runs[:3])
-        raise UserError(f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. `medgan compare` lists more.")
+        raise UserError(
+            f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. `medgan compare` lists more."
+        )
 
     def children(self, run: TrackedRun) -> dict[str, TrackedRun]:
         """Namespace to its child run."""
         query = f"tags.`{PARENT}` = '{run.run_id}'"
-        found = self._client.search_runs([self._experiment_id], filter_string=query, max_results=MOST)
-        return {str(child.data.tags.get("namespace", child.info.run_name)): _tracked(child) for child in found}
+        found = self._client.search_runs(
+            [self._experiment_id], filter_string=query, max_results=MOST
+        )
+        return {
+            str(child.data.tags.get("namespace", child.info.run_name)): _tracked(child)
+            for child in found
+        }
 
     def artifact(self, run: TrackedRun, path: str) -> bytes | None:
         """The content of a logged file; None where the run has none of that name."""
@@ -114,7 +132,9 @@ class RunArchive:
 
 
 def nested(metrics: Mapping[str, float]) -> dict[str, Any]:
-    """`{"auroc.value": 0.9}` as `{"auroc": {"value": 0.9}}`; a name that is also the beginning of others keeps its number as `value`."""
+    """`{"auroc.value": 0.9}` as `{"auroc": {"value": 0.9}}`; a name that is also the beginning of
+    others keeps its number as `value`.
+    """
     tree: dict[str, Any] = {}
     for name, value in sorted(metrics.items()):
         *path, last = name.split(".")
@@ -131,11 +151,21 @@ def nested(metrics: Mapping[str, float]) -> dict[str, Any]:
 def _tracked(run: Any) -> TrackedRun:
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
     about, data = run.info, run.data
-    return TrackedRun(about.run_id, about.run_name, about.status, started, dict(data.tags), dict(data.params), nested(data.metrics))
+    return TrackedRun(
+        about.run_id,
+        about.run_name,
+        about.status,
+        started,
+        dict(data.tags),
+        dict(data.params),
+        nested(data.metrics),
+    )
 
 
 def _by_id(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
-    found = [run for run in runs if len(words) >= ID_LENGTH and run.run_id.startswith(words.lower())]
+    found = [
+        run for run in runs if len(words) >= ID_LENGTH and run.run_id.startswith(words.lower())
+    ]
     if len(found) > 1:
         raise UserError(f"{len(found)} runs have ids that begin with '{words}': give more letters.")
     return found
@@ -147,11 +177,20 @@ def _by_place(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
 
 
 def _by_date(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
-    return [run for run in runs if DATE.match(words) and run.started.isoformat().startswith(words.replace(" ", "T"))]
+    return [
+        run
+        for run in runs
+        if DATE.match(words) and run.started.isoformat().startswith(words.replace(" ", "T"))
+    ]
 
 
 def _by_name(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
     return [run for run in runs if run.name == words]
 
 
-_MATCHES: Sequence[Callable[[str, Sequence[TrackedRun]], list[TrackedRun]]] = (_by_id, _by_place, _by_date, _by_name)
+_MATCHES: Sequence[Callable[[str, Sequence[TrackedRun]], list[TrackedRun]]] = (
+    _by_id,
+    _by_place,
+    _by_date,
+    _by_name,
+)

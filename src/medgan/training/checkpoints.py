@@ -1,4 +1,6 @@
-"""Checkpoints: safetensors written whole or not at all, checked by their hash, the last three kept."""
+"""Checkpoints: safetensors written whole or not at all, checked by their hash, the last three
+kept.
+"""
 
 from __future__ import annotations
 
@@ -38,19 +40,29 @@ class TrainingState:
     """Steps done over all stages."""
     finished: bool
     tensors: Mapping[str, Tensor]
-    """`model.*`, `ema.*` where averaged, `chosen.*` where a criterion chose, `optimizer.<player>.*` of the running stage."""
+    """`model.*`, `ema.*` where averaged, `chosen.*` where a criterion chose, `optimizer.<player>.*`
+    of the running stage.
+    """
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """Anything JSON that should stand beside the weights: the looks and their choice, the thread count."""
+    """Anything JSON that should stand beside the weights: the looks and their choice, the thread
+    count.
+    """
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights to publish: those that a criterion chose, else the averaged ones, else the last."""
+        """The weights to publish: those that a criterion chose, else the averaged ones, else the
+        last.
+        """
         averaged = self.part("ema.")
         averaged.pop("__updates__", None)
         return self.part("chosen.") or averaged or self.part("model.")
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below a prefix, the prefix taken off."""
-        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.tensors.items()
+            if name.startswith(prefix)
+        }
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,9 @@ class CheckpointFolder:
     root: Path
 
     def latest(self, key: str) -> TrainingState | None:
-        """The newest intact checkpoint of a training, or None; a damaged one is passed over with a warning."""
+        """The newest intact checkpoint of a training, or None; a damaged one is passed over with a
+        warning.
+        """
         for path in sorted((self.root / key).glob("step-*.safetensors"), reverse=True):
             state = _read(path, key)
             if state is not None:
@@ -74,8 +88,16 @@ class CheckpointFolder:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"step-{state.step:08d}.safetensors"
         temporary = path.with_suffix(".partial")
-        save_file({name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}, temporary)
-        note = {"step": state.step, "finished": state.finished, "sha256": _sha256(temporary), "notes": dict(state.notes)}
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()},
+            temporary,
+        )
+        note = {
+            "step": state.step,
+            "finished": state.finished,
+            "sha256": _sha256(temporary),
+            "notes": dict(state.notes),
+        }
         _replace_text(path.with_suffix(".json"), json.dumps(note, indent=1, default=str))
         _sync(temporary)
         temporary.replace(path)

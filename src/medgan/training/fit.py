@@ -42,19 +42,25 @@ def fit(
         steps: of every stage, or of each by its name.
         labels: (N,) class indices or (N, K) multi-hot, for a model that is trained with labels.
         unlabelled: (M, C, H, W), the unlabelled mix, for a model that takes one.
-        seed: of batches and noise. The initial weights are the model's: `seeding.seeded` decides them.
+        seed: of batches and noise. The initial weights are the model's: `seeding.seeded` decides
+            them.
         judge: chooses among the looks that `inspect_every` asks for.
         on_progress: called every few steps.
-        training: other fields of `TrainingConfig`, such as `batch_size=32`, `ema_decay=0.995`, `precision="bf16"`.
+        training: other fields of `TrainingConfig`, such as `batch_size=32`, `ema_decay=0.995`,
+            `precision="bf16"`.
 
     Raises:
         UserError: training cannot go on, for example because the loss is no longer a number.
     """
     names = model.stages()  # type: ignore[operator]
-    config = TrainingConfig(dict.fromkeys(names, steps) if isinstance(steps, int) else steps, **training)
+    config = TrainingConfig(
+        dict.fromkeys(names, steps) if isinstance(steps, int) else steps, **training
+    )
     mix = np.arange(len(images), len(images) + len(unlabelled)) if unlabelled is not None else None
     everything = TensorImages(images if unlabelled is None else torch.cat([images, unlabelled]))
-    batches = BatchStream(everything, np.arange(len(images)), seed, None if labels is None else labels.numpy(), mix)
+    batches = BatchStream(
+        everything, np.arange(len(images)), seed, None if labels is None else labels.numpy(), mix
+    )
     state = None
     for progress in train(model, batches, config, "in memory", judge=judge):
         on_progress(progress)
@@ -77,8 +83,12 @@ Chunk = tuple[TrainingState | Unchanged, list[dict[str, Any]], Snapshot | Unchan
 """A checkpoint or UNCHANGED, new rows of the curves, and a sample grid or UNCHANGED."""
 
 
-def stream(progress: Iterable[Progress], observe: Callable[[Progress], None], every_seconds: float = 3.0) -> Iterator[Chunk]:
-    """Gathers reports into chunks: one at each checkpoint, and in between one every few seconds, so that curves stay live and saves few."""
+def stream(
+    progress: Iterable[Progress], observe: Callable[[Progress], None], every_seconds: float = 3.0
+) -> Iterator[Chunk]:
+    """Gathers reports into chunks: one at each checkpoint, and in between one every few seconds, so
+    that curves stay live and saves few.
+    """
     rows: list[dict[str, Any]] = []
     last = time.monotonic()
     for report in progress:
@@ -87,10 +97,26 @@ def stream(progress: Iterable[Progress], observe: Callable[[Progress], None], ev
         if report.terms:
             looks = {f"look/{name}": value for name, value in seen.items()}
             speed = report.images_per_second
-            rows.append({"step": report.step, "stage": report.stage, "images_per_second": speed, **report.terms, **looks})
+            rows.append(
+                {
+                    "step": report.step,
+                    "stage": report.stage,
+                    "images_per_second": speed,
+                    **report.terms,
+                    **looks,
+                }
+            )
         samples = report.look.samples if report.look else None
-        if report.state is not None or samples is not None or time.monotonic() - last > every_seconds:
-            yield report.state or UNCHANGED, rows, UNCHANGED if samples is None else Snapshot(report.step, samples)
+        if (
+            report.state is not None
+            or samples is not None
+            or time.monotonic() - last > every_seconds
+        ):
+            yield (
+                report.state or UNCHANGED,
+                rows,
+                UNCHANGED if samples is None else Snapshot(report.step, samples),
+            )
             rows, last = [], time.monotonic()
 
 
@@ -119,5 +145,7 @@ def finished(checkpoints: CheckpointFolder, key: str, name: str) -> TrainingStat
     """
     state = checkpoints.latest(key)
     if state is None or not state.finished:
-        raise UserError(f"{name} is not trained for this configuration and data: `kedro run` trains it, or goes on where it stopped.")
+        raise UserError(
+            f"{name} is not trained for this configuration and data: `kedro run` trains it, or goes on where it stopped."
+        )
     return state

@@ -1,4 +1,6 @@
-"""Training as three pipelines share it: a job says what to train on what, `train` and `publish` do it, whichever model it is."""
+"""Training as three pipelines share it: a job says what to train on what, `train` and `publish` do
+it, whichever model it is.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class TrainingJob:
     data: str
     """Hash of the images and of the rows, labels and augmentations that the batches are made of."""
     initial: str = ""
-    """What the initial weights are seeded with besides `seed`: jobs with the same word start from the same weights."""
+    """What the initial weights are seeded with besides `seed`: jobs with the same word start from
+    the same weights.
+    """
     judge: Judge | None = None
     """What chooses among the weights; None takes the last."""
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -58,14 +62,29 @@ class TrainingJob:
     @property
     def key(self) -> str:
         """Names the checkpoints by everything that decides the weights."""
-        budget = {name: value for name, value in asdict(self.training).items() if name not in BOOKKEEPING}
+        budget = {
+            name: value for name, value in asdict(self.training).items() if name not in BOOKKEEPING
+        }
         judged = [self.judge.criterion, dict(self.judge.about)] if self.judge else None
-        return digest([self.model, asdict(self.config), asdict(self.spec), budget, self.seed, self.data, self.initial, judged])
+        return digest(
+            [
+                self.model,
+                asdict(self.config),
+                asdict(self.spec),
+                budget,
+                self.seed,
+                self.data,
+                self.initial,
+                judged,
+            ]
+        )
 
 
 @dataclass(frozen=True)
 class SampleGrid:
-    """What a generator drew at one step of its training, from the same latents as at every other."""
+    """What a generator drew at one step of its training, from the same latents as at every
+    other.
+    """
 
     step: int
     images: NDArray[np.uint8]
@@ -78,11 +97,14 @@ Outputs = tuple[TrainingState | Unchanged, list[dict[str, Any]], SampleGrid | Un
 def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[Outputs]:
     """Yields checkpoints (or UNCHANGED), rows of the curves, and sample grids (or UNCHANGED).
 
-    The checkpoints that are handed in are those that it wrote itself: a killed training goes on from the last of them.
+    The checkpoints that are handed in are those that it wrote itself: a killed training goes on
+    from the last of them.
     """
     with seeded(job.seed, job.initial):
         model = models.load(job.model).build(job.config, job.spec)
-    for state, rows, snapshot in resumed(model, job.batches, job.training, job.key, checkpoints, LiveView(job.name), job.judge):
+    for state, rows, snapshot in resumed(
+        model, job.batches, job.training, job.key, checkpoints, LiveView(job.name), job.judge
+    ):
         yield state, rows, _grid(snapshot, job) if isinstance(snapshot, Snapshot) else snapshot
 
 
@@ -92,7 +114,9 @@ def _grid(snapshot: Snapshot, job: TrainingJob) -> SampleGrid:
 
 
 def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
-    """The finished model with its card: the weights that the job's criterion chose, else the averaged ones, else the last."""
+    """The finished model with its card: the weights that the job's criterion chose, else the
+    averaged ones, else the last.
+    """
     state = finished(checkpoints, job.key, job.name)
     card = {
         "name": job.name,
@@ -113,7 +137,11 @@ def _choice(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
     """Which step is published, why, and what was seen at it."""
     selection = Selection.restored(None, state.notes.get("selection", {}), {})
     looks, planned = selection.looks, state.notes["planned_steps"]
-    early = f"; training stopped early, after {state.step} of {planned} steps" if state.step < planned else ""
+    early = (
+        f"; training stopped early, after {state.step} of {planned} steps"
+        if state.step < planned
+        else ""
+    )
     kind = "averaged " if job.training.ema_decay else ""
     if selection.chosen is None or job.judge is None:
         step, why, labels = state.step, f"{kind}weights after the last step", "none"
@@ -122,7 +150,9 @@ def _choice(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
         figures = looks[selection.chosen]
         criterion = str(job.judge.criterion)
         step, labels = int(figures["step"]), LABELS_USED[criterion]
-        judged = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in job.judge.about.items())
+        judged = ", ".join(
+            f"{value} {name.replace('_', ' ')}" for name, value in job.judge.about.items()
+        )
         best = looks[int(selection.best or 0)]
         why = (
             f"{kind}weights of the latest look with {CRITERIA[criterion]} within one standard error of the best, "

@@ -21,7 +21,9 @@ def progress_bar(name: str, unit: str, total: int | None = None) -> tqdm:
 
 
 class LiveView:
-    """Shows the reports of one training: steps, time left, images a second and the losses as they fall; warns once of a collapse."""
+    """Shows the reports of one training: steps, time left, images a second and the losses as they
+    fall; warns once of a collapse.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -33,14 +35,20 @@ class LiveView:
         if self.bar is None:
             self.bar = progress_bar(self.name, "step", report.total)
         if report.terms:
-            self.bar.set_postfix_str(f"{report.images_per_second:.0f} images/s, {_short(report.terms)}", refresh=False)
+            self.bar.set_postfix_str(
+                f"{report.images_per_second:.0f} images/s, {_short(report.terms)}", refresh=False
+            )
         self.bar.update(report.step - self.bar.n)
         self._warn(report)
         if report.step >= report.total:
             self.bar.close()
 
     def _warn(self, report: Progress) -> None:
-        alarm = None if self.warned or report.look is None else collapse(report.look.figures, report.step, report.total)
+        alarm = (
+            None
+            if self.warned or report.look is None
+            else collapse(report.look.figures, report.step, report.total)
+        )
         if alarm is not None:
             self.warned = True
             logger.warning("%s: %s", self.name, alarm)
@@ -48,4 +56,7 @@ class LiveView:
 
 def _short(terms: Mapping[str, float]) -> str:
     """`D adversarial 0.69, G adversarial 0.70` from `discriminator/adversarial` and so on."""
-    return ", ".join(f"{name[0].upper()} {name.split('/')[1].replace('_', ' ')} {value:.3g}" for name, value in terms.items())
+    return ", ".join(
+        f"{name[0].upper()} {name.split('/')[1].replace('_', ' ')} {value:.3g}"
+        for name, value in terms.items()
+    )

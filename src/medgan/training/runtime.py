@@ -33,21 +33,30 @@ class Runtime:
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32)
 
     def seed(self, number: int) -> None:
-        """Seeds the global generators that this device draws from. `torch.manual_seed` also asks for a stack trace for each device that is
-        not there, a tenth of a small model's step.
+        """Seeds the global generators that this device draws from. `torch.manual_seed` also asks
+        for a stack trace for each device that is not there, a tenth of a small model's step.
         """
         torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(number)
 
     def place(self, model: nn.Module) -> None:
-        """Moves the model to the device, its convolutions to channels_last, which is 2x faster with bf16 and no slower without."""
+        """Moves the model to the device, its convolutions to channels_last, which is 2x faster with
+        bf16 and no slower without.
+        """
         model.to(self.device)
         model.to(memory_format=torch.channels_last)
 
     def move(self, batch: Batch) -> Batch:
-        """The batch on the device; its generator stays on the CPU, whose numbers are the same everywhere."""
-        return replace(batch, images=batch.images.to(self.device), labels=self._to(batch.labels), unlabelled=self._to(batch.unlabelled))
+        """The batch on the device; its generator stays on the CPU, whose numbers are the same
+        everywhere.
+        """
+        return replace(
+            batch,
+            images=batch.images.to(self.device),
+            labels=self._to(batch.labels),
+            unlabelled=self._to(batch.unlabelled),
+        )
 
     def _to(self, tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.to(self.device)
@@ -66,7 +75,9 @@ def generator(*parts: object) -> torch.Generator:
 
 @contextmanager
 def seeded(*parts: object) -> Iterator[None]:
-    """Seeds the global generator, from which a network draws its initial weights; outside the block it is untouched."""
+    """Seeds the global generator, from which a network draws its initial weights; outside the block
+    it is untouched.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(*parts))
         yield

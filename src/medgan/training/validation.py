@@ -1,4 +1,6 @@
-"""Model choice: the latest weights that a criterion does not speak against, and when to give up hoping for better ones."""
+"""Model choice: the latest weights that a criterion does not speak against, and when to give up
+hoping for better ones.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,14 @@ CHOSEN = "chosen."
 
 @dataclass(frozen=True)
 class Judge:
-    """Figures of a model on held-out images. The loop does not know where they come from: the pipeline hands this in."""
+    """Figures of a model on held-out images. The loop does not know where they come from: the
+    pipeline hands this in.
+    """
 
     figures: Callable[[nn.Module], Figures]
     criterion: str | None
-    """The figure that chooses, the higher the better, within its standard error `<criterion>_se` if `figures` has one. None takes the last
-    weights and logs the figures."""
+    """The figure that chooses, the higher the better, within its standard error `<criterion>_se` if
+    `figures` has one. None takes the last weights and logs the figures."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """What the figures are measured on, for the model card."""
 
@@ -34,8 +38,9 @@ class Judge:
 class Selection:
     """The looks at a training, and the weights chosen among those of its last stage.
 
-    Chosen is the latest look that is no more than one standard error below the best (the one-standard-error rule, Breiman 1984): the best
-    of several looks is partly luck, and on few images mostly so. On many images the error shrinks, and the best look is the choice.
+    Chosen is the latest look that is no more than one standard error below the best (the
+    one-standard-error rule, Breiman 1984): the best of several looks is partly luck, and on few
+    images mostly so. On many images the error shrinks, and the best look is the choice.
     """
 
     criterion: str | None = None
@@ -48,7 +53,9 @@ class Selection:
     chosen: int | None = None
     """Place in `looks` of what is published; None for the last weights."""
 
-    def consider(self, step: int, figures: Figures, weights: Mapping[str, Tensor], *, eligible: bool) -> None:
+    def consider(
+        self, step: int, figures: Figures, weights: Mapping[str, Tensor], *, eligible: bool
+    ) -> None:
         """Notes a look, and copies the weights if they are the choice so far."""
         self.looks.append({"step": step, **figures})
         if not (eligible and self.criterion in figures):
@@ -56,7 +63,9 @@ class Selection:
         latest = len(self.looks) - 1
         if self.best is None or self._value(latest) > self._value(self.best):
             self.best = latest
-        if self._value(latest) >= self._value(self.best) - self.looks[self.best].get(f"{self.criterion}_se", 0.0):
+        if self._value(latest) >= self._value(self.best) - self.looks[self.best].get(
+            f"{self.criterion}_se", 0.0
+        ):
             self.chosen = latest
             self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
 
@@ -73,10 +82,17 @@ class Selection:
 
     def notes(self) -> dict[str, Any]:
         """Everything else for a checkpoint; JSON."""
-        return {"criterion": self.criterion, "looks": [dict(look) for look in self.looks], "best": self.best, "chosen": self.chosen}
+        return {
+            "criterion": self.criterion,
+            "looks": [dict(look) for look in self.looks],
+            "best": self.best,
+            "chosen": self.chosen,
+        }
 
     @classmethod
-    def restored(cls, criterion: str | None, notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Selection:
+    def restored(
+        cls, criterion: str | None, notes: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> Selection:
         """What `tensors` and `notes` gave."""
         looks = [dict(look) for look in notes.get("looks", ())]
         return cls(criterion, looks, dict(weights), notes.get("best"), notes.get("chosen"))
@@ -85,7 +101,9 @@ class Selection:
 SHOWN = 64
 """Images of a look."""
 DIVERSITY = "diversity"
-"""Distance between two samples over that between two real images, of one class: about 1 for a generator as varied as its data."""
+"""Distance between two samples over that between two real images, of one class: about 1 for a
+generator as varied as its data.
+"""
 COLLAPSED_BELOW = 0.3
 """Diversity under which a generator counts as collapsed."""
 SETTLED_AFTER = 0.25
@@ -102,17 +120,29 @@ class Look:
 
 
 class Inspector:
-    """Looks at copies, so that a look leaves no trace in the training, and a resumed training repeats an unbroken one."""
+    """Looks at copies, so that a look leaves no trace in the training, and a resumed training
+    repeats an unbroken one.
+    """
 
-    def __init__(self, model: nn.Module, batches: BatchSource, runtime: Runtime, judge: Judge | None) -> None:
+    def __init__(
+        self, model: nn.Module, batches: BatchSource, runtime: Runtime, judge: Judge | None
+    ) -> None:
         self.copy = copy.deepcopy(model).eval()
         self.judge = judge
         self.shown: Tensor | None = None
-        self.real = runtime.move(_by_class(batches.draw("inspection", 0, SHOWN))) if isinstance(model, ImageSynthesizer) else None
-        self.real_spread = spread(self.real.images, self.real.labels) if self.real is not None else 0.0
+        self.real = (
+            runtime.move(_by_class(batches.draw("inspection", 0, SHOWN)))
+            if isinstance(model, ImageSynthesizer)
+            else None
+        )
+        self.real_spread = (
+            spread(self.real.images, self.real.labels) if self.real is not None else 0.0
+        )
 
     def look(self, weights: Mapping[str, Tensor], *, judging: bool) -> Look:
-        """Samples and their diversity, and the judge's figures if `judging`; a grid that equals the last one is not shown again."""
+        """Samples and their diversity, and the judge's figures if `judging`; a grid that equals the
+        last one is not shown again.
+        """
         self.copy.load_state_dict(weights)
         figures: dict[str, float] = {}
         samples = None
@@ -136,7 +166,9 @@ def _by_class(batch: Batch) -> Batch:
 
 
 def spread(images: Tensor, labels: Tensor | None = None) -> float:
-    """Mean Euclidean distance between two of the images (N, C, H, W), which with labels (N, ...) are of the same class."""
+    """Mean Euclidean distance between two of the images (N, C, H, W), which with labels (N, ...)
+    are of the same class.
+    """
     distances = torch.cdist(images.flatten(1).float(), images.flatten(1).float())
     pairs = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
     if labels is not None:
@@ -146,7 +178,9 @@ def spread(images: Tensor, labels: Tensor | None = None) -> float:
 
 
 def collapse(figures: Mapping[str, float], step: int, total: int) -> str | None:
-    """A sentence if the samples are too much alike to be the work of a healthy generator (fault F34), else None."""
+    """A sentence if the samples are too much alike to be the work of a healthy generator (fault
+    F34), else None.
+    """
     diversity = figures.get(DIVERSITY)
     if diversity is None or diversity >= COLLAPSED_BELOW or step < SETTLED_AFTER * total:
         return None

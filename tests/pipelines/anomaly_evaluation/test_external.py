@@ -1,4 +1,6 @@
-"""Another data set's detector here: nothing is fitted, what does not fit is refused, and its own images are no test of it."""
+"""Another data set's detector here: nothing is fitted, what does not fit is refused, and its own
+images are no test of it.
+"""
 
 import json
 
@@ -16,20 +18,27 @@ from medgan.pipelines.anomaly_evaluation.scoring.nodes import validate_externall
 from tests.models.tiny import tiny
 from tests.pipelines.conftest import SIDE
 
-CONFIG = EvaluationConfig(dataset="here", n_boot=100, batch_size=16, model_from="there")
+CONFIG = EvaluationConfig(dataset="here", n_resamples=100, batch_size=16, model_from="there")
 
 
 @pytest.fixture
 def published(images):
     model = tiny("autoencoder", images.spec)
     card = {"image_size": [SIDE, SIDE], "intensity": "standardised"}
-    return PublishedModel("autoencoder", {"latent_dim": 8, "width": 4}, images.spec, model.state_dict(), card)
+    return PublishedModel(
+        "autoencoder", {"latent_dim": 8, "width": 4}, images.spec, model.state_dict(), card
+    )
 
 
 @pytest.fixture
 def home(published):
     figure = {"value": 0.9, "low": 0.8, "high": 0.95}
-    facts = {"threshold": {"rule": "youden", "value": 0.11}, "sees_mix": False, "labels_used": "threshold", "published_key": published.key}
+    facts = {
+        "threshold": {"rule": "youden", "value": 0.11},
+        "sees_mix": False,
+        "labels_used": "threshold",
+        "published_key": published.key,
+    }
     return {"auroc": figure, "sensitivity": figure, "specificity": figure, **facts}
 
 
@@ -49,12 +58,25 @@ def test_the_row_carries_the_threshold_from_there_and_says_so(published, home, i
 
 def test_nothing_here_moves_the_threshold(published, home, images, splits):
     """Neither the validation images nor any label of this data set."""
-    flipped = splits.assign(label=np.where(splits["split"] == "val", 1 - splits["label"], splits["label"]))
-    first, second = (validate_externally(published, home, None, None, images, table, CONFIG, 0) for table in (splits, flipped))
-    decided = [{key: row[key] for key in ("threshold", "confusion_matrix", "auroc")} for row in (first, second)]
+    flipped = splits.assign(
+        label=np.where(splits["split"] == "val", 1 - splits["label"], splits["label"])
+    )
+    first, second = (
+        validate_externally(published, home, None, None, images, table, CONFIG, 0)
+        for table in (splits, flipped)
+    )
+    decided = [
+        {key: row[key] for key in ("threshold", "confusion_matrix", "auroc")}
+        for row in (first, second)
+    ]
     assert decided[0] == decided[1]
     other_labels = splits.assign(label=1 - splits["label"])
-    called = np.sum(validate_externally(published, home, None, None, images, other_labels, CONFIG, 0)["confusion_matrix"], axis=0)
+    called = np.sum(
+        validate_externally(published, home, None, None, images, other_labels, CONFIG, 0)[
+            "confusion_matrix"
+        ],
+        axis=0,
+    )
     assert called.tolist() == np.sum(first["confusion_matrix"], axis=0).tolist()
 
 
@@ -67,8 +89,12 @@ def test_nothing_here_moves_the_threshold(published, home, images, splits):
     ],
 )
 def test_images_that_do_not_fit_are_refused(published, home, images, splits, change, words):
-    card = {name: value for name, value in {**published.card, **change}.items() if value is not None}
-    other = PublishedModel(published.name, published.configuration, published.spec, published.tensors, card)
+    card = {
+        name: value for name, value in {**published.card, **change}.items() if value is not None
+    }
+    other = PublishedModel(
+        published.name, published.configuration, published.spec, published.tensors, card
+    )
     with pytest.raises(UserError, match=words):
         validate_externally(other, home, None, None, images, splits, CONFIG, 0)
 
@@ -84,8 +110,13 @@ def test_images_of_the_other_data_set_are_no_test(published, home, images, split
     with pytest.raises(UserError, match="not external"):
         validate_externally(published, home, elsewhere([test]), None, images, splits, CONFIG, 0)
     only_val = splits.loc[splits["split"] == "val", "pixel_hash"]
-    assert validate_externally(published, home, elsewhere(only_val), None, images, splits, CONFIG, 0)["claim"].startswith("external")
-    assert UNCHECKED in validate_externally(published, home, None, None, images, splits, CONFIG, 0)["warnings"]
+    assert validate_externally(
+        published, home, elsewhere(only_val), None, images, splits, CONFIG, 0
+    )["claim"].startswith("external")
+    assert (
+        UNCHECKED
+        in validate_externally(published, home, None, None, images, splits, CONFIG, 0)["warnings"]
+    )
 
 
 def test_what_is_missing_or_stale_there_names_its_command(published, home, images, splits):
@@ -95,15 +126,30 @@ def test_what_is_missing_or_stale_there_names_its_command(published, home, image
         with pytest.raises(UserError, match="--pipeline anomaly_evaluation"):
             validate_externally(published, row, None, None, images, splits, CONFIG, 0)
     with pytest.raises(UserError, match="this very data set"):
-        validate_externally(published, home, None, None, images, splits, EvaluationConfig(dataset="there", model_from="there"), 0)
+        validate_externally(
+            published,
+            home,
+            None,
+            None,
+            images,
+            splits,
+            EvaluationConfig(dataset="there", model_from="there"),
+            0,
+        )
 
 
 def test_a_later_run_keeps_the_row_until_the_images_change(published, home, images, splits):
-    quiet = EvaluationConfig(dataset="here", n_boot=100)
+    quiet = EvaluationConfig(dataset="here", n_resamples=100)
     row = validate_externally(published, home, None, None, images, splits, CONFIG, 0)
     assert validate_externally(None, None, None, row, images, splits, quiet, 0) == row
-    assert validate_externally(None, None, None, row, images, splits.head(50), quiet, 0)["claim"] == NOT_ASKED
-    assert validate_externally(None, None, None, None, images, splits, quiet, 0)["auroc"] == {"value": None, "reason": NOT_ASKED}
+    assert (
+        validate_externally(None, None, None, row, images, splits.head(50), quiet, 0)["claim"]
+        == NOT_ASKED
+    )
+    assert validate_externally(None, None, None, None, images, splits, quiet, 0)["auroc"] == {
+        "value": None,
+        "reason": NOT_ASKED,
+    }
 
 
 def test_entries_of_another_data_set_may_be_absent(tmp_path, published):
@@ -114,4 +160,6 @@ def test_entries_of_another_data_set_may_be_absent(tmp_path, published):
     for kind, name in ((JSONDataset, "row.json"), (ParquetDataset, "splits.parquet")):
         assert kind(filepath=str(tmp_path / name), metadata={"optional": True}).load() is None
     (tmp_path / "row.json").write_text(json.dumps({"a": 1}))
-    assert JSONDataset(filepath=str(tmp_path / "row.json"), metadata={"optional": True}).load() == {"a": 1}
+    assert JSONDataset(filepath=str(tmp_path / "row.json"), metadata={"optional": True}).load() == {
+        "a": 1
+    }

@@ -55,6 +55,9 @@ def test_the_catalog_fills_the_key_reading() -> None:
     source = ImageSourceDataset(kind="folder", reading=said).check()
     assert isinstance(source, FolderSource)
     assert source.reading == ReadingConfig((-160.0, 240.0), "all", SlicePolicy("coronal", count=5))
-    assert ImageSourceDataset(kind="folder", reading={"window": "lung"}).check().reading.limits == (-1350.0, 150.0)
+    assert ImageSourceDataset(kind="folder", reading={"window": "lung"}).check().reading.limits == (
+        -1350.0,
+        150.0,
+    )
     with pytest.raises(UserError, match=r"reading.*windows"):
         ImageSourceDataset(kind="folder", reading={"windows": "lung"}).check()

@@ -49,30 +49,47 @@ def test_what_a_header_says_of_the_image(tmp_path: Path) -> None:
         "sequence": "MR SE/IR/SK",
         "scanner": "ACME Tesla 3",
         "slice": "-30.2",
-        "colour": "MONOCHROME2",
+        "color": "MONOCHROME2",
     }
 
 
 def test_damaged_facts_are_left_out_and_the_pixels_are_read(tmp_path: Path) -> None:
-    path = dicom(tmp_path / "a.dcm", GREY, PatientSex="female", ViewPosition="from the left", ImagePositionPatient=[1.0])
-    assert metadata(path) == {"colour": "MONOCHROME2"}
+    path = dicom(
+        tmp_path / "a.dcm",
+        GREY,
+        PatientSex="female",
+        ViewPosition="from the left",
+        ImagePositionPatient=[1.0],
+    )
+    assert metadata(path) == {"color": "MONOCHROME2"}
 
 
 def test_patients_of_different_issuers_differ(tmp_path: Path) -> None:
     key = {"pseudonym_key": "a secret of the tests"}
     here = metadata(dicom(tmp_path / "1.dcm", GREY, PatientID="1", IssuerOfPatientID="here"), **key)
-    there = metadata(dicom(tmp_path / "2.dcm", GREY, PatientID="1", IssuerOfPatientID="there"), **key)
+    there = metadata(
+        dicom(tmp_path / "2.dcm", GREY, PatientID="1", IssuerOfPatientID="there"), **key
+    )
     assert here["group_id"] != there["group_id"]
     assert "group_id" not in metadata(dicom(tmp_path / "3.dcm", GREY, PatientID=""), **key)
 
 
-@pytest.mark.parametrize("twin", ["MR_small_RLE", "MR_small_jp2klossless", "MR_small_bigendian", "MR_small_implicit", "MR_small_padded"])
+@pytest.mark.parametrize(
+    "twin",
+    [
+        "MR_small_RLE",
+        "MR_small_jp2klossless",
+        "MR_small_bigendian",
+        "MR_small_implicit",
+        "MR_small_padded",
+    ],
+)
 def test_every_transfer_syntax_gives_the_same_pixels(twin: str) -> None:
     assert np.array_equal(pixels(BUNDLED / f"{twin}.dcm"), pixels(BUNDLED / "MR_small.dcm"))
 
 
 @pytest.mark.parametrize(
-    ("name", "colour", "tolerance"),
+    ("name", "color", "tolerance"),
     [
         ("SC_rgb_rle.dcm", "RGB", 0),
         ("SC_rgb_rle_16bit.dcm", "RGB", 1),
@@ -81,12 +98,21 @@ def test_every_transfer_syntax_gives_the_same_pixels(twin: str) -> None:
         ("SC_rgb_gdcm_KY.dcm", "RGB", 0),
     ],
 )
-def test_colours_become_rgb(name: str, colour: str, tolerance: int) -> None:
-    """The bundled files show bars in these colours; their green is stored as Y 150, Cb 46, Cr 20, which is (0, 255, 5)."""
+def test_colors_become_rgb(name: str, color: str, tolerance: int) -> None:
+    """The bundled files show bars in these colors; their green is stored as Y 150, Cb 46, Cr 20,
+    which is (0, 255, 5).
+    """
     bars = pixels(BUNDLED / name)[5::10, 50].astype(int)
-    expected = [[255, 0, 0], [255, 128, 128], [0, 255, 0], [128, 255, 128], [0, 0, 255], [128, 128, 255]]
+    expected = [
+        [255, 0, 0],
+        [255, 128, 128],
+        [0, 255, 0],
+        [128, 255, 128],
+        [0, 0, 255],
+        [128, 128, 255],
+    ]
     assert np.abs(bars[:6] - expected).max() <= tolerance
-    assert metadata(BUNDLED / name)["colour"] == colour
+    assert metadata(BUNDLED / name)["color"] == color
 
 
 def test_a_palette_becomes_rgb() -> None:
@@ -105,8 +131,15 @@ def test_frames_have_scalings_of_their_own(tmp_path: Path) -> None:
         return item
 
     stack = np.stack([GREY, GREY]).astype(np.uint16)
-    path = dicom(tmp_path / "e.dcm", stack, NumberOfFrames=2, PerFrameFunctionalGroupsSequence=Sequence([group(1), group(0.5)]))
-    first, second = (pixels(path, number, frames="all", window=(0.0, 255.0))[..., 0] for number in (0, 1))
+    path = dicom(
+        tmp_path / "e.dcm",
+        stack,
+        NumberOfFrames=2,
+        PerFrameFunctionalGroupsSequence=Sequence([group(1), group(0.5)]),
+    )
+    first, second = (
+        pixels(path, number, frames="all", window=(0.0, 255.0))[..., 0] for number in (0, 1)
+    )
     assert np.array_equal(first, GREY)
     assert np.abs(second - GREY / 2).max() <= 0.5
 
@@ -114,9 +147,13 @@ def test_frames_have_scalings_of_their_own(tmp_path: Path) -> None:
 def test_a_multi_frame_file_gives_what_pydicom_gives() -> None:
     stack = pydicom.dcmread(BUNDLED / "examples_ybr_color.dcm").pixel_array
     for number in (0, 7, 29):
-        assert np.array_equal(pixels(BUNDLED / "examples_ybr_color.dcm", number, frames="all"), stack[number])
+        assert np.array_equal(
+            pixels(BUNDLED / "examples_ybr_color.dcm", number, frames="all"), stack[number]
+        )
 
 
 def test_what_is_no_image_for_us_is_refused(tmp_path: Path) -> None:
     assert code(dicom(tmp_path / "a.dcm", GREY, PhotometricInterpretation="HSV")) == "FORMAT"
-    assert code(dicom(tmp_path / "b.dcm", GREY, syntax="1.2.840.10008.1.2.4.102")) == "NO_DECODER", "a video"
+    assert (
+        code(dicom(tmp_path / "b.dcm", GREY, syntax="1.2.840.10008.1.2.4.102")) == "NO_DECODER"
+    ), "a video"

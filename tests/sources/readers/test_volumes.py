@@ -20,7 +20,9 @@ ALL = SlicePolicy(start=0.0, stop=1.0)
 
 @pytest.fixture
 def head() -> np.ndarray:
-    """A volume in canonical orientation with one bright voxel: right of the middle, in front, high."""
+    """A volume in canonical orientation with one bright voxel: right of the middle, in front,
+    high.
+    """
     voxels = np.full((8, 10, 12), 20, np.int16)
     voxels[6, 8, 9] = 100
     return voxels
@@ -30,8 +32,15 @@ def head() -> np.ndarray:
     ("axis", "number", "row", "column"),
     [("axial", 9, 1, 1), ("coronal", 8, 2, 1), ("sagittal", 6, 2, 1)],
 )
-def test_right_is_left_front_and_head_are_on_top(tmp_path: Path, head: np.ndarray, axis: str, number: int, row: int, column: int) -> None:
-    shown = pixels(nifti(tmp_path / "head.nii", head), number, slices=SlicePolicy(axis, 0.0, 1.0), window=(20.0, 100.0))[..., 0]
+def test_right_is_left_front_and_head_are_on_top(
+    tmp_path: Path, head: np.ndarray, axis: str, number: int, row: int, column: int
+) -> None:
+    shown = pixels(
+        nifti(tmp_path / "head.nii", head),
+        number,
+        slices=SlicePolicy(axis, 0.0, 1.0),
+        window=(20.0, 100.0),
+    )[..., 0]
     assert shown.shape == {"axial": (10, 8), "coronal": (12, 8), "sagittal": (12, 10)}[axis]
     assert np.argwhere(shown == 255).tolist() == [[row, column]]
 
@@ -42,10 +51,16 @@ def test_every_orientation_gives_the_same_slices(tmp_path: Path, codes: str) -> 
     straight = nifti(tmp_path / "ras.nii", voxels)
     turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(tuple(codes)))
     turned = nibabel.orientations.apply_orientation(voxels, turn)
-    nibabel.save(nibabel.Nifti1Image(turned, np.eye(4) @ inv_ornt_aff(turn, voxels.shape)), tmp_path / "turned.nii.gz")
+    nibabel.save(
+        nibabel.Nifti1Image(turned, np.eye(4) @ inv_ornt_aff(turn, voxels.shape)),
+        tmp_path / "turned.nii.gz",
+    )
     for axis, number in (("axial", 7), ("coronal", 3), ("sagittal", 2)):
         policy = SlicePolicy(axis, 0.0, 1.0)
-        assert np.array_equal(pixels(straight, number, slices=policy), pixels(tmp_path / "turned.nii.gz", number, slices=policy))
+        assert np.array_equal(
+            pixels(straight, number, slices=policy),
+            pixels(tmp_path / "turned.nii.gz", number, slices=policy),
+        )
 
 
 def test_a_real_volume_is_read_as_nibabel_reads_it() -> None:
@@ -59,7 +74,9 @@ def test_a_real_volume_is_read_as_nibabel_reads_it() -> None:
 
 
 def test_intensity_is_scaled_by_volume_and_not_by_slice(tmp_path: Path) -> None:
-    voxels = np.stack([noise(0, 9, 9).astype(np.int16) // 8 + 1, noise(1, 9, 9).astype(np.int16)], axis=2)
+    voxels = np.stack(
+        [noise(0, 9, 9).astype(np.int16) // 8 + 1, noise(1, 9, 9).astype(np.int16)], axis=2
+    )
     path = nifti(tmp_path / "two.nii", voxels)
     dark, bright = (pixels(path, number, slices=ALL) for number in (0, 1))
     assert dark.max() < 40
@@ -73,11 +90,20 @@ def test_voxels_that_are_not_square_are_resampled_and_that_is_recorded(tmp_path:
     assert pixels(path, 5, slices=ALL).shape == (10, 10, 1), "two per cent are none"
     coronal = SlicePolicy("coronal", 0.0, 1.0)
     assert pixels(path, 5, slices=coronal).shape == (25, 10, 1)
-    assert metadata(path, 5, slices=coronal)["colour"] == "grey, resampled to 1 mm"
-    assert code(nifti(tmp_path / "odd.nii", noise(0, 9, 9, 9), spacing=(1.0, 1.0, 40.0)), 5, slices=coronal) == "SPACING"
+    assert metadata(path, 5, slices=coronal)["color"] == "grey, resampled to 1 mm"
+    assert (
+        code(
+            nifti(tmp_path / "odd.nii", noise(0, 9, 9, 9), spacing=(1.0, 1.0, 40.0)),
+            5,
+            slices=coronal,
+        )
+        == "SPACING"
+    )
 
 
-def test_slices_read_in_order_decode_their_volume_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slices_read_in_order_decode_their_volume_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, loads = nifti(tmp_path / "v.nii.gz", noise(0, 12, 12, 40)), []
     load = reader._load
     monkeypatch.setattr(reader, "_load", lambda *given: (loads.append(1), load(*given))[1])
@@ -117,13 +143,13 @@ def test_an_error_is_kept_too(tmp_path: Path) -> None:
 
 
 def test_arrays_are_images_or_volumes_by_their_shape(tmp_path: Path) -> None:
-    grey, colour, stack = noise(0, 9, 8), noise(1, 9, 8, 3), noise(2, 5, 9, 8)
-    for name, values in {"grey": grey, "colour": colour, "stack": stack}.items():
+    grey, color, stack = noise(0, 9, 8), noise(1, 9, 8, 3), noise(2, 5, 9, 8)
+    for name, values in {"grey": grey, "color": color, "stack": stack}.items():
         np.save(tmp_path / f"{name}.npy", np.asfortranarray(values))
         np.savez_compressed(tmp_path / f"{name}.npz", values=values)
     for suffix in ("npy", "npz"):
         assert np.array_equal(pixels(tmp_path / f"grey.{suffix}")[..., 0], grey)
-        assert np.array_equal(pixels(tmp_path / f"colour.{suffix}"), colour)
+        assert np.array_equal(pixels(tmp_path / f"color.{suffix}"), color)
         assert code(tmp_path / f"stack.{suffix}") == "VOLUME"
         assert np.array_equal(pixels(tmp_path / f"stack.{suffix}", 3, slices=ALL)[..., 0], stack[3])
     np.save(tmp_path / "float.npy", grey / 255)

@@ -23,7 +23,7 @@ ARMS = {
     "gan": Arm(synthetic=True),
     "gan_classical": Arm(augmented=True, synthetic=True),
 }
-"""All arms share splits, seed, optimiser, number of steps and batch size."""
+"""All arms share splits, seed, optimizer, number of steps and batch size."""
 
 SYNTHESIZER = "acgan"
 """The only synthesizer that draws every class."""

@@ -1,4 +1,6 @@
-"""The arms: one classifier each, with the same real images, steps, seed and initial weights; only what is added to the images differs."""
+"""The arms: one classifier each, with the same real images, steps, seed and initial weights; only
+what is added to the images differs.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,15 @@ def plan_arm(
     seed: int,
     synthetic: Arrays | None = None,
 ) -> TrainingJob:
-    """The job of one arm. `synthetic` holds `images` (N, H, W, C) uint8 and `labels` (N,); it is added to the real training images."""
+    """The job of one arm. `synthetic` holds `images` (N, H, W, C) uint8 and `labels` (N,); it is
+    added to the real training images.
+    """
     augment = augmentation.allowed if ARMS[name].augmented else ()
-    added = None if synthetic is None else [hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()]
+    added = (
+        None
+        if synthetic is None
+        else [hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()]
+    )
     return TrainingJob(
         name=name,
         model="classifier",
@@ -54,11 +62,21 @@ def plan_arm(
         seed=seed,
         data=data_hash(images, splits, augment, added),
         initial="classifier",
-        card={"arm": name, **asdict(ARMS[name]), "synthetic_images": 0 if synthetic is None else len(synthetic["labels"])},
+        card={
+            "arm": name,
+            **asdict(ARMS[name]),
+            "synthetic_images": 0 if synthetic is None else len(synthetic["labels"]),
+        },
     )
 
 
-def _batches(images: ImageStore, splits: pd.DataFrame, seed: int, augment: tuple[str, ...], synthetic: Arrays | None) -> BatchStream:
+def _batches(
+    images: ImageStore,
+    splits: pd.DataFrame,
+    seed: int,
+    augment: tuple[str, ...],
+    synthetic: Arrays | None,
+) -> BatchStream:
     chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
     stored = StoredImages(images)
     if synthetic is None or chosen.labels is None:
@@ -70,24 +88,38 @@ def _batches(images: ImageStore, splits: pd.DataFrame, seed: int, augment: tuple
 
 
 def evaluate_arm(
-    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_boot: int, seed: int
+    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_resamples: int, seed: int
 ) -> tuple[dict[str, Any], Figure, pd.DataFrame]:
-    """The figures of one arm on the test split, its confusion matrix, and its test images in the form of a detector's `test_scores`: the
-    score is 1 - p(normal), and `called` whether the most probable category is an anomalous one.
+    """The figures of one arm on the test split, its confusion matrix, and its test images in the
+    form of a detector's `test_scores`: the score is 1 - p(normal), and `called` whether the most
+    probable category is an anomalous one.
     """
     test = one_finding(splits[splits["split"] == "test"])
     classes, read, model = images.spec.classes, StoredImages(images), published.build()
     parts = np.split(test["row"].to_numpy(), range(AT_ONCE, len(test), AT_ONCE))
     probabilities = torch.cat([model.probabilities(read(rows)) for rows in parts]).double().numpy()  # type: ignore[operator]
     groups, known = test["group_id"].to_numpy(), test["group_known"].to_numpy()
-    row = evaluate_classifier(probabilities, class_labels(test, classes), groups, known, classes, n_boot, seed)
-    row |= {"network": published.configuration["network"], "synthetic_images": published.card["synthetic_images"]}
+    row = evaluate_classifier(
+        probabilities, class_labels(test, classes), groups, known, classes, n_resamples, seed
+    )
+    row |= {
+        "network": published.configuration["network"],
+        "synthetic_images": published.card["synthetic_images"],
+    }
     title = f"Arm: {published.card['arm'].replace('_', ' + ')}"
     called = (probabilities.argmax(1) > 0).astype(np.int64)
-    scored = test.assign(unit=test["image_id"], score=1 - probabilities[:, 0], called=called)[list(COLUMNS)]
-    return row, confusion_matrix(np.array(row["confusion_matrix"]), classes, title), scored.reset_index(drop=True)
+    scored = test.assign(unit=test["image_id"], score=1 - probabilities[:, 0], called=called)[
+        list(COLUMNS)
+    ]
+    return (
+        row,
+        confusion_matrix(np.array(row["confusion_matrix"]), classes, title),
+        scored.reset_index(drop=True),
+    )
 
 
-def compare_arms(images: ImageStore, splits: pd.DataFrame, *evaluations: dict[str, Any]) -> dict[str, Any]:
+def compare_arms(
+    images: ImageStore, splits: pd.DataFrame, *evaluations: dict[str, Any]
+) -> dict[str, Any]:
     """The section `classifiers` of the results."""
     return {"data": data_hash(images, splits), "rows": dict(zip(ARMS, evaluations, strict=True))}

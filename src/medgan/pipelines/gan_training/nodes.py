@@ -39,7 +39,8 @@ def plan_model(
     augmentation: AugmentationConfig,
     seed: int,
 ) -> TrainingJob:
-    """The job of one model: its part of the training split - normals, all with labels, or normals and the unlabelled mix.
+    """The job of one model: its part of the training split - normals, all with labels, or normals
+    and the unlabelled mix.
 
     Its images are changed by what the method wants and the anatomy allows.
     """
@@ -53,7 +54,9 @@ def plan_model(
         model=name,
         config=settings.model,
         spec=images.spec,
-        batches=BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment),
+        batches=BatchStream(
+            StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
+        ),
         training=settings.training,
         seed=seed,
         data=data_hash(images, splits, training_set.value, *filter(None, [augment])),
@@ -62,18 +65,35 @@ def plan_model(
         card={
             "training_set": training_set.value,
             "training_images": len(chosen.rows),
-            "unlabelled_images": 0 if chosen.unlabelled_rows is None else len(chosen.unlabelled_rows),
+            "unlabelled_images": 0
+            if chosen.unlabelled_rows is None
+            else len(chosen.unlabelled_rows),
             "augmentations": augment,
             "images": images.key,
             "image_size": [images.info.height, images.info.width],
             "intensity": images.info.intensity,
-            "splits": {part: rows["category"].value_counts().sort_index().to_dict() for part, rows in splits.groupby("split")},
+            "splits": {
+                part: rows["category"].value_counts().sort_index().to_dict()
+                for part, rows in splits.groupby("split")
+            },
         },
     )
 
 
-def held_out_judge(images: ImageStore, splits: pd.DataFrame, training: TrainingConfig, config: GanTrainingConfig, seed: int) -> Judge:
+def held_out_judge(
+    images: ImageStore,
+    splits: pd.DataFrame,
+    training: TrainingConfig,
+    config: GanTrainingConfig,
+    seed: int,
+) -> Judge:
     """Figures on validation images, and the one among them that chooses."""
     held_out = HeldOut.of(splits, config.judged_images, seed)
-    figures = partial(figures_of, images=StoredImages(images), held_out=held_out, batch_size=JUDGED_AT_ONCE, seed=seed)
+    figures = partial(
+        figures_of,
+        images=StoredImages(images),
+        held_out=held_out,
+        batch_size=JUDGED_AT_ONCE,
+        seed=seed,
+    )
     return Judge(figures, choose_criterion(training.criterion, splits), held_out.about())

@@ -16,6 +16,17 @@ def create_pipeline(**_: object) -> Pipeline:
 
 def _model_pipeline(name: str) -> Pipeline:
     shared = ["params:gan_training", "params:augmentation", "params:seed"]
-    base = Pipeline(training_nodes(plan_model, name, ["images", "splits", "params:settings", *shared]))
-    parameters = {"params:settings": f"params:{name}", **{parameter: parameter for parameter in shared}}
-    return Pipeline(base, namespace=name, inputs={"images", "splits"}, parameters=parameters, tags=["gan_training", name])
+    base = Pipeline(
+        training_nodes(plan_model, name, ["images", "splits", "params:settings", *shared])
+    )
+    parameters = {
+        "params:settings": f"params:{name}",
+        **{parameter: parameter for parameter in shared},
+    }
+    return Pipeline(
+        base,
+        namespace=name,
+        inputs={"images", "splits"},
+        parameters=parameters,
+        tags=["gan_training", name],
+    )

@@ -29,8 +29,15 @@ VERSION = 1
 """Part of the key of a store; raise it when resizing changes."""
 
 
-def build_images(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, ingestion: IngestionConfig) -> StorePlan:
-    """The image store, row by row in the order of the manifest; images are read when it is written."""
+def build_images(
+    source: ImageSource,
+    manifest: pd.DataFrame,
+    config: PreprocessingConfig,
+    ingestion: IngestionConfig,
+) -> StorePlan:
+    """The image store, row by row in the order of the manifest; images are read when it is
+    written.
+    """
     classes = ingestion.classes(manifest)
     info = StoreInfo(
         count=len(manifest),
@@ -45,13 +52,24 @@ def build_images(source: ImageSource, manifest: pd.DataFrame, config: Preprocess
 
 
 def store_key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tuple[str, ...]) -> str:
-    """Names what a store is made from: the images of the manifest, and how they are cropped, resized and scaled."""
-    shape = (VERSION, config.size, config.channels, config.intensity, config.crop and asdict(config.crop), classes)
+    """Names what a store is made from: the images of the manifest, and how they are cropped,
+    resized and scaled.
+    """
+    shape = (
+        VERSION,
+        config.size,
+        config.channels,
+        config.intensity,
+        config.crop and asdict(config.crop),
+        classes,
+    )
     images = manifest[["image_id", "pixel_hash"]].to_csv(index=False)
     return hashlib.sha256(f"{shape!r}\n{images}".encode()).hexdigest()
 
 
-def _resized(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
+def _resized(
+    source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig
+) -> Iterator[NDArray[np.uint8]]:
     def stored(path: str) -> NDArray[np.uint8]:
         return fit_square(read_again(source, path), config.size, config.channels, config.crop)
 
@@ -65,7 +83,11 @@ def _validation(split: pd.DataFrame) -> str:
     """Where the validation images of an official split came from."""
     if (split["official_split"] == "val").any() or split["official_split"].isna().any():
         return "as split"
-    return "taken from the official train part" if (split.loc[split["split"] == "val", "official_split"] == "train").all() else "as split"
+    return (
+        "taken from the official train part"
+        if (split.loc[split["split"] == "val", "official_split"] == "train").all()
+        else "as split"
+    )
 
 
 def split_images(
@@ -75,16 +97,23 @@ def split_images(
     near_duplicates: pd.DataFrame | None = None,
     search: dict[str, Any] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The splits table with the unlabelled mix, and what the audit found. Raises `UserError` for a split that leaks, as `on_leak` says.
+    """The splits table with the unlabelled mix, and what the audit found. Raises `UserError` for a
+    split that leaks, as `on_leak` says.
 
-    `near_duplicates` are the pairs that ingestion verified, and `search` says how: a split of ours keeps them together.
+    `near_duplicates` are the pairs that ingestion verified, and `search` says how: a split of ours
+    keeps them together.
     """
     chosen = chosen_split(manifest, config.split)
     seed = seed if config.split_seed is None else config.split_seed
     split = SPLITTERS[chosen](manifest, config, seed, near_duplicates)
     audit = leakage_audit(split, near_duplicates, search)
     kept = enforce(audit, config.on_leak, split, near_duplicates)
-    audit |= {"split": chosen, "on_leak": config.on_leak, "dropped": len(split) - len(kept), "validation": _validation(split)}
+    audit |= {
+        "split": chosen,
+        "on_leak": config.on_leak,
+        "dropped": len(split) - len(kept),
+        "validation": _validation(split),
+    }
     if chosen == "repeated_k_fold":
         audit["fold"] = {"number": config.fold, "of": FOLDS * REPEATS}
     return assign_roles(kept, config.contamination, seed, near_duplicates), audit
@@ -95,19 +124,35 @@ def measure_cut(manifest: pd.DataFrame, config: PreprocessingConfig) -> dict[str
     return cropping.cut_profile(manifest, config.size, config.crop)
 
 
-def plot_cut(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig, cut_profile: dict[str, Any]) -> Figure:
-    """One image of every category and the two most oblong ones: the part that is kept, and what is stored of it."""
+def plot_cut(
+    source: ImageSource,
+    manifest: pd.DataFrame,
+    config: PreprocessingConfig,
+    cut_profile: dict[str, Any],
+) -> Figure:
+    """One image of every category and the two most oblong ones: the part that is kept, and what is
+    stored of it.
+    """
     from medgan.plots.grids import CUT_CELL as CELL
     from medgan.plots.grids import what_was_cut
 
     cuts = cropping.cut_examples(source, manifest, config, CELL)
-    return what_was_cut(cuts, f"What was cut: images on their way to {config.size} × {config.size} px", cropping.sentences(cut_profile))
+    return what_was_cut(
+        cuts,
+        f"What was cut: images on their way to {config.size} × {config.size} px",
+        cropping.sentences(cut_profile),
+    )
 
 
 def build_masks(
-    source: ImageSource, folder: MaskFolder | None, manifest: pd.DataFrame, images: ImageStore, config: PreprocessingConfig
+    source: ImageSource,
+    folder: MaskFolder | None,
+    manifest: pd.DataFrame,
+    images: ImageStore,
+    config: PreprocessingConfig,
 ) -> StorePlan:
-    """The masks of all images, in the order of the manifest; an empty store where nothing knows them.
+    """The masks of all images, in the order of the manifest; an empty store where nothing knows
+    them.
 
     A folder of masks goes before what the source itself knows.
 
@@ -115,7 +160,9 @@ def build_masks(
         UserError: when it is written, a mask that is not of its image's size.
     """
     known = folder if folder is not None else source if isinstance(source, HasMasks) else None
-    fingerprints = [known.fingerprint(path) for path in manifest["path"]] if known is not None else []
+    fingerprints = (
+        [known.fingerprint(path) for path in manifest["path"]] if known is not None else []
+    )
     info = StoreInfo(
         count=len(fingerprints),
         height=images.info.height,
@@ -128,8 +175,12 @@ def build_masks(
     return StorePlan(info, lambda: _masks(known, manifest, config) if known is not None else ())
 
 
-def _masks(known: HasMasks, manifest: pd.DataFrame, config: PreprocessingConfig) -> Iterator[NDArray[np.uint8]]:
-    for path, height, width in zip(manifest["path"], manifest["height"], manifest["width"], strict=True):
+def _masks(
+    known: HasMasks, manifest: pd.DataFrame, config: PreprocessingConfig
+) -> Iterator[NDArray[np.uint8]]:
+    for path, height, width in zip(
+        manifest["path"], manifest["height"], manifest["width"], strict=True
+    ):
         mask = known.mask(path)
         if mask is not None and mask.shape != (height, width):
             raise UserError(

@@ -17,10 +17,16 @@ class SynthesisConfig:
     grid_per_class: int = 16
     """Images of each class in the sample grid."""
     paired_images: int = 200
-    """Images of each class in the paired figures (PSNR, MS-GMSD, LPIPS), whose nearest pairing takes the square of it."""
+    """Images of each class in the paired figures (PSNR, MS-GMSD, LPIPS), whose nearest pairing
+    takes the square of it.
+    """
     lpips_backbone: Literal["squeeze", "alex", "vgg"] = "squeeze"
     """Figures of different backbones do not compare."""
     neighbours: Neighbours = field(default_factory=Neighbours)
-    """k of precision and recall, and of density and coverage; figures of different k do not compare."""
+    """k of precision and recall, and of density and coverage; figures of different k do not
+    compare.
+    """
     domain_features: TrainingConfig = field(default_factory=TrainingConfig)
-    """Budget of the classifier whose features the figures of the domain rest on; it learns on the real training split."""
+    """Budget of the classifier whose features the figures of the domain rest on; it learns on the
+    real training split.
+    """

@@ -8,7 +8,17 @@ from typing import Any
 import pandas as pd
 
 from medgan.audits.cohort import NOT_REPORTED, table_one
-from medgan.report.blocks import Absent, Block, Fold, Material, Picture, Section, Sentences, Table, Terms
+from medgan.report.blocks import (
+    Absent,
+    Block,
+    Fold,
+    Material,
+    Picture,
+    Section,
+    Sentences,
+    Table,
+    Terms,
+)
 from medgan.report.text import capital, not_run, number, readable, seeds_of, size_of, with_interval
 from medgan.stats.bootstrap import IMAGE_INTERVALS_ARE
 
@@ -18,17 +28,33 @@ PARTS = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
 def cohort(material: Material) -> Section:
     """The flow of images, Table 1, and the images of each part."""
     document = material.together.get("cohort", {})
-    blocks: list[Block] = [*material.pictures([Picture("flow", "Flow of images from what was listed to what was tested")], "whole")]
+    blocks: list[Block] = [
+        *material.pictures(
+            [Picture("flow", "Flow of images from what was listed to what was tested")], "whole"
+        )
+    ]
     blocks.append(_splits(material.splits))
-    blocks += [_table_one(document["demographics"])] if document else [Absent(not_run("Cohort flow and Table 1"))]
+    blocks += (
+        [_table_one(document["demographics"])]
+        if document
+        else [Absent(not_run("Cohort flow and Table 1"))]
+    )
     takeaway = _flow_sentence(document["flow"]) if document else "The images of each part."
     return Section("cohort", "Who was looked at", takeaway, blocks)
 
 
 def _flow_sentence(flow: Mapping[str, Any]) -> str:
     left_out = flow["listed"] - flow["kept"]["images"]
-    reasons = {reason: count for step in ("excluded", "quarantined", "dropped") for reason, count in flow[step]["reasons"].items()}
-    why = f" ({', '.join(f'{reason}: {count:,}' for reason, count in reasons.items())})" if reasons else ""
+    reasons = {
+        reason: count
+        for step in ("excluded", "quarantined", "dropped")
+        for reason, count in flow[step]["reasons"].items()
+    }
+    why = (
+        f" ({', '.join(f'{reason}: {count:,}' for reason, count in reasons.items())})"
+        if reasons
+        else ""
+    )
     test = flow["parts"].get("test", {}).get("images", 0)
     return f"Of {flow['listed']:,} images listed, {left_out:,} were left out{why}; {test:,} are test images."
 
@@ -36,13 +62,21 @@ def _flow_sentence(flow: Mapping[str, Any]) -> str:
 def _splits(splits: pd.DataFrame) -> Table:
     measures = [name for name in ("images", "patients") if name in splits]
     parts = [part for part in ("train", "val", "test") if part in set(splits["split"])]
-    categories = list(dict.fromkeys(splits.sort_values("category", key=lambda column: column != "normal", kind="stable")["category"]))
+    categories = list(
+        dict.fromkeys(
+            splits.sort_values("category", key=lambda column: column != "normal", kind="stable")[
+                "category"
+            ]
+        )
+    )
 
     def cell(category: str, part: str) -> str:
         counted = splits[(splits["category"] == category) & (splits["split"] == part)]
         return " / ".join(f"{int(counted[name].sum()):,}" for name in measures)
 
-    cells = [[readable(category), *(cell(category, part) for part in parts)] for category in categories]
+    cells = [
+        [readable(category), *(cell(category, part) for part in parts)] for category in categories
+    ]
     note = "Images / patients." if "patients" in measures else "Images; patients are unknown."
     return Table(["Category", *(PARTS[part] for part in parts)], cells, "Images of each part", note)
 
@@ -51,19 +85,35 @@ def _table_one(demographics: Mapping[str, Any]) -> Table:
     table = table_one(demographics)
     parts = [column for column in table.columns if column not in ("characteristic", "level")]
     cells = [
-        [f"{row['characteristic']}{': ' + row['level'] if row['level'] else ''}", *(str(row[part]) for part in parts)]
+        [
+            f"{row['characteristic']}{': ' + row['level'] if row['level'] else ''}",
+            *(str(row[part]) for part in parts),
+        ]
         for row in table.to_dict("records")
     ]
-    note = f"Counts with shares of each part. {NOT_REPORTED.capitalize()}: the data set does not say."
-    return Table(("Characteristic", *(PARTS.get(part, part) for part in parts)), cells, "Table 1: who is in each part", note)
+    note = (
+        f"Counts with shares of each part. {NOT_REPORTED.capitalize()}: the data set does not say."
+    )
+    return Table(
+        ("Characteristic", *(PARTS.get(part, part) for part in parts)),
+        cells,
+        "Table 1: who is in each part",
+        note,
+    )
 
 
 def labels(material: Material) -> Section:
     """The reference standard, its noise, and leakage."""
     blocks = [*_reference(material), *_leakage(material)]
     leak = material.together.get("leakage_audit")
-    standard = material.together.get("reference_standard", {}).get("reference_standard", NOT_REPORTED)
-    verdict = f"leakage audit of the split: {leak['verdict']}" if leak else "the leakage audit was not run"
+    standard = material.together.get("reference_standard", {}).get(
+        "reference_standard", NOT_REPORTED
+    )
+    verdict = (
+        f"leakage audit of the split: {leak['verdict']}"
+        if leak
+        else "the leakage audit was not run"
+    )
     takeaway = f"Reference standard: {standard}; {verdict}."
     return Section("labels", "Labels and leakage", takeaway, blocks)
 
@@ -75,8 +125,15 @@ def _reference(material: Material) -> Iterator[Block]:
         return
     noise = document["label_noise"]
     if noise["reported"] == NOT_REPORTED:
-        settings = "set evaluation.reference_standard and evaluation.label_noise where they are known"
-        yield Sentences([f"Reference standard: {document['reference_standard']}.", f"Wrong labels: {NOT_REPORTED}; {settings}."])
+        settings = (
+            "set evaluation.reference_standard and evaluation.label_noise where they are known"
+        )
+        yield Sentences(
+            [
+                f"Reference standard: {document['reference_standard']}.",
+                f"Wrong labels: {NOT_REPORTED}; {settings}.",
+            ]
+        )
         return
     reported = noise["reported"]
     yield Sentences(
@@ -109,9 +166,17 @@ def _leakage(material: Material) -> Iterator[Block]:
         ),
     ]
     twins = document.get("near_duplicates", {})
-    lines += [f"Near-duplicates: {twins['statement']}"] if twins.get("statement") else ["Near-duplicates were not looked for."]
+    lines += (
+        [f"Near-duplicates: {twins['statement']}"]
+        if twins.get("statement")
+        else ["Near-duplicates were not looked for."]
+    )
     without = document.get("images_without_patient", 0)
-    lines += [f"{without:,} images have no patient: for them a leak cannot be ruled out."] if without else []
+    lines += (
+        [f"{without:,} images have no patient: for them a leak cannot be ruled out."]
+        if without
+        else []
+    )
     yield Sentences(lines, "Leakage audit")
 
 
@@ -121,10 +186,17 @@ def claim(material: Material) -> Section:
     if not document:
         return Section("claim", title, "Not filled yet.", [Absent(not_run("Checklist"))])
     counts = document["counts"]
-    cells = [[f"{item['item']}. {item['topic']}\n{item['section']}", item["status"], item["answer"]] for item in document["items"]]
-    takeaway = ", ".join(f"{number({'value': count}, 0)} {status}" for status, count in counts.items() if count)
+    cells = [
+        [f"{item['item']}. {item['topic']}\n{item['section']}", item["status"], item["answer"]]
+        for item in document["items"]
+    ]
+    takeaway = ", ".join(
+        f"{number({'value': count}, 0)} {status}" for status, count in counts.items() if count
+    )
     table = Table(("Item", "Status", "Answer"), cells, note=document["source"], stacked=True)
-    lead = f"Of {len(cells)} items: {takeaway}. Only what the documents of this run say is an answer."
+    lead = (
+        f"Of {len(cells)} items: {takeaway}. Only what the documents of this run say is an answer."
+    )
     return Section("claim", title, lead, [Fold("All items", [table])])
 
 
@@ -142,9 +214,13 @@ LIMITS = (
 def protocol(material: Material) -> Section:
     """What was measured on what."""
     takeaway = "Test labels were read for the figures and for nothing else; thresholds and weights were frozen before."
-    provenance = {readable(str(key)): str(value) for key, value in material.document["provenance"].items()}
+    provenance = {
+        readable(str(key)): str(value) for key, value in material.document["provenance"].items()
+    }
     terms = [Terms(provenance, "Provenance")] if provenance else []
-    return Section("method", "Method and provenance", takeaway, [Sentences(list(_protocol(material))), *terms])
+    return Section(
+        "method", "Method and provenance", takeaway, [Sentences(list(_protocol(material))), *terms]
+    )
 
 
 def _protocol(material: Material) -> Iterator[str]:
@@ -166,7 +242,9 @@ def _protocol(material: Material) -> Iterator[str]:
             "Slices were scored, volumes are judged: the slices of a volume give it one score, as 'One score for each volume' says, "
             "and figures count volumes."
         )
-    resamples = material.document["provenance"].get("bootstrap resamples", "the configured number of")
+    resamples = material.document["provenance"].get(
+        "bootstrap resamples", "the configured number of"
+    )
     yield f"Intervals: 95 %, from {resamples} resamples of whole " + (
         "patients, the same resamples for all detectors. A figure of exactly 0 or 1 has an exact bound instead."
         if first["interval_unit"] == "patient"

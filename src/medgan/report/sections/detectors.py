@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medgan.evaluation.volumes import AGGREGATES, TOP_SHARE
-from medgan.report.blocks import Block, Fold, Material, Picture, Section, Table, Terms, absent_section
+from medgan.report.blocks import (
+    Block,
+    Fold,
+    Material,
+    Picture,
+    Section,
+    Table,
+    Terms,
+    absent_section,
+)
 from medgan.report.text import (
     MISSING,
     capital,
@@ -22,8 +31,14 @@ from medgan.report.text import (
 
 
 def volume_scores(material: Material) -> Iterator[Fold]:
-    """Which aggregate each detector has, who chose it, and what each would have done on validation."""
-    told = {name: material.rows[name]["volume_score"] for name in material.order if "volume_score" in material.rows[name]}
+    """Which aggregate each detector has, who chose it, and what each would have done on
+    validation.
+    """
+    told = {
+        name: material.rows[name]["volume_score"]
+        for name in material.order
+        if "volume_score" in material.rows[name]
+    }
     if not told:
         return
     cells = [
@@ -41,13 +56,22 @@ def volume_scores(material: Material) -> Iterator[Fold]:
         "The choice was frozen before test scores were read. top10%: mean of the highest tenth of the slices, at least one, which is the "
         f"maximum of fewer than {2 * TOP_SHARE} slices. Number of slices alone: AUROC on the test volumes, no image looked at."
     )
-    columns = ("Detector", "Score of a volume", *(f"Validation AUROC, {name}" for name in AGGREGATES), "Number of slices alone")
+    columns = (
+        "Detector",
+        "Score of a volume",
+        *(f"Validation AUROC, {name}" for name in AGGREGATES),
+        "Number of slices alone",
+    )
     yield Fold("One score for each volume", [Table(columns, cells, note=note, stacked=True)])
 
 
 def worst_slices(material: Material) -> Iterator[Fold]:
     """The volumes to look at first, each with its highest slices."""
-    tables = [_table(name, document) for name, document in material.of("worst_slices").items() if document["volumes"]]
+    tables = [
+        _table(name, document)
+        for name, document in material.of("worst_slices").items()
+        if document["volumes"]
+    ]
     if tables:
         yield Fold("Worst slices of volumes", tables)
 
@@ -69,7 +93,13 @@ def _table(name: str, document: Mapping[str, Any]) -> Table:
         "false alarms drawn at random. Slice: its number in the file from 0 on, or its place in millimetres; in brackets its place among "
         "the slices that were scored; then its score. No claim that a disease lies there."
     )
-    return Table(("Volume", "Decision", "Category", "Score", "Highest slices"), cells, capital(readable(name)), note, stacked=True)
+    return Table(
+        ("Volume", "Decision", "Category", "Score", "Highest slices"),
+        cells,
+        capital(readable(name)),
+        note,
+        stacked=True,
+    )
 
 
 def _slice(one: Mapping[str, Any]) -> str:
@@ -92,10 +122,22 @@ READ_FROM_TEST = "Cut read from the test ROC: sensitivity at 95 % specificity (o
 def detectors(material: Material) -> Section:
     """How well each detector tells anomalous images, and how its decisions would fare."""
     curves = [Picture("roc", "ROC curves"), Picture("pr", "Precision and recall curves")]
-    blocks: list[Block] = [_main(material), *_per_category(material), *material.pictures(curves, "half"), *_decisions(material)]
+    blocks: list[Block] = [
+        _main(material),
+        *_per_category(material),
+        *material.pictures(curves, "half"),
+        *_decisions(material),
+    ]
     if material.descriptions:
         blocks.append(
-            Terms({readable(name): text for name, text in material.descriptions.items() if name in material.rows}, "What they are")
+            Terms(
+                {
+                    readable(name): text
+                    for name, text in material.descriptions.items()
+                    if name in material.rows
+                },
+                "What they are",
+            )
         )
     takeaway = (
         "Trained without anomaly labels. Rank detectors by AUROC, and mind how far the intervals overlap; "
@@ -108,10 +150,18 @@ def _main(material: Material) -> Table:
     rows, order = material.rows, material.order
     columns = ("Detector", *FIGURES.values(), "Labels used")
     cells = [
-        [_noted(name, rows[name]), *(with_interval(rows[name].get(key)) for key in FIGURES), rows[name]["labels_used"]] for name in order
+        [
+            _noted(name, rows[name]),
+            *(with_interval(rows[name].get(key)) for key in FIGURES),
+            rows[name]["labels_used"],
+        ]
+        for name in order
     ]
     unit = f"Brackets hold the {interval_name(rows[order[0]])}. " if order else ""
-    note = unit + "Validation figures flatter: the threshold was chosen on these images, and most weights were."
+    note = (
+        unit
+        + "Validation figures flatter: the threshold was chosen on these images, and most weights were."
+    )
     return Table(columns, cells, note=note, stacked=True, ranked=True)
 
 
@@ -127,18 +177,44 @@ def _per_category(material: Material) -> Iterator[Table]:
         return
     first = rows[order[0]]["per_category"]
     columns = ["Detector", *(f"{readable(name)}, n = {first[name]['n_images']}" for name in names)]
-    cells = [[readable(name), *(with_interval(rows[name]["per_category"][category]["auroc"]) for category in names)] for name in order]
-    yield Table(columns, cells, "AUROC of each category against the normal test images", stacked=True)
+    cells = [
+        [
+            readable(name),
+            *(with_interval(rows[name]["per_category"][category]["auroc"]) for category in names),
+        ]
+        for name in order
+    ]
+    yield Table(
+        columns, cells, "AUROC of each category against the normal test images", stacked=True
+    )
 
 
 def _decisions(material: Material) -> Iterator[Block]:
-    """What follows from the scores; each behind a line, because a reader wants one of them at a time."""
-    tables = (_rules(material), _operating_points(material), _predictive_values(material), _patients(material), _half_widths(material))
-    yield from (Fold(table.title, [Table(table.columns, table.rows, note=table.note)]) for table in tables if table.rows)
+    """What follows from the scores; each behind a line, because a reader wants one of them at a
+    time.
+    """
+    tables = (
+        _rules(material),
+        _operating_points(material),
+        _predictive_values(material),
+        _patients(material),
+        _half_widths(material),
+    )
+    yield from (
+        Fold(table.title, [Table(table.columns, table.rows, note=table.note)])
+        for table in tables
+        if table.rows
+    )
     yield from volume_scores(material)
     yield from _reports(material)
-    matrices = [Picture(f"confusion_{name}", f"Confusion matrix of {readable(name)}") for name in material.order]
-    histograms = [Picture(f"histogram_{name}", f"Histogram of the scores of {readable(name)}") for name in material.order]
+    matrices = [
+        Picture(f"confusion_{name}", f"Confusion matrix of {readable(name)}")
+        for name in material.order
+    ]
+    histograms = [
+        Picture(f"histogram_{name}", f"Histogram of the scores of {readable(name)}")
+        for name in material.order
+    ]
     for title, items, size in (
         ("Confusion matrices", matrices, "third"),
         ("Scores of normal and anomalous test images", histograms, "half"),
@@ -150,7 +226,12 @@ def _decisions(material: Material) -> Iterator[Block]:
 
 def _rules(material: Material) -> Table:
     cells = [
-        [readable(name), rule, *(with_interval(told[key]) for key in ("sensitivity", "specificity", "precision")), told["labels_used"]]
+        [
+            readable(name),
+            rule,
+            *(with_interval(told[key]) for key in ("sensitivity", "specificity", "precision")),
+            told["labels_used"],
+        ]
         for name in material.order
         for rule, told in material.rows[name].get("decisions", {}).items()
     ]
@@ -159,7 +240,12 @@ def _rules(material: Material) -> Table:
         "youden: highest sensitivity + specificity. fpr: that share of the validation normals is called anomalous. "
         "conformal: of new normals of new patients, at most that share is expected to be."
     )
-    return Table(("Detector", "Rule", "Sensitivity", "Specificity", "Precision", "Labels used"), cells, title, note)
+    return Table(
+        ("Detector", "Rule", "Sensitivity", "Specificity", "Precision", "Labels used"),
+        cells,
+        title,
+        note,
+    )
 
 
 def _operating_points(material: Material) -> Table:
@@ -195,9 +281,15 @@ def _operating_points(material: Material) -> Table:
 
 def _predictive_values(material: Material) -> Table:
     shares = list(material.best.get("predictive_values", {})) if material.best else []
-    columns = ["Detector", *(f"{value} at {float(share):.0%}" for share in shares for value in ("PPV", "NPV"))]
+    columns = [
+        "Detector",
+        *(f"{value} at {float(share):.0%}" for share in shares for value in ("PPV", "NPV")),
+    ]
     cells = [
-        [readable(name), *(with_interval(told[share][key], 2) for share in shares for key in ("ppv", "npv"))]
+        [
+            readable(name),
+            *(with_interval(told[share][key], 2) for share in shares for key in ("ppv", "npv")),
+        ]
         for name in material.order
         if (told := material.rows[name].get("predictive_values"))
     ]
@@ -209,19 +301,39 @@ def _predictive_values(material: Material) -> Table:
 
 
 def _patients(material: Material) -> Table:
-    told = {name: material.rows[name]["patient_level"] for name in material.order if "patient_level" in material.rows[name]}
+    told = {
+        name: material.rows[name]["patient_level"]
+        for name in material.order
+        if "patient_level" in material.rows[name]
+    }
     figures = ("auroc", "sensitivity", "specificity")
     cells = [
-        [readable(name), *(or_reason(level[key]) if key == "auroc" else with_interval(level[key]) for key in figures), _of_patients(level)]
+        [
+            readable(name),
+            *(
+                or_reason(level[key]) if key == "auroc" else with_interval(level[key])
+                for key in figures
+            ),
+            _of_patients(level),
+        ]
         for name, level in told.items()
     ]
     scores = sorted({str(level.get("patient_score", "mean")) for level in told.values()})
     note = f"One score for a patient: the {' or '.join(scores)} over his images; the threshold is frozen on validation patients."
-    return Table(("Detector", "AUROC", "Sensitivity", "Specificity", "Patients (anomalous)"), cells, "One decision for each patient", note)
+    return Table(
+        ("Detector", "AUROC", "Sensitivity", "Specificity", "Patients (anomalous)"),
+        cells,
+        "One decision for each patient",
+        note,
+    )
 
 
 def _of_patients(level: Mapping[str, Any]) -> str:
-    return MISSING if level.get("n_patients") is None else f"{level['n_patients']} ({level['n_anomalous']})"
+    return (
+        MISSING
+        if level.get("n_patients") is None
+        else f"{level['n_patients']} ({level['n_anomalous']})"
+    )
 
 
 def _half_widths(material: Material) -> Table:
@@ -236,7 +348,12 @@ def _half_widths(material: Material) -> Table:
         "Half of the 95 % interval of AUROC: what as many independent cases allow (Hanley & McNeil 1982), and what was found. "
         "A distance from chance smaller than this cannot be expected to show."
     )
-    return Table(("Detector", "Expected", "Found", "Normal + anomalous"), cells, "How precise can this test be?", note)
+    return Table(
+        ("Detector", "Expected", "Found", "Normal + anomalous"),
+        cells,
+        "How precise can this test be?",
+        note,
+    )
 
 
 def _half_width(figure: Mapping[str, Any]) -> str:
@@ -250,11 +367,17 @@ def _reports(material: Material) -> Iterator[Fold]:
         report = material.rows[name].get("report", {})
         lines = {label: told for label, told in report.items() if isinstance(told, Mapping)}
         cells = [
-            [label, *(f"{told[key]:.3f}" for key in ("precision", "recall", "f1-score")), f"{told['support']:.0f}"]
+            [
+                label,
+                *(f"{told[key]:.3f}" for key in ("precision", "recall", "f1-score")),
+                f"{told['support']:.0f}",
+            ]
             for label, told in lines.items()
         ]
         if cells:
-            tables.append(Table(("Class", "Precision", "Recall", "F1", "Images"), cells, readable(name)))
+            tables.append(
+                Table(("Class", "Precision", "Recall", "F1", "Images"), cells, readable(name))
+            )
     if tables:
         yield Fold("Classification reports", tables)
 
@@ -285,8 +408,13 @@ def tests(material: Material) -> Section:
     )
     columns = ("Detector", "Against", "Difference in AUROC", "p", "p after Holm", "Verdict")
     takeaway = "A detector earns its cost only where it is shown to be better than the best simple baseline that sees no more than it does."
-    picture = Picture("detector_tests", "Differences in AUROC from the baseline with 95 % intervals")
-    blocks: list[Block] = [*material.pictures([picture], "whole"), Table(columns, cells, note=note, stacked=True)]
+    picture = Picture(
+        "detector_tests", "Differences in AUROC from the baseline with 95 % intervals"
+    )
+    blocks: list[Block] = [
+        *material.pictures([picture], "whole"),
+        Table(columns, cells, note=note, stacked=True),
+    ]
     return Section("tests", title, takeaway, blocks, opened=True)
 
 

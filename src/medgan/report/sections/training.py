@@ -41,7 +41,9 @@ def arms(material: Material) -> Section:
     if not rows:
         return Section("arms", title, "Not run yet.", [Absent(ABSENT["classifiers"])])
     names = {arm: arm.replace("_", " + ") for arm in rows}
-    cells = [[names[arm], *(with_interval(row[key]) for key in ARM_FIGURES)] for arm, row in rows.items()]
+    cells = [
+        [names[arm], *(with_interval(row[key]) for key in ARM_FIGURES)] for arm, row in rows.items()
+    ]
     first = next(iter(rows.values()))
     note = (
         f"{capital(size_of(first))}; {seeds_of(first)}; brackets hold the {interval_name(first)}. Accuracy is over all classes; "
@@ -49,9 +51,18 @@ def arms(material: Material) -> Section:
     )
     reasons = missing_reasons(row[key] for row in rows.values() for key in ARM_FIGURES)
     note += "".join(f" {MISSING} : {reason}." for reason in reasons)
-    table = Table(("Trained on", "Accuracy", "AUROC", "Precision", "Recall", "F1"), cells, note=note, stacked=True)
+    table = Table(
+        ("Trained on", "Accuracy", "AUROC", "Precision", "Recall", "F1"),
+        cells,
+        note=note,
+        stacked=True,
+    )
     matrices = material.pictures(
-        (Picture(f"confusion_{arm}", f"Confusion matrix of the arm {name}") for arm, name in names.items()), "third"
+        (
+            Picture(f"confusion_{arm}", f"Confusion matrix of the arm {name}")
+            for arm, name in names.items()
+        ),
+        "third",
     )
     takeaway = "One network, the same real images, steps and seed; only what is added differs. Overlapping intervals show no difference."
     return Section("arms", title, takeaway, [table, *matrices, *_calibration(rows)])
@@ -74,9 +85,17 @@ def _calibration(rows: Mapping[str, Any]) -> Iterator[Fold]:
         "Brier score: mean squared error of 1 − p(normal), lower is better; beside it that of always saying the share of anomalous test "
         "images. The calibration error over ten bins is biased upward."
     )
-    table = Table(("Trained on", "Brier score", "Brier score of the share", "Expected calibration error"), cells, note=note)
+    table = Table(
+        ("Trained on", "Brier score", "Brier score of the share", "Expected calibration error"),
+        cells,
+        note=note,
+    )
     bins = [
-        [f"{arm.replace('_', ' + ')}: {point['predicted']:.2f}", with_interval(point["observed"]), f"{point['n_images']:,}"]
+        [
+            f"{arm.replace('_', ' + ')}: {point['predicted']:.2f}",
+            with_interval(point["observed"]),
+            f"{point['n_images']:,}",
+        ]
         for arm, row in rows.items()
         for point in row.get("calibration_curve", ())
     ]
@@ -88,15 +107,31 @@ def quality(material: Material) -> Section:
     figures = material.document["quality"]
     drawn = [name for name in material.figures if name.startswith("samples_")]
     items = [
-        Picture(name, f"Synthetic images of {_bare(name)}", f"Synthetic images drawn by {_bare(name)}, not selected.") for name in drawn
+        Picture(
+            name,
+            f"Synthetic images of {_bare(name)}",
+            f"Synthetic images drawn by {_bare(name)}, not selected.",
+        )
+        for name in drawn
     ]
     pictures: list[Block] = list(material.pictures(items, "half"))
     if not figures:
-        return Section("images", "Synthetic images", "Not measured yet.", [*pictures, Absent(ABSENT["quality"])])
+        return Section(
+            "images",
+            "Synthetic images",
+            "Not measured yet.",
+            [*pictures, Absent(ABSENT["quality"])],
+        )
     tables = list(_quality(figures))
-    blocks: list[Block] = [*pictures, tables[0], *(Fold(f"{capital(table.title)}, by class", [table]) for table in tables[1:])]
+    blocks: list[Block] = [
+        *pictures,
+        tables[0],
+        *(Fold(f"{capital(table.title)}, by class", [table]) for table in tables[1:]),
+    ]
     takeaway = "Each figure stands beside that of real images among themselves: a generator is as good as it comes near to it."
-    return Section("images", "Synthetic images", takeaway, [*blocks, Table((), (), note=ON_QUALITY)])
+    return Section(
+        "images", "Synthetic images", takeaway, [*blocks, Table((), (), note=ON_QUALITY)]
+    )
 
 
 def _bare(figure: str) -> str:
@@ -104,10 +139,15 @@ def _bare(figure: str) -> str:
 
 
 def _quality(quality: Mapping[str, Any]) -> Iterator[Table]:
-    """All generators on the class that they share, and each that draws several classes by itself."""
+    """All generators on the class that they share, and each that draws several classes by
+    itself.
+    """
     shared = shared_class(quality)
     if len(quality) > 1:
-        yield _quality_table(f"All generators, {readable(shared)} images", {model: classes[shared] for model, classes in quality.items()})
+        yield _quality_table(
+            f"All generators, {readable(shared)} images",
+            {model: classes[shared] for model, classes in quality.items()},
+        )
     for model, classes in quality.items():
         if len(quality) == 1 or len(classes) > 2:  # `overall`, and more than one class
             yield _quality_table(readable(model), classes)
@@ -117,20 +157,37 @@ def _quality_table(title: str, columns: Mapping[str, Any]) -> Table:
 
     def row(key: str) -> list[str]:
         figures = [figures.get(key) or {} for figures in columns.values()]
-        return [f"{pairing_name(key)}\n{direction(key)} is better{_counted(figures)}", *map(_beside_real, figures)]
+        return [
+            f"{pairing_name(key)}\n{direction(key)} is better{_counted(figures)}",
+            *map(_beside_real, figures),
+        ]
 
     cells = [row(key) for key in next(iter(columns.values()))]
-    note = "In parentheses: the same figure of real images against real images, under the same protocol. " + " ".join(
-        f"– : {reason.rstrip('.')}." for reason in missing_reasons(figure for figures in columns.values() for figure in figures.values())
+    note = (
+        "In parentheses: the same figure of real images against real images, under the same protocol. "
+        + " ".join(
+            f"– : {reason.rstrip('.')}."
+            for reason in missing_reasons(
+                figure for figures in columns.values() for figure in figures.values()
+            )
+        )
     )
-    return Table(("Figure", *(readable(name) for name in columns)), cells, title, note, stacked=True)
+    return Table(
+        ("Figure", *(readable(name) for name in columns)), cells, title, note, stacked=True
+    )
 
 
 def _counted(figures: Sequence[Mapping[str, Any]]) -> str:
-    """`, 100 images`; one number for each column where they differ, and nothing where nothing was measured."""
+    """`, 100 images`; one number for each column where they differ, and nothing where nothing was
+    measured.
+    """
     counts = [str(figure.get("n", MISSING)) for figure in figures]
     distinct = list(dict.fromkeys(counts))
-    return "" if distinct == [MISSING] else f", {' / '.join(counts if len(distinct) > 1 else distinct)} images"
+    return (
+        ""
+        if distinct == [MISSING]
+        else f", {' / '.join(counts if len(distinct) > 1 else distinct)} images"
+    )
 
 
 def _beside_real(figure: Mapping[str, Any] | None) -> str:
@@ -146,11 +203,19 @@ def choices(material: Material) -> Section:
     trained = [name for name, card in cards.items() if card["planned_steps"]] if cards else None
     curved = (name for name in material.figures if name.startswith("curves_"))
     names = [name for name in curved if trained is None or name.removeprefix("curves_") in trained]
-    made: list[Pictures] = list(material.pictures((Picture(name, f"Training curves of {_bare(name)}") for name in names), "half"))
+    made: list[Pictures] = list(
+        material.pictures(
+            (Picture(name, f"Training curves of {_bare(name)}") for name in names), "half"
+        )
+    )
     curves = [Fold("Training curves", made)] if made else []
-    takeaway = "The weights were chosen on training and validation images; no test image had a part in it."
+    takeaway = (
+        "The weights were chosen on training and validation images; no test image had a part in it."
+    )
     if not cards:
-        return Section("choices", "Training and model choice", takeaway, [Absent(TRAINING_ABSENT), *curves])
+        return Section(
+            "choices", "Training and model choice", takeaway, [Absent(TRAINING_ABSENT), *curves]
+        )
     figures = [name for name in LOOKS if any(name in card["figures"] for card in cards.values())]
     cells = [
         [
@@ -166,8 +231,15 @@ def choices(material: Material) -> Section:
         "AUCp: AUC of held-out normals against a held-out unlabelled mix, which reads no anomaly label. "
         "Diversity: distance between two samples, as a multiple of that between two real images."
     )
-    table = Table(("Model", "Published step", "Why", *(LOOKS[name] for name in figures)), cells, note=note, stacked=True)
+    table = Table(
+        ("Model", "Published step", "Why", *(LOOKS[name] for name in figures)),
+        cells,
+        note=note,
+        stacked=True,
+    )
     return Section("choices", "Training and model choice", takeaway, [table, *curves])
 
 
-TRAINING_ABSENT = "Model cards: not there yet; 'kedro run --pipeline gan_training' trains the models."
+TRAINING_ABSENT = (
+    "Model cards: not there yet; 'kedro run --pipeline gan_training' trains the models."
+)

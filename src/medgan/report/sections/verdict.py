@@ -8,7 +8,16 @@ from typing import Any
 
 from medgan.evaluation.baselines import BASELINES
 from medgan.report.blocks import Material
-from medgan.report.text import capital, grouped_warnings, p_text, percent, readable, signed_interval, size_of, with_interval
+from medgan.report.text import (
+    capital,
+    grouped_warnings,
+    p_text,
+    percent,
+    readable,
+    signed_interval,
+    size_of,
+    with_interval,
+)
 
 SIMPLE = tuple(name for names in BASELINES.values() for name in names)
 """What a GAN has to beat."""
@@ -18,10 +27,16 @@ def answer(material: Material) -> str:
     """What a reader who stops here takes along."""
     best, order = material.best, material.order
     if best is None:
-        reason = material.rows[order[0]]["auroc"].get("reason", "") if order else "there is no detector"
+        reason = (
+            material.rows[order[0]]["auroc"].get("reason", "") if order else "there is no detector"
+        )
         return f"No detector can be ranked: {reason}."
     low = best["auroc"].get("low")
-    skill = "better than chance" if low is not None and low > 0.5 else "not shown to be better than chance"
+    skill = (
+        "better than chance"
+        if low is not None and low > 0.5
+        else "not shown to be better than chance"
+    )
     return (
         f"{capital(readable(order[0]))} separates anomalous from normal test images best: "
         f"AUROC {with_interval(best['auroc'])} on {size_of(best)}, {skill}{_beside_baseline(material)}."
@@ -38,7 +53,11 @@ def _beside_baseline(material: Material) -> str:
     if test.get("against") != material.order[0]:
         return f" (no test against a baseline: {test['difference'].get('reason', 'none was made')})"
     gained = [name for name, other in _tests(material).items() if _verdict(other) == "better"]
-    return "" if gained else "; it is a simple baseline, and no other detector is shown to be better than its own"
+    return (
+        ""
+        if gained
+        else "; it is a simple baseline, and no other detector is shown to be better than its own"
+    )
 
 
 def details(material: Material) -> Iterator[str]:
@@ -64,7 +83,11 @@ def details(material: Material) -> Iterator[str]:
 
 def _best_gan(material: Material) -> Iterator[str]:
     tests = _tests(material)
-    gans = [name for name in material.order if name not in SIMPLE and (tests.get(name) or {}).get("p_holm") is not None]
+    gans = [
+        name
+        for name in material.order
+        if name not in SIMPLE and (tests.get(name) or {}).get("p_holm") is not None
+    ]
     if not gans:
         return
     name, test = gans[0], tests[gans[0]]
@@ -104,11 +127,24 @@ def _tests(material: Material) -> Mapping[str, Any]:
 
 def warnings(material: Material) -> list[str]:
     """What a reader has to be warned of before he reads a figure."""
-    found = [f"{', '.join(map(readable, names))}: {text}" if names else text for text, names in grouped_warnings(material.rows)]
-    flagged = [name for name, told in material.together.get("shortcuts", {}).get("detectors", {}).items() if told["flags"]]
+    found = [
+        f"{', '.join(map(readable, names))}: {text}" if names else text
+        for text, names in grouped_warnings(material.rows)
+    ]
+    flagged = [
+        name
+        for name, told in material.together.get("shortcuts", {}).get("detectors", {}).items()
+        if told["flags"]
+    ]
     if flagged:
-        names = "All detectors" if len(flagged) == len(material.rows) else capital(", ".join(map(readable, flagged)))
-        found.append(f"{names} may detect the source of an image instead of a disease: see the audit of shortcuts.")
+        names = (
+            "All detectors"
+            if len(flagged) == len(material.rows)
+            else capital(", ".join(map(readable, flagged)))
+        )
+        found.append(
+            f"{names} may detect the source of an image instead of a disease: see the audit of shortcuts."
+        )
     leak = material.together.get("leakage_audit", {}).get("verdict", "no leak")
     found += [f"Leakage audit of the split: {leak}."] if leak != "no leak" else []
     if material.fold:

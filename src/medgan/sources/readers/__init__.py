@@ -1,1 +1,3 @@
-"""Readers of image files: a path in, pixels and what the file says of them out, or the reason why there are none."""
+"""Readers of image files: a path in, pixels and what the file says of them out, or the reason why
+there are none.
+"""

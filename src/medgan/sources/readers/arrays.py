@@ -1,4 +1,5 @@
-"""Reads NPY files, and NPZ files of one array: (H, W) or (H, W, 1 or 3) is an image, any other (slices, H, W) a volume.
+"""Reads NPY files, and NPZ files of one array: (H, W) or (H, W, 1 or 3) is an image, any other
+(slices, H, W) a volume.
 
 Nothing is ever unpickled. The header is read and checked before the numbers are.
 """
@@ -19,8 +20,21 @@ from numpy.typing import NDArray
 
 from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.config import ReadingConfig
-from medgan.sources.readers.decoding import IMAGE_PERCENTILES, Decoded, check_pixels, percentile_window
-from medgan.sources.readers.volumes import Volume, check_bytes, chosen, kept, read_values, slice_of, volume_window
+from medgan.sources.readers.decoding import (
+    IMAGE_PERCENTILES,
+    Decoded,
+    check_pixels,
+    percentile_window,
+)
+from medgan.sources.readers.volumes import (
+    Volume,
+    check_bytes,
+    chosen,
+    kept,
+    read_values,
+    slice_of,
+    volume_window,
+)
 
 NUMBERS = "biuf"
 CHANNELS = (1, 3)
@@ -40,7 +54,9 @@ class _Header:
 
 
 def frames(path: Path, config: ReadingConfig) -> Sequence[int]:
-    """Numbers of the slices of a volume that the configuration chooses, along its first axis; none for an image."""
+    """Numbers of the slices of a volume that the configuration chooses, along its first axis; none
+    for an image.
+    """
     with _opened(path) as stream:
         header = _header(stream, path, config)
     return () if header.is_image else chosen(header.shape[0], config)
@@ -53,7 +69,10 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
         if header.is_image:
             return _image(_array(stream, header), config)
     if frame is None:
-        raise ImageRefused("VOLUME", f"it is a volume of {header.shape} numbers; say with reading.slices which slices become images")
+        raise ImageRefused(
+            "VOLUME",
+            f"it is a volume of {header.shape} numbers; say with reading.slices which slices become images",
+        )
     return slice_of(kept(path, config, lambda: _volume(path, config)), frame)
 
 
@@ -67,7 +86,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     with zipfile.ZipFile(path) as archive:
         arrays = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
         if len(arrays) != 1:
-            raise ImageRefused("FORMAT", f"it is an archive of {len(arrays)} arrays, and one is read; MedMNIST is a source of kind npz")
+            raise ImageRefused(
+                "FORMAT",
+                f"it is an archive of {len(arrays)} arrays, and one is read; MedMNIST is a source of kind npz",
+            )
         with archive.open(arrays[0]) as member:
             yield cast(BinaryIO, member)
 
@@ -78,10 +100,16 @@ def _header(stream: BinaryIO, path: Path, config: ReadingConfig) -> _Header:
         raise ImageRefused("FORMAT", f"it is an array file of version {version}, which is not read")
     shape, columns_first, dtype = HEADERS[version](stream)
     if dtype.kind not in NUMBERS or dtype.itemsize > LARGEST_NUMBER or dtype.fields:
-        raise ImageRefused("FORMAT", "it holds no numbers: read are truth values, whole numbers and floats of up to 64 bits")
+        raise ImageRefused(
+            "FORMAT",
+            "it holds no numbers: read are truth values, whole numbers and floats of up to 64 bits",
+        )
     header = _Header(tuple(map(int, shape)), columns_first, dtype)
     if not 2 <= len(shape) <= 3 or min(shape) < 1:
-        raise ImageRefused("FORMAT", f"it is an array of the shape {shape}; read are (H, W), (H, W, 3) and volumes (slices, H, W)")
+        raise ImageRefused(
+            "FORMAT",
+            f"it is an array of the shape {shape}; read are (H, W), (H, W, 3) and volumes (slices, H, W)",
+        )
     height, width = header.shape[:2] if header.is_image else header.shape[1:]
     check_pixels(width, height, config)
     check_bytes(math.prod(header.shape) * dtype.itemsize, path, zipfile.is_zipfile(path), config)
@@ -97,12 +125,16 @@ def _array(stream: BinaryIO, header: _Header) -> NDArray[np.generic]:
 
 def _image(values: NDArray[np.generic], config: ReadingConfig) -> Decoded:
     deep = values if values.ndim == 3 else values[:, :, None]
-    colour = {"colour": "RGB" if deep.shape[2] == 3 else "grey"}
+    color = {"color": "RGB" if deep.shape[2] == 3 else "grey"}
     if values.dtype == np.uint8:
-        return Decoded(deep, metadata=colour)
+        return Decoded(deep, metadata=color)
     low, high = config.limits or percentile_window(deep)
-    shown = config.window_name if config.limits else "percentiles {:g} to {:g}".format(*IMAGE_PERCENTILES)
-    return Decoded(deep, low, high, {**colour, "window": shown})
+    shown = (
+        config.window_name
+        if config.limits
+        else "percentiles {:g} to {:g}".format(*IMAGE_PERCENTILES)
+    )
+    return Decoded(deep, low, high, {**color, "window": shown})
 
 
 def _volume(path: Path, config: ReadingConfig) -> Volume:

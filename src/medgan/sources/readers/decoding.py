@@ -33,7 +33,9 @@ class Decoded:
     values: NDArray[np.generic]
     """(H, W, C), C 1 (grey) or 3 (RGB), upright, in the file's own unit."""
     low: float | None = None
-    """Shown black, and `high` shown white; low > high inverts the image. None: the values are uint8 and shown as they are."""
+    """Shown black, and `high` shown white; low > high inverts the image. None: the values are uint8
+    and shown as they are.
+    """
     high: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Keys of `picture.METADATA`."""
@@ -43,7 +45,9 @@ class Reader(Protocol):
     """What each reading module exports. Errors other than `ImageRefused` count as UNREADABLE."""
 
     def frames(self, path: Path, config: ReadingConfig) -> Sequence[int]:
-        """Numbers of the images in a file that count one by one, from its header alone; empty where the file is one image."""
+        """Numbers of the images in a file that count one by one, from its header alone; empty where
+        the file is one image.
+        """
         ...
 
     def read(self, path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
@@ -56,11 +60,18 @@ def check_pixels(width: int, height: int, config: ReadingConfig) -> None:
     if width < 1 or height < 1:
         raise ImageRefused("UNREADABLE", f"its header says {width} x {height} pixels")
     if width * height > config.max_pixels:
-        raise ImageRefused("TOO_LARGE", f"it has {width} x {height} pixels, more than reading.max_pixels = {config.max_pixels}")
+        raise ImageRefused(
+            "TOO_LARGE",
+            f"it has {width} x {height} pixels, more than reading.max_pixels = {config.max_pixels}",
+        )
 
 
-def percentile_window(values: NDArray[np.generic], percentiles: tuple[float, float] = IMAGE_PERCENTILES) -> tuple[float, float]:
-    """(low, high) percentiles of values of any shape; their range where those are equal. Raises `ImageRefused` for NaN and infinity."""
+def percentile_window(
+    values: NDArray[np.generic], percentiles: tuple[float, float] = IMAGE_PERCENTILES
+) -> tuple[float, float]:
+    """(low, high) percentiles of values of any shape; their range where those are equal. Raises
+    `ImageRefused` for NaN and infinity.
+    """
     if not values.size:
         raise ImageRefused("UNREADABLE", "it has no pixels")
     numbers: NDArray[Any] = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
@@ -71,12 +82,16 @@ def percentile_window(values: NDArray[np.generic], percentiles: tuple[float, flo
 
 
 def render(decoded: Decoded) -> Picture:
-    """The picture: values linear between `low` (0) and `high` (255), clipped. Raises `ImageRefused` for NaN and infinity."""
+    """The picture: values linear between `low` (0) and `high` (255), clipped. Raises `ImageRefused`
+    for NaN and infinity.
+    """
     if decoded.low is None or decoded.high is None:
         return Picture(np.ascontiguousarray(decoded.values, dtype=np.uint8), decoded.metadata)
     pixels = np.empty(decoded.values.shape, np.uint8)
     for start in range(0, len(pixels), ROWS):
-        pixels[start : start + ROWS] = _windowed(decoded.values[start : start + ROWS], decoded.low, decoded.high)
+        pixels[start : start + ROWS] = _windowed(
+            decoded.values[start : start + ROWS], decoded.low, decoded.high
+        )
     return Picture(pixels, decoded.metadata)
 
 
@@ -84,7 +99,9 @@ def _windowed(values: NDArray[np.generic], low: float, high: float) -> NDArray[n
     numbers = values.astype(np.float64)
     span = high - low
     if not (np.isfinite(numbers).all() and np.isfinite(span)):
-        raise ImageRefused("NONFINITE", "it has pixels that are not finite numbers, or too large ones")
+        raise ImageRefused(
+            "NONFINITE", "it has pixels that are not finite numbers, or too large ones"
+        )
     scaled = (numbers - low) / span if span else np.zeros_like(numbers)
     grey: NDArray[np.uint8] = np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
     return grey
@@ -96,8 +113,9 @@ T = TypeVar("T")
 class Recent(Generic[T]):
     """The last `size` results by key.
 
-    Threads that ask for one key wait for one computation, and at most `size` of them compute at the same time, so memory stays flat
-    however many threads read. An error is a result too: a damaged volume is not decoded again for each of its slices.
+    Threads that ask for one key wait for one computation, and at most `size` of them compute at the
+    same time, so memory stays flat however many threads read. An error is a result too: a damaged
+    volume is not decoded again for each of its slices.
     """
 
     def __init__(self, size: int) -> None:
@@ -124,17 +142,23 @@ class Recent(Generic[T]):
             with self._slots:
                 future.set_result(make())
         except BaseException as error:  # an interrupt too, or those who wait would wait for ever
-            future.set_exception(error.with_traceback(None))  # which would keep alive all that the failed attempt had read
+            future.set_exception(
+                error.with_traceback(None)
+            )  # which would keep alive all that the failed attempt had read
 
 
 def stamp(path: Path) -> tuple[str, int, int, int]:
-    """Changes when a file is replaced or written to: path, inode, size and time of change in nanoseconds."""
+    """Changes when a file is replaced or written to: path, inode, size and time of change in
+    nanoseconds.
+    """
     state = path.stat()
     return (str(path), state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 HEAD = 540
-"""Bytes that are looked at: the length of the longest header with a magic number in it, that of NIfTI-2."""
+"""Bytes that are looked at: the length of the longest header with a magic number in it, that of
+NIfTI-2.
+"""
 BEGINNINGS: dict[str, tuple[bytes, ...]] = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
@@ -144,14 +168,42 @@ BEGINNINGS: dict[str, tuple[bytes, ...]] = {
     "NPZ": (b"PK\x03\x04",),
 }
 """Format -> how its files begin. DICOM and NIfTI have their magic numbers further on."""
-OTHER_BEGINNINGS = (b"GIF8", b"RIFF", b"%!PS", b"%PDF", b"8BPS", b"SIMPLE", b"P5", b"P6", b"\x00\x00\x01\x00", b"\x1f\x8b")
+OTHER_BEGINNINGS = (
+    b"GIF8",
+    b"RIFF",
+    b"%!PS",
+    b"%PDF",
+    b"8BPS",
+    b"SIMPLE",
+    b"P5",
+    b"P6",
+    b"\x00\x00\x01\x00",
+    b"\x1f\x8b",
+)
 """How some well-known files begin that are not read."""
 GZIP = b"\x1f\x8b"
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".npy", ".npz"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".png",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".dcm",
+        ".dicom",
+        ".ima",
+        ".nii",
+        ".nii.gz",
+        ".npy",
+        ".npz",
+    }
     | {".gif", ".webp", ".psd", ".eps", ".fits", ".ppm", ".pgm"}
 )
-"""Names of files that claim to be images. Those of other formats are quarantined with the reason FORMAT, not passed over."""
+"""Names of files that claim to be images. Those of other formats are quarantined with the reason
+FORMAT, not passed over.
+"""
 NAMELESS = re.compile(r"\.\d*")
 """Suffixes of files that say nothing: none, or the last part of a DICOM UID."""
 MEDIA_DIRECTORY = "DICOMDIR"
@@ -159,23 +211,34 @@ MEDIA_DIRECTORY = "DICOMDIR"
 
 
 def claims_to_be_image(path: Path) -> bool:
-    """Whether a file's name says so; a file without a telling suffix counts where its content is DICOM."""
+    """Whether a file's name says so; a file without a telling suffix counts where its content is
+    DICOM.
+    """
     name = path.name.lower()
     suffix = ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return True
-    return NAMELESS.fullmatch(suffix or ".") is not None and path.name.upper() != MEDIA_DIRECTORY and _is_dicom_file(path)
+    return (
+        NAMELESS.fullmatch(suffix or ".") is not None
+        and path.name.upper() != MEDIA_DIRECTORY
+        and _is_dicom_file(path)
+    )
 
 
 def detect(path: Path, known: frozenset[str]) -> str:
-    """The format of a file, one of `known`. Raises `ImageRefused`: FORMAT for other formats, UNREADABLE for no format at all."""
+    """The format of a file, one of `known`. Raises `ImageRefused`: FORMAT for other formats,
+    UNREADABLE for no format at all.
+    """
     head = _head(path)
     found = _format(head)
     if found in known:
         return found
     if found or head.startswith(OTHER_BEGINNINGS):
         raise ImageRefused("FORMAT", f"its content is not {', '.join(sorted(known))}")
-    raise ImageRefused("UNREADABLE", "it is empty" if not head else "its content is no image format that is known here")
+    raise ImageRefused(
+        "UNREADABLE",
+        "it is empty" if not head else "its content is no image format that is known here",
+    )
 
 
 def _format(head: bytes) -> str:
@@ -183,7 +246,9 @@ def _format(head: bytes) -> str:
         return "DICOM"
     if _is_nifti(_unpacked(head) if head.startswith(GZIP) else head):
         return "NIfTI"
-    return next((name for name, beginnings in BEGINNINGS.items() if head.startswith(beginnings)), "")
+    return next(
+        (name for name, beginnings in BEGINNINGS.items() if head.startswith(beginnings)), ""
+    )
 
 
 def _is_nifti(head: bytes) -> bool:
@@ -216,25 +281,42 @@ def _is_dicom_file(path: Path) -> bool:
 
 
 RASTER_READERS: Mapping[str, str] = dict.fromkeys(("JPEG", "PNG", "BMP", "TIFF"), "raster")
-READERS: Mapping[str, str] = {**RASTER_READERS, "DICOM": "dicom", "NIfTI": "nifti", "NPY": "arrays", "NPZ": "arrays"}
-"""Format -> module of this package that reads it, a `decoded.Reader`; imported when the first such file comes."""
+READERS: Mapping[str, str] = {
+    **RASTER_READERS,
+    "DICOM": "dicom",
+    "NIfTI": "nifti",
+    "NPY": "arrays",
+    "NPZ": "arrays",
+}
+"""Format -> module of this package that reads it, a `decoded.Reader`; imported when the first such
+file comes.
+"""
 DEFAULT = ReadingConfig()
 
 
 def read_picture(
-    path: Path | str, frame: int | None = None, config: ReadingConfig = DEFAULT, readers: Mapping[str, str] = READERS
+    path: Path | str,
+    frame: int | None = None,
+    config: ReadingConfig = DEFAULT,
+    readers: Mapping[str, str] = READERS,
 ) -> Picture:
-    """The picture of a file, or of one of its frames or slices: uint8 (H, W, 1) grey or (H, W, 3) RGB, upright. Raises `ImageRefused`."""
+    """The picture of a file, or of one of its frames or slices: uint8 (H, W, 1) grey or (H, W, 3)
+    RGB, upright. Raises `ImageRefused`.
+    """
     return _safely(lambda: render(decode(Path(path), frame, config, readers)))
 
 
-def decode(path: Path, frame: int | None, config: ReadingConfig, readers: Mapping[str, str] = READERS) -> Decoded:
+def decode(
+    path: Path, frame: int | None, config: ReadingConfig, readers: Mapping[str, str] = READERS
+) -> Decoded:
     """What `read_picture` shows, before it is brought to 8 bits."""
     return _safely(lambda: _reader(path, readers).read(path, frame, config))
 
 
 def frames(path: Path | str, config: ReadingConfig = DEFAULT) -> Sequence[int]:
-    """Numbers of the images in a file that count one by one, read from its header; empty where it is one image. Raises `ImageRefused`."""
+    """Numbers of the images in a file that count one by one, read from its header; empty where it
+    is one image. Raises `ImageRefused`.
+    """
     return _safely(lambda: _reader(Path(path), READERS).frames(Path(path), config))
 
 
@@ -246,7 +328,9 @@ def _reader(path: Path, readers: Mapping[str, str]) -> Reader:
 
 
 def _safely(work: Callable[[], T]) -> T:
-    """Decoders raise nearly anything on damaged input; whatever they quote of the file stays in here."""
+    """Decoders raise nearly anything on damaged input; whatever they quote of the file stays in
+    here.
+    """
     try:
         return work()
     except (ImageRefused, UserError):

@@ -1,7 +1,9 @@
-"""Reads DICOM files (pydicom): stored values, modality LUT, VOI window, and what of the header may be told.
+"""Reads DICOM files (pydicom): stored values, modality LUT, VOI window, and what of the header may
+be told.
 
-The header is read alone, with a list of the attributes that are wanted; the others never leave the file. Then sizes are checked against
-the caps, against the length of the file and against what compressed data say of themselves, and only then one frame is decoded.
+The header is read alone, with a list of the attributes that are wanted; the others never leave the
+file. Then sizes are checked against the caps, against the length of the file and against what
+compressed data say of themselves, and only then one frame is decoded.
 """
 
 from __future__ import annotations
@@ -42,14 +44,36 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
-PALETTES = tuple(f"{colour}PaletteColorLookupTable{part}" for colour in ("Red", "Green", "Blue") for part in ("Descriptor", "Data"))
+PALETTES = tuple(
+    f"{color}PaletteColorLookupTable{part}"
+    for color in ("Red", "Green", "Blue")
+    for part in ("Descriptor", "Data")
+)
 SEGMENTED = "SegmentedRedPaletteColorLookupTableData"
 KEYWORDS = (
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
-    *("BitsStored", "HighBit", "PixelRepresentation", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "BurnedInAnnotation"),
+    *(
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+    ),
+    *(
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths",
+        "BurnedInAnnotation",
+    ),
     *(*PALETTES, SEGMENTED),
 )
-TAGS = [cast(int, tag_for_keyword(keyword)) for keyword in (*KEYWORDS, *dicom_pixels.KEYWORDS, *dicom_metadata.KEYWORDS)]
+TAGS = [
+    cast(int, tag_for_keyword(keyword))
+    for keyword in (*KEYWORDS, *dicom_pixels.KEYWORDS, *dicom_metadata.KEYWORDS)
+]
 """All that is ever taken from a file."""
 PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 MAX_FRAMES = 16_384
@@ -58,7 +82,7 @@ FRAMES_LOOKED_AT = 16
 VALUES_LOOKED_AT = 2**18
 """Values of each of them."""
 NEEDS_PLUGIN = 'pip install "medgan[dicom]"'
-COLOURS = {
+COLORS = {
     "MONOCHROME1": "MONOCHROME1, inverted",
     "MONOCHROME2": "MONOCHROME2",
     "RGB": "RGB",
@@ -103,7 +127,10 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
     with _opened(path, config) as file:
         _check_header(file, config)
         if file.count > 1 and frame is None and config.frames != "first":
-            raise ImageRefused("MULTIPAGE", f"it holds {file.count} frames; say with reading.frames whether the first or all of them count")
+            raise ImageRefused(
+                "MULTIPAGE",
+                f"it holds {file.count} frames; say with reading.frames whether the first or all of them count",
+            )
         decoded = _decoded(file, path, frame or 0, config)
         facts = dicom_metadata.describe(file.header, config)
     return Decoded(decoded.values, decoded.low, decoded.high, {**facts, **decoded.metadata})
@@ -136,34 +163,57 @@ def _inflated(raw: BinaryIO, config: ReadingConfig) -> BinaryIO:
     unpacked = zlib.decompressobj(-zlib.MAX_WBITS)
     data = unpacked.decompress(raw.read(), config.max_volume_bytes + 1)
     if len(data) > config.max_volume_bytes:
-        raise ImageRefused("TOO_LARGE", f"it unpacks to more than reading.max_volume_bytes = {config.max_volume_bytes}")
+        raise ImageRefused(
+            "TOO_LARGE",
+            f"it unpacks to more than reading.max_volume_bytes = {config.max_volume_bytes}",
+        )
     return io.BytesIO(data)
 
 
 def _pixel_element(stream: BinaryIO, syntax: UID) -> dict[str, Any]:
-    """Reads tag, value representation and length of the pixel data; what the decoder wants to know of them."""
+    """Reads tag, value representation and length of the pixel data; what the decoder wants to know
+    of them.
+    """
     order = "><"[syntax.is_little_endian]
     start = stream.read(8)
     if len(start) < 8:
-        raise ImageRefused("NO_PIXELS", "it has no pixel data: it is a report, a plan or a table of contents, or it is cut")
+        raise ImageRefused(
+            "NO_PIXELS",
+            "it has no pixel data: it is a report, a plan or a table of contents, or it is cut",
+        )
     group, element, representation = struct.unpack_from(f"{order}HH2s", start)
-    if syntax.is_implicit_VR or not representation.isalpha():  # some writers change to implicit in the middle of a file
+    if (
+        syntax.is_implicit_VR or not representation.isalpha()
+    ):  # some writers change to implicit in the middle of a file
         return {"pixel_keyword": PIXELS[group << 16 | element]}
     stream.read(4)
-    return {"pixel_keyword": PIXELS[group << 16 | element], "pixel_vr": representation.decode("ascii")}
+    return {
+        "pixel_keyword": PIXELS[group << 16 | element],
+        "pixel_vr": representation.decode("ascii"),
+    }
 
 
 def _check_header(file: _File, config: ReadingConfig) -> None:
     """Raises `ImageRefused` for what is not to be decoded, or not what is there."""
-    if str(file.header.get("BurnedInAnnotation") or "").upper() == "YES" and config.burned_in == "refuse":
-        raise ImageRefused("BURNED_IN", "it says that text is drawn into its pixels; reading.burned_in = keep takes it all the same")
-    colour = str(file.header.PhotometricInterpretation)
-    if colour not in COLOURS or SEGMENTED in file.header:
-        raise ImageRefused("FORMAT", f"its colours are of a kind that is not read; read are {', '.join(COLOURS)}")
+    if (
+        str(file.header.get("BurnedInAnnotation") or "").upper() == "YES"
+        and config.burned_in == "refuse"
+    ):
+        raise ImageRefused(
+            "BURNED_IN",
+            "it says that text is drawn into its pixels; reading.burned_in = keep takes it all the same",
+        )
+    color = str(file.header.PhotometricInterpretation)
+    if color not in COLORS or SEGMENTED in file.header:
+        raise ImageRefused(
+            "FORMAT", f"its colors are of a kind that is not read; read are {', '.join(COLORS)}"
+        )
     rows, columns, samples = file.shape
     check_pixels(columns, rows, config)
     if samples not in (1, 3) or not 1 <= file.count <= MAX_FRAMES:
-        raise ImageRefused("UNREADABLE", f"its header says {samples} samples a pixel and {file.count} frames")
+        raise ImageRefused(
+            "UNREADABLE", f"its header says {samples} samples a pixel and {file.count} frames"
+        )
     _check_length(file, rows * columns * samples)
 
 
@@ -171,10 +221,14 @@ def _check_length(file: _File, values: int) -> None:
     bits = values * int(file.header.BitsAllocated)
     # 4:2:2 stores two thirds of the bytes; a compressed frame has at least an item header.
     shares = {"YBR_FULL_422": 2 / 3}
-    native = math.ceil(bits * file.count / 8 * shares.get(str(file.header.PhotometricInterpretation), 1.0))
+    native = math.ceil(
+        bits * file.count / 8 * shares.get(str(file.header.PhotometricInterpretation), 1.0)
+    )
     least = 8 * file.count if file.syntax.is_encapsulated else native
     if file.size < least:
-        raise ImageRefused("UNREADABLE", f"it is cut: its pixel data have {file.size} bytes of at least {least}")
+        raise ImageRefused(
+            "UNREADABLE", f"it is cut: its pixel data have {file.size} bytes of at least {least}"
+        )
 
 
 def _decoded(file: _File, path: Path, frame: int, config: ReadingConfig) -> Decoded:
@@ -182,18 +236,25 @@ def _decoded(file: _File, path: Path, frame: int, config: ReadingConfig) -> Deco
     stored = _stored(file, frame)
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, file.header)
-    facts = {"colour": COLOURS[photometric]}
+    facts = {"color": COLORS[photometric]}
     if stored.ndim == 3:
         return Decoded(stored, *_full_range(stored, file.header), facts)
     values = dicom_pixels.modality_values(stored, file.header, frame)
-    shown = dicom_pixels.shown(values, file.header, frame, config, lambda: _spread(file, path, values))
+    shown = dicom_pixels.shown(
+        values, file.header, frame, config, lambda: _spread(file, path, values)
+    )
     limits = shown.limits or ((0.0, 255.0) if photometric == "MONOCHROME1" else (None, None))
     low, high = reversed(limits) if photometric == "MONOCHROME1" else limits
-    return Decoded(shown.values[:, :, None], low, high, facts | ({"window": shown.window} if shown.window else {}))
+    return Decoded(
+        shown.values[:, :, None],
+        low,
+        high,
+        facts | ({"window": shown.window} if shown.window else {}),
+    )
 
 
 def _full_range(values: NDArray[np.generic], header: Dataset) -> tuple[float | None, float | None]:
-    """Colours are shown as they are, from 0 to the highest number of their depth."""
+    """Colors are shown as they are, from 0 to the highest number of their depth."""
     if values.dtype == np.uint8:
         return None, None
     palette = header.get(PALETTES[0])
@@ -201,7 +262,7 @@ def _full_range(values: NDArray[np.generic], header: Dataset) -> tuple[float | N
 
 
 def _stored(file: _File, frame: int) -> NDArray[np.generic]:
-    """Stored values (H, W) or, in colour, RGB (H, W, 3)."""
+    """Stored values (H, W) or, in color, RGB (H, W, 3)."""
     decoder = _decoder(file)
     start = file.stream.tell()
     if file.syntax.is_encapsulated:
@@ -217,32 +278,57 @@ def _decoder(file: _File) -> Any:
     try:
         decoder = get_decoder(file.syntax)
     except NotImplementedError:
-        raise ImageRefused("NO_DECODER", "its transfer syntax is one that no known package decodes; save it uncompressed") from None
-    only_8_bit = file.syntax == JPEGExtended12Bit and int(file.header.BitsStored) > 8 and set(decoder.available_plugins) <= {"pillow"}
+        raise ImageRefused(
+            "NO_DECODER",
+            "its transfer syntax is one that no known package decodes; save it uncompressed",
+        ) from None
+    only_8_bit = (
+        file.syntax == JPEGExtended12Bit
+        and int(file.header.BitsStored) > 8
+        and set(decoder.available_plugins) <= {"pillow"}
+    )
     if not decoder.is_available or only_8_bit:
-        raise ImageRefused("NO_DECODER", f"its transfer syntax, {file.syntax.name}, needs a package that is missing: {NEEDS_PLUGIN}")
+        raise ImageRefused(
+            "NO_DECODER",
+            f"its transfer syntax, {file.syntax.name}, needs a package that is missing: {NEEDS_PLUGIN}",
+        )
     return decoder
 
 
 def _check_frame(file: _File, frame: int) -> None:
-    offsets = (file.header.ExtendedOffsetTable, file.header.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in file.header else None
+    offsets = (
+        (file.header.ExtendedOffsetTable, file.header.ExtendedOffsetTableLengths)
+        if "ExtendedOffsetTable" in file.header
+        else None
+    )
     data = get_frame(file.stream, frame, number_of_frames=file.count, extended_offsets=offsets)
     rows, columns, samples = file.shape
     if file.syntax != RLELossless:
         check_size(data, columns, rows, samples)
-    elif len(data) > 64 + 2 * rows * columns * samples * math.ceil(int(file.header.BitsAllocated) / 8) + 16 * 15:
-        raise ImageRefused("UNREADABLE", "its compressed data are longer than any image of its size")
+    elif (
+        len(data)
+        > 64
+        + 2 * rows * columns * samples * math.ceil(int(file.header.BitsAllocated) / 8)
+        + 16 * 15
+    ):
+        raise ImageRefused(
+            "UNREADABLE", "its compressed data are longer than any image of its size"
+        )
 
 
 def _spread(file: _File, path: Path, values: NDArray[np.generic]) -> tuple[float, float]:
-    """Percentiles of an image; those of the whole file where it has several frames, so that they stay comparable."""
+    """Percentiles of an image; those of the whole file where it has several frames, so that they
+    stay comparable.
+    """
     if file.count == 1:
         return percentile_window(values)
     return _spreads.get(stamp(path), lambda: percentile_window(_sample(file)))
 
 
 def _sample(file: _File) -> NDArray[np.generic]:
-    chosen = np.unique(np.linspace(0, file.count - 1, min(file.count, FRAMES_LOOKED_AT)).round().astype(int))
+    chosen = np.unique(
+        np.linspace(0, file.count - 1, min(file.count, FRAMES_LOOKED_AT)).round().astype(int)
+    )
     parts = []
     for frame in map(int, chosen):
         values = dicom_pixels.modality_values(_stored(file, frame), file.header, frame).reshape(-1)

@@ -1,4 +1,6 @@
-"""What a DICOM header may say of its image. Only what is listed here is ever looked at, and nothing of it names a person."""
+"""What a DICOM header may say of its image. Only what is listed here is ever looked at, and nothing
+of it names a person.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +20,47 @@ VARIABLE = "MEDGAN_PSEUDONYM_KEY"
 
 
 def secret(config: ReadingConfig) -> str | None:
-    """The key of the configuration, else that of the environment, else None. Raises `UserError` for one that is too short."""
+    """The key of the configuration, else that of the environment, else None. Raises `UserError` for
+    one that is too short.
+    """
     key = config.pseudonym_key or os.environ.get(VARIABLE) or None
     if key is not None and len(key) < SHORTEST_KEY:
-        raise UserError(f"the environment variable {VARIABLE} has {len(key)} characters; give a secret of at least {SHORTEST_KEY}")
+        raise UserError(
+            f"the environment variable {VARIABLE} has {len(key)} characters; give a secret of at least {SHORTEST_KEY}"
+        )
     return key
 
 
 def pseudonym(text: str, key: str, kind: str) -> str:
-    """32 hexadecimal digits for a text; `kind` (up to 16 letters) keeps equal texts of different meaning apart."""
-    digest = hashlib.blake2b(key=hashlib.sha512(key.encode()).digest(), digest_size=16, person=kind.encode())
+    """32 hexadecimal digits for a text; `kind` (up to 16 letters) keeps equal texts of different
+    meaning apart.
+    """
+    digest = hashlib.blake2b(
+        key=hashlib.sha512(key.encode()).digest(), digest_size=16, person=kind.encode()
+    )
     digest.update(text.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 KEYWORDS = (
-    *("PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "PatientID", "IssuerOfPatientID", "SeriesInstanceUID"),
-    *("Modality", "ViewPosition", "ScanningSequence", "SequenceVariant", "Manufacturer", "ManufacturerModelName", "ImagePositionPatient"),
+    *(
+        "PatientSex",
+        "PatientAge",
+        "PatientBirthDate",
+        "StudyDate",
+        "PatientID",
+        "IssuerOfPatientID",
+        "SeriesInstanceUID",
+    ),
+    *(
+        "Modality",
+        "ViewPosition",
+        "ScanningSequence",
+        "SequenceVariant",
+        "Manufacturer",
+        "ManufacturerModelName",
+        "ImagePositionPatient",
+    ),
 )
 """Attributes that are read; birth date and study date only give years, ids only give pseudonyms."""
 AGE = re.compile(r"(\d{3})([DWMY])")
@@ -47,7 +73,9 @@ SEXES = ("M", "F", "O")
 
 
 def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
-    """What is known of `FACTS` and, where there is a secret key, the pseudonyms `group_id` and `volume`."""
+    """What is known of `FACTS` and, where there is a secret key, the pseudonyms `group_id` and
+    `volume`.
+    """
     facts = {name: _tried(tell, header) for name, tell in FACTS.items()}
     return {name: text for name, text in {**facts, **_pseudonyms(header, config)}.items() if text}
 
@@ -64,7 +92,10 @@ def _pseudonyms(header: Dataset, config: ReadingConfig) -> dict[str, str]:
     key = secret(config)
     if key is None:
         return {}
-    patient, issuer = _tried(lambda file: _text(file, "PatientID"), header), _tried(lambda file: _text(file, "IssuerOfPatientID"), header)
+    patient, issuer = (
+        _tried(lambda file: _text(file, "PatientID"), header),
+        _tried(lambda file: _text(file, "IssuerOfPatientID"), header),
+    )
     series = _tried(lambda file: _text(file, "SeriesInstanceUID"), header)
     return {
         "group_id": pseudonym(f"{issuer}\n{patient}", key, "patient") if patient else "",
@@ -92,11 +123,15 @@ def _age(header: Dataset) -> str:
     """Years: the stated age, else the whole years from birth to study."""
     stated = AGE.fullmatch(_text(header, "PatientAge").upper())
     years = int(stated[1]) * YEARS[stated[2]] if stated else _years_between(header)
-    return f"{years:.2f}".rstrip("0").rstrip(".") if years is not None and 0 <= years <= OLDEST else ""
+    return (
+        f"{years:.2f}".rstrip("0").rstrip(".") if years is not None and 0 <= years <= OLDEST else ""
+    )
 
 
 def _years_between(header: Dataset) -> float | None:
-    birth, study = (DATE.fullmatch(_text(header, keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
+    birth, study = (
+        DATE.fullmatch(_text(header, keyword)) for keyword in ("PatientBirthDate", "StudyDate")
+    )
     if not birth or not study:
         return None
     born, seen = (tuple(map(int, date.groups())) for date in (birth, study))
@@ -105,12 +140,16 @@ def _years_between(header: Dataset) -> float | None:
 
 def _sequence(header: Dataset) -> str:
     """Such as `MR SE/SK`; the sequence's name and protocol are free text and stay out."""
-    names = ["/".join(_codes(header, keyword)) for keyword in ("ScanningSequence", "SequenceVariant")]
+    names = [
+        "/".join(_codes(header, keyword)) for keyword in ("ScanningSequence", "SequenceVariant")
+    ]
     return " ".join([*_codes(header, "Modality")[:1], "/".join(filter(None, names))]).strip()
 
 
 def _scanner(header: Dataset) -> str:
-    words = " ".join(_text(header, keyword) for keyword in ("Manufacturer", "ManufacturerModelName"))
+    words = " ".join(
+        _text(header, keyword) for keyword in ("Manufacturer", "ManufacturerModelName")
+    )
     return " ".join(re.sub(r"[^\x20-\x7e]", " ", words).split())[:128]
 
 
@@ -132,4 +171,6 @@ FACTS: Mapping[str, Callable[[Dataset], str]] = {
     "scanner": _scanner,
     "slice": _position,
 }
-"""Key of `picture.METADATA` -> what a header says of it; empty where it says nothing that is usable."""
+"""Key of `picture.METADATA` -> what a header says of it; empty where it says nothing that is
+usable.
+"""

@@ -1,4 +1,6 @@
-"""What the stored numbers of a DICOM image mean, and which of them are shown: the modality LUT, then the VOI window (PS3.3 C.11)."""
+"""What the stored numbers of a DICOM image mean, and which of them are shown: the modality LUT,
+then the VOI window (PS3.3 C.11).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import IMAGE_PERCENTILES
 
 KEYWORDS = (
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *(
+        "RescaleSlope",
+        "RescaleIntercept",
+        "ModalityLUTSequence",
+        "WindowCenter",
+        "WindowWidth",
+        "VOILUTFunction",
+        "VOILUTSequence",
+    ),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
 HOUNSFIELD = "CT"
@@ -28,14 +38,18 @@ Spread = Callable[[], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Shown:
-    """Values in the unit of the file, and the range of them that is shown; None where they are 8-bit grey levels already."""
+    """Values in the unit of the file, and the range of them that is shown; None where they are
+    8-bit grey levels already.
+    """
 
     values: NDArray[np.generic]
     limits: tuple[float, float] | None
     window: str = ""
 
 
-def modality_values(stored: NDArray[np.generic], header: Dataset, frame: int) -> NDArray[np.generic]:
+def modality_values(
+    stored: NDArray[np.generic], header: Dataset, frame: int
+) -> NDArray[np.generic]:
     """Stored values (H, W) in the unit of the modality, for CT Hounsfield units."""
     if header.get("ModalityLUTSequence"):
         return cast(NDArray[np.generic], apply_modality_lut(stored, header))
@@ -47,19 +61,31 @@ def modality_values(stored: NDArray[np.generic], header: Dataset, frame: int) ->
     return numbers * slope + intercept
 
 
-def shown(values: NDArray[np.generic], header: Dataset, frame: int, config: ReadingConfig, spread: Spread) -> Shown:
-    """Which values are shown: those of the configuration, else of the file's LUT or window, else all of 8 bits, else percentiles."""
+def shown(
+    values: NDArray[np.generic], header: Dataset, frame: int, config: ReadingConfig, spread: Spread
+) -> Shown:
+    """Which values are shown: those of the configuration, else of the file's LUT or window, else
+    all of 8 bits, else percentiles.
+    """
     if config.limits:
         _check_preset(header, config)
         return Shown(values, config.limits, config.window_name)
     place = _place(header, frame, "FrameVOILUTSequence")
-    return _by_lut(values, place, header) or _by_window(values, place) or _by_depth(values, header) or _by_percentiles(values, spread)
+    return (
+        _by_lut(values, place, header)
+        or _by_window(values, place)
+        or _by_depth(values, header)
+        or _by_percentiles(values, spread)
+    )
 
 
 def _check_preset(header: Dataset, config: ReadingConfig) -> None:
     modality = str(header.get("Modality") or HOUNSFIELD)
     if isinstance(config.window, str) and modality != HOUNSFIELD:
-        raise ImageRefused("WINDOW", f"reading.window = {config.window} is for CT, and this is another image; give [lowest, highest]")
+        raise ImageRefused(
+            "WINDOW",
+            f"reading.window = {config.window} is for CT, and this is another image; give [lowest, highest]",
+        )
 
 
 def _by_lut(values: NDArray[np.generic], place: Dataset, header: Dataset) -> Shown | None:
@@ -74,10 +100,19 @@ def _by_lut(values: NDArray[np.generic], place: Dataset, header: Dataset) -> Sho
 
 
 def _by_window(values: NDArray[np.generic], place: Dataset) -> Shown | None:
-    """The first of the file's windows; one that is not usable, such as of width 0, is passed over."""
-    centre, width = _number(place, "WindowCenter", math.nan), _number(place, "WindowWidth", math.nan)
+    """The first of the file's windows; one that is not usable, such as of width 0, is passed
+    over.
+    """
+    centre, width = (
+        _number(place, "WindowCenter", math.nan),
+        _number(place, "WindowWidth", math.nan),
+    )
     function = str(place.get("VOILUTFunction") or "LINEAR")
-    if not (math.isfinite(centre) and math.isfinite(width)) or width <= (function == "LINEAR") or function not in FUNCTIONS:
+    if (
+        not (math.isfinite(centre) and math.isfinite(width))
+        or width <= (function == "LINEAR")
+        or function not in FUNCTIONS
+    ):
         return None
     return FUNCTIONS[function](values, centre, width)
 
@@ -92,7 +127,9 @@ def _linear_exact(values: NDArray[np.generic], centre: float, width: float) -> S
 
 
 def _sigmoid(values: NDArray[np.generic], centre: float, width: float) -> Shown:
-    curve = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values.astype(np.float64) - centre) / width, -700.0, 700.0)))
+    curve = 1.0 / (
+        1.0 + np.exp(np.clip(-4.0 * (values.astype(np.float64) - centre) / width, -700.0, 700.0))
+    )
     return Shown(curve, (0.0, 1.0), f"file, sigmoid at {centre:g}, width {width:g}")
 
 
@@ -116,8 +153,13 @@ def _by_percentiles(values: NDArray[np.generic], spread: Spread) -> Shown:
 
 
 def _place(header: Dataset, frame: int, group: str) -> Dataset:
-    """Where attributes stand: for this frame, for all frames, or, in older files, in the header itself."""
-    for name, number in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 0)):
+    """Where attributes stand: for this frame, for all frames, or, in older files, in the header
+    itself.
+    """
+    for name, number in (
+        ("PerFrameFunctionalGroupsSequence", frame),
+        ("SharedFunctionalGroupsSequence", 0),
+    ):
         items = header.get(name) or []
         found = items[number].get(group) if number < len(items) else None
         if found:
@@ -141,23 +183,34 @@ MOST_TILES = 65_535
 
 
 def check_size(data: bytes, width: int, height: int, samples: int) -> None:
-    """Raises `ImageRefused` unless JPEG, JPEG-LS or JPEG 2000 data are of that size; other data are not looked at."""
+    """Raises `ImageRefused` unless JPEG, JPEG-LS or JPEG 2000 data are of that size; other data are
+    not looked at.
+    """
     if data.startswith((JPEG_2000, JP2)):
         found = _jpeg_2000_size(data)
     elif data.startswith(JPEG):
         found = _jpeg_size(data)
     else:
-        raise ImageRefused("UNREADABLE", "its compressed data are not of the kind that its header says")
+        raise ImageRefused(
+            "UNREADABLE", "its compressed data are not of the kind that its header says"
+        )
     if found != (width, height, samples):
-        raise ImageRefused("UNREADABLE", f"its compressed data are of the size {found}, and its header says {(width, height, samples)}")
+        raise ImageRefused(
+            "UNREADABLE",
+            f"its compressed data are of the size {found}, and its header says {(width, height, samples)}",
+        )
 
 
 def _jpeg_2000_size(data: bytes) -> tuple[int, int, int]:
     start = data.find(JPEG_2000)
     if start < 0 or len(data) < start + 42:
         raise ImageRefused("UNREADABLE", "its compressed data have no header")
-    right, lower, left, upper, tile_width, tile_height, tile_left, tile_upper, samples = struct.unpack_from(">8IH", data, start + 8)
-    tiles = -(-(right - tile_left) // max(tile_width, 1)) * -(-(lower - tile_upper) // max(tile_height, 1))
+    right, lower, left, upper, tile_width, tile_height, tile_left, tile_upper, samples = (
+        struct.unpack_from(">8IH", data, start + 8)
+    )
+    tiles = -(-(right - tile_left) // max(tile_width, 1)) * -(
+        -(lower - tile_upper) // max(tile_height, 1)
+    )
     if not 0 < tiles <= MOST_TILES:
         raise ImageRefused("UNREADABLE", f"its compressed data come in {tiles} tiles")
     return right - left, lower - upper, samples

@@ -1,8 +1,9 @@
 """Reads NIfTI-1 and NIfTI-2 files, plain or packed with gzip (header and orientation by nibabel).
 
-A volume is turned to canonical orientation (first axis to the right, second to the front, third to the head), cut into slices as the
-configuration says, and scaled as a whole. Slices are shown as radiologists look at them: the patient's right on the left side, the front
-on top (axial) or on the left (sagittal), the head on top. The free text of the header is never read.
+A volume is turned to canonical orientation (first axis to the right, second to the front, third to
+the head), cut into slices as the configuration says, and scaled as a whole. Slices are shown as
+radiologists look at them: the patient's right on the left side, the front on top (axial) or on the
+left (sagittal), the head on top. The free text of the header is never read.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ from medgan.sources.readers.volumes import (
     volume_window,
 )
 
-LENGTHS: Mapping[bool, tuple[type[Nifti1Header], int]] = {True: (Nifti1Header, 348), False: (Nifti2Header, 540)}
+LENGTHS: Mapping[bool, tuple[type[Nifti1Header], int]] = {
+    True: (Nifti1Header, 348),
+    False: (Nifti2Header, 540),
+}
 """Whether the magic number is that of NIfTI-1 -> class and length of its header."""
 VOXEL_KINDS = "iuf"
 LARGEST_VOXEL = 8
@@ -75,7 +79,9 @@ class _Header:
 
 
 def frames(path: Path, config: ReadingConfig) -> Sequence[int]:
-    """Numbers of the slices that the configuration chooses, counted along the canonical axis; none for a single one."""
+    """Numbers of the slices that the configuration chooses, counted along the canonical axis; none
+    for a single one.
+    """
     header = _checked(path, config)
     length = header.length(header.plane(config))
     return chosen(length, config) if length > 1 else ()
@@ -85,7 +91,10 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
     """One slice. Raises `ImageRefused`."""
     header = _checked(path, config)
     if frame is None and header.length(header.plane(config)) > 1:
-        raise ImageRefused("VOLUME", f"it is a volume of {header.shape} voxels; say with reading.slices which slices become images")
+        raise ImageRefused(
+            "VOLUME",
+            f"it is a volume of {header.shape} voxels; say with reading.slices which slices become images",
+        )
     return slice_of(kept(path, config, lambda: _load(path, header, config)), frame)
 
 
@@ -95,7 +104,11 @@ def _checked(path: Path, config: ReadingConfig) -> _Header:
     needed = header.offset + math.prod(header.shape) * header.dtype.itemsize
     check_bytes(needed, path, is_packed(path), config)
     rows, columns = _in_slice(header, config)
-    check_spacing((header.spacing[rows], header.spacing[columns]), (header.shape[rows], header.shape[columns]), config)
+    check_spacing(
+        (header.spacing[rows], header.spacing[columns]),
+        (header.shape[rows], header.shape[columns]),
+        config,
+    )
     return header
 
 
@@ -106,9 +119,14 @@ def _header(stream: BinaryIO, config: ReadingConfig) -> _Header:
     slope, intercept = header.get_slope_inter()
     offset, dtype = float(header["vox_offset"]), header.get_data_dtype()
     if dtype.kind not in VOXEL_KINDS or dtype.itemsize > LARGEST_VOXEL:
-        raise ImageRefused("FORMAT", "its voxels are of a kind that is not read: read are whole numbers and floats of up to 64 bits")
+        raise ImageRefused(
+            "FORMAT",
+            "its voxels are of a kind that is not read: read are whole numbers and floats of up to 64 bits",
+        )
     if not length <= offset <= MOST_BEFORE:
-        raise ImageRefused("UNREADABLE", "its header says that the voxels begin at an impossible place")
+        raise ImageRefused(
+            "UNREADABLE", "its header says that the voxels begin at an impossible place"
+        )
     shape = _shape(tuple(int(size) for size in header.get_data_shape()), config)
     axes, flipped = _orientation(header.get_best_affine())
     x, y, z = [*(abs(float(zoom)) for zoom in header.get_zooms()[:3]), 1.0, 1.0][:3]
@@ -119,27 +137,41 @@ def _scale(slope: float | None, intercept: float | None) -> tuple[float, float]:
     """A header without a slope says that the voxels are what they are."""
     scale = (1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
     if not np.isfinite(scale).all():
-        raise ImageRefused("NONFINITE", "its header scales the voxels by numbers that are not finite")
+        raise ImageRefused(
+            "NONFINITE", "its header scales the voxels by numbers that are not finite"
+        )
     return scale
 
 
 def _shape(shape: tuple[int, ...], config: ReadingConfig) -> tuple[int, int, int]:
-    """(X, Y, Z) of the first volume. Raises `ImageRefused` for several volumes unless the configuration takes the first."""
+    """(X, Y, Z) of the first volume. Raises `ImageRefused` for several volumes unless the
+    configuration takes the first.
+    """
     if not shape or min(shape) < 1:
         raise ImageRefused("UNREADABLE", f"its header says {shape} voxels")
     volumes = math.prod(shape[3:])
     if volumes > 1 and config.volumes_4d == "refuse":
-        raise ImageRefused("VOLUMES_4D", f"it holds {volumes} volumes; reading.volumes_4d = first takes the first of them")
+        raise ImageRefused(
+            "VOLUMES_4D",
+            f"it holds {volumes} volumes; reading.volumes_4d = first takes the first of them",
+        )
     x, y, z = (*shape[:3], 1, 1)[:3]
     return x, y, z
 
 
-def _orientation(affine: NDArray[np.float64]) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+def _orientation(
+    affine: NDArray[np.float64],
+) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
     if not np.isfinite(affine).all():
-        raise ImageRefused("ORIENTATION", "its header does not say how it lies: the affine is not finite")
+        raise ImageRefused(
+            "ORIENTATION", "its header does not say how it lies: the affine is not finite"
+        )
     turned = io_orientation(affine)  # type: ignore[no-untyped-call]
     if not np.isfinite(turned).all():
-        raise ImageRefused("ORIENTATION", "its header does not say how it lies: an axis of the affine has no length")
+        raise ImageRefused(
+            "ORIENTATION",
+            "its header does not say how it lies: an axis of the affine has no length",
+        )
     order = np.argsort(turned[:, 0])
     x, y, z = (int(axis) for axis in order)
     a, b, c = (bool(turned[axis, 1] < 0) for axis in order)
@@ -163,4 +195,11 @@ def _load(path: Path, header: _Header, config: ReadingConfig) -> Volume:
     canonical = values.reshape(header.shape, order="F").transpose(header.axes)
     upright = canonical[tuple(slice(None, None, -1 if flip else 1) for flip in header.flipped)]
     turned = upright.transpose(AXES.index(plane), *IN_SLICE[plane])[:, ::-1, ::-1]
-    return Volume(turned, header.slope, header.intercept, limits, window, (header.spacing[rows], header.spacing[columns]))
+    return Volume(
+        turned,
+        header.slope,
+        header.intercept,
+        limits,
+        window,
+        (header.spacing[rows], header.spacing[columns]),
+    )

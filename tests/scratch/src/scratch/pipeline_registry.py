@@ -26,14 +26,28 @@ def judge(curves, data):
 
 def register_pipelines():
     making = pipeline([node(prepare, "params:toy", "prepared", name="prepare")])
-    base = [node(train, ["prepared", "params:settings", "resume_from"], ["checkpoint", "curves"], name="train")]
+    base = [
+        node(
+            train,
+            ["prepared", "params:settings", "resume_from"],
+            ["checkpoint", "curves"],
+            name="train",
+        )
+    ]
     training = sum(
         (
-            pipeline(base, namespace=name, inputs={"prepared"}, parameters={"params:settings": f"params:{name}"})
+            pipeline(
+                base,
+                namespace=name,
+                inputs={"prepared"},
+                parameters={"params:settings": f"params:{name}"},
+            )
             for name in ("toy", "other")
         ),
         start=Pipeline([]),
     )
-    judging = pipeline([node(judge, ["toy.curves", "prepared"], ["results.quality", "report_html"], name="judge")])
+    judging = pipeline(
+        [node(judge, ["toy.curves", "prepared"], ["results.quality", "report_html"], name="judge")]
+    )
     registry = {"making": making, "training": training, "judging": judging}
     return {**registry, "__default__": sum(registry.values(), start=Pipeline([]))}

@@ -1,7 +1,7 @@
 """What a reviewer asks: shortcuts, subgroups, robustness, who was looked at, and the usual errors.
 
-Test labels are read by `shortcuts`, `subgroups`, `robustness`, `errors` and `worst_slices`, which are metric nodes; the nodes
-that make scores do not.
+Test labels are read by `shortcuts`, `subgroups`, `robustness`, `errors` and `worst_slices`, which
+are metric nodes; the nodes that make scores do not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from torch import Tensor
 from medgan import __version__, models
 from medgan.audits import cohort
 from medgan.audits.cohort import reference_standard
-from medgan.audits.robustness import VERSION, audit_robustness, perturbed, robustness_sample, variants
+from medgan.audits.robustness import (
+    VERSION,
+    audit_robustness,
+    perturbed,
+    robustness_sample,
+    variants,
+)
 from medgan.audits.shortcut_baselines import shortcut_scores
 from medgan.audits.shortcuts import audit_shortcuts
 from medgan.audits.subgroups import audit_subgroups, restated
@@ -47,19 +53,42 @@ ERROR_COLUMNS = ("image_id", "category", "score", "sex", "age_band", "site")
 
 
 def score_perturbed(
-    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, config: EvaluationConfig, seed: int, cached: Arrays | None
+    published: PublishedModel,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+    cached: Arrays | None,
 ) -> dict[str, NDArray[Any]]:
-    """Scores of a sample of test images under every perturbation; the stored ones where nothing that decides them has changed.
+    """Scores of a sample of test images under every perturbation; the stored ones where nothing
+    that decides them has changed.
 
-    Reads no label. A detector that would take longer than `evaluation.robustness.seconds` is not run; `reason` says so.
+    Reads no label. A detector that would take longer than `evaluation.robustness.seconds` is not
+    run; `reason` says so.
 
     Returns:
-        image_id (n,), scores (variants, n), seconds_per_image, reason (empty where it was run), key.
+        image_id (n,), scores (variants, n), seconds_per_image, reason (empty where it was run),
+        key.
     """
-    chosen = robustness_sample(splits.reindex(columns=["image_id", "split", "row", "volume"]), config.robustness.images, seed)
+    chosen = robustness_sample(
+        splits.reindex(columns=["image_id", "split", "row", "volume"]),
+        config.robustness.images,
+        seed,
+    )
     plan = list(variants())
     settings = [config.robustness.images, config.robustness.seconds]
-    key = digest([published.key, images.key, chosen.astype(str).to_numpy().tolist(), plan, settings, seed, VERSION, __version__])
+    key = digest(
+        [
+            published.key,
+            images.key,
+            chosen.astype(str).to_numpy().tolist(),
+            plan,
+            settings,
+            seed,
+            VERSION,
+            __version__,
+        ]
+    )
     if cached is not None and str(cached["key"]) == key:
         return dict(cached)
     rows = chosen["row"].to_numpy(dtype=np.int64)
@@ -67,7 +96,8 @@ def score_perturbed(
 
     def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
         loaded = _perturbed(images, variant, seed, device)
-        return score_images(detector, loaded, some, batch_size=config.batch_size, seed=seed, device=device).scores  # type: ignore[arg-type]
+        budget = {"batch_size": config.batch_size, "seed": seed, "device": device}
+        return score_images(detector, loaded, some, **budget).scores  # type: ignore[arg-type]
 
     seconds = _seconds_per_image(lambda some: scored(plan[0], some), rows)
     reason = _too_slow(seconds, len(rows) * len(plan), config.robustness.seconds)
@@ -77,12 +107,18 @@ def score_perturbed(
             values[place] = scored(variant, rows)
             bar.update(len(rows))
     names = chosen["image_id"].astype(str).tolist()
-    facts = {"seconds_per_image": np.array(seconds), "reason": np.array(reason), "key": np.array(key)}
+    facts = {
+        "seconds_per_image": np.array(seconds),
+        "reason": np.array(reason),
+        "key": np.array(key),
+    }
     return {"image_id": np.array(names), "scores": values, **facts}
 
 
 def _perturbed(images: ImageStore, variant: tuple[str, float], seed: int, device: str) -> Images:
-    """Rows of the store to images as a network sees them, perturbed before anything else is done to them."""
+    """Rows of the store to images as a network sees them, perturbed before anything else is done to
+    them.
+    """
 
     def load(rows: NDArray[np.int64]) -> Tensor:
         pixels = torch.from_numpy(perturbed(images.read(rows), rows, *variant, seed))
@@ -92,7 +128,9 @@ def _perturbed(images: ImageStore, variant: tuple[str, float], seed: int, device
 
 
 def _seconds_per_image(score: Any, rows: NDArray[np.int64]) -> float:
-    """Of TIMED images; one alone goes first, since the first call also loads what a detector needs."""
+    """Of TIMED images; one alone goes first, since the first call also loads what a detector
+    needs.
+    """
     some = rows[:TIMED]
     score(some[:1])
     start = time.perf_counter()
@@ -119,8 +157,18 @@ def robustness(
     seed: int,
 ) -> tuple[dict[str, Any], Drawing]:
     """How far AUROC falls and how many decisions flip, and the picture of it."""
-    document = audit_robustness(arrays, scores, splits, row["threshold"]["value"], config.n_boot, seed, aggregate_of(row))
-    return document, drawing(robustness_curves, document, readable(f"{published.name}: test images made worse"))
+    document = audit_robustness(
+        arrays,
+        scores,
+        splits,
+        row["threshold"]["value"],
+        config.n_resamples,
+        seed,
+        aggregate_of(row),
+    )
+    return document, drawing(
+        robustness_curves, document, readable(f"{published.name}: test images made worse")
+    )
 
 
 def compare_robustness(*documents: Mapping[str, Any]) -> Drawing:
@@ -137,55 +185,105 @@ def subgroups(
     config: EvaluationConfig,
     seed: int,
 ) -> tuple[dict[str, Any], Drawing]:
-    """Figures of every group at the frozen threshold of the row, their gaps, and the picture of them."""
-    document = audit_subgroups(scores, splits, row["threshold"]["value"], config.n_boot, seed, leakage, aggregate_of(row))
-    return document, drawing(subgroup_forest, document, readable(f"{published.name}: groups of the test images, at the frozen threshold"))
+    """Figures of every group at the frozen threshold of the row, their gaps, and the picture of
+    them.
+    """
+    document = audit_subgroups(
+        scores,
+        splits,
+        row["threshold"]["value"],
+        config.n_resamples,
+        seed,
+        leakage,
+        aggregate_of(row),
+    )
+    return document, drawing(
+        subgroup_forest,
+        document,
+        readable(f"{published.name}: groups of the test images, at the frozen threshold"),
+    )
 
 
-def errors(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], config: EvaluationConfig, seed: int) -> dict[str, Any]:
-    """Misses and false alarms drawn at random: {"threshold", "miss" | "false_alarm": {"n", "shown": [{image_id, category, ...}]}}."""
+def errors(
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    row: Mapping[str, Any],
+    config: EvaluationConfig,
+    seed: int,
+) -> dict[str, Any]:
+    """Misses and false alarms drawn at random: {"threshold", "miss" | "false_alarm": {"n", "shown":
+    [{image_id, category, ...}]}}.
+    """
     test, threshold = joined(scores, splits, "test", aggregate_of(row)), row["threshold"]["value"]
     chosen = random_errors(test, threshold, config.random_errors, seed)
     called, anomalous = test["score"] >= threshold, test["label"] == 1
-    counts = {"miss": int((~called & anomalous).sum()), "false alarm": int((called & ~anomalous).sum())}
+    counts = {
+        "miss": int((~called & anomalous).sum()),
+        "false alarm": int((called & ~anomalous).sum()),
+    }
     told = chosen.reindex(columns=[*ERROR_COLUMNS, "kind"]).astype(object)
     told = told.where(told.notna(), None)
     return {
         "threshold": threshold,
         "seed": seed,
         **{
-            kind.replace(" ", "_"): {"n": count, "shown": told.loc[told["kind"] == kind, list(ERROR_COLUMNS)].to_dict("records")}
+            kind.replace(" ", "_"): {
+                "n": count,
+                "shown": told.loc[told["kind"] == kind, list(ERROR_COLUMNS)].to_dict("records"),
+            }
             for kind, count in counts.items()
         },
     }
 
 
-def worst_slices(scores: pd.DataFrame, splits: pd.DataFrame, row: Mapping[str, Any], config: EvaluationConfig, seed: int) -> dict[str, Any]:
+def worst_slices(
+    scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    row: Mapping[str, Any],
+    config: EvaluationConfig,
+    seed: int,
+) -> dict[str, Any]:
     """The slices that volumes were called anomalous for: see `describe_worst_slices`."""
     errors = partial(random_errors, count=config.random_errors, seed=seed)
-    return describe_worst_slices(scored_images(scores, splits, "test"), aggregate_of(row), row["threshold"]["value"], errors)
+    return describe_worst_slices(
+        scored_images(scores, splits, "test"), aggregate_of(row), row["threshold"]["value"], errors
+    )
 
 
-def score_shortcuts(images: ImageStore, splits: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, str]]:
+def score_shortcuts(
+    images: ImageStore, splits: pd.DataFrame, seed: int
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Scores of the test images by what is no disease, and why some cannot be had."""
     return shortcut_scores(images.read, splits, seed)
 
 
 def shortcuts(
-    table: pd.DataFrame, reasons: Mapping[str, str], splits: pd.DataFrame, config: EvaluationConfig, seed: int, *rows_and_scores: Any
+    table: pd.DataFrame,
+    reasons: Mapping[str, str],
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+    *rows_and_scores: Any,
 ) -> tuple[dict[str, Any], Drawing]:
-    """The shortcuts' AUROC, each detector against them and within sites; `rows_and_scores` as in `nodes.compare`."""
+    """The shortcuts' AUROC, each detector against them and within sites; `rows_and_scores` as in
+    `nodes.compare`.
+    """
     names = models.detectors()
     rows = dict(zip(names, rows_and_scores[: len(names)], strict=True))
     scores = dict(zip(names, rows_and_scores[len(names) :], strict=True))
-    document = audit_shortcuts(table, reasons, scores, rows, splits, config.n_boot, seed)
+    document = audit_shortcuts(table, reasons, scores, rows, splits, config.n_resamples, seed)
     return document, drawing(shortcut_forest, document)
 
 
 def describe_cohort(
-    splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, leakage: Mapping[str, Any] | None
+    splits: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    leakage: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], pd.DataFrame, Drawing]:
-    """The flow of images and who is in each part; the latter as a table for a paper too, the former as a picture."""
+    """The flow of images and who is in each part; the latter as a table for a paper too, the former
+    as a picture.
+    """
     flow = cohort.flow(splits, quarantine, exclusions, int((leakage or {}).get("dropped", 0)))
     demographics = cohort.demographics(splits)
     document = {"flow": flow, "demographics": demographics, "leakage": restated(leakage)}
@@ -194,4 +292,8 @@ def describe_cohort(
 
 def describe_reference(config: EvaluationConfig, *rows: Mapping[str, Any]) -> dict[str, Any]:
     """The reference standard, and what its noise may have cost each detector."""
-    return reference_standard(config.reference_standard, config.label_noise, dict(zip(models.detectors(), rows, strict=True)))
+    return reference_standard(
+        config.reference_standard,
+        config.label_noise,
+        dict(zip(models.detectors(), rows, strict=True)),
+    )

@@ -20,7 +20,16 @@ from medgan.report.claim import checklist
 from medgan.report.page import compacted, content_name, render_report, tell
 
 Arrays = Mapping[str, NDArray[Any]]
-TOGETHER = ("detector_tests", "shortcuts", "cohort", "reference_standard", "leakage_audit", "cut_profile", "tested_elsewhere", "claim")
+TOGETHER = (
+    "detector_tests",
+    "shortcuts",
+    "cohort",
+    "reference_standard",
+    "leakage_audit",
+    "cut_profile",
+    "tested_elsewhere",
+    "claim",
+)
 """Kinds of documents about all detectors, or about the data."""
 EACH = (
     "components",
@@ -37,15 +46,22 @@ EACH = (
 
 
 def fill_checklist(
-    detectors: Mapping[str, Any], images: ImageStore, splits: pd.DataFrame, config: EvaluationConfig, seed: int, **others: Any
+    detectors: Mapping[str, Any],
+    images: ImageStore,
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+    **others: Any,
 ) -> dict[str, Any]:
-    """CLAIM 2024, answered from documents: `others` are those of `report`, and the published models."""
+    """CLAIM 2024, answered from documents: `others` are those of `report`, and the published
+    models.
+    """
     documents = _documents(others)
     about = {
         "dataset": config.dataset,
         "versions": {"medgan": __version__, "torch": torch.__version__},
         "seed": seed,
-        "n_boot": config.n_boot,
+        "n_resamples": config.n_resamples,
         "image_size": f"{images.info.width} x {images.info.height}",
         "intensity": images.info.intensity,
         "fold": fold_of(splits),
@@ -67,12 +83,18 @@ def report(
     cached_pictures: Arrays | None,
     **others: bytes | PublishedModel | Mapping[str, Any] | None,
 ) -> tuple[str, Arrays]:
-    """The report of all that has been run on this data set: one HTML page without any remote part, and its pictures made small.
+    """The report of all that has been run on this data set: one HTML page without any remote part,
+    and its pictures made small.
 
-    `cached_pictures` are those of an earlier run. `others` are the pictures (figure_<kind> and figure_<kind>_<model>), the documents
-    (<kind> and <kind>_<detector>) and the published models (published_<model>), whose cards it reads; what has not been made is None.
+    `cached_pictures` are those of an earlier run. `others` are the pictures (figure_<kind> and
+    figure_<kind>_<model>), the documents (<kind> and <kind>_<detector>) and the published models
+    (published_<model>), whose cards it reads; what has not been made is None.
     """
-    figures = {name.removeprefix("figure_"): other for name, other in others.items() if isinstance(other, bytes)}
+    figures = {
+        name.removeprefix("figure_"): other
+        for name, other in others.items()
+        if isinstance(other, bytes)
+    }
     documents = _documents(others)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     provenance = {
@@ -83,7 +105,7 @@ def report(
         "data_hash": data_hash(images, splits),
         "image size": f"{images.info.width} x {images.info.height}",
         "intensity": images.info.intensity,
-        "bootstrap resamples": config.n_boot,
+        "bootstrap resamples": config.n_resamples,
     }
     document = new_document(config.dataset, "test", provenance)
     sections = {"detectors": detectors, "classifiers": classifiers, "quality": quality}
@@ -99,7 +121,9 @@ def report(
         fold=fold_of(splits),
     )
     small = compacted(figures.values(), cached_pictures)
-    return render_report(story, {name: small[content_name(png)].tobytes() for name, png in figures.items()}), small
+    return render_report(
+        story, {name: small[content_name(png)].tobytes() for name, png in figures.items()}
+    ), small
 
 
 def _documents(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -107,11 +131,17 @@ def _documents(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _each(kind: str, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {name.removeprefix(f"{kind}_"): found for name, found in documents.items() if name.startswith(f"{kind}_")}
+    return {
+        name.removeprefix(f"{kind}_"): found
+        for name, found in documents.items()
+        if name.startswith(f"{kind}_")
+    }
 
 
 def _cards(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {other.name: other.card for other in others.values() if isinstance(other, PublishedModel)}
+    return {
+        other.name: other.card for other in others.values() if isinstance(other, PublishedModel)
+    }
 
 
 def _first_line(name: str) -> str:
@@ -131,7 +161,13 @@ def slices_of(splits: pd.DataFrame) -> str:
 
 
 def split_table(splits: pd.DataFrame) -> pd.DataFrame:
-    """Images and patients of each category in each split; patients are left out where they are unknown."""
+    """Images and patients of each category in each split; patients are left out where they are
+    unknown.
+    """
     known = bool(splits["group_known"].all())
-    counted = splits.groupby(["category", "split"]).agg(images=("image_id", "size"), patients=("group_id", "nunique")).reset_index()
+    counted = (
+        splits.groupby(["category", "split"])
+        .agg(images=("image_id", "size"), patients=("group_id", "nunique"))
+        .reset_index()
+    )
     return counted if known else counted.drop(columns="patients")

@@ -1,4 +1,6 @@
-"""What a detector's anomaly maps look like, and whether they lie where the anomalies are. Test labels and masks are read here."""
+"""What a detector's anomaly maps look like, and whether they lie where the anomalies are. Test
+labels and masks are read here.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ from medgan.plots.style import Drawing, drawing, readable
 from medgan.training.runtime import Runtime
 
 FORM = 1
-"""Raised with every change in what is stored of counterparts, so that older files are not misread."""
+"""Raised with every change in what is stored of counterparts, so that older files are not
+misread.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Films:
 
     images: ImageStore
     counterpart: str
-    """What a counterpart is, in two or three words; empty for a detector that compares with no image."""
+    """What a counterpart is, in two or three words; empty for a detector that compares with no
+    image.
+    """
     kept: Arrays
     """image_id (n,), counterparts (n, C, H, W) in [-1, 1], key."""
 
@@ -70,16 +76,31 @@ class Films:
         return as_seen(StoredImages(self.images), _rows(table), _side(self.images))
 
     def held_against(self, table: pd.DataFrame) -> NDArray[np.float32] | None:
-        """The counterparts of these rows (n, C, H, W) in [-1, 1]; None for a detector without any."""
+        """The counterparts of these rows (n, C, H, W) in [-1, 1]; None for a detector without
+        any.
+        """
         if not self.counterpart:
             return None
-        places = pd.Series(np.arange(len(self.kept["image_id"])), index=self.kept["image_id"].astype(str))
-        chosen: NDArray[np.float32] = self.kept["counterparts"][places.loc[table["image_id"].astype(str)].to_numpy()]
+        places = pd.Series(
+            np.arange(len(self.kept["image_id"])), index=self.kept["image_id"].astype(str)
+        )
+        chosen: NDArray[np.float32] = self.kept["counterparts"][
+            places.loc[table["image_id"].astype(str)].to_numpy()
+        ]
         return chosen
 
 
-def films(published: PublishedModel, images: ImageStore, shown: pd.DataFrame, batch_size: int, seed: int, cached: Arrays | None) -> Films:
-    """The images, with the counterparts of `shown` (image_id, row); stored ones where nothing that decides them has changed."""
+def films(
+    published: PublishedModel,
+    images: ImageStore,
+    shown: pd.DataFrame,
+    batch_size: int,
+    seed: int,
+    cached: Arrays | None,
+) -> Films:
+    """The images, with the counterparts of `shown` (image_id, row); stored ones where nothing that
+    decides them has changed.
+    """
     device = Runtime.detect().device
     detector = published.build()
     key = digest([FORM, published.key, images.key, seed, __version__])
@@ -104,7 +125,13 @@ def films(published: PublishedModel, images: ImageStore, shown: pd.DataFrame, ba
         parts.append(known["image_id"])
         stored.append(known["counterparts"])
     return Films(
-        images, detector.COUNTERPART, {"image_id": np.concatenate(parts), "counterparts": np.concatenate(stored), "key": np.array(key)}
+        images,
+        detector.COUNTERPART,
+        {
+            "image_id": np.concatenate(parts),
+            "counterparts": np.concatenate(stored),
+            "key": np.array(key),
+        },
     )
 
 
@@ -115,12 +142,14 @@ def _side(images: ImageStore) -> tuple[int, int]:
 Arrays = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]
 REFERENCES = 8
-"""Normal validation images whose differences from their counterparts set the scale of all differences."""
+"""Normal validation images whose differences from their counterparts set the scale of all
+differences.
+"""
 CLEAR = 0.75
 """The overlay is clear up to this quantile of the pixels of normal validation images."""
 OUTLINED = "Outline: the mask of the anomaly."
-COLOURS = (
-    "Map on image: clear up to the 75th percentile of the pixels of the normal validation images, last colour from the 99th; "
+COLORS = (
+    "Map on image: clear up to the 75th percentile of the pixels of the normal validation images, last color from the 99th; "
     "one scale for all images of this detector."
 )
 NO_TEST_MASKS = f"{NO_MASKS} among the test images"
@@ -142,32 +171,58 @@ def illustrate(
     seed: int,
     cached: Arrays | None,
 ) -> tuple[Drawing, Drawing, Drawing, Arrays]:
-    """Heat maps of test images: the surest decisions, the closest ones, and a random draw of the errors.
+    """Heat maps of test images: the surest decisions, the closest ones, and a random draw of the
+    errors.
 
-    The scales of all three come from the normal validation images. `cached` are the counterparts that an earlier run returned, the fourth
-    output: image_id, counterparts, key.
+    The scales of all three come from the normal validation images. `cached` are the counterparts
+    that an earlier run returned, the fourth output: image_id, counterparts, key.
     """
     _require_same_images(masks, images)
     aggregate = aggregate_of(evaluation)
-    test, validation = joined(scores, splits, "test", aggregate), joined(scores, splits, "val", aggregate)
-    cut, name, count = float(evaluation["threshold"]["value"]), readable(published.name), config.heatmap_examples
+    test, validation = (
+        joined(scores, splits, "test", aggregate),
+        joined(scores, splits, "val", aggregate),
+    )
+    cut, name, count = (
+        float(evaluation["threshold"]["value"]),
+        readable(published.name),
+        config.heatmap_examples,
+    )
     about = [OF_VOLUMES.format(aggregate)] if scored_unit(test) == "volume" else []
     normals = validation[validation["label"] == 0]
-    surest, closest, references = surest_examples(test, cut, count), closest_examples(test, cut, count), _references(normals)
+    surest, closest, references = (
+        surest_examples(test, cut, count),
+        closest_examples(test, cut, count),
+        _references(normals),
+    )
     shown = pd.concat([references, surest, closest]).drop_duplicates("image_id")
-    album = _Album(films(published, images, shown, config.batch_size, seed, cached), anomaly_maps, masks, normals, cut, seed, about)
+    album = _Album(
+        films(published, images, shown, config.batch_size, seed, cached),
+        anomaly_maps,
+        masks,
+        normals,
+        cut,
+        seed,
+        about,
+    )
     totals = Counter(with_kinds(test, cut)["kind"])
     return (
         album.rows(surest, "surest", f"{name}: the surest decisions"),
         album.rows(closest, "closest to the threshold", f"{name}: the closest decisions"),
-        album.pairs(random_errors(test, cut, config.random_errors, seed), totals, f"{name}: errors drawn at random"),
+        album.pairs(
+            random_errors(test, cut, config.random_errors, seed),
+            totals,
+            f"{name}: errors drawn at random",
+        ),
         album.films.kept,
     )
 
 
 def _references(normals: pd.DataFrame) -> pd.DataFrame:
     """Those of the normal validation images whose differences are looked at, spread evenly."""
-    return normals.iloc[np.linspace(0, len(normals) - 1, min(REFERENCES, len(normals))).astype(np.int64)]
+    return normals.iloc[
+        np.linspace(0, len(normals) - 1, min(REFERENCES, len(normals))).astype(np.int64)
+    ]
 
 
 @dataclass(frozen=True)
@@ -196,8 +251,15 @@ class _Album:
     def rows(self, table: pd.DataFrame, which: str, title: str) -> Drawing:
         """A row for each image, with its counterpart."""
         seen, found = self.films.seen(table), self.films.held_against(table)
-        shown, maps, masks, normals = windowed(seen, seen), _maps_of(self.arrays, table), self._masks_of(table), len(self.normals)
-        counterparts, differences = (None, None) if found is None else (windowed(found, seen), (seen - found).mean(1))
+        shown, maps, masks, normals = (
+            windowed(seen, seen),
+            _maps_of(self.arrays, table),
+            self._masks_of(table),
+            len(self.normals),
+        )
+        counterparts, differences = (
+            (None, None) if found is None else (windowed(found, seen), (seen - found).mean(1))
+        )
         cases = [
             Case(
                 heading=f"{PLURALS[row['kind']].capitalize()}, {which}",
@@ -220,17 +282,29 @@ class _Album:
             *missing,
             *self._claim(table, masks),
             self._normals,
-            COLOURS,
+            COLORS,
             *([DIFFERENCE] if self.films.counterpart else []),
         ]
-        return drawing(case_rows, cases, self.scale, title=title, counterpart=self.films.counterpart, notes=notes)
+        return drawing(
+            case_rows,
+            cases,
+            self.scale,
+            title=title,
+            counterpart=self.films.counterpart,
+            notes=notes,
+        )
 
     def pairs(self, table: pd.DataFrame, totals: Mapping[str, int], title: str) -> Drawing:
         """Two images a row, without counterparts."""
         if table.empty:
             return drawing(no_cases, title, "There is none: every test image is decided rightly.")
         seen = self.films.seen(table)
-        shown, maps, masks, drawn = windowed(seen, seen), _maps_of(self.arrays, table), self._masks_of(table), table["kind"].value_counts()
+        shown, maps, masks, drawn = (
+            windowed(seen, seen),
+            _maps_of(self.arrays, table),
+            self._masks_of(table),
+            table["kind"].value_counts(),
+        )
         cases = [
             Case(
                 heading=f"{PLURALS[row['kind']].capitalize()}: {drawn[row['kind']]} of {totals[row['kind']]}",
@@ -245,7 +319,7 @@ class _Album:
             for number, row in enumerate(table.to_dict("records"))
         ]
         about = f"Threshold {self.cut:.4g}. {self._normals} Drawn with seed {self.seed}."
-        notes = [about, *self.about, *self._claim(table, masks), COLOURS]
+        notes = [about, *self.about, *self._claim(table, masks), COLORS]
         return drawing(case_pairs, cases, self.scale, title=title, notes=notes)
 
     @property
@@ -267,14 +341,26 @@ class _Album:
         anomalous = [mask for mask, label in zip(masks, table["label"], strict=True) if label == 1]
         unmarked = sum(mask is None for mask in anomalous)
         if unmarked == len(anomalous):
-            return [f"{NO_MASKS[0].upper()}{NO_MASKS[1:]}."] if anomalous or self.masks is None else []
-        return [OUTLINED, f"Not a localisation claim for the {unmarked} anomalous images without one."] if unmarked else [OUTLINED]
+            return (
+                [f"{NO_MASKS[0].upper()}{NO_MASKS[1:]}."] if anomalous or self.masks is None else []
+            )
+        return (
+            [OUTLINED, f"Not a localisation claim for the {unmarked} anomalous images without one."]
+            if unmarked
+            else [OUTLINED]
+        )
 
 
-def localise(
-    anomaly_maps: Arrays, images: ImageStore, masks: ImageStore | None, splits: pd.DataFrame, config: EvaluationConfig, seed: int
+def localize(
+    anomaly_maps: Arrays,
+    images: ImageStore,
+    masks: ImageStore | None,
+    splits: pd.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
 ) -> dict[str, Any]:
-    """Pixel-level figures of a detector's maps on the marked test images; a reason instead of each where there are no masks.
+    """Pixel-level figures of a detector's maps on the marked test images; a reason instead of each
+    where there are no masks.
 
     Slices of volumes count one by one. The cut for Dice comes from validation.
     """
@@ -288,21 +374,38 @@ def localise(
         return {"claim": NO_TEST_MASKS, **facts, **missing_figures(NO_TEST_MASKS)}
     table, drawn = test[known], drawn[known]
     learned, learned_known = _marked(validation, masks)
-    cut = freeze_pixel_threshold(_maps_of(anomaly_maps, validation), learned, learned_known, (validation["label"] == 0).to_numpy())
-    figures = partial(_figures, labels=table, masks=drawn, cut=cut, n_boot=config.n_boot, seed=seed)
+    cut = freeze_pixel_threshold(
+        _maps_of(anomaly_maps, validation),
+        learned,
+        learned_known,
+        (validation["label"] == 0).to_numpy(),
+    )
+    figures = partial(
+        _figures, labels=table, masks=drawn, cut=cut, n_resamples=config.n_resamples, seed=seed
+    )
     values, marked_images = _maps_of(anomaly_maps, table), int(drawn.any((1, 2)).sum())
     prior = mean_mask(learned, learned_known)
-    location = missing_figures(NO_VALIDATION_MASKS) if prior is None else figures(np.broadcast_to(prior, drawn.shape))
+    location = (
+        missing_figures(NO_VALIDATION_MASKS)
+        if prior is None
+        else figures(np.broadcast_to(prior, drawn.shape))
+    )
     return {
         "claim": f"{marked_images} of {facts['n_anomalous']} anomalous test images have a mask",
         **facts,
         "n_marked": marked_images,
         "share_of_anomalous_pixels": float(drawn.mean()),
         "chance": {**CHANCE, "pixel_average_precision": float(drawn.mean())},
-        "threshold": {"rule": cut.rule, "value": cut.value, "labels_used": "threshold" if cut.uses_labels else "none"},
+        "threshold": {
+            "rule": cut.rule,
+            "value": cut.value,
+            "labels_used": "threshold" if cut.uses_labels else "none",
+        },
         **figures(values),
         "location_alone": {name: figure for name, figure in location.items() if name != "dice"},
-        "per_category": {finding: _of_finding(finding, table, values, figures) for finding in findings_of(table)},
+        "per_category": {
+            finding: _of_finding(finding, table, values, figures) for finding in findings_of(table)
+        },
     }
 
 
@@ -311,18 +414,25 @@ def _figures(
     labels: pd.DataFrame,
     masks: Bools,
     cut: PixelThreshold,
-    n_boot: int,
+    n_resamples: int,
     seed: int,
     among: Bools | slice = ALL,
 ) -> dict[str, Any]:
     """The figures of some of the marked test images."""
-    return localisation_figures(values[among], masks[among], labels["group_id"].to_numpy()[among], cut, n_boot, seed)
+    return localisation_figures(
+        values[among], masks[among], labels["group_id"].to_numpy()[among], cut, n_resamples, seed
+    )
 
 
-def _of_finding(finding: str, table: pd.DataFrame, values: NDArray[Any], figures: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+def _of_finding(
+    finding: str, table: pd.DataFrame, values: NDArray[Any], figures: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
     """The figures of one finding's images and the normal ones."""
     chosen = shows(table, finding)
-    return {"n_images": int(chosen.sum()), **figures(values, among=chosen | (table["label"] == 0).to_numpy())}
+    return {
+        "n_images": int(chosen.sum()),
+        **figures(values, among=chosen | (table["label"] == 0).to_numpy()),
+    }
 
 
 def _facts(test: pd.DataFrame) -> dict[str, Any]:
@@ -349,7 +459,9 @@ def _marked(table: pd.DataFrame, masks: ImageStore) -> tuple[Bools, Bools]:
 
 def _require_same_images(masks: ImageStore | None, images: ImageStore) -> None:
     if masks is not None and not belongs(masks.info.source_key, images.key):
-        raise UserError("The stored masks are not those of the stored images: run 'kedro run --pipeline preprocessing' again.")
+        raise UserError(
+            "The stored masks are not those of the stored images: run 'kedro run --pipeline preprocessing' again."
+        )
 
 
 def _rows(table: pd.DataFrame) -> NDArray[np.int64]:
