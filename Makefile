@@ -23,10 +23,10 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test soak check format lock viz mlflow app compare reproduce results
+.PHONY: help install run test soak check format lock viz viz-static mlflow app compare reproduce results
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 install: $(STAMP) ## Make .venv and install the locked packages; TORCH=cpu takes the small CPU build of torch, which is not locked by hash.
 
@@ -58,6 +58,10 @@ lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml.
 viz: $(STAMP) ## The data flow in kedro-viz, on this machine only.
 	$(BIN)/kedro viz run --host 127.0.0.1 --no-browser $(ARGS)
 
+viz-static: $(STAMP) ## The data flow as a web site in build/, which needs no server of its own.
+	rm -rf build
+	$(BIN)/kedro viz build $(ARGS)
+
 mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(ARGS)
 
@@ -68,7 +72,7 @@ app: $(STAMP) ## The Streamlit page, on this machine only.
 compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, names, latest, previous, or results.json files. Without RUNS, a list.
 	$(BIN)/medgan compare $(subst $(COMMA), ,$(RUNS)) $(ARGS)
 
-reproduce: $(STAMP) ## Make the records of conf/studies.yml that are missing: DATASET=pneumoniamnist SOURCE=PATH SEEDS=0,1,2 ONLY=rows.
+reproduce: $(STAMP) ## Make the records of conf/experiments.yml that are missing: DATASET=pneumoniamnist SOURCE=PATH SEEDS=0,1,2 ONLY=rows.
 	$(BIN)/medgan reproduce "$(DATASET)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 results: $(STAMP) ## Put the records together: docs/results.md and docs/results/.

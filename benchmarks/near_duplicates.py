@@ -1,14 +1,12 @@
-"""The search for near-duplicates: all pairs of hashes of 256 bits within a radius, against how it
-is plainly written.
+"""Speed of the search for near-duplicates: pairs of 256-bit hashes within a radius.
 
     python benchmarks/near_duplicates.py                              # 100,000 random hashes
-    python benchmarks/near_duplicates.py --images FOLDER --radius 40  # and as many of real films,
-    which are skewed
+    python benchmarks/near_duplicates.py --images FOLDER --radius 40  # and those of real images
 
-Real hashes are those of the images in a folder; up to the wanted number they are repeated with a
-random share of their bits, up to 15 %, turned over. Each search runs in a process of its own, whose
-peak memory is reported, and in brackets what of it came with the search. The plain idioms are timed
-on fewer hashes and extrapolated by the number of pairs. One thread.
+Real hashes, which are skewed, are those of the images in a folder; up to the wanted number they are
+repeated with a random share of at most 15 % of their bits inverted. Each search runs in its own
+process, whose peak memory is reported, and in brackets what the search added. The plain
+alternatives are timed on fewer hashes and extrapolated by the number of pairs. One thread.
 """
 
 from __future__ import annotations
@@ -32,26 +30,41 @@ from medgan.images.near_duplicates import CANDIDATES
 from medgan.sources.files import walk
 from medgan.sources.readers.decoding import read_picture
 
+PLAIN_RADIUS = 30
+COLUMNS = (
+    "hashes",
+    "pairs",
+    "radius",
+    "seconds",
+    "peak memory MB",
+    "double loop, s (ratio)",
+    "full matrix, s (ratio)",
+    "full matrix, GB",
+)
+
 
 def main() -> None:
     arguments = _arguments()
     print(f"{arguments.count:,} hashes, radius {arguments.radius}, numpy {np.__version__}\n")
-    print(
-        "| hashes | pairs | radius | seconds | peak memory MB | double loop, s (ratio) | full matrix, s (ratio) | full matrix, GB |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    kinds = {"random": _random(arguments.count)} | (
-        {"films": _films(arguments)} if arguments.images else {}
-    )
-    for name, words in kinds.items():
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
+    hashes = {"random": _random(arguments.count)}
+    if arguments.images:
+        hashes["real"] = _real(arguments)
+    for name, words in hashes.items():
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
             seconds, pairs, radius, memory = alone.submit(_search, words, arguments.radius).result()
         loop, matrix = (_extrapolated(run, words, count) for run, count in PLAIN)
-        print(
-            f"| {name} | {pairs:,} | {radius} | {seconds:.1f} | {memory} | {loop:,.0f} ({loop / seconds:.0f}x) "
-            f"| {matrix:,.0f} ({matrix / seconds:.1f}x) | {len(words) ** 2 / 1e9:.0f} |",
-            flush=True,
+        cells = (
+            name,
+            f"{pairs:,}",
+            radius,
+            f"{seconds:.1f}",
+            memory,
+            f"{loop:,.0f} ({loop / seconds:.0f}x)",
+            f"{matrix:,.0f} ({matrix / seconds:.1f}x)",
+            f"{len(words) ** 2 / 1e9:.0f}",
         )
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def _search(words: NDArray[np.uint64], radius: int) -> tuple[float, int, int, str]:
@@ -62,31 +75,27 @@ def _search(words: NDArray[np.uint64], radius: int) -> tuple[float, int, int, st
 
 
 def _peak() -> int:
-    """Megabytes."""
+    """Return the peak memory in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def _loop(words: NDArray[np.uint64]) -> None:
-    """Python's own integers."""
+    """Compare Python integers in two loops."""
     numbers = [int.from_bytes(word.tobytes()) for word in words]
-    [
-        (i, j)
-        for i, a in enumerate(numbers)
-        for j, b in enumerate(numbers[:i])
-        if (a ^ b).bit_count() <= 30
-    ]
+    for i, a in enumerate(numbers):
+        [j for j, b in enumerate(numbers[:i]) if (a ^ b).bit_count() <= PLAIN_RADIUS]
 
 
 def _matrix(words: NDArray[np.uint64]) -> None:
-    """All distances in one array, by the product of the signs."""
+    """Compute all distances in one array, by the product of the signs."""
     signs = np.unpackbits(words.view(np.uint8), axis=1).astype(np.float32) * 2 - 1
-    np.argwhere((BITS - signs @ signs.T) / 2 <= 30)
+    np.argwhere((BITS - signs @ signs.T) / 2 <= PLAIN_RADIUS)
 
 
 def _extrapolated(
     run: Callable[[NDArray[np.uint64]], None], words: NDArray[np.uint64], count: int
 ) -> float:
-    """Seconds for all of the words."""
+    """Return the seconds for all words."""
     few = words[: min(count, len(words))]
     started = time.perf_counter()
     run(few)
@@ -97,21 +106,16 @@ def _random(count: int) -> NDArray[np.uint64]:
     return np.random.default_rng(0).integers(0, 2**64, (count, BITS // 64), dtype=np.uint64)
 
 
-def _films(arguments: argparse.Namespace) -> NDArray[np.uint64]:
+def _real(arguments: argparse.Namespace) -> NDArray[np.uint64]:
     rng = np.random.default_rng(1)
-    real = pack(
-        [
-            perceptual_hash(read_picture(arguments.images / path).pixels)
-            for path in walk(arguments.images)
-        ]
-    )[: arguments.count]
-    chosen = np.concatenate(
-        [np.arange(len(real)), rng.integers(0, len(real), arguments.count - len(real))]
-    )
+    pictures = (read_picture(arguments.images / path).pixels for path in walk(arguments.images))
+    real = pack([perceptual_hash(pixels) for pixels in pictures])[: arguments.count]
+    repeated = rng.integers(0, len(real), arguments.count - len(real))
+    chosen = np.concatenate([np.arange(len(real)), repeated])
     bits = np.unpackbits(real.view(np.uint8), axis=1)[chosen]
-    turned = rng.random(bits.shape, dtype=np.float32) < rng.uniform(0.0, 0.15, (len(bits), 1))
-    turned[: len(real)] = False
-    return np.packbits(bits ^ turned, axis=1).view(np.uint64)
+    inverted = rng.random(bits.shape, dtype=np.float32) < rng.uniform(0.0, 0.15, (len(bits), 1))
+    inverted[: len(real)] = False
+    return np.packbits(bits ^ inverted, axis=1).view(np.uint64)
 
 
 def _arguments() -> argparse.Namespace:
@@ -125,7 +129,7 @@ def _arguments() -> argparse.Namespace:
 
 
 PLAIN = ((_loop, 2000), (_matrix, 6000))
-"""The plain idioms, and the number of hashes that each is timed on."""
+"""The plain alternatives, and the number of hashes that each is timed on."""
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python benchmarks/training.py                             # every model, 32 px, 2 threads
     python benchmarks/training.py --size 128 --models sngan   # the papers' widths with --width 64
 
-Each figure is the best of three blocks of steps, taken in turns, so that a busy moment of the
-machine does not decide a ratio. It needs torch, numpy and safetensors only, and uses the
-accelerator where there is one.
+Each value is the best of three blocks of steps, run in turns, so that a busy moment of the machine
+does not decide a ratio. It needs torch, numpy and safetensors only, and uses the accelerator if
+there is one.
 """
 
 from __future__ import annotations
@@ -30,41 +30,34 @@ from medgan.training.settings import TrainingConfig
 
 CLASSES = ("normal", "bacterial", "viral")
 BLOCKS = 3
+RULE = "\n|---|---|---|---|"
 
 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    where = (
-        torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else f"CPU, {arguments.threads} threads"
-    )
+    device = Runtime.detect().device
+    on_gpu = device.type == "cuda"
+    where = torch.cuda.get_device_name() if on_gpu else f"CPU, {arguments.threads} threads"
     print(
-        f"{arguments.size} px, width {arguments.width}, batch {arguments.batch}, {where}, torch {torch.__version__}\n"
+        f"{arguments.size} px, width {arguments.width}, batch {arguments.batch}, {where}, "
+        f"torch {torch.__version__}\n"
     )
-    print("| model, stage | fp32 images/s | bf16 images/s | bf16 : fp32 |\n|---|---|---|---|")
+    print("| model, stage | fp32 images/s | bf16 images/s | bf16 : fp32 |" + RULE)
     for name in arguments.models:
         for stage in _model(name, arguments).stages():
-            best = _in_turns(
-                {
-                    precision: _loop(name, stage, precision, arguments, device)
-                    for precision in ("fp32", "bf16")
-                },
-                device,
-            )
+            runs = {
+                precision: _loop(name, stage, Runtime(device, precision), arguments)
+                for precision in ("fp32", "bf16")
+            }
+            best = _in_turns(runs, device)
             print(_row(f"{name}, {stage}", best["fp32"], best["bf16"], arguments), flush=True)
-    print(
-        "\n| dcgan, both players | plain images/s | the loop's images/s | loop : plain |\n|---|---|---|---|"
-    )
-    best = _in_turns(
-        {
-            "plain": _plain(arguments, device),
-            "loop": _loop("dcgan", "adversarial", "fp32", arguments, device),
-        },
-        device,
-    )
+    print("\n| dcgan, both players | plain images/s | the loop's images/s | loop : plain |" + RULE)
+    runs = {
+        "plain": _plain(arguments, device),
+        "loop": _loop("dcgan", "adversarial", Runtime(device), arguments),
+    }
+    best = _in_turns(runs, device)
     print(_row("DataLoader and a hand-written loop", best["plain"], best["loop"], arguments))
 
 
@@ -74,7 +67,7 @@ def _row(what: str, reference: float, other: float, arguments: argparse.Namespac
 
 
 def _in_turns(runs: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:
-    """Seconds of the fastest block of each; the first round warms up and does not count."""
+    """Measure the seconds of the fastest block of each run, after one round of warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(BLOCKS + 1):
         for name, run in runs.items():
@@ -100,17 +93,12 @@ def _model(name: str, arguments: argparse.Namespace) -> Any:
 
 
 def _images(arguments: argparse.Namespace) -> Tensor:
-    return (
-        torch.rand(
-            1024, 1, arguments.size, arguments.size, generator=torch.Generator().manual_seed(0)
-        )
-        * 2
-        - 1
-    )
+    rng = torch.Generator().manual_seed(0)
+    return torch.rand(1024, 1, arguments.size, arguments.size, generator=rng) * 2 - 1
 
 
 def _loop(
-    name: str, stage: str, precision: str, arguments: argparse.Namespace, device: torch.device
+    name: str, stage: str, runtime: Runtime, arguments: argparse.Namespace
 ) -> Callable[[], Any]:
     model, images = _model(name, arguments), _images(arguments)
     labels = torch.arange(512).remainder(3).numpy()
@@ -118,15 +106,11 @@ def _loop(
     batches = BatchStream(TensorImages(images), rows[:512], 0, labels, rows[512:])
     steps = {other: arguments.steps if other == stage else 0 for other in model.stages()}
     config = TrainingConfig(steps, batch_size=arguments.batch, checkpoint_every=10**9)
-    return lambda: list(
-        train(model, batches, config, "benchmark", None, Runtime(device, precision))
-    )
+    return lambda: list(train(model, batches, config, None, runtime))
 
 
 def _plain(arguments: argparse.Namespace, device: torch.device) -> Callable[[], Any]:
-    """DCGAN's training as tutorials write it: a DataLoader, two optimizers, one batch of fakes for
-    both players.
-    """
+    """Train a DCGAN as in tutorials: a DataLoader, two optimizers, one batch of fakes for both."""
     model = _model("dcgan", arguments).to(device)
     loader = DataLoader(
         TensorDataset(_images(arguments)), batch_size=arguments.batch, shuffle=True, drop_last=True
@@ -135,28 +119,24 @@ def _plain(arguments: argparse.Namespace, device: torch.device) -> Callable[[], 
         torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999))
         for part in (model.discriminator, model.generator)
     )
+    cross_entropy = F.binary_cross_entropy_with_logits
 
     def run() -> None:
         done = 0
         while done < arguments.steps:
             for (images,) in loader:
                 real = images.to(device)
-                ones, zeros = (
-                    torch.ones(len(real), device=device),
-                    torch.zeros(len(real), device=device),
-                )
-                fake = model.generator(
-                    torch.randn(len(real), model.config.latent_dim, device=device)
-                )
+                ones = torch.ones(len(real), device=device)
+                zeros = torch.zeros(len(real), device=device)
+                latents = torch.randn(len(real), model.config.latent_dim, device=device)
+                fake = model.generator(latents)
                 of_d.zero_grad()
-                loss = F.binary_cross_entropy_with_logits(model.discriminator(real), ones)
-                (
-                    loss
-                    + F.binary_cross_entropy_with_logits(model.discriminator(fake.detach()), zeros)
-                ).backward()
+                on_real = cross_entropy(model.discriminator(real), ones)
+                on_fake = cross_entropy(model.discriminator(fake.detach()), zeros)
+                (on_real + on_fake).backward()
                 of_d.step()
                 of_g.zero_grad()
-                F.binary_cross_entropy_with_logits(model.discriminator(fake), ones).backward()
+                cross_entropy(model.discriminator(fake), ones).backward()
                 of_g.step()
                 done += 1
                 if done == arguments.steps:

@@ -17,6 +17,7 @@ import torch
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 QUIET = {
     "DO_NOT_TRACK": "1",
     "KEDRO_DISABLE_TELEMETRY": "1",
@@ -24,6 +25,19 @@ QUIET = {
     "COLUMNS": "120",
     "OMP_NUM_THREADS": "1",
 }
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """The path of a real data set; skips where it is absent."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"the real data {name} is not on this machine")
+        return path
+
+    return find
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
-"""What the parts of medgan promise each other.
+"""Types shared by models, training and evaluation.
 
-Models hold mathematics, the loop owns optimisation, pipelines hold the data flow; these are the
-only types they share.
-Images are tensors of shape (N, C, H, W), float32, in [-1, 1]; `normal` is class 0.
+Images are float32 tensors of shape (N, C, H, W) with values in [-1, 1]. Class 0 is `normal`.
 """
 
 from __future__ import annotations
@@ -10,44 +8,47 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 NORMAL = "normal"
 COMPONENTS = ("reconstruction", "feature", "latent")
-"""What the score of a detector may be made of: residual of the pixels, distance in a
-discriminator's features, distance of latents.
-"""
-LossTerms = Mapping[str, Tensor]
-"""Weighted, scalar terms by name. The sum of those that carry a gradient is what is optimized; all
-are logged, so a detached one - D's accuracy, say - is watched and nothing else."""
+"""Components of an anomaly score: pixel residual, distance of discriminator features, distance of
+latents."""
+LossTerms: TypeAlias = "Mapping[str, Tensor]"
+"""Weighted scalar terms by name. The sum of the terms that carry a gradient is minimized; all terms
+are logged, so a detached term such as an accuracy is monitored only."""
 
 
 class TrainingSet(enum.Enum):
-    """Which training images a model may see."""
+    """Training images that a model may use."""
 
     NORMAL = "normal"
-    """All normal training images, no labels."""
+    """All normal training images, without labels."""
     LABELLED = "labelled"
     """All training images with their categories."""
     MIX = "mix"
-    """`Batch.images` are the normals outside the mix, `Batch.unlabelled` the unlabelled mix of
-    normal and anomalous images.
-    """
+    """`Batch.images` are the normal images outside the mix, `Batch.unlabelled` is the unlabelled
+    mix of normal and anomalous images."""
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What a model has to know about its images before it is built."""
+    """Properties of the images that determine the networks of a model.
+
+    Raises:
+        ValueError: if `size` is not a power of two of at least 32.
+    """
 
     size: int
     """Side of the square image in pixels: a power of two, at least 32."""
     channels: int
-    """1 (grey) or 3 (color)."""
+    """1 (gray) or 3 (color)."""
     classes: tuple[str, ...] = (NORMAL,)
-    """Category names; a label is an index into them and `normal` is the first."""
+    """Category names. A label is an index into them; the first is `normal`."""
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size & (self.size - 1):
@@ -55,25 +56,24 @@ class ImageSpec:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
+        """Shape (C, H, W) of one image."""
         return (self.channels, self.size, self.size)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update of one player sees."""
+    """Input of one update of one player."""
 
     images: Tensor
     """(N, C, H, W) in [-1, 1]."""
     rng: torch.Generator
-    """Noise for this update: a function of the seed, the stage and the number of the update, so
-    that a resumed run repeats it.
-    """
+    """Noise of this update: a function of the seed, the stage and the number of the update, so that
+    a resumed training repeats it."""
     labels: Tensor | None = None
-    """For models trained on `TrainingSet.LABELLED`: (N,) int64 indices into `ImageSpec.classes`, or
-    (N, classes) multi-hot float32 where an image may show several."""
+    """Only for `TrainingSet.LABELLED`: (N,) int64 indices into `ImageSpec.classes`, or (N, classes)
+    multi-hot float32 where an image may have several classes."""
     unlabelled: Tensor | None = None
-    """(N, C, H, W), the unlabelled mix, for models trained on `TrainingSet.MIX`."""
+    """Only for `TrainingSet.MIX`: the unlabelled mix (N, C, H, W)."""
     step: int = 0
 
 
@@ -81,19 +81,15 @@ class BatchSource(Protocol):
     """Training batches as a pure function of their number."""
 
     def draw(self, stage: str, index: int, size: int) -> Batch:
-        """The `index`-th batch of `size` images of a training stage; the same arguments give the
-        same batch.
-        """
-        ...
+        """Return the `index`-th batch of `size` images of a stage; equal arguments, equal batch."""
 
     def epoch(self, size: int) -> Iterator[Batch]:
-        """Every training image once, in a fixed order; the last batch may be smaller."""
-        ...
+        """Yield every training image once, in a fixed order; the last batch may be smaller."""
 
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """The optimizer of one player. `name` is a key of `training.optimizers.OPTIMIZERS`."""
+    """Optimizer of one player. `name` is a key of `training.optimization.OPTIMIZERS`."""
 
     name: str = "adam"
     lr: float = 2e-4
@@ -103,10 +99,9 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class Player:
-    """One side of the training game (Goodfellow 2014): it moves its own modules to lower its own
-    loss.
+    """Modules that are updated together to minimize one loss (Goodfellow 2014).
 
-    A classifier or an autoencoder is a game of one player.
+    A GAN has at least two players per stage; a classifier or an autoencoder has one.
     """
 
     name: str
@@ -117,115 +112,104 @@ class Player:
     """Updates of this player per step; `n_critic` of a discriminator."""
 
     def parameters(self) -> list[nn.Parameter]:
-        """The parameters that this player, and nobody else, may move."""
+        """Return the parameters that only this player updates."""
         return [parameter for module in self.modules for parameter in module.parameters()]
 
 
 @dataclass(frozen=True)
 class AnomalyScores:
-    """The verdict of a detector. Higher is more anomalous; scores of different detectors do not
-    compare.
-    """
+    """Scores of a detector: higher is more anomalous. Detectors have different scales."""
 
     image_scores: Tensor
     """(N,)"""
     anomaly_maps: Tensor
     """(N, 1, H, W), at the size of the images."""
     components: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the score could be made of, (N,) each, by names of COMPONENTS; empty for a detector that
-    has no such parts.
-    """
+    """(N,) each, named as in COMPONENTS; empty for a detector without components."""
 
     @classmethod
     def composed(
         cls, components: Mapping[str, Tensor], weights: Mapping[str, float], anomaly_maps: Tensor
     ) -> AnomalyScores:
-        """The verdict whose image scores are the weighted sum of the components."""
+        """Return scores whose image scores are the weighted sum of the components."""
+        import torch
+
         scores = torch.stack([weight * components[name] for name, weight in weights.items()]).sum(0)
         return cls(scores, anomaly_maps, components)
 
 
 @runtime_checkable
 class Model(Protocol):
-    """A method. Each module of `medgan.models` exports TRAINING_SET, a frozen dataclass `Config`,
-    and `build(config, spec)`.
+    """A method. Every model is also an `nn.Module`, and its `state_dict` is saved.
 
-    Every model is also an `nn.Module`: its `state_dict` is what is saved.
+    Each module of `medgan.models` exports TRAINING_SET, a frozen dataclass `Config`, and
+    `build(config, spec)`.
     """
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """Training stages in order; the players of a stage alternate. Empty for a model that is
-        only fitted.
+        """Return the training stages in order; the players of a stage are updated in turn.
+
+        Empty for a model that is only fitted.
         """
-        ...
 
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A model whose state is computed from the training images in one pass, without gradients, and
-    lives in buffers.
-    """
+    """A model whose buffers are computed from the training images in one pass."""
 
     def fit(self, batches: Iterator[Batch]) -> None:
-        """Sets the buffers from all training images."""
-        ...
+        """Set the buffers from all training images, without gradients."""
 
 
 @runtime_checkable
 class ImageSynthesizer(Protocol):
-    """A model that draws images."""
+    """A model that generates images."""
 
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) in [-1, 1]; `labels` as in `Batch`, None for an unconditional model."""
-        ...
+        """Generate images (n, C, H, W) in [-1, 1].
+
+        `labels` are as in `Batch`; None for an unconditional model.
+        """
 
 
 @runtime_checkable
 class AnomalyDetector(Protocol):
-    """A model that says how unusual an image is."""
+    """A model that scores how anomalous an image is."""
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Scores (N, C, H, W) images in eval mode; the score of an image does not depend on its
-        batch.
+        """Score images (N, C, H, W) in eval mode.
 
-        The detector owns its gradient mode: a latent search needs gradients while it scores.
+        The score of an image does not depend on its batch. The detector sets its own gradient mode,
+        because a latent search needs gradients.
         """
-        ...
 
 
 @runtime_checkable
 class Composed(Protocol):
-    """A detector that says what its score is made of."""
+    """A detector whose image score is a weighted sum of components."""
 
     def score_weights(self) -> Mapping[str, float]:
-        """The image score is the sum of these times the components of the same names.
-        Configuration: never fitted, least of all on test.
-        """
-        ...
+        """Return the weight of each component; they come from configuration, never from data."""
 
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """A detector that can show what it holds an image against. One that compares with no image,
-    such as a classifier, leaves this out.
-    """
+    """A detector that compares each image with another image."""
 
     COUNTERPART: str
-    """What the counterpart is, in two or three words, such as `reconstruction`."""
+    """Name of the other image in two or three words, such as `reconstruction`."""
 
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """(N, C, H, W) in [-1, 1], for each image the one that it is compared with; one image's
-        does not depend on its batch.
+        """Return the image (N, C, H, W) in [-1, 1] that each image is compared with.
 
-        `rng` as in `AnomalyDetector.score`: the same one gives the image behind the same score.
+        It does not depend on the batch. The `rng` of a call of `AnomalyDetector.score` gives the
+        images of that call.
         """
-        ...
 
 
 @runtime_checkable
 class FeatureExtractor(Protocol):
-    """A network that describes an image by a vector: its latent, or its penultimate layer."""
+    """A network that maps an image to a vector: its latent or its penultimate layer."""
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, D) features of (N, C, H, W) images."""
-        ...
+        """Return features (N, D) of images (N, C, H, W)."""

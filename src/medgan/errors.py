@@ -5,33 +5,47 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
+SHOWN = 20
+"""Names that a message lists at most."""
+_CONFIGURATION_ERRORS = (
+    "MissingConfigException",
+    "ParserError",
+    "ScannerError",
+    "InterpolationResolutionError",
+    "InterpolationKeyError",
+    "UnsupportedInterpolationType",
+)
+"""Errors of Kedro's configuration loader, by name to avoid importing Kedro."""
+
 
 class UserError(Exception):
-    """Input or configuration that medgan will not work with.
+    """Input or configuration that medgan cannot work with.
 
-    Its text is one sentence for the user: what is wrong, where, and what to do. It ends a command
-    with exit code 1 and no traceback.
+    Its text is one sentence for the user: what is wrong, where, and what to do. A command that
+    raises it ends with exit code 1 and no traceback.
     """
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """A name that is none of the known ones, with the closest of them."""
+    """Return the error for an unknown name, with the closest known one or the first few."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"use one of {', '.join(names)}."
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    hint = f"use one of {', '.join(names[:SHOWN])}{more}."
+    if close := difflib.get_close_matches(name, names, n=1):
+        hint = f"did you mean '{close[0]}'?"
     return UserError(f"There is no {kind} '{name}': {hint}")
 
 
 def user_message(error: BaseException) -> str | None:
-    """Find the sentence for the user in an exception or in those behind it; None for a bug.
+    """Return the sentence for the user from an exception or its causes; None for a bug.
 
-    Kedro wraps what a data set raises, so the whole chain is searched.
+    Kedro wraps the errors of its datasets, so the whole chain is searched.
     """
     return next(filter(None, map(_message, chain(error))), None)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Iterate over an exception and those behind it, each once."""
+    """Yield an exception and its causes, each once."""
     link: BaseException | None = error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:
@@ -43,19 +57,6 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def _message(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return str(error)
-    return (
-        f"conf: {' '.join(str(error).split())}"
-        if type(error).__name__ in _CONFIGURATION_ERRORS
-        else None
-    )
-
-
-_CONFIGURATION_ERRORS = (
-    "MissingConfigException",
-    "ParserError",
-    "ScannerError",
-    "InterpolationResolutionError",
-    "InterpolationKeyError",
-    "UnsupportedInterpolationType",
-)
-"""What Kedro's configuration loader raises, by name, so that naming it imports nothing."""
+    if type(error).__name__ in _CONFIGURATION_ERRORS:
+        return f"conf: {' '.join(str(error).split())}"
+    return None

@@ -1,4 +1,4 @@
-"""Adversarial losses on logits. Each pair is what D minimises and what G minimises."""
+"""Losses: adversarial and classification losses, the gradient penalty, reconstruction residuals."""
 
 from __future__ import annotations
 
@@ -14,60 +14,47 @@ from medgan.errors import UserError
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """`discriminator(real_logits, fake_logits)` and `generator(fake_logits)`, both scalars; logits
-    are (N,).
-    """
+    """Scalar losses of logits (N,)."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
     gradient_penalty: float = 0.0
-    """Weight of the penalty that belongs to the loss; 0 where it has none."""
+    """Weight of the gradient penalty that is part of the loss; 0 for a loss without one."""
 
 
 def bce_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow 2014, eq. 1)."""
+    """Compute -E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow 2014, eq. 1)."""
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
 def bce_generator(fake_logits: Tensor) -> Tensor:
-    """-E[log D(G(z))], the non-saturating form (Goodfellow 2014, section 3)."""
+    """Compute -E[log D(G(z))], the non-saturating loss (Goodfellow 2014, section 3)."""
     return F.softplus(-fake_logits).mean()
 
 
 def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Miyato 2018, eq. 16)."""
+    """Compute E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Miyato 2018, eq. 16)."""
     return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
 
 def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """E[D(G(z))] - E[D(x)] (Arjovsky 2017)."""
+    """Compute E[D(G(z))] - E[D(x)] (Arjovsky 2017)."""
     return fake_logits.mean() - real_logits.mean()
 
 
 def negative_mean(fake_logits: Tensor) -> Tensor:
-    """-E[D(G(z))], what G minimises with the hinge and the Wasserstein loss."""
+    """Compute -E[D(G(z))], the generator loss of the hinge and the Wasserstein loss."""
     return -fake_logits.mean()
 
 
 def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """1/2 E[(D(x) - 1)^2] + 1/2 E[D(G(z))^2] (Mao 2017, eq. 9)."""
+    """Compute 1/2 E[(D(x) - 1)^2] + 1/2 E[D(G(z))^2] (Mao 2017, eq. 9)."""
     return 0.5 * (torch.square(real_logits - 1).mean() + torch.square(fake_logits).mean())
 
 
 def least_squares_generator(fake_logits: Tensor) -> Tensor:
-    """1/2 E[(D(G(z)) - 1)^2] (Mao 2017, eq. 9)."""
+    """Compute 1/2 E[(D(G(z)) - 1)^2] (Mao 2017, eq. 9)."""
     return 0.5 * torch.square(fake_logits - 1).mean()
-
-
-def pairwise_accuracy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Share of the pairs (x, G(z)) in which D ranks the real image higher: a detached scalar, 0.5
-    is chance.
-
-    Unlike the share of logits above 0 it needs no threshold, so that it means the same with every
-    loss; a Wasserstein critic has none.
-    """
-    gaps = real_logits.detach().flatten()[:, None] - fake_logits.detach().flatten()[None]
-    return (gaps > 0).float().mean() + 0.5 * (gaps == 0).float().mean()
 
 
 ADVERSARIAL: Mapping[str, AdversarialLoss] = {
@@ -78,28 +65,38 @@ ADVERSARIAL: Mapping[str, AdversarialLoss] = {
 }
 
 
+def pairwise_accuracy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Compute the share of pairs (x, G(z)) in which D ranks x higher: a detached scalar, 0.5 is
+    chance.
+
+    It needs no threshold, so it is comparable between losses; a Wasserstein critic has no
+    threshold.
+    """
+    gaps = real_logits.detach().flatten()[:, None] - fake_logits.detach().flatten()[None]
+    return (gaps > 0).float().mean() + 0.5 * (gaps == 0).float().mean()
+
+
 def multi_hot(labels: Tensor, classes: int) -> Tensor:
-    """(N, K) float32: 1 for each class of an image."""
+    """Convert labels (N,) or (N, K) to float32 (N, K) with 1 for each class of an image."""
     return F.one_hot(labels, classes).float() if labels.ndim == 1 else labels.float()
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """-E[log softmax(logits)_y]: an image has one class (Odena 2017, eq. 3).
+    """Compute -E[log softmax(logits)_y] for logits (N, K) and labels (N,) (Odena 2017, eq. 3).
 
     Raises:
-        UserError: labels that allow several.
+        UserError: if the labels are multi-hot.
     """
     if labels.ndim != 1:
         raise UserError(
-            "Cross-entropy needs images of one class each, these may have several: use class_loss: bce or d2d_ce."
+            "Cross-entropy needs images of one class each, these may have several: "
+            "use class_loss: bce or d2d_ce."
         )
     return F.cross_entropy(logits, labels)
 
 
 def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """One yes or no for each class, -E[y log s + (1 - y) log(1 - s)] with s = sigmoid(logit),
-    averaged over images and classes.
-    """
+    """Compute -E[y log s + (1 - y) log(1 - s)], s = sigmoid(logits), over images and classes."""
     return F.binary_cross_entropy_with_logits(logits.float(), multi_hot(labels, logits.shape[1]))
 
 
@@ -111,31 +108,27 @@ def data_to_data_cross_entropy(
     negative_margin: float,
     temperature: float,
 ) -> Tensor:
-    """D2D-CE (Kang 2021), the mean over i of
+    """Compute the D2D-CE loss (Kang 2021), the mean over i of
 
-        -log[p_i / (p_i + sum over j with y_j != y_i of exp(max(f_i.f_j - m_n, 0) / tau))],   p_i =
-        exp(min(f_i.v_i - m_p, 0) / tau).
-
-    An image is drawn to the proxy of its class and pushed from the images of other classes, until
-    m_p and m_n; beyond them it feels nothing. All exponents of an image, p_i's with them, go
-    through one log-sum-exp: a shift of the negatives alone would change the loss.
+        -log[p_i / (p_i + sum over j with y_j != y_i of exp(max(f_i.f_j - m_n, 0) / tau))]
+        p_i = exp(min(f_i.v_i - m_p, 0) / tau)
 
     Args:
-        features: (N, D) of unit norm, f.
-        proxies: (K, D) of unit norm, one for each class; v_i is the sum over the classes of image
-            i, scaled to unit norm.
-        labels: (N,) or (N, K). Two images count as different where their label rows differ.
-        positive_margin: m_p, the similarity to its proxy that is enough.
-        negative_margin: m_n, the similarity to another class that is no trouble.
+        features: f, (N, D) of unit norm.
+        proxies: (K, D) of unit norm, one per class; v_i is the sum over the classes of image i,
+            scaled to unit norm.
+        labels: (N,) or (N, K). Two images differ where their label rows differ.
+        positive_margin: m_p, the similarity to its proxy above which an image is not attracted.
+        negative_margin: m_n, the similarity below which images of other classes are not repelled.
         temperature: tau.
     """
     rows = multi_hot(labels, len(proxies))
     own = F.normalize(rows @ proxies, dim=1)
     different = (rows[:, None] != rows[None]).any(2)
-    attraction = ((features * own).sum(1, keepdim=True) - positive_margin).clamp(
-        max=0
-    ) / temperature
+    similarity = (features * own).sum(1, keepdim=True)
+    attraction = (similarity - positive_margin).clamp(max=0) / temperature
     repulsion = (features @ features.T - negative_margin).clamp(min=0) / temperature
+    # p_i is in the same log-sum-exp as the negatives: to shift only these would change the loss.
     exponents = torch.cat([attraction, repulsion.masked_fill(~different, -torch.inf)], dim=1)
     return (exponents.logsumexp(1) - attraction.squeeze(1)).mean()
 
@@ -143,13 +136,11 @@ def data_to_data_cross_entropy(
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
 ) -> Tensor:
-    """E[(|grad D(x')|_2 - 1)^2] on random interpolates x' of real and fake (Gulrajani 2017, eq. 3);
-    a scalar.
+    """Compute E[(|grad D(x')|_2 - 1)^2] for random interpolates x' (Gulrajani 2017, eq. 3).
 
-    `real` and `fake` are (N, C, H, W). A critic of patches is summed over them. Runs in float32:
-    the norm of a gradient is where half precision goes wrong first, and uncompiled: torch.compile
-    knows no second derivatives.
+    `real` and `fake` are (N, C, H, W). The output of a patch critic is summed over its patches.
     """
+    # Gradient norms overflow first in half precision; torch.compile has no second derivatives.
     with torch.autocast(real.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         share = torch.rand(real.shape[0], 1, 1, 1, generator=rng, device=rng.device).to(real.device)
         between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
@@ -158,17 +149,18 @@ def gradient_penalty(
 
 
 def l1_per_image(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of |a - b| over everything but the first dimension: (N,). A sum, as in AnoGAN and EGBAD:
-    a mean changes the balance of terms.
+    """Compute the sum of |a - b| over all dimensions but the first: (N,).
+
+    AnoGAN and EGBAD take sums; means would change the balance of their terms.
     """
     return (a - b).abs().flatten(1).sum(1)
 
 
 def mse_per_image(a: Tensor, b: Tensor) -> Tensor:
-    """Mean of (a - b)^2 over everything but the first dimension: (N,)."""
+    """Compute the mean of (a - b)^2 over all dimensions but the first: (N,)."""
     return torch.square(a - b).flatten(1).mean(1)
 
 
 def residual_map(a: Tensor, b: Tensor) -> Tensor:
-    """|a - b| averaged over channels: (N, 1, H, W)."""
+    """Compute |a - b| averaged over channels: (N, 1, H, W)."""
     return (a - b).abs().mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Nested results and settings as the flat names and plain values that a tracker stores."""
+"""Flatten nested settings and results to the names and plain values that a tracker stores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-_FORBIDDEN = re.compile(r"[^\w\-. /:]")
 VALUE_LENGTH = 500
+"""Characters of a text that a tracker stores."""
 OVERALL = "overall"
+"""Part of a result whose metrics are main metrics too."""
+_FORBIDDEN = re.compile(r"[^\w\-. /:]")
 
 
 def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of everything in nested mappings and dataclasses."""
+    """Yield (dotted name, value) of everything in nested mappings and dataclasses."""
     if is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
     if not isinstance(value, Mapping):
@@ -25,45 +27,37 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def numbers(value: Any) -> dict[str, float]:
-    """The finite numbers in a nested result; an infinite one never reaches the tracker, which would
-    store 1.8e308 (fault F47).
-    """
+    """Return the finite numbers; MLflow would store an infinite one as 1.8e308."""
     return {
-        _FORBIDDEN.sub("_", name): float(number)
-        for name, number in leaves(value)
-        if _finite(number)
+        _FORBIDDEN.sub("_", name): float(leaf)
+        for name, leaf in leaves(value)
+        if _is_number(leaf) and math.isfinite(leaf)
     }
-
-
-def shallow(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures at the top of a nested result: its numbers, and the numbers of mappings that hold
-    nothing deeper (`auroc.value`).
-
-    Those of its part `overall` are main figures too.
-    """
-    flat = {key: inner for key, inner in value.items() if not isinstance(inner, Mapping)}
-    parts = {key: inner for key, inner in value.items() if isinstance(inner, Mapping)}
-    figures = {
-        key: inner
-        for key, inner in parts.items()
-        if not any(isinstance(part, Mapping) for part in inner.values())
-    }
-    return flat | figures | ({OVERALL: shallow(parts[OVERALL])} if OVERALL in parts else {})
 
 
 def not_finite(value: Any) -> list[str]:
-    """Names of the numbers in a nested result that are infinite or not a number."""
-    return [
-        name
-        for name, number in leaves(value)
-        if isinstance(number, float) and not math.isfinite(number)
-    ]
+    """Return the names of the numbers that are infinite or NaN."""
+    return [name for name, leaf in leaves(value) if _is_number(leaf) and not math.isfinite(leaf)]
 
 
 def texts(value: Any) -> dict[str, str]:
-    """Every leaf as text, cut to what a tracker takes."""
+    """Return every leaf as text of at most VALUE_LENGTH characters."""
     return {_FORBIDDEN.sub("_", name): str(leaf)[:VALUE_LENGTH] for name, leaf in leaves(value)}
 
 
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def shallow(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the main metrics: plain values and mappings without nested mappings, such as
+    `{"auroc": {"value": ...}}`, at the top and in the part OVERALL.
+    """
+    nested = {
+        key
+        for key, inner in value.items()
+        if isinstance(inner, Mapping) and any(isinstance(part, Mapping) for part in inner.values())
+    }
+    overall = value.get(OVERALL)
+    main = {key: inner for key, inner in value.items() if key not in nested}
+    return main | ({OVERALL: shallow(overall)} if isinstance(overall, Mapping) else {})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,12 +4,10 @@ evaluation leaves behind.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,15 +16,15 @@ import torch
 
 from medgan import models
 from medgan.contracts import Batch, ImageSpec
-from medgan.datasets.models import PublishedDataset
-from medgan.evaluation.results import new_document
+from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.protocol import Protocol
 from medgan.evaluation.scores import score_images
 from medgan.images.loading import StoredImages
-from medgan.images.splits import data_hash
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
 from medgan.project.artifacts import Project
 from medgan.training.runtime import seeded
+from tests.inference.artifacts import leave_evaluation, leave_scores, leave_trained
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("normal", "bacterial", "viral")
@@ -60,9 +58,7 @@ def publish(root: Path, name: str, store: ImageStore, seed: int = 1) -> Publishe
     published = PublishedModel(
         name, asdict(config), model_spec(), weights, {"images": store.key, "seed": 0}
     )
-    PublishedDataset(
-        filepath=(root / "data/06_models/phantoms" / name / "published").as_posix()
-    ).save(published)
+    leave_trained(root, "phantoms", published)
     return published
 
 
@@ -92,6 +88,8 @@ def split_table() -> pd.DataFrame:
             "label": [0] * 4 + [0, 0, 0, 1] * 2,
             "row": list(rows),
             "role": None,
+            "group_id": [f"patient-{row}" for row in rows],
+            "group_known": True,
             "category": [*["normal"] * 7, "viral", *["normal"] * 3, "viral"],
         }
     )
@@ -105,26 +103,16 @@ def evaluate(root: Path, name: str) -> None:
     splits.to_parquet(root / "data/05_model_input/phantoms/splits.parquet")
     chosen = splits[splits["split"] != "train"]
     scores, maps, _ = score_images(model.build(), StoredImages(store), chosen["row"].to_numpy())
-    output = root / "data/07_model_output/phantoms" / name
-    output.mkdir(parents=True)
-    chosen[["image_id", "split"]].assign(score=scores, key="key").to_parquet(
-        output / "scores.parquet"
-    )
-    np.savez(
-        output / "anomaly_maps.npz",
-        image_id=np.array(chosen["image_id"].tolist()),
-        score=scores,
-        maps=maps,
-    )
-    document: dict[str, Any] = new_document(
-        "phantoms", "test", {"data_hash": data_hash(store, splits)}
-    )
-    document["detectors"][name] = {
-        "threshold": {"rule": "youden", "value": float(np.median(scores))}
+    table = chosen[["image_id", "split"]].assign(score=scores, key="key")
+    arrays = {
+        "image_id": np.array(chosen["image_id"].tolist()),
+        "score": scores,
+        "maps": maps,
+        "key": np.array("key"),
     }
-    report = root / "data/08_reporting/phantoms"
-    report.mkdir(parents=True)
-    (report / "results.json").write_text(json.dumps(document))
+    leave_scores(root, "phantoms", name, table, arrays)
+    row = evaluate_detector(table, splits, Protocol(n_resamples=20))
+    leave_evaluation(root, "phantoms", name, table, row)
 
 
 @pytest.fixture

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.app.sampling import CARD, MOST, NOTICE, Request, archive, data_card, draw
+from medgan.app.sampling import (
+    CARD,
+    MOST,
+    NOTICE,
+    Request,
+    archive,
+    data_card,
+    draw,
+    enlarged,
+)
 from medgan.errors import UserError
 from medgan.models import PublishedModel
 from medgan.project.artifacts import Project
@@ -71,3 +80,11 @@ def test_the_archive_holds_the_images_and_where_they_come_from(trained: Path) ->
         "seed": 5,
         "notice": NOTICE,
     }
+
+
+def test_enlarging_repeats_pixels() -> None:
+    image = np.array([[[0], [255]], [[128], [1]]], np.uint8)
+    large = enlarged(image, 5)
+    assert large.shape == (6, 6, 3)
+    np.testing.assert_array_equal(large[::3, ::3, 0], image[:, :, 0])
+    np.testing.assert_array_equal(large[0:3, 3:6], np.full((3, 3, 3), 255))

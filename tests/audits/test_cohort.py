@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 from medgan.audits.cohort import demographics, few_levels, flow, reference_standard, table_one
+from medgan.audits.data_results import Ages, Count, ImagesPerPatient, LeftOut, Size
 from medgan.errors import UserError
 from medgan.evaluation.examples import random_errors
 from medgan.evaluation.protocol import EvaluationConfig, LabelNoise, RobustnessConfig
+from medgan.files.documents import to_json
+from medgan.stats.bootstrap import Estimate
 from medgan.stats.classification import auroc
 
 
@@ -36,42 +39,31 @@ def test_nothing_gets_lost_in_the_flow():
     )
     exclusions = pd.DataFrame({"path": ["d"], "reason": ["label unclear"]})
     told = flow(splits(), quarantine, exclusions, dropped=7)
-    assert told["listed"] == 120 + 7 + 3 + 1
-    assert list(told["quarantined"]["reasons"].items()) == [("UNREADABLE", 2), ("CONSTANT", 1)]
+    assert told.listed == 120 + 7 + 3 + 1
+    assert list(told.quarantined.reasons.items()) == [("UNREADABLE", 2), ("CONSTANT", 1)]
     assert (
-        told["usable"] - told["dropped"]["images"]
-        == told["kept"]["images"]
-        == sum(part["images"] for part in told["parts"].values())
+        told.usable - told.dropped.images
+        == told.kept.images
+        == sum(part.images for part in told.parts.values())
     )
-    assert told["parts"]["train"]["unlabelled_mix"] == {"images": 15, "patients": 5}
-    assert told["kept"]["patients"] == 40
-    assert flow(splits(known=False), quarantine, exclusions)["kept"]["patients"] is None
+    assert told.parts["train"].unlabelled_mix == Size(15, 5)
+    assert told.kept.patients == 40
+    assert flow(splits(known=False), quarantine, exclusions).kept.patients is None
     empty = flow(splits(), quarantine[:0], exclusions[:0])
-    assert (empty["listed"], empty["excluded"]) == (120, {"images": 0, "reasons": {}})
+    assert (empty.listed, empty.excluded) == (120, LeftOut(0, {}))
 
 
 def test_people_are_counted_once_and_images_each():
     told = demographics(splits())
-    everyone = told["parts"]["all"]
-    assert told["unit"] == "patient"
-    assert everyone["sex"] == {
-        "F": {"n": 10, "share": 0.25},
-        "M": {"n": 20, "share": 0.5},
-        "unknown": {"n": 10, "share": 0.25},
-    }
-    assert everyone["age"] == {
-        "n": 20,
-        "median": 9.5,
-        "q1": 4.75,
-        "q3": 14.25,
-        "min": 0.0,
-        "max": 19.0,
-    }
-    assert everyone["categories"]["viral"] == {"n": 60, "share": 0.5}
-    assert everyone["missing"]["age"] == {"n": 60, "share": 0.5}
-    assert everyone["images_per_patient"] == {"median": 3.0, "max": 3}
-    assert demographics(splits(known=False))["parts"]["all"]["sex"]["F"]["n"] == 30
-    json.dumps(told, allow_nan=False)
+    everyone = told.parts["all"]
+    assert told.unit == "patient"
+    assert everyone.sex == {"F": Count(10, 0.25), "M": Count(20, 0.5), "unknown": Count(10, 0.25)}
+    assert everyone.age == Ages(20, 9.5, 4.75, 14.25, 0.0, 19.0)
+    assert everyone.categories["viral"] == Count(60, 0.5)
+    assert everyone.missing["age"] == Count(60, 0.5)
+    assert everyone.images_per_patient == ImagesPerPatient(3.0, 3)
+    assert demographics(splits(known=False)).parts["all"].sex["F"].n == 30
+    json.dumps(to_json(told), allow_nan=False)
 
 
 def test_table_one_reads_like_one():
@@ -84,8 +76,8 @@ def test_table_one_reads_like_one():
 
 def test_an_empty_part_is_no_error():
     told = demographics(splits().assign(split="train"))
-    assert told["parts"]["test"]["images"] == 0
-    assert told["parts"]["test"]["age"] is None
+    assert told.parts["test"].images == 0
+    assert told.parts["test"].age is None
     table_one(told)
 
 
@@ -106,19 +98,17 @@ def test_noise_at_random_pulls_the_auroc_as_the_formula_says():
     )
     ones = np.ones((1, len(truth)))
     observed, right = (float(auroc(kind, scores, ones)[0]) for kind in (labels, truth))
-    told = reference_standard(
-        "two readers", noise, {"a": {"auroc": {"value": observed, "low": None, "high": 0.99}}}
-    )
-    corrected = told["label_noise"]["auroc_if_labels_were_right"]["a"]
-    assert corrected["value"] == pytest.approx(right, abs=0.01)
+    told = reference_standard("two readers", noise, {"a": Estimate(observed, None, 0.99)})
+    corrected = told.label_noise.auroc_if_labels_were_right["a"]
+    assert corrected.value == pytest.approx(right, abs=0.01)
     assert observed < right - 0.05
-    assert (corrected["low"], corrected["high"]) == (None, 1.0)
-    assert told["label_noise"]["ceiling"] == 1 - (noise.anomalous + noise.normal) / 2
+    assert (corrected.low, corrected.high) == (None, 1.0)
+    assert told.label_noise.ceiling == 1 - (noise.anomalous + noise.normal) / 2
 
 
 def test_what_is_not_reported_says_so():
-    told = reference_standard(None, None, {"a": {"auroc": {"value": None, "reason": "one class"}}})
-    assert told == {
+    told = reference_standard(None, None, {"a": Estimate(None, reason="one class")})
+    assert to_json(told) == {
         "reference_standard": "not reported",
         "label_noise": {"reported": "not reported"},
     }

@@ -11,6 +11,9 @@ from medgan.audits.robustness import (
     robustness_sample,
     variants,
 )
+from medgan.audits.scored import ScoredDetector
+from medgan.files.documents import to_json
+from medgan.stats.differences import Difference
 
 RNG = np.random.default_rng(0)
 SMOOTH = np.linspace(30, 200, 32, dtype=np.uint8)[None, :, None, None] * np.ones(
@@ -97,20 +100,22 @@ def test_a_fall_is_measured_on_the_same_images_and_flips_are_counted():
     scores["noise", 16.0] = rng.normal(0, 1, len(splits))
     scores["blur", 0.04] = clean + 100
     table = splits[["image_id"]].assign(score=clean)
-    document = audit_robustness(arrays(splits, scores), table, splits, 1.0, n_resamples=200)
+    document = audit_robustness(
+        arrays(splits, scores), ScoredDetector(table, 1.0), splits, n_resamples=200
+    )
     noise, blur = (
-        document["perturbations"][name]["severities"][step]
+        document.perturbations[name].severities[step]
         for name, step in (("noise", "16"), ("blur", "0.04"))
     )
     test = splits["split"] == "test"
-    assert noise["change"]["high"] < -0.2
-    assert blur["change"] == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert blur["n_to_anomalous"] == (clean[test] < 1).sum()
-    assert blur["flipped"]["value"] == pytest.approx((clean[test] < 1).mean())
-    mild = document["perturbations"]["jpeg"]["severities"]["80"]
-    assert mild["n_to_anomalous"] + mild["n_to_normal"] <= 1
-    assert "falls most under noise 16" in document["sentence"]
-    json.dumps(document, allow_nan=False)
+    assert noise.change.high < -0.2
+    assert blur.change == Difference(0.0, 0.0, 0.0, p_value=1.0)
+    assert blur.n_to_anomalous == (clean[test] < 1).sum()
+    assert blur.flipped.value == pytest.approx((clean[test] < 1).mean())
+    mild = document.perturbations["jpeg"].severities["80"]
+    assert mild.n_to_anomalous + mild.n_to_normal <= 1
+    assert "falls most under noise 16" in document.sentence
+    json.dumps(to_json(document), allow_nan=False)
 
 
 def test_a_sample_of_one_class_has_flips_and_no_auroc():
@@ -118,19 +123,20 @@ def test_a_sample_of_one_class_has_flips_and_no_auroc():
     clean = np.zeros(len(splits))
     document = audit_robustness(
         arrays(splits, dict.fromkeys(variants(), clean)),
-        splits[["image_id"]].assign(score=clean),
+        ScoredDetector(splits[["image_id"]].assign(score=clean), 1.0),
         splits,
-        1.0,
         n_resamples=100,
     )
-    step = document["perturbations"]["noise"]["severities"]["4"]
-    assert step["change"]["value"] is None
-    assert step["flipped"]["value"] == 0.0
-    assert "cannot be had" in document["sentence"]
+    step = document.perturbations["noise"].severities["4"]
+    assert step.change.value is None
+    assert step.flipped.value == 0.0
+    assert "is missing" in document.sentence
 
 
 def test_what_was_not_run_says_why():
     document = audit_robustness(
-        {"reason": np.array("scoring takes 9 s an image")}, pd.DataFrame(), pd.DataFrame(), 1.0
+        {"reason": np.array("scoring takes 9 s an image")},
+        ScoredDetector(pd.DataFrame(), 1.0),
+        pd.DataFrame(),
     )
-    assert document["sentence"] == "Not run: scoring takes 9 s an image."
+    assert document.sentence == "Not run: scoring takes 9 s an image."

@@ -6,8 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan.audits.shortcut_baselines import FEW_LABELS, pixel_features, recorded, shortcut_scores
+from medgan.audits.scored import ScoredDetector
+from medgan.audits.shortcut_baselines import (
+    FEW_LABELS,
+    metadata_features,
+    pixel_features,
+    shortcut_scores,
+)
 from medgan.audits.shortcuts import FLAG, SITE_FLAG, audit_shortcuts, within_sites
+from medgan.files.documents import to_json
 from medgan.sources.phantoms import PhantomSource, phantom_table
 
 SIDE = 32
@@ -45,12 +52,15 @@ def cohort(confounded, seed=0, **columns):
 
 def audited(pixels, splits, seed=0, **detectors):
     table, reasons = shortcut_scores(lambda rows: pixels[rows], splits, seed)
-    scores = {
-        name: splits[["image_id"]].assign(score=np.asarray(values, dtype=float))
+    scored = {
+        name: ScoredDetector(
+            splits[["image_id"]].assign(score=np.asarray(values, dtype=float)),
+            0.5,
+            sees_mix=name == "mix",
+        )
         for name, values in detectors.items()
     }
-    rows = {name: {"sees_mix": name == "mix"} for name in detectors}
-    return audit_shortcuts(table, reasons, scores, rows, splits, n_resamples=300, seed=seed)
+    return audit_shortcuts(table, reasons, scored, splits, n_resamples=300, seed=seed)
 
 
 def test_a_marker_that_goes_with_the_disease_is_caught_and_so_is_the_detector_that_reads_it():
@@ -59,26 +69,26 @@ def test_a_marker_that_goes_with_the_disease_is_caught_and_so_is_the_detector_th
     reads_marker = pixels[:, :2, :12].mean((1, 2, 3)) + rng.normal(0, 20, COUNT)
     reads_disease = splits["label"] * 4 + rng.normal(0, 1, COUNT)
     document = audited(pixels, splits, marker=reads_marker, disease=reads_disease, mix=reads_marker)
-    probes = document["shortcuts"]["probe"]
-    assert probes["border"]["low"] > 0.8
-    assert probes["site"]["low"] > 0.8
-    assert document["shortcuts"]["one_class"]["site"]["low"] > 0.8
+    probes = document.shortcuts["probe"]
+    assert probes["border"].low > 0.8
+    assert probes["site"].low > 0.8
+    assert document.shortcuts["one_class"]["site"].low > 0.8
     for name in ("marker", "mix"):
-        told = document["detectors"][name]
-        assert told["auroc"]["low"] > 0.75
-        assert told["flags"] == [FLAG, SITE_FLAG]
+        told = document.detectors[name]
+        assert told.auroc.low > 0.75
+        assert told.flags == [FLAG, SITE_FLAG]
         assert (
-            "may detect the source of" in told["sentence"]
-            or "may detect the source and" in told["sentence"]
+            "may detect the source of" in told.sentence
+            or "may detect the source and" in told.sentence
         )
-        assert told["within_sites"]["pooled"]["value"] == pytest.approx(0.5, abs=0.1)
-        assert told["within_sites"]["difference"]["high"] < -0.2
-    assert document["detectors"]["mix"]["compared_with"] == "probe"
-    honest = document["detectors"]["disease"]
-    assert honest["compared_with"] == "one_class"
-    assert honest["flags"] == []
-    assert honest["against"]["one_class"]["any"]["difference"]["low"] > 0
-    json.dumps(document, allow_nan=False)
+        assert told.within_sites.pooled.value == pytest.approx(0.5, abs=0.1)
+        assert told.within_sites.difference.high < -0.2
+    assert document.detectors["mix"].compared_with == "probe"
+    honest = document.detectors["disease"]
+    assert honest.compared_with == "one_class"
+    assert honest.flags == []
+    assert honest.against["one_class"].any.difference.low > 0
+    json.dumps(to_json(document), allow_nan=False)
 
 
 def test_without_a_confounder_no_shortcut_is_shown_to_work():
@@ -88,14 +98,14 @@ def test_without_a_confounder_no_shortcut_is_shown_to_work():
     )
     known = [
         found
-        for kind in document["shortcuts"].values()
+        for kind in document.shortcuts.values()
         for found in kind.values()
-        if found["value"] is not None
+        if found.value is not None
     ]
     assert len(known) == 8
-    assert sum(found["low"] > 0.5 for found in known) <= 1
-    assert max(found["value"] for found in known) < 0.62
-    assert document["detectors"]["disease"]["flags"] == []
+    assert sum(found.low > 0.5 for found in known) <= 1
+    assert max(found.value for found in known) < 0.62
+    assert document.detectors["disease"].flags == []
 
 
 def test_labels_of_test_images_do_not_touch_the_shortcuts():
@@ -113,11 +123,11 @@ def test_what_cannot_be_had_says_why():
     pixels, splits = cohort(0.0, sex=None, view="PA")
     splits = splits[(splits["split"] == "test") | (splits["label"] == 0)].reset_index(drop=True)
     document = audited(pixels, splits, one=splits["label"])
-    assert document["shortcuts"]["one_class"]["sex"]["reason"] == "not recorded for any image"
-    assert "the same in all images" in document["shortcuts"]["probe"]["view"]["reason"]
-    assert "the same in all images" in document["shortcuts"]["one_class"]["image size"]["reason"]
-    assert document["shortcuts"]["probe"]["border"]["reason"] == FEW_LABELS
-    assert document["shortcuts"]["one_class"]["border"]["value"] is not None
+    assert document.shortcuts["one_class"]["sex"].reason == "not recorded for any image"
+    assert "the same in all images" in document.shortcuts["probe"]["view"].reason
+    assert "the same in all images" in document.shortcuts["one_class"]["image size"].reason
+    assert document.shortcuts["probe"]["border"].reason == FEW_LABELS
+    assert document.shortcuts["one_class"]["border"].value is not None
 
 
 def test_size_and_the_kind_of_file_are_shortcuts_too():
@@ -128,8 +138,8 @@ def test_size_and_the_kind_of_file_are_shortcuts_too():
     )
     document = audited(pixels, splits, one=splits["label"])
     for kind in ("one_class", "probe"):
-        assert document["shortcuts"][kind]["image size"]["value"] == 1.0
-        assert document["shortcuts"][kind]["file format"]["value"] == 1.0
+        assert document.shortcuts[kind]["image size"].value == 1.0
+        assert document.shortcuts[kind]["file format"].value == 1.0
 
 
 def test_features_are_what_they_are_called():
@@ -141,7 +151,7 @@ def test_features_are_what_they_are_called():
     assert features["border"].shape == (2, 32 * 32 - 28 * 28)
     assert features["thumbnail"].reshape(2, 8, 8)[1, 0] == pytest.approx(0.5)
     assert features["intensity"][0, 0] == pytest.approx(images[0].mean() / 255)
-    told = recorded(
+    told = metadata_features(
         pd.DataFrame({"path": ["a/b.nii.gz", "x.PNG", None, "17"], "sex": ["F", None, "", "M"]})
     )
     assert told["file format"].tolist() == [".nii", ".png", "unknown", "unknown"]
@@ -165,7 +175,7 @@ def test_site_sex_and_age_of_the_phantoms_know_nothing_of_the_label():
     document = audited(blank, table, none=np.arange(2000))
     for kind in ("one_class", "probe"):
         for name in ("site", "sex", "age_band", "border", "intensity"):
-            assert abs(document["shortcuts"][kind][name]["value"] - 0.5) < 0.06, name
+            assert abs(document.shortcuts[kind][name].value - 0.5) < 0.06, name
 
 
 def test_pairs_of_one_site_alone_count_within_sites():
@@ -178,10 +188,8 @@ def test_pairs_of_one_site_alone_count_within_sites():
         }
     )
     found = within_sites(test, 100)
-    assert found["pooled"]["value"] == 1.0
-    assert found["difference"]["value"] == pytest.approx(0.25)
-    assert found["sites"]["a"]["auroc"]["reason"].startswith("insufficient: 1")
-    assert within_sites(test.assign(site="a"), 100)["pooled"]["reason"].startswith(
-        "fewer than two sites"
-    )
-    assert within_sites(test.drop(columns="site"), 100)["pooled"]["reason"] == "no site is recorded"
+    assert found.pooled.value == 1.0
+    assert found.difference.value == pytest.approx(0.25)
+    assert found.sites["a"].auroc.reason.startswith("insufficient: 1")
+    assert within_sites(test.assign(site="a"), 100).pooled.reason.startswith("fewer than two sites")
+    assert within_sites(test.drop(columns="site"), 100).pooled.reason == "no site is recorded"

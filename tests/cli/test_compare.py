@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from medgan.cli.main import compare, main
+from medgan.cli.compare import comparison
+from medgan.cli.main import main
 from medgan.errors import UserError
 from medgan.evaluation.compare_runs import COMBINED, PAIRED
-from medgan.evaluation.results import DETECTOR_FIGURES, ROW_KEYS, new_document
+from medgan.evaluation.metrics import DETECTOR
+from medgan.evaluation.results import Results
+from medgan.files.documents import to_json
+from medgan.project.environment import Environment
 from medgan.stats.classification import auroc
 from medgan.tracking.client import Tracker
 from medgan.tracking.reading import RunArchive, nested
@@ -22,9 +26,9 @@ def row(part):
         auroc(part["label"].to_numpy(), part["score"].to_numpy(), np.ones((1, len(part))))[0]
     )
     figure = {"value": value, "low": value - 0.05, "high": value + 0.05}
-    facts = dict.fromkeys(ROW_KEYS, 1)
+    facts = {"n_images": 1, "n_patients": 1, "interval_unit": "patient", "n_seeds": 1, "seeds": [1]}
     return {
-        **dict.fromkeys(DETECTOR_FIGURES, figure),
+        **dict.fromkeys((metric.key for metric in DETECTOR), figure),
         **facts,
         "threshold": {"rule": "youden", "value": 0.5},
         "sees_mix": False,
@@ -57,12 +61,12 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     for name, text in {
         "conf/base/globals.yml": "dataset: toys\n",
+        "conf/medmnist/globals.yml": "dataset: medmnist_${given:flag,unchosen}\n",
         "conf/base/tracking.yml": 'uri: sqlite:///mlflow.db\nexperiment: "${globals:dataset}"\n',
         "pyproject.toml": '[tool.kedro]\npackage_name = "x"\nproject_name = "x"\nkedro_init_version = "1.7.0"\n',
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    (root / "conf/local").mkdir()
     tracker = Tracker.open("sqlite:///mlflow.db", "toys", root)
     runs = [
         log_run(tracker, root / "a", "old", table(0), 0, with_scores=False),
@@ -132,8 +136,14 @@ def test_what_is_not_there_is_one_sentence(command, words, message):
     assert "Traceback" not in shown.output
 
 
+def test_parameters_choose_the_data_set_of_an_environment(command):
+    shown = command("--env", "medmnist", "--params", "flag=blood")
+    assert shown.exit_code == 1, shown.output
+    assert "MLflow has no runs of 'medmnist_blood' yet" in shown.output
+
+
 def results(folder, part, beside):
-    document = new_document("toys", "test", {"time": "2026-01-01", "seed": 0})
+    document = to_json(Results(dataset="toys", provenance={"time": "2026-01-01", "seed": 0}))
     document["detectors"] = {"bigan": row(part)}
     (folder / "bigan").mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(document))
@@ -146,7 +156,7 @@ def test_results_files_are_paired_by_the_tables_beside_them_if_those_are_theirs(
     first, second = results(tmp_path / "a", a, a), results(tmp_path / "b", b, b)
     stale = results(tmp_path / "c", b, a)
     hows = [
-        compare.compare(str(first), str(other), tmp_path, None)["detectors"]["bigan"]["how"]
+        comparison(str(first), str(other), Environment(tmp_path)).detectors["bigan"].how
         for other in (second, stale)
     ]
     assert hows == [PAIRED, COMBINED]

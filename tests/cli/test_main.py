@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from medgan.cli.main import main
-from medgan.evaluation.results import new_document
+from medgan.evaluation.results import Results
+from medgan.files.documents import to_json
 from tests.conftest import environment, kedro_command
 
 
@@ -34,7 +35,7 @@ def untouched(project: Path) -> bool:
 
 def test_missing_inputs_name_the_command_that_makes_them(kedro, scratch):
     message = one_sentence(kedro("run", "--pipeline", "judging", "--params", "toy.steps=4"))
-    assert "prepared, toy.curves" in message
+    assert "prepared, toy.training" in message
     assert "`kedro run --pipelines making,training --params toy.steps=4`" in message
     assert untouched(scratch)
 
@@ -134,7 +135,7 @@ def results_file(project: Path) -> Path:
 
 
 def test_results_as_json_are_the_document(scratch, monkeypatch):
-    document = new_document("scratch", "test")
+    document = to_json(Results(dataset="scratch"))
     results_file(scratch).write_text(json.dumps(document))
     monkeypatch.chdir(scratch)
     shown = CliRunner().invoke(main, ["results", "--json"])

@@ -134,11 +134,11 @@ def test_brain_mri_is_read_once_whichever_folder_is_given(tmp_path: Path) -> Non
 
 def subjects(paths: list[str]) -> list[str | None]:
     """What the environment reads from these paths."""
-    from medgan.sources.folder import _compiled, _first_match
+    from medgan.sources.folder import compile_fields, first_match
     from tests.data_sets.environments import loaded
 
-    patterns = _compiled(loaded("migraine_mri")["catalog"]["source"]["fields"])["group_id"]
-    return [_first_match(patterns, path) for path in paths]
+    patterns = compile_fields(loaded("migraine_mri")["catalog"]["source"]["fields"])["group_id"]
+    return [first_match(patterns, path) for path in paths]
 
 
 def test_migraine_mri_reads_the_subject_from_the_name_of_the_volume() -> None:
@@ -219,6 +219,6 @@ def test_the_copies_of_adenocarcinoma_ct_leave_train(
         "adenocarcinoma_ct", fakes.adenocarcinoma_ct(tmp_path / "data"), tmp_path, monkeypatch
     )
     audit, splits = catalog.load("leakage_audit"), catalog.load("splits")
-    assert audit["dropped"] == 1
+    assert audit.dropped == 1
     assert not splits["image_id"].str.contains("Copy").any()
     assert counts(splits["split"]) == {"train": 8, "val": 8, "test": 8}

@@ -65,12 +65,12 @@ def check_run(project: Path, env: str, images: int, patients: int) -> None:
     manifest = pd.read_parquet(project / "data/02_intermediate" / env / "manifest.parquet")
     assert (len(manifest), manifest["group_id"].nunique()) == (images, patients)
     assert (
-        json.loads((project / "data/08_reporting" / env / "data_profile.json").read_text())[
-            "images"
-        ]
+        json.loads(
+            (project / "data/08_reporting" / env / "data_profile/data_profile.json").read_text()
+        )["images"]
         == images
     )
-    assert (project / "data/08_reporting" / env / "contact_sheet.png").exists()
+    assert (project / "data/08_reporting" / env / "data_profile/contact_sheet.png").exists()
     splits = pd.read_parquet(project / "data/05_model_input" / env / "splits.parquet")
     assert (splits.groupby("group_id")["split"].nunique() == 1).all()
 
@@ -108,7 +108,7 @@ def test_every_environment_has_a_page_with_its_parts(env: str) -> None:
     ):
         assert part in page, part
     assert f"]({env}.md)" in (PAGES / "README.md").read_text()
-    assert re.search(r"\b(kept|Kept|left out)\b", page)
+    assert re.search(r"\b(kept|Kept|left out|excluded)\b", page)
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.datasets.models import SnapshotsDataset, tiled_png
+from medgan.datasets.models import Snapshots, TrainingDataset, tiled_png
 from medgan.training.checkpoints import UNCHANGED
-from medgan.training.job import SampleGrid
+from medgan.training.job import SampleGrid, TrainingStep
 
 
 def grid(step: int, side: int = 28, channels: int = 1, count: int = 64) -> SampleGrid:
@@ -17,27 +17,32 @@ def grid(step: int, side: int = 28, channels: int = 1, count: int = 64) -> Sampl
 
 
 def test_one_file_for_each_look_and_none_for_unchanged(tmp_path: Path) -> None:
-    dataset = SnapshotsDataset(filepath=str(tmp_path / "snapshots"))
-    assert dataset.load() == []
+    dataset = TrainingDataset(filepath=str(tmp_path), of="medgan.pipelines.outputs.Training")
     blank = dataset.preview()
-    dataset.save(UNCHANGED)
-    assert not dataset.exists()
+    dataset.save(TrainingStep(UNCHANGED, [], UNCHANGED))
+    assert dataset.load().samples is None
     for step in (100, 200, 300):
-        dataset.save(grid(step))
-    assert [path.name for path in dataset.load()] == [
+        dataset.save(TrainingStep(UNCHANGED, [], grid(step)))
+    assert [path.name for path in dataset.snapshots.files()] == [
         "step-00000100.png",
         "step-00000200.png",
         "step-00000300.png",
     ]
+    assert dataset.load().samples == (tmp_path / "snapshots/step-00000300.png").read_bytes()
     assert blank
     assert dataset.preview() != blank
+    logged = list(dataset.mlflow_parts(TrainingStep(UNCHANGED, [{"step": 1}], grid(300))))
+    assert [(kind, path.name) for kind, _, path in logged] == [
+        ("curves", "curves.csv"),
+        ("snapshot", "step-00000300.png"),
+    ]
 
 
 def test_a_training_that_starts_anew_drops_the_later_grids_of_the_old_one(tmp_path: Path) -> None:
-    dataset = SnapshotsDataset(filepath=str(tmp_path))
+    snapshots = Snapshots(tmp_path)
     for step in (100, 200, 300, 150):
-        dataset.save(grid(step))
-    assert [path.stem[-3:] for path in dataset.load()] == ["100", "150"]
+        snapshots.add(grid(step))
+    assert [path.stem[-3:] for path in snapshots.files()] == ["100", "150"]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ import mlflow
 import pytest
 
 from medgan import models
-from medgan.evaluation.results import validate
-from medgan.inference.trained import reference
+from medgan.datasets.documents import newest_version
+from medgan.evaluation.reading import read_results
+from medgan.inference.trained import trained, with_threshold
 from medgan.pipelines.classifier_training.config import ARMS
 from medgan.project.artifacts import Project
 from tests.conftest import ROOT, environment, kedro_command
@@ -35,9 +36,8 @@ def first(project: Path) -> subprocess.CompletedProcess[str]:
 
 
 def results(project: Path) -> dict[str, object]:
-    document: dict[str, object] = json.loads(
-        (project / "data/08_reporting/tiny/results.json").read_text()
-    )
+    path = newest_version(project / "data/08_reporting/tiny/results.json")
+    document: dict[str, object] = json.loads(path.read_text())
     return document
 
 
@@ -45,7 +45,7 @@ def test_a_fresh_clone_names_what_is_missing_and_the_command_that_makes_it(tmp_p
     fresh = make_project(tmp_path / "fresh")
     ended = call(fresh, *kedro_command(*RUN, "--pipeline", "anomaly_evaluation"))
     assert ended.returncode == 1
-    assert "published" in ended.stderr
+    assert all(f"{name}.trained" in ended.stderr for name in models.detectors())
     assert "kedro run" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     assert len(ended.stderr.strip().splitlines()) <= 2
@@ -56,7 +56,7 @@ def test_the_whole_run_ends_well(first: subprocess.CompletedProcess[str], projec
     assert first.returncode == 0, first.stderr[-2000:]
     assert "Traceback" not in first.stdout + first.stderr
     document = results(project)
-    validate(document)
+    read_results(document)
     assert set(document["detectors"]) == set(models.detectors())  # type: ignore[call-overload]
     assert set(document["classifiers"]) == set(ARMS)  # type: ignore[call-overload]
     assert set(document["quality"]) == set(models.synthesizers())  # type: ignore[call-overload]
@@ -82,7 +82,7 @@ def test_every_model_is_published_once_with_a_card(
     first: subprocess.CompletedProcess[str], project: Path
 ) -> None:
     for name in (*models.names(), *ARMS):
-        (card,) = (project / "data/06_models/tiny" / name / "published").rglob("card.json")
+        (card,) = (project / "data/06_models/tiny" / name / "trained").rglob("card.json")
         about = json.loads(card.read_text())["card"]
         assert {
             "data",
@@ -100,7 +100,7 @@ def test_every_model_is_published_once_with_a_card(
 
 
 def test_the_report_stands_alone(first: subprocess.CompletedProcess[str], project: Path) -> None:
-    report = (project / "data/08_reporting/tiny/report.html").read_text()
+    report = newest_version(project / "data/08_reporting/tiny/report.html").read_text()
     assert "data:image/png;base64," in report
     assert 'src="http' not in report
     assert "<script src" not in report
@@ -147,12 +147,12 @@ def test_mlflow_has_one_parent_with_a_child_for_each_model(
     for model in models.detectors():
         kept = {file.path for file in client.list_artifacts(children[model].info.run_id, "reports")}
         assert "reports/test_scores.parquet" in kept
-    assert {"discriminator/accuracy", "look/diversity", "images_per_second"} <= set(
+    assert {"discriminator/accuracy", "validation/diversity", "images_per_second"} <= set(
         children["acgan"].data.metrics
     )
-    assert {"look/aucp", "look/val_auroc"} <= set(children["autoencoder"].data.metrics)
+    assert {"validation/aucp", "validation/val_auroc"} <= set(children["autoencoder"].data.metrics)
     for name in models.synthesizers():
-        grids = sorted((project / "data/08_reporting/tiny" / name / "snapshots").glob("step-*.png"))
+        grids = sorted((project / "data/06_models/tiny" / name / "snapshots").glob("step-*.png"))
         logged = [
             file.path
             for file in client.list_artifacts(children[name].info.run_id, "images")
@@ -176,6 +176,8 @@ def test_a_second_run_reuses_what_is_finished_and_gives_the_same_figures(
         for path in (project / "data/06_models").rglob("*.safetensors")
     } == weights
     after = results(project)
+    for name in ("results.json", "report.html"):
+        assert len(list((project / "data/08_reporting/tiny" / name).iterdir())) == 2
     assert {key: value for key, value in after.items() if key != "provenance"} == {
         key: value for key, value in before.items() if key != "provenance"
     }
@@ -198,7 +200,8 @@ def test_the_compare_command_pairs_a_run_with_itself(
     assert set(found["detectors"]) == set(models.detectors())
     for row in found["detectors"].values():
         assert row["how"].startswith("paired")
-        assert row["figures"]["auroc"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+        found_none = {"value": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}
+        assert row["figures"]["auroc"]["difference"] == found_none
     assert not found["settings"]
 
 
@@ -212,7 +215,7 @@ def test_the_notebooks_run(
     )
     (project / "notebooks").mkdir(exist_ok=True)
     ended = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-m", "IPython", "-c", code],
         cwd=project / "notebooks",
         env=environment(KEDRO_ENV="tiny"),
         capture_output=True,
@@ -228,11 +231,12 @@ def test_the_page_finds_the_frozen_threshold(
     first: subprocess.CompletedProcess[str], project: Path
 ) -> None:
     page = Project(project)
-    model = page.published("tiny", "autoencoder")
-    known = reference(page, "tiny", model, model.build(), page.store("tiny"))  # type: ignore[arg-type]
+    environment = page.environment("tiny")
+    known = with_threshold(page, environment, trained(page, environment, "autoencoder")).frozen
+    assert known is not None
     detectors: dict[str, dict[str, dict[str, float]]] = results(project)["detectors"]  # type: ignore[assignment]
-    assert known.threshold == detectors["autoencoder"]["threshold"]["value"]
-    assert known.normals
+    assert known.value == detectors["autoencoder"]["threshold"]["value"]
+    assert len(known.normals)
 
 
 def test_a_misspelt_key_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -33,12 +33,14 @@ def test_two_files_are_trained_drawn_from_scored_and_evaluated(tmp_path: Path) -
         project / "data/08_reporting/tiny/bottleneck",
         project / "data/07_model_output/tiny/bottleneck",
     )
-    (card,) = (project / "data/06_models/tiny/bottleneck/published").rglob("card.json")
+    trained = project / "data/06_models/tiny/bottleneck"
+    (card,) = (trained / "trained").rglob("card.json")
     assert json.loads(card.read_text())["card"]["figures"].keys() >= {"aucp", "val_auroc"}
-    assert len(pd.read_csv(reports / "curves.csv")) > 0
-    assert {path.name for path in reports.iterdir()} >= {
+    assert len(pd.read_csv(trained / "curves.csv")) > 0
+    names = {path.name for path in reports.rglob("*.*")} | {card.name}
+    names |= {path.name for path in [*trained.rglob("*.png"), *outputs.rglob("*.*")]}
+    assert names >= {
         "samples.png",
-        "snapshots",
         "quality.json",
         "heatmaps.png",
         "heatmaps_closest.png",
@@ -46,6 +48,9 @@ def test_two_files_are_trained_drawn_from_scored_and_evaluated(tmp_path: Path) -
         "localisation.json",
         "evaluation.json",
         "curves.png",
+        "synthetic.npz",
+        "scores.parquet",
     }
-    assert 0 <= json.loads((reports / "evaluation.json").read_text())["auroc"]["value"] <= 1
-    assert {path.name for path in outputs.iterdir()} >= {"synthetic.npz", "scores.parquet"}
+    assert any((trained / "snapshots").iterdir())
+    (row,) = reports.glob("evaluation/*/evaluation/evaluation.json")
+    assert 0 <= json.loads(row.read_text())["auroc"]["value"] <= 1

@@ -2,22 +2,27 @@
 they promise.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from medgan.evaluation.compare_runs import (
+    COLUMNS,
     COMBINED,
     PAIRED,
     PAIRED_IMAGES,
     UNPAIRED,
-    RunFigures,
+    RunMetrics,
     compare_runs,
     differing,
     mover,
-    scored_units,
 )
-from medgan.evaluation.results import DETECTOR_FIGURES
+from medgan.evaluation.metrics import DETECTOR
+from medgan.evaluation.score_table import judged, units_in
+from medgan.stats.bootstrap import Estimate
+from medgan.stats.thresholds import Threshold
 
 
 def table(seed=0, n=200, patients=50, gain=1.0, known=True):
@@ -39,18 +44,14 @@ def table(seed=0, n=200, patients=50, gain=1.0, known=True):
     )
 
 
-def run(name, part, rows=None):
-    figure = {"value": 0.5, "low": 0.4, "high": 0.6}
-    return RunFigures(
-        name,
-        rows or {"bigan": dict.fromkeys(DETECTOR_FIGURES, figure)},
-        {} if part is None else {"bigan": part},
-    )
+def run(name, part, metrics=None):
+    stored = dict.fromkeys((metric.key for metric in DETECTOR), Estimate(0.5, 0.4, 0.6))
+    return RunMetrics(name, metrics or {"bigan": stored}, {} if part is None else {"bigan": part})
 
 
-def of(first, second, figure="auroc"):
-    found = compare_runs(first, second, 400, 0)["detectors"]["bigan"]
-    return found["how"], found["figures"][figure]["difference"]
+def of(first, second, metric="auroc"):
+    found = compare_runs(first, second, 400, 0).detectors["bigan"]
+    return found.how, found.figures[metric].difference
 
 
 def test_the_same_images_are_paired_whatever_their_order():
@@ -65,21 +66,21 @@ def test_pairing_narrows_the_interval_and_finds_what_is_better():
     _, paired = of(run("a", a), run("b", b))
     how, apart = of(run("a", a), run("b", b.assign(unit=b["unit"] + "x")))
     assert how == UNPAIRED
-    assert paired["value"] == pytest.approx(apart["value"])
-    assert paired["low"] > 0
-    assert paired["high"] - paired["low"] < 0.6 * (apart["high"] - apart["low"])
+    assert paired.value == pytest.approx(apart.value)
+    assert paired.low > 0
+    assert paired.high - paired.low < 0.6 * (apart.high - apart.low)
 
 
 def test_a_change_of_sign_changes_the_difference_alone():
     a, b = run("a", table(0)), run("b", table(1, gain=1.6))
     forward, backward = of(a, b)[1], of(b, a)[1]
-    assert forward["value"] == pytest.approx(-backward["value"])
-    assert forward["low"] == pytest.approx(-backward["high"])
+    assert forward.value == pytest.approx(-backward.value)
+    assert forward.low == pytest.approx(-backward.high)
 
 
 def test_a_run_and_itself_do_not_differ():
     _, change = of(run("a", table(0)), run("b", table(0)))
-    assert (change["value"], change["low"], change["high"]) == (0, 0, 0)
+    assert (change.value, change.low, change.high) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("change", [{"label": 1}, {"group_id": "other"}])
@@ -94,10 +95,8 @@ def test_other_labels_or_patients_are_not_paired(change):
 def test_without_scores_the_stored_intervals_are_combined():
     how, change = of(run("a", None), run("b", table(0)))
     assert how == COMBINED
-    assert (change["value"], change["low"]) == (0, pytest.approx(-np.hypot(0.1, 0.1)))
-    unequal = mover(
-        {"value": 0.8, "low": 0.7, "high": 0.85}, {"value": 0.9, "low": 0.87, "high": 0.95}
-    )
+    assert (change.value, change.low) == (0, pytest.approx(-np.hypot(0.1, 0.1)))
+    unequal = mover(Estimate(0.8, 0.7, 0.85), Estimate(0.9, 0.87, 0.95))
     assert (unequal.low, unequal.high) == (
         pytest.approx(0.1 - np.hypot(0.03, 0.05)),
         pytest.approx(0.1 + np.hypot(0.05, 0.1)),
@@ -105,11 +104,11 @@ def test_without_scores_the_stored_intervals_are_combined():
 
 
 def test_what_a_run_does_not_have_is_said():
-    assert mover({"value": None, "reason": "x"}, {"value": 1}).value is None
-    assert mover({"value": 0.5}, {"value": 0.7}).low is None
-    other = RunFigures("b", {"dcgan": {}}, {})
+    assert mover(Estimate(None, reason="x"), Estimate(1.0)).value is None
+    assert mover(Estimate(0.5), Estimate(0.7)).low is None
+    other = RunMetrics("b", {"dcgan": {}}, {})
     found = compare_runs(run("a", None), other)
-    assert (found["only_a"], found["only_b"], found["detectors"]) == (["bigan"], ["dcgan"], {})
+    assert (found.only_a, found.only_b, found.detectors) == (["bigan"], ["dcgan"], {})
 
 
 def test_settings_that_differ_are_listed():
@@ -126,10 +125,12 @@ def test_units_are_volumes_where_there_are_volumes():
         .drop(columns=["score", "called"])
     )
     splits = splits.assign(split="test", volume=["a", "a", "b", "b", None, None, None, None])
-    scores = pd.DataFrame(
-        {"image_id": splits["image_id"], "split": "test", "score": np.arange(8.0)}
-    )
-    units = scored_units(scores, splits, 2.0)
+    validation = splits[:1].assign(image_id="v", split="val", volume=None)
+    scores = splits[["image_id"]].assign(score=np.arange(8.0))
+    scores = pd.concat([scores, pd.DataFrame({"image_id": ["v"], "score": [0.0]})])
+    result = SimpleNamespace(aggregate="mean", threshold=Threshold("youden", 2.0))
+    units = units_in(judged(scores, pd.concat([splits, validation]), result), "test", result)
+    assert set(COLUMNS) <= set(units.columns)
     assert set(units["unit"]) == {"a", "b", *splits["image_id"][4:]}
     assert units.set_index("unit")["called"].to_dict()["a"] == 0
     assert units.set_index("unit")["score"].to_dict()["b"] == 2.5
@@ -156,8 +157,6 @@ def test_intervals_of_the_difference_cover():
         for _ in range(2):
             score = label + patient + rng.normal(0, 1, 120)
             parts.append(frame.assign(category="x", score=score, called=(score > 0.5).astype(int)))
-        found = compare_runs(run("a", parts[0]), run("b", parts[1]), 200, 0)["detectors"]["bigan"][
-            "figures"
-        ]["auroc"]["difference"]
-        covered += found["low"] <= 0 <= found["high"]
+        _, found = of(run("a", parts[0]), run("b", parts[1]))
+        covered += found.low <= 0 <= found.high
     assert 0.90 <= covered / 200 <= 0.99

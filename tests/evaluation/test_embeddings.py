@@ -8,6 +8,7 @@ import torch
 
 from medgan.errors import UserError
 from medgan.evaluation import embeddings
+from medgan.evaluation.details import Projection
 from medgan.evaluation.embeddings import (
     METHODS,
     NO_UMAP,
@@ -123,14 +124,14 @@ def test_clusters_stay_apart_and_a_seed_gives_the_same_plane(clusters, monkeypat
     for name, plane in planes.items():
         assert plane.shape == (60, 2)
         assert separated(plane), name
-        assert facts[name]["trustworthiness"] > 0.8
+        assert facts[name].trustworthiness > 0.8
         np.testing.assert_array_equal(plane, project(clusters, seed=4)[0][name])
-    assert sum(facts["pca"]["explained_variance"]) > 0.5
+    assert sum(facts["pca"].explained_variance) > 0.5
 
 
 def test_a_missing_umap_is_a_row_that_says_how_to_get_it(clusters, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    assert project(clusters)[1]["umap"] == {"value": None, "reason": NO_UMAP}
+    assert project(clusters)[1]["umap"] == Projection(reason=NO_UMAP)
     assert "medgan[umap]" in NO_UMAP
 
 
@@ -141,7 +142,7 @@ def test_a_missing_umap_is_a_row_that_says_how_to_get_it(clusters, monkeypatch):
 def test_umap_keeps_clusters_apart(clusters):
     planes, facts = project(clusters)
     assert separated(planes["umap"])
-    assert facts["umap"]["trustworthiness"] > 0.8
+    assert facts["umap"].trustworthiness > 0.8
 
 
 @pytest.mark.parametrize(
@@ -152,4 +153,4 @@ def test_what_cannot_be_projected_says_why(features, words):
     planes, facts = project(features)
     assert planes == {}
     assert set(facts) == set(METHODS)
-    assert all(words in about["reason"] for about in facts.values())
+    assert all(words in about.reason for about in facts.values())

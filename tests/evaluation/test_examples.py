@@ -9,10 +9,10 @@ import pytest
 from medgan.evaluation.examples import (
     KINDS,
     closest_examples,
+    most_confident_examples,
     random_errors,
     share_below,
     short_name,
-    surest_examples,
     with_kinds,
 )
 
@@ -42,9 +42,9 @@ def test_kinds_are_the_four_cells_of_the_confusion_matrix(table):
         assert (kinds["kind"] == kind).equals(cell)
 
 
-def test_the_surest_are_the_farthest_and_the_closest_the_nearest(table):
+def test_the_most_confident_are_the_farthest_and_the_closest_the_nearest(table):
     kinds = with_kinds(table, CUT)
-    for choose, extreme in ((surest_examples, np.max), (closest_examples, np.min)):
+    for choose, extreme in ((most_confident_examples, np.max), (closest_examples, np.min)):
         chosen = choose(table, CUT, 3)
         assert list(dict.fromkeys(chosen["kind"])) == list(KINDS)
         for kind, rows in chosen.groupby("kind"):

@@ -1,4 +1,4 @@
-"""Pixel-level figures against scikit-learn, a brute-force PRO, and images that are resampled one by
+"""Pixel-level metrics against scikit-learn, a brute-force PRO, and images that are resampled one by
 one.
 """
 
@@ -8,13 +8,14 @@ from scipy import ndimage
 from scipy.integrate import trapezoid
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from medgan.evaluation.details import PixelThreshold
 from medgan.evaluation.localisation import (
     BINS,
-    PixelThreshold,
+    MarkedImages,
     bin_edges,
     dice,
     freeze_pixel_threshold,
-    localisation_figures,
+    localisation_metrics,
     pixel_auroc,
     pixel_average_precision,
     pixel_counts,
@@ -23,7 +24,7 @@ from medgan.evaluation.localisation import (
 
 RNG = np.random.default_rng(0)
 ONES = np.ones((1, 12))
-CUT = PixelThreshold(0.5, "a test", uses_labels=False)
+CUT = PixelThreshold("a test", 0.5, labels_used="none")
 
 
 def planted(n=12, side=20, strength=0.8, decimals=2):
@@ -108,24 +109,30 @@ def test_dice_and_its_frozen_cut():
     maps, masks = planted(strength=3.0)
     marked, normal = np.ones(12, dtype=bool), ~masks.any((1, 2))
     cut = freeze_pixel_threshold(maps, masks, marked, normal)
-    assert cut.uses_labels
+    assert cut.labels_used == "threshold"
     means = [np.nanmean(dice(maps, masks, value)) for value in np.unique(maps)]
     assert np.nanmean(dice(maps, masks, cut.value)) == pytest.approx(max(means))
     blind = freeze_pixel_threshold(maps, masks, normal, normal)
-    assert not blind.uses_labels
+    assert blind.labels_used == "none"
     assert blind.value == pytest.approx(np.quantile(maps[normal], 0.99))
     assert np.isnan(dice(maps, masks, cut.value)[normal]).all()
+
+
+def metrics_of(maps, masks):
+    groups = np.arange(len(maps)).astype(str)
+    return localisation_metrics(maps, MarkedImages(masks, groups, CUT, 100))
 
 
 def test_intervals_hold_their_figures_and_patients_widen_them():
     maps, masks = planted(n=60, side=12)
     images, patients = np.arange(60).astype(str), (np.arange(60) // 10).astype(str)
     by_image, by_patient = (
-        localisation_figures(maps, masks, groups, CUT, 300, 0) for groups in (images, patients)
+        localisation_metrics(maps, MarkedImages(masks, groups, CUT, 300))
+        for groups in (images, patients)
     )
     for name, figure in by_image.items():
-        assert figure["low"] <= figure["value"] <= figure["high"], name
-        assert figure["value"] == by_patient[name]["value"]
+        assert figure.low <= figure.value <= figure.high, name
+        assert figure.value == by_patient[name].value
 
 
 def test_a_whole_image_that_is_brighter_is_no_place():
@@ -134,17 +141,13 @@ def test_a_whole_image_that_is_brighter_is_no_place():
     """
     masks = planted()[1]
     maps = RNG.normal(0, 1, masks.shape) + 5 * masks.any((1, 2))[:, None, None]
-    figures = localisation_figures(maps, masks, np.arange(12).astype(str), CUT, 100, 0)
-    assert figures["pixel_auroc"]["value"] > 0.75
-    assert abs(figures["pixel_auroc_anomalous"]["value"] - 0.5) < 0.05
+    found = metrics_of(maps, masks)
+    assert found["pixel_auroc"].value > 0.75
+    assert abs(found["pixel_auroc_anomalous"].value - 0.5) < 0.05
 
 
 def test_what_cannot_be_had_says_why():
     maps = RNG.normal(0, 1, (4, 8, 8))
-    figures = localisation_figures(
-        maps, np.zeros((4, 8, 8), dtype=bool), np.arange(4).astype(str), CUT, 100, 0
-    )
-    assert {figure["value"] for figure in figures.values()} == {None}
-    assert all(
-        "no test image has a marked anomaly" in figure["reason"] for figure in figures.values()
-    )
+    found = metrics_of(maps, np.zeros((4, 8, 8), dtype=bool))
+    assert {figure.value for figure in found.values()} == {None}
+    assert all("no test image has a marked anomaly" in figure.reason for figure in found.values())

@@ -40,8 +40,8 @@ def test_aucp_reads_no_label_of_an_anomalous_image(splits: pd.DataFrame) -> None
     blind = HeldOut(
         held_out.rows, np.zeros_like(held_out.anomalous), held_out.known_normal, held_out.unlabelled
     )
-    seen = held_out.figures(scores)
-    assert blind.figures(scores) == {name: seen[name] for name in ("aucp", "aucp_se")}
+    seen = held_out.metrics(scores)
+    assert blind.metrics(scores) == {name: seen[name] for name in ("aucp", "aucp_se")}
 
 
 def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataFrame) -> None:
@@ -51,7 +51,7 @@ def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataF
         scores = (rng.normal(size=len(held_out.rows)) + shift * held_out.anomalous).astype(
             np.float32
         )
-        figures = held_out.figures(scores)
+        figures = held_out.metrics(scores)
         normal_share = 1 - held_out.anomalous[held_out.unlabelled].mean()
         assert figures["aucp"] == pytest.approx(
             normal_share / 2 + (1 - normal_share) * figures["val_auroc"], abs=0.04

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import norm
 
 from medgan.stats.bootstrap import estimates
-from medgan.stats.classification import decision_metrics, ranking_metrics
+from medgan.stats.classification import Predictions, auroc_of, sensitivity_of
+from medgan.stats.differences import auroc_difference
 from medgan.stats.thresholds import youden
 
 IMAGES = 5
@@ -37,12 +38,10 @@ def test_patient_intervals_cover_and_image_intervals_are_too_narrow(area, icc):
     rng = np.random.default_rng(0)
     for seed in range(rounds):
         labels, scores, groups = clustered(rng, 60, icc, distance)
-        metrics = {
-            **ranking_metrics(labels, scores),
-            **decision_metrics(labels, (scores > distance / 2).astype(int)),
-        }
+        of = Predictions(labels, scores, (scores > distance / 2).astype(int))
+        metrics = {"auroc": auroc_of(of), "sensitivity": sensitivity_of(of)}
         for unit, units in (("patient", groups), ("image", np.arange(len(labels)))):
-            found = estimates({name: metrics[name] for name in truth}, units, 150, seed)
+            found = estimates(metrics, units, 150, seed)
             for name, value in truth.items():
                 covered[unit, name] += found[name].low <= value <= found[name].high
     for name in truth:
@@ -68,3 +67,18 @@ def test_a_frozen_threshold_is_not_optimistic_and_one_from_test_is():
             optimism[source].append(found - norm.sf(cut - distance) - norm.cdf(cut))
     assert abs(np.mean(optimism["validation"])) < 0.01
     assert np.mean(optimism["test"]) > 0.04
+
+
+@pytest.mark.parametrize(("patients", "area"), [(40, 0.8), (40, 0.95), (100, 0.95)])
+def test_intervals_of_differences_cover_and_tests_keep_their_size(patients, area):
+    """Two detectors with the same AUROC; tables of long runs are in decision 0020."""
+    rng, rounds, distance = np.random.default_rng(1), 300, np.sqrt(2) * norm.ppf(area)
+    labels, covered, rejected = np.arange(patients) % 2, 0, 0
+    for seed in range(rounds):
+        shared, first, second = rng.normal(size=(3, patients))
+        scores = (distance * labels + np.sqrt(0.5) * (shared + own) for own in (first, second))
+        found = auroc_difference(labels, *scores, np.arange(patients), 400, seed)
+        covered += found.low <= 0 <= found.high
+        rejected += found.p_value < 0.05
+    assert covered + rejected == rounds
+    assert 0.92 <= covered / rounds <= 0.985

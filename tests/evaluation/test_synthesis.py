@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.evaluation.results import require_finite_numbers, require_reasons
-from medgan.evaluation.synthesis import LabelledFeatures, LabelledImages, quality_by_class
+from medgan.evaluation.reading import require_finite_numbers, require_reasons
+from medgan.evaluation.synthesis import (
+    LabelledFeatures,
+    LabelledImages,
+    Networks,
+    QualitySettings,
+    quality_by_class,
+)
+from medgan.files.documents import to_json
 from medgan.metrics.lpips import Unavailable
 from medgan.metrics.precision_recall import Neighbours
+from medgan.metrics.quality import QualityMetric
 
 NO_LPIPS = Unavailable("lpips_squeeze", "not available: no weights")
 DOMAIN = {
@@ -29,9 +37,9 @@ def of_one_class(images):
 
 
 def report_of(synthetic, real, **more):
-    return quality_by_class(
-        of_one_class(synthetic), of_one_class(real), ("normal",), NO_LPIPS, features, seed=0, **more
-    )["normal"]
+    networks = Networks(NO_LPIPS, features)
+    sets = of_one_class(synthetic), of_one_class(real)
+    return quality_by_class(*sets, ("normal",), networks, QualitySettings(), **more).of("normal")
 
 
 def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
@@ -44,32 +52,34 @@ def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
         ),
         *DOMAIN,
     }
-    assert report["lpips_squeeze_random"] == {"value": None, "reason": "not available: no weights"}
-    assert (report["psnr_random"]["n"], report["psnr_random"]["n_real_vs_real"]) == (12, 20)
-    assert report["psnr_nearest"]["value"] >= report["psnr_random"]["value"]
-    assert report["ms_gmsd_nearest"]["value"] <= report["ms_gmsd_random"]["value"]
+    assert report["lpips_squeeze_random"] == QualityMetric(
+        value=None, reason="not available: no weights"
+    )
+    assert (report["psnr_random"].n, report["psnr_random"].n_real_vs_real) == (12, 20)
+    assert report["psnr_nearest"].value >= report["psnr_random"].value
+    assert report["ms_gmsd_nearest"].value <= report["ms_gmsd_random"].value
     assert (
-        report["fid_domain"]["n_real"],
-        report["kid_domain"]["n"],
-        report["coverage_domain"]["n"],
+        report["fid_domain"].n_real,
+        report["kid_domain"].n,
+        report["coverage_domain"].n,
     ) == (20, 12, 10)
     assert all(
-        {"value", "n", "n_real", "real_vs_real"} <= set(report[key])
+        {"value", "n", "n_real", "real_vs_real"} <= set(to_json(report[key]))
         for key in DOMAIN - {"copied_share_domain"}
     )
-    assert "training images were not given" in report["copied_share_domain"]["reason"]
-    require_finite_numbers(report, "quality")
-    require_reasons(report, "quality")
+    assert "training images were not given" in report["copied_share_domain"].reason
+    require_finite_numbers(to_json(report), "quality")
+    require_reasons(to_json(report), "quality")
 
 
 def test_copies_of_real_images_stand_out_by_their_nearest_figures():
     real = images(16, 1)
     report = report_of(real[:8].clone(), real)
-    assert report["psnr_nearest"]["value"] == pytest.approx(80)
-    assert report["psnr_nearest"]["real_vs_real"] < 20
-    assert report["psnr_random"]["real_vs_real"] < 20
-    assert report["ms_gmsd_nearest"]["value"] == pytest.approx(0, abs=1e-6)
-    assert report["fid_domain"]["real_vs_real"] > 0
+    assert report["psnr_nearest"].value == pytest.approx(80)
+    assert report["psnr_nearest"].real_vs_real < 20
+    assert report["psnr_random"].real_vs_real < 20
+    assert report["ms_gmsd_nearest"].value == pytest.approx(0, abs=1e-6)
+    assert report["fid_domain"].real_vs_real > 0
 
 
 def test_copies_of_training_images_stand_out_by_their_share():
@@ -79,8 +89,8 @@ def test_copies_of_training_images_stand_out_by_their_share():
         report_of(made, images(150, 1), training=described)
         for made in (images(100, 7), training[:100])
     )
-    assert copied["copied_share_domain"]["value"] == 1
-    assert fresh["copied_share_domain"]["value"] < 0.1
+    assert copied["copied_share_domain"].value == 1
+    assert fresh["copied_share_domain"].value < 0.1
 
 
 def test_each_image_passes_the_feature_network_once():
@@ -92,10 +102,12 @@ def test_each_image_passes_the_feature_network_once():
 
     labels = np.repeat([0, 1], 150)
     both = LabelledImages(images(300, 0), labels), LabelledImages(images(300, 1), labels)
-    report = quality_by_class(*both, ("normal", "viral"), NO_LPIPS, counting, seed=0, max_images=4)
-    assert list(report) == ["overall", "normal", "viral"]
+    report = quality_by_class(
+        *both, ("normal", "viral"), Networks(NO_LPIPS, counting), QualitySettings(max_images=4)
+    )
+    assert list(report.by_class) == ["normal", "viral"]
     assert sum(seen) == 600
-    assert (report["overall"]["kid_domain"]["n"], report["viral"]["kid_domain"]["n"]) == (300, 150)
+    assert (report.overall["kid_domain"].n, report.of("viral")["kid_domain"].n) == (300, 150)
 
 
 def test_classes_are_paired_within_themselves():
@@ -106,16 +118,15 @@ def test_classes_are_paired_within_themselves():
         LabelledImages(both, labels),
         LabelledImages(both.flip(0), labels[::-1]),
         ("normal", "viral", "unseen"),
-        NO_LPIPS,
-        features,
-        seed=0,
+        Networks(NO_LPIPS, features),
+        QualitySettings(),
     )
-    assert list(report) == ["overall", "normal", "viral"]
-    assert report["normal"]["psnr_random"]["value"] > 30
-    assert report["normal"]["precision_domain"]["value"] > 0.5
-    assert report["overall"]["psnr_random"]["n"] == 28
-    expected = np.mean([report[name]["psnr_random"]["value"] for name in ("normal", "viral")])
-    assert report["overall"]["psnr_random"]["value"] == pytest.approx(expected)
+    assert list(report.by_class) == ["normal", "viral"]
+    assert report.of("normal")["psnr_random"].value > 30
+    assert report.of("normal")["precision_domain"].value > 0.5
+    assert report.overall["psnr_random"].n == 28
+    expected = np.mean([report.of(name)["psnr_random"].value for name in ("normal", "viral")])
+    assert report.overall["psnr_random"].value == pytest.approx(expected)
 
 
 def test_with_one_class_overall_is_that_class():
@@ -123,11 +134,10 @@ def test_with_one_class_overall_is_that_class():
         of_one_class(images(12, 0)),
         of_one_class(images(20, 1)),
         ("normal", "viral"),
-        NO_LPIPS,
-        features,
-        seed=0,
+        Networks(NO_LPIPS, features),
+        QualitySettings(),
     )
-    assert report["overall"] == report["normal"]
+    assert report.overall == report.of("normal")
 
 
 def test_patients_and_neighbours_reach_the_figures():
@@ -137,28 +147,26 @@ def test_patients_and_neighbours_reach_the_figures():
         of_one_class(images(12, 0)),
         real,
         ("normal",),
-        NO_LPIPS,
-        features,
-        seed=0,
-        neighbours=Neighbours(1, 2),
-    )["normal"]
-    assert found["fid_domain"]["n_floor"] != [10, 10]
-    assert (found["recall_domain"]["k"], found["density_domain"]["k"]) == (1, 2)
+        Networks(NO_LPIPS, features),
+        QualitySettings(neighbours=Neighbours(1, 2)),
+    ).of("normal")
+    assert found["fid_domain"].n_floor != (10, 10)
+    assert (found["recall_domain"].k, found["density_domain"].k) == (1, 2)
 
 
 def test_a_class_without_real_images_is_null_with_a_reason():
     report = report_of(images(4, 0), images(0, 1))
-    assert {figure["value"] for figure in report.values()} == {None}
-    assert all(figure["reason"] for figure in report.values())
+    assert {figure.value for figure in report.values()} == {None}
+    assert all(figure.reason for figure in report.values())
 
 
 def test_a_feature_that_is_not_finite_is_a_reason_and_not_a_crash(monkeypatch):
     monkeypatch.setitem(globals(), "features", lambda batch: batch.flatten(1)[:, :6] * torch.inf)
     report = report_of(images(12, 0), images(20, 1))
     assert all(
-        "not a finite number" in report[key]["reason"] for key in DOMAIN - {"copied_share_domain"}
+        "not a finite number" in report[key].reason for key in DOMAIN - {"copied_share_domain"}
     )
-    assert math.isfinite(report["psnr_random"]["value"])
+    assert math.isfinite(report["psnr_random"].value)
 
 
 def test_without_a_feature_network_its_figures_say_why():
@@ -167,14 +175,13 @@ def test_without_a_feature_network_its_figures_say_why():
         of_one_class(images(12, 0)),
         of_one_class(images(20, 1)),
         ("normal",),
-        NO_LPIPS,
-        missing,
-        seed=0,
+        Networks(NO_LPIPS, missing),
+        QualitySettings(),
     )
-    assert {report["overall"][key]["reason"] for key in DOMAIN} == {"the network is not trained"}
+    assert {report.overall[key].reason for key in DOMAIN} == {"the network is not trained"}
 
 
 def test_small_images_have_no_ms_gmsd_but_the_rest():
     report = report_of(images(4, 0, 16), images(6, 1, 16))
-    assert "17 pixels" in report["ms_gmsd_random"]["reason"]
-    assert math.isfinite(report["psnr_random"]["value"])
+    assert "17 pixels" in report["ms_gmsd_random"].reason
+    assert math.isfinite(report["psnr_random"].value)

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from medgan.audits.robustness import audit_robustness, variants
+from medgan.audits.scored import ScoredDetector
 from medgan.audits.shortcuts import audit_shortcuts
 from medgan.audits.subgroups import audit_subgroups
 from medgan.errors import UserError
-from medgan.evaluation.compare_runs import scored_units
-from medgan.evaluation.detector import evaluate_detector, joined, scored_images
-from medgan.evaluation.examples import case_name, describe_worst_slices, random_errors
-from medgan.evaluation.external import evaluate_externally
-from medgan.evaluation.protocol import EvaluationConfig
+from medgan.evaluation.compare_runs import COLUMNS
+from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.examples import case_name
+from medgan.evaluation.external import Origin, evaluate_externally
+from medgan.evaluation.protocol import EvaluationConfig, Protocol
+from medgan.evaluation.results import VolumeScoring
+from medgan.evaluation.score_table import joined, judged, scored_images, units_in
 from medgan.evaluation.volumes import (
     AGGREGATES,
     BY_CONFIGURATION,
@@ -25,6 +26,7 @@ from medgan.evaluation.volumes import (
     choose_volume_score,
     top_tenth,
 )
+from medgan.stats.thresholds import Conformal
 
 SLICES = pd.DataFrame(
     {
@@ -114,9 +116,10 @@ def test_images_that_are_no_slices_stay_as_they_are(aggregate: str) -> None:
     assert by_volume(alone, aggregate).equals(alone)
     assert by_volume(alone.assign(volume=None), aggregate).equals(alone.assign(volume=None))
     scores, splits = FOCAL
-    assert "volume_score" not in evaluate_detector(
-        scores, splits.drop(columns="volume"), n_resamples=20, volume_score=aggregate
+    row = evaluate_detector(
+        scores, splits.drop(columns="volume"), Protocol(n_resamples=20, volume_score=aggregate)
     )
+    assert row.volume_score is None
 
 
 def test_slices_are_placed_by_their_number_whatever_their_order() -> None:
@@ -136,39 +139,40 @@ def test_slices_are_placed_by_their_number_whatever_their_order() -> None:
 @pytest.mark.parametrize("best", WANTED)
 def test_validation_chooses_for_each_detector_and_the_row_says_so(best: str) -> None:
     scores, splits = WANTED[best]
-    row = evaluate_detector(scores, splits, n_resamples=100)
-    told = row["volume_score"]
-    areas = {name: figure["value"] for name, figure in told["validation_auroc"].items()}
-    assert told["aggregate"] == best == max(areas, key=lambda name: areas[name])
-    assert told["chosen_by"] in (BY_VALIDATION, BY_TIE)
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100))
+    told = row.volume_score
+    areas = {name: figure.value for name, figure in told.validation_auroc.items()}
+    assert told.aggregate == best == max(areas, key=lambda name: areas[name])
+    assert told.chosen_by in (BY_VALIDATION, BY_TIE)
     assert set(areas) == set(AGGREGATES)
-    assert (told["n_volumes"], told["n_anomalous"]) == (20, 10)
-    assert told["validation_auroc"][best] == row["validation_auroc"]
-    assert "30 slices" in told["slice_count_auroc"]["reason"]
-    fixed = evaluate_detector(scores, splits, n_resamples=100, volume_score=best)
-    assert fixed["volume_score"]["chosen_by"] == BY_CONFIGURATION
+    assert (told.n_volumes, told.n_anomalous) == (20, 10)
+    assert told.validation_auroc[best] == row.validation_auroc
+    assert "30 slices" in told.slice_count_auroc.reason
+    fixed = evaluate_detector(scores, splits, Protocol(n_resamples=100, volume_score=best))
+    assert fixed.volume_score.chosen_by == BY_CONFIGURATION
     for key in ("auroc", "threshold", "sensitivity", "validation", "patient_level"):
-        assert fixed[key] == row[key]
+        assert getattr(fixed, key) == getattr(row, key)
 
 
 def test_the_choice_and_the_threshold_do_not_know_the_test_labels_nor_the_test_scores() -> None:
     scores, splits = FOCAL
     test = splits["split"] == "test"
-    clean = evaluate_detector(scores, splits, n_resamples=100)
+    clean = evaluate_detector(scores, splits, Protocol(n_resamples=100))
     flipped = splits.assign(label=splits["label"].where(~test, 1 - splits["label"]))
     other = scores.assign(
         score=scores["score"].where(scores["split"] == "val", DIFFUSE[0]["score"])
     )
     for row in (
-        evaluate_detector(scores, flipped, n_resamples=100),
-        evaluate_detector(other, splits, n_resamples=100),
+        evaluate_detector(scores, flipped, Protocol(n_resamples=100)),
+        evaluate_detector(other, splits, Protocol(n_resamples=100)),
     ):
         for key in ("aggregate", "chosen_by", "validation_auroc"):
-            assert row["volume_score"][key] == clean["volume_score"][key]
-        assert (row["threshold"], row["validation"]) == (clean["threshold"], clean["validation"])
+            assert getattr(row.volume_score, key) == getattr(clean.volume_score, key)
+        assert (row.threshold, row.validation) == (clean.threshold, clean.validation)
     validation = splits.assign(label=splits["label"].where(test, 1 - splits["label"]))
     assert (
-        evaluate_detector(scores, validation, n_resamples=100)["volume_score"]["aggregate"] != "max"
+        evaluate_detector(scores, validation, Protocol(n_resamples=100)).volume_score.aggregate
+        != "max"
     ), "the same poison is seen on validation"
 
 
@@ -184,15 +188,15 @@ def test_the_choice_is_made_while_test_labels_cannot_be_read() -> None:
 def test_without_a_choice_it_is_the_mean() -> None:
     scores, splits = FOCAL
     healthy = splits[(splits["split"] == "test") | (splits["label"] == 0)]
-    row = evaluate_detector(scores, healthy, n_resamples=100)
+    row = evaluate_detector(scores, healthy, Protocol(n_resamples=100))
     assert (
-        row["volume_score"]["aggregate"],
-        row["volume_score"]["chosen_by"],
-        row["labels_used"],
+        row.volume_score.aggregate,
+        row.volume_score.chosen_by,
+        row.labels_used,
     ) == ("mean", BY_ORDER, "none")
     assert all(
-        figure["value"] is None and figure["reason"]
-        for figure in row["volume_score"]["validation_auroc"].values()
+        figure.value is None and figure.reason
+        for figure in row.volume_score.validation_auroc.values()
     )
     perfect = scored_images(
         scores.assign(
@@ -214,106 +218,70 @@ def test_of_equally_good_ones_the_one_that_leans_less_on_single_slices_is_taken(
 
 def test_labels_that_chose_how_volumes_are_scored_are_labels_used() -> None:
     scores, splits = FOCAL
-    row = evaluate_detector(scores, splits, n_resamples=100, threshold_rule="conformal=0.05")
-    assert row["labels_used"] == "volume_score"
-    assert [told["labels_used"] for told in row["decisions"].values()] == [
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100, rule=Conformal(0.05)))
+    assert row.labels_used == "volume_score"
+    assert [told.labels_used for told in row.decisions.values()] == [
         "threshold",
         "volume_score",
         "volume_score",
     ]
     fixed = evaluate_detector(
-        scores, splits, n_resamples=100, threshold_rule="conformal=0.05", volume_score="max"
+        scores, splits, Protocol(n_resamples=100, rule=Conformal(0.05), volume_score="max")
     )
-    assert fixed["labels_used"] == "none"
+    assert fixed.labels_used == "none"
 
 
 def test_longer_volumes_of_patients_are_a_warning_where_the_score_rises_with_their_length() -> None:
     scores, splits = a_study(profile(), profile(), spread=0.0)
     short = splits[(splits["label"] == 1) | (splits["slice"].astype(int) < 12)]
-    row = evaluate_detector(scores, short, n_resamples=100, volume_score="max")
-    assert row["volume_score"]["slice_count_auroc"]["value"] == 1.0
-    assert any("number of slices alone" in warning for warning in row["warnings"])
-    assert row["auroc"]["value"] > 0.6, "noise alone does it"
+    row = evaluate_detector(scores, short, Protocol(n_resamples=100, volume_score="max"))
+    assert row.volume_score.slice_count_auroc.value == 1.0
+    assert any("number of slices alone" in warning for warning in row.warnings)
+    assert row.auroc.value > 0.6, "noise alone does it"
     for other in (
-        evaluate_detector(scores, short, n_resamples=100, volume_score="mean"),
-        evaluate_detector(scores, splits, n_resamples=100),
+        evaluate_detector(scores, short, Protocol(n_resamples=100, volume_score="mean")),
+        evaluate_detector(scores, splits, Protocol(n_resamples=100)),
     ):
-        assert not any("number of slices" in warning for warning in other["warnings"])
+        assert not any("number of slices" in warning for warning in other.warnings)
 
 
 def test_every_document_about_a_detector_has_its_scores_of_volumes() -> None:
     scores, splits = FOCAL
-    row = evaluate_detector(scores, splits, n_resamples=100)
-    auroc, cut = row["auroc"]["value"], row["threshold"]["value"]
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100))
+    auroc, cut = row.auroc.value, row.threshold.value
     highest = joined(scores, splits, "test", "max")
     assert (
         auroc
-        != evaluate_detector(scores, splits, n_resamples=100, volume_score="mean")["auroc"]["value"]
+        != evaluate_detector(
+            scores, splits, Protocol(n_resamples=100, volume_score="mean")
+        ).auroc.value
     )
-    units = scored_units(scores, splits, cut, "max")
+    units = units_in(judged(scores, splits, row), "test", row)[list(COLUMNS)]
     assert units["score"].tolist() == highest["score"].tolist()
-    assert units["called"].sum() == np.array(row["confusion_matrix"])[:, 1].sum()
-    assert (
-        audit_subgroups(scores, splits.assign(sex="F"), cut, 100, 0, aggregate="max")["tested"][
-            "scored_unit"
-        ]
-        == "volume"
-    )
+    assert units["called"].sum() == np.array(row.confusion_matrix)[:, 1].sum()
+    detector = ScoredDetector.of(scores, row)
+    assert (detector.threshold, detector.aggregate) == (cut, "max")
+    groups = audit_subgroups(detector, splits.assign(sex="F"), None, 100, 0)
+    assert groups.tested.scored_unit == "volume"
     test = scores[scores["split"] == "test"]
     arrays = {
         "image_id": test["image_id"].to_numpy(),
         "scores": np.tile(test["score"].to_numpy(), (len(list(variants())), 1)),
         "reason": "",
     }
-    robust = audit_robustness(arrays, scores, splits, cut, 100, 0, aggregate="max")
-    assert robust["clean"] == row["auroc"]
-    outside = evaluate_externally(scores, splits, row, "elsewhere", "", 100, 0)
-    assert (outside["auroc"], outside["confusion_matrix"]) == (
-        row["auroc"],
-        row["confusion_matrix"],
-    )
-    assert outside["volume_score"] == {"aggregate": "max", "chosen_by": "frozen on elsewhere"}
+    assert audit_robustness(arrays, detector, splits, 100, 0).clean == row.auroc
+    outside = evaluate_externally(scores, splits, row, Origin("elsewhere", ""), 100, 0)
+    assert (outside.auroc, outside.confusion_matrix) == (row.auroc, row.confusion_matrix)
+    assert outside.volume_score == VolumeScoring(aggregate="max", chosen_by="frozen on elsewhere")
     alone = test[["image_id"]].assign(
         **{"one_class/border": test["score"], "probe/border": -test["score"]}
     )
-    audit = audit_shortcuts(alone, {}, {"it": scores}, {"it": row}, splits, 100, 0)
-    told = audit["detectors"]["it"]
-    assert (
-        told["auroc"]["value"] == auroc == told["against"]["one_class"]["any"]["auroc"]["value"]
-    ), "the same scores, read alike"
-    assert audit["shortcuts"]["one_class"]["border"]["value"] != auroc, "alone it is the mean"
-
-
-def test_worst_slices_have_their_place_and_errors_are_named() -> None:
-    scores, splits = FOCAL
-    row = evaluate_detector(scores, splits, n_resamples=100)
-    cut = row["threshold"]["value"]
-    test = scored_images(scores, splits, "test")
-    found = describe_worst_slices(
-        test, row["volume_score"]["aggregate"], cut, partial(random_errors, count=4, seed=0)
+    audit = audit_shortcuts(alone, {}, {"it": detector}, splits, 100, 0)
+    told = audit.detectors["it"]
+    assert told.auroc.value == auroc == told.against["one_class"].any.auroc.value, (
+        "the same scores, read alike"
     )
-    assert (found["aggregate"], found["n_volumes"], found["n_anomalous"]) == ("max", 20, 10)
-    chosen = [volume["chosen_as"] for volume in found["volumes"]]
-    assert chosen[:10] == ["most anomalous"] * 10
-    assert len({volume["volume"] for volume in found["volumes"]}) == len(found["volumes"])
-    first = found["volumes"][0]
-    assert first["label"] == 1
-    assert first["worst"][0] == {
-        "slice": "012",
-        "position": 13,
-        "of": LENGTH,
-        "score": first["score"],
-        "image_id": f"{first['volume']}/012",
-    }
-    assert [one["score"] for one in first["worst"]] == sorted(
-        (one["score"] for one in first["worst"]), reverse=True
-    )
-    calm = describe_worst_slices(test, "max", -100.0, partial(random_errors, count=4, seed=0))
-    assert [volume["kind"] for volume in calm["volumes"][10:]] == ["false alarm"] * 4
-    films = describe_worst_slices(
-        test.drop(columns="volume"), "max", cut, partial(random_errors, count=4, seed=0)
-    )
-    assert (films["volumes"], bool(films["reason"])) == ([], True)
+    assert audit.shortcuts["one_class"]["border"].value != auroc, "alone it is the mean"
 
 
 def test_pictures_name_the_volume_and_the_place_of_the_slice() -> None:
@@ -327,16 +295,18 @@ def test_pictures_name_the_volume_and_the_place_of_the_slice() -> None:
 def test_figures_count_volumes() -> None:
     """One outlying slice of a healthy volume is the first of all slices; its volume is not."""
     scores, splits = DIFFUSE
-    row = evaluate_detector(scores, splits, n_resamples=20)
-    assert (row["n_images"], row["scored_unit"], row["n_patients"]) == (20, "volume", 20)
-    assert row["auroc"]["value"] > 0.85
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=20))
+    assert (row.n_images, row.scored_unit, row.n_patients) == (20, "volume", 20)
+    assert row.auroc.value > 0.85
     assert (
-        evaluate_detector(scores, splits.drop(columns="volume"), n_resamples=20)["auroc"]["value"]
-        < row["auroc"]["value"]
+        evaluate_detector(
+            scores, splits.drop(columns="volume"), Protocol(n_resamples=20)
+        ).auroc.value
+        < row.auroc.value
     )
-    assert not any("Fold" in text for text in row["warnings"])
-    folded = evaluate_detector(scores, splits.assign(fold="3 of 25"), n_resamples=20)
-    assert any(text.startswith("Fold 3 of 25 of a small cohort") for text in folded["warnings"])
+    assert not any("Fold" in text for text in row.warnings)
+    folded = evaluate_detector(scores, splits.assign(fold="3 of 25"), Protocol(n_resamples=20))
+    assert any(text.startswith("Fold 3 of 25 of a small cohort") for text in folded.warnings)
 
 
 def test_an_unknown_score_of_volumes_is_refused() -> None:
@@ -344,3 +314,16 @@ def test_an_unknown_score_of_volumes_is_refused() -> None:
         UserError, match=r"evaluation\.volume_score is 'median': use auto, mean, top10% or max"
     ):
         EvaluationConfig(volume_score="median")
+
+
+def test_one_table_has_the_split_the_label_the_score_and_the_decision_of_every_image() -> None:
+    scores, splits = FOCAL
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100))
+    table = judged(scores, splits, row)
+    assert set(table["split"]) == {"val", "test"}
+    assert len(table) == len(scores)
+    test = units_in(table, "test", row)
+    expected = joined(scores, splits, "test", "max")
+    assert test[list(expected.columns)].equals(expected)
+    assert test["called"].tolist() == row.threshold.decide(test["score"].to_numpy()).tolist()
+    assert (table.groupby("unit")["called"].nunique() == 1).all()

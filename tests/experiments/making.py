@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from medgan.evaluation.detector import evaluate_detector
-from medgan.experiments.records import TestScores, path_of, shortcuts_as_dict, write_record
+from medgan.evaluation.protocol import Protocol
+from medgan.experiments.records import Record, ShortcutScores, TestScores, write_record
+from medgan.files.documents import from_json, to_json
 
 SECONDS = {"wall": 20.0, "cpu": 10.0, "runs": 1, "training_included": True}
 HARDWARE = {"machine": "x", "system": "Linux", "cores": 2, "torch_threads": 1, "accelerator": None}
@@ -47,12 +49,14 @@ def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
         size=len(table)
     )
     scores = pd.DataFrame({"image_id": table["image_id"], "split": table["split"], "score": score})
-    row = evaluate_detector(scores, table, n_resamples=60, seed=seed, sees_mix=sees_mix)
+    row = evaluate_detector(scores, table, Protocol(n_resamples=60, seed=seed), sees_mix)
     test = table.assign(
-        unit=table["image_id"], score=score, called=(score >= row["threshold"]["value"]).astype(int)
+        unit=table["image_id"],
+        score=score,
+        called=(score >= row.threshold.value).astype(int),
     )
-    judged = TestScores.of(test[test["split"] == "test"], table["group_id"]).as_dict()
-    return {"evaluation": row, "test_scores": judged}
+    judged = TestScores.of(test[test["split"] == "test"], table["group_id"])
+    return {"evaluation": to_json(row), "test_scores": to_json(judged)}
 
 
 def shortcuts(**skills: float) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def shortcuts(**skills: float) -> dict[str, Any]:
         f"one_class/{name}": skill * table["label"] + rng.normal(size=len(table))
         for name, skill in skills.items()
     }
-    return {"shortcuts": shortcuts_as_dict(table.assign(**scores))}
+    return {"shortcuts": to_json(ShortcutScores.of(table.assign(**scores)))}
 
 
 def record(
@@ -90,7 +94,6 @@ def record(
         "command": command,
         "parameters": parameters,
     }
-    write_record(
-        path_of(root, dataset, name, seed),
-        {**head, **parts, "training": training, "provenance": {**PROVENANCE, "seconds": SECONDS}},
-    )
+    made = {**PROVENANCE, "seconds": SECONDS}
+    document = {**head, **parts, "training": training, "provenance": made}
+    write_record(root, from_json(Record, document))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,16 @@ from sklearn.metrics import roc_auc_score
 
 from medgan.errors import UserError
 from medgan.experiments.collect import collect
-from medgan.experiments.plan import Aim, Published, Study, Variant
+from medgan.experiments.plan import Aim, Experiment, Published, Variant
 from medgan.experiments.publish import page, publish
-from medgan.experiments.records import TestScores, read_records
+from medgan.experiments.records import read_records
 from medgan.experiments.tables import chosen_on_validation, reading
+from medgan.stats.bootstrap import Estimate
 from tests.conftest import ROOT
 from tests.experiments.making import detector, record, shortcuts
 
 MIX = "preprocessing.contamination"
-STUDY = Study(
+EXPERIMENT = Experiment(
     "films",
     seeds=(0, 1),
     models=("nearest_neighbour", "bigan", "fanogan", "healthygan"),
@@ -58,28 +60,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_row_is_the_mean_over_its_seeds(root: Path) -> None:
-    row = collect(root, "pneumoniamnist", STUDY, 0.5)["detectors"]["bigan"]
-    each = [
-        TestScores.read(one["test_scores"]) for one in read_records(root, "pneumoniamnist")["bigan"]
-    ]
-    areas = [roc_auc_score(one.label, one.score) for one in each]
-    assert row["auroc"]["value"] == pytest.approx(np.mean(areas), abs=1e-4)
-    assert row["auroc"]["per_seed"] == pytest.approx(areas, abs=1e-4)
-    assert (row["n_seeds"], row["seeds"]) == (2, [0, 1])
-    assert row["auroc"]["low"] < min(areas)
+    row = collect(root, "pneumoniamnist", EXPERIMENT, 0.5).detectors["bigan"]
+    each = [one.test_scores for one in read_records(root, "pneumoniamnist")["bigan"]]
+    areas = [roc_auc_score(one.labels, one.scores) for one in each if one is not None]
+    assert row.auroc.value == pytest.approx(np.mean(areas), abs=1e-4)
+    assert row.auroc.per_seed == pytest.approx(areas, abs=1e-4)
+    assert (row.n_seeds, row.seeds) == (2, (0, 1))
+    assert row.auroc.low < min(areas)
 
 
 def test_a_difference_is_that_of_the_means_and_the_better_detector_is_called_so(root: Path) -> None:
-    document = collect(root, "pneumoniamnist", STUDY, 0.5)
-    tests = {(test["first"], test["second"]): test for test in document["differences"]}
+    document = collect(root, "pneumoniamnist", EXPERIMENT, 0.5)
+    tests = {(test.first, test.second): test for test in document.differences}
     assert set(tests) == {("bigan", "nearest_neighbour")}
     test = tests["bigan", "nearest_neighbour"]
-    areas = [
-        document["detectors"][name]["auroc"]["value"] for name in ("bigan", "nearest_neighbour")
-    ]
-    assert test["difference"]["value"] == pytest.approx(areas[0] - areas[1], abs=1e-4)
-    assert test["verdict"] == "better than nearest_neighbour"
-    assert test["difference"]["low"] > 0
+    areas = [document.detectors[name].auroc.value for name in ("bigan", "nearest_neighbour")]
+    assert test.difference.value == pytest.approx(areas[0] - areas[1], abs=1e-4)
+    assert test.verdict == "better than nearest_neighbour"
+    assert test.difference.low > 0
 
 
 @pytest.mark.parametrize(
@@ -102,9 +100,11 @@ def test_a_detector_no_better_than_a_shortcut_is_said_to_be(
     for seed in (0, 1):
         record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(2.0, seed))
     record(tmp_path, "pneumoniamnist", "shortcuts", 0, **shortcuts(**skills))
-    document = collect(tmp_path, "pneumoniamnist", STUDY, 0.5)
-    assert reading(document["shortcuts"]["bigan"]) == words
-    assert f"`bigan` is {words} (" in page({"pneumoniamnist": document}, {"pneumoniamnist": STUDY})
+    document = collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)
+    assert reading(document.shortcuts["bigan"]) == words
+    assert f"`bigan` is {words} (" in page(
+        {"pneumoniamnist": document}, {"pneumoniamnist": EXPERIMENT}
+    )
 
 
 def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:
@@ -117,31 +117,34 @@ def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:
         0,
         shortcuts={**found["shortcuts"], "units": "of other images"},
     )
-    assert collect(tmp_path, "pneumoniamnist", STUDY, 0.5)["shortcuts"] == {}
+    assert collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5).shortcuts == {}
 
 
 def test_the_contamination_curve_has_the_share_of_each_row(root: Path) -> None:
-    curves = collect(root, "pneumoniamnist", STUDY, 0.5)["contamination"]
+    curves = collect(root, "pneumoniamnist", EXPERIMENT, 0.5).contamination
     assert {name: [share for share, _ in points] for name, points in curves.items()} == {
         "healthygan": [0.0, 0.5]
     }
 
 
 def test_validation_chooses_among_the_gans_alone(root: Path) -> None:
-    rows = collect(root, "pneumoniamnist", STUDY, 0.5)["detectors"]
+    rows = collect(root, "pneumoniamnist", EXPERIMENT, 0.5).detectors
     assert chosen_on_validation(rows, sees_mix=False) == "bigan"
-    poisoned = {name: {**row, "auroc": {"value": 0.0}} for name, row in rows.items()}
+    poisoned = {
+        name: replace(row, metrics={**row.metrics, "auroc": Estimate(0.0)})
+        for name, row in rows.items()
+    }
     assert chosen_on_validation(poisoned, sees_mix=False) == "bigan"
     assert chosen_on_validation(rows, sees_mix=True) == "healthygan"
 
 
 def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
-    document = collect(root, "pneumoniamnist", STUDY, 0.5)
+    document = collect(root, "pneumoniamnist", EXPERIMENT, 0.5)
     text = page(
         {"pneumoniamnist": document},
         {
-            "pneumoniamnist": STUDY,
-            "isic": Study("skin", models=("sngan",), not_run="data not at hand"),
+            "pneumoniamnist": EXPERIMENT,
+            "isic": Experiment("skin", models=("sngan",), not_run="data not at hand"),
         },
     )
     assert "validation chooses `bigan`" in text
@@ -151,7 +154,7 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     assert "0.910" in text.split("### Settings that were tried")[1]
     assert "missed. Too few steps." in text
     assert "with its whole interval. `bigan` has" in text
-    assert "*Which detector, with normal images alone?* **`bigan`.**" in text
+    assert "*Normal images alone:* **`bigan`.**" in text
     assert "another \\| protocol" in text
     assert "not run: data not at hand | `make reproduce DATASET=isic SOURCE=PATH`" in text
     assert "### Image quality" not in text
@@ -160,25 +163,29 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
 def test_a_baseline_answers_where_no_gan_was_run(tmp_path: Path) -> None:
     record(tmp_path, "pneumoniamnist", "mix_vs_normal", 0, **detector(1.0, 0, sees_mix=True))
     text = page(
-        {"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)},
-        {"pneumoniamnist": STUDY},
+        {"pneumoniamnist": collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)},
+        {"pneumoniamnist": EXPERIMENT},
     )
     assert (
-        "*And with unlabelled images besides?* **`mix_vs_normal`, no GAN.** No GAN that sees as much was run. AUROC 0."
+        "*With unlabelled images:* **`mix_vs_normal`, no GAN.** No GAN that sees as much was run. AUROC 0."
         in text
     )
-    assert "with normal images alone?" not in text
+    assert "*Normal images alone:*" not in text
 
 
 def test_image_quality_stands_beside_real_images_with_its_seeds(tmp_path: Path) -> None:
     for seed, value in ((0, 3.0), (1, 5.0)):
         figure = {"value": value, "real_vs_real": 1.5, "n": 200}
         record(
-            tmp_path, "pneumoniamnist", "sngan", seed, quality={"normal": {"fid_domain": figure}}
+            tmp_path,
+            "pneumoniamnist",
+            "sngan",
+            seed,
+            quality={"overall": {"fid_domain": figure}, "normal": {"fid_domain": figure}},
         )
     text = page(
-        {"pneumoniamnist": collect(tmp_path, "pneumoniamnist", STUDY, 0.5)},
-        {"pneumoniamnist": STUDY},
+        {"pneumoniamnist": collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)},
+        {"pneumoniamnist": EXPERIMENT},
     )
     assert "| Fréchet distance, domain features | lower | 4.000 | 1.500 | 200 |" in text
     assert "| seeds | – | 2 | – | – |" in text
@@ -191,7 +198,7 @@ def test_what_is_published_is_the_same_twice(root: Path, tmp_path: Path) -> None
     for name in ("base", "pneumoniamnist"):
         (tmp_path / "conf" / name).symlink_to(ROOT / "conf" / name)
     (tmp_path / "docs" / "results").symlink_to(root / "docs" / "results")
-    first = {path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": STUDY})}
+    first = {path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": EXPERIMENT})}
     assert {path.name for path in first} == {
         *(
             "results.md",
@@ -202,7 +209,7 @@ def test_what_is_published_is_the_same_twice(root: Path, tmp_path: Path) -> None
         )
     }
     assert {
-        path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": STUDY})
+        path: path.read_bytes() for path in publish(tmp_path, {"pneumoniamnist": EXPERIMENT})
     } == first
 
 
@@ -219,11 +226,11 @@ def test_seeds_of_different_settings_are_never_averaged(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"bigan \(seeds 0, 1\) were trained with different settings"
     ):
-        collect(tmp_path, "pneumoniamnist", STUDY, 0.5)
+        collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)
 
 
 def test_folds_become_one_row_with_an_interval_over_subjects(tmp_path: Path) -> None:
-    study = Study("volumes", models=("bigan",), folds=3)
+    experiment = Experiment("volumes", models=("bigan",), folds=3)
     for fold in range(3):
         parts = detector(2.0, fold)
         record(
@@ -235,10 +242,10 @@ def test_folds_become_one_row_with_an_interval_over_subjects(tmp_path: Path) -> 
             parameters={"preprocessing.fold": fold},
             **parts,
         )
-    document = collect(tmp_path, "brain_mri", study, 0.5)
-    row = document["detectors"]["bigan"]
-    assert row["folds"]["n_folds"] == 3
-    assert row["n_patients"] == 20
-    assert row["auroc"]["low"] < row["auroc"]["value"] < row["auroc"]["high"]
-    assert document["missing"] == []
-    assert "bigan" in page({"brain_mri": document}, {"brain_mri": study})
+    document = collect(tmp_path, "brain_mri", experiment, 0.5)
+    row = document.detectors["bigan"]
+    assert row.folds.n_folds == 3
+    assert row.n_patients == 20
+    assert row.auroc.low < row.auroc.value < row.auroc.high
+    assert document.missing == ()
+    assert "bigan" in page({"brain_mri": document}, {"brain_mri": experiment})

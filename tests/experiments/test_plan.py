@@ -5,40 +5,43 @@ from pathlib import Path
 import pytest
 
 from medgan.errors import UserError
-from medgan.experiments.plan import Further, Study, Variant, read_studies, runs, study_of
+from medgan.experiments.plan import (
+    Experiment,
+    Further,
+    Variant,
+    experiment_of,
+    read_experiments,
+    runs,
+)
 from tests.conftest import ROOT
 
 
-def declared(folder: Path, text: str) -> dict[str, Study]:
-    (folder / "studies.yml").write_text(text)
-    return read_studies(folder)
+def declared(folder: Path, text: str) -> dict[str, Experiment]:
+    (folder / "experiments.yml").write_text(text)
+    return read_experiments(folder)
 
 
-def test_the_projects_studies_can_be_read_and_every_environment_has_one() -> None:
-    studies = read_studies(ROOT / "conf")
+def test_the_projects_experiments_can_be_read_and_every_environment_has_one() -> None:
+    experiments = read_experiments(ROOT / "conf")
     environments = {path.parent.name for path in (ROOT / "conf").glob("*/globals.yml")} - {
         "base",
         "medmnist",
     }
-    assert set(studies) == environments
-    assert all(study.not_run or list(runs(study, 0)) for study in studies.values())
+    assert set(experiments) == environments
+    assert all(
+        experiment.not_run or list(runs(experiment, 0)) for experiment in experiments.values()
+    )
 
 
 def test_the_arms_come_after_their_generator_and_before_the_detectors_that_stand_beside_them() -> (
     None
 ):
-    study = Study("films", models=("bigan", "acgan"), arms=True, kinds=True)
-    first, arms, last = runs(study, 3)
+    experiment = Experiment("films", models=("bigan", "acgan"), arms=True, anomaly_types=True)
+    first, arms, last = runs(experiment, 3)
     assert list(first.records) == ["acgan"]
     assert list(arms.records) == ["real", "classical", "gan", "gan_classical"]
     assert "results.classifiers" in arms.outputs
-    assert last.outputs == (
-        "bigan.evaluation",
-        "bigan.test_scores",
-        "bigan.components",
-        "bigan.categories",
-        "bigan.quality",
-    )
+    assert last.outputs == ("bigan.evaluation", "bigan.audit", "bigan.synthetic")
     assert last.parameters == {"seed": 3}
 
 
@@ -49,7 +52,7 @@ def test_variants_that_change_the_splits_come_last_and_side_by_side() -> None:
         "b": Variant("dcgan", {"dcgan.model.width": 8}),
         "c": Variant("bigan", mix),
     }
-    found = list(runs(Study("films", models=("dcgan",), variants=variants), 0))
+    found = list(runs(Experiment("films", models=("dcgan",), variants=variants), 0))
     assert [name for run in found for name in run.records] == ["shortcuts", "dcgan", "b", "a", "c"]
     assert (
         found[1].preparation()
@@ -60,28 +63,32 @@ def test_variants_that_change_the_splits_come_last_and_side_by_side() -> None:
 
 
 def test_what_is_tried_is_never_scored_on_test_images() -> None:
-    study = Study(
+    experiment = Experiment(
         "films",
         models=("dcgan",),
         tried={"wide": Variant("dcgan", {"dcgan.model.width": 8}, seeds=(10,))},
     )
-    (run,) = runs(study, 10)
-    assert (run.pipelines, run.outputs) == (("gan_training",), ("dcgan.published",))
-    assert study.all_seeds() == [0, 10]
+    (run,) = runs(experiment, 10)
+    assert (run.pipelines, run.outputs) == (("gan_training",), ("dcgan.trained",))
+    assert experiment.all_seeds() == [0, 10]
 
 
 def test_further_seeds_are_of_the_named_rows_alone() -> None:
-    study = Study(
+    experiment = Experiment(
         "films", seeds=(0,), further=Further(("bigan",), (1, 2)), models=("dcgan", "bigan")
     )
-    assert study.all_seeds() == [0, 1, 2]
-    assert [list(run.records) for run in runs(study, 0)] == [["shortcuts"], ["dcgan"], ["bigan"]]
-    assert [list(run.records) for run in runs(study, 2)] == [["bigan"]]
+    assert experiment.all_seeds() == [0, 1, 2]
+    assert [list(run.records) for run in runs(experiment, 0)] == [
+        ["shortcuts"],
+        ["dcgan"],
+        ["bigan"],
+    ]
+    assert [list(run.records) for run in runs(experiment, 2)] == [["bigan"]]
 
 
 def test_a_small_cohort_is_run_on_every_fold() -> None:
-    study = Study("volumes", models=("dcgan", "bigan"), folds=3)
-    found = list(runs(study, 0))
+    experiment = Experiment("volumes", models=("dcgan", "bigan"), folds=3)
+    found = list(runs(experiment, 0))
     assert [name for run in found for name in run.records][:3] == [
         "dcgan-fold00",
         "bigan-fold00",
@@ -111,6 +118,6 @@ def test_what_is_wrong_in_the_file_is_said(tmp_path: Path, text: str, sentence: 
         declared(tmp_path, text)
 
 
-def test_a_data_set_without_study_is_refused() -> None:
-    with pytest.raises(UserError, match="declares no study of 'films'"):
-        study_of(ROOT / "conf", "films")
+def test_a_dataset_without_experiment_is_refused() -> None:
+    with pytest.raises(UserError, match="declares no experiment on 'films'"):
+        experiment_of(ROOT / "conf", "films")

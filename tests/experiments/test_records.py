@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,22 +8,37 @@ import pytest
 
 from medgan.errors import UserError
 from medgan.experiments.records import TestScores, path_of, read_record, read_records
+from medgan.files.documents import from_json, to_json
+from tests.conftest import ROOT
 from tests.experiments.making import detector, record, splits
+
+RECORDS = sorted((ROOT / "docs/results/runs").glob("*/*.json"))
+
+
+def test_all_committed_records_are_read_and_written_back_without_loss() -> None:
+    assert len(RECORDS) == 187
+    for path in RECORDS:
+        assert to_json(read_record(path)) == json.loads(path.read_text()), path
 
 
 def test_test_scores_survive_being_written_to_six_digits() -> None:
     document = detector(1.0, 0)["test_scores"]
-    scores = TestScores.read(document)
-    assert scores.as_dict() == document
-    assert len(scores.label) == (splits()["split"] == "test").sum()
-    assert scores.group_known
+    scores = from_json(TestScores, document)
+    assert to_json(scores) == document
+    assert len(scores.labels) == (splits()["split"] == "test").sum()
+    assert scores.group is not None
     assert "patient" not in str(document)
+
+
+def test_test_scores_of_different_lengths_are_refused() -> None:
+    with pytest.raises(UserError, match="one label, decision, score and group for each image"):
+        TestScores("a", "01", "01", "0.5 0.6", "1 2 3")
 
 
 def test_a_patient_has_one_number_in_every_split() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0)
     numbers = [
-        TestScores.of(table[table["split"] == part], table["group_id"]).group
+        TestScores.of(table[table["split"] == part], table["group_id"]).groups
         for part in ("val", "test")
     ]
     assert not set(numbers[0]) & set(numbers[1])
@@ -32,8 +48,8 @@ def test_a_patient_has_one_number_in_every_split() -> None:
 def test_unknown_patients_stand_for_themselves() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0, group_known=False)
     scores = TestScores.of(table, table["group_id"])
-    assert scores.as_dict()["group"] is None
-    assert len(set(TestScores.read(scores.as_dict()).group)) == len(table)
+    assert to_json(scores)["group"] is None
+    assert len(set(from_json(TestScores, to_json(scores)).groups)) == len(table)
 
 
 def test_records_are_found_by_name_with_their_seeds_in_order(tmp_path: Path) -> None:
@@ -41,7 +57,7 @@ def test_records_are_found_by_name_with_their_seeds_in_order(tmp_path: Path) -> 
         record(tmp_path, "films", "dcgan-wide", seed, "dcgan")
     record(tmp_path, "films", "dcgan", 0)
     found = read_records(tmp_path, "films")
-    assert {name: [one["seed"] for one in records] for name, records in found.items()} == {
+    assert {name: [one.seed for one in records] for name, records in found.items()} == {
         "dcgan": [0],
         "dcgan-wide": [0, 2, 10],
     }

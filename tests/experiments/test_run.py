@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from medgan.errors import UserError
-from medgan.experiments.plan import Study, Variant
+from medgan.experiments.plan import Experiment, Variant
 from medgan.experiments.run import Workplace, missing, places, reproduce
 from tests.conftest import kedro_command
 from tests.end_to_end.project import call, make_project
 from tests.experiments.making import record
 
-STUDIES = """tiny:
+EXPERIMENTS = """tiny:
   about: phantoms
   seeds: [0]
   parameters: {scale: smoke}
@@ -22,7 +22,7 @@ STUDIES = """tiny:
 
 
 def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
-    study = Study(
+    experiment = Experiment(
         "films",
         seeds=(0, 1),
         models=("dcgan", "bigan"),
@@ -30,7 +30,7 @@ def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
     )
     place = Workplace(tmp_path, "films")
     record(tmp_path, "films", "dcgan", 0)
-    named = [[*run.records, run.parameters["seed"]] for run in missing(place, study, (0, 1))]
+    named = [[*run.records, run.seed] for run in missing(place, experiment, (0, 1))]
     assert named == [
         ["shortcuts", 0],
         ["bigan", 0],
@@ -39,19 +39,19 @@ def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
         ["bigan", 1],
         ["wide", 1],
     ]
-    assert [list(run.records) for run in missing(place, study, (0,), ["wide"])] == [["wide"]]
+    assert [list(run.records) for run in missing(place, experiment, (0,), ["wide"])] == [["wide"]]
     with pytest.raises(UserError, match="has no row 'narrow'"):
-        missing(place, study, (0,), ["narrow"])
+        missing(place, experiment, (0,), ["narrow"])
 
 
 def test_images_that_are_not_at_hand_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "conf" / "films").mkdir(parents=True)
     with pytest.raises(
-        UserError, match=r"waits for its images \(data not at hand\): give SOURCE=PATH"
+        UserError, match=r"images of films are needed \(data not at hand\): give SOURCE=PATH"
     ):
         reproduce(
             Workplace(tmp_path, "films"),
-            Study("films", not_run="data not at hand"),
+            Experiment("films", not_run="data not at hand"),
             (0,),
             (),
             print,
@@ -64,9 +64,9 @@ def test_places_are_read_as_kedro_reads_parameters() -> None:
         places(None, "lpips_weights")
 
 
-def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -> None:
+def test_an_experiment_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -> None:
     project = make_project(tmp_path)
-    (project / "conf" / "studies.yml").write_text(STUDIES)
+    (project / "conf" / "experiments.yml").write_text(EXPERIMENTS)
     (project / "docs").mkdir()
     done = call(
         project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour,shortcuts")
@@ -87,12 +87,14 @@ def test_a_study_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -
     assert put.returncode == 0, put.stderr
     text = (project / "docs" / "results.md").read_text()
     assert "nearest_neighbour-mix10-0" in text
-    assert "### The disease, or the source of the image?" in text
+    assert "### Shortcut baselines" in text
 
 
 def test_a_run_that_fails_is_said_in_one_sentence_and_leaves_no_record(tmp_path: Path) -> None:
     project = make_project(tmp_path)
-    (project / "conf" / "studies.yml").write_text(STUDIES.replace("scale: smoke", "scale: large"))
+    (project / "conf" / "experiments.yml").write_text(
+        EXPERIMENTS.replace("scale: smoke", "scale: large")
+    )
     done = call(project, *kedro_command("reproduce", "tiny"))
     assert done.returncode == 1
     assert "failed: Error: conf: `scale` is 'large'" in " ".join(done.stdout.split())

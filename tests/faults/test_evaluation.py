@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +16,34 @@ from medgan import models
 from medgan.contracts import AnomalyScores
 from medgan.datasets.documents import write_document
 from medgan.errors import UserError
-from medgan.evaluation.detector import evaluate_detector, joined
-from medgan.evaluation.protocol import EvaluationConfig
-from medgan.evaluation.results import new_document, validate
+from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.protocol import EvaluationConfig, Protocol
+from medgan.evaluation.reading import read_results, require_finite_numbers
+from medgan.evaluation.results import Results
+from medgan.evaluation.score_table import joined
 from medgan.evaluation.scores import score_images
+from medgan.files.documents import to_json
 from medgan.images.config import AugmentationConfig, PreprocessingConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.pipelines.anomaly_evaluation.scoring.nodes import score
+from medgan.pipelines.anomaly_evaluation.scoring.arrays import anomaly_maps
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.preprocessing.nodes import split_images
-from medgan.stats.thresholds import frozen_on
+from medgan.pipelines.shared import EvaluationData
+from medgan.stats.bootstrap import Estimate
+from medgan.stats.thresholds import (
+    Conformal,
+    FalsePositiveRate,
+    Sensitivity,
+    Youden,
+    frozen_on,
+)
 from medgan.tracking.client import Tracker
 from medgan.training import job as jobs
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.settings import ModelSettings, TrainingConfig
 
 PARTS = ("train", "val", "test")
+RULES = (Youden(), FalsePositiveRate(0.05), Conformal(0.05), Sensitivity(0.95))
 
 
 def a_cohort(n: int = 240, effect: float = 1.5) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -60,18 +73,19 @@ def a_cohort(n: int = 240, effect: float = 1.5) -> tuple[pd.DataFrame, pd.DataFr
 def test_f41_a_test_set_of_one_class_has_no_auroc_and_says_why(kind: int) -> None:
     splits, scores = a_cohort()
     row = evaluate_detector(
-        scores, splits[(splits["split"] != "test") | (splits["label"] == kind)], n_resamples=100
+        scores,
+        splits[(splits["split"] != "test") | (splits["label"] == kind)],
+        Protocol(n_resamples=100),
     )
-    for figure in (row["auroc"], row["average_precision"], row["patient_level"]["auroc"]):
-        assert (figure["value"], "one class" in figure["reason"]) == (None, True)
-    assert (row["sensitivity"]["value"] is None, row["specificity"]["value"] is None) == (
+    for figure in (row.auroc, row.average_precision, row.patient_level.auroc):
+        assert (figure.value, "one class" in figure.reason) == (None, True)
+    assert (row.sensitivity.value is None, row.specificity.value is None) == (
         kind == 0,
         kind == 1,
     )
-    assert row["predictive_values"]["0.1"]["ppv"]["value"] is None
-    document = new_document("cohort")
-    document["detectors"]["flat"] = row
-    validate(json.loads(json.dumps(document, allow_nan=False)))
+    assert row.predictive_values["0.1"].ppv.value is None
+    results = Results(dataset="cohort", detectors={"flat": row})
+    assert read_results(json.loads(json.dumps(to_json(results), allow_nan=False))) == results
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, None])
@@ -81,7 +95,7 @@ def test_f42_a_score_that_is_not_finite_fails_with_the_name_of_the_image(bad: fl
     scores["score"] = scores["score"].astype(float)
     scores.loc[victim, "score"] = bad
     with pytest.raises(UserError, match=rf"1 of 78 .*{splits.loc[victim, 'image_id']}\)"):
-        evaluate_detector(scores, splits, n_resamples=100)
+        evaluate_detector(scores, splits, Protocol(n_resamples=100))
 
 
 def test_f42_a_detector_that_gives_nan_fails_while_it_scores() -> None:
@@ -170,7 +184,9 @@ def found_without_test_labels(
         if isinstance(state, TrainingState):
             checkpoints.write(state)
     published = jobs.publish(job, checkpoints)
-    scores, _ = score(published, images, splits, EvaluationConfig(n_resamples=100), 0, None)
+    data = EvaluationData(images, splits, EvaluationConfig(n_resamples=100), 0)
+    arrays = anomaly_maps(published, data, None)
+    scores = pd.DataFrame({name: arrays[name] for name in ("image_id", "score")})
     validation = joined(scores, splits, "val", "mean")
     return {
         "parts": splits[["image_id", "split", "role"]].astype(str).to_numpy().tolist(),
@@ -180,10 +196,7 @@ def found_without_test_labels(
             published.card[key] for key in ("published_step", "choice", "labels_used", "figures")
         ],
         "scores": scores["score"].tolist(),
-        "thresholds": [
-            frozen_on(validation, rule)
-            for rule in ("youden", "fpr=0.05", "conformal=0.05", "sensitivity=0.95")
-        ],
+        "thresholds": [frozen_on(validation, rule) for rule in RULES],
     }
 
 
@@ -228,12 +241,12 @@ def test_f43_thresholds_are_frozen_while_test_labels_cannot_be_read() -> None:
     sealed = splits.astype({"label": object})
     for row in splits.index[splits["split"] == "test"]:
         sealed.loc[row, "label"] = Untouchable()
-    for rule in ("youden", "fpr=0.05", "conformal=0.05", "sensitivity=0.95"):
+    for rule in RULES:
         assert frozen_on(joined(scores, sealed, "val", "mean"), rule) == frozen_on(
             joined(scores, splits, "val", "mean"), rule
         )
     with pytest.raises(AssertionError, match="was read"):
-        evaluate_detector(scores, sealed, n_resamples=100)
+        evaluate_detector(scores, sealed, Protocol(n_resamples=100))
 
 
 def test_f43_a_row_of_flipped_test_labels_keeps_all_that_comes_from_validation() -> None:
@@ -241,13 +254,15 @@ def test_f43_a_row_of_flipped_test_labels_keeps_all_that_comes_from_validation()
     turned = splits.assign(
         label=splits["label"].where(splits["split"] != "test", 1 - splits["label"])
     )
-    first, second = (evaluate_detector(scores, kind, n_resamples=100) for kind in (splits, turned))
+    first, second = (
+        evaluate_detector(scores, kind, Protocol(n_resamples=100)) for kind in (splits, turned)
+    )
     for key in ("threshold", "validation", "validation_auroc", "labels_used"):
-        assert first[key] == second[key]
-    for rule, decision in first["decisions"].items():
-        assert decision["threshold"] == second["decisions"][rule]["threshold"]
-    assert first["patient_level"]["threshold"] == second["patient_level"]["threshold"]
-    assert first["auroc"]["value"] == pytest.approx(1 - second["auroc"]["value"])
+        assert getattr(first, key) == getattr(second, key)
+    for rule, decision in first.decisions.items():
+        assert decision.threshold == second.decisions[rule].threshold
+    assert first.patient_level.threshold == second.patient_level.threshold
+    assert first.auroc.value == pytest.approx(1 - second.auroc.value)
 
 
 def test_f44_without_anomalies_in_validation_the_threshold_is_a_conformal_quantile_and_says_so() -> (
@@ -255,34 +270,34 @@ def test_f44_without_anomalies_in_validation_the_threshold_is_a_conformal_quanti
 ):
     splits, scores = a_cohort()
     splits = splits[(splits["split"] != "val") | (splits["label"] == 0)]
-    row = evaluate_detector(scores, splits, n_resamples=100)
-    assert row["threshold"]["rule"].startswith("conformal=0.05")
-    assert "no anomalous images" in row["threshold"]["rule"]
-    assert row["labels_used"] == "none"
-    assert row["validation_auroc"]["value"] is None
-    assert row["sensitivity"]["value"] is not None
-    assert row["at_95_sensitivity"]["false_alarms_per_100_normals"]["value"] is None
-    assert any("no anomalous image" in warning for warning in row["warnings"])
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100))
+    assert row.threshold.rule.startswith("conformal=0.05")
+    assert "no anomalous images" in row.threshold.rule
+    assert row.labels_used == "none"
+    assert row.validation_auroc.value is None
+    assert row.sensitivity.value is not None
+    assert row.at_95_sensitivity.false_alarms_per_100_normals.value is None
+    assert any("no anomalous image" in warning for warning in row.warnings)
 
 
 def test_f45_flipped_labels_or_scores_warn() -> None:
     splits, scores = a_cohort()
-    assert not evaluate_detector(scores, splits, n_resamples=100)["warnings"]
+    assert not evaluate_detector(scores, splits, Protocol(n_resamples=100)).warnings
     turned_scores = evaluate_detector(
-        scores.assign(score=-scores["score"]), splits, n_resamples=100
+        scores.assign(score=-scores["score"]), splits, Protocol(n_resamples=100)
     )
     turned_labels = evaluate_detector(
-        scores, splits.assign(label=1 - splits["label"]), n_resamples=100
+        scores, splits.assign(label=1 - splits["label"]), Protocol(n_resamples=100)
     )
     for row in (turned_scores, turned_labels):
-        assert row["auroc"]["high"] < 0.5
-        assert any("may be flipped" in warning for warning in row["warnings"])
+        assert row.auroc.high < 0.5
+        assert any("may be flipped" in warning for warning in row.warnings)
     chance = evaluate_detector(
         scores.assign(score=np.random.default_rng(1).normal(size=len(scores))),
         splits,
-        n_resamples=100,
+        Protocol(n_resamples=100),
     )
-    assert not any("flipped" in warning for warning in chance["warnings"])
+    assert not any("flipped" in warning for warning in chance.warnings)
 
 
 def test_f46_a_synthetic_test_image_fails() -> None:
@@ -293,7 +308,7 @@ def test_f46_a_synthetic_test_image_fails() -> None:
         UserError,
         match=rf"1 test images are not real ones \(the first is {splits.loc[planted, 'image_id']}\)",
     ):
-        evaluate_detector(scores, splits, n_resamples=100)
+        evaluate_detector(scores, splits, Protocol(n_resamples=100))
 
 
 @pytest.mark.parametrize("key", ["pixel_hash", "image_id"])
@@ -313,7 +328,7 @@ def test_f46_a_training_image_in_the_test_set_fails(key: str) -> None:
         UserError,
         match=rf"1 test images stand in the training part too \(the first is {expected}\).*on_leak",
     ):
-        evaluate_detector(scores, splits, n_resamples=100)
+        evaluate_detector(scores, splits, Protocol(n_resamples=100))
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
@@ -321,9 +336,11 @@ def test_f47_a_figure_that_is_not_finite_ends_the_evaluation_before_it_is_stored
     bad: float, tmp_path: Path
 ) -> None:
     splits, scores = a_cohort()
-    with pytest.raises(UserError, match=r"The row of the detector\.seconds is (inf|nan)"):
-        evaluate_detector(scores, splits, n_resamples=100, details={"seconds": bad})
-    document = new_document("cohort")
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100))
+    broken = replace(row, metrics={"auroc": Estimate(bad)})
+    with pytest.raises(UserError, match=r"The result of the detector\.auroc\.value is (inf|nan)"):
+        require_finite_numbers(to_json(broken), "The result of the detector")
+    document = to_json(Results(dataset="cohort"))
     document["detectors"]["flat"] = {"auroc": bad}
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_document(tmp_path / "results.json", document)
@@ -351,9 +368,9 @@ def test_f47_the_tracker_leaves_an_infinite_metric_out_and_names_it(
 def test_f41_to_f47_hold_for_figures_of_the_document_too() -> None:
     """A row whose nested figure has neither value nor reason is no row."""
     splits, scores = a_cohort()
-    document = new_document("cohort")
-    document["detectors"]["flat"] = evaluate_detector(scores, splits, n_resamples=100)
-    validate(document)
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100))
+    document = to_json(Results(dataset="cohort", detectors={"flat": row}))
+    read_results(document)
     document["detectors"]["flat"]["predictive_values"]["0.1"]["ppv"] = {"value": None}
     with pytest.raises(UserError, match=r"detectors\.flat\.predictive_values\.0\.1\.ppv"):
-        validate(document)
+        read_results(document)

@@ -431,7 +431,7 @@ def test_f14_a_small_file_that_unpacks_to_a_large_one_is_refused(
     (tmp_path / "bomb.nii.gz").write_bytes(bomb)
     assert len(bomb) < 300_000
     monkeypatch.setattr(
-        "medgan.sources.readers.nifti.read_values", lambda *_: pytest.fail("it was unpacked")
+        "medgan.sources.readers.volumes.read_values", lambda *_: pytest.fail("it was unpacked")
     )
     assert code(tmp_path / "bomb.nii.gz", 3, slices=MIDDLE) == "TOO_LARGE"
     deflated = dicom(

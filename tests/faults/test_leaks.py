@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from medgan.errors import UserError
+from medgan.files.documents import to_json
 from medgan.images import duplicate_calibration
 from medgan.images.config import PreprocessingConfig
 from medgan.images.leakage import leakage_audit
@@ -104,7 +105,7 @@ def test_f21_near_duplicates_across_splits_end_the_run(
         UserError,
         match=r"4 pairs of near-duplicates stand in more than one part of the split, for example .*drop_from_train",
     ):
-        split_images(manifest, PreprocessingConfig(**OFFICIAL), 0, found.pairs, found.summary)
+        split_images(manifest, PreprocessingConfig(**OFFICIAL), 0, found)
 
 
 def test_f21_near_duplicates_leave_train_or_are_reported(
@@ -115,21 +116,18 @@ def test_f21_near_duplicates_leave_train_or_are_reported(
         manifest,
         PreprocessingConfig(**OFFICIAL, on_leak="drop_from_train"),
         0,
-        found.pairs,
-        found.summary,
+        found,
     )
-    assert audit["dropped"] == audit["shared"]["near_duplicates"]["count"] == 4
-    assert (
-        audit["near_duplicates"]["calibration"]["radius"] == found.summary["calibration"]["radius"]
-    )
+    assert audit.dropped == audit.shared["near_duplicates"].count == 4
+    assert audit.near_duplicates.calibration["radius"] == found.summary["calibration"]["radius"]
     assert set(manifest["image_id"]) - set(kept["image_id"]) == {
         f"film-{number}" for number in range(4)
     }
-    assert leakage_audit(kept, found.pairs)["verdict"] == "no leak"
+    assert leakage_audit(kept, found.pairs).verdict == "no leak"
     everything, audit = split_images(
-        manifest, PreprocessingConfig(**OFFICIAL, on_leak="report"), 0, found.pairs, found.summary
+        manifest, PreprocessingConfig(**OFFICIAL, on_leak="report"), 0, found
     )
-    assert (audit["verdict"], len(everything)) == ("leak", len(manifest))
+    assert (audit.verdict, len(everything)) == ("leak", len(manifest))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -137,9 +135,9 @@ def test_f21_a_split_of_ours_keeps_near_duplicates_together(
     seed: int, twins: tuple[pd.DataFrame, NearDuplicates]
 ) -> None:
     manifest, found = twins
-    splits, audit = split_images(manifest, PreprocessingConfig(), seed, found.pairs, found.summary)
-    assert audit["verdict"] == "no leak"
-    assert audit["official_folders"]["near_duplicates"]["count"] == 4
+    splits, audit = split_images(manifest, PreprocessingConfig(), seed, found)
+    assert audit.verdict == "no leak"
+    assert audit.official_folders["near_duplicates"].count == 4
     part, role = (splits.set_index("image_id")[column] for column in ("split", "role"))
     for pair in found.pairs.itertuples():
         assert part[pair.image_id_a] == part[pair.image_id_b]
@@ -151,8 +149,8 @@ def test_f21_without_the_search_the_same_twins_are_overlooked(
 ) -> None:
     manifest, _ = twins
     _, audit = split_images(manifest, PreprocessingConfig(**OFFICIAL), 0)
-    assert audit["verdict"] == "no leak"
-    assert audit["near_duplicates"] is None
+    assert audit.verdict == "no leak"
+    assert audit.near_duplicates is None
 
 
 def test_f22_a_patient_in_two_splits_ends_the_run() -> None:
@@ -170,8 +168,8 @@ def test_f22_without_patients_leakage_is_unknown() -> None:
     _, audit = split_images(
         official(source, dict.fromkeys(source.pictures)), PreprocessingConfig(**OFFICIAL), 0
     )
-    assert "leakage of patients unknown" in audit["verdict"]
-    assert audit["images_without_patient"] == FILMS
+    assert "leakage of patients unknown" in audit.verdict
+    assert audit.images_without_patient == FILMS
 
 
 @pytest.mark.parametrize("on_leak", ["fail", "drop_from_train", "report"])
@@ -190,4 +188,4 @@ def test_f46_synthetic_images_may_train() -> None:
     manifest = official(Pictures(phantoms(FILMS)))
     manifest.loc[manifest["split"] == "train", "provenance"] = "synthetic:dcgan@3"
     _, audit = split_images(manifest, PreprocessingConfig(**OFFICIAL), 0)
-    assert audit["synthetic"] == {"count": 0, "images": 0, "examples": []}
+    assert to_json(audit.synthetic) == {"count": 0, "images": 0, "examples": []}

@@ -1,26 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-@pytest.fixture
-def real_data() -> Callable[[str], Path]:
-    """The path of a real data set; skips where it is absent."""
-
-    def find(name: str) -> Path:
-        path = DATA / name
-        if not path.exists():
-            pytest.skip(f"the real data {name} is not on this machine")
-        return path
-
-    return find
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class Blank:
 
 
 def test_a_crop_is_told_in_shares() -> None:
-    found = cut_profile(sized((100, 200), (100, 100)), 64, Crop(top=0.08, centre=True))
+    found = cut_profile(sized((100, 200), (100, 100)), 64, Crop(top=0.08, centre=True)).to_json()
     assert found["removed"]["height"] == {
         "min": pytest.approx(0.08),
         "median": pytest.approx(0.08),
@@ -65,7 +65,7 @@ def test_a_crop_is_told_in_shares() -> None:
 
 
 def test_without_a_crop_images_are_squeezed_and_small_ones_enlarged() -> None:
-    found = cut_profile(sized((100, 200), (100, 100), (40, 40), (400, 100)), 64, None)
+    found = cut_profile(sized((100, 200), (100, 100), (40, 40), (400, 100)), 64, None).to_json()
     assert found["crop"] is None
     assert found["squeezed"] == {
         "share_of_images": 0.5,
@@ -81,7 +81,7 @@ def test_without_a_crop_images_are_squeezed_and_small_ones_enlarged() -> None:
 
 
 def test_bars_squeeze_nothing() -> None:
-    found = cut_profile(sized((100, 200), (100, 100)), 64, Crop(pad=True))
+    found = cut_profile(sized((100, 200), (100, 100)), 64, Crop(pad=True)).to_json()
     assert found["squeezed"]["share_of_images"] == 0
     assert found["bars"] == {"min": 0.0, "median": 0.25, "max": 0.5}
     assert "black bars: 0 to 50 % of the stored square" in sentences(found)

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from medgan.errors import UserError
+from medgan.files.documents import from_json, to_json
 from medgan.images.config import PreprocessingConfig
-from medgan.images.leakage import ON_LEAK, enforce, leakage_audit
+from medgan.images.leakage import ON_LEAK, LeakageAudit, enforce, leakage_audit
 from medgan.images.splits import split_by_patient
 
 FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -31,10 +32,12 @@ def moved(splits: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def test_a_split_by_patient_passes_and_its_duplicates_are_reported(splits: pd.DataFrame) -> None:
     audit = leakage_audit(splits)
-    assert audit["verdict"] == "no leak"
-    assert audit["duplicates"]["groups"] == audit["duplicates"]["surplus_copies"] == 3
-    assert ["image-10", "image-100"] in audit["duplicates"]["crossing_patients"]
-    assert json.loads(json.dumps(audit)) == audit
+    assert audit.verdict == "no leak"
+    assert audit.duplicates.groups == audit.duplicates.surplus_copies == 3
+    assert ["image-10", "image-100"] in audit.duplicates.crossing_patients
+    document = json.loads(json.dumps(to_json(audit)))
+    assert document == to_json(audit)
+    assert from_json(LeakageAudit, document) == audit
     assert enforce(audit, "fail", splits) is splits
 
 
@@ -44,8 +47,8 @@ def test_a_planted_leak_ends_the_run_with_an_example(
 ) -> None:
     leaky = moved(splits, key)
     audit = leakage_audit(leaky)
-    assert audit["verdict"] == "leak"
-    assert audit["shared"][kind]["count"] == 1
+    assert audit.verdict == "leak"
+    assert audit.shared[kind].count == 1
     with pytest.raises(
         UserError,
         match=r"more than one part of the split, for example image-\d+ \(t.*image-\d+ \(t.*drop_from_train",
@@ -57,7 +60,7 @@ def test_a_planted_leak_ends_the_run_with_an_example(
 def test_leaking_training_images_can_be_dropped(splits: pd.DataFrame, key: str) -> None:
     leaky = moved(splits, key)
     kept = enforce(leakage_audit(leaky), "drop_from_train", leaky)
-    assert leakage_audit(kept)["verdict"] == "no leak"
+    assert leakage_audit(kept).verdict == "no leak"
     assert set(kept.loc[kept["split"] == "test", "image_id"]) == set(
         leaky.loc[leaky["split"] == "test", "image_id"]
     )
@@ -75,15 +78,15 @@ def test_a_leak_can_be_reported_only(splits: pd.DataFrame) -> None:
 def test_unknown_patients_are_not_called_clean(splits: pd.DataFrame) -> None:
     unknown = splits.assign(group_id=splits["pixel_hash"], group_known=False)
     audit = leakage_audit(unknown)
-    assert "unknown" in audit["verdict"]
-    assert audit["images_without_patient"] == 600
+    assert "unknown" in audit.verdict
+    assert audit.images_without_patient == 600
 
 
 def test_the_official_folders_are_audited_even_if_unused(splits: pd.DataFrame) -> None:
     audit = leakage_audit(splits.assign(official_split=["train", "test"] * 300))
-    assert audit["verdict"] == "no leak"
-    assert audit["official_folders"]["patients"]["count"] > 50
-    assert leakage_audit(splits)["official_folders"] is None
+    assert audit.verdict == "no leak"
+    assert audit.official_folders["patients"].count > 50
+    assert leakage_audit(splits).official_folders is None
 
 
 def test_configuration_and_policies_name_the_same_policies() -> None:

@@ -171,8 +171,8 @@ def test_unwanted_images_are_counted_and_never_read() -> None:
     assert exclusions["reason"].value_counts().to_dict() == {"view AP": 3, "label unclear": 1}
     assert quarantine["code"].tolist() == ["CONSTANT"]
     assert len(manifest) == 15
-    flow = profile(manifest, quarantine, exclusions)["flow"]
-    assert flow["left_out"] == {"label unclear": 1, "view AP": 3}
+    flow = profile(manifest, quarantine, exclusions).flow
+    assert flow.left_out == {"label unclear": 1, "view AP": 3}
 
 
 def test_an_image_may_show_several_findings() -> None:

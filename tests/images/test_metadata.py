@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import math
-import threading
-import time
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from medgan.files.parallel import AHEAD, in_order
 from medgan.images import metadata as module
-from medgan.images.metadata import AGE_BANDS, age_band, age_bands, read_facts
+from medgan.images.metadata import AGE_BANDS, age_bands, read_facts
 from medgan.sources.raw import ImageRefused, Picture
 from tests.images.known import Remembered
 
@@ -24,7 +21,7 @@ from tests.images.known import Remembered
     ],
 )  # fmt: skip
 def test_every_age_has_one_band(age: float | None, band: str) -> None:
-    assert age_band(age) == band
+    assert age_bands([age]).tolist() == [band]
 
 
 def test_a_column_has_the_bands_of_its_ages() -> None:
@@ -47,46 +44,6 @@ class Large:
 
     def fingerprint(self, path: str) -> str:
         return path
-
-
-def test_results_come_in_order_and_few_wait() -> None:
-    running, most, lock = 0, 0, threading.Lock()
-
-    def work(number: int) -> int:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.002 * (number % 5))
-        with lock:
-            running -= 1
-        return number
-
-    def items() -> object:
-        for number in range(100):
-            begun.append(number)
-            yield number
-
-    begun: list[int] = []
-    results = in_order(work, items(), workers=3)
-    assert next(results) == 0
-    assert len(begun) <= AHEAD * 3
-    assert list(results) == list(range(1, 100))
-    assert 1 < most <= 3
-
-
-def test_what_is_not_asked_for_is_not_begun() -> None:
-    begun: list[int] = []
-
-    def work(number: int) -> int:
-        begun.append(number)
-        time.sleep(0.01)
-        return number
-
-    results = in_order(work, range(1000), workers=2)
-    next(results)
-    results.close()  # type: ignore[attr-defined]
-    assert len(begun) < 20
 
 
 def test_memory_does_not_grow_with_the_files() -> None:

@@ -10,18 +10,20 @@ import pandas as pd
 import pytest
 
 from medgan.errors import UserError
-from medgan.images.hashing import copy_groups, differences
+from medgan.files.documents import from_json, to_json
+from medgan.images.metadata import read_again
 from medgan.images.profile import (
     BINS,
+    Flow,
+    Profile,
     association,
     associations,
-    described,
+    completed,
     flow,
     intensity_bands,
     intensity_shares,
-    look_at,
+    previews,
     profile,
-    read_again,
     sample,
 )
 from medgan.sources.raw import ImageRefused, Picture
@@ -63,14 +65,14 @@ def test_the_profile_names_duplicates_and_what_they_cross() -> None:
     for copy, original in {2: 0, 4: 0, 7: 6, 9: 8}.items():
         manifest.loc[copy, "pixel_hash"] = manifest.loc[original, "pixel_hash"]
     found = profile(manifest, pd.DataFrame({"path": ["a"], "code": ["CONSTANT"]}))
-    assert (found["images"], found["patients"], found["most_images_of_a_patient"]) == (20, 10, 2)
-    assert found["category"] == {"normal": 10, "viral": 10}
-    assert found["quarantined"] == {"CONSTANT": 1}
-    assert found["duplicates"]["groups"] == 3
-    assert found["duplicates"]["surplus_copies"] == 4
-    assert found["duplicates"]["crossing_patients"] == [["i0", "i2", "i4"]]
-    assert found["duplicates"]["crossing_categories"] == [["i6", "i7"], ["i8", "i9"]]
-    assert json.loads(json.dumps(found)) == found
+    assert (found.images, found.patients, found.most_images_of_a_patient) == (20, 10, 2)
+    assert found.category == {"normal": 10, "viral": 10}
+    assert found.quarantined == {"CONSTANT": 1}
+    assert found.duplicates.groups == 3
+    assert found.duplicates.surplus_copies == 4
+    assert found.duplicates.crossing_patients == [["i0", "i2", "i4"]]
+    assert found.duplicates.crossing_categories == [["i6", "i7"], ["i8", "i9"]]
+    assert from_json(Profile, json.loads(json.dumps(to_json(found)))) == found
 
 
 def test_every_listed_image_is_accounted_for() -> None:
@@ -78,33 +80,29 @@ def test_every_listed_image_is_accounted_for() -> None:
         {"path": ["a", "b", "c"], "reason": ["label Edema", "label Edema", "lateral view"]}
     )
     quarantine = pd.DataFrame({"path": ["d"], "code": ["UNREADABLE"]})
-    assert flow(full(10), quarantine, excluded) == {
-        "listed": 14,
-        "left_out": {"label Edema": 2, "lateral view": 1},
-        "quarantined": {"UNREADABLE": 1},
-        "kept": 10,
-    }
-    assert flow(full(10))["listed"] == 10
+    left_out = {"label Edema": 2, "lateral view": 1}
+    assert flow(full(10), quarantine, excluded) == Flow(14, left_out, {"UNREADABLE": 1}, 10)
+    assert flow(full(10)).listed == 10
 
 
 def test_classes_are_told_by_images_patients_and_sizes() -> None:
     manifest = full()
-    found = profile(manifest)["by_category"]
+    found = profile(manifest).by_category
     assert list(found) == ["normal", "viral"]
     for name, rows in manifest.groupby("category"):
-        assert found[name]["images"] == len(rows) == 2 * found[name]["patients"]
-        assert found[name]["shorter_side"][0] == rows[["width", "height"]].min(axis=None)
-        assert len(found[name]["width_by_height"]) == 5
+        assert found[name].images == len(rows) == 2 * found[name].patients
+        assert found[name].shorter_side[0] == rows[["width", "height"]].min(axis=None)
+        assert len(found[name].width_by_height) == 5
 
 
 def test_ages_are_counted_in_bands() -> None:
     found = profile(full().assign(age=[1.0, 130.0] * 120))
-    assert found["age_band"] == {"0-1": 120, "unknown": 120}
-    assert found["category_by"]["age_band"]["normal"].keys() == {"0-1", "unknown"}
+    assert found.age_band == {"0-1": 120, "unknown": 120}
+    assert found.category_by["age_band"]["normal"].keys() == {"0-1", "unknown"}
 
 
 def test_what_gives_the_class_away_is_seen() -> None:
-    related = associations(described(full()))
+    related = associations(completed(full()))
     assert related["site"] == pytest.approx(1.0, abs=0.02)
     assert related["sex"] is not None
     assert related["sex"] < 0.2
@@ -122,15 +120,15 @@ def test_chance_is_taken_off_the_association() -> None:
 
 def test_a_data_set_that_knows_nothing_but_its_labels_has_a_profile() -> None:
     found = profile(bare())
-    assert found["patients"] is None
-    assert found["age"] is None
-    assert found["category_by"] == {}
-    assert set(found["missing"].values()) == {1.0}
-    json.dumps(found, allow_nan=False)
+    assert found.patients is None
+    assert found.age is None
+    assert found.category_by == {}
+    assert set(found.missing.values()) == {1.0}
+    json.dumps(to_json(found), allow_nan=False)
 
 
 def test_the_word_unknown_counts_as_missing() -> None:
-    assert profile(full().assign(sex=["Unknown", "F", "M", None] * 60))["missing"]["sex"] == 0.5
+    assert profile(full().assign(sex=["Unknown", "F", "M", None] * 60)).missing["sex"] == 0.5
 
 
 def test_100000_images_take_seconds() -> None:
@@ -173,7 +171,7 @@ def test_a_sample_larger_than_the_data_set_is_the_data_set(manifest: pd.DataFram
 
 
 def test_looks_come_in_order_and_are_small() -> None:
-    looks = look_at(Shades(), ["200", "8", "100"], 50)
+    looks = previews(Shades(), ["200", "8", "100"], 50)
     assert [look.picture.shape for look in looks] == [(1, 50, 1), (25, 50, 1), (2, 50, 1)]
     assert [int(look.shares.argmax()) for look in looks] == [25, 1, 12]
 
@@ -196,25 +194,9 @@ def test_histograms_count_pixels_and_color_by_its_luminance() -> None:
 
 
 def test_the_band_lies_about_the_mean() -> None:
-    looks = look_at(Shades(), [str(width) for width in range(1, 120)], 8)
+    looks = previews(Shades(), [str(width) for width in range(1, 120)], 8)
     bands = intensity_bands(["a"] * 60 + ["b"] * 59, looks)
     assert list(bands) == ["a", "b"]
     assert bands["a"].shape == (3, BINS)
     assert (bands["a"][0] <= bands["a"][2]).all()
     assert bands["b"][1].sum() == pytest.approx(1.0)
-
-
-def test_copies_that_differ_in_most_come_first(manifest: pd.DataFrame) -> None:
-    manifest.loc[[20, 21], "pixel_hash"] = "same patient"
-    manifest.loc[[20, 21], ["group_id", "category"]] = ["p", "viral"]
-    groups = copy_groups(manifest, 3)
-    assert (groups.count, groups.surplus, len(groups.shown)) == (4, 4, 3)
-    assert [len(differences(group)) for group in groups.shown] == sorted(
-        [len(differences(group)) for group in groups.shown], reverse=True
-    )
-    assert "patient" in differences(groups.shown[0])
-    assert not differences(copy_groups(manifest, 4).shown[-1])
-
-
-def test_no_copies_are_no_groups(manifest: pd.DataFrame) -> None:
-    assert copy_groups(manifest.drop_duplicates("pixel_hash"), 5).count == 0

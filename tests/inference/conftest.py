@@ -4,7 +4,6 @@ films in files, scans in volumes.
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -15,19 +14,26 @@ from PIL import Image
 
 from medgan import models
 from medgan.contracts import Batch
-from medgan.datasets.models import PublishedDataset
 from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.protocol import Protocol
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore, write_store
 from medgan.models import PublishedModel
-from medgan.pipelines.anomaly_evaluation.scoring.nodes import score
+from medgan.pipelines.anomaly_evaluation.scoring.arrays import anomaly_maps
 from medgan.pipelines.preprocessing.nodes import build_images, split_images
+from medgan.pipelines.shared import EvaluationData
 from medgan.project.environment import Environment
 from medgan.sources.folder import FolderSource
-from tests.app.conftest import film
+from tests.app.conftest import evaluated, film, republish, trained  # noqa: F401  # fixtures
 from tests.conftest import ROOT
 from tests.faults.making import nifti
 from tests.images.known import tables
+from tests.inference.artifacts import (
+    leave,
+    leave_evaluation,
+    leave_scores,
+    leave_trained,
+)
 
 MODEL = "nearest_neighbour"
 FIELDS = {"category": ["^([^/]+)/"], "group_id": ["/([a-z]+[0-9]+)"]}
@@ -72,25 +78,17 @@ def train_and_evaluate(root: Path, name: str) -> None:
     write_store(model_input / "images", plan.images(), plan.info)
     store = ImageStore.open(model_input / "images")
     splits = split_images(manifest, parameters["preprocessing"], 0)[0]
-    intermediate, output, report = (
-        root / "data" / layer / name
-        for layer in ("02_intermediate", "07_model_output", "08_reporting")
-    )
-    for folder in (intermediate, output / MODEL, report / MODEL):
-        folder.mkdir(parents=True)
-    manifest.to_parquet(intermediate / "manifest.parquet")
-    splits.to_parquet(model_input / "splits.parquet")
-    published = publish(
-        root,
-        name,
-        store,
-        splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy(),
-    )
-    scores, arrays = score(published, store, splits, parameters["evaluation"], 0, None)
-    scores.to_parquet(output / MODEL / "scores.parquet")
-    np.savez(output / MODEL / "anomaly_maps.npz", **arrays)
-    row = evaluate_detector(scores, splits, n_resamples=100)
-    (report / MODEL / "evaluation.json").write_text(json.dumps(row))
+    leave(root, name, "manifest", manifest)
+    leave(root, name, "splits", splits)
+    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"]
+    published = publish(root, name, store, normals.to_numpy())
+    config = parameters["evaluation"]
+    data = EvaluationData(store, splits, config, 0)
+    arrays = anomaly_maps(published, data, None)
+    table = data.rows("val", "test")[["image_id", "split"]].assign(score=arrays["score"])
+    leave_scores(root, name, MODEL, table.reset_index(drop=True), arrays)
+    row = evaluate_detector(table, splits, Protocol(n_resamples=100))
+    leave_evaluation(root, name, MODEL, table, row)
 
 
 def publish(root: Path, name: str, store: ImageStore, rows: np.ndarray) -> PublishedModel:
@@ -101,9 +99,7 @@ def publish(root: Path, name: str, store: ImageStore, rows: np.ndarray) -> Publi
     published = PublishedModel(
         MODEL, asdict(config), store.spec, model.state_dict(), {"images": store.key, "seed": 0}
     )
-    PublishedDataset(
-        filepath=(root / "data/06_models" / name / MODEL / "published").as_posix()
-    ).save(published)
+    leave_trained(root, name, published)
     return published
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,13 @@ from PIL import Image
 from medgan.cli.main import main
 from medgan.errors import UserError
 from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.protocol import Protocol
 from medgan.inference import Options, score_path
 from medgan.inference import batch as scoring_run
+from medgan.stats.thresholds import Conformal
 from tests.conftest import ROOT, environment
 from tests.faults.making import dicom
+from tests.inference.artifacts import folder, leave_evaluation
 from tests.inference.conftest import MODEL, add_environment, drawn
 
 NO_MAPS = Options("none")
@@ -32,23 +36,23 @@ MEDGAN = str(Path(sys.executable).with_name("medgan"))
 
 
 def known_scores(root: Path, name: str) -> pd.Series:
-    table = pd.read_parquet(root / "data/07_model_output" / name / MODEL / "scores.parquet")
+    table = pd.read_parquet(folder(root, name, f"{MODEL}.scores") / "scores.parquet")
     return table.set_index("image_id")["score"]
 
 
-def evaluated(root: Path, name: str, **protocol: str) -> float:
+def evaluated(root: Path, name: str, **protocol: Any) -> float:
     """Writes the evaluation of the detector as it is by this protocol, and returns the
     threshold.
     """
-    scores = pd.read_parquet(root / "data/07_model_output" / name / MODEL / "scores.parquet")
+    scores = pd.read_parquet(folder(root, name, f"{MODEL}.scores") / "scores.parquet")
     splits = pd.read_parquet(root / "data/05_model_input" / name / "splits.parquet")
-    row = evaluate_detector(scores, splits, n_resamples=100, **protocol)
-    (root / f"data/08_reporting/{name}/{MODEL}/evaluation.json").write_text(json.dumps(row))
-    return float(row["threshold"]["value"])
+    row = evaluate_detector(scores, splits, Protocol(n_resamples=100, **protocol))
+    leave_evaluation(root, name, MODEL, scores, row)
+    return row.threshold.frozen
 
 
-def read(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "scores.csv", keep_default_na=False, dtype={"slice": str})
+def read(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "scores.csv", keep_default_na=False, dtype={"slice": str})
 
 
 def test_an_image_of_the_data_set_gets_the_score_of_the_pipeline(project: Path) -> None:
@@ -95,7 +99,9 @@ def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_va
     project: Path,
 ) -> None:
     table = score_path("films", MODEL, "out", env="films")
-    row = json.loads((project / f"data/08_reporting/films/{MODEL}/evaluation.json").read_text())
+    row = json.loads(
+        (folder(project, "films", f"{MODEL}.evaluation") / "evaluation.json").read_text()
+    )
     assert set(table["threshold"]) == {row["threshold"]["value"]}
     assert (
         (table["decision"] == "anomalous") == (table["score"] >= row["threshold"]["value"])
@@ -116,7 +122,7 @@ def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_va
         "frozen_on": "validation images",
         "validation_normals": len(normals),
     }
-    assert (project / f"data/06_models/films/{MODEL}/published" / card["version"]).is_dir()
+    assert (project / f"data/06_models/films/{MODEL}/trained" / card["version"]).is_dir()
     assert card["dataset"] == "films"
     assert card["medgan"]
     assert "volume_score" not in card
@@ -130,13 +136,13 @@ def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_va
 
 def test_a_conformal_threshold_knows_which_images_are_of_one_patient(project: Path) -> None:
     path = project / "data/05_model_input/films/splits.parquet"
-    rule = "conformal=0.3"
-    alone = evaluated(project, "films", threshold_rule=rule)
+    rule = Conformal(0.3)
+    alone = evaluated(project, "films", rule=rule)
     splits = pd.read_parquet(path)
     normals = splits.index[(splits["split"] == "val") & (splits["label"] == 0)]
     splits.loc[normals, "group_id"] = [f"p{number // 2}" for number in range(len(normals))]
     splits.to_parquet(path)
-    threshold = evaluated(project, "films", threshold_rule=rule)
+    threshold = evaluated(project, "films", rule=rule)
     assert threshold != alone
     assert set(
         score_path("films/sick", MODEL, "out", env="films", options=NO_MAPS)["threshold"]
@@ -281,7 +287,7 @@ def test_names_are_understood_however_they_are_written(project: Path) -> None:
 def test_without_an_evaluation_it_names_the_command_or_scores_without_decisions(
     project: Path,
 ) -> None:
-    (project / f"data/08_reporting/films/{MODEL}/evaluation.json").unlink()
+    shutil.rmtree(project / f"data/08_reporting/films/{MODEL}/evaluation")
     said = refusal("films", MODEL, "out", env="films")
     assert "`kedro run --env films --pipeline anomaly_evaluation`" in said
     assert "--no-threshold" in said
@@ -297,14 +303,14 @@ def test_without_an_evaluation_it_names_the_command_or_scores_without_decisions(
 
 
 def test_a_threshold_of_another_version_is_refused(project: Path) -> None:
-    path = project / f"data/08_reporting/films/{MODEL}/evaluation.json"
+    path = folder(project, "films", f"{MODEL}.evaluation") / "evaluation.json"
     row = json.loads(path.read_text())
     path.write_text(
         json.dumps({**row, "threshold": {"rule": "youden", "value": 2 * row["threshold"]["value"]}})
     )
     assert "is not that of its newest version" in refusal("films", MODEL, "out", env="films")
     path.write_text(json.dumps(row))
-    scores = project / f"data/07_model_output/films/{MODEL}/scores.parquet"
+    scores = folder(project, "films", f"{MODEL}.scores") / "scores.parquet"
     table = pd.read_parquet(scores)
     table.assign(score=2 * table["score"]).to_parquet(scores)
     assert "is not that of its newest version" in refusal("films", MODEL, "out", env="films")
@@ -368,7 +374,7 @@ def test_an_interrupt_leaves_nothing(project: Path, monkeypatch) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     assert threading.current_thread() is threading.main_thread()
-    monkeypatch.setattr(scoring_run, "scored_image", stop)
+    monkeypatch.setattr(scoring_run, "picture", stop)
     shown = CliRunner().invoke(main, ["score", "films", "-m", MODEL, "-o", "out", "-e", "films"])
     assert shown.exit_code == 128 + signal.SIGTERM
     assert "nothing was written, and the same command starts anew" in shown.output
@@ -422,7 +428,7 @@ def test_the_example_of_the_documentation_runs(project: Path) -> None:
         0
     ]
     for name, here in {
-        "new_films": "films/sick",
+        "new_images": "films/sick",
         "healthygan": MODEL,
         "chest_xray": "films",
     }.items():

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,15 +12,16 @@ from click.testing import CliRunner
 from medgan import models
 from medgan.cli.main import main
 from medgan.contracts import AnomalyScores
-from medgan.datasets.models import PublishedDataset
 from medgan.errors import UserError
 from medgan.images.loading import StoredImages
 from medgan.images.resizing import Crop
 from medgan.inference.export import check_exportable, export_detector, metadata, write_onnx
-from medgan.inference.trained import Reference
+from medgan.inference.trained import trained as load
+from medgan.inference.trained import with_threshold
 from medgan.models import PublishedModel
 from medgan.project.artifacts import Project
-from tests.app.conftest import evaluate, trained  # noqa: F401  # a fixture
+from tests.app.conftest import evaluate
+from tests.inference.artifacts import folder, leave_trained
 from tests.models.tiny import SPEC, tiny
 
 needs_onnx = pytest.mark.skipif(
@@ -29,7 +31,7 @@ needs_onnx = pytest.mark.skipif(
 
 
 @pytest.fixture
-def project(trained):  # noqa: F811
+def project(trained):
     """A project with a published autoencoder and its frozen threshold."""
     store = Project(trained).store("phantoms")
     card = {
@@ -41,9 +43,7 @@ def project(trained):  # noqa: F811
     model = PublishedModel(
         "autoencoder", {"latent_dim": 8, "width": 4}, SPEC, tiny("autoencoder").state_dict(), card
     )
-    PublishedDataset(
-        filepath=(trained / "data/06_models/phantoms/autoencoder/published").as_posix()
-    ).save(model)
+    leave_trained(trained, "phantoms", model)
     evaluate(trained, "autoencoder")
     return trained
 
@@ -59,27 +59,21 @@ def test_models_that_do_not_encode_an_image_are_refused_with_those_that_do(name)
 
 def test_the_metadata_say_how_to_feed_it_and_that_it_is_no_medical_device(project):
     found = Project(project)
-    model, store = found.published("phantoms", "autoencoder"), found.store("phantoms")
-    about = metadata(
-        model, store, Crop(0.08, True), Reference(threshold=0.25, rule="youden"), "phantoms", "v1"
-    )
-    assert (
-        about["threshold"],
-        about["threshold_rule"],
-        about["intensity"],
-        about["published_step"],
-    ) == (
-        "0.25",
-        "youden",
-        "standardised",
-        "7",
-    )
+    environment = found.environment("phantoms")
+    bare = load(found, environment, "autoencoder")
+    using = with_threshold(found, environment, bare)
+    cropped = replace(using.preprocessing, crop=Crop(0.08, True))
+    about = metadata(replace(using, version="v1", preprocessing=cropped))
+    assert float(about["threshold"]) == using.frozen.value
+    assert about["threshold_rule"] == "youden"
+    assert (about["intensity"], about["published_step"]) == ("standardised", "7")
     assert json.loads(about["classes"]) == list(SPEC.classes)
     assert json.loads(about["crop"]) == {"top": 0.08, "centre": True}
     assert "float32 (N, 1, 32, 32)" in about["input"]
     assert "Not a medical device" in about["intended_use"]
-    without = metadata(model, store, None, Reference(), "phantoms", "v1")
+    without = metadata(bare, "run `kedro run --pipeline anomaly_evaluation`")
     assert without["threshold"] == ""
+    assert without["crop"] == "none"
     assert "kedro run --pipeline anomaly_evaluation" in without["threshold_rule"]
 
 
@@ -129,9 +123,9 @@ def test_a_published_model_is_exported_with_its_threshold(project, tmp_path):
     store = Project(project).store("phantoms")
     session = onnxruntime.InferenceSession(done.path)
     about = session.get_modelmeta().custom_metadata_map
-    document = json.loads((project / "data/08_reporting/phantoms/results.json").read_text())
-    frozen = document["detectors"]["autoencoder"]["threshold"]["value"]
-    assert float(about["threshold"]) == frozen
+    path = folder(project, "phantoms", "autoencoder.evaluation") / "evaluation.json"
+    row = json.loads(path.read_text())
+    assert float(about["threshold"]) == row["threshold"]["value"]
     images = StoredImages(store)(np.arange(8, 12)).numpy()
     assert np.isfinite(session.run(["image_scores"], {"images": images})[0]).all()
     assert done.images == 12

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from medgan.errors import UserError
-from medgan.inference.output import NAME_BYTES, picture_name, png
-from medgan.plots.grids import scored_image
+from medgan.inference.output import NAME_BYTES, picture, picture_name
+from medgan.plots.anomaly_maps import MapScale
 from medgan.project.environment import given_parameters
 
 
@@ -46,14 +46,14 @@ def test_no_two_images_share_a_picture() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_name_can_be_drawn(channels: int) -> None:
     pixels, values = np.zeros((8, 8, channels), np.uint8), np.zeros((8, 8), np.float16)
-    figure = scored_image(pixels, values, (0.0, 0.0), "$x^{胸\n" + "y" * 200, "score 1", "note")
-    assert png(figure, "not a medical device").startswith(b"\x89PNG")
+    found = picture(pixels, values, MapScale(0.0, 0.0), "$x^{胸\n" + "y" * 200, "score 1")
+    assert found.startswith(b"\x89PNG")
 
 
 def test_a_stronger_map_is_drawn_hotter() -> None:
     pixels = np.full((8, 8, 1), 90, np.uint8)
     quiet, loud = (
-        png(scored_image(pixels, np.full((8, 8), value), (0.0, 1.0), "a", "b", "c"), "n")
+        picture(pixels, np.full((8, 8), value), MapScale(0.0, 1.0), "a", "b")
         for value in (0.0, 0.9)
     )
     assert quiet != loud

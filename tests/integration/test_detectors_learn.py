@@ -17,7 +17,7 @@ from medgan.contracts import ImageSpec, TrainingSet
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.images.transforms import prepare
 from medgan.stats.bootstrap import Estimate, interval
-from medgan.stats.classification import ranking_metrics
+from medgan.stats.classification import Predictions, auroc_of
 from medgan.training.loop import train
 from medgan.training.runtime import Runtime, generator, seeded
 from medgan.training.settings import TrainingConfig
@@ -78,7 +78,6 @@ def learned(name: str, data: Mapping[str, np.ndarray]) -> Estimate:
             model,
             batches,
             TrainingConfig(steps, batch_size=16),
-            "key",
             None,
             Runtime(torch.device("cpu")),
         )
@@ -87,7 +86,7 @@ def learned(name: str, data: Mapping[str, np.ndarray]) -> Estimate:
         [model.score(part, generator(0)).image_scores for part in films(data, "val").split(128)]
     ).numpy()
     return interval(
-        ranking_metrics(data["val_labels"][:, 0], scores)["auroc"],
+        auroc_of(Predictions(data["val_labels"][:, 0], scores, scores)),
         np.arange(len(scores)),
         n_resamples=500,
         seed=0,

@@ -92,7 +92,6 @@ def distance() -> Callable[[nn.Module, TrainingSet], float]:
             network,
             films("train", 2000).stream(TrainingSet.LABELLED),
             TrainingConfig({"classification": 200}, 32),
-            "features",
         )
     )
 
@@ -130,9 +129,7 @@ def test_a_few_hundred_steps_halve_the_distance_to_real_films(
         ema_decay=0.99,
         checkpoint_every=trial.steps,
     )
-    *_, last = train(
-        model, films("train", TRAINED_ON).stream(module.TRAINING_SET), config, "learning"
-    )
+    *_, last = train(model, films("train", TRAINED_ON).stream(module.TRAINING_SET), config)
     assert last.state is not None
     model.load_state_dict(last.state.weights())
     assert distance(model, module.TRAINING_SET) < 0.5 * untrained

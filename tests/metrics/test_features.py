@@ -29,8 +29,8 @@ def test_one_patient_leaves_one_half_empty():
 
 def test_too_few_and_broken_features_name_the_figure():
     with pytest.raises(
-        UserError, match=r"^A figure needs at least 3 images on each side, there are 2"
+        UserError, match=r"^A metric needs at least 3 images on each side, there are 2"
     ):
-        checked(np.zeros((2, 4)), 3, "A figure")
-    with pytest.raises(UserError, match=r"^A figure cannot be had.*not a finite number"):
-        checked(np.full((4, 4), np.inf), 3, "A figure")
+        checked(np.zeros((2, 4)), 3, "A metric")
+    with pytest.raises(UserError, match=r"^A metric cannot be computed.*not a finite number"):
+        checked(np.full((4, 4), np.inf), 3, "A metric")

@@ -55,14 +55,14 @@ def test_the_floor_and_the_numbers_stand_beside_the_value():
     real, fake = features(100, seed=1), features(40, shift=3.0, seed=1)
     found = domain_fid(FeatureSets(fake, real), "network")
     assert (
-        found["n_real"],
-        found["n_fake"],
-        found["n_floor"],
-        found["features"],
-        found["backbone"],
-    ) == (100, 40, [50, 50], 8, "network")
-    assert 0 < found["floor"] < found["value"]
+        found.n_real,
+        found.n_fake,
+        found.n_floor,
+        found.features,
+        found.backbone,
+    ) == (100, 40, (50, 50), 8, "network")
+    assert 0 < found.floor < found.value
     by_patient = domain_fid(
         FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10])), "network"
     )
-    assert sum(by_patient["n_floor"]) == 100
+    assert sum(by_patient.n_floor) == 100

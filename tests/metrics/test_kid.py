@@ -120,15 +120,15 @@ def test_halves_have_the_distance_of_two_sets():
 def test_the_floor_and_the_numbers_stand_beside_the_value():
     found = domain_kid(FeatureSets(normal(30, 6, 1.0, seed=1), normal(101, 6)), "network")
     assert (
-        found["n"],
-        found["n_real"],
-        found["n_floor"],
-        found["features"],
-        found["backbone"],
-    ) == (30, 101, [50, 51], 6, "network")
-    assert found["draws"] == 100
-    assert abs(found["real_vs_real"]) < 0.3 * found["std_real_vs_real"]
-    assert 0 < found["percentile_95_real_vs_real"] < found["value"]
+        found.n,
+        found.n_real,
+        found.n_floor,
+        found.features,
+        found.backbone,
+    ) == (30, 101, (50, 51), 6, "network")
+    assert found.draws == 100
+    assert abs(found.real_vs_real) < 0.3 * found.std_real_vs_real
+    assert 0 < found.percentile_95_real_vs_real < found.value
 
 
 def test_halves_of_few_patients_are_further_apart_than_halves_of_images():
@@ -138,4 +138,4 @@ def test_halves_of_few_patients_are_further_apart_than_halves_of_images():
         domain_kid(FeatureSets(normal(30, 6), real, groups), "network")
         for groups in (patients, None)
     )
-    assert by_patient["real_vs_real"] > 5 * abs(by_image["real_vs_real"])
+    assert by_patient.real_vs_real > 5 * abs(by_image.real_vs_real)

@@ -21,30 +21,30 @@ def test_planted_copies_are_counted_where_the_mean_does_not_notice():
         copied_share(FeatureSets(made, HELD_OUT, training=TRAINING), "network")
         for made in (fresh, planted)
     )
-    assert honest["value"] < 0.01
-    assert copying["value"] == pytest.approx(0.05, abs=0.005)
-    assert copying["low"] > honest["value"]
-    assert copying["median_ratio"] == pytest.approx(1, abs=0.05)
-    assert (copying["n"], copying["n_real"], copying["n_training"], copying["features"]) == (
+    assert honest.value < 0.01
+    assert copying.value == pytest.approx(0.05, abs=0.005)
+    assert copying.low > honest.value
+    assert copying.median_ratio == pytest.approx(1, abs=0.05)
+    assert (copying.n, copying.n_real, copying.n_training, copying.features) == (
         400,
         300,
         500,
         12,
     )
-    assert copying["real_vs_real"] < 0.01
+    assert copying.real_vs_real < 0.01
 
 
 def test_a_generator_of_copies_is_all_suspected():
     found = copied_share(FeatureSets(TRAINING[:50].copy(), HELD_OUT, training=TRAINING), "network")
-    assert (found["value"], found["high"]) == (1, 1)
-    assert found["low"] > 0.9
-    assert found["median_ratio"] == pytest.approx(0, abs=1e-6)
+    assert (found.value, found.high) == (1, 1)
+    assert found.low > 0.9
+    assert found.median_ratio == pytest.approx(0, abs=1e-6)
 
 
 def test_no_suspect_has_an_interval_all_the_same():
     found = copied_share(FeatureSets(normal(200, 2, 3.0), HELD_OUT, training=TRAINING), "network")
-    assert (found["value"], found["low"]) == (0, 0)
-    assert found["high"] == pytest.approx(1 - 0.025 ** (1 / 200))
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 200))
 
 
 def test_the_threshold_is_nine_tenths_of_the_first_percentile():

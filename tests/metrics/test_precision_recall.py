@@ -132,31 +132,31 @@ def test_real_images_are_held_against_real_ones_with_the_same_numbers():
     sets = FeatureSets(normal(40, shift=0.5, seed=1), normal(201, seed=2))
     figures = domain_overlap(sets, "network")
     assert set(figures) == {"precision", "recall", "density", "coverage"}
-    assert [figures[name]["k"] for name in ("precision", "recall", "density", "coverage")] == [
+    assert [figures[name].k for name in ("precision", "recall", "density", "coverage")] == [
         3,
         3,
         5,
         5,
     ]
     for figure in figures.values():
-        assert (figure["n"], figure["n_real"], figure["n_real_vs_real"], figure["drawn_from"]) == (
+        assert (figure.n, figure.n_real, figure.n_real_vs_real, figure.drawn_from) == (
             40,
             40,
             40,
-            [40, 201],
+            (40, 201),
         )
-        assert (figure["draws"], figure["backbone"], figure["features"]) == (DRAWS, "network", 16)
-        assert figure["std"] > 0
+        assert (figure.draws, figure.backbone, figure.features) == (DRAWS, "network", 16)
+        assert figure.std > 0
     assert figures == domain_overlap(sets, "network")
     many = domain_overlap(FeatureSets(normal(900, shift=0.5, seed=1), sets.real), "network")
-    assert many["recall"]["n"] == 100
+    assert many["recall"].n == 100
 
 
 def test_a_generator_as_good_as_real_images_reaches_the_floor():
     for figure in domain_overlap(
         FeatureSets(normal(200, 6, seed=1), normal(400, 6, seed=2)), "network"
     ).values():
-        assert figure["value"] == pytest.approx(figure["real_vs_real"], abs=0.08)
+        assert figure.value == pytest.approx(figure.real_vs_real, abs=0.08)
 
 
 def test_patients_are_in_one_half_only():
@@ -168,7 +168,7 @@ def test_patients_are_in_one_half_only():
     synthetic = normal(200, seed=5)
     by_patient = domain_overlap(FeatureSets(synthetic, real, patients), "network")["coverage"]
     by_image = domain_overlap(FeatureSets(synthetic, real), "network")["coverage"]
-    assert by_patient["real_vs_real"] < 0.1 < 0.8 < by_image["real_vs_real"]
+    assert by_patient.real_vs_real < 0.1 < 0.8 < by_image.real_vs_real
 
 
 def test_too_few_images_and_no_balls_are_refused():

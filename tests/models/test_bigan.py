@@ -25,7 +25,7 @@ def batch() -> Batch:
     return Batch(torch.rand(4, *SPEC.shape, generator=rng) * 2 - 1, rng)
 
 
-class Judge(nn.Module):
+class Oracle(nn.Module):
     """Gives one logit to the pairs that it is told are real, another to all others."""
 
     def __init__(self, is_real: Any) -> None:
@@ -36,12 +36,12 @@ class Judge(nn.Module):
         return torch.full((len(pair[0]),), REAL if self.is_real(*pair) else FAKE)
 
 
-def judged(cycle: bool) -> tuple[bigan.BiGAN, Batch]:
+def with_oracles(cycle: bool) -> tuple[bigan.BiGAN, Batch]:
     made, drawn = model(cycle), batch()
-    made.discriminator = Judge(lambda images, latents: images is drawn.images)  # type: ignore[assignment]
+    made.discriminator = Oracle(lambda images, latents: images is drawn.images)  # type: ignore[assignment]
     if isinstance(made, bigan.ALAD):
-        made.discriminator_xx = Judge(lambda both: torch.equal(both[:, :1], both[:, 1:]))  # type: ignore[assignment]
-        made.discriminator_zz = Judge(lambda latents, others: latents is others)  # type: ignore[assignment]
+        made.discriminator_xx = Oracle(lambda both: torch.equal(both[:, :1], both[:, 1:]))  # type: ignore[assignment]
+        made.discriminator_zz = Oracle(lambda latents, others: latents is others)  # type: ignore[assignment]
     return made, drawn
 
 
@@ -51,7 +51,7 @@ def softplus(value: float) -> float:
 
 @pytest.mark.parametrize("cycle", [False, True])
 def test_encoded_pairs_are_one_and_drawn_pairs_zero(cycle: bool) -> None:
-    made, drawn = judged(cycle)
+    made, drawn = with_oracles(cycle)
     tells, deceives = made.discriminator_loss(drawn), made.generator_loss(drawn)
     apart = softplus(-REAL) + softplus(FAKE)
     cycles = {"images", "latents"} if cycle else set()

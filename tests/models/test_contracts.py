@@ -12,6 +12,7 @@ from medgan.contracts import (
     AnomalyDetector,
     Batch,
     Composed,
+    FeatureExtractor,
     Fitted,
     ImageSpec,
     ImageSynthesizer,
@@ -52,7 +53,29 @@ def test_the_registry_finds_the_models() -> None:
     assert set(models.names()) == set(models.detectors()) | set(models.synthesizers())
     assert not {"acgan", "sngan"} & set(models.detectors())
     assert "classifier" not in models.names()
-    assert set(models.encoders()) == {"autoencoder", "bigan", "fanogan", "healthygan"}
+    assert set(models.encoders()) >= {"autoencoder", "bigan", "fanogan", "healthygan"}
+    assert not {"dcgan", "mix_vs_normal", "nearest_neighbour", "classifier"} & set(
+        models.encoders()
+    )
+
+
+def test_the_registry_reads_from_the_source_what_the_classes_are() -> None:
+    contracts = {
+        models.detectors: AnomalyDetector,
+        models.synthesizers: ImageSynthesizer,
+        models.encoders: FeatureExtractor,
+        models.composed: Composed,
+    }
+    for name in models.names():
+        model = tiny(name)
+        for registered, contract in contracts.items():
+            expected = isinstance(model, contract) and (
+                contract is ImageSynthesizer or isinstance(model, AnomalyDetector)
+            )
+            assert (name in registered()) == expected, (name, contract)
+        assert models.display_name(name) == getattr(
+            models.load(name), "NAME", name.replace("_", " ")
+        )
 
 
 @pytest.mark.parametrize("name", models.names())

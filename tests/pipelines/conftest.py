@@ -10,6 +10,8 @@ from medgan import models
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
+from medgan.pipelines.outputs import Trained
+from medgan.pipelines.shared import EvaluationData
 
 SIDE, COUNT = 28, 90
 SQUARE = (slice(5, 15), slice(8, 18))
@@ -64,3 +66,22 @@ def published(images, splits):
     normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
     memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
     return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, CARD)
+
+
+def nothing(kind, model=""):
+    """No earlier run."""
+
+
+def earlier(**outputs):
+    """What the last run has left, by kind."""
+    return lambda kind, model="": outputs.get(kind)
+
+
+def trained(model):
+    """A published model as the catalog hands it on."""
+    return Trained(model, pd.DataFrame({"step": []}), b"")
+
+
+def data_of(images, splits, config, seed=0):
+    """What every evaluation needs."""
+    return EvaluationData(images, splits, config, seed)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -130,28 +131,17 @@ def plan(
     """The job as its node makes it, of a few steps, for a model that wants these augmentations."""
     augmentation = AugmentationConfig(allowed)
     if name in ARMS:
-        synthetic = (
-            {"images": lopsided(6), "labels": np.repeat([0, 1, 2], 2)}
-            if ARMS[name].synthetic
-            else None
-        )
-        return plan_arm(
-            name,
-            images,
-            splits,
-            ClassifierConfig(training=FEW),
-            "small",
-            augmentation,
-            0,
-            synthetic,
-        )
+        drawn = {"images": lopsided(6), "labels": np.repeat([0, 1, 2], 2)}
+        added = [SimpleNamespace(synthetic=drawn)] if ARMS[name].synthetic else []
+        config = ClassifierConfig(training=FEW)
+        return plan_arm(name, images, splits, config, "small", augmentation, 0, *added)
     if name == "domain_features":
         return plan_domain_features(name, images, splits, SynthesisConfig(domain_features=FEW), 0)
     module = models.load(name)
     known = {field.name for field in fields(module.Config)}
-    config: Any = module.Config(**{key: value for key, value in TINY.items() if key in known})
-    steps = dict.fromkeys(module.build(config, images.spec).stages(), 2)
-    settings = ModelSettings(config, TrainingConfig(steps, batch_size=8), wanted)
+    model: Any = module.Config(**{key: value for key, value in TINY.items() if key in known})
+    steps = dict.fromkeys(module.build(model, images.spec).stages(), 2)
+    settings = ModelSettings(model, TrainingConfig(steps, batch_size=8), wanted)
     return plan_model(name, images, splits, settings, GanTrainingConfig(), augmentation, 0)
 
 

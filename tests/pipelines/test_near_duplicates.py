@@ -18,9 +18,9 @@ def test_pairs_are_found_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     films = phantoms(20)
     source = Pictures(films | {"darker": (films["film-2"] * 0.8).astype(np.uint8)})
     manifest = described(source)
-    pairs, summary = find_near_duplicates(source, manifest, 0)
-    assert len(pairs) == summary["pairs"] == 1
-    figure = plot_near_duplicates(source, manifest, pairs)
+    found = find_near_duplicates(source, manifest, 0)
+    pairs, figure = found.pairs, found.pairs_figure
+    assert len(pairs) == found.summary["pairs"] == 1
     written = [text.get_text() for axis in figure.axes for text in axis.texts]
     assert any(text.startswith("correlation ") for text in written)
     assert {"darker\ndarker", "film-2\nfilm-2"} <= set(written)

@@ -21,10 +21,10 @@ from medgan.datasets.images import ImageSourceDataset, ImageStoreDataset
 from medgan.errors import UserError
 from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.images.loading import StoredImages
+from medgan.images.profile import profile
 from medgan.images.resizing import fit_square
 from medgan.images.splits import training_rows
 from medgan.images.store import PIXELS
-from medgan.pipelines.ingestion.nodes import profile_data
 from medgan.pipelines.preprocessing.nodes import build_images, split_images
 from medgan.sources.registry import ImageSource
 from tests.images.known import tables
@@ -82,7 +82,7 @@ def test_store_rows_are_those_of_the_splits(
     dataset = ImageStoreDataset((tmp_path / "images").as_posix())
     dataset.save(build_images(source, manifest, config, IngestionConfig()))
     splits, audit = split_images(manifest, config, 0)
-    assert audit["verdict"] == "no leak"
+    assert audit.verdict == "no leak"
     for place in (0, 17, 79):
         row, path = splits.loc[place, ["row", "path"]]
         assert np.array_equal(
@@ -142,13 +142,13 @@ def test_chest_xray_is_read_split_and_audited(real_data: Callable[[str], Path]) 
     splits, audit = split_images(manifest, preprocessing, 0)
     assert time.perf_counter() - start < 150
     assert (len(manifest), len(quarantine)) == (5840, 0)
-    assert profile_data(manifest, quarantine, excluded)["duplicates"]["groups"] == 30
-    assert audit["duplicates"]["surplus_copies"] == 32
-    assert audit["duplicates"]["crossing_patients"] == [
+    assert profile(manifest, quarantine, excluded).duplicates.groups == 30
+    assert audit.duplicates.surplus_copies == 32
+    assert audit.duplicates.crossing_patients == [
         [f"test/NORMAL/NORMAL2-IM-{number}-0001.jpeg" for number in ("0095", "0096")]
     ]
-    assert audit["official_folders"]["patients"]["count"] == 0
-    assert audit["verdict"] == "no leak"
+    assert audit.official_folders["patients"].count == 0
+    assert audit.verdict == "no leak"
     shares = splits["split"].value_counts(normalize=True)
     assert abs(shares["test"] - 0.2) < 0.01
 
@@ -170,10 +170,10 @@ def test_pneumoniamnist_keeps_what_the_nearest_neighbour_can_tell(
     )
     assert images(np.array([0])).shape == (1, 1, 32, 32)
     assert auroc((test["label"] == 1).to_numpy(), scores) == pytest.approx(0.850, abs=0.002)
-    assert audit["shared"]["pixels"]["count"] == 8
-    assert audit["dropped"] == 10
-    assert audit["shared"]["patients"]["count"] == 0
-    assert audit["verdict"] == "leak"
+    assert audit.shared["pixels"].count == 8
+    assert audit.dropped == 10
+    assert audit.shared["patients"].count == 0
+    assert audit.verdict == "leak"
 
 
 def test_the_original_films_are_those_of_the_small_set(real_data: Callable[[str], Path]) -> None:

@@ -14,7 +14,7 @@ from medgan.images.config import PreprocessingConfig
 from medgan.images.profile import profile
 from medgan.images.resizing import Crop
 from medgan.pipelines.ingestion.nodes import plot_duplicates, plot_sample
-from medgan.pipelines.preprocessing.nodes import measure_cut, plot_cut
+from medgan.pipelines.preprocessing.nodes import measure_cut
 from medgan.plots.data_profile import profile_figure
 from medgan.plots.grids import (
     CELL,
@@ -91,7 +91,7 @@ def test_every_data_set_has_all_figures(name: str) -> None:
             Noise(),
             manifest.assign(pixel_hash=[f"h{number // 2}" for number in range(len(manifest))]),
         ),
-        plot_cut(Noise(), manifest, config, measure_cut(manifest, config)),
+        measure_cut(Noise(), manifest, config).what_was_cut_figure,
     ]
     for figure in figures:
         assert min(drawn(figure).size) > 40

@@ -1,11 +1,14 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from medgan.plots.grids import Pair, side_by_side
+from medgan.errors import UserError
+from medgan.plots.grids import Pair, image_grid, side_by_side
 
 RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 255, (5, 16, 16), dtype=np.uint8)
 
 
 def pair(number, channels=1):
@@ -40,3 +43,14 @@ def test_no_pair_is_said_in_a_sentence():
     figure = side_by_side([], nothing="No two pictures are alike.")
     assert not figure.axes
     assert "No two pictures are alike." in [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize("shape", [(5, 16, 16), (5, 16, 16, 1), (5, 16, 16, 3)])
+def test_grids_take_grey_and_color(shape):
+    pixels = np.broadcast_to(PIXELS.reshape(5, 16, 16, *(1,) * (len(shape) - 3)), shape)
+    assert len([axis for axis in image_grid(pixels, ["a"] * 5, columns=3).axes if axis.images]) == 5
+
+
+def test_nothing_to_show_is_refused():
+    with pytest.raises(UserError):
+        image_grid(PIXELS[:0])

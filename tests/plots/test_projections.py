@@ -10,7 +10,7 @@ from PIL import Image
 
 from medgan.plots.projections import SCORE, Projection, colorings, projections
 from medgan.report.projections import ACROSS, projection_page, sheet
-from tests.plots.test_figures import drawn
+from tests.plots.test_detectors import drawn
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(

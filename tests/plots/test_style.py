@@ -1,51 +1,42 @@
-"""A drawing is named by what it shows and by the code that draws it."""
-
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
-import pytest
 
-from medgan.plots import style as module
-from medgan.plots.detectors import confusion_matrix
-from medgan.plots.style import drawing, notice
+from medgan.models import display_name, names
+from medgan.plots.style import category_colors, colors, notice, wrapped
+from medgan.words import capital, readable
 
 
-@dataclass(frozen=True)
-class Shown:
-    image: np.ndarray
-    words: str
+def words(figure):
+    return [text.get_text() for text in (*figure.texts, *figure.axes[0].texts)]
 
 
-def shown(value=1.0, words="word"):
-    table = pd.DataFrame({"score": [value], "site": [pd.NA], "date": [pd.Timestamp(0)]})
-    return [Shown(np.arange(4.0) * value, words)], table, {"a": (1, None)}
+def test_a_notice_has_its_title_and_its_reason():
+    figure = notice("BiGAN", "Not run: there are no images of another dataset.")
+    assert figure.get_suptitle() == "BiGAN"
+    assert words(figure)[-1].startswith("Not run: there are no images")
 
 
-def test_equal_content_has_one_name_and_other_content_another():
-    assert drawing(notice, *shown()).key == drawing(notice, *shown(words="".join(["wo", "rd"]))).key
-    others = [
-        drawing(notice, *shown(2.0)),
-        drawing(notice, *shown(words="other")),
-        drawing(confusion_matrix, *shown()),
-    ]
-    others.append(drawing(notice, *shown(), words="more"))
-    assert len({drawing(notice, *shown()).key, *(other.key for other in others)}) == 5
+def test_normal_has_the_first_color_and_names_have_the_same_in_any_order():
+    found = category_colors(["viral", "normal", "bacterial"])
+    assert list(found) == ["normal", "bacterial", "viral"]
+    assert len(set(found.values())) == 3
+    assert colors(["b", "a"]) == colors(["a", "b"])
 
 
-def test_other_code_has_another_name(monkeypatch):
-    before = drawing(notice, "title", "words").key
-    monkeypatch.setattr(module, "_code", lambda: [b"changed"])
-    assert drawing(notice, "title", "words").key != before
+def test_every_model_has_a_name_for_readers():
+    assert display_name("fanogan") == "f-AnoGAN"
+    assert display_name("nearest_neighbour") == "nearest neighbour"
+    assert display_name("domain_features") == "domain features"
+    assert not any("_" in display_name(name) for name in names())
 
 
-def test_what_has_no_lasting_name_is_refused():
-    with pytest.raises(TypeError, match="cannot be named by a function"):
-        drawing(notice, lambda: 1)
+def test_capitals_leave_names_alone():
+    assert capital("f-AnoGAN ranks first") == "f-AnoGAN ranks first"
+    assert capital(readable("nearest_neighbour")) == "Nearest neighbour"
+    assert capital("") == ""
 
 
-def test_nothing_is_drawn_before_it_is_asked_for():
-    called = drawing(lambda: pytest.fail("drawn"))
-    with pytest.raises(pytest.fail.Exception, match="drawn"):
-        called.draw()
-    assert drawing(notice, "title", "words").draw().axes
+def test_long_lines_are_wrapped_one_by_one():
+    lines = wrapped(["a " * 80, "b"], 40).split("\n")
+    assert max(map(len, lines)) <= 40
+    assert lines[-1] == "b"
+    assert np.sum([line.count("a") for line in lines]) == 80

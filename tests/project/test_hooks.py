@@ -79,7 +79,7 @@ def test_the_command_makes_everything_that_is_missing_and_no_more():
         require_inputs(THIRD, everything, REGISTRY, {})
     part = catalog(raw=MemoryDataset(1), clean=MemoryDataset(1), model=Absent())
     with pytest.raises(
-        UserError, match=r"`kedro run --pipeline second --env chest --params 'source=a folder'`"
+        UserError, match=r"`kedro run --env chest --pipeline second --params 'source=a folder'`"
     ):
         require_inputs(
             THIRD, part, REGISTRY, {"env": "chest", "runtime_params": {"source": "a folder"}}

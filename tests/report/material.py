@@ -1,10 +1,22 @@
 """A results document and the documents beside it, small and of the forms that the pipeline
-writes.
+writes, and the data of a report that is read from them.
 """
+
+from types import SimpleNamespace
 
 import pandas as pd
 
-from medgan.evaluation.results import new_document
+from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.results import ShortcutsResult
+from medgan.evaluation.details import DetectorTests, ExternalTests
+from medgan.evaluation.reading import read_results
+from medgan.evaluation.results import Results
+from medgan.files.documents import from_json, to_json
+from medgan.images.cropping import CutProfile
+from medgan.images.leakage import LeakageAudit
+from medgan.report.data import Card, Checklist, ModelDocuments, ReportData
+from medgan.report.page import render_report, sections
+from medgan.report.sections import verdict as headlines
 
 FIGURE = {"value": 0.851, "low": 0.82, "high": 0.88}
 DECISION = dict.fromkeys(("sensitivity", "specificity", "precision", "f1", "accuracy"), FIGURE)
@@ -35,15 +47,18 @@ FULL = {
         },
         "fpr=0.05": {
             **DECISION,
+            "threshold": {"rule": "fpr=0.05", "value": 0.4},
             "labels_used": "none",
             "sensitivity": {"value": 0.417, "low": 0.3, "high": 0.5},
         },
     },
     "at_95_specificity": {
+        "threshold": {"rule": "fpr=0.05", "value": 0.4},
         "sensitivity": {"value": 0.403, "low": 0.2, "high": 0.6},
         "specificity": FIGURE,
     },
     "at_95_sensitivity": {
+        "threshold": {"rule": "sensitivity=0.95", "value": 0.2},
         "false_alarms_per_100_normals": {"value": 91.0, "low": 79.0, "high": 96.0},
         "sensitivity": FIGURE,
         "specificity": FIGURE,
@@ -83,12 +98,20 @@ def area(value):
 
 
 def results(**detectors):
-    made = new_document("phantoms", "test", {"seed": 0})
+    made = to_json(Results(dataset="phantoms", provenance={"seed": 0}))
     made["detectors"] = detectors or {
         "nearest_neighbour": ROW,
         "dcgan": {**ROW, "auroc": area(0.6), "search_steps": 50},
     }
     return made
+
+
+TESTED = {
+    "n_images": 50,
+    "scored_unit": "image",
+    "n_patients": 30,
+    "interval_unit": "patient",
+}
 
 
 def verdict(words, gap, p_holm=0.002, against="nearest_neighbour"):
@@ -114,10 +137,11 @@ BASELINE = {
 
 
 def comparisons_of(**tests):
-    baselines = {
-        "normals only": {"name": "nearest_neighbour", "chosen_by": "highest validation AUROC"}
-    }
+    chosen = {"name": "nearest_neighbour", "chosen_by": "highest validation AUROC"}
+    baselines = {"normals only": {**chosen, "validation_auroc": {"nearest_neighbour": 0.9}}}
     return {
+        **TESTED,
+        "n_resamples": 100,
         "tests": tests,
         "baselines": baselines,
         "n_tests": len(tests) - 1,
@@ -126,7 +150,16 @@ def comparisons_of(**tests):
     }
 
 
+NOTHING = {"value": None, "reason": "no site has both classes"}
+BEST = {
+    "shortcut": "border",
+    "auroc": area(0.55),
+    "difference": area(0.05),
+    "no_better": True,
+    "above_chance": True,
+}
 SHORTCUTS = {
+    "tested": TESTED,
     "shortcuts": {
         kind: {"border": area(0.55), "view": {"value": None, "reason": "the same in all images"}}
         for kind in ("one_class", "probe")
@@ -135,16 +168,25 @@ SHORTCUTS = {
         "dcgan": {
             "sentence": "Not shown to be better than border alone.",
             "flags": ["may detect the source"],
-            "within_sites": {},
+            "auroc": area(0.6),
+            "compared_with": "one_class",
+            "against": {kind: {"any": BEST} for kind in ("one_class", "probe")},
+            "within_sites": {"sites": {}, "pooled": NOTHING, "difference": NOTHING},
         }
     },
 }
-NUMBERS = {"images": 160, "patients": 60, "normal": {"images": 60}, "anomalous": {"images": 100}}
+NUMBERS = {
+    "images": 160,
+    "patients": 60,
+    "normal": {"images": 60, "patients": 20},
+    "anomalous": {"images": 100, "patients": 40},
+}
 COUNT = {"n": 160, "share": 1.0}
 PART = {
     "images": 160,
     "patients": 60,
     "age": None,
+    "images_per_patient": None,
     "categories": {"normal": {"n": 60, "share": 0.375}},
     "missing": {"site": COUNT},
     **{name: {"unknown": COUNT} for name in ("age_band", "site", "scanner", "sequence", "view")},
@@ -157,17 +199,26 @@ COHORT = {
         "excluded": {"images": 10, "reasons": {"lateral view": 10}},
         "quarantined": LEFT_OUT,
         "dropped": LEFT_OUT,
-        "kept": {"images": 160},
+        "kept": {"images": 160, "patients": 60},
+        "usable": 160,
         "parts": {"test": NUMBERS},
     },
     "demographics": {"unit": "patient", "parts": {"test": PART, "all": PART}},
+    "leakage": {"verdict": "no leak", "sentence": "Leakage audit of the split: no leak."},
 }
 LEAKAGE = {
     "verdict": "no leak",
     "split": "by_patient",
-    "shared": {"patients": {"count": 0, "images": 0}},
-    "near_duplicates": {"statement": "Pictures within 35 of 256 bits were compared."},
+    "shared": {"patients": {"count": 0, "images": 0, "examples": []}},
+    "synthetic": {"count": 0, "images": 0, "examples": []},
+    "near_duplicates": {"pairs": 0, "statement": "Pictures within 35 of 256 bits were compared."},
     "images_without_patient": 0,
+    "images": {"test": 160},
+    "duplicates": {"groups": 0, "surplus_copies": 0, "crossing_patients": []},
+    "official_folders": None,
+    "on_leak": "fail",
+    "dropped": 0,
+    "validation": "by_patient",
 }
 REFERENCE = {
     "reference_standard": "two radiologists",
@@ -179,13 +230,13 @@ REFERENCE = {
     },
 }
 TOGETHER = {
-    "detector_tests": comparisons_of(
+    "tests": comparisons_of(
         dcgan=verdict("worse than nearest_neighbour", -0.251), nearest_neighbour=BASELINE
     ),
     "shortcuts": SHORTCUTS,
     "cohort": COHORT,
-    "leakage_audit": LEAKAGE,
-    "reference_standard": REFERENCE,
+    "leakage": LEAKAGE,
+    "reference": REFERENCE,
 }
 SMALL = {"value": None, "reason": "insufficient: 20 anomalous images, 50 are needed"}
 EACH = {
@@ -201,6 +252,8 @@ EACH = {
             "claim": "100 of 100 anomalous test images have a mask",
             "share_of_anomalous_pixels": 0.04,
             "chance": {"pixel_auroc": 0.5},
+            "n_anomalous": 100,
+            **TESTED,
             "location_alone": {"pixel_auroc": area(0.857)},
             **{
                 key: area(0.7)
@@ -216,27 +269,39 @@ EACH = {
                     "F": {
                         "n_images": 80,
                         "n_anomalous": 20,
+                        "n_normal": 60,
+                        "n_patients": 30,
+                        "training_images": 90,
                         "sensitivity": SMALL,
                         "specificity": area(0.6),
                         "auroc": SMALL,
                     }
                 }
             },
-            "gaps": {"sex": {"specificity": {**area(0.2), "between": ["F", "M"], "p_holm": 0.03}}},
+            "gaps": {
+                "sex": {
+                    "specificity": {**area(0.2), "between": ["F", "M"], "p": 0.03, "p_holm": 0.03}
+                }
+            },
             "not_measured": {"view": "the same for all test images"},
             "minimum": 50,
+            "shifts": {},
+            "leakage": {"verdict": "no leak", "sentence": ""},
+            "threshold": 0.3,
+            "tested": TESTED,
         }
     },
     "robustness": {
         "dcgan": {
             "sentence": "AUROC falls most under noise 16.",
-            "sample": {"n_images": 50},
+            "sample": TESTED,
             "clean": area(0.6),
             "perturbations": {
                 "noise": {
                     "unit": "grey levels",
                     "severities": {
                         "16": {
+                            "severity": 16.0,
                             "auroc": area(0.5),
                             "change": area(-0.1),
                             "flipped": area(0.2),
@@ -251,10 +316,18 @@ EACH = {
     "random_errors": {
         "dcgan": {
             "threshold": 0.3,
+            "seed": 0,
             "miss": {
                 "n": 7,
                 "shown": [
-                    {"image_id": "phantom-00044", "category": "viral", "score": 0.21, "sex": "M"}
+                    {
+                        "image_id": "phantom-00044",
+                        "category": "viral",
+                        "score": 0.21,
+                        "sex": "M",
+                        "age_band": None,
+                        "site": None,
+                    }
                 ],
             },
             "false_alarm": {"n": 3, "shown": []},
@@ -263,11 +336,13 @@ EACH = {
     "categories": {
         "dcgan": {
             "classes": ["bacterial", "viral"],
+            "labels_used": "training",
+            "n_train_of_each": {"bacterial": 40, "viral": 50},
             "rows": {"features": {"auroc": area(0.71), "balanced_accuracy": area(0.66)}},
             "supervised": {"real": {"auroc": area(0.61), "balanced_accuracy": area(0.56)}},
         }
     },
-    "projection_facts": {
+    "projections": {
         "dcgan": {
             "n_images": 300,
             "n_features": 16,
@@ -278,3 +353,51 @@ EACH = {
         }
     },
 }
+
+
+ONE = {
+    "tests": DetectorTests,
+    "shortcuts": ShortcutsResult,
+    "cohort": CohortResult,
+    "reference": ReferenceStandard,
+    "leakage": LeakageAudit,
+    "cut": CutProfile,
+    "elsewhere": ExternalTests,
+    "claim": Checklist,
+}
+"""Fields of `ReportData` that are one document, and their types."""
+
+
+def data_of(document, splits=SPLITS, each=None, cards=None, **others):
+    """The data of a report: `each` is kind to detector to document, as EACH."""
+    of_models = {}
+    for kind, documents in (each or {}).items():
+        for name, found in documents.items():
+            of_models.setdefault(name, {})[kind] = found
+    read = {
+        name: from_json(ONE[name], found) if name in ONE and isinstance(found, dict) else found
+        for name, found in others.items()
+    }
+    return ReportData(
+        results=read_results(document),
+        splits=splits,
+        models={name: from_json(ModelDocuments, found) for name, found in of_models.items()},
+        cards={name: from_json(Card, card) for name, card in (cards or {}).items()},
+        **read,
+    )
+
+
+def tell(document, splits=SPLITS, **others):
+    """What a report says, as text and sections."""
+    data = data_of(document, splits, **others)
+    return SimpleNamespace(
+        answer=headlines.headline(data),
+        details=list(headlines.details(data)),
+        warnings=headlines.warnings(data),
+        sections=sections(data),
+    )
+
+
+def page_of(document, figures=None, **others):
+    """The page of a report."""
+    return render_report(data_of(document, **others), figures or {})

@@ -1,14 +1,10 @@
-from medgan.report.claim import ITEMS, STATUSES, checklist
-from tests.report.material import EACH, FULL, TOGETHER
+from medgan.report.claim import ANSWERS, STATUSES, checklist, template
+from medgan.report.data import RunFacts
+from tests.report.material import EACH, FULL, TESTED, TOGETHER, data_of, results
 
-ABOUT = {
-    "dataset": "phantoms",
-    "versions": {"medgan": "0"},
-    "seed": 0,
-    "n_resamples": 100,
-    "image_size": "32 x 32",
-    "intensity": "standardised",
-}
+FACTS = RunFacts(
+    versions={"medgan": "0"}, n_resamples=100, image_size="32 x 32", intensity="standardised"
+)
 SECTIONS = {
     "Title or abstract": [1],
     "Abstract": [2],
@@ -27,40 +23,49 @@ SECTIONS = {
     "Other information": range(42, 45),
 }
 """The paper's table: which items stand under which heading."""
+ONES = {"min": 1.0, "median": 1.0, "max": 1.0}
 CUT = {
-    "removed": {"height": {"min": 0.1, "max": 0.2}, "width": {"min": 0.0, "max": 0.0}},
-    "squeezed": {"share_of_images": 0.0, "long_by_short_side": {"max": 1.0}},
+    "stored_size": 32,
+    "crop": None,
+    "width_by_height": ONES,
+    "sizes": 1,
+    "removed": {
+        "height": {"min": 0.1, "median": 0.1, "max": 0.2},
+        **{side: {"min": 0.0, "median": 0.0, "max": 0.0} for side in ("width", "area")},
+    },
+    "squeezed": {"share_of_images": 0.0, "long_by_short_side": ONES},
     "enlarged": {"share_of_images": 0.0, "shortest_kept_side": 64},
     "bars": None,
 }
-CARD = {"planned_steps": 80, "choice": "weights of the highest AUCp"}
+CARD = {"planned_steps": 80, "published_step": 80, "choice": "weights of the highest AUCp"}
 
 
 def answers(document):
-    return {item["item"]: (item["status"], item["answer"]) for item in document["items"]}
+    return {item.item: (item.status, item.answer) for item in document.items}
 
 
-def filled(**changes):
-    given = {
-        "rows": {"dcgan": FULL},
-        "together": TOGETHER,
-        "each": EACH,
-        "cards": {"dcgan": CARD},
-        "about": ABOUT,
-    } | changes
-    return checklist(**given)
+def filled(rows=None, **changes):
+    given = {"each": EACH, "cards": {"dcgan": CARD}, "facts": FACTS, **TOGETHER} | changes
+    document = results(dcgan=FULL) | ({} if rows is None else {"detectors": rows})
+    return checklist(data_of(document, **given))
 
 
 def test_all_44_items_are_answered_and_counted():
     document = filled()
-    assert list(answers(document)) == list(range(1, 45)) == list(ITEMS)
-    assert set(document["counts"]) == set(STATUSES)
-    assert sum(document["counts"].values()) == 44
-    assert all(item["answer"].endswith(".") and item["topic"] for item in document["items"])
+    assert list(answers(document)) == list(range(1, 45))
+    assert set(document.counts) == set(STATUSES)
+    assert sum(document.counts.values()) == 44
+    assert all(item.answer.endswith(".") and item.topic for item in document.items)
+
+
+def test_every_function_answers_an_item_and_every_item_has_a_text():
+    items = template()["items"]
+    assert {item["answer"] for item in items if "answer" in item} == set(ANSWERS)
+    assert all("text" in item or "missing" in item for item in items)
 
 
 def test_items_stand_under_the_headings_of_the_paper():
-    sections = {item["item"]: item["section"] for item in filled()["items"]}
+    sections = {item.item: item.section for item in filled().items}
     assert sections == {
         number: section for section, numbers in SECTIONS.items() for number in numbers
     }
@@ -73,13 +78,13 @@ def test_answers_are_those_of_the_documents():
     assert "by_patient" in told[19][1]
     assert "Pictures within 35 of 256 bits were compared." in told[20][1]
     assert "0.149" in told[21][1]
-    assert "dcgan 80 steps" in told[25][1]
+    assert "DCGAN 80 steps" in told[25][1]
     assert "170 images listed, 160 kept" in told[35][1]
-    assert "dcgan 0.851 [0.820, 0.880]" in told[37][1]
+    assert "DCGAN 0.851 [0.820, 0.880]" in told[37][1]
 
 
 def test_what_no_document_says_is_not_reported():
-    told = answers(filled(rows={}, together={}, each={}, cards={}))
+    told = answers(filled(rows={}, each={}, cards={}, **dict.fromkeys(TOGETHER)))
     for item in (
         8,
         10,
@@ -108,22 +113,20 @@ def test_what_no_document_says_is_not_reported():
         43,
         44,
     ):
-        assert told[item][0] == "not reported", ITEMS[item][1]
+        assert told[item][0] == "not reported", item
 
 
 def test_a_fold_and_images_without_patients_are_said():
-    leakage = {**TOGETHER["leakage_audit"], "images_without_patient": 12}
-    told = answers(
-        filled(about={**ABOUT, "fold": "3 of 25"}, together={**TOGETHER, "leakage_audit": leakage})
-    )
+    leakage = {**TOGETHER["leakage"], "images_without_patient": 12}
+    told = answers(filled(fold="3 of 25", leakage=leakage))
     assert "fold 3 of 25" in told[19][1]
     assert told[20][0] == "partly reported"
-    assert "12 images have none" in told[20][1]
+    assert "12 images have no patient id" in told[20][1]
 
 
 def test_crops_and_slices_are_said():
-    about = {**ABOUT, "slices": "120 slices of 30 volumes"}
-    status, text = answers(filled(together={**TOGETHER, "cut_profile": CUT}, about=about))[10]
+    facts = RunFacts(slices="120 slices of 30 volumes")
+    status, text = answers(filled(cut=CUT, facts=facts))[10]
     assert status == "reported"
     assert "Cut off: 10 to 20 % of the height;" in text
     assert "120 slices of 30 volumes" in text
@@ -134,31 +137,34 @@ def with_a_test(**changes):
         "model": "dcgan",
         "tested_on": "elsewhere",
         "published_key": "k1",
+        "claim": "tested on images of another dataset",
+        "trained_on": "phantoms",
+        **TESTED,
         "auroc": {"value": 0.7, "low": 0.6, "high": 0.8},
     } | changes
-    return {**TOGETHER, "tested_elsewhere": {"trained_on": "phantoms", "tests": [test]}}
+    return {"trained_on": "phantoms", "tests": [test]}
 
 
 def test_external_tests_of_the_weights_of_the_run_are_reported():
     row = {**FULL, "published_key": "k1"}
-    status, text = answers(filled(rows={"dcgan": row}, together=with_a_test()))[33]
+    status, text = answers(filled(rows={"dcgan": row}, elsewhere=with_a_test()))[33]
     assert status == "reported"
-    assert "dcgan on 'elsewhere' 0.700 [0.600, 0.800]" in text
+    assert "DCGAN on 'elsewhere' 0.700 [0.600, 0.800]" in text
     two = {"dcgan": row, "bigan": {**FULL, "published_key": "k2"}}
-    assert answers(filled(rows=two, together=with_a_test()))[33][0] == "partly reported"
+    assert answers(filled(rows=two, elsewhere=with_a_test()))[33][0] == "partly reported"
 
 
 def test_external_tests_of_older_weights_or_of_other_models_are_no_external_test():
     row = {**FULL, "published_key": "k2"}
     guests = {
-        "dcgan": {"trained_on": "elsewhere", "auroc": {"value": 0.66, "low": None, "high": None}},
-        "bigan": {"trained_on": None},
+        "dcgan": {"claim": "", "trained_on": "elsewhere", "auroc": {"value": 0.66}},
+        "bigan": {"claim": "", "trained_on": None},
     }
     status, text = answers(
-        filled(rows={"dcgan": row}, together=with_a_test(), each={**EACH, "external": guests})
+        filled(rows={"dcgan": row}, elsewhere=with_a_test(), each={**EACH, "external": guests})
     )[33]
     assert status == "not reported"
     assert "older weights" in text
-    assert "dcgan of 'elsewhere' 0.660" in text
-    assert "bigan" not in text
-    assert answers(filled(together=with_a_test(published_key=None)))[33][0] == "not reported"
+    assert "DCGAN of 'elsewhere' 0.660" in text
+    assert "BiGAN" not in text
+    assert answers(filled(elsewhere=with_a_test(published_key=None)))[33][0] == "not reported"

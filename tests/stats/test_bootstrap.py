@@ -8,7 +8,17 @@ import pytest
 from sklearn import metrics as reference
 
 from medgan.stats import classification
-from medgan.stats.bootstrap import Estimate, Metric, bootstrap_weights, estimates, interval
+from medgan.stats.bootstrap import (
+    Estimate,
+    WeightedStatistic,
+    estimates,
+    interval,
+    weight_blocks,
+)
+
+
+def auroc(labels, scores):
+    return classification.auroc_of(classification.Predictions(labels, scores, scores))
 
 
 def sample(n=300, groups=90, seed=0, ties=True):
@@ -19,6 +29,10 @@ def sample(n=300, groups=90, seed=0, ties=True):
 
 
 ONES = partial(np.ones, dtype=np.float64)
+
+
+def bootstrap_weights(groups, n_resamples: int, seed: int):
+    return np.concatenate(list(weight_blocks(groups, n_resamples, seed)))
 
 
 @pytest.mark.parametrize("ties", [True, False])
@@ -52,20 +66,20 @@ def test_decision_figures_equal_scikit_learn():
     decisions = (scores > 0.4).astype(int)
     weights = bootstrap_weights(groups, 2, seed=1)
     expected = {
-        classification.sensitivity: reference.recall_score,
-        classification.specificity: partial(reference.recall_score, pos_label=0),
-        classification.precision: reference.precision_score,
-        classification.f1: reference.f1_score,
-        classification.accuracy: reference.accuracy_score,
+        classification.sensitivity_of: reference.recall_score,
+        classification.specificity_of: partial(reference.recall_score, pos_label=0),
+        classification.precision_of: reference.precision_score,
+        classification.f1_of: reference.f1_score,
+        classification.accuracy_of: reference.accuracy_score,
     }
+    of = classification.Predictions(labels, scores, decisions)
     for ours, theirs in expected.items():
-        for found, row in zip(ours(labels, decisions, weights), weights, strict=True):
+        for found, row in zip(ours(of).statistic(weights), weights, strict=True):
             assert found == pytest.approx(
                 theirs(labels, decisions, sample_weight=row), abs=1e-12
             ), ours.__name__
-    assert (
-        classification.confusion(labels, decisions)
-        == reference.confusion_matrix(labels, decisions).tolist()
+    assert classification.confusion(labels, decisions) == tuple(
+        map(tuple, reference.confusion_matrix(labels, decisions).tolist())
     )
 
 
@@ -81,10 +95,8 @@ def test_images_of_a_patient_are_drawn_together_and_as_many_patients_as_there_ar
 def test_resamples_do_not_depend_on_the_order_of_the_images():
     labels, scores, groups = sample(seed=2)
     order = np.random.default_rng(9).permutation(300)
-    first = interval(classification.ranking_metrics(labels, scores)["auroc"], groups, 300, 4)
-    second = interval(
-        classification.ranking_metrics(labels[order], scores[order])["auroc"], groups[order], 300, 4
-    )
+    first = interval(auroc(labels, scores), groups, 300, 4)
+    second = interval(auroc(labels[order], scores[order]), groups[order], 300, 4)
     assert first.as_dict() == pytest.approx(second.as_dict(), abs=1e-12)
 
 
@@ -102,7 +114,9 @@ def test_patient_intervals_cover_and_image_intervals_do_not():
     for seed in range(rounds):
         decisions, groups = clustered(rng)
         labels = np.ones(len(decisions), dtype=int)
-        metric = classification.decision_metrics(labels, decisions)["sensitivity"]
+        metric = classification.sensitivity_of(
+            classification.Predictions(labels, decisions, decisions)
+        )
         for unit, units in {"patient": groups, "image": np.arange(len(groups))}.items():
             found = interval(metric, units, 300, seed)
             hits[unit] += found.low <= 0.5 <= found.high
@@ -112,21 +126,17 @@ def test_patient_intervals_cover_and_image_intervals_do_not():
 
 def test_a_perfect_figure_has_an_exact_bound_and_not_an_interval_without_width():
     labels, groups = np.repeat([0, 1], 30), np.arange(60).astype(str)
-    found = interval(
-        classification.ranking_metrics(labels, labels.astype(float))["auroc"], groups, 200
-    )
+    found = interval(auroc(labels, labels.astype(float)), groups, 200)
     assert (found.value, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(0.025 ** (1 / 30))
-    worst = interval(
-        classification.ranking_metrics(labels, -labels.astype(float))["auroc"], groups, 200
-    )
+    worst = interval(auroc(labels, -labels.astype(float)), groups, 200)
     assert (worst.value, worst.low) == (0.0, 0.0)
     assert worst.high == pytest.approx(1 - 0.025 ** (1 / 30))
 
 
 def test_f41_a_single_class_is_not_estimable_and_says_why():
     found = estimates(
-        classification.ranking_metrics(np.ones(10, dtype=int), np.arange(10.0)),
+        {"auroc": auroc(np.ones(10, dtype=int), np.arange(10.0))},
         np.arange(10).astype(str),
         100,
     )
@@ -134,9 +144,10 @@ def test_f41_a_single_class_is_not_estimable_and_says_why():
         "value": None,
         "reason": "not estimable: the images are all of one class",
     }
-    nobody = classification.decision_metrics(np.repeat([0, 1], 5), np.zeros(10, dtype=int))[
-        "precision"
-    ]
+    none = np.zeros(10, dtype=int)
+    nobody = classification.precision_of(
+        classification.Predictions(np.repeat([0, 1], 5), none, none)
+    )
     assert interval(nobody, np.arange(10)).as_dict() == {
         "value": None,
         "reason": "not estimable: no image was called anomalous",
@@ -146,7 +157,7 @@ def test_f41_a_single_class_is_not_estimable_and_says_why():
 def test_one_patient_has_a_figure_but_no_interval():
     labels = np.array([0, 0, 1, 1])
     found = interval(
-        classification.ranking_metrics(labels, np.array([0.0, 2.0, 1.0, 3.0]))["auroc"],
+        auroc(labels, np.array([0.0, 2.0, 1.0, 3.0])),
         np.array(["a", "b", "c", "c"]),
         100,
     )
@@ -159,9 +170,7 @@ def test_without_skill_the_interval_covers_one_half():
     covered = 0
     for seed in range(60):
         labels, groups = rng.integers(0, 2, 120), np.arange(120)
-        found = interval(
-            classification.ranking_metrics(labels, rng.normal(size=120))["auroc"], groups, 200, seed
-        )
+        found = interval(auroc(labels, rng.normal(size=120)), groups, 200, seed)
         covered += found.low <= 0.5 <= found.high
     assert 50 <= covered <= 60
 
@@ -169,7 +178,9 @@ def test_without_skill_the_interval_covers_one_half():
 def test_2000_resamples_of_624_images_take_well_under_a_second():
     labels, scores, groups = sample(624, 300)
     start = time.perf_counter()
-    estimates(classification.ranking_metrics(labels, scores), groups, 2000)
+    of = classification.Predictions(labels, scores, scores)
+    both = classification.auroc_of(of), classification.average_precision_of(of)
+    estimates(dict(enumerate(both)), groups, 2000)
     assert time.perf_counter() - start < 1.0
 
 
@@ -183,5 +194,22 @@ def test_a_block_boundary_changes_nothing(monkeypatch):
 
 def test_an_unknown_value_keeps_its_reason_and_a_known_one_its_bounds():
     assert Estimate(0.5, 0.4, 0.6).as_dict() == {"value": 0.5, "low": 0.4, "high": 0.6}
-    nan = Metric(lambda weights: np.full(len(weights), np.nan), (np.ones(4, dtype=bool),), "why")
+    nan = WeightedStatistic(
+        lambda weights: np.full(len(weights), np.nan), (np.ones(4, dtype=bool),), "why"
+    )
     assert interval(nan, np.arange(4), 100).as_dict() == {"value": None, "reason": "why"}
+
+
+def test_a_difference_is_no_share_and_is_not_cut_at_zero():
+    rng = np.random.default_rng(0)
+    values = rng.normal(-0.2, 0.1, 50)
+    mean = WeightedStatistic(
+        lambda weights: (weights @ values) / weights.sum(1), (np.ones(50, dtype=bool),), share=False
+    )
+    found = interval(mean, np.arange(50), 1000)
+    assert found.value == pytest.approx(values.mean())
+    assert found.high - found.value == pytest.approx(
+        2.01 * values.std(ddof=1) / np.sqrt(50), rel=0.1
+    )
+    with pytest.raises(ValueError, match="share=False"):
+        interval(WeightedStatistic(mean.statistic, mean.carriers), np.arange(50), 100)

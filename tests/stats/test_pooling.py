@@ -6,10 +6,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medgan.errors import UserError
+from medgan.evaluation.categories import ClassifiedImages
 from medgan.evaluation.classifier import evaluate_classifier
 from medgan.stats.bootstrap import interval
-from medgan.stats.classification import calibration, ranking_metrics
-from medgan.stats.pooling import expected_half_width, fold_average, mean_figure, over_seeds
+from medgan.stats.calibration import calibration
+from medgan.stats.classification import Predictions, auroc_of
+from medgan.stats.pooling import expected_half_width, fold_average, mean_metric, over_seeds
 
 
 def folds(subjects=60, count=5, repeats=2, shift=0.0, seed=0):
@@ -38,30 +40,30 @@ def test_folds_are_averaged_and_never_pooled():
     tables = folds(shift=10.0)
     found = fold_average(tables, 200)
     each = [roc_auc_score(table["label"], table["score"]) for table in tables]
-    assert found["auroc"]["value"] == pytest.approx(np.mean(each))
-    assert [figure["value"] for figure in found["per_fold"]] == pytest.approx(each)
-    assert found["spread"] == pytest.approx(np.std(each, ddof=1))
+    assert found.auroc.value == pytest.approx(np.mean(each))
+    assert [fold.value for fold in found.per_fold] == pytest.approx(each)
+    assert found.spread == pytest.approx(np.std(each, ddof=1))
     pooled = pd.concat(tables)
-    assert found["auroc"]["value"] > roc_auc_score(pooled["label"], pooled["score"]) + 0.1
-    assert (found["n_folds"], found["n_subjects"], found["interval_unit"]) == (10, 60, "patient")
-    assert found["auroc"]["low"] < found["auroc"]["value"] < found["auroc"]["high"]
+    assert found.auroc.value > roc_auc_score(pooled["label"], pooled["score"]) + 0.1
+    assert (found.n_folds, found.n_subjects, found.interval_unit) == (10, 60, "patient")
+    assert found.auroc.low < found.auroc.value < found.auroc.high
 
 
 def test_repeats_of_the_same_subjects_do_not_narrow_the_interval_as_new_subjects_would():
-    one = fold_average(folds(repeats=1), 400)["auroc"]
+    one = fold_average(folds(repeats=1), 400).auroc.as_dict()
     copies = folds(repeats=1) * 4
-    assert fold_average(copies, 400)["auroc"] == pytest.approx(one, abs=1e-9)
+    assert fold_average(copies, 400).auroc.as_dict() == pytest.approx(one, abs=1e-9)
 
 
 def test_a_fold_of_one_class_stays_in_the_list_with_its_reason():
     tables = folds()
     tables[3] = tables[3][tables[3]["label"] == 1]
     found = fold_average(tables, 100)
-    assert (found["n_folds"], found["n_folds_estimable"]) == (10, 9)
-    assert "one class" in found["per_fold"][3]["reason"]
+    assert (found.n_folds, found.n_folds_estimable) == (10, 9)
+    assert "one class" in found.per_fold[3].reason
     only = fold_average([tables[3]], 100)
-    assert only["auroc"]["value"] is None
-    assert only["spread"] is None
+    assert only.auroc.value is None
+    assert only.spread is None
     with pytest.raises(UserError, match="no fold"):
         fold_average([])
 
@@ -78,7 +80,7 @@ def test_the_expected_half_width_is_that_of_hanley_and_mcneil_and_of_the_bootstr
     assert expected_half_width(500, 500, 0.9) < by_hand / 3
     labels = np.arange(400) % 2
     scores = np.random.default_rng(0).normal(labels * 1.2, 1)
-    found = interval(ranking_metrics(labels, scores)["auroc"], np.arange(400), 500)
+    found = interval(auroc_of(Predictions(labels, scores, scores)), np.arange(400), 500)
     assert expected_half_width(200, 200, found.value) == pytest.approx(
         (found.high - found.low) / 2, rel=0.15
     )
@@ -87,11 +89,11 @@ def test_the_expected_half_width_is_that_of_hanley_and_mcneil_and_of_the_bootstr
 def test_brier_and_calibration_by_hand():
     labels, probabilities = np.array([0, 0, 1, 1]), np.array([0.1, 0.3, 0.9, 1.0])
     found = calibration(labels, probabilities, np.arange(4), 100)
-    assert found["brier"]["value"] == pytest.approx((0.01 + 0.09 + 0.01 + 0.0) / 4)
-    assert found["brier_of_the_share"] == 0.25
-    assert [bin_["n_images"] for bin_ in found["calibration_curve"]] == [1, 1, 2]
-    assert [bin_["observed"]["value"] for bin_ in found["calibration_curve"]] == [0.0, 0.0, 1.0]
-    assert found["expected_calibration_error"]["value"] == pytest.approx((0.1 + 0.3 + 0.1) / 4)
+    assert found.brier.value == pytest.approx((0.01 + 0.09 + 0.01 + 0.0) / 4)
+    assert found.brier_of_the_share == 0.25
+    assert [count for _, _, count in found.curve] == [1, 1, 2]
+    assert [observed.value for _, observed, _ in found.curve] == [0.0, 0.0, 1.0]
+    assert found.expected_calibration_error.value == pytest.approx((0.1 + 0.3 + 0.1) / 4)
 
 
 def test_sure_but_wrong_probabilities_are_told_from_honest_ones():
@@ -99,27 +101,22 @@ def test_sure_but_wrong_probabilities_are_told_from_honest_ones():
     truth = rng.uniform(0, 1, 4000)
     labels = (rng.uniform(size=4000) < truth).astype(int)
     honest, sure = (calibration(labels, p, np.arange(4000), 100) for p in (truth, truth > 0.5))
-    assert honest["expected_calibration_error"]["value"] < 0.03
-    assert sure["expected_calibration_error"]["value"] > 0.2
-    assert honest["brier"]["value"] < sure["brier"]["value"]
-    for bin_ in honest["calibration_curve"]:
-        assert bin_["observed"]["value"] == pytest.approx(bin_["predicted"], abs=0.08)
+    assert honest.expected_calibration_error.value < 0.03
+    assert sure.expected_calibration_error.value > 0.2
+    assert honest.brier.value < sure.brier.value
+    for predicted, observed, _ in honest.curve:
+        assert observed.value == pytest.approx(predicted, abs=0.08)
 
 
 def test_a_classifier_row_has_its_calibration():
     labels = np.arange(60) % 3
     probabilities = np.full((60, 3), 0.1)
     probabilities[np.arange(60), labels] = 0.8
-    row = evaluate_classifier(
-        probabilities,
-        labels,
-        np.arange(60),
-        True,
-        ("normal", "bacterial", "viral"),
-        n_resamples=100,
-    )
-    assert row["brier"]["value"] == pytest.approx((20 * 0.04 + 40 * 0.01) / 60)
-    assert [bin_["n_images"] for bin_ in row["calibration_curve"]] == [20, 40]
+    classes = ("normal", "bacterial", "viral")
+    images = ClassifiedImages(probabilities, labels, np.arange(60), np.ones(60, bool), classes)
+    row = evaluate_classifier(images, n_resamples=100)
+    assert row.brier.value == pytest.approx((20 * 0.04 + 40 * 0.01) / 60)
+    assert [part.n_images for part in row.calibration_curve] == [20, 40]
 
 
 def row(seed: int, value: float | None, threshold: float = 1.0) -> dict[str, object]:
@@ -166,7 +163,7 @@ def test_one_seed_without_a_figure_leaves_none_and_says_why() -> None:
 
 
 def test_what_stands_beside_a_figure_is_averaged_too() -> None:
-    found = mean_figure(
+    found = mean_metric(
         [{"value": 1.0, "n": 5, "real_vs_real": 0.2}, {"value": 3.0, "n": 5, "real_vs_real": 0.4}]
     )
     assert found == {

@@ -1,7 +1,6 @@
 """What of a document becomes a metric."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -28,7 +27,7 @@ def recorder():
 
 
 def log(recorder, name, document):
-    _LOGGERS["metrics"](recorder, "run", document, SimpleNamespace(path=Path(f"{name}.json")))
+    _LOGGERS["metrics"](recorder, "run", document, Path(f"{name}.json"))
 
 
 def test_figures_of_the_evaluation_have_bare_names_and_those_of_other_documents_begin_with_it(

@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
+from medgan.evaluation.results import SynthesisResult
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
@@ -24,8 +25,9 @@ from medgan.models import acgan
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
+from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import assess, plan_domain_features, synthesize
+from medgan.pipelines.synthesis.nodes import Settings, assess, draw, plan_domain_features
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
@@ -94,8 +96,8 @@ def finish(job: TrainingJob, folder: Path) -> CheckpointFolder:
 
 
 def arm(name: str, images: ImageStore, splits: pd.DataFrame) -> TrainingJob:
-    added = synthetic() if ARMS[name].synthetic else None
-    return plan_arm(name, images, splits, ARM_SETTINGS, "small", ALLOWED, 0, added)
+    added = [Synthetic(synthetic(), SynthesisResult({}), b"")] if ARMS[name].synthetic else []
+    return plan_arm(name, images, splits, ARM_SETTINGS, "small", ALLOWED, 0, *added)
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -154,21 +156,23 @@ def test_f46_no_arm_sees_a_held_out_image(images: ImageStore, splits: pd.DataFra
         assert not held_out & set(arm(name, images, splits).batches.rows)  # type: ignore[attr-defined]
 
 
-def test_an_arm_from_plan_to_figures(
+def test_an_arm_from_plan_to_metrics(
     tmp_path: Path, images: ImageStore, splits: pd.DataFrame
 ) -> None:
     job = arm("gan_classical", images, splits)
     published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
     assert published.card["published_step"] == 3
-    row, figure, scored = evaluate_arm(published, images, splits, 100, 0)
-    assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(row["auroc"]["value"])
-    assert scored["called"].sum() == np.array(row["confusion_matrix"])[:, 1:].sum()
-    assert row["synthetic_images"] == 6
-    assert np.sum(row["confusion_matrix"]) == (splits["split"] == "test").sum()
-    assert figure.axes
+    trained = Trained(published, pd.DataFrame(), b"")
+    found = evaluate_arm(trained, images, splits, 100, 0)
+    row, scored = found.evaluation, found.test_scores
+    assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(row.auroc.value)
+    assert scored["called"].sum() == np.array(row.confusion_matrix)[:, 1:].sum()
+    assert row.synthetic_images == 6
+    assert np.sum(row.confusion_matrix) == (splits["split"] == "test").sum()
+    assert found.confusion.axes  # type: ignore[union-attr]
 
 
-def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_images(
+def test_synthesis_draws_known_classes_and_is_evaluated_on_held_out_images(
     tmp_path: Path, images: ImageStore, splits: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memorisation, "LEAST_HELD_OUT", 5)
@@ -187,22 +191,19 @@ def test_synthesis_draws_what_the_generator_knows_and_judges_it_on_held_out_imag
             0,
         )
         published = jobs.publish(job, finish(job, tmp_path / name))
-        drawn = synthesize(published, SYNTHESIS, 0)
+        drawn = draw(published, SYNTHESIS, 0)
         assert drawn["images"].shape == (4 * len(classes), 28, 28, 1)
         assert np.bincount(drawn["labels"]).tolist() == [4] * len(classes)
-        assert np.array_equal(drawn["images"], synthesize(published, SYNTHESIS, 0)["images"])
+        assert np.array_equal(drawn["images"], draw(published, SYNTHESIS, 0)["images"])
         held_out = splits["split"] != "train"
-        figures = assess(drawn, images, splits, features, SYNTHESIS, None, 0)
-        assert set(figures) == {"overall", *classes}
-        assert figures["normal"]["psnr_random"]["n_real"] == min(
-            4, int((held_out & (splits["label"] == 0)).sum())
-        )
-        assert figures["overall"]["fid_domain"]["value"] > 0
-        assert figures["normal"]["kid_domain"]["n_real"] == int(
-            (held_out & (splits["label"] == 0)).sum()
-        )
+        quality = assess(drawn, images, splits, features, Settings(SYNTHESIS, 0))
+        assert set(quality.by_class) == set(classes)
+        normal, n_normals = quality.of("normal"), int((held_out & (splits["label"] == 0)).sum())
+        assert normal["psnr_random"].n_real == min(4, n_normals)
+        assert quality.overall["fid_domain"].value > 0
+        assert normal["kid_domain"].n_real == n_normals
         learned = splits["category"].isin(classes) & ~held_out
-        assert figures["overall"]["copied_share_domain"]["n_training"] == int(learned.sum())
+        assert quality.overall["copied_share_domain"].n_training == int(learned.sum())
 
 
 def test_publishing_depends_on_the_weights_alone(
@@ -241,7 +242,7 @@ def test_acgan_learns_several_findings_and_the_others_leave_them_out(
     assert labels.shape == (36, 3)
     assert set(labels.sum(axis=1)) == {1.0, 2.0}
     published = jobs.publish(planned["bce"], finish(planned["bce"], tmp_path / "acgan"))
-    drawn = synthesize(published, SYNTHESIS, 0)
+    drawn = draw(published, SYNTHESIS, 0)
     assert drawn["images"].shape == (12, 28, 28, 1)
     with pytest.raises(UserError, match="class_loss: bce or d2d_ce"):
         finish(planned["ce"], tmp_path / "refused")

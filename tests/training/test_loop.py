@@ -40,7 +40,7 @@ def run(
     **changes: Any,
 ) -> list[Progress]:
     model = tiny(name, spec)
-    return list(train(model, batches, config_for(model, **changes), "key", resume, CPU))
+    return list(train(model, batches, config_for(model, **changes), resume, CPU))
 
 
 def equal(a: TrainingState, b: TrainingState) -> bool:
@@ -89,7 +89,7 @@ def test_finished_networks_stay_frozen_and_in_eval_mode(
             for key, value in model.state_dict().items()
             if not key.startswith("encoder")
         }
-        for report in train(model, batches, config_for(model), "key", None, CPU)
+        for report in train(model, batches, config_for(model), None, CPU)
         if report.step >= 4
     ]
     assert len(states) > 2
@@ -134,7 +134,8 @@ def test_a_killed_training_resumes_bit_exact(
 def test_resuming_survives_the_file(tmp_path: Path, spec: ImageSpec, batches: BatchSource) -> None:
     unbroken = run("dcgan", spec, batches, ema_decay=0.9)
     folder = CheckpointFolder(tmp_path)
-    folder.write(next(report.state for report in unbroken if report.state is not None))
+    state = next(report.state for report in unbroken if report.state is not None)
+    folder.write(replace(state, key="key"))
     resumed = run("dcgan", spec, batches, resume=folder.latest("key"), ema_decay=0.9)
     assert equal(resumed[-1].state, unbroken[-1].state)  # type: ignore[arg-type]
 
@@ -176,7 +177,6 @@ def test_f33_nan_loss_stops_within_one_step_and_nothing_has_moved(batches: Batch
         model,
         batches,
         TrainingConfig({"only": 5}, batch_size=2, checkpoint_every=1, report_every=1),
-        "key",
         None,
         CPU,
     )
@@ -202,7 +202,7 @@ class Exploding(Diverging):
 def test_f33_a_gradient_that_is_not_a_number_moves_nothing_either(batches: BatchSource) -> None:
     model = Exploding()
     with pytest.raises(UserError, match="the gradient of the player is not a number"):
-        list(train(model, batches, TrainingConfig({"only": 5}, batch_size=2), "key", None, CPU))
+        list(train(model, batches, TrainingConfig({"only": 5}, batch_size=2), None, CPU))
     assert torch.isfinite(model.weight).all()
 
 
@@ -216,7 +216,7 @@ def test_f35_no_memory_on_the_accelerator_names_the_batch_size_that_fits(
     with pytest.raises(
         UserError, match=r"`training.batch_size` to 8 and `training.accumulate` to 2"
     ):
-        list(train(Hungry(), batches, TrainingConfig({"only": 5}, batch_size=16), "key", None, CPU))
+        list(train(Hungry(), batches, TrainingConfig({"only": 5}, batch_size=16), None, CPU))
 
 
 def test_f28_another_number_of_threads_is_said(
@@ -259,7 +259,6 @@ def test_accumulated_gradients_are_those_of_one_large_batch() -> None:
                 model,
                 Parts(),
                 TrainingConfig({"only": 1}, batch_size=size, accumulate=accumulate),
-                "key",
                 None,
                 CPU,
             )
@@ -287,7 +286,7 @@ def test_bf16_trains_near_to_fp32(name: str, spec: ImageSpec, batches: BatchSour
     for precision in ("fp32", "bf16"):
         model = tiny(name, spec)
         runtime = Runtime(torch.device("cpu"), precision)
-        terms.append(next(train(model, batches, config_for(model, 2), "key", None, runtime)).terms)
+        terms.append(next(train(model, batches, config_for(model, 2), None, runtime)).terms)
         assert all(value.dtype == torch.float32 for value in model.parameters())
     for key, value in terms[0].items():
         if not key.endswith("accuracy"):
@@ -309,7 +308,6 @@ def test_autocast_is_on_inside_a_loss_and_nowhere_else(
             Watching(),
             batches,
             TrainingConfig({"only": 2}, batch_size=2),
-            "key",
             None,
             Runtime(torch.device("cpu"), "bf16"),
         )
@@ -347,7 +345,7 @@ def test_compiled_training_gives_the_same_weights_up_to_rounding(
 def test_a_stage_without_a_budget_is_refused(spec: ImageSpec, batches: BatchSource) -> None:
     model = tiny("fanogan", spec)
     with pytest.raises(UserError, match=r"training\.steps\.encoder"):
-        list(train(model, batches, TrainingConfig({"adversarial": 1}), "key", None, CPU))
+        list(train(model, batches, TrainingConfig({"adversarial": 1}), None, CPU))
 
 
 def test_averaged_weights_are_published_and_differ_from_the_last(

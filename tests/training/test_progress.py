@@ -6,7 +6,7 @@ import pytest
 
 from medgan.training.loop import Progress
 from medgan.training.progress import LiveView
-from medgan.training.validation import Look
+from medgan.training.validation import Validation
 
 
 def test_the_bar_says_steps_images_a_second_time_left_and_losses(
@@ -32,7 +32,7 @@ def test_f34_a_collapse_is_said_once_with_what_was_seen(caplog: pytest.LogCaptur
     view = LiveView("dcgan")
     with caplog.at_level(logging.WARNING):
         for step in (2, 10, 20):
-            view(Progress("adversarial", step, 20, look=Look({"diversity": 0.04})))
+            view(Progress("adversarial", step, 20, validation=Validation({"diversity": 0.04})))
     assert [
         record.message
         for record in caplog.records

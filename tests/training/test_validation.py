@@ -1,4 +1,4 @@
-"""Looks at a model in training, the choice among them, and early stopping."""
+"""Validation while training, weight selection and early stopping."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,19 +15,19 @@ from medgan.training.settings import TrainingConfig
 from medgan.training.validation import (
     COLLAPSED_BELOW,
     DIVERSITY,
-    Inspector,
-    Judge,
+    HeldOutMetrics,
     Selection,
-    collapse,
-    spread,
+    Validator,
+    collapse_warning,
+    mean_distance,
 )
 from tests.models.tiny import tiny
 
 CPU = Runtime(torch.device("cpu"))
 
 
-def looks_of(reports: list[Progress]) -> list[Mapping[str, float]]:
-    return [report.look.figures for report in reports if report.look]
+def validations_of(reports: list[Progress]) -> list[Mapping[str, float]]:
+    return [report.validation.metrics for report in reports if report.validation]
 
 
 def config(steps: int = 6, **changes: Any) -> TrainingConfig:
@@ -42,7 +42,7 @@ def config(steps: int = 6, **changes: Any) -> TrainingConfig:
 
 
 class Scripted:
-    """A judge whose figures are written down beforehand."""
+    """Held-out metrics that are given beforehand."""
 
     def __init__(self, values: list[float]) -> None:
         self.values = iter(values)
@@ -52,18 +52,20 @@ class Scripted:
         return {"aucp": next(self.values), "other": 0.1}
 
 
-def judged(values: list[float], criterion: str | None = "aucp") -> Judge:
-    return Judge(Scripted(values), criterion)
+def held_out(values: list[float], criterion: str | None = "aucp") -> HeldOutMetrics:
+    return HeldOutMetrics(Scripted(values), criterion)
 
 
-def test_the_best_look_is_published_and_not_the_last(spec: ImageSpec, batches: BatchSource) -> None:
+def test_the_best_validation_is_published_and_not_the_last(
+    spec: ImageSpec, batches: BatchSource
+) -> None:
     model = tiny("dcgan", spec)
     reports = list(
-        train(model, batches, config(ema_decay=0.5), "key", None, CPU, judged([0.6, 0.9, 0.7]))
+        train(model, batches, config(ema_decay=0.5), None, CPU, held_out([0.6, 0.9, 0.7]))
     )
     state = reports[-1].state
     assert state is not None
-    assert [look["aucp"] for look in looks_of(reports)] == [0.6, 0.9, 0.7]
+    assert [metrics["aucp"] for metrics in validations_of(reports)] == [0.6, 0.9, 0.7]
     assert state.notes["selection"]["chosen"] == 1
     at_four = next(report.state for report in reports if report.step == 4)
     assert at_four is not None
@@ -76,16 +78,18 @@ def test_the_best_look_is_published_and_not_the_last(spec: ImageSpec, batches: B
     )
 
 
-def test_without_a_criterion_the_figures_are_noted_and_the_last_weights_count(
+def test_without_a_criterion_metrics_are_recorded_and_the_last_weights_published(
     spec: ImageSpec, batches: BatchSource
 ) -> None:
     state = list(
-        train(
-            tiny("dcgan", spec), batches, config(), "key", None, CPU, judged([0.9, 0.6, 0.7], None)
-        )
+        train(tiny("dcgan", spec), batches, config(), None, CPU, held_out([0.9, 0.6, 0.7], None))
     )[-1].state
     assert state is not None
-    assert [look["aucp"] for look in state.notes["selection"]["looks"]] == [0.9, 0.6, 0.7]
+    assert [validation["aucp"] for validation in state.notes["selection"]["looks"]] == [
+        0.9,
+        0.6,
+        0.7,
+    ]
     assert all(
         torch.equal(value, state.part("model.")[name]) for name, value in state.weights().items()
     )
@@ -96,9 +100,7 @@ def test_patience_ends_the_training_and_a_resumed_one_remembers_it(
 ) -> None:
     values = [0.6, 0.9, 0.7, 0.8, 0.95]
     reports = list(
-        train(
-            tiny("dcgan", spec), batches, config(10, patience=2), "key", None, CPU, judged(values)
-        )
+        train(tiny("dcgan", spec), batches, config(10, patience=2), None, CPU, held_out(values))
     )
     assert (reports[-1].step, reports[-1].total) == (8, 8)
     assert reports[-1].state is not None
@@ -110,10 +112,9 @@ def test_patience_ends_the_training_and_a_resumed_one_remembers_it(
             tiny("dcgan", spec),
             batches,
             config(10, patience=2),
-            "key",
             half,
             CPU,
-            judged(values[3:]),
+            held_out(values[3:]),
         )
     )
     assert again[-1].step == 8
@@ -125,32 +126,34 @@ def test_patience_ends_the_training_and_a_resumed_one_remembers_it(
     )
 
 
-def test_only_the_last_stage_is_judged(spec: ImageSpec, batches: BatchSource) -> None:
+def test_only_the_last_stage_has_held_out_metrics(spec: ImageSpec, batches: BatchSource) -> None:
     two = replace(config(), steps={"adversarial": 4, "encoder": 4})
-    reports = list(train(tiny("fanogan", spec), batches, two, "key", None, CPU, judged([0.9, 0.8])))
-    assert ["aucp" in look for look in looks_of(reports)] == [False, False, True, True]
-    shown = [report.look.samples is not None for report in reports if report.look]
+    reports = list(train(tiny("fanogan", spec), batches, two, None, CPU, held_out([0.9, 0.8])))
+    assert ["aucp" in metrics for metrics in validations_of(reports)] == [False, False, True, True]
+    shown = [report.validation.samples is not None for report in reports if report.validation]
     assert shown == [True, True, False, False]  # the encoder's stage leaves the generator alone
 
 
 @pytest.mark.parametrize("name", ["dcgan", "acgan", "autoencoder"])
-def test_a_look_leaves_no_trace(name: str, spec: ImageSpec, batches: BatchSource) -> None:
+def test_validation_does_not_affect_the_training(
+    name: str, spec: ImageSpec, batches: BatchSource
+) -> None:
     def final(every: int) -> dict[str, Tensor]:
         model = tiny(name, spec)
         some = TrainingConfig(dict.fromkeys(model.stages(), 4), batch_size=4, inspect_every=every)
-        state = list(train(model, batches, some, "key", None, CPU))[-1].state
+        state = list(train(model, batches, some, None, CPU))[-1].state
         assert state is not None
         return state.part("model.")
 
-    with_looks, without = final(1), final(0)
-    assert all(torch.equal(with_looks[name], without[name]) for name in without)
+    validated, without = final(1), final(0)
+    assert all(torch.equal(validated[name], without[name]) for name in without)
 
 
 def test_samples_come_from_the_same_latents(spec: ImageSpec, batches: BatchSource) -> None:
     model = tiny("dcgan", spec)
-    inspectors = [Inspector(model, batches, CPU, None) for _ in range(2)]
+    validators = [Validator(model, batches, CPU, None) for _ in range(2)]
     first, again = (
-        inspector.look(model.state_dict(), judging=False).samples for inspector in inspectors
+        validator.validate(model.state_dict(), held_out=False).samples for validator in validators
     )
     assert first is not None
     assert again is not None
@@ -158,7 +161,7 @@ def test_samples_come_from_the_same_latents(spec: ImageSpec, batches: BatchSourc
 
 
 def test_a_grid_shows_one_class_after_the_other(spec: ImageSpec, batches: BatchSource) -> None:
-    labels = Inspector(tiny("acgan", spec), batches, CPU, None).real.labels  # type: ignore[union-attr]
+    labels = Validator(tiny("acgan", spec), batches, CPU, None).real.labels  # type: ignore[union-attr]
     assert labels is not None
     assert labels.unique().numel() > 1
     assert torch.equal(labels, labels.sort().values)
@@ -167,10 +170,10 @@ def test_a_grid_shows_one_class_after_the_other(spec: ImageSpec, batches: BatchS
 def test_diversity_is_one_for_the_data_itself_and_less_within_a_class() -> None:
     images = torch.cat([torch.zeros(4, 1, 8, 8), torch.ones(4, 1, 8, 8)])
     labels = torch.tensor([0] * 4 + [1] * 4)
-    assert spread(images) == pytest.approx(8 * 4 / 7)
-    assert spread(images, labels) == 0.0
+    assert mean_distance(images) == pytest.approx(8 * 4 / 7)
+    assert mean_distance(images, labels) == 0.0
     several = torch.nn.functional.one_hot(labels).float()
-    assert spread(images, several) == 0.0
+    assert mean_distance(images, several) == 0.0
 
 
 class Constant(nn.Module):
@@ -193,59 +196,61 @@ class Constant(nn.Module):
 def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(
     spec: ImageSpec, batches: BatchSource
 ) -> None:
-    reports = list(train(Constant(), batches, config(), "key", None, CPU))
-    assert all(look[DIVERSITY] == pytest.approx(0.0, abs=1e-6) for look in looks_of(reports))
-    alarm = collapse(looks_of(reports)[-1], 6, 6)
+    reports = list(train(Constant(), batches, config(), None, CPU))
+    assert all(
+        metrics[DIVERSITY] == pytest.approx(0.0, abs=1e-6) for metrics in validations_of(reports)
+    )
+    alarm = collapse_warning(validations_of(reports)[-1], 6, 6)
     assert alarm is not None
     assert "0.00 times" in alarm
-    assert collapse({DIVERSITY: COLLAPSED_BELOW}, 6, 6) is None
+    assert collapse_warning({DIVERSITY: COLLAPSED_BELOW}, 6, 6) is None
     assert (
-        collapse({DIVERSITY: 0.0}, 1, 6) is None
+        collapse_warning({DIVERSITY: 0.0}, 1, 6) is None
     )  # an untrained generator always draws one grey image
-    assert collapse({"aucp": 0.5}, 6, 6) is None
+    assert collapse_warning({"aucp": 0.5}, 6, 6) is None
 
 
-def considered(looks: list[tuple[float, float]]) -> Selection:
-    """Looks of (AUCp, standard error); the weights of each are its number."""
+def selection_of(validations: list[tuple[float, float]]) -> Selection:
+    """Validations of (AUCp, standard error); the weights of each are its number."""
     selection = Selection("aucp")
-    for step, (value, error) in enumerate(looks):
-        selection.consider(
+    for step, (value, error) in enumerate(validations):
+        selection.add(
             step, {"aucp": value, "aucp_se": error}, {"w": torch.tensor(float(step))}, eligible=True
         )
     return selection
 
 
 @pytest.mark.parametrize(
-    ("looks", "chosen"),
+    ("validations", "chosen"),
     [
         (
             [(0.7, 0.05), (0.8, 0.05), (0.76, 0.05), (0.74, 0.05)],
             2,
         ),  # the latest within one error of the best
         ([(0.7, 0.0), (0.8, 0.0), (0.76, 0.0)], 1),  # no error: the best
-        ([(0.8, 0.05), (0.6, 0.3)], 0),  # the error is the best look's, not the late one's
+        ([(0.8, 0.05), (0.6, 0.3)], 0),  # the error is that of the best
         (
             [(0.70, 0.1), (0.65, 0.1), (0.9, 0.02), (0.7, 0.1)],
             2,
         ),  # a new best outdates the earlier choice
     ],
 )
-def test_the_choice_is_the_latest_look_within_one_standard_error_of_the_best(
-    looks: list[tuple[float, float]], chosen: int
+def test_the_latest_validation_within_one_standard_error_of_the_best_is_selected(
+    validations: list[tuple[float, float]], chosen: int
 ) -> None:
-    selection = considered(looks)
+    selection = selection_of(validations)
     assert selection.chosen == chosen
     assert selection.weights["w"].item() == chosen
 
 
-def test_the_choice_ignores_looks_that_are_not_eligible_and_takes_the_later_of_equals() -> None:
+def test_validations_that_are_not_eligible_are_ignored_and_the_later_of_equals_is_selected() -> (
+    None
+):
     selection = Selection("aucp")
     for step, (value, eligible) in enumerate(
         [(0.9, False), (0.5, True), (0.5, True), (0.4, True), (0.4, True)]
     ):
-        selection.consider(
-            step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible
-        )
+        selection.add(step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible)
     assert (selection.best, selection.chosen) == (1, 2)
     assert selection.weights["w"].item() == 2
     assert selection.exhausted(3)

@@ -1,4 +1,4 @@
-"""Images drawn from a trained generator, and the archive that they are handed out in."""
+"""Draw images from a trained generator, and pack them for download."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from medgan.errors import UserError
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.runtime import generator
+from medgan.words import NOT_A_MEDICAL_DEVICE
 
 MOST = 64
 """Images drawn at once."""
-NOTICE = "Synthetic image, not a medical device: drawn by a generator, not for diagnosis or any decision about a patient."
+SIDE = 128
+"""Least side of an enlarged image, in pixels."""
+NOTICE = f"Synthetic image. {NOT_A_MEDICAL_DEVICE}"
 CARD = "data_card.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files in the archive, so that equal images make equal archives."""
@@ -32,7 +35,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be drawn."""
+    """Images to draw."""
 
     label: str
     """Name of the class."""
@@ -45,12 +48,12 @@ class Request:
 def draw(
     model: PublishedModel, synthesizer: ImageSynthesizer, request: Request
 ) -> NDArray[np.uint8]:
-    """uint8 (count, H, W, C).
+    """Draw images: uint8 (count, H, W, C).
 
     Args:
         model: the published model, for its name and classes.
         synthesizer: the same model, built.
-        request: what is to be drawn.
+        request: class, count and seed.
 
     Raises:
         UserError: a class that the generator cannot draw, or a count outside 1 to `MOST`.
@@ -72,7 +75,7 @@ def draw(
 
 
 def image_size(model: PublishedModel) -> tuple[int, int]:
-    """(H, W) of the stored images that it learned from, without the padding around them."""
+    """Return (H, W) of the stored training images, without the padding around them."""
     height, width = model.card.get("image_size", (model.spec.size, model.spec.size))
     return height, width
 
@@ -80,7 +83,7 @@ def image_size(model: PublishedModel) -> tuple[int, int]:
 def data_card(
     model: PublishedModel, dataset: str, version: str, request: Request
 ) -> dict[str, Any]:
-    """Where drawn images come from, for those who find them later."""
+    """Describe where drawn images come from."""
     return {
         "notice": NOTICE,
         "model": model.name,
@@ -97,11 +100,19 @@ def data_card(
     }
 
 
-def png(image: NDArray[np.uint8], description: str = "") -> bytes:
-    """A uint8 (H, W, 1 or 3) image as a PNG file, with a description inside if one is given."""
+def enlarged(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """Repeat the pixels of an image (H, W, 1 or 3) to (k H, k W, 3), at least `side` long, without
+    smoothing.
+    """
+    factor = max(1, -(-side // max(image.shape[:2])))
+    colors = np.repeat(image, 3 // image.shape[2], axis=2)
+    return colors.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def png(image: NDArray[np.uint8], description: str) -> bytes:
+    """Encode a uint8 image (H, W, 1 or 3) as a PNG file with a description."""
     info = PngInfo()
-    if description:
-        info.add_text("Description", description)
+    info.add_text("Description", description)
     buffer = io.BytesIO()
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(
         buffer, "PNG", pnginfo=info
@@ -110,10 +121,12 @@ def png(image: NDArray[np.uint8], description: str = "") -> bytes:
 
 
 def archive(images: NDArray[np.uint8], card: Mapping[str, Any]) -> bytes:
-    """A ZIP file with a PNG for each image (n, H, W, C) and the data card; equal images and cards
-    give equal bytes.
+    """Pack a PNG for each image (n, H, W, C) and the data card as a ZIP file.
+
+    Equal images and cards give equal bytes.
     """
-    description = f"{card['notice']} {card['model']} {card['key']}, class {card['class']}, seed {card['seed']}."
+    drawn = f"{card['model']} {card['key']}, class {card['class']}, seed {card['seed']}"
+    description = f"{card['notice']} {drawn}."
     files = {
         f"{card['class']}-{index:03d}.png": png(image, description)
         for index, image in enumerate(images)

@@ -1,5 +1,6 @@
-"""Who was looked at: the flow from what was listed to what was tested, and who is in each part
-(CLAIM 2024, items 7 to 20; STARD 2015).
+"""Describe the cohort: the flow of images from listed to tested, and the demographics of each part.
+
+Source: CLAIM 2024, items 7 to 20, and STARD 2015.
 """
 
 from __future__ import annotations
@@ -9,267 +10,282 @@ from typing import Any
 
 import pandas as pd
 
+from medgan.audits.data_results import (
+    Ages,
+    CohortResult,
+    Count,
+    Counts,
+    Demographics,
+    Flow,
+    ImagesPerPatient,
+    LabelNoiseBound,
+    LeakageVerdict,
+    LeftOut,
+    PartDemographics,
+    PartFlow,
+    ReferenceStandard,
+    Size,
+)
 from medgan.evaluation.protocol import LabelNoise
 from medgan.images.labels import findings_of, shows
+from medgan.images.leakage import LeakageAudit
 from medgan.images.metadata import AGE_BANDS, UNKNOWN
+from medgan.stats.bootstrap import Estimate
 
 PARTS = ("train", "val", "test")
-DESCRIBED = ("sex", "age_band", "site", "view", "scanner", "sequence")
+OF_PATIENTS = ("sex", "age_band")
+DESCRIBED = (*OF_PATIENTS, "site", "view", "scanner", "sequence")
 SHOWN_LEVELS = 12
-"""Levels of a characteristic that are listed; the rarer ones are one row."""
+"""Levels of a characteristic that are listed; the rarer ones are one level together."""
 OTHER = "other ("
 NOT_REPORTED = "not reported"
+ASSUMPTION = (
+    "A bound for labels that are wrong at random. Labels are mostly wrong where images are hard, "
+    "for readers and detectors alike: then the AUROC suffers less than this, or is even too high."
+)
 
 
 def as_text(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Values as text, `unknown` where they are missing or empty."""
+    """Convert values to text, `unknown` where they are missing or empty."""
     text = column.astype(object).where(column.notna(), UNKNOWN).astype(str).str.strip()
     return text.where(text != "", UNKNOWN)
 
 
+def column_of(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """A column of a table; missing values where the table does not have it."""
+    return table.reindex(columns=[name])[name]
+
+
 def few_levels(values: pd.Series[Any], shown: int = SHOWN_LEVELS) -> pd.Series[Any]:
-    """The values with all but the `shown` most frequent ones as `other (k values)`."""
-    counts = values.value_counts()
-    rare = sorted(map(str, counts.index[shown:]))
-    return (
-        values.where(~values.isin(rare), f"{OTHER}{len(rare)} values)") if len(rare) > 1 else values
+    """Merge all but the `shown` most frequent values into `other (k values)`."""
+    rare = values.value_counts().index[shown:]
+    if len(rare) < 2:
+        return values
+    return values.where(~values.isin(rare), f"{OTHER}{len(rare)} values)")
+
+
+def describe_cohort(
+    splits: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    leakage: LeakageAudit | None = None,
+) -> CohortResult:
+    """Describe the flow of images and the demographics of each part.
+
+    Args:
+        splits: the images that are used.
+        quarantine: `code` of each image that cannot be used.
+        exclusions: `reason` of each image that is not wanted.
+        leakage: the leakage audit of the split; None where it was not run.
+    """
+    dropped = 0 if leakage is None else leakage.dropped
+    return CohortResult(
+        flow(splits, quarantine, exclusions, dropped),
+        demographics(splits),
+        leakage_verdict(leakage),
+    )
+
+
+def leakage_verdict(leakage: LeakageAudit | None) -> LeakageVerdict:
+    """Summarize the leakage audit of the split in a sentence."""
+    if leakage is None:
+        missing = "The leakage audit of this split was not run: leakage is unknown."
+        return LeakageVerdict(None, missing)
+    patients, pixels = (
+        leakage.shared[name].count if name in leakage.shared else 0
+        for name in ("patients", "pixels")
+    )
+    kept = f"{patients} patients and {pixels} pictures are in two parts"
+    dropped = f"; {leakage.dropped} images were left out for it" if leakage.dropped else ""
+    return LeakageVerdict(
+        leakage.verdict, f"Leakage audit of the split: {leakage.verdict} ({kept}{dropped})."
     )
 
 
 def flow(
     splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, dropped: int = 0
-) -> dict[str, Any]:
-    """How many images were listed, left out and why, and in which part the others are.
+) -> Flow:
+    """Count the images that were listed, left out for each reason, and kept in each part.
 
-    Args:
-        splits: the images that are used.
-        quarantine: code of each image that cannot be used.
-        exclusions: reason for each image that is not wanted.
-        dropped: images left out of the split because they would leak.
+    `dropped` are the images that were left out of the split because they would leak.
     """
     usable = len(splits) + dropped
-    return {
-        "listed": usable + len(quarantine) + len(exclusions),
-        "excluded": {"images": len(exclusions), "reasons": _counted(exclusions["reason"])},
-        "quarantined": {"images": len(quarantine), "reasons": _counted(quarantine["code"])},
-        "usable": usable,
-        "dropped": {
-            "images": dropped,
-            "reasons": {"patient or picture in two parts": dropped} if dropped else {},
-        },
-        "kept": size(splits),
-        "parts": {part: _part(splits[splits["split"] == part]) for part in PARTS},
-    }
+    leaks = {"patient or picture in two parts": dropped} if dropped else {}
+    return Flow(
+        listed=usable + len(quarantine) + len(exclusions),
+        excluded=LeftOut(len(exclusions), _counted(exclusions["reason"])),
+        quarantined=LeftOut(len(quarantine), _counted(quarantine["code"])),
+        usable=usable,
+        dropped=LeftOut(dropped, leaks),
+        kept=size(splits),
+        parts={part: _part(splits[splits["split"] == part]) for part in PARTS},
+    )
 
 
-def size(table: pd.DataFrame) -> dict[str, Any]:
-    """images, and patients (None where unknown)."""
-    known = bool(len(table)) and bool(table["group_known"].all())
-    return {"images": len(table), "patients": int(table["group_id"].nunique()) if known else None}
+def size(table: pd.DataFrame) -> Size:
+    """Count images, and patients where they are known."""
+    return Size(len(table), _patients(table))
 
 
-def _part(table: pd.DataFrame) -> dict[str, Any]:
-    roles = table.reindex(columns=["role"])["role"]
-    mix = {"unlabelled_mix": size(table[roles == "mix"])} if (roles == "mix").any() else {}
-    return {
-        **size(table),
-        "normal": size(table[table["label"] == 0]),
-        "anomalous": size(table[table["label"] == 1]),
-        **mix,
-    }
+def _patients(table: pd.DataFrame) -> int | None:
+    known = len(table) > 0 and bool(table["group_known"].all())
+    return int(table["group_id"].nunique()) if known else None
+
+
+def _part(table: pd.DataFrame) -> PartFlow:
+    mix = table[column_of(table, "role") == "mix"]
+    normal, anomalous = (size(table[table["label"] == label]) for label in (0, 1))
+    return PartFlow(
+        len(table), _patients(table), normal, anomalous, size(mix) if len(mix) else None
+    )
 
 
 def _counted(column: pd.Series[Any]) -> dict[str, int]:
-    counts = as_text(column).value_counts()
-    return {
-        str(name): int(count)
-        for name, count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    }
+    """Counts of values, the most frequent first."""
+    counts = as_text(column).value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return {str(name): int(count) for name, count in counts.items()}
 
 
-def demographics(splits: pd.DataFrame) -> dict[str, Any]:
-    """Table 1 of a paper: who is in each part.
+def demographics(splits: pd.DataFrame) -> Demographics:
+    """Describe who is in each part: Table 1 of a paper.
 
-    Sex and age are of patients (the first image of each) where patients are known, else of images;
-    `unit` says which. All else is of images. A share is of all, the unknown ones included.
-
-    Returns:
-        {"unit", "parts": {"train" | "val" | "test" | "all": {"images", "patients",
-        "images_per_patient", "age", "categories": counts, "sex" | "age_band" | ...: counts,
-        "missing": shares}}}; a count is {"n", "share"}.
+    Sex and age are those of patients (of the first image of each) where patients are known, else of
+    images. Everything else counts images. Shares are of all, the unknown ones included.
     """
     known = bool(splits["group_known"].all())
-    parts = {part: splits[splits["split"] == part] for part in PARTS} | {"all": splits}
-    levels = {name: few_levels(as_text(splits.reindex(columns=[name])[name])) for name in DESCRIBED}
+    levels = {name: few_levels(as_text(column_of(splits, name))) for name in DESCRIBED}
     prepared = splits.assign(**levels)
-    described = {
-        part: _described(prepared.loc[table.index], known) for part, table in parts.items()
-    }
-    return {"unit": "patient" if known else "image", "parts": described}
+    parts = {part: prepared[prepared["split"] == part] for part in PARTS} | {"all": prepared}
+    return Demographics(
+        "patient" if known else "image",
+        {part: _described(table, known) for part, table in parts.items()},
+    )
 
 
-def _described(table: pd.DataFrame, known: bool) -> dict[str, Any]:
+def _described(table: pd.DataFrame, known: bool) -> PartDemographics:
     people = table.drop_duplicates("group_id") if known else table
-    of_people = {"sex", "age_band"}
-    missing = {name: _share(int((table[name] == UNKNOWN).sum()), len(table)) for name in DESCRIBED}
     per_patient = table.groupby("group_id").size()
-    return {
-        **size(table),
-        "images_per_patient": {"median": float(per_patient.median()), "max": int(per_patient.max())}
+    missing = {name: int((table[name] == UNKNOWN).sum()) for name in DESCRIBED}
+    missing["age"] = int(column_of(table, "age").isna().sum())
+    return PartDemographics(
+        len(table),
+        _patients(table),
+        ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
         if known and len(table)
         else None,
-        "categories": _findings(table),
-        "age": _ages(people),
-        **{
-            name: _levels(people[name] if name in of_people else table[name], name)
-            for name in DESCRIBED
-        },
-        "missing": {
-            **missing,
-            "age": _share(int(table.reindex(columns=["age"])["age"].isna().sum()), len(table)),
-        },
-    }
+        categories=_findings(table),
+        age=_ages(people),
+        missing={name: _share(count, len(table)) for name, count in missing.items()},
+        **{name: _levels((people if name in OF_PATIENTS else table)[name]) for name in DESCRIBED},
+    )
 
 
-def _findings(table: pd.DataFrame) -> dict[str, Any]:
-    """`normal`, then each finding; an image of several findings counts for each of them."""
-    normal = {"normal": _share(int((table["label"] == 0).sum()), len(table))}
-    return normal | {
-        name: _share(int(shows(table, name).sum()), len(table)) for name in findings_of(table)
-    }
+def _findings(table: pd.DataFrame) -> Counts:
+    """Count normal images, then those of each finding; an image counts for each of its findings."""
+    counts = {"normal": int((table["label"] == 0).sum())}
+    counts |= {name: int(shows(table, name).sum()) for name in findings_of(table)}
+    return {name: _share(count, len(table)) for name, count in counts.items()}
 
 
-def _ages(people: pd.DataFrame) -> dict[str, Any] | None:
-    ages = pd.to_numeric(people.reindex(columns=["age"])["age"], errors="coerce").dropna()
+def _ages(people: pd.DataFrame) -> Ages | None:
+    ages = pd.to_numeric(column_of(people, "age"), errors="coerce").dropna()
     if ages.empty:
         return None
-    low, median, high = (float(bound) for bound in ages.quantile([0.25, 0.5, 0.75]))
-    return {
-        "n": len(ages),
-        "median": median,
-        "q1": low,
-        "q3": high,
-        "min": float(ages.min()),
-        "max": float(ages.max()),
-    }
+    low, median, high = map(float, ages.quantile([0.25, 0.5, 0.75]))
+    return Ages(len(ages), median, low, high, float(ages.min()), float(ages.max()))
 
 
-def _levels(values: pd.Series[Any], name: str) -> dict[str, Any]:
-    """Counts, the unknown ones last; age bands in their order, all else by name."""
-    order = {band: place for place, band in enumerate(AGE_BANDS)} if name == "age_band" else {}
-    counts = values.value_counts()
-    names = sorted(
-        map(str, counts.index), key=lambda level: (level == UNKNOWN, order.get(level, 0), level)
+def in_order(levels: pd.Series[Any]) -> list[str]:
+    """The different values: age bands by age, the others by name; rare and unknown ones last."""
+    order = {band: place for place, band in enumerate(AGE_BANDS)}
+    return sorted(
+        map(str, levels.unique()),
+        key=lambda level: (level == UNKNOWN, level.startswith(OTHER), order.get(level, 0), level),
     )
-    return {level: _share(int(counts[level]), len(values)) for level in names}
 
 
-def _share(count: int, total: int) -> dict[str, Any]:
-    return {"n": count, "share": count / total if total else None}
+def _levels(values: pd.Series[Any]) -> Counts:
+    counts = values.value_counts()
+    return {level: _share(int(counts[level]), len(values)) for level in in_order(values)}
 
 
-def table_one(document: Mapping[str, Any]) -> pd.DataFrame:
-    """`demographics` as a paper prints it: characteristic, level, and a column of text for each
-    part.
+def _share(count: int, total: int) -> Count:
+    return Count(count, count / total if total else None)
+
+
+def table_one(described: Demographics) -> pd.DataFrame:
+    """Lay demographics out as a paper prints them.
+
+    The columns are `characteristic`, `level`, and the text for each part.
     """
-    parts = document["parts"]
-    unit = f"{document['unit']}s"
-    rows: list[dict[str, str]] = [
-        _row("images", "", {part: f"{told['images']:,}" for part, told in parts.items()}),
-        _row(
-            "patients",
-            "",
-            {
-                part: NOT_REPORTED if told["patients"] is None else f"{told['patients']:,}"
-                for part, told in parts.items()
-            },
-        ),
-        _row(
-            "age in years, median (IQR)",
-            "",
-            {part: _age_text(told["age"]) for part, told in parts.items()},
-        ),
-    ]
-    titles = {"categories": "finding, images"} | {
-        name: f"{name.replace('_', ' ')}, {_unit(name, unit)}" for name in DESCRIBED
-    }
-    for name, title in titles.items():
-        levels = list(
-            dict.fromkeys(level for told in (parts["all"], *parts.values()) for level in told[name])
-        )
+    parts = described.parts
+    rows: list[dict[str, str]] = []
+
+    def add(characteristic: str, level: str, cells: Mapping[str, str]) -> None:
+        rows.append({"characteristic": characteristic, "level": level, **cells})
+
+    add("images", "", {part: f"{told.images:,}" for part, told in parts.items()})
+    patients = {part: told.patients for part, told in parts.items()}
+    add(
+        "patients",
+        "",
+        {part: NOT_REPORTED if n is None else f"{n:,}" for part, n in patients.items()},
+    )
+    ages = {part: _age_text(told.age) for part, told in parts.items()}
+    add("age in years, median (IQR)", "", ages)
+    for name in ("categories", *DESCRIBED):
+        counted = {part: told.levels(name) for part, told in parts.items()}
+        title = _title(name, described.unit)
+        levels = list(dict.fromkeys(level for one in ("all", *parts) for level in counted[one]))
         if levels == [UNKNOWN]:
-            rows.append(_row(title, "", dict.fromkeys(parts, NOT_REPORTED)))
+            add(title, "", dict.fromkeys(parts, NOT_REPORTED))
             continue
-        rows += [
-            _row(
-                title,
-                level,
-                {part: _share_text(told[name].get(level)) for part, told in parts.items()},
-            )
-            for level in levels
-        ]
+        for level in levels:
+            add(title, level, {part: _count_text(found, level) for part, found in counted.items()})
     return pd.DataFrame(rows)
 
 
-def _unit(key: str, people: str) -> str:
-    return people if key in ("sex", "age_band") else "images"
+def _title(name: str, unit: str) -> str:
+    if name == "categories":
+        return "finding, images"
+    return f"{name.replace('_', ' ')}, {f'{unit}s' if name in OF_PATIENTS else 'images'}"
 
 
-def _row(characteristic: str, level: str, cells: Mapping[str, str]) -> dict[str, str]:
-    return {"characteristic": characteristic, "level": level, **cells}
+def _age_text(age: Ages | None) -> str:
+    return NOT_REPORTED if age is None else f"{age.median:g} ({age.q1:g} to {age.q3:g})"
 
 
-def _age_text(age: Mapping[str, Any] | None) -> str:
-    return NOT_REPORTED if age is None else f"{age['median']:g} ({age['q1']:g} to {age['q3']:g})"
-
-
-def _share_text(counted: Mapping[str, Any] | None) -> str:
-    if counted is None or not counted["n"]:
-        return "0"
-    return f"{counted['n']:,} ({counted['share']:.0%})"
-
-
-ASSUMPTION = (
-    "A bound for labels that are wrong at random. Labels are mostly wrong where images are hard, for readers and detectors alike: "
-    "then the AUROC suffers less than this, or is even too high."
-)
+def _count_text(counts: Counts, level: str) -> str:
+    count = counts.get(level, Count(0, None))
+    return f"{count.n:,} ({count.share:.0%})" if count.n else "0"
 
 
 def reference_standard(
-    text: str | None, noise: LabelNoise | None, rows: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """The reference standard as it is reported, and what its noise may have cost each detector.
+    text: str | None, noise: LabelNoise | None, aurocs: Mapping[str, Estimate]
+) -> ReferenceStandard:
+    """Describe the reference standard, and bound what its noise costs each detector.
 
     Args:
-        text: who labelled what, how; None where nobody said.
-        noise: shares of wrong labels among the images labelled anomalous and normal; None where
-            they are not known.
-        rows: the row of each detector, with its `auroc`.
+        text: who labelled the images, and how; None where it is not reported.
+        noise: shares of wrong labels; None where they are not known.
+        aurocs: the AUROC of each detector.
     """
-    about = {"reference_standard": text or NOT_REPORTED}
     if noise is None:
-        return {**about, "label_noise": {"reported": NOT_REPORTED}}
-    attenuation = 1.0 - noise.anomalous - noise.normal
-    return {
-        **about,
-        "label_noise": {
-            "reported": {"anomalous": noise.anomalous, "normal": noise.normal},
-            "ceiling": 1.0 - (noise.anomalous + noise.normal) / 2,
-            "auroc_if_labels_were_right": {
-                name: _corrected(row["auroc"], attenuation) for name, row in rows.items()
-            },
-            "assumption": ASSUMPTION,
-        },
-    }
+        return ReferenceStandard(text or NOT_REPORTED, LabelNoiseBound(NOT_REPORTED))
+    wrong = noise.anomalous + noise.normal
+    bound = LabelNoiseBound(
+        noise,
+        1.0 - wrong / 2,
+        {name: _without_noise(found, 1.0 - wrong) for name, found in aurocs.items()},
+        ASSUMPTION,
+    )
+    return ReferenceStandard(text or NOT_REPORTED, bound)
 
 
-def _corrected(observed: Mapping[str, Any], attenuation: float) -> dict[str, Any]:
-    """The estimate and its bounds as they would be without noise, at most 1."""
-    return {
-        name: _without_noise(bound, attenuation) if isinstance(bound, float) else bound
-        for name, bound in observed.items()
-    }
-
-
-def _without_noise(observed: float, attenuation: float) -> float:
-    return min(max(0.5 + (observed - 0.5) / attenuation, 0.0), 1.0)
+def _without_noise(observed: Estimate, attenuation: float) -> Estimate:
+    """The estimate and its bounds as they would be without noise, between 0 and 1."""
+    value, low, high = (
+        None if bound is None else min(max(0.5 + (bound - 0.5) / attenuation, 0.0), 1.0)
+        for bound in (observed.value, observed.low, observed.high)
+    )
+    return Estimate(value, low, high, observed.reason)

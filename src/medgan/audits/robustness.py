@@ -1,13 +1,10 @@
-"""How scores hold when images get worse: how far AUROC falls, and how many decisions flip at the
-frozen threshold.
-"""
+"""Robustness of a detector: the same test images under noise, blur, exposure, JPEG and rotation."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -16,12 +13,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from medgan.evaluation.detector import counts, joined
-from medgan.evaluation.volumes import MEAN, units_of
-from medgan.stats.bootstrap import Estimate, Floats, Metric, estimates, interval
-from medgan.stats.classification import ranking_metrics
-from medgan.stats.differences import difference, resampled
+from medgan.audits.results import PerturbationResult, RobustnessResult, Severity
+from medgan.audits.scored import ScoredDetector, tested
+from medgan.evaluation.volumes import units_of
+from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, interval
+from medgan.stats.classification import auroc_of
+from medgan.stats.differences import Difference, difference, resampled
+from medgan.stats.strata import predictions_of
 
+Variant = tuple[str, float]
+"""A perturbation and its severity."""
+CLEAN: Variant = ("clean", 0.0)
+Arrays = Mapping[str, NDArray[Any]]
 Pixels = NDArray[np.uint8]
 VERSION = 1
 """Part of the key of cached scores; raise it when a perturbation changes."""
@@ -46,53 +49,47 @@ def _sign(rng: np.random.Generator) -> float:
 
 
 def noise(image: Pixels, severity: float, rng: np.random.Generator) -> Pixels:
-    """Adds Gaussian noise; `severity` is its standard deviation in grey levels of 255."""
+    """Add Gaussian noise; `severity` is its standard deviation in gray levels of 255."""
     return _rounded(image + rng.normal(0.0, severity, image.shape))
 
 
 def blur(image: Pixels, severity: float, rng: np.random.Generator) -> Pixels:
-    """Gaussian blur; `severity` is its standard deviation as a share of the longer side."""
+    """Blur with a Gaussian; `severity` is its standard deviation as a share of the longer side."""
     from scipy import ndimage
 
     width = severity * max(image.shape[:2])
-    return _rounded(
-        ndimage.gaussian_filter(image.astype(np.float64), (width, width, 0.0), mode="nearest")
-    )
+    values = image.astype(np.float64)
+    return _rounded(ndimage.gaussian_filter(values, (width, width, 0.0), mode="nearest"))
 
 
 def brightness(image: Pixels, severity: float, rng: np.random.Generator) -> Pixels:
-    """Adds `severity` grey levels to half of the images and takes them away from the others; what
-    leaves 0 to 255 is lost.
+    """Add `severity` gray levels to half of the images and subtract them from the others.
+
+    Values outside of 0 to 255 are clipped.
     """
     return _rounded(image + severity * _sign(rng))
 
 
 def contrast(image: Pixels, severity: float, rng: np.random.Generator) -> Pixels:
-    """Stretches about the mean of the image by the share `severity`, or shrinks, each for half of
-    the images.
-    """
+    """Stretch half of the images about their mean by the share `severity`, shrink the others."""
     mean = image.mean()
     return _rounded((image - mean) * (1.0 + severity * _sign(rng)) + mean)
 
 
 def jpeg(image: Pixels, severity: float, rng: np.random.Generator) -> Pixels:
-    """Saves and reads as JPEG of quality `severity`."""
-    grey = image.shape[2] == 1
+    """Save as JPEG of quality `severity`, and read again."""
     buffer = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if grey else image).save(buffer, "JPEG", quality=int(severity))
+    pixels = image[:, :, 0] if image.shape[2] == 1 else image
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(severity))
     return np.asarray(Image.open(buffer)).reshape(image.shape)
 
 
 def rotation(image: Pixels, severity: float, rng: np.random.Generator) -> Pixels:
-    """Turns by `severity` degrees, to either side for half of the images; corners repeat the
-    border.
-    """
+    """Rotate by `severity` degrees, half of the images to either side; corners repeat the edge."""
     from scipy import ndimage
 
-    turned = ndimage.rotate(
-        image.astype(np.float64), severity * _sign(rng), reshape=False, order=1, mode="nearest"
-    )
-    return _rounded(turned)
+    angle, values = severity * _sign(rng), image.astype(np.float64)
+    return _rounded(ndimage.rotate(values, angle, reshape=False, order=1, mode="nearest"))
 
 
 PERTURBATIONS: Mapping[str, Perturbation] = {
@@ -109,8 +106,9 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
 def perturbed(
     images: Pixels, rows: NDArray[np.int64], name: str, severity: float, seed: int
 ) -> Pixels:
-    """Images (n, H, W, C) of these rows of the store, perturbed; the same rows give the same pixels
-    in any batch.
+    """Perturb the images (n, H, W, C) of these rows of the store.
+
+    The same rows give the same pixels in any batch.
     """
     apply = PERTURBATIONS[name].apply
     generators = (np.random.default_rng([seed, crc32(name.encode()), int(row)]) for row in rows)
@@ -118,10 +116,7 @@ def perturbed(
     return np.stack(changed) if changed else images
 
 
-Arrays = Mapping[str, NDArray[Any]]
-
-
-def variants() -> Iterator[tuple[str, float]]:
+def variants() -> Iterator[Variant]:
     """Every perturbation with each of its severities, in order."""
     return (
         (name, severity) for name, kind in PERTURBATIONS.items() for severity in kind.severities
@@ -129,10 +124,10 @@ def variants() -> Iterator[tuple[str, float]]:
 
 
 def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """At most `count` test images, drawn at random and without their labels, in the order of
-    `splits`; volumes stay whole.
+    """Draw at most `count` test images at random, without their labels; volumes stay whole.
 
-    The draw follows from the seed and the names of the images, whatever their order.
+    The draw depends on the seed and the names of the images, not on their order. The result is in
+    the order of `splits`.
     """
     test = splits[splits["split"] == "test"]
     unit = units_of(test)
@@ -146,121 +141,105 @@ def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFra
 
 def audit_robustness(
     arrays: Arrays,
-    scores: pd.DataFrame,
+    detector: ScoredDetector,
     splits: pd.DataFrame,
-    threshold: float,
     n_resamples: int = 1000,
     seed: int = 0,
-    aggregate: str = MEAN,
-) -> dict[str, Any]:
-    """AUROC and flipped decisions under each perturbation, against the same images as they are.
+) -> RobustnessResult:
+    """Compute AUROC and flipped decisions under each perturbation, against the same clean images.
 
     Args:
         arrays: image_id (n,), scores (variants, n) in the order of `variants()`, and `reason`: why
             nothing was scored, or empty.
-        scores: image_id and score of the unperturbed images.
+        detector: the scores of the clean images and the frozen threshold.
         splits: with the test labels.
-        threshold: the frozen one of the detector's row.
         n_resamples: resamples of patients.
         seed: of the resamples.
-        aggregate: how volumes are scored, as the row of the detector says.
-
-    Returns:
-        {"sentence", "sample": counts, "threshold", "clean": estimate, "perturbations": {name:
-        {"unit", "severities": {text: {"severity", "auroc", "change", "flipped": estimate,
-        "n_to_anomalous", "n_to_normal"}}}}}, from mild to strong; nothing but the sentence and why
-        where nothing was scored.
     """
     reason = str(arrays["reason"])
     if reason:
-        return {"sentence": f"Not run: {reason}.", "reason": reason, "perturbations": {}}
-    chosen = splits[splits["image_id"].astype(str).isin(arrays["image_id"])]
-    clean = joined(scores, chosen, "test", aggregate)
-    tables = {
-        variant: joined(
-            pd.DataFrame({"image_id": arrays["image_id"], "score": values}),
-            chosen,
-            "test",
-            aggregate,
-        )
-        for variant, values in zip(variants(), arrays["scores"], strict=True)
-    }
-    labels, patients = clean["label"].to_numpy(), clean["group_id"].to_numpy()
-    own = interval(
-        ranking_metrics(labels, clean["score"].to_numpy())["auroc"], patients, n_resamples, seed
-    )
-    areas = {"clean": clean, **{_key(variant): table for variant, table in tables.items()}}
-    metrics = {
-        name: ranking_metrics(labels, table["score"].to_numpy())["auroc"]
-        for name, table in areas.items()
-    }
-    draws = resampled(metrics, patients, n_resamples, seed) if own.value is not None else {}
-    found = estimates(metrics, patients, n_resamples, seed)
-    told: dict[str, dict[str, Any]] = {
-        name: {"unit": kind.unit, "severities": {}} for name, kind in PERTURBATIONS.items()
-    }
-    for variant, table in tables.items():
-        key = _key(variant)
-        change = (
-            difference(draws[key], draws["clean"]) if draws else Estimate(None, reason=own.reason)
-        )
-        told[variant[0]]["severities"][f"{variant[1]:g}"] = {
-            "severity": variant[1],
-            "auroc": found[key].as_dict(),
-            "change": change.as_dict(),
-            **_flips(clean, table, threshold, n_resamples, seed),
+        return RobustnessResult(f"Not run: {reason}.", {}, reason=reason)
+    measured = _Measured.of(arrays, detector, splits)
+    areas, changes = measured.aurocs(n_resamples, seed)
+    perturbations: dict[str, PerturbationResult] = {}
+    for name, kind in PERTURBATIONS.items():
+        steps = {}
+        for variant in ((name, severity) for severity in kind.severities):
+            flips = measured.flips(variant, n_resamples, seed)
+            steps[f"{variant[1]:g}"] = Severity(
+                variant[1], areas[variant], changes[variant], *flips
+            )
+        perturbations[name] = PerturbationResult(kind.unit, steps)
+    clean = areas[CLEAN]
+    sample = tested(measured.tables[CLEAN])
+    sentence = _sentence(perturbations, clean)
+    return RobustnessResult(sentence, perturbations, sample, detector.threshold, clean)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The same test images or volumes, clean and under each perturbation."""
+
+    tables: Mapping[Variant, pd.DataFrame]
+    threshold: float
+
+    @classmethod
+    def of(cls, arrays: Arrays, detector: ScoredDetector, splits: pd.DataFrame) -> _Measured:
+        """The images of the arrays."""
+        chosen = splits[splits["image_id"].astype(str).isin(arrays["image_id"])]
+        tables = {CLEAN: detector.test(chosen)}
+        for variant, scores in zip(variants(), arrays["scores"], strict=True):
+            table = pd.DataFrame({"image_id": arrays["image_id"], "score": scores})
+            tables[variant] = replace(detector, scores=table).test(chosen)
+        return cls(tables, detector.threshold)
+
+    @property
+    def patients(self) -> NDArray[Any]:
+        """The patient of each image (n,)."""
+        return self.tables[CLEAN]["group_id"].to_numpy()
+
+    def aurocs(
+        self, n_resamples: int, seed: int
+    ) -> tuple[dict[Variant, Estimate], dict[Variant, Difference]]:
+        """The AUROC of each table, and its change from that of the clean images."""
+        metrics = {
+            variant: auroc_of(predictions_of(table, self.threshold))
+            for variant, table in self.tables.items()
         }
-    return {
-        "sentence": _sentence(told, own),
-        "sample": counts(clean),
-        "threshold": threshold,
-        "clean": own.as_dict(),
-        "perturbations": told,
-    }
+        areas = estimates(metrics, self.patients, n_resamples, seed)
+        draws = resampled(metrics, self.patients, n_resamples, seed)
+        return areas, {variant: difference(draws[variant], draws[CLEAN]) for variant in metrics}
+
+    def flips(self, variant: Variant, n_resamples: int, seed: int) -> tuple[Estimate, int, int]:
+        """The share of decisions that flip, and how many become anomalous and normal."""
+        before, after = (
+            self.tables[one]["score"].to_numpy() >= self.threshold for one in (CLEAN, variant)
+        )
+        flipped = (before != after).astype(np.float64)
+
+        def share(weights: Floats) -> Floats:
+            return np.asarray(weights @ flipped / weights.sum(1))
+
+        metric = WeightedStatistic(share, [np.ones(len(flipped), dtype=bool)])
+        estimate = interval(metric, self.patients, n_resamples, seed)
+        return estimate, int((after & ~before).sum()), int((before & ~after).sum())
 
 
-def _key(variant: tuple[str, float]) -> str:
-    return f"{variant[0]} {variant[1]:g}"
-
-
-def _flips(
-    clean: pd.DataFrame, changed: pd.DataFrame, threshold: float, n_resamples: int, seed: int
-) -> dict[str, Any]:
-    before, after = (table["score"].to_numpy() >= threshold for table in (clean, changed))
-    everything = np.ones(len(clean), dtype=bool)
-    share = interval(
-        Metric(partial(_share, before != after), [everything]),
-        clean["group_id"].to_numpy(),
-        n_resamples,
-        seed,
-    )
-    return {
-        "flipped": share.as_dict(),
-        "n_to_anomalous": int((after & ~before).sum()),
-        "n_to_normal": int((before & ~after).sum()),
-    }
-
-
-def _share(flipped: NDArray[np.bool_], weights: Floats) -> Floats:
-    share: Floats = weights @ flipped.astype(np.float64) / weights.sum(1)
-    return share
-
-
-def _sentence(told: Mapping[str, Mapping[str, Any]], own: Estimate) -> str:
-    """The worst that happened."""
-    if own.value is None:
-        return f"AUROC under perturbation cannot be had: {own.reason}."
+def _sentence(perturbations: Mapping[str, PerturbationResult], clean: Estimate) -> str:
+    """Summarize the worst case for a reader."""
+    if clean.value is None:
+        return f"AUROC under perturbation is missing: {clean.reason}."
     steps = [
-        (f"{name} {step['severity']:g} ({kind['unit']})", step)
-        for name, kind in told.items()
-        for step in kind["severities"].values()
+        (f"{name} {step.severity:g} ({kind.unit})", step.change, step.flipped.value or 0.0)
+        for name, kind in perturbations.items()
+        for step in kind.severities.values()
     ]
-    name, worst = min(steps, key=lambda step: step[1]["change"]["value"])
-    flipping, most = max(steps, key=lambda step: step[1]["flipped"]["value"])
-    flips = f"most decisions flip under {flipping}: {most['flipped']['value']:.0%}."
-    if worst["change"]["value"] >= 0:
-        return f"AUROC ({own.value:.3f}) falls under no perturbation; {flips}"
-    chance = (
-        "" if (worst["change"].get("high") or 0.0) < 0.0 else ", not shown to be more than chance"
-    )
-    return f"AUROC falls most under {name}, by {-worst['change']['value']:.3f} from {own.value:.3f}{chance}; {flips}"
+    name, worst, _ = min(steps, key=lambda step: step[1].value or 0.0)
+    flipping, _, most = max(steps, key=lambda step: step[2])
+    flips = f"most decisions flip under {flipping}: {most:.0%}."
+    fall = -(worst.value or 0.0)
+    if fall <= 0:
+        return f"AUROC ({clean.value:.3f}) falls under no perturbation; {flips}"
+    shown = worst.high is not None and worst.high < 0
+    chance = "" if shown else ", not shown to be more than chance"
+    return f"AUROC falls most under {name}, by {fall:.3f} from {clean.value:.3f}{chance}; {flips}"

@@ -1,15 +1,11 @@
-"""Scores of test images by what is no disease, made as detectors are made: from training normals,
-or from known labels.
+"""Score test images by features that are not disease, as detectors are trained: the shortcuts.
 
-- one_class: the distance to the training normals on the features of a shortcut alone; to be
-compared with detectors that see normal images
-  only. Border and thumbnail by the nearest neighbour, exposure and size by the Mahalanobis distance
-  (Ledoit-Wolf covariance), metadata by how rare a value is among the training normals: -log((count
-  + 1) / (n + values)).
-- probe: a logistic regression on the same features, learnt from the labels of training and
-validation: all that the shortcut gives away;
-  to be compared with detectors and classifiers that saw anomalous images. Its penalty is a
-  constant; nothing is tuned.
+- one_class: the distance to the training normals on the features of a shortcut alone, for detectors
+  that see normal images only. Border and thumbnail use the nearest neighbor, intensity and size the
+  Mahalanobis distance (Ledoit-Wolf covariance), metadata how rare a value is among the training
+  normals: -log((count + 1) / (n + values)).
+- probe: a logistic regression on the same features, trained on the labels of training and
+  validation, for detectors and classifiers that saw anomalous images. Nothing is tuned.
 """
 
 from __future__ import annotations
@@ -20,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from medgan.audits.cohort import as_text
+from medgan.audits.cohort import as_text, column_of
+from medgan.evaluation.components import mahalanobis
 from medgan.images.metadata import UNKNOWN
 
+Floats = NDArray[np.float64]
 Pixels = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 """Rows of the store (n,) to uint8 images (n, H, W, C)."""
 THUMBNAIL = 8
@@ -34,7 +30,7 @@ REFERENCE = 32
 BORDER = 2
 """The frame: 2 pixels of an image pooled to 32 x 32, a sixteenth of its side."""
 AT_ONCE = 512
-RECORDED = (
+METADATA = (
     "site",
     "scanner",
     "sequence",
@@ -45,103 +41,43 @@ RECORDED = (
     "color",
     "file format",
 )
-"""Kinds of metadata; a value that is missing is a value of its own, since who is missing may differ
-between the classes as well.
+"""Kinds of metadata. A missing value is a value of its own, since missingness may differ between
+the classes as well.
 """
-
-
-def pixel_features(pixels: Pixels, rows: NDArray[np.int64]) -> dict[str, Floats]:
-    """`border`, `thumbnail` and `intensity` (mean and standard deviation of each channel) of
-    images, each (n, features), in 0 to 1.
-    """
-    found: dict[str, list[Floats]] = {"border": [], "thumbnail": [], "intensity": []}
-    for start in range(0, len(rows), AT_ONCE):
-        images = (
-            torch.from_numpy(pixels(rows[start : start + AT_ONCE])).permute(0, 3, 1, 2).double()
-            / 255
-        )
-        found["border"].append(_frame(F.adaptive_avg_pool2d(images, REFERENCE)))
-        found["thumbnail"].append(F.adaptive_avg_pool2d(images, THUMBNAIL).flatten(1).numpy())
-        spread, mean = torch.std_mean(images, dim=(2, 3), correction=0)
-        found["intensity"].append(torch.cat([mean, spread], 1).numpy())
-    return {
-        name: np.concatenate(parts) if parts else np.zeros((0, 1)) for name, parts in found.items()
-    }
-
-
-def _frame(images: torch.Tensor) -> Floats:
-    inside = torch.zeros(REFERENCE, REFERENCE, dtype=torch.bool)
-    inside[BORDER:-BORDER, BORDER:-BORDER] = True
-    frame: Floats = images[:, :, ~inside].flatten(1).numpy()
-    return frame
-
-
-def size_features(splits: pd.DataFrame) -> Floats | None:
-    """Logarithms of width, height and width / height of the images at their source (n, 3); None
-    where they are not recorded.
-    """
-    sides = (
-        splits.reindex(columns=["width", "height"])
-        .apply(pd.to_numeric, errors="coerce")
-        .to_numpy(dtype=np.float64)
-    )
-    if not np.isfinite(sides).all() or (sides <= 0).any():
-        return None
-    logarithms = np.log(sides)
-    return np.column_stack([logarithms, logarithms[:, 0] - logarithms[:, 1]])
-
-
-def recorded(splits: pd.DataFrame) -> Mapping[str, pd.Series[Any]]:
-    """Each kind of metadata as text (n,), `unknown` where nothing is said."""
-    extensions = (
-        splits.reindex(columns=["path"])["path"]
-        .astype(object)
-        .where(lambda path: path.notna(), "")
-        .astype(str)
-    )
-    formats = extensions.str.extract(r"(\.[A-Za-z]\w*)(?:\.gz)?$")[0].str.lower()
-    told = splits.reindex(columns=list(RECORDED)).assign(**{"file format": formats})
-    return {name: as_text(told[name]) for name in RECORDED}
-
-
-def is_constant(values: Floats | pd.Series[Any]) -> bool:
-    """Whether all images have the same value, which tells none apart."""
-    return pd.DataFrame(values).drop_duplicates().shape[0] <= 1
-
-
-def nothing_known(values: pd.Series[Any]) -> bool:
-    """Whether nothing is recorded of any image."""
-    return bool((values == UNKNOWN).all())
-
-
-Floats = NDArray[np.float64]
-MOST_NORMALS, MOST_LABELLED = 5_000, 20_000
+MOST_NORMALS, MOST_LABELED = 5_000, 20_000
 """Images that a shortcut is fitted to, at most: a seeded draw."""
-FEWEST_LABELLED = 10
+FEWEST_LABELED = 10
 """Images of each class that a probe needs."""
 MANY_FEATURES = 8
 PENALTY = 0.1
-"""Inverse strength of the L2 penalty on standardised features."""
+"""Inverse strength of the L2 penalty on standardized features."""
 NOT_RECORDED = "not recorded for any image"
 ALL_THE_SAME = "the same in all images, so it tells none apart"
-FEW_LABELS = f"training and validation have fewer than {FEWEST_LABELLED} images of a class, so no probe can be learnt"
+FEW_LABELS = (
+    f"training and validation have fewer than {FEWEST_LABELED} images of a class, so no probe can "
+    "be learned"
+)
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """Which of the images at hand (n,) a shortcut is fitted to, and which it scores."""
+    """Which of n images a shortcut is fitted to, and which it scores; each (n,)."""
 
     normals: NDArray[np.bool_]
-    labelled: NDArray[np.bool_]
+    labeled: NDArray[np.bool_]
     test: NDArray[np.bool_]
     labels: NDArray[np.int64]
-    """-1 for the test images: theirs are not read here."""
+    """-1 for the test images: their labels are not read."""
+
+    def some(self, used: NDArray[np.bool_]) -> Fitting:
+        """Some of the images."""
+        return Fitting(self.normals[used], self.labeled[used], self.test[used], self.labels[used])
 
 
 def shortcut_scores(
     pixels: Pixels, splits: pd.DataFrame, seed: int = 0
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The score of every test image on each shortcut; the labels of test images are not read.
+    """Score every test image by each shortcut; the labels of test images are not read.
 
     Args:
         pixels: rows of the store to uint8 images.
@@ -149,16 +85,18 @@ def shortcut_scores(
         seed: of the draw where there are more training images than are needed.
 
     Returns:
-        The table image_id, split, and a column `<kind>/<shortcut>` for each that can be had; and
-        for each other one why not.
+        The table image_id, split, and a column `<kind>/<shortcut>` of scores; and the reason for
+        each shortcut without scores.
     """
-    used, fitting = _fitting(splits, seed)
+    fitting = _fitting(splits, seed)
+    needed = fitting.normals | fitting.labeled | fitting.test
+    used, fitting = splits[needed].reset_index(drop=True), fitting.some(needed)
     table = used.loc[fitting.test, ["image_id", "split"]].reset_index(drop=True)
     reasons: dict[str, str] = {}
     features = {
         **pixel_features(pixels, used["row"].to_numpy(dtype=np.int64)),
         "image size": size_features(used),
-        **recorded(used),
+        **metadata_features(used),
     }
     for name, values in features.items():
         for kind, scorer in SCORERS.items():
@@ -170,19 +108,12 @@ def shortcut_scores(
     return table, reasons
 
 
-def _fitting(splits: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, Fitting]:
-    """The images that are needed, and what each is for."""
+def _fitting(splits: pd.DataFrame, seed: int) -> Fitting:
     rng = np.random.default_rng([seed, 8])
-    test, train = ((splits["split"] == part).to_numpy() for part in ("test", "train"))
+    test, train, val = ((splits["split"] == part).to_numpy() for part in ("test", "train", "val"))
     labels = np.where(test, -1, splits["label"].to_numpy(dtype=np.int64))
     normals = _at_most(train & (labels == 0), MOST_NORMALS, rng)
-    labelled = _at_most(
-        ~test & splits["split"].isin(("train", "val")).to_numpy(), MOST_LABELLED, rng
-    )
-    used = normals | labelled | test
-    return splits[used].reset_index(drop=True), Fitting(
-        normals[used], labelled[used], test[used], labels[used]
-    )
+    return Fitting(normals, _at_most(train | val, MOST_LABELED, rng), test, labels)
 
 
 def _at_most(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -191,16 +122,61 @@ def _at_most(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> N
     return np.isin(np.arange(len(mask)), chosen)
 
 
-def _useless(values: Floats | pd.Series[Any] | None) -> str:
-    """Why these features tell nothing; empty where they may."""
-    if values is None or (isinstance(values, pd.Series) and nothing_known(values)):
+def pixel_features(pixels: Pixels, rows: NDArray[np.int64]) -> dict[str, Floats]:
+    """Compute `border`, `thumbnail` and `intensity` of images, each (n, features), in 0 to 1.
+
+    The intensity is the mean and the standard deviation of each channel.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    inside = torch.zeros(REFERENCE, REFERENCE, dtype=torch.bool)
+    inside[BORDER:-BORDER, BORDER:-BORDER] = True
+    found: dict[str, list[Floats]] = {"border": [], "thumbnail": [], "intensity": []}
+    for start in range(0, len(rows), AT_ONCE):
+        batch = torch.from_numpy(pixels(rows[start : start + AT_ONCE]))
+        images = batch.permute(0, 3, 1, 2).double() / 255
+        frame = F.adaptive_avg_pool2d(images, REFERENCE)[:, :, ~inside]
+        found["border"].append(frame.flatten(1).numpy())
+        found["thumbnail"].append(F.adaptive_avg_pool2d(images, THUMBNAIL).flatten(1).numpy())
+        spread, mean = torch.std_mean(images, dim=(2, 3), correction=0)
+        found["intensity"].append(torch.cat([mean, spread], 1).numpy())
+    return {
+        name: np.concatenate(parts) if parts else np.zeros((0, 1)) for name, parts in found.items()
+    }
+
+
+def size_features(splits: pd.DataFrame) -> Floats | None:
+    """Compute logarithms of width, height and width / height at the source (n, 3).
+
+    None where they are not recorded for every image.
+    """
+    columns = splits.reindex(columns=["width", "height"])
+    sides = columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    if not np.isfinite(sides).all() or (sides <= 0).any():
+        return None
+    logarithms = np.log(sides)
+    return np.column_stack([logarithms, logarithms[:, 0] - logarithms[:, 1]])
+
+
+def metadata_features(splits: pd.DataFrame) -> Mapping[str, pd.Series[Any]]:
+    """Each kind of metadata as text (n,), `unknown` where it is not recorded."""
+    paths = column_of(splits, "path").astype("string").fillna("").astype(object)
+    formats = paths.str.extract(r"(\.[A-Za-z]\w*)(?:\.gz)?$")[0].str.lower()
+    told = splits.reindex(columns=list(METADATA)).assign(**{"file format": formats})
+    return {name: as_text(told[name]) for name in METADATA}
+
+
+def _useless(values: Any) -> str:
+    """Why features (n, features), or metadata as text (n,), tell nothing; empty where they may."""
+    if values is None or (isinstance(values, pd.Series) and bool((values == UNKNOWN).all())):
         return NOT_RECORDED
-    return ALL_THE_SAME if is_constant(values) else ""
+    return ALL_THE_SAME if len(pd.DataFrame(values).drop_duplicates()) <= 1 else ""
 
 
-def _one_class(values: Any, fitting: Fitting) -> Floats | str:
+def _one_class(values: Any, fitting: Fitting) -> Floats:
     normals, test = values[fitting.normals], values[fitting.test]
-    if isinstance(values, pd.Series):
+    if isinstance(normals, pd.Series):
         return _rarity(normals, test, values.nunique())
     return (_nearest if values.shape[1] > MANY_FEATURES else _mahalanobis)(normals, test)
 
@@ -218,13 +194,9 @@ def _nearest(normals: Floats, test: Floats) -> Floats:
 
 
 def _mahalanobis(normals: Floats, test: Floats) -> Floats:
-    from sklearn.covariance import LedoitWolf
-
     spread = normals.std(0)
-    spread[spread == 0] = 1.0  # what no training normal varies in still counts, in its own unit
-    return np.asarray(
-        np.sqrt(np.maximum(LedoitWolf().fit(normals / spread).mahalanobis(test / spread), 0.0))
-    )
+    spread[spread == 0] = 1.0  # a feature that is constant among the normals keeps its own unit
+    return mahalanobis(normals / spread, test / spread)
 
 
 def _probe(values: Any, fitting: Fitting) -> Floats | str:
@@ -232,18 +204,17 @@ def _probe(values: Any, fitting: Fitting) -> Floats | str:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known = fitting.labels[fitting.labelled]
-    if min(np.sum(known == 0), np.sum(known == 1)) < FEWEST_LABELLED:
+    known = fitting.labels[fitting.labeled]
+    if min(np.sum(known == 0), np.sum(known == 1)) < FEWEST_LABELED:
         return FEW_LABELS
     table = (
         pd.get_dummies(values).to_numpy(dtype=np.float64)
         if isinstance(values, pd.Series)
         else values
     )
-    learnt = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300)).fit(
-        table[fitting.labelled], known
-    )
-    return np.asarray(learnt.decision_function(table[fitting.test]))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300))
+    probe.fit(table[fitting.labeled], known)
+    return np.asarray(probe.decision_function(table[fitting.test]))
 
 
 SCORERS: Mapping[str, Callable[[Any, Fitting], Floats | str]] = {

@@ -10,13 +10,26 @@ from typing import Any
 
 import click
 
+from medgan.cli.quiet import quiet
 from medgan.errors import chain, user_message
 
 
+class UserCommand(click.Command):
+    """A command that ends with one sentence where the user can act on the error."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options."""
+        with one_sentence():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with quiet(), one_sentence():
+            return super().invoke(ctx)
+
+
 class Interrupted(click.ClickException):
-    """SIGINT or SIGTERM. An `Exception`, unlike KeyboardInterrupt: Kedro tells its hooks of those
-    only.
-    """
+    """SIGINT or SIGTERM, as an `Exception`: Kedro does not call its hooks for KeyboardInterrupt."""
 
     def __init__(self, number: int, then: str = "the same command resumes") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; {then}.")
@@ -26,9 +39,7 @@ class Interrupted(click.ClickException):
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turns what a user can act on into a `click.ClickException`; anything else is a bug, and keeps
-    its traceback.
-    """
+    """Raise expected errors as `click.ClickException`. A bug keeps its traceback."""
     with _interruptible():
         try:
             yield
@@ -42,18 +53,15 @@ def one_sentence() -> Iterator[None]:
 def find_ending(error: BaseException) -> click.ClickException | None:
     """Convert the first error meant for the user in the chain of an exception; None for a bug."""
     shown = next((link for link in chain(error) if isinstance(link, click.ClickException)), None)
-    message = user_message(error)
-    return shown or (click.ClickException(message) if message else None)
+    if shown is not None and not type(shown).__module__.startswith("kedro"):
+        return shown
+    message = shown.message if shown else user_message(error)  # Kedro's own would add a traceback
+    return click.ClickException(message) if message else None
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise `Interrupted` once; the second one kills as usual."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        restore()
-        raise Interrupted(number)
-
+    """Raise `Interrupted` at the first SIGINT or SIGTERM. The second one kills as usual."""
     previous: dict[int, Any] = {
         number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
     }
@@ -61,6 +69,10 @@ def _interruptible() -> Iterator[None]:
     def restore() -> None:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        restore()
+        raise Interrupted(number)
 
     for number in previous:
         signal.signal(number, interrupt)

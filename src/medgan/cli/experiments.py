@@ -1,64 +1,58 @@
-"""`medgan reproduce`: the runs that docs/results.md rests on."""
+"""The commands `medgan reproduce` and `medgan collect`: the runs behind docs/results.md."""
 
 from __future__ import annotations
 
 import click
 
+from medgan.cli.errors import UserCommand
+from medgan.cli.options import project_root_here
 
-@click.command()
+
+@click.command(cls=UserCommand)
 @click.argument("dataset")
-@click.option(
-    "--source",
-    default=None,
-    help="Where the images are, as `kedro run --params source=PATH` takes it.",
-)
-@click.option("--seeds", default="", help="0,1,2; without it, those that the study declares.")
+@click.option("--source", help="Where the images are, as in `kedro run --params source=PATH`.")
+@click.option("--seeds", default="", help="0,1,2; without it, those that the experiment declares.")
 @click.option(
     "--only",
     default="",
-    help="Rows of the study, separated by commas; without it, all that are missing.",
+    help="Rows of the experiment, separated by commas; without it, all that are missing.",
 )
 @click.option(
     "--params",
     default="",
-    help="Other places of this machine: lpips_weights=PATH. What decides figures belongs into conf/studies.yml.",
+    help="Other places of this machine: lpips_weights=PATH. Settings that change metrics belong "
+    "in conf/experiments.yml.",
 )
 def reproduce(dataset: str, source: str | None, seeds: str, only: str, params: str) -> None:
-    """Make the records of a data set that are missing: docs/results/runs/DATASET/<row>-<seed>.json.
+    """Make the missing records of a data set: docs/results/runs/DATASET/<row>-<seed>.json.
 
-    It takes hours on a CPU; what is killed goes on where it stopped.
+    It takes hours on a CPU; a killed run resumes where it stopped.
     """
-    from medgan.cli.errors import one_sentence
-    from medgan.cli.options import project_root_here
     from medgan.experiments import run as reproducing
-    from medgan.experiments.plan import study_of
+    from medgan.experiments.plan import experiment_of
 
-    with one_sentence():
-        root = project_root_here()
-        study = study_of(root / "conf", dataset)
-        place = reproducing.Workplace(root, dataset, reproducing.places(source, params))
-        failed = reproducing.reproduce(
-            place, study, _numbers(seeds) or study.all_seeds(), _names(only), click.echo
+    root = project_root_here()
+    experiment = experiment_of(root / "conf", dataset)
+    place = reproducing.Workplace(root, dataset, reproducing.places(source, params))
+    failed = reproducing.reproduce(
+        place, experiment, _numbers(seeds) or experiment.all_seeds(), _names(only), click.echo
+    )
+    if failed:
+        raise click.ClickException(
+            f"{len(failed)} of the runs failed ({'; '.join(failed)}): their output is in "
+            f"{place.log.relative_to(root)}."
         )
-        if failed:
-            raise click.ClickException(
-                f"{len(failed)} of the runs failed ({'; '.join(failed)}): {place.log.relative_to(root)} has what they said."
-            )
 
 
-@click.command()
+@click.command(cls=UserCommand)
 def collect() -> None:
     """Write docs/results.md and docs/results/ from the records of all data sets."""
-    from medgan.cli.errors import one_sentence
-    from medgan.cli.options import project_root_here
+    from medgan.experiments.plan import read_experiments
+    from medgan.experiments.publish import publish
 
-    with one_sentence():
-        from medgan.experiments.plan import read_studies
-        from medgan.experiments.publish import publish
-
-        root = project_root_here()
-        for path in publish(root, read_studies(root / "conf")):
-            click.echo(path.relative_to(root))
+    root = project_root_here()
+    for path in publish(root, read_experiments(root / "conf")):
+        click.echo(path.relative_to(root))
 
 
 def _names(text: str) -> list[str]:
@@ -66,9 +60,10 @@ def _names(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[int]:
-    wrong = next((name for name in _names(text) if not name.isdigit()), None)
+    names = _names(text)
+    wrong = next((name for name in names if not name.isdigit()), None)
     if wrong is not None:
         raise click.UsageError(
             f"--seeds has '{wrong}': give whole numbers separated by commas, such as 0,1,2."
         )
-    return [int(name) for name in _names(text)]
+    return [int(name) for name in names]

@@ -1,10 +1,48 @@
-"""Options and places that several commands share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from medgan.project.environment import Environment
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def dataset_options(command: Function) -> Function:
+    """Add `--env` and `--params`, which choose the data set; `chosen` reads them."""
+    env = click.option(
+        "--env",
+        "-e",
+        envvar="KEDRO_ENV",
+        help="The data set: an environment of conf/. Default: the embedded phantoms.",
+    )
+    params = click.option(
+        "--params",
+        default="",
+        help="What `kedro run --params` was given to choose the data set, such as "
+        "flag=bloodmnist,size=28.",
+    )
+    return env(params(command))
+
+
+def chosen(env: str | None, params: str) -> Environment:
+    """The environment of the project that the working directory is in.
+
+    Raises:
+        UserError: there is no such environment, or `params` are not NAME=VALUE pairs.
+    """
+    from medgan.project.environment import Environment, given_parameters, require_environment
+
+    conf = project_root_here() / "conf"
+    if env is not None:
+        require_environment(conf, env)
+    return Environment(conf, env, given_parameters(params))
 
 
 def project_root_here() -> Path:
@@ -14,15 +52,7 @@ def project_root_here() -> Path:
     root = find_kedro_project(Path.cwd())
     if root is None:
         raise click.ClickException(
-            "This folder is not inside a medgan project: go to the folder that holds pyproject.toml and conf/."
+            "This folder is not inside a medgan project: go to the folder that holds "
+            "pyproject.toml and conf/."
         )
     return Path(root)
-
-
-def _dataset(root: Path, env: str | None, params: str) -> str:
-    """The name of an environment's data set, as its globals.yml gives it."""
-    from medgan.project.environment import Environment, given_parameters, require_environment
-
-    if env is not None:
-        require_environment(root / "conf", env)
-    return Environment(root / "conf", env, given_parameters(params)).dataset()

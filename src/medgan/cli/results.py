@@ -1,30 +1,22 @@
-"""`medgan results`."""
+"""The command `medgan results`."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from medgan.cli.options import _dataset, project_root_here
+from medgan.cli.errors import UserCommand
+from medgan.cli.options import chosen, dataset_options, project_root_here
+
+if TYPE_CHECKING:
+    from medgan.evaluation.results import Results
 
 
-@click.command()
-@click.option(
-    "--env",
-    "-e",
-    default=None,
-    envvar="KEDRO_ENV",
-    help="The data set: an environment of conf/. Default: the embedded phantoms.",
-)
-@click.option(
-    "--params",
-    default="",
-    help="What chose the data set, where its environment has several: flag=bloodmnist,size=28",
-)
+@click.command(cls=UserCommand)
+@dataset_options
 @click.option(
     "--json",
     "as_json",
@@ -33,33 +25,30 @@ from medgan.cli.options import _dataset, project_root_here
 )
 def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
-    from medgan.cli.errors import one_sentence
+    found = _newest_results(env, params)
+    if as_json:
+        from medgan.files.documents import to_json
 
-    with one_sentence():
-        document = _newest_results(project_root_here(), env, params)
-        click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else _table(document))
+        click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
+        return
+    from medgan.report.summary import render_text
 
-
-def _newest_results(root: Path, env: str | None, params: str) -> dict[str, Any]:
-    from medgan.datasets.documents import read_document
-    from medgan.evaluation.results import validate
-
-    path = root / "data" / "08_reporting" / _dataset(root, env, params) / "results.json"
-    document = read_document(path)
-    if document is None:
-        chosen = (f" --env {env}" if env else "") + (f" --params {params}" if params else "")
-        raise click.ClickException(
-            f"There are no results of '{path.parent.name}' yet: make them with `kedro run{chosen}`."
-        )
-    validate(document)
-    return document
+    click.echo(render_text(found, terminal_width()))
 
 
-def _table(document: dict[str, Any]) -> str:
-    from medgan.report.tables import render_text
-
-    return render_text(document, _width())
-
-
-def _width() -> int:
+def terminal_width() -> int:
+    """Columns of the terminal, at most 140."""
     return min(shutil.get_terminal_size((100, 24)).columns, 140)
+
+
+def _newest_results(env: str | None, params: str) -> Results:
+    from medgan.datasets.documents import read_document
+
+    environment = chosen(env, params)
+    dataset = environment.dataset()
+    found = read_document(project_root_here() / "data" / "08_reporting" / dataset / "results.json")
+    if found is None:
+        raise click.ClickException(
+            f"There are no results of '{dataset}' yet: make them with `{environment.command()}`."
+        )
+    return found

@@ -1,210 +1,160 @@
-"""results.json: the newest results of a data set, written section by section."""
+"""results.json, pages, and the documents of other data sets."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kedro.io import AbstractDataset
-from kedro_datasets._typing import ImagePreview, JSONPreview
-from PIL import Image, UnidentifiedImageError
+from kedro.io import AbstractDataset, DatasetError
+from kedro.io.core import VersionNotFoundError
+from kedro_datasets._typing import JSONPreview
+from kedro_datasets.text import TextDataset as KedroTextDataset
 
-from medgan.datasets.base import LocalPath
+from medgan.datasets.base import LocalPath, StoredDataset, Whole
+from medgan.datasets.parts import document
 from medgan.errors import UserError
-from medgan.evaluation.results import SECTIONS, new_document
-from medgan.files.atomic import write_bytes, write_text
-from medgan.plots.style import Drawing
+from medgan.evaluation.details import ExternalTest, ExternalTests
+from medgan.evaluation.reading import SECTIONS, read_results
+from medgan.evaluation.results import Results, Section
+from medgan.files.atomic import write_text
+from medgan.files.documents import from_json, to_json
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from collections.abc import Iterator
-
-from kedro.io import DatasetError
+DOCUMENT = "external.json"
 
 
-class ResultsSectionDataset(
-    LocalPath, AbstractDataset["Mapping[str, Any]", "dict[str, Any] | None"]
-):
-    """One section of results.json, as {"data": hash of the images and splits, "rows": {name: row}}.
+class TextDataset(Whole, KedroTextDataset):
+    """`kedro_datasets.text.TextDataset`, saved whole."""
 
-    Sections of other data never stand beside each other: saving one with a new hash drops the
-    others.
+
+class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]):
+    """One section of results.json.
+
+    Three pipelines write their sections of one file: the first to do so in a run starts the new
+    version from the newest old one. Sections of other data never stand beside each other: saving
+    one with a new hash drops the others.
     """
 
     def __init__(
-        self,
-        *,
-        filepath: str,
-        section: str,
-        dataset: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        self, *, filepath: str, section: str, dataset: str | None = None, **settings: Any
     ) -> None:
-        super().__init__(filepath, {"optional": True, **(metadata or {})})
+        super().__init__(filepath=filepath, **settings)
+        self.metadata = {"optional": True, **(self.metadata or {})}
         if section not in SECTIONS:
             raise UserError(
                 f"conf: results.json has no section '{section}': use one of {', '.join(SECTIONS)}."
             )
         self.section = section
-        self.dataset = dataset or self.path.parent.name
+        self.dataset = dataset or self._filepath.parent.name
 
-    def load(self) -> dict[str, Any] | None:
-        """The section, or None where there is none."""
-        document = read_document(self.path)
-        rows = (document or {}).get(self.section)
-        return (
-            {"data": document["provenance"].get("data_hash"), "rows": rows}
-            if document and rows
-            else None
-        )
+    @classmethod
+    def _save_wrapper(cls, save_func: Any) -> Any:
+        """Kedro refuses to save one version twice, which three sections do."""
+        return AbstractDataset._save_wrapper.__func__(cls, save_func)  # type: ignore[attr-defined]
 
-    def save(self, data: Mapping[str, Any]) -> None:
-        """Replaces the section; sections about other data go."""
-        document = read_document(self.path)
-        if (
-            document is None
-            or document["dataset"] != self.dataset
-            or document["provenance"].get("data_hash") != data["data"]
-        ):
-            document = new_document(self.dataset, "test")
-        document[self.section] = dict(data["rows"])
-        document["provenance"] = {**document.get("provenance", {}), "data_hash": data["data"]}
-        write_document(self.path, document)
+    def load(self) -> Section[Any] | None:
+        """Load the section, or None where there is none."""
+        found = self.document()
+        rows = getattr(found, self.section, None)
+        return Section(found.provenance.get("data_hash", ""), rows) if found and rows else None
+
+    def save(self, data: Section[Any]) -> None:
+        """Replace the section; sections about other data go."""
+        found = self.document()
+        about = (found.dataset, found.provenance.get("data_hash")) if found else None
+        same = found if about == (self.dataset, data.data) else None
+        results = same or Results(dataset=self.dataset)
+        changed: dict[str, Any] = {
+            self.section: dict(data.rows),
+            "provenance": {**results.provenance, "data_hash": data.data},
+        }
+        self.write(replace(results, **changed))
+
+    def document(self) -> Results | None:
+        """The whole document, or None where there is none."""
+        self._cached_load_version = None
+        try:
+            path = self._get_load_path()
+        except VersionNotFoundError:
+            return None
+        if not self._fs.exists(str(path)):
+            return None
+        with self._fs.open(str(path), "r") as file:
+            return _results(file.read(), str(path))
+
+    def write(self, results: Results) -> None:
+        """Write the document as that of this run."""
+        version = self.resolve_save_version()
+        path = self._get_versioned_path(version) if version else self._filepath
+        self._fs.makedirs(str(path.parent), exist_ok=True)
+        with self._fs.open(str(path), "w") as file:
+            file.write(document(results))
 
     def preview(self) -> JSONPreview:
-        """The section for kedro-viz."""
-        return JSONPreview(json.dumps(self.load()))
+        """Show the section in kedro-viz."""
+        return JSONPreview(json.dumps(to_json(self.load())))
 
     def _exists(self) -> bool:
         return self.load() is not None
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self.path.as_posix(), "section": self.section}
+    def _describe(self) -> dict[str, object]:
+        return {**super()._describe(), "section": self.section}
 
 
-def read_document(path: Path) -> dict[str, Any] | None:
-    """The document of a data set, or None where there is none.
+def newest_version(path: Path) -> Path:
+    """The file of the newest version below a path that Kedro versions; the path itself where it is
+    a file.
+    """
+    versions = sorted(path.glob(f"*/{path.name}")) if path.is_dir() else []
+    return versions[-1] if versions else path
+
+
+def read_document(path: Path) -> Results | None:
+    """The results at a path, or those of its newest version; None where there are none.
 
     Raises:
         UserError: the file is no results document.
     """
-    if not path.exists():
-        return None
+    file = newest_version(path)
+    return _results(file.read_text(encoding="utf-8"), str(file)) if file.is_file() else None
+
+
+def _results(text: str, where: str) -> Results:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return read_results(json.loads(text))
+    except UserError as error:
+        raise UserError(
+            f"{where}: {error} If `kedro run` says this, delete the file first."
+        ) from error
     except ValueError as error:
         raise UserError(
-            f"{path} is not JSON ({error}): delete it, then `kedro run` writes it again."
+            f"{where} is not JSON ({error}): delete it, then `kedro run` writes it again."
         ) from error
-    if not isinstance(document, dict) or document.get("schema") != 1:
-        raise UserError(
-            f"{path} is no results document of schema 1: delete it, then `kedro run` writes it again."
-        )
-    return document
 
 
-def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Replaces the document; a number that JSON does not know (NaN, infinity) is an error, not a
-    file nobody can read.
+def write_document(path: Path, value: object) -> None:
+    """Replace a document; a number that JSON does not know (NaN, infinity) is an error, not a file
+    nobody can read.
     """
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path, document(value))
 
 
-class HtmlDataset(LocalPath, AbstractDataset[str, "str | None"]):
-    """One self-contained page."""
-
-    def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
-        super().__init__(filepath, metadata)
-
-    def load(self) -> str | None:
-        """The page, or None where it is optional and absent."""
-        return None if self.absent() else self.path.read_text(encoding="utf-8")
-
-    def save(self, data: str) -> None:
-        """Replaces the page."""
-        write_text(self.path, data)
-
-
-KEY = "Key"
-"""The text in a PNG file that names the drawing it shows."""
-
-
-class FigureDataset(LocalPath, AbstractDataset["Figure | Drawing | bytes", "bytes | None"]):
-    """A matplotlib figure as a PNG file; equal figures give equal files."""
-
-    def __init__(
-        self, *, filepath: str, dpi: int = 120, metadata: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(filepath, metadata)
-        self.dpi = dpi
-
-    def load(self) -> bytes | None:
-        """The PNG file, or None where it is optional and absent."""
-        return None if self.absent() else self.path.read_bytes()
-
-    def save(self, data: Figure | Drawing | bytes) -> None:
-        """Renders and writes a figure; bytes are taken for a PNG file. A drawing that the file
-        shows already is not made again.
-        """
-        if isinstance(data, bytes):
-            write_bytes(self.path, data)
-        elif not isinstance(data, Drawing):
-            write_bytes(self.path, render(data, self.dpi))
-        elif shown_key(self.path) != (key := f"{data.key}-{self.dpi}"):
-            write_bytes(self.path, render(data.draw(), self.dpi, key))
-
-    def preview(self) -> ImagePreview:
-        """The picture for kedro-viz."""
-        return ImagePreview(base64.b64encode(self.path.read_bytes()).decode())
-
-
-def render(figure: Figure, dpi: int, key: str | None = None) -> bytes:
-    """The PNG file of a figure, without the date and version that would make equal figures
-    differ.
-    """
-    buffer = io.BytesIO()
-    named = {} if key is None else {KEY: key}
-    figure.savefig(
-        buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None, **named}
-    )
-    return buffer.getvalue()
-
-
-def shown_key(path: Path) -> str | None:
-    """The key of the drawing that a whole PNG file shows; None where there is no such file or no
-    key in it.
-    """
-    try:
-        with Image.open(path) as picture:
-            picture.verify()
-            key = picture.info.get(KEY)
-    except (OSError, SyntaxError, UnidentifiedImageError):
-        return None
-    return key if isinstance(key, str) else None
-
-
-DOCUMENT = "external.json"
-
-
-class ExternalTestsDataset(LocalPath, AbstractDataset[None, "dict[str, Any]"]):
+class ExternalTestsDataset(LocalPath, AbstractDataset[None, ExternalTests]):
     """`<filepath>/<other data set>/<model>/external.json` of the models that were trained on
     `trained_on`. Read only.
     """
 
     def __init__(
-        self, *, filepath: str, trained_on: str, metadata: Mapping[str, Any] | None = None
+        self, *, filepath: str, trained_on: str, metadata: Mapping[str, object] | None = None
     ) -> None:
         super().__init__(filepath, {"optional": True, **(metadata or {})})
         self.trained_on = trained_on
 
-    def load(self) -> dict[str, Any]:
-        """{"trained_on", "tests": [the document with `model` and `tested_on`]}, by data set and
-        model; no tests where there are none.
-        """
-        return {"trained_on": self.trained_on, "tests": list(self._tests())}
+    def load(self) -> ExternalTests:
+        """Load the tests by data set and model; no tests where there are none."""
+        return ExternalTests(self.trained_on, tuple(self._tests()))
 
     def save(self, data: None) -> None:
         """Tests are written by the data set whose images are scored."""
@@ -212,18 +162,15 @@ class ExternalTestsDataset(LocalPath, AbstractDataset[None, "dict[str, Any]"]):
             "tests on other data sets are read only: `kedro run --env OTHER --tags external` makes them"
         )
 
-    def _tests(self) -> Iterator[dict[str, Any]]:
+    def _tests(self) -> Iterator[ExternalTest]:
         for path in sorted(self.path.glob(f"*/*/{DOCUMENT}")):
-            document = _read(path)
-            if document.get("trained_on") == self.trained_on:
-                yield {"model": path.parent.name, "tested_on": path.parents[1].name, **document}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(
-            f"{path} is not JSON ({error}): delete it, then `kedro run --tags external` writes it again."
-        ) from error
-    return document
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UserError(
+                    f"{path} is not JSON ({error}): delete it, then "
+                    "`kedro run --tags external` writes it again."
+                ) from error
+            if found.get("trained_on") == self.trained_on:
+                where = {"model": path.parent.name, "tested_on": path.parents[1].name}
+                yield from_json(ExternalTest, where | found, str(path))

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from medgan.datasets.base import LocalPath
+from medgan.datasets.base import LocalPath, StoredDataset
+from medgan.datasets.parts import Arrays, npz
 from medgan.errors import UserError
-from medgan.files.atomic import new_file
 from medgan.images.masks import MaskFolder
 from medgan.images.store import ImageStore, StorePlan, write_store
 from medgan.sources.registry import SOURCES, ImageSource, SourceConfig
@@ -32,7 +32,7 @@ PREVIEW = (4, 8)
 class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
     """The folder of a `medgan.images.store.ImageStore`."""
 
-    def __init__(self, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
         super().__init__(filepath, metadata)
 
     def load(self) -> ImageStore:
@@ -80,7 +80,7 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
         self,
         kind: str,
         location: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, object] | None = None,
         **fields: Any,
     ) -> None:
         self.kind = kind
@@ -120,7 +120,7 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
         """Sources are never written."""
         raise DatasetError("an image source is read only")
 
-    def _describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, object]:
         return {"kind": self.kind, "location": self.location, **self.fields}
 
 
@@ -130,7 +130,7 @@ class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
     """
 
     def __init__(
-        self, location: str | None = None, metadata: Mapping[str, Any] | None = None
+        self, location: str | None = None, metadata: Mapping[str, object] | None = None
     ) -> None:
         self.location = location
         self.metadata = dict(metadata or {})
@@ -143,7 +143,7 @@ class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
         """Masks at their source are never written."""
         raise DatasetError("a folder of masks is read only")
 
-    def _describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, object]:
         return {"location": self.location}
 
 
@@ -152,7 +152,7 @@ class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"
     none.
     """
 
-    def __init__(self, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
         super().__init__(filepath, metadata)
         self._store = ImageStoreDataset(filepath)
 
@@ -178,43 +178,29 @@ class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"
         return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
 
 
-Arrays = Mapping[str, NDArray[Any]]
-
-
-class ArraysDataset(LocalPath, AbstractDataset["Arrays", "dict[str, NDArray[Any]] | None"]):
-    """A dictionary of arrays of numbers or fixed-length text."""
-
-    def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
-        super().__init__(filepath, metadata)
+class ArraysDataset(StoredDataset[Arrays, "dict[str, NDArray[Any]] | None"]):
+    """A dictionary of arrays of numbers or fixed-length text, as one NPZ file."""
 
     def load(self) -> dict[str, NDArray[Any]] | None:
-        """The arrays, or None where they are optional and absent."""
+        """Load the arrays, or None where they are optional and absent."""
         if self.absent():
             return None
-        with np.load(self.path, allow_pickle=False) as stored:
+        with (
+            self._fs.open(str(self._get_load_path()), "rb") as file,
+            np.load(io.BytesIO(file.read()), allow_pickle=False) as stored,
+        ):
             return {name: stored[name] for name in stored.files}
 
     def save(self, data: Arrays) -> None:
-        """Replaces the file.
-
-        Raises:
-            UserError: an array of Python objects, which only a pickle could hold.
-        """
-        objects = [name for name, values in data.items() if np.asarray(values).dtype.hasobject]
-        if objects:
-            raise UserError(
-                f"{self.path.name} cannot hold arrays of Python objects: give {', '.join(objects)} a plain dtype."
-            )
-        with new_file(self.path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **data)
+        """Replace the file. Raises `UserError` for an array of Python objects."""
+        content, path = npz(data), self._get_save_path()
+        self._fs.makedirs(str(path.parent), exist_ok=True)
+        with self._fs.open(str(path), "wb") as file:
+            file.write(content)
 
     def preview(self) -> JSONPreview:
-        """Names, dtypes and shapes for kedro-viz."""
-        return JSONPreview(
-            json.dumps(
-                {
-                    name: f"{values.dtype} {values.shape}"
-                    for name, values in (self.load() or {}).items()
-                }
-            )
-        )
+        """Show names, dtypes and shapes in kedro-viz."""
+        shapes = {
+            name: f"{values.dtype} {values.shape}" for name, values in (self.load() or {}).items()
+        }
+        return JSONPreview(json.dumps(shapes))

@@ -1,71 +1,58 @@
 """kedro-datasets' tables and JSON documents, saved whole or not at all: theirs, killed, leave a
-file that loads short (F25).
+file that loads short. And the facts of images, in SQLite.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kedro.io import AbstractDataset
-from kedro_datasets._typing import TablePreview
+from kedro.utils import load_obj
 from kedro_datasets.json import JSONDataset as KedroJSONDataset
 from kedro_datasets.pandas import CSVDataset as KedroCSVDataset
 from kedro_datasets.pandas import ParquetDataset as KedroParquetDataset
 
-from medgan.datasets.base import LocalPath
+from medgan.datasets.base import LocalPath, Whole
 from medgan.errors import UserError
-from medgan.files.atomic import new_file, write_text
+from medgan.files.documents import from_json, to_json
 from medgan.images.metadata import ImageFacts
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-class WholeSave:
-    """Saves to a file beside the right one, which takes its place once it is complete. For
-    unversioned files on this machine.
-
-    `metadata: {optional: true}` allows the file to be absent where a pipeline takes it as an input;
-    it then loads as None.
-    """
-
-    _filepath: PurePosixPath
-    metadata: dict[str, Any] | None
-
-    def load(self) -> Any:
-        """The content, or None where it is optional and absent."""
-        if (self.metadata or {}).get("optional", False) and not Path(self._filepath).exists():
-            return None
-        return super().load()  # type: ignore[misc]
-
-    def save(self, data: Any) -> None:
-        """Replaces the file."""
-        path = self._filepath
-        with new_file(Path(path)) as temporary:
-            try:
-                self._filepath = PurePosixPath(temporary)
-                super().save(data)  # type: ignore[misc]
-            finally:
-                self._filepath = path
-
-
-class CSVDataset(WholeSave, KedroCSVDataset):
+class CSVDataset(Whole, KedroCSVDataset):
     """`kedro_datasets.pandas.CSVDataset`, saved whole."""
 
 
-class ParquetDataset(WholeSave, KedroParquetDataset):
+class ParquetDataset(Whole, KedroParquetDataset):
     """`kedro_datasets.pandas.ParquetDataset`, saved whole."""
 
 
-class JSONDataset(WholeSave, KedroJSONDataset):
-    """`kedro_datasets.json.JSONDataset`, saved whole."""
+class JSONDataset(Whole, KedroJSONDataset):
+    """`kedro_datasets.json.JSONDataset`, saved whole; a typed result as its JSON form.
+
+    Args:
+        of: the type that it loads as, as `package.module.Name`; plain JSON without one.
+        settings: of `kedro_datasets.json.JSONDataset`.
+    """
+
+    def __init__(self, *, of: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._type = of
+
+    def load(self) -> Any:
+        """Load the document, or None where it is optional and absent."""
+        found = super().load()
+        if found is None or self._type is None:
+            return found
+        return from_json(load_obj(self._type), found, str(self._get_load_path()))
+
+    def save(self, data: Any) -> None:
+        """Replace the file."""
+        super().save(to_json(data))
 
 
 AT_ONCE = 500
@@ -116,7 +103,7 @@ class FactsDataset(LocalPath, AbstractDataset["Sequence[ImageFacts]", StoredFact
     paths.
     """
 
-    def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
         super().__init__(filepath, metadata)
 
     def load(self) -> StoredFacts:
@@ -129,51 +116,3 @@ class FactsDataset(LocalPath, AbstractDataset["Sequence[ImageFacts]", StoredFact
         rows = [(facts.path, json.dumps(facts.as_dict())) for facts in data]
         with _opened(self.path) as connection:
             connection.executemany("INSERT OR REPLACE INTO image_facts VALUES (?, ?)", rows)
-
-
-Row = Mapping[str, Any]
-
-
-class CurvesDataset(LocalPath, AbstractDataset["Sequence[Row]", "pd.DataFrame"]):
-    """A CSV file with a column `step`, to which every save adds rows.
-
-    A training that resumes repeats steps, and one that starts anew begins before all of them: so
-    rows from the first new step on are dropped before the new ones are added.
-    """
-
-    def __init__(self, *, filepath: str, metadata: Mapping[str, Any] | None = None) -> None:
-        super().__init__(filepath, metadata)
-
-    def load(self) -> pd.DataFrame:
-        """All rows; an empty table where there are none yet."""
-        import pandas as pd
-
-        return pd.read_csv(self.path) if self.path.exists() else pd.DataFrame(columns=["step"])
-
-    def save(self, data: Sequence[Row]) -> None:
-        """Adds rows in the order of their steps; no rows, no change."""
-        if data:
-            first = int(data[0]["step"])
-            kept: list[Row] = [row for row in self._stored() if int(row["step"]) < first]
-            write_text(self.path, as_csv([*kept, *data]))
-
-    def preview(self, nrows: int = 20) -> TablePreview:
-        """The last rows for kedro-viz."""
-        table: dict[str, Any] = self.load().tail(nrows).to_dict(orient="split")
-        return TablePreview(table)
-
-    def _stored(self) -> list[dict[str, str]]:
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV text; a column that some rows lack is empty there."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -1,1 +1,1 @@
-"""Scores, thresholds, intervals, and the figures made of them."""
+"""Scores, thresholds, intervals, and the metrics made of them."""

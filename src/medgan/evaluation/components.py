@@ -1,14 +1,14 @@
-"""What a detector's score is made of, each part judged as a detector of its own.
+"""Evaluate each component of a detector's score as a detector of its own.
 
-S0 names reconstruction losses and latent distances, its papers weigh them. Every part gets the row
-that `evaluate_detector` gives the whole, with a threshold of its own that is frozen on validation.
-Which part is the best on test is read off, never acted on: the weights of the sum are
-configuration.
+Every component gets the result that `evaluate_detector` gives the whole, with a threshold of its
+own that is frozen on validation. The test images never choose a component: the weights of the sum
+are configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from medgan.contracts import COMPONENTS
 from medgan.errors import UserError
-from medgan.evaluation.detector import evaluate_detector
-from medgan.evaluation.volumes import AUTO
+from medgan.evaluation.details import ComponentsResult
+from medgan.evaluation.detector import DEFAULT, evaluate_detector
+from medgan.evaluation.protocol import Protocol
+from medgan.evaluation.results import DetectorResult
 
 COMBINED, MAHALANOBIS = "combined", "mahalanobis"
-CARRIED = ("published_step", "search_steps")
-"""What the row of the whole says of the detector, and the rows of its parts too."""
 
 
 def mahalanobis(normals: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
@@ -44,12 +44,12 @@ def mahalanobis(normals: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float
     """
     if len(normals) < 2:
         raise UserError(
-            "A Mahalanobis distance needs two normal training images or more: give preprocessing.fractions a larger 'train'."
+            "A Mahalanobis distance needs two normal training images or more: "
+            "give preprocessing.fractions a larger 'train'."
         )
     from sklearn.covariance import LedoitWolf  # 1 s that other commands need not wait for
 
-    fitted = LedoitWolf().fit(np.asarray(normals, dtype=np.float64))
-    squared: NDArray[np.float64] = fitted.mahalanobis(np.asarray(others, dtype=np.float64))
+    squared: NDArray[np.float64] = LedoitWolf().fit(normals).mahalanobis(others)
     return np.sqrt(np.maximum(squared, 0.0))
 
 
@@ -61,49 +61,32 @@ def own_score(weights: Mapping[str, float]) -> str:
 def evaluate_components(
     scores: pd.DataFrame,
     splits: pd.DataFrame,
-    own: Mapping[str, Any],
+    own: DetectorResult,
     weights: Mapping[str, float],
-    *,
-    threshold_rule: str = "youden",
-    n_resamples: int = 1000,
-    seed: int = 0,
-    volume_score: str = AUTO,
-) -> dict[str, Any]:
-    """A row for each part of a score, and for the whole.
+    protocol: Protocol = DEFAULT,
+) -> ComponentsResult:
+    """Evaluate each component of a score, beside the whole.
 
     Args:
-        scores: image_id, split (val and test), and score_<name> for each part.
+        scores: image_id, split (val and test), and score_<name> for each component.
         splits: as `evaluate_detector` takes them.
-        own: the row of the detector's own score.
-        weights: of the parts in that score.
-        threshold_rule: as `evaluate_detector` takes it.
-        n_resamples: resamples of patients.
-        seed: of the resamples and of the training.
-        volume_score: as `evaluate_detector` takes it; `auto` lets validation choose for each part.
-
-    Returns:
-        {"own": name of the detector's own score, "weights": {part: weight}, "rows": {name: row}}.
+        own: the result of the detector's own score.
+        weights: of the components in that score.
+        protocol: as `evaluate_detector` takes it; with `auto`, validation chooses the aggregate of
+            slices for each component.
     """
     name_of_own = own_score(weights)
-    carried = {name: own[name] for name in CARRIED if name in own} | _labels(own)
-    rows = {name_of_own: dict(own)}
+    rows = {name_of_own: replace(own, score=name_of_own)}
     for name in (*COMPONENTS, MAHALANOBIS):
         if f"score_{name}" in scores and name not in rows:
             part = scores[["image_id", "split"]].assign(score=scores[f"score_{name}"])
-            rows[name] = evaluate_detector(
-                part,
-                splits,
-                threshold_rule=threshold_rule,
-                n_resamples=n_resamples,
-                seed=seed,
-                sees_mix=own["sees_mix"],
-                volume_score=volume_score,
-                details={**carried, "score": name},
+            found = evaluate_detector(part, splits, protocol, own.sees_mix)
+            rows[name] = replace(
+                found,
+                score=name,
+                published_step=own.published_step,
+                search_steps=own.search_steps,
+                # labels that chose the weights of the networks were used by every component
+                labels_used="checkpoint" if own.labels_used == "checkpoint" else found.labels_used,
             )
-    rows[name_of_own]["score"] = name_of_own
-    return {"own": name_of_own, "weights": dict(weights), "rows": rows}
-
-
-def _labels(own: Mapping[str, Any]) -> dict[str, str]:
-    """Labels that chose the weights of the networks were used by every part."""
-    return {"labels_used": "checkpoint"} if own["labels_used"] == "checkpoint" else {}
+    return ComponentsResult(name_of_own, dict(weights), rows)

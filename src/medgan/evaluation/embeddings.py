@@ -1,16 +1,17 @@
-"""Which images are described by features, and their features, in batches."""
+"""Choose images, compute their features in batches, and project features to the plane."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from medgan.contracts import FeatureExtractor
+from medgan.evaluation.details import Projection
 from medgan.evaluation.scores import Images, require_finite
 
 NORMALS = 1000
@@ -65,6 +66,8 @@ def features_of(
     Raises:
         UserError: a feature is not finite; it names the images.
     """
+    import torch
+
     with torch.inference_mode():
         parts = [
             extractor.features(images(rows[start : start + batch_size]).to(device)).float().cpu()
@@ -86,18 +89,16 @@ TOO_FEW = f"not run: fewer than {FEWEST} images"
 CONSTANT = "not run: fewer than two features differ between images"
 
 
-def pca(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
+def pca(features: Plane, seed: int) -> tuple[Plane, Projection]:
     """The first two principal components, and the shares of the variance that they hold."""
     from sklearn.decomposition import PCA  # 1 s that other commands need not wait for
 
     fitted = PCA(2, random_state=seed)
     plane = fitted.fit_transform(features)
-    return plane, {
-        "explained_variance": [float(share) for share in fitted.explained_variance_ratio_]
-    }
+    return plane, Projection(explained_variance=tuple(fitted.explained_variance_ratio_.tolist()))
 
 
-def tsne(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
+def tsne(features: Plane, seed: int) -> tuple[Plane, Projection]:
     """t-SNE, begun at the principal components."""
     from sklearn.manifold import TSNE
 
@@ -105,10 +106,10 @@ def tsne(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
     plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(
         _few(features, seed)
     )
-    return plane.astype(np.float64), {"perplexity": perplexity}
+    return plane.astype(np.float64), Projection(perplexity=perplexity)
 
 
-def umap(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
+def umap(features: Plane, seed: int) -> tuple[Plane, Projection]:
     """UMAP, seeded and so on one thread. Raises ImportError where umap-learn is not installed."""
     import umap as umap_learn  # an extra; seconds to import
 
@@ -116,10 +117,10 @@ def umap(features: Plane, seed: int) -> tuple[Plane, dict[str, Any]]:
     plane = umap_learn.UMAP(
         n_components=2, n_neighbors=neighbours, random_state=seed, n_jobs=1
     ).fit_transform(_few(features, seed))
-    return np.asarray(plane, dtype=np.float64), {"n_neighbors": neighbours}
+    return np.asarray(plane, dtype=np.float64), Projection(n_neighbors=neighbours)
 
 
-METHODS: Mapping[str, Callable[[Plane, int], tuple[Plane, dict[str, Any]]]] = {
+METHODS: Mapping[str, Callable[[Plane, int], tuple[Plane, Projection]]] = {
     "pca": pca,
     "tsne": tsne,
     "umap": umap,
@@ -127,33 +128,33 @@ METHODS: Mapping[str, Callable[[Plane, int], tuple[Plane, dict[str, Any]]]] = {
 SHOWN_AS: Mapping[str, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
-def project(features: NDArray[Any], seed: int = 0) -> tuple[dict[str, Plane], dict[str, Any]]:
-    """Features by every method that can be run.
+def project(
+    features: NDArray[Any], seed: int = 0
+) -> tuple[dict[str, Plane], dict[str, Projection]]:
+    """Project features to the plane by every method that can be run.
 
     Args:
         features: (n, D); each is brought to zero mean and unit spread first.
         seed: of the methods.
 
     Returns:
-        (n, 2) for each method that ran; and for each method what is to be known of it:
-        `trustworthiness` and its settings, or value None and the reason.
+        (n, 2) for each method that ran; and for each method its trustworthiness and settings, or
+        why it did not run.
     """
     values = np.asarray(features, dtype=np.float64)
     spread = values.std(0)
     reason = TOO_FEW if len(values) < FEWEST else CONSTANT if (spread > 0).sum() < 2 else ""
     if reason:
-        return {}, {
-            name: {"value": None, "reason": f"{SHOWN_AS[name]} {reason}"} for name in METHODS
-        }
+        return {}, {name: Projection(reason=f"{SHOWN_AS[name]} {reason}") for name in METHODS}
     values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
-    planes, facts = dict[str, Plane](), dict[str, Any]()
+    planes, facts = dict[str, Plane](), dict[str, Projection]()
     for name, method in METHODS.items():
         try:
-            planes[name], about = method(values, seed)
+            planes[name], settings = method(values, seed)
         except ImportError:
-            facts[name] = {"value": None, "reason": NO_UMAP}
+            facts[name] = Projection(reason=NO_UMAP)
             continue
-        facts[name] = {"trustworthiness": _trustworthiness(values, planes[name]), **about}
+        facts[name] = replace(settings, trustworthiness=_trustworthiness(values, planes[name]))
     return planes, facts
 
 

@@ -1,29 +1,36 @@
-"""External validation: the model of another data set, with the threshold that was frozen there, on
-this data set's test images.
+"""External validation: the model of another dataset on the test images of this one, with the
+threshold that was frozen there.
 
-Nothing is fitted here: neither weights, nor a threshold, nor a scale of scores. What falls against
-the figures at home is what a change of hospital, scanner and patients costs.
+Nothing is fitted here: neither weights, nor a threshold, nor a scale of scores. The loss against
+the metrics at home is what a change of hospital, scanner and patients costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from medgan.errors import UserError
-from medgan.evaluation.detector import counts, joined
-from medgan.evaluation.results import DETECTOR_FIGURES
-from medgan.evaluation.volumes import aggregate_of, scored_unit
-from medgan.stats.bootstrap import IMAGE_INTERVALS_ARE, Estimate, estimates
-from medgan.stats.classification import confusion, decision_metrics, ranking_metrics
+from medgan.evaluation.details import ExternalResult
+from medgan.evaluation.metrics import AUROC, DETECTOR, SENSITIVITY, SPECIFICITY, measured, missing
+from medgan.evaluation.results import DetectorResult, VolumeScoring
+from medgan.evaluation.score_table import counts, joined
+from medgan.evaluation.volumes import scored_unit
+from medgan.stats.bootstrap import IMAGE_INTERVALS_ARE
+from medgan.stats.classification import Predictions, confusion
 
 NOT_ASKED = "no other data set's model was asked for: --params evaluation.model_from=<data set>"
-UNCHECKED = "Whether images of the two data sets are the same could not be checked: the splits of the other one are not here."
-PATIENTS = "No image of the test split is among the images of the other data set, pixel for pixel; nothing tells whether patients are."
-HOME = ("auroc", "sensitivity", "specificity")
+UNCHECKED = (
+    "Whether images of the two data sets are the same could not be checked: "
+    "the splits of the other one are not here."
+)
+PATIENTS = (
+    "No image of the test split is among the images of the other data set, pixel for pixel; "
+    "nothing tells whether patients are."
+)
+HOME = (AUROC, SENSITIVITY, SPECIFICITY)
 
 
 def claim(trained_on: str) -> str:
@@ -31,48 +38,51 @@ def claim(trained_on: str) -> str:
     return f"external: trained on {trained_on}, threshold frozen there"
 
 
-def not_asked() -> dict[str, Any]:
-    """The document where nobody asked for an external validation."""
-    missing = Estimate(None, reason=NOT_ASKED).as_dict()
-    return {"claim": NOT_ASKED, "trained_on": None, **dict.fromkeys(DETECTOR_FIGURES, missing)}
+def not_asked() -> ExternalResult:
+    """The result where no external validation was asked for."""
+    return ExternalResult(claim=NOT_ASKED, trained_on=None, metrics=missing(DETECTOR, NOT_ASKED))
 
 
-def require_fit(
-    name: str, trained_on: str, card: Mapping[str, Any], channels: int, here: Mapping[str, Any]
-) -> None:
-    """Nothing where images of this data set are such as the model was trained on.
+@dataclass(frozen=True)
+class Origin:
+    """The dataset that a detector was trained on."""
 
-    Args:
-        name: of the model.
-        trained_on: the other data set.
-        card: of the published model: image_size and intensity.
-        channels: of the model.
-        here: image_size, channels and intensity of the stored images.
+    dataset: str
+    overlap: str
+    """What is known of images that are in both datasets, a sentence."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as a model takes them."""
+
+    image_size: tuple[int, ...]
+    channels: int
+    intensity: str | None
+
+    def __str__(self) -> str:
+        size = " x ".join(map(str, self.image_size)) or "?"
+        return f"{size} px, channels {self.channels}, intensity {self.intensity}"
+
+
+def require_fit(name: str, trained_on: str, there: Images, here: Images) -> None:
+    """Check that the images of this dataset are such as the model was trained on.
 
     Raises:
         UserError: size, channels or intensity differ.
     """
-    there = {
-        "image_size": list(card.get("image_size", [])),
-        "channels": channels,
-        "intensity": card.get("intensity"),
-    }
-    if there != dict(here):
+    if there != here:
         raise UserError(
-            f"{name} of '{trained_on}' takes {_described(there)}, and the stored images are {_described(here)}: "
+            f"{name} of '{trained_on}' takes {there}, and the stored images are {here}: "
             "give this data set an environment whose preprocessing is that of the other one."
         )
 
 
-def _described(images: Mapping[str, Any]) -> str:
-    return f"{' x '.join(map(str, images['image_size'])) or '?'} px, channels {images['channels']}, intensity {images['intensity']}"
-
-
 def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on: str) -> str:
-    """What is known of images that both data sets have, as a sentence.
+    """Describe what is known of images that both datasets have, as a sentence.
 
     Raises:
-        UserError: a test image is an image of the other data set.
+        UserError: a test image is an image of the other dataset.
     """
     if other is None or not {"pixel_hash"} <= set(splits.columns) & set(other.columns):
         return UNCHECKED
@@ -80,8 +90,9 @@ def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on:
     shared = test.loc[test["pixel_hash"].isin(set(other["pixel_hash"])), "image_id"]
     if len(shared):
         raise UserError(
-            f"{len(shared)} test images are images of '{trained_on}' too (the first is {shared.iloc[0]}): "
-            "a validation on them is not external; choose another data set."
+            f"{len(shared)} test images are images of '{trained_on}' too "
+            f"(the first is {shared.iloc[0]}): a validation on them is not external; "
+            "choose another data set."
         )
     return PATIENTS
 
@@ -89,59 +100,40 @@ def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on:
 def evaluate_externally(
     scores: pd.DataFrame,
     splits: pd.DataFrame,
-    home: Mapping[str, Any],
-    trained_on: str,
-    known: str,
+    home: DetectorResult,
+    origin: Origin,
     n_resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
-    """The row of another data set's detector on this one's test images.
+) -> ExternalResult:
+    """Evaluate the detector of another dataset on the test images of this one.
 
     Args:
         scores: image_id, split and score of the test images here.
-        splits: of this data set, with the test labels.
-        home: the row of the detector on its own data set, whose threshold and score of volumes are
-            taken as they are.
-        trained_on: that data set.
-        known: what is known of images in both, a sentence.
+        splits: of this dataset, with the test labels.
+        home: the result of the detector on its own dataset, whose threshold and aggregate of slices
+            are taken as they are.
+        origin: where the detector comes from.
         n_resamples: resamples of patients.
         seed: of the resamples.
-
-    Returns:
-        The figures of a row of results.json, with `claim`, `trained_on` and, under `at_home`, the
-        same figures on the other test images.
     """
-    test = joined(scores, splits, "test", aggregate_of(home))
-    volumes = scored_unit(test) == "volume"
-    labels, values = test["label"].to_numpy(), test["score"].to_numpy(dtype=np.float64)
-    decisions = (values >= float(home["threshold"]["value"])).astype(np.int64)
-    found = estimates(
-        {**ranking_metrics(labels, values), **decision_metrics(labels, decisions)},
-        test["group_id"].to_numpy(),
-        n_resamples,
-        seed,
-    )
-    return {
-        "claim": claim(trained_on),
-        "trained_on": trained_on,
-        "published_key": home.get("published_key"),
-        **{name: estimate.as_dict() for name, estimate in found.items()},
+    test = joined(scores, splits, "test", home.aggregate)
+    values, labels = test["score"].to_numpy(dtype=np.float64), test["label"].to_numpy()
+    predictions = Predictions(labels, values, home.threshold.decide(values))
+    groups, known = test["group_id"].to_numpy(), bool(test["group_known"].all())
+    frozen = VolumeScoring(aggregate=home.aggregate, chosen_by=f"frozen on {origin.dataset}")
+    key = home.published_key
+    return ExternalResult(
+        claim=claim(origin.dataset),
+        trained_on=origin.dataset,
+        published_key=key if isinstance(key, str) else None,
+        metrics=measured(DETECTOR, predictions, groups, n_resamples, seed),
         **counts(test),
-        "n_anomalous": int(labels.sum()),
-        "threshold": dict(home["threshold"]),
-        **(
-            {
-                "volume_score": {
-                    "aggregate": aggregate_of(home),
-                    "chosen_by": f"frozen on {trained_on}",
-                }
-            }
-            if volumes
-            else {}
-        ),
-        "sees_mix": home["sees_mix"],
-        "labels_used": home["labels_used"],
-        "confusion_matrix": confusion(labels, decisions),
-        "at_home": {name: home[name] for name in HOME},
-        "warnings": [known, *([] if test["group_known"].all() else [IMAGE_INTERVALS_ARE])],
-    }
+        n_anomalous=int(labels.sum()),
+        threshold=home.threshold,
+        volume_score=frozen if scored_unit(test) == "volume" else None,
+        sees_mix=home.sees_mix,
+        labels_used=home.labels_used,
+        confusion_matrix=confusion(labels, predictions.decisions),
+        at_home={metric.key: home.metric(metric) for metric in HOME},
+        warnings=(origin.overlap, *([] if known else [IMAGE_INTERVALS_ARE])),
+    )

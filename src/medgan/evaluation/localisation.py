@@ -1,17 +1,15 @@
-"""Whether an anomaly map lights up where the anomaly is: pixel-level figures against masks, with
-intervals that resample patients.
+"""Pixel-level metrics of anomaly maps against masks, with intervals that resample patients.
 
 - Pixel AUROC and average precision, over all pixels of all test images, and over the pixels of
-anomalous images alone. The first also
-  rises when whole anomalous images score higher, so the second is the one about places.
+  anomalous images alone. The first also rises when whole anomalous images score higher, so the
+  second is the one about places.
 - PRO, the per-region overlap (Bergmann 2020, section 5.2 of the MVTec AD paper): at each threshold
-the mean over all connected regions
-  (8 neighbours) of the share that is found, integrated over the share of false pixels from 0 to 0.3
-  and divided by 0.3. Every region counts the same, whatever its size. A map without information has
-  0.15.
+  the mean over all connected regions (8 neighbours) of the share that is found, integrated over the
+  share of false pixels from 0 to 0.3 and divided by 0.3. Every region counts the same, whatever its
+  size. A map without information has 0.15.
 - Dice of each anomalous image at one threshold, frozen on validation, and its mean.
 
-Every figure is a sum over images of counts of pixels by score, so each image is reduced to a
+Every metric is a sum over images of counts of pixels by score, so each image is reduced to a
 histogram once and a resample of patients is a weighted sum of histograms. Up to BINS distinct map
 values that is exact; beyond, values share bins of equal mass and pixels of one bin are ties, which
 moves an area by less than 1 / BINS.
@@ -19,27 +17,26 @@ moves an area by less than 1 / BINS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from medgan.stats.bootstrap import Estimate, Floats, Metric, estimates
+from medgan.evaluation.details import PixelThreshold
+from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates
 
 BINS = 1000
 PRO_LIMIT = 0.3
 """Largest share of false pixels over which PRO is integrated."""
-FIGURES = (
-    *(
-        "pixel_auroc",
-        "pixel_auroc_anomalous",
-        "pixel_average_precision",
-        "pixel_average_precision_anomalous",
-    ),
-    *("aupro_30", "dice"),
+PIXEL_METRICS = (
+    "pixel_auroc",
+    "pixel_auroc_anomalous",
+    "pixel_average_precision",
+    "pixel_average_precision_anomalous",
+    "aupro_30",
+    "dice",
 )
 CHANCE = {"pixel_auroc": 0.5, "pixel_auroc_anomalous": 0.5, "aupro_30": PRO_LIMIT / 2}
 """What a map without information reaches; average precision: the share of anomalous pixels."""
@@ -71,6 +68,11 @@ class PixelCounts:
         """Images that have a marked pixel (n,)."""
         found: Bools = self.positive.sum(1) > 0
         return found
+
+    def of(self, among: Bools) -> PixelCounts:
+        """Those of some images."""
+        parts = (self.positive, self.negative, self.overlap, self.regions)
+        return PixelCounts(*(part[among] for part in parts))
 
 
 def bin_edges(maps: NDArray[Any], bins: int = BINS) -> Floats:
@@ -108,6 +110,8 @@ def pixel_counts(maps: NDArray[Any], masks: Bools, edges: Floats) -> PixelCounts
 
 
 def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, Floats, Floats, float]:
+    from scipy import ndimage
+
     places = len(edges) - np.clip(
         np.searchsorted(edges, values, side="right"), 1, None
     )  # highest bin first
@@ -191,19 +195,10 @@ def dice(maps: NDArray[Any], masks: Bools, threshold: float) -> Floats:
     )
 
 
-@dataclass(frozen=True)
-class PixelThreshold:
-    """Where a map is cut, and the rule that gave it."""
-
-    value: float
-    rule: str
-    uses_labels: bool
-
-
 def freeze_pixel_threshold(
     maps: NDArray[Any], masks: Bools, marked: Bools, normal: Bools
 ) -> PixelThreshold:
-    """The cut of the maps, from validation images alone.
+    """Take the cut of the maps from validation images alone.
 
     Args:
         maps: of the validation images (n, H, W).
@@ -217,19 +212,13 @@ def freeze_pixel_threshold(
     """
     anomalous = marked & masks.any((1, 2))
     if not anomalous.any():
-        return PixelThreshold(
-            map_quantile(maps[normal]),
-            "99th percentile of the validation normals' maps",
-            uses_labels=False,
-        )
+        rule = "99th percentile of the validation normals' maps"
+        return PixelThreshold(rule, map_quantile(maps[normal]), labels_used="none")
     edges = bin_edges(maps[anomalous])
     mean = dice_by_threshold(pixel_counts(maps[anomalous], masks[anomalous], edges)).mean(0)
     best = int(np.argmax(np.round(mean, 12)))
-    return PixelThreshold(
-        float(edges[::-1][best]),
-        "highest mean Dice of the marked validation images",
-        uses_labels=True,
-    )
+    rule = "highest mean Dice of the marked validation images"
+    return PixelThreshold(rule, float(edges[::-1][best]), labels_used="threshold")
 
 
 def map_quantile(maps: NDArray[Any], quantile: float = QUANTILE) -> float:
@@ -240,62 +229,50 @@ def map_quantile(maps: NDArray[Any], quantile: float = QUANTILE) -> float:
 
 
 def mean_mask(masks: Bools, known: Bools) -> Floats | None:
-    """How often each place is inside the mask of an anomalous image (H, W): what a map reaches that
-    never looks at the image.
+    """How often each place is inside the mask of an anomalous image (H, W): a map that does not
+    depend on the image.
     """
     anomalous = known & masks.any((1, 2))
     return masks[anomalous].mean(0) if anomalous.any() else None
 
 
-def missing_figures(reason: str) -> dict[str, Any]:
-    """All figures as ones that cannot be had."""
-    return {name: Estimate(None, reason=reason).as_dict() for name in FIGURES}
+def missing_metrics(reason: str) -> dict[str, Estimate]:
+    """Every metric as a missing value."""
+    return dict.fromkeys(PIXEL_METRICS, Estimate(None, reason=reason))
 
 
-def localisation_figures(
-    maps: NDArray[Any],
-    masks: Bools,
-    groups: NDArray[Any],
-    threshold: PixelThreshold,
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Every pixel-level figure with its interval.
+@dataclass(frozen=True)
+class MarkedImages:
+    """Test images whose masks are known, and how their maps are judged."""
 
-    Args:
-        maps: of the marked test images (n, H, W).
-        masks: theirs (n, H, W), empty for normal images.
-        groups: the patient of each image (n,).
-        threshold: from `freeze_pixel_threshold`, for Dice.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    masks: Bools
+    """(n, H, W), empty for normal images."""
+    groups: NDArray[Any]
+    """The patient of each image (n,)."""
+    threshold: PixelThreshold
+    """From `freeze_pixel_threshold`, for Dice."""
+    n_resamples: int = 1000
+    seed: int = 0
 
-    Returns:
-        Name to estimate {value, low, high} or {value: null, reason}.
-    """
-    counts = pixel_counts(maps, masks, bin_edges(maps))
-    within = PixelCounts(
-        *(
-            part[counts.anomalous]
-            for part in (counts.positive, counts.negative, counts.overlap, counts.regions)
-        )
-    )
-    overlap = dice(maps, masks, threshold.value)
-    everywhere = estimates(
-        _metrics(counts, counts.anomalous) | {"dice": _mean_over(overlap, counts.anomalous)},
-        groups,
-        n_resamples,
-        seed,
-    )
-    of_marked = {
-        name: metric for name, metric in _metrics(within, within.anomalous).items() if name != "pro"
-    }  # PRO is of all images
-    inside = (
-        estimates(of_marked, groups[counts.anomalous], n_resamples, seed)
-        if counts.anomalous.any()
-        else everywhere
-    )
-    chosen = {
+    def of(self, among: Bools) -> MarkedImages:
+        """Some of them."""
+        return replace(self, masks=self.masks[among], groups=self.groups[among])
+
+
+def localisation_metrics(maps: NDArray[Any], images: MarkedImages) -> dict[str, Estimate]:
+    """Compute every pixel-level metric with its interval, for the maps (n, H, W) of the images."""
+    counts = pixel_counts(maps, images.masks, bin_edges(maps))
+    anomalous, resampling = counts.anomalous, (images.n_resamples, images.seed)
+    within = counts.of(anomalous)
+    overlap = dice(maps, images.masks, images.threshold.value)
+    statistics = _statistics(counts) | {"dice": _mean_over(overlap, anomalous)}
+    everywhere = estimates(statistics, images.groups, *resampling)
+    inside = everywhere
+    if anomalous.any():
+        of_marked = _statistics(within)
+        del of_marked["pro"]  # PRO is of all images
+        inside = estimates(of_marked, images.groups[anomalous], *resampling)
+    return {
         "pixel_auroc": everywhere["auroc"],
         "pixel_auroc_anomalous": inside["auroc"],
         "pixel_average_precision": everywhere["average_precision"],
@@ -303,26 +280,25 @@ def localisation_figures(
         "aupro_30": everywhere["pro"],
         "dice": everywhere["dice"],
     }
-    return {name: estimate.as_dict() for name, estimate in chosen.items()}
 
 
-def _metrics(counts: PixelCounts, anomalous: Bools) -> dict[str, Metric]:
-    carriers = (anomalous, counts.negative.sum(1) > 0)
-    missing = NO_NEGATIVE if anomalous.any() else NO_REGION
-    statistics = {
+def _statistics(counts: PixelCounts) -> dict[str, WeightedStatistic]:
+    carriers = (counts.anomalous, counts.negative.sum(1) > 0)
+    missing = NO_NEGATIVE if counts.anomalous.any() else NO_REGION
+    functions = {
         "auroc": pixel_auroc,
         "average_precision": pixel_average_precision,
         "pro": pro_area,
     }
     return {
-        name: Metric(partial(statistic, counts), carriers, missing)
-        for name, statistic in statistics.items()
+        name: WeightedStatistic(partial(function, counts), carriers, missing)
+        for name, function in functions.items()
     }
 
 
-def _mean_over(values: Floats, among: Bools) -> Metric:
+def _mean_over(values: Floats, among: Bools) -> WeightedStatistic:
     chosen = np.where(among, values, 0.0)
-    return Metric(
+    return WeightedStatistic(
         lambda weights: _ratio(weights @ chosen, weights @ among.astype(np.float64)),
         (among,),
         NO_REGION,

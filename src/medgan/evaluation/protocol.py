@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from medgan.errors import UserError
-from medgan.evaluation.detector import DECISION_RULES, PATIENT_SCORES, PREVALENCES
 from medgan.evaluation.volumes import AUTO, VOLUME_SCORES
-from medgan.stats.thresholds import parse_rule
+from medgan.stats.thresholds import Conformal, FalsePositiveRate, Rule, Youden, parse_rule
 
+PATIENT_SCORES = ("mean", "max")
+"""How the scores of a patient's images become one. The maximum rises with the number of images,
+which may tell the label by itself.
+"""
+RULE = Youden()
+RULES: tuple[Rule, ...] = (RULE, FalsePositiveRate(0.05), Conformal(0.05))
+PREVALENCES = (0.01, 0.1, 0.5)
 LEAST = {
     "n_resamples": 100,
     "batch_size": 1,
@@ -18,6 +24,26 @@ LEAST = {
     "category_images": 10,
 }
 """The smallest value of each setting."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a detector is evaluated: the rules that are frozen on validation, and the resampling."""
+
+    rule: Rule = RULE
+    """Gives the threshold of the main decisions."""
+    decision_rules: tuple[Rule, ...] = RULES
+    """Rules whose decisions are shown beside."""
+    prevalences: tuple[float, ...] = PREVALENCES
+    """Shares of anomalous images for which predictive values are given."""
+    patient_score: str = "mean"
+    """One of PATIENT_SCORES."""
+    volume_score: str = AUTO
+    """One of VOLUME_SCORES; `auto` lets validation choose."""
+    n_resamples: int = 1000
+    """Resamples of patients."""
+    seed: int = 0
+    """Of the resamples, and of the training that made the detector."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +58,14 @@ class LabelNoise:
     def __post_init__(self) -> None:
         if min(self.anomalous, self.normal) < 0 or self.anomalous + self.normal >= 1:
             raise UserError(
-                f"evaluation.label_noise is anomalous: {self.anomalous}, normal: {self.normal}: give shares from 0 on whose sum is under 1."
+                f"evaluation.label_noise is anomalous: {self.anomalous}, normal: {self.normal}: "
+                "give shares from 0 on whose sum is under 1."
             )
 
 
 @dataclass(frozen=True)
 class RobustnessConfig:
-    """How scores under noise, blur, exposure, JPEG and rotation are looked at."""
+    """How the scores are tested under noise, blur, exposure, JPEG and rotation."""
 
     images: int = 200
     """Test images, drawn at random; each is scored once for every perturbation and severity."""
@@ -49,7 +76,8 @@ class RobustnessConfig:
         for key, least in (("images", 20), ("seconds", 0)):
             if getattr(self, key) < least:
                 raise UserError(
-                    f"evaluation.robustness.{key} is {getattr(self, key)}: it has to be {least} or more."
+                    f"evaluation.robustness.{key} is {getattr(self, key)}: "
+                    f"it has to be {least} or more."
                 )
 
 
@@ -58,17 +86,17 @@ class EvaluationConfig:
     """How detectors are scored and compared."""
 
     dataset: str = "phantoms"
-    """Name of the data set, for the report."""
-    threshold_rule: str = "youden"
+    """Name of the dataset, for the report."""
+    threshold_rule: str = str(RULE)
     """`youden`, `fpr=<share>`, `conformal=<share>` or `sensitivity=<share>`; the threshold is taken
     from validation and frozen.
     """
-    decision_rules: tuple[str, ...] = DECISION_RULES
+    decision_rules: tuple[str, ...] = tuple(map(str, RULES))
     """Rules whose decisions stand beside those of `threshold_rule`, each frozen on validation."""
     prevalences: tuple[float, ...] = PREVALENCES
     """Shares of anomalous images for which predictive values are given."""
     patient_score: str = "mean"
-    """`mean` or `max`: how the scores of a patient's images become his."""
+    """`mean` or `max`: how the scores of a patient's images become one."""
     volume_score: str = AUTO
     """`mean`, `top10%` or `max`: how the scores of a volume's slices become its own; `auto` takes
     the best on validation, per detector.
@@ -78,11 +106,11 @@ class EvaluationConfig:
     batch_size: int = 64
     """Images scored at a time; scores do not depend on it."""
     heatmap_examples: int = 2
-    """Images of each kind (hits, misses, false alarms, true normals) in the pictures of the surest
-    and of the closest decisions.
+    """Images of each outcome (true and false positives and negatives) in the pictures of the most
+    confident and of the closest decisions.
     """
     random_errors: int = 20
-    """Misses and false alarms drawn at random for a picture of their own."""
+    """False negatives and false positives drawn at random for a picture of their own."""
     robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
     reference_standard: str | None = None
     """Who labelled the images, and how; None is reported as such."""
@@ -91,30 +119,41 @@ class EvaluationConfig:
     projected_images: int = 1000
     """Images that PCA, t-SNE and UMAP show, at most: training normals, validation and test."""
     category_images: int = 500
-    """Training images of each anomalous category from which the kinds of anomalies are learned, at
-    most.
-    """
+    """Training images of each anomalous category from which anomaly types are learned, at most."""
     model_from: str | None = None
-    """Another data set, whose published models and frozen thresholds are tried on this one's test
-    images; given with --params.
+    """Another dataset, whose published models and frozen thresholds are tried on the test images
+    of this one; given with --params.
     """
 
+    def protocol(self, seed: int = 0) -> Protocol:
+        """The part that decides the metrics of a detector, with its rules parsed."""
+        return Protocol(
+            parse_rule(self.threshold_rule),
+            tuple(parse_rule(rule, "evaluation.decision_rules") for rule in self.decision_rules),
+            self.prevalences,
+            self.patient_score,
+            self.volume_score,
+            self.n_resamples,
+            seed,
+        )
+
     def __post_init__(self) -> None:
-        parse_rule(self.threshold_rule)
-        for rule in self.decision_rules:
-            parse_rule(rule, "evaluation.decision_rules")
+        self.protocol()
         wrong = [share for share in self.prevalences if not 0 < share < 1]
         if wrong:
             raise UserError(
-                f"evaluation.prevalences holds {wrong[0]}: a prevalence lies between 0 and 1, as 0.1 for one image in ten."
+                f"evaluation.prevalences holds {wrong[0]}: a prevalence lies between 0 and 1, "
+                "as 0.1 for one image in ten."
             )
         if self.patient_score not in PATIENT_SCORES:
             raise UserError(
-                f"evaluation.patient_score is '{self.patient_score}': use {' or '.join(PATIENT_SCORES)}."
+                f"evaluation.patient_score is '{self.patient_score}': "
+                f"use {' or '.join(PATIENT_SCORES)}."
             )
         if self.volume_score not in VOLUME_SCORES:
             raise UserError(
-                f"evaluation.volume_score is '{self.volume_score}': use {', '.join(VOLUME_SCORES[:-1])} or {VOLUME_SCORES[-1]}."
+                f"evaluation.volume_score is '{self.volume_score}': "
+                f"use {', '.join(VOLUME_SCORES[:-1])} or {VOLUME_SCORES[-1]}."
             )
         for key, least in LEAST.items():
             if getattr(self, key) < least:

@@ -1,126 +1,291 @@
-"""The results of a data set: schema 1, the project's machine-readable face.
+"""Typed results: what evaluation computes, and what `results.json` (schema 1) holds.
 
-    {"schema": 1, "dataset", "split": "test", "provenance": {...},
-     "detectors": {name: row}, "classifiers": {arm: row}, "quality": {model: {class or "overall":
-     {figure: {...}}}}}
-
-A figure is {"value", "low", "high"}, or {"value": null, "reason"} where it cannot be had. Nothing
-in it is infinite.
+Field names are the keys of the JSON documents. The metrics of a result are keys of its document
+too, named as in `medgan.evaluation.metrics`. A missing value is an `Estimate` of None with its
+reason. No number is infinite or NaN.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar
 
-from medgan.errors import UserError
+from pydantic import BeforeValidator
 
+from medgan.evaluation.metrics import Metric
+from medgan.files.documents import ALWAYS, FLAT, OpenKeys
+from medgan.metrics.quality import QualityMetric
+from medgan.stats.bootstrap import Estimate
+from medgan.stats.thresholds import Threshold
+
+Row = TypeVar("Row")
 SCHEMA = 1
-SECTIONS = ("detectors", "classifiers", "quality")
-DETECTOR_FIGURES = ("auroc", "average_precision", "sensitivity", "specificity", "precision", "f1")
-CLASSIFIER_FIGURES = ("accuracy", "precision", "recall", "f1", "auroc")
-NO_FIGURE = "has neither a value nor a reason for its absence"
-ROW_KEYS = ("n_images", "n_patients", "interval_unit", "n_seeds", "seeds")
-REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "detectors": (*DETECTOR_FIGURES, *ROW_KEYS, "threshold", "sees_mix", "labels_used"),
-    "classifiers": (*CLASSIFIER_FIGURES, *ROW_KEYS),
-    "quality": (),
-}
-FIGURES: Mapping[str, tuple[str, ...]] = {
-    "detectors": DETECTOR_FIGURES,
-    "classifiers": CLASSIFIER_FIGURES,
-    "quality": (),
-}
+NOT_STORED = "not in these results: they were made before this metric was added"
+NO_VALUE = "has neither a value nor a reason for its absence"
+ClassReport = Mapping[str, Any]
+"""`sklearn.metrics.classification_report`: scores of each class, and the accuracy."""
+Matrix = tuple[tuple[int, ...], ...]
+"""Confusion matrix: rows are the true class, columns the decision."""
+Matrices = Matrix | tuple[Matrix, ...]
+"""One, or those of several seeds."""
 
 
-def new_document(
-    dataset: str, split: str = "test", provenance: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """A document without results."""
-    return {
-        "schema": SCHEMA,
-        "dataset": dataset,
-        "split": split,
-        "provenance": dict(provenance or {}),
-        **{name: {} for name in SECTIONS},
-    }
+def _of_seeds(document: Any) -> Any:
+    """Read the thresholds of several seeds, which documents hold as a list."""
+    if isinstance(document, Mapping) and isinstance(document["value"], list):
+        return {**document, "value": None, "per_seed": document["value"]}
+    return document
 
 
-def rows_of(section: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The rows of a section as the catalog stores it ({"data": hash, "rows": {...}}), of bare rows,
-    or of nothing.
-    """
-    return dict((section or {}).get("rows", section or {}))
+FrozenThreshold = Annotated[Threshold, BeforeValidator(_of_seeds)]
 
 
-def validate(document: Mapping[str, Any]) -> None:
-    """Nothing where the document is one of schema 1.
+@dataclass(frozen=True, kw_only=True)
+class Measured(OpenKeys):
+    """A result that has metrics."""
 
-    Raises:
-        UserError: the first thing that is missing, of the wrong kind, or not finite.
-    """
-    if document.get("schema") != SCHEMA:
-        raise UserError(
-            f"Results have schema {document.get('schema')!r}, this medgan reads {SCHEMA}: run 'kedro run' again."
-        )
-    for key in ("dataset", "split", "provenance", *SECTIONS):
-        _require(key in document, f"Results have no '{key}'")
-    for section in SECTIONS:
-        _require(
-            isinstance(document[section], Mapping), f"Results: '{section}' is not a mapping of rows"
-        )
-        for name, row in document[section].items():
-            _validate_row(section, name, row)
-    require_finite_numbers(document, "results")
+    metrics: Mapping[str, Estimate] = field(default_factory=dict, metadata=FLAT)
 
+    @classmethod
+    def belongs(cls, value: Any) -> bool:
+        """A metric is a mapping with a value."""
+        return isinstance(value, Mapping) and "value" in value
 
-def _validate_row(section: str, name: str, row: Any) -> None:
-    _require(isinstance(row, Mapping), f"Results: {section}.{name} is not a row")
-    missing = [key for key in REQUIRED[section] if key not in row]
-    _require(not missing, f"Results: {section}.{name} has no {', '.join(missing)}")
-    for key in FIGURES[section]:
-        _require(
-            isinstance(row[key], Mapping) and "value" in row[key],
-            f"Results: {section}.{name}.{key} {NO_FIGURE}",
-        )
-    require_reasons(row, f"{section}.{name}")
+    def metric(self, metric: Metric[Any] | str) -> Estimate:
+        """The value of a metric of the registry, or of a key."""
+        key = metric if isinstance(metric, str) else metric.key
+        return self.metrics.get(key, Estimate(None, reason=NOT_STORED))
 
+    @property
+    def auroc(self) -> Estimate:
+        """Area under the ROC curve."""
+        return self.metric("auroc")
 
-def require_reasons(value: Any, where: str) -> None:
-    """Nothing where every figure inside has a value, or says why it has none.
+    @property
+    def average_precision(self) -> Estimate:
+        """Area under the precision-recall curve, without interpolation."""
+        return self.metric("average_precision")
 
-    Raises:
-        UserError: names the place of the first one that does not.
-    """
-    if not isinstance(value, Mapping):
-        return
-    _require(
-        "value" not in value or value["value"] is not None or bool(value.get("reason")),
-        f"Results: {where} {NO_FIGURE}",
-    )
-    for key, inner in value.items():
-        require_reasons(inner, f"{where}.{key}")
+    @property
+    def sensitivity(self) -> Estimate:
+        """Share of the anomalous images that are called anomalous."""
+        return self.metric("sensitivity")
+
+    @property
+    def specificity(self) -> Estimate:
+        """Share of the normal images that are called normal."""
+        return self.metric("specificity")
 
 
-def require_finite_numbers(value: Any, where: str) -> None:
-    """Nothing where no number inside is NaN or infinite.
+@dataclass(frozen=True, kw_only=True)
+class Decision(Measured):
+    """The decisions of one threshold on the test images."""
 
-    Raises:
-        UserError: names the place of the first one.
-    """
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            require_finite_numbers(inner, f"{where}.{key}")
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            require_finite_numbers(inner, f"{where}[{index}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(
-            f"{where} is {value}: a figure that cannot be had is {{'value': null, 'reason': ...}}; run 'kedro run' again."
-        )
+    threshold: FrozenThreshold
+    labels_used: str
 
 
-def _require(holds: bool, complaint: str) -> None:
-    if not holds:
-        raise UserError(f"{complaint}: run 'kedro run' again.")
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint(Measured):
+    """Sensitivity and specificity at a threshold that reaches one of them on validation."""
+
+    threshold: FrozenThreshold
+    false_alarms_per_100_normals: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class ReadFromTest:
+    """Sensitivity at a threshold that the labels of the test images chose."""
+
+    sensitivity_at_95_specificity: Estimate
+    remark: str
+
+
+@dataclass(frozen=True)
+class PredictiveValues:
+    """Positive and negative predictive value at one prevalence."""
+
+    ppv: Estimate
+    npv: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationMetrics(Measured):
+    """Metrics of the validation images, at the threshold that was frozen on them."""
+
+    n_images: int
+    n_anomalous: int
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientLevel(Measured):
+    """Metrics of patients, each with one score."""
+
+    patient_score: str
+    n_patients: int | None = None
+    n_anomalous: int | None = None
+    threshold: FrozenThreshold | None = None
+
+
+@dataclass(frozen=True)
+class HalfWidth:
+    """Half the width of the interval that an AUROC on so many cases has by theory."""
+
+    value: float | None
+    n_normal: int
+    n_anomalous: int
+    unit: str
+    reason: str = ""
+    per_seed: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryResult(Measured):
+    """The images of one category and the normal ones."""
+
+    n_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeScoring:
+    """How the scores of slices become the score of a volume, and what validation says of it."""
+
+    aggregate: str
+    chosen_by: str
+    validation_auroc: Mapping[str, Estimate] = field(default_factory=dict)
+    n_volumes: int | None = None
+    n_anomalous: int | None = None
+    slice_count_auroc: Estimate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorResult(Measured):
+    """One detector on the test images."""
+
+    n_images: int
+    n_patients: int | None
+    interval_unit: str
+    n_seeds: int
+    seeds: tuple[int, ...]
+    threshold: FrozenThreshold
+    sees_mix: bool
+    labels_used: str
+    scored_unit: str = field(default="image", metadata=ALWAYS)
+    n_anomalous: int | None = None
+    volume_score: VolumeScoring | None = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict, metadata=ALWAYS)
+    at_95_specificity: OperatingPoint | None = None
+    at_95_sensitivity: OperatingPoint | None = None
+    read_from_test_roc: ReadFromTest | None = None
+    predictive_values: Mapping[str, PredictiveValues] = field(default_factory=dict, metadata=ALWAYS)
+    validation: ValidationMetrics | None = None
+    validation_auroc: Estimate | None = None
+    patient_level: PatientLevel | None = None
+    expected_half_width: HalfWidth | None = None
+    brier: Estimate | None = None
+    confusion_matrix: Matrices | None = None
+    report: ClassReport | None = None
+    per_category: Mapping[str, CategoryResult] = field(default_factory=dict, metadata=ALWAYS)
+    warnings: tuple[str, ...] = field(default=(), metadata=ALWAYS)
+    search_steps: int | None = None
+    published_step: int | tuple[int, ...] | None = None
+    published_key: str | tuple[str, ...] | None = None
+    score: str | None = None
+    """Component of the score that is evaluated, in a `ComponentsResult`."""
+
+    @property
+    def aggregate(self) -> str:
+        """How volumes are scored; the mean where nothing says otherwise."""
+        return "mean" if self.volume_score is None else self.volume_score.aggregate
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Images with a similar probability of being anomalous."""
+
+    predicted: float
+    observed: Estimate
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Majority:
+    """The most frequent anomaly type, and its share."""
+
+    category: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyTypeResult(Measured):
+    """How well anomaly types are told apart on anomalous test images."""
+
+    n_images: int | None = None
+    n_patients: int | None = field(default=None, metadata=ALWAYS)
+    interval_unit: str = "image"
+    classes: tuple[str, ...] = ()
+    n_of_each: Mapping[str, int] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
+    majority: Majority | None = None
+    confusion_matrix: Matrices | None = None
+    c: float | None = None
+    folds: int | None = None
+    n_train: int | None = None
+    labels_used: str | None = None
+    detector: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierResult(Measured):
+    """One classifier on the test images."""
+
+    n_images: int
+    n_patients: int | None
+    interval_unit: str
+    n_seeds: int
+    seeds: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    brier: Estimate | None = None
+    expected_calibration_error: Estimate | None = None
+    brier_of_the_share: float | None = None
+    calibration_curve: tuple[CalibrationBin, ...] | tuple[tuple[CalibrationBin, ...], ...] = ()
+    confusion_matrix: Matrices | None = None
+    report: ClassReport | None = None
+    categories: AnomalyTypeResult | None = None
+    network: str | None = None
+    synthetic_images: int | None = None
+
+
+@dataclass(frozen=True)
+class SynthesisResult(OpenKeys):
+    """The quality of the images of one generator: of all classes together, and of each."""
+
+    overall: Mapping[str, QualityMetric]
+    by_class: Mapping[str, Mapping[str, QualityMetric]] = field(default_factory=dict, metadata=FLAT)
+
+    def of(self, name: str) -> Mapping[str, QualityMetric]:
+        """The metrics of a class or of `overall`; none where the generator does not draw it."""
+        return self.overall if name == "overall" else self.by_class.get(name, {})
+
+
+@dataclass(frozen=True)
+class Section(Generic[Row]):
+    """A section of the results as the catalog keeps it: its rows, and the hash of their data."""
+
+    data: str
+    rows: Mapping[str, Row]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """The results of a dataset: the document `results.json`."""
+
+    dataset: str
+    split: str = field(default="test", metadata=ALWAYS)
+    provenance: Mapping[str, Any] = field(default_factory=dict, metadata=ALWAYS)
+    detectors: Mapping[str, DetectorResult] = field(default_factory=dict, metadata=ALWAYS)
+    classifiers: Mapping[str, ClassifierResult] = field(default_factory=dict, metadata=ALWAYS)
+    quality: Mapping[str, SynthesisResult] = field(default_factory=dict, metadata=ALWAYS)
+    schema: int = field(default=SCHEMA, metadata=ALWAYS)

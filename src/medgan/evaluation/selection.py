@@ -1,5 +1,4 @@
-"""Which of a detector's weights to publish, judged on validation: without anomaly labels where that
-can be done.
+"""Select the weights of a detector on validation, without anomaly labels where that is possible.
 
 AUCp (Brainomaly, Siddiquee 2024) is the AUC of held-out normals (0) against a held-out unlabelled
 mix (1). With r the normal share of the mix, AUCp = r/2 + (1 - r) AUC: it rises with the AUC, so the
@@ -12,21 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from medgan.errors import UserError
-from medgan.evaluation.scores import Images, score_images
+from medgan.evaluation.scores import Batches, Images, score_images
 from medgan.stats.classification import auroc, standard_error
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Validation images that a training may look at."""
+    """Validation images that a training may use."""
 
     rows: NDArray[np.int64]
     """(n,) of the image store."""
@@ -60,9 +61,9 @@ class HeldOut:
             "held_out_mix": int(self.unlabelled.sum()),
         }
 
-    def figures(self, scores: NDArray[np.float32]) -> dict[str, float]:
-        """`aucp` and `val_auroc` of the scores (n,) with their standard errors `<name>_se`, those
-        that can be had.
+    def metrics(self, scores: NDArray[np.float32]) -> dict[str, float]:
+        """`aucp` and `val_auroc` of the scores (n,), those that are defined, with their standard
+        errors `<name>_se`.
         """
         pair = self.known_normal | self.unlabelled
         return {
@@ -84,14 +85,14 @@ def _with_error(
 
 
 def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
-    """The figure that chooses the weights, or None for the last ones.
+    """The metric that chooses the weights, or None for the last ones.
 
     Args:
         wanted: `auto`, `aucp`, `val_auroc` or `last`. `auto` takes the first that the data allows.
-        splits: AUCp needs an unlabelled mix, and both figures need anomalous validation images.
+        splits: AUCp needs an unlabelled mix, and both metrics need anomalous validation images.
 
     Raises:
-        UserError: what is wanted cannot be had.
+        UserError: the wanted criterion is not possible.
     """
     anomalies = bool((splits.loc[splits["split"] == "val", "label"] == 1).any())
     possible: Mapping[str, bool] = {
@@ -105,22 +106,23 @@ def choose_criterion(wanted: str, splits: pd.DataFrame) -> str | None:
     if not possible[wanted]:
         raise UserError(
             f"`training.criterion: {wanted}` needs anomalous validation images"
-            f"{' and an unlabelled mix' if wanted == 'aucp' else ''}, which these splits do not have: use auto or last."
+            f"{' and an unlabelled mix' if wanted == 'aucp' else ''}, "
+            "which these splits do not have: use auto or last."
         )
     return wanted
 
 
-def figures_of(
+def metrics_of(
     detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
 ) -> dict[str, float]:
-    """The figures of a detector in training."""
+    """The validation metrics of a detector in training."""
+    import torch
+
     device = next(detector.parameters(), torch.empty(0)).device
     scored = score_images(
         detector,  # type: ignore[arg-type]  # the caller asks for detectors only
         images,
         held_out.rows,
-        batch_size=batch_size,
-        seed=seed,
-        device=str(device),
+        Batches(batch_size, seed, str(device)),
     )
-    return held_out.figures(scored.scores)
+    return held_out.metrics(scored.scores)

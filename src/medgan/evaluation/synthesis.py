@@ -1,14 +1,10 @@
-"""How good synthetic images are, each figure beside what real images reach against real images
-under the same protocol.
-
-synthetic, real = LabelledImages(drawn, labels), LabelledImages(held_out, labels, patients)
-report = quality_by_class(synthetic, real, classes, load_lpips(), network.features, seed)
-report["overall"]["psnr_nearest"]   # {"value", "n", "real_vs_real"}, or {"value": None, "reason"}
+"""Measure synthetic images, each metric beside that of real images against real images under the
+same protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,112 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medgan.errors import UserError
+from medgan.evaluation.metrics import FEATURES, PAIRED
+from medgan.evaluation.results import SynthesisResult
 from medgan.metrics.features import FeatureSets
-from medgan.metrics.fid import domain_fid
-from medgan.metrics.kid import domain_kid
 from medgan.metrics.lpips import Unavailable
-from medgan.metrics.memorisation import copied_share
-from medgan.metrics.pairs import MS_GMSD, PAIRINGS, PSNR, PairMetric, paired_quality
-from medgan.metrics.precision_recall import PUBLISHED, Neighbours, domain_overlap
+from medgan.metrics.pairs import PAIRINGS, PairMetric, paired_quality
+from medgan.metrics.precision_recall import PUBLISHED, Neighbours
+from medgan.metrics.quality import QualityMetric
 
-Figures = dict[str, dict[str, Any]]
-BACKBONE = "classifier of the real training split"
-SUFFIX = "_domain"
-
-
-@dataclass(frozen=True)
-class LabelledFeatures:
-    """Features (n, D), the class number of each (n,), and the patient of each (n,) where it
-    matters.
-    """
-
-    features: NDArray[Any]
-    labels: NDArray[Any]
-    groups: NDArray[Any] | None = None
-
-    def of(self, classes: Sequence[int]) -> LabelledFeatures:
-        """Those of these classes."""
-        chosen = np.isin(self.labels, list(classes))
-        return LabelledFeatures(
-            self.features[chosen],
-            self.labels[chosen],
-            None if self.groups is None else self.groups[chosen],
-        )
-
-
-@dataclass(frozen=True)
-class DescribedImages:
-    """The features of everything that is compared; each image passes the network once."""
-
-    synthetic: LabelledFeatures
-    real: LabelledFeatures
-    training: LabelledFeatures | None = None
-
-    def of(self, classes: Sequence[int]) -> FeatureSets:
-        """What the figures of these classes rest on."""
-        real = self.real.of(classes)
-        training = None if self.training is None else self.training.of(classes).features
-        return FeatureSets(
-            self.synthetic.of(classes).features, real.features, real.groups, training
-        )
-
-
-def domain_figures(
-    sets: FeatureSets | Unavailable, seed: int, neighbours: Neighbours = PUBLISHED
-) -> Figures:
-    """fid_domain, kid_domain, precision_domain, recall_domain, density_domain, coverage_domain,
-    copied_share_domain.
-
-    Args:
-        sets: features of the images of one class or of several, or why there are none.
-        seed: of halves and draws.
-        neighbours: k of precision and recall, and of density and coverage.
-
-    Returns:
-        Each figure with its `real_vs_real`, or {"value": None, "reason"}.
-    """
-    figures: Figures = {}
-    for names, measure in _MEASURES.items():
-        figures |= {
-            f"{name}{SUFFIX}": figure
-            for name, figure in _measured(names, measure, sets, seed, neighbours).items()
-        }
-    return figures
-
-
-Measure = Callable[[FeatureSets, int, Neighbours], Mapping[str, dict[str, Any]]]
-
-
-def _measured(
-    names: Sequence[str],
-    measure: Measure,
-    sets: FeatureSets | Unavailable,
-    seed: int,
-    neighbours: Neighbours,
-) -> Mapping[str, dict[str, Any]]:
-    try:
-        if isinstance(sets, Unavailable):
-            raise UserError(sets.reason)
-        return measure(sets, seed, neighbours)
-    except UserError as refusal:
-        return {name: {"value": None, "reason": str(refusal)} for name in names}
-
-
-def _fid(sets: FeatureSets, seed: int, _: Neighbours) -> dict[str, dict[str, Any]]:
-    found = domain_fid(sets, BACKBONE, seed)
-    return {"fid": {**found, "n": found["n_fake"], "real_vs_real": found["floor"]}}
-
-
-_MEASURES: Mapping[tuple[str, ...], Measure] = {
-    ("fid",): _fid,
-    ("kid",): lambda sets, seed, _: {"kid": domain_kid(sets, BACKBONE, seed)},
-    ("precision", "recall", "density", "coverage"): lambda sets, seed, neighbours: domain_overlap(
-        sets, BACKBONE, seed, neighbours
-    ),
-    ("copied_share",): lambda sets, seed, _: {"copied_share": copied_share(sets, BACKBONE, seed)},
-}
-
-
+Quality = dict[str, QualityMetric]
 Features = Callable[[Tensor], Tensor]
 """(N, C, H, W) to (N, D)."""
 FEATURES_AT_ONCE = 128
@@ -144,69 +43,100 @@ class LabelledImages:
         return self.images[torch.from_numpy(np.flatnonzero(self.labels == label))]
 
 
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """Features (n, D), the class number of each (n,), and the patient of each (n,) where it
+    matters.
+    """
+
+    features: NDArray[Any]
+    labels: NDArray[Any]
+    groups: NDArray[Any] | None = None
+
+    def of(self, classes: Sequence[int]) -> LabelledFeatures:
+        """Those of these classes."""
+        chosen = np.isin(self.labels, list(classes))
+        groups = None if self.groups is None else self.groups[chosen]
+        return LabelledFeatures(self.features[chosen], self.labels[chosen], groups)
+
+
+@dataclass(frozen=True)
+class DescribedImages:
+    """The features of everything that is compared; each image passes the network once."""
+
+    synthetic: LabelledFeatures
+    real: LabelledFeatures
+    training: LabelledFeatures | None = None
+
+    def of(self, classes: Sequence[int]) -> FeatureSets:
+        """What the metrics of these classes rest on."""
+        real = self.real.of(classes)
+        training = None if self.training is None else self.training.of(classes).features
+        synthetic = self.synthetic.of(classes).features
+        return FeatureSets(synthetic, real.features, real.groups, training)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks that compare images; an unavailable one says why."""
+
+    lpips: PairMetric | Unavailable
+    """From `medgan.metrics.lpips.load_lpips`."""
+    features: Features | Unavailable
+    """Of the domain network, in eval mode."""
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """How images are compared."""
+
+    seed: int = 0
+    """Of the pairs, the halves and the draws."""
+    max_images: int = 200
+    """Images of each class that paired metrics use (the first ones); the others use all."""
+    neighbours: Neighbours = PUBLISHED
+
+
 def quality_by_class(
     synthetic: LabelledImages,
     real: LabelledImages,
     classes: Sequence[str],
-    lpips: PairMetric | Unavailable,
-    features: Features | Unavailable,
-    seed: int,
-    max_images: int = 200,
-    *,
+    networks: Networks,
+    settings: QualitySettings,
     training: LabelledFeatures | None = None,
-    neighbours: Neighbours = PUBLISHED,
-) -> dict[str, Figures]:
-    """The quality of each class that was drawn, and `overall`.
+) -> SynthesisResult:
+    """Measure the quality of each class that was drawn, and of all of them.
+
+    Paired metrics of all classes are the mean over all synthetic images, each paired within its
+    class; the others are those of all images of the classes that were drawn.
 
     Args:
         synthetic: what was drawn.
-        real: images that no generator has learned from. With their patients, figures of the domain
-            features hold halves of them against
-            each other that share no patient; paired figures hold each image against all others.
+        real: images that no generator has learned from; halves of them that are compared share no
+            patient.
         classes: names of the labels.
-        lpips: what `metrics.perceptual.load_lpips` gives.
-        features: of the domain network, in eval mode, or why there is none.
-        seed: of the pairs, the halves and the draws.
-        max_images: of each class that paired figures use (the first ones); the others use all.
-        training: domain features of the images that the generators have learned from, to look for
-            copies.
-        neighbours: see `metrics.manifold`.
-
-    Returns:
-        For each class psnr_random, psnr_nearest, ms_gmsd_*, lpips_<backbone>_* and the figures of
-        `domain_figures`: each {"value", "n", "real_vs_real"}, the paired ones with the mean over
-        pairs and `std`, or {"value": None, "reason"}. Overall, paired figures are the mean over all
-        synthetic images, each paired within its class; the others are those of all images of these
-        classes.
+        networks: the networks that compare.
+        settings: how.
+        training: domain features of the generators' training images, to look for copies.
     """
     drawn = [
         label for label in range(len(classes)) if (np.asarray(synthetic.labels) == label).any()
     ]
+    described = _described(synthetic, real, training, networks.features)
     paired = {
-        classes[label]: _paired_figures(
-            synthetic.of(label), real.of(label), lpips, seed, max_images
-        )
+        label: _paired_metrics(synthetic.of(label), real.of(label), networks.lpips, settings)
         for label in drawn
     }
-    described = _described(synthetic, real, training, features)
-
-    def by_features(labels: Sequence[int]) -> Figures:
-        return domain_figures(
-            described if isinstance(described, Unavailable) else described.of(labels),
-            seed,
-            neighbours,
-        )
-
-    domain = {classes[label]: by_features([label]) for label in drawn}
-    pooled = {
-        key: _pooled([figures[key] for figures in paired.values()])
-        for key in next(iter(paired.values()), {})
-    }
-    together = by_features(drawn) if len(drawn) > 1 else next(iter(domain.values()), {})
-    return {
-        "overall": {**pooled, **together},
-        **{name: {**figures, **domain[name]} for name, figures in paired.items()},
-    }
+    domain = {label: _feature_metrics(described, [label], settings) for label in drawn}
+    keys = next(iter(paired.values()), {})
+    pooled = {key: _pooled([found[key] for found in paired.values()]) for key in keys}
+    together = next(iter(domain.values()), {})
+    if len(drawn) > 1:
+        together = _feature_metrics(described, drawn, settings)
+    return SynthesisResult(
+        {**pooled, **together},
+        {classes[label]: {**paired[label], **domain[label]} for label in drawn},
+    )
 
 
 def _described(
@@ -234,62 +164,73 @@ def _features(features: Features, images: Tensor) -> NDArray[np.float32]:
     return np.concatenate(batches) if batches else np.zeros((0, 1), np.float32)
 
 
-def _paired_figures(
-    synthetic: Tensor, real: Tensor, lpips: PairMetric | Unavailable, seed: int, max_images: int
-) -> Figures:
-    figures: Figures = {}
-    for metric in (PSNR, MS_GMSD, lpips):
+def _feature_metrics(
+    described: DescribedImages | Unavailable, classes: Sequence[int], settings: QualitySettings
+) -> Quality:
+    """The metrics of sets of features, or why there are none."""
+    found: Quality = {}
+    for metric in FEATURES:
+        if metric.key in found:
+            continue
+        try:
+            if isinstance(described, Unavailable):
+                raise UserError(described.reason)
+            sets = described.of(classes)
+            found |= metric.statistic(sets, settings.seed, settings.neighbours)
+        except UserError as error:
+            found[metric.key] = QualityMetric(value=None, reason=str(error))
+    return {metric.key: found[metric.key] for metric in FEATURES}
+
+
+def _paired_metrics(
+    synthetic: Tensor, real: Tensor, lpips: PairMetric | Unavailable, settings: QualitySettings
+) -> Quality:
+    limit, found = settings.max_images, Quality()
+    for declared in PAIRED:
+        metric = declared.statistic(lpips)
         for pairing in PAIRINGS:
-            figures[f"{metric.name}_{pairing}"] = _paired(
-                synthetic[:max_images], real[:max_images], metric, pairing, seed
+            found[f"{metric.name}_{pairing}"] = _paired(
+                synthetic[:limit], real[:limit], metric, pairing, settings.seed
             )
-    return figures
+    return found
 
 
 def _paired(
     synthetic: Tensor, real: Tensor, metric: PairMetric | Unavailable, pairing: str, seed: int
-) -> dict[str, Any]:
+) -> QualityMetric:
     if isinstance(metric, Unavailable):
-        return _missing(metric.reason)
+        return QualityMetric(value=None, reason=metric.reason)
+    rngs = [torch.Generator().manual_seed(seed) for _ in range(2)]
     try:
-        values = paired_quality(
-            synthetic, real, metric, pairing, torch.Generator().manual_seed(seed)
-        )
-        compared = paired_quality(
-            real, real, metric, pairing, torch.Generator().manual_seed(seed), same_set=True
-        )
-    except UserError as refusal:
-        return _missing(str(refusal))
-    return {
-        "value": float(values.mean()),
-        "std": float(values.std(unbiased=False)),
-        "n": len(values),
-        "n_real": len(real),
-        "real_vs_real": float(compared.mean()),
-        "n_real_vs_real": len(compared),
-    }
+        values = paired_quality(synthetic, real, metric, pairing, rngs[0])
+        compared = paired_quality(real, real, metric, pairing, rngs[1], same_set=True)
+    except UserError as error:
+        return QualityMetric(value=None, reason=str(error))
+    return QualityMetric(
+        value=float(values.mean()),
+        std=float(values.std(unbiased=False)),
+        n=len(values),
+        n_real=len(real),
+        real_vs_real=float(compared.mean()),
+        n_real_vs_real=len(compared),
+    )
 
 
-def _pooled(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _pooled(parts: Sequence[QualityMetric]) -> QualityMetric:
     """The mean over the images of several classes."""
-    missing = [figure["reason"] for figure in figures if figure["value"] is None]
+    missing = [part for part in parts if part.value is None]
     if missing:
-        return _missing(missing[0])
-    counts = np.array([figure["n"] for figure in figures])
-    others = np.array([figure["n_real_vs_real"] for figure in figures])
-    mean = float(np.average([figure["value"] for figure in figures], weights=counts))
-    spread = [figure["std"] ** 2 + (figure["value"] - mean) ** 2 for figure in figures]
-    return {
-        "value": mean,
-        "std": float(np.sqrt(np.average(spread, weights=counts))),
-        "n": int(counts.sum()),
-        "n_real": int(sum(figure["n_real"] for figure in figures)),
-        "real_vs_real": float(
-            np.average([figure["real_vs_real"] for figure in figures], weights=counts)
-        ),
-        "n_real_vs_real": int(others.sum()),
-    }
-
-
-def _missing(reason: str) -> dict[str, Any]:
-    return {"value": None, "reason": reason}
+        return missing[0]
+    counts, values, spreads, compared = (
+        np.array([getattr(part, name) for part in parts])
+        for name in ("n", "value", "std", "real_vs_real")
+    )
+    mean = float(np.average(values, weights=counts))
+    return QualityMetric(
+        value=mean,
+        std=float(np.sqrt(np.average(spreads**2 + (values - mean) ** 2, weights=counts))),
+        n=int(counts.sum()),
+        n_real=sum(part.n_real or 0 for part in parts),
+        real_vs_real=float(np.average(compared, weights=counts)),
+        n_real_vs_real=sum(part.n_real_vs_real or 0 for part in parts),
+    )

@@ -1,14 +1,13 @@
-"""Slices are scored, volumes are judged: a figure about subjects needs one score for each volume.
+"""Aggregate slice scores to one score per volume.
 
-Which reading of the slices tells volumes apart best depends on the disease: a diffuse one moves the
-mean, a focal one a few slices. So the reading is chosen for each detector, on validation alone and
-before a test score is read, and frozen like the threshold. The top 10 % are those of Pang 2021
-(Explainable deep few-shot anomaly detection with deviation networks: top-K with K = 10 %), there of
-image patches.
+Which aggregate separates volumes best depends on the disease: a diffuse one moves the mean, a focal
+one a few slices. So the aggregate is chosen for each detector, on validation alone and before a
+test score is read, and frozen like the threshold. The top 10 % follow Pang 2021 (Explainable deep
+few-shot anomaly detection with deviation networks: top-K with K = 10 %), who takes image patches.
 
 The maximum rises with the number of slices, and so, less, do the highest 10 %: where volumes of
-patients are longer than those of normals, that alone sets their scores apart. The row says what the
-number of slices tells.
+patients are longer than those of normals, that alone separates their scores. The result says how
+well the number of slices alone does.
 """
 
 from __future__ import annotations
@@ -20,15 +19,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medgan.stats.bootstrap import Estimate, Metric, resolved
-from medgan.stats.classification import auroc, ranking_metrics
+from medgan.evaluation.results import VolumeScoring
+from medgan.stats.bootstrap import Estimate, WeightedStatistic, estimates, interval
+from medgan.stats.classification import Predictions, auroc, auroc_of
 
 MEAN = "mean"
 AUTO = "auto"
 TOP_SHARE = 10
 """One slice in so many counts."""
 BY_VALIDATION = "highest validation AUROC over volumes"
-BY_TIE = "highest validation AUROC over volumes, reached by several; the first of mean, top10% and max was taken"
+BY_TIE = (
+    "highest validation AUROC over volumes, reached by several; "
+    "the first of mean, top10% and max was taken"
+)
 BY_ORDER = "fixed before: the validation volumes are not of both classes"
 BY_CONFIGURATION = "fixed before: evaluation.volume_score"
 NO_VOLUMES = "the images are no slices of volumes"
@@ -144,70 +147,51 @@ def _auroc(volumes: pd.DataFrame) -> float:
 
 
 def describe_volume_score(
-    choice: VolumeScore,
-    validation: pd.DataFrame,
-    test: pd.DataFrame,
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """What the row of a detector says of its choice; nothing where the test images are no slices.
+    choice: VolumeScore, validation: pd.DataFrame, n_resamples: int = 1000, seed: int = 0
+) -> VolumeScoring:
+    """What validation says of the choice: the AUROC of each of AGGREGATES, and the sizes.
 
     Args:
         choice: what was chosen.
         validation: the validation slices that it was chosen on.
-        test: the test volumes with label, group_id and n_slices.
         n_resamples: resamples of patients.
         seed: of the resamples.
-
-    Returns:
-        `aggregate`, `chosen_by`, `validation_auroc` (a figure for each of AGGREGATES), `n_volumes`
-        and `n_anomalous` of validation, and `slice_count_auroc`, a figure: how well the number of
-        slices alone tells the test volumes apart.
     """
-    if scored_unit(test) == "image":
-        return {}
     volumes = {name: by_volume(validation, name) for name in AGGREGATES}
     first = volumes[MEAN]
-    metrics = {
-        name: ranking_metrics(table["label"].to_numpy(), table["score"].to_numpy())["auroc"]
-        for name, table in volumes.items()
-    }
-    counted = resolved(
-        {"figure": _slice_count(test)}, test["group_id"].to_numpy(), n_resamples, seed
+    statistics = {name: _auroc_of(table, "score") for name, table in volumes.items()}
+    return VolumeScoring(
+        aggregate=choice.aggregate,
+        chosen_by=choice.chosen_by,
+        validation_auroc=estimates(statistics, first["group_id"].to_numpy(), n_resamples, seed),
+        n_volumes=len(first),
+        n_anomalous=int(first["label"].sum()),
     )
-    return {
-        "aggregate": choice.aggregate,
-        "chosen_by": choice.chosen_by,
-        "validation_auroc": resolved(metrics, first["group_id"].to_numpy(), n_resamples, seed),
-        "n_volumes": len(first),
-        "n_anomalous": int(first["label"].sum()),
-        "slice_count_auroc": counted["figure"],
-    }
 
 
-def _slice_count(test: pd.DataFrame) -> Metric | Estimate:
-    counts = test["n_slices"].to_numpy(dtype=np.float64)
-    if len(np.unique(counts)) == 1:
+def slice_count_auroc(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+    """How well the number of slices alone separates the test volumes."""
+    counts = test["n_slices"].unique()
+    if len(counts) == 1:
         return Estimate(None, reason=f"not estimable: every test volume has {counts[0]:.0f} slices")
-    return ranking_metrics(test["label"].to_numpy(), counts)["auroc"]
+    statistic = _auroc_of(test, "n_slices")
+    return interval(statistic, test["group_id"].to_numpy(), n_resamples, seed)
 
 
-def slice_count_warnings(told: Mapping[str, Any]) -> list[str]:
-    """A warning where the number of slices alone tells volumes apart and the score rises with it;
-    `told` is of `describe_volume_score`.
-    """
-    figure = told.get("slice_count_auroc", {})
-    low, high = figure.get("low"), figure.get("high")
-    if told.get("aggregate", MEAN) == MEAN or low is None or high is None or low <= 0.5 <= high:
+def _auroc_of(table: pd.DataFrame, column: str) -> WeightedStatistic:
+    values = table[column].to_numpy(dtype=np.float64)
+    return auroc_of(Predictions(table["label"].to_numpy(), values, values))
+
+
+def slice_count_warnings(scoring: VolumeScoring | None) -> list[str]:
+    """Warn where the number of slices alone separates volumes and the score rises with it."""
+    if scoring is None or scoring.aggregate == MEAN or scoring.slice_count_auroc is None:
+        return []
+    found = scoring.slice_count_auroc
+    if found.low is None or found.high is None or found.low <= 0.5 <= found.high:
         return []
     return [
-        f"The number of slices alone tells the volumes apart (AUROC {figure['value']:.3f}), and the score of a volume "
-        f"({told['aggregate']} of its slices) rises with it: set evaluation.volume_score to mean, or take equally many slices of each."
+        f"The number of slices alone tells the volumes apart (AUROC {found.value:.3f}), and the "
+        f"score of a volume ({scoring.aggregate} of its slices) rises with it: "
+        "set evaluation.volume_score to mean, or take equally many slices of each."
     ]
-
-
-def aggregate_of(row: Mapping[str, Any]) -> str:
-    """How a detector scores volumes, by its row; rows of images, and those from before there was a
-    choice, mean the mean.
-    """
-    return str(row.get("volume_score", {}).get("aggregate", MEAN))

@@ -1,3 +1,1 @@
-"""Studies: which runs docs/results.md rests on, making those that are missing, and putting the
-records together.
-"""
+"""Declared experiments: run them, record the results, and publish docs/results.md."""

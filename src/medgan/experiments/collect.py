@@ -1,29 +1,38 @@
-"""Records of a data set as one document, docs/results/<data set>.json: the form of results.json,
-and what only several seeds can tell.
-"""
+"""Combine the records of a dataset into one document, docs/results/<dataset>.json."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from medgan.audits.results import AgainstShortcut, Scopes
 from medgan.audits.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.errors import UserError
 from medgan.evaluation.baselines import BASELINES, FAMILY, choose_baseline, verdict
-from medgan.evaluation.results import new_document, validate
-from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Study
-from medgan.experiments.records import TestScores, read_records, read_shortcuts
+from medgan.evaluation.details import CategoriesResult
+from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
+from medgan.experiments.document import (
+    Collected,
+    Comparison,
+    Origin,
+    PooledDetector,
+    Trained,
+    Tried,
+)
+from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
+from medgan.experiments.records import Components, Record, Records, TestScores, read_records
+from medgan.files.documents import from_json, to_json
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.stats.bootstrap import interval
-from medgan.stats.classification import auroc, ranking_metrics
-from medgan.stats.differences import holm, paired_bootstrap
+from medgan.stats.bootstrap import Estimate, interval
+from medgan.stats.classification import Predictions, auroc, auroc_of
+from medgan.stats.differences import auroc_difference, holm
 from medgan.stats.pooling import fold_average, over_seeds
 
-Records = Mapping[str, Sequence[Mapping[str, Any]]]
 COMPARED_ARMS = (
     ("classical", "real"),
     ("gan", "real"),
@@ -31,326 +40,271 @@ COMPARED_ARMS = (
     ("gan_classical", "classical"),
 )
 APART = "not compared: the seeds were tested on different images"
-N_BOOT = 1000
-KEPT = ("components", "categories")
+N_RESAMPLES = 1000
+T = TypeVar("T")
 
 
-def collect(root: Path, dataset: str, study: Study, contamination: float) -> dict[str, Any]:
-    """What the records of a data set say, put together.
+class Stacked(NamedTuple):
+    """The test images of a row, and their scores in S trainings."""
+
+    images: TestScores
+    scores: NDArray[np.float64]
+    """(S, n)."""
+
+
+def collect(root: Path, dataset: str, experiment: Experiment, contamination: float) -> Collected:
+    """Combine the records of a dataset.
 
     Args:
         root: of the project.
         dataset: the environment of conf/.
-        study: what was declared.
-        contamination: anomalous share of the unlabelled mix, where a row does not say another one.
-
-    Returns:
-        A document of schema 1 with, besides, `study` (what was declared), `missing` (declared rows
-        and seeds without a record), `differences`, `contamination`, `components`, `categories`,
-        `shortcuts`, `trained` and `tried`.
+        experiment: what was declared.
+        contamination: anomalous share of the unlabelled mix of rows that do not set another one.
 
     Raises:
         UserError: a record is damaged, or the seeds of a row were trained with different settings.
     """
     records = read_records(root, dataset)
-    _require_alike(dataset, records)
-    tried = {name: found for name, found in records.items() if name in study.tried}
-    rows = {name: found for name, found in records.items() if name not in tried}
-    document = {**new_document(dataset, "test", _provenance(rows)), **_sections(rows)}
-    validate(document)
-    alike = _alike(rows, study)
-    return {
-        **document,
-        "study": asdict(study),
-        "missing": _missing(study, records),
-        "differences": differences(document, alike),
-        "contamination": _contamination(document["detectors"], study, contamination),
-        **{kind: _kept(rows, kind) for kind in KEPT},
-        "shortcuts": shortcuts(document["detectors"], alike),
-        "trained": {name: _trained(found) for name, found in rows.items()},
-        "tried": {name: _tried(found) for name, found in tried.items()},
-    }
-
-
-def _require_alike(dataset: str, records: Records) -> None:
     for name, found in records.items():
-        settings = [
-            [record["training"].get(key) for key in ("configuration", "budget")] for record in found
-        ]
-        if any(other != settings[0] for other in settings):
-            seeds = ", ".join(str(record["seed"]) for record in found)
-            raise UserError(
-                f"{dataset}: the records of {name} (seeds {seeds}) were trained with different settings: "
-                "delete those whose settings no longer hold, then `make reproduce` makes them again."
-            )
+        _require_alike(dataset, name, found)
+    rows = {name: found for name, found in records.items() if name not in experiment.tried}
+    alike = {name: found for name, found in rows.items() if _has_own_images(found[0], experiment)}
+    detectors = _detectors(rows)
+    judged = _averaged(rows, ClassifierResult, lambda one: one.evaluation)
+    arms = {name: judged[name] for name in ARMS if name in judged}
+    return Collected(
+        dataset=dataset,
+        provenance=_origin([record for found in rows.values() for record in found]),
+        detectors=detectors,
+        classifiers=arms,
+        quality=_averaged(rows, SynthesisResult, lambda one: one.quality),
+        experiment=experiment,
+        missing=tuple(_missing(experiment, records)),
+        differences=differences(detectors, arms, alike),
+        contamination=_contamination(detectors, experiment, contamination),
+        components=_averaged(rows, Components, lambda one: one.components),
+        categories=_averaged(rows, CategoriesResult, lambda one: one.categories),
+        shortcuts=shortcuts(detectors, alike),
+        trained={name: Trained.of(found) for name, found in rows.items()},
+        tried={name: Tried.of(found) for name, found in records.items() if name not in rows},
+    )
 
 
-def _sections(records: Records) -> dict[str, Any]:
-    folds = {name for name, found in records.items() if FOLD in found[0]["parameters"]}
-    judged, quality = (
-        _kept({name: records[name] for name in records if name not in folds}, "evaluation"),
-        _kept(records, "quality"),
-    )
-    detectors = {name: row for name, row in judged.items() if name not in ARMS} | _over_folds(
-        [r for name in folds for r in records[name]]
-    )
+def _require_alike(dataset: str, name: str, found: Sequence[Record]) -> None:
+    settings = [(record.training.configuration, record.training.budget) for record in found]
+    if any(other != settings[0] for other in settings):
+        seeds = ", ".join(str(record.seed) for record in found)
+        raise UserError(
+            f"{dataset}: the records of {name} (seeds {seeds}) were trained with different "
+            "settings: delete those whose settings no longer hold, then `make reproduce` makes "
+            "them again."
+        )
+
+
+def _has_own_images(record: Record, experiment: Experiment) -> bool:
+    """Whether a row has the images and splits of the experiment."""
+    own = set(record.parameters) - set(experiment.parameters)
+    return not any(key.startswith(PREPARING) for key in own)
+
+
+def _averaged(rows: Records, kind: type[T], part: Callable[[Record], Any]) -> dict[str, T]:
+    """Average a part of the records over seeds; leave out rows where a seed has none."""
+    parts = {name: [part(record) for record in found] for name, found in rows.items()}
     return {
-        "detectors": detectors,
-        "classifiers": {name: judged[name] for name in ARMS if name in judged},
-        "quality": quality,
+        name: _mean(kind, found)
+        for name, found in parts.items()
+        if all(isinstance(one, kind) for one in found)
     }
 
 
-def _over_folds(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Model -> its row over the folds that are there: AUROC of each fold, averaged, with an
-    interval over subjects; the rest are means.
+def _mean(kind: type[T], results: Sequence[Any]) -> T:
+    return from_json(kind, over_seeds([to_json(one) for one in results]))
+
+
+def _detectors(rows: Records) -> dict[str, PooledDetector]:
+    whole = {name: found for name, found in rows.items() if FOLD not in found[0].parameters}
+    averaged = _averaged(whole, DetectorResult, lambda one: one.evaluation)
+    pooled = {name: PooledDetector(**vars(row)) for name, row in averaged.items()}
+    folds: dict[str, list[Record]] = {}
+    for record in (one for name in rows if name not in whole for one in rows[name]):
+        folds.setdefault(record.model, []).append(record)
+    return pooled | {model: _over_folds(found) for model, found in folds.items()}
+
+
+def _over_folds(records: Sequence[Record]) -> PooledDetector:
+    """Average the AUROC of each fold, with an interval over subjects; the other metrics are means.
+
+    `n_images` counts an image once for each repeat of the folds, `n_patients` a subject once.
     """
-    by_model: dict[str, list[Mapping[str, Any]]] = {}
-    for record in sorted(records, key=lambda record: (record["seed"], record["parameters"][FOLD])):
-        by_model.setdefault(record["model"], []).append(record)
-    return {model: _fold_row(found) for model, found in by_model.items()}
-
-
-def _fold_row(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """`n_images` counts an image once for each repeat of the folds, `n_patients` a subject once."""
-    average = fold_average(
-        [TestScores.read(record["test_scores"]).frame() for record in found], N_BOOT
+    ordered = sorted(records, key=lambda one: (one.seed, one.parameters[FOLD]))
+    frames = [one.test_scores.frame() for one in ordered if one.test_scores is not None]
+    found = fold_average(frames, N_RESAMPLES)
+    rows = [one.evaluation for one in ordered if isinstance(one.evaluation, DetectorResult)]
+    seeds = tuple(sorted({one.seed for one in ordered}))
+    averaged = _mean(PooledDetector, rows)
+    return replace(
+        averaged,
+        n_images=sum(row.n_images for row in rows),
+        n_anomalous=sum(row.n_anomalous or 0 for row in rows),
+        n_patients=found.n_subjects if found.interval_unit == "patient" else None,
+        metrics={**averaged.metrics, "auroc": found.auroc},
+        folds=found,
+        seeds=seeds,
+        n_seeds=len(seeds),
     )
-    rows = [record["evaluation"] for record in found]
-    seeds = sorted({record["seed"] for record in found})
-    counts = {key: sum(row[key] for row in rows) for key in ("n_images", "n_anomalous")}
-    patients = average["n_subjects"] if average["interval_unit"] == "patient" else None
-    return {
-        **over_seeds(rows),
-        **counts,
-        "n_patients": patients,
-        "auroc": average["auroc"],
-        "folds": average,
-        "seeds": seeds,
-        "n_seeds": len(seeds),
-    }
 
 
-def _provenance(records: Records) -> dict[str, Any]:
-    """What all runs share, and the span of what they do not."""
-    every = [record["provenance"] for found in records.values() for record in found]
-    return {
-        "records": len(every),
-        "time": max((one["time"] for one in every), default=None),
-        "hardware": _distinct([one["hardware"] for one in every]),
-        "git": _distinct([one["git"] for one in every]),
-        "lock_hash": _distinct([one["lock_hash"] for one in every]),
-        "versions": _distinct([one["versions"] for one in every]),
-    }
+def _origin(records: Sequence[Record]) -> Origin:
+    every = [record.provenance for record in records]
+    return Origin(
+        records=len(every),
+        time=max((one.time for one in every), default=None),
+        hardware=_distinct(one.hardware for one in every),
+        git=_distinct(one.git for one in every),
+        lock_hash=_distinct(one.lock_hash for one in every),
+        versions=_distinct(one.versions for one in every),
+    )
 
 
-def _distinct(values: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
+def _distinct(values: Iterable[T]) -> tuple[T, ...]:
+    found: list[T] = []
     for value in values:
         if value not in found:
             found.append(value)
-    return found
+    return tuple(found)
 
 
-def _missing(study: Study, records: Records) -> list[str]:
-    seeds = {name: {record["seed"] for record in found} for name, found in records.items()}
-    return [
-        f"{name}-{seed}"
-        for seed in study.all_seeds()
-        for name in study.names(seed)
-        if seed not in seeds.get(name, set())
-    ]
-
-
-def _kept(records: Records, kind: str) -> dict[str, Any]:
-    return {
-        name: over_seeds([r[kind] for r in found])
-        for name, found in records.items()
-        if all(kind in r for r in found)
-    }
+def _missing(experiment: Experiment, records: Records) -> Iterator[str]:
+    there = {(record.name, record.seed) for found in records.values() for record in found}
+    for seed in experiment.all_seeds():
+        for name in experiment.names(seed):
+            if (name, seed) not in there:
+                yield f"{name}-{seed}"
 
 
 def _contamination(
-    rows: Mapping[str, Any], study: Study, share: float
-) -> dict[str, list[tuple[float, Any]]]:
-    """Model -> (anomalous share of its mix, AUROC) in ascending order; of models with more than one
-    share.
-    """
-    curves: dict[str, list[tuple[float, Any]]] = {}
+    rows: Mapping[str, DetectorResult], experiment: Experiment, share: float
+) -> dict[str, tuple[tuple[float, Estimate], ...]]:
+    """Return the curves of models with more than one anomalous share."""
+    curves: dict[str, list[tuple[float, Estimate]]] = {}
     for name, row in rows.items():
-        variant = study.variants.get(name)
-        if variant is None or MIX in variant.parameters:
-            own = share if variant is None else float(variant.parameters[MIX])
-            curves.setdefault(name if variant is None else variant.model, []).append(
-                (own, row["auroc"])
-            )
+        variant = experiment.variants.get(name)
+        if variant is None:
+            curves.setdefault(name, []).append((share, row.auroc))
+        elif MIX in variant.parameters:
+            own = float(variant.parameters[MIX])
+            curves.setdefault(variant.model, []).append((own, row.auroc))
     return {
-        name: sorted(points, key=lambda point: point[0])
+        name: tuple(sorted(points, key=lambda point: point[0]))
         for name, points in curves.items()
         if len(points) > 1
     }
 
 
-def _trained(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How the trainings of a row went."""
-    return {
-        "seeds": [record["seed"] for record in found],
-        "parameters": found[0]["parameters"],
-        "command": found[0]["command"],
-        "budget": found[0]["training"].get("budget"),
-        "published_step": [record["training"].get("published_step") for record in found],
-        "seconds": [record["provenance"]["seconds"] for record in found],
-    }
+def differences(
+    detectors: Mapping[str, DetectorResult], arms: Mapping[str, ClassifierResult], records: Records
+) -> tuple[Comparison, ...]:
+    """Compare rows on the same test images, averaged over seeds; Holm over all comparisons.
 
-
-def _tried(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What validation said of a setting; its test images were never looked at."""
-    return {
-        "model": found[0]["model"],
-        **_trained(found),
-        "validation": [record["training"].get("figures", {}) for record in found],
-    }
-
-
-def differences(document: Mapping[str, Any], records: Records) -> list[dict[str, Any]]:
-    """Differences of AUROC on the same test images, means over seeds, Holm-corrected over all of
-    them.
-
-    Each detector against the best baseline that sees no more than it does, chosen on validation;
-    arms against `real` and `classical`.
+    Each detector is compared with the best baseline that sees no more than it does, chosen on
+    validation; arms with `real` and `classical`.
     """
-    pairs = [*_detector_pairs(document["detectors"], records), *_arm_pairs(document["classifiers"])]
-    tests = [
-        {
-            "first": first,
-            "second": second,
-            "family": family,
-            **_test(records[first], records[second]),
-        }
-        for first, second, family in pairs
-    ]
-    adjusted = holm(
-        {
-            str(place): test["p_value"]
-            for place, test in enumerate(tests)
-            if test["p_value"] is not None
-        }
-    )
-    return [
-        {**test, **_verdict(test, adjusted.get(str(place)))} for place, test in enumerate(tests)
-    ]
+    pairs = [*_detector_pairs(detectors, records), *_arm_pairs(arms)]
+    tests = [_compared(*pair, records) for pair in pairs]
+    p_values = {n: one.p_value for n, one in enumerate(tests) if one.p_value is not None}
+    adjusted = holm(p_values)
+    return tuple(_corrected(one, adjusted.get(number)) for number, one in enumerate(tests))
 
 
-def _detector_pairs(rows: Mapping[str, Any], records: Records) -> list[tuple[str, str, str]]:
-    """Rows over folds, which have no record of their own, are not compared; nor are those whose mix
-    differs from the baseline's.
+def best_baseline(rows: Mapping[str, DetectorResult], sees_mix: bool) -> str | None:
+    """Return the best baseline that sees no more, chosen on validation; None where none was run."""
+    validation = {name: one.validation_auroc for name, one in rows.items()}
+    aurocs = {name: one.value if one is not None else None for name, one in validation.items()}
+    return choose_baseline(aurocs, sees_mix).name
+
+
+def _detector_pairs(
+    rows: Mapping[str, DetectorResult], records: Records
+) -> Iterator[tuple[str, str, str]]:
+    """Yield detector, baseline and family. Rows over folds, which have no record of their own, are
+    not compared; nor are those whose mix differs from the baseline's.
     """
-    best = {sees: choose_baseline(rows, sees)["name"] for sees in BASELINES}
-    return [
-        (name, best[bool(row["sees_mix"])], FAMILY[bool(row["sees_mix"])])
-        for name, row in rows.items()
-        if name in records and best[bool(row["sees_mix"])] not in (None, name)
-    ]
-
-
-def _alike(records: Records, study: Study) -> Records:
-    """Those of the study's own images and splits."""
-    own = {
-        name: set(found[0]["parameters"]) - set(study.parameters) for name, found in records.items()
-    }
-    return {
-        name: records[name]
-        for name, parameters in own.items()
-        if not any(key.startswith(PREPARING) for key in parameters)
-    }
-
-
-def shortcuts(rows: Mapping[str, Any], records: Records) -> dict[str, Any]:
-    """Each detector against the best shortcut of its kind, on the same test images.
-
-    The best is picked on the test images, which can only make the detector look worse.
-
-    Returns:
-        Detector -> `any` and `not_the_disease` -> {"shortcut", "auroc", "difference", "no_better"},
-        in the terms of `evaluation.shortcuts`; empty where the shortcuts have no record, and
-        without the detectors that were tested on other images.
-    """
-    if SHORTCUTS not in records:
-        return {}
-    told = {}
+    best = {sees: best_baseline(rows, sees) for sees in BASELINES}
     for name, row in rows.items():
-        test = stacked(records.get(name, ()))
-        alone = read_shortcuts(records[SHORTCUTS][0][SHORTCUTS], test[0].units) if test else {}
-        told[name] = _beside_shortcuts(*test, alone, row["sees_mix"]) if test else {}
-    return {name: scopes for name, scopes in told.items() if scopes}
+        baseline = best[row.sees_mix]
+        if name in records and baseline is not None and baseline != name:
+            yield name, baseline, FAMILY[row.sees_mix]
 
 
-def _beside_shortcuts(
-    images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray], sees_mix: bool
-) -> dict[str, Any]:
-    probes = [name for name in alone if name.startswith("probe/")] if sees_mix else []
-    named = probes or [name for name in alone if name.startswith("one_class/")]
-    among = {scope: within_scope(scope, {name: alone[name] for name in named}) for scope in SCOPES}
-    return {scope: _beside_best(images, scores, found) for scope, found in among.items() if found}
+def _arm_pairs(arms: Mapping[str, ClassifierResult]) -> Iterator[tuple[str, str, str]]:
+    for first, second in COMPARED_ARMS:
+        if first in arms and second in arms:
+            yield first, second, "arms"
 
 
-def _beside_best(
-    images: TestScores, scores: np.ndarray, alone: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    once = np.ones((1, len(images.label)))
-    best = max(alone, key=lambda name: auroc(images.label, alone[name], once)[0])
-    area = interval(ranking_metrics(images.label, alone[best])["auroc"], images.group, N_BOOT)
-    gain = paired_bootstrap(images.label, scores, alone[best], images.group, N_BOOT).estimate
-    return {
-        "shortcut": short(best),
-        "auroc": area.as_dict(),
-        "difference": gain.as_dict(),
-        "no_better": is_no_better(gain),
-    }
+def _compared(first: str, second: str, family: str, records: Records) -> Comparison:
+    """Compare two rows on the seeds that both have."""
+    pair = (records[first], records[second])
+    shared = set.intersection(*({record.seed for record in found} for found in pair))
+    one, other = (stacked([record for record in found if record.seed in shared]) for found in pair)
+    seeds = tuple(sorted(shared))
+    if one is None or other is None or one.images.units != other.images.units:
+        apart = Estimate(None, reason=APART)
+        return Comparison(first, second, family, seeds, None, apart, None, APART)
+    images = one.images
+    found = auroc_difference(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
+    size = len(images.labels)
+    gap = found.estimate
+    return Comparison(first, second, family, seeds, found.p_value, gap, None, gap.reason, size)
 
 
-def _arm_pairs(rows: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [
-        (first, second, "arms")
-        for first, second in COMPARED_ARMS
-        if first in rows and second in rows
-    ]
+def _corrected(test: Comparison, p_holm: float | None) -> Comparison:
+    gap = test.difference
+    if p_holm is None or gap.value is None:
+        return replace(test, verdict=gap.reason or "no interval")
+    return replace(test, p_holm=p_holm, verdict=verdict(gap.value, test.second, p_holm))
 
 
-def _test(
-    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """On the seeds that both have."""
-    seeds = sorted({record["seed"] for record in first} & {record["seed"] for record in second})
-    one, other = (
-        stacked([record for record in found if record["seed"] in seeds])
-        for found in (first, second)
-    )
-    if one is None or other is None or one[0].units != other[0].units:
-        return {"seeds": seeds, "difference": {"value": None, "reason": APART}, "p_value": None}
-    found = paired_bootstrap(one[0].label, one[1], other[1], one[0].group, N_BOOT).as_dict()
-    return {
-        "seeds": seeds,
-        "p_value": found.pop("p_value"),
-        "difference": found,
-        "n_images": len(one[0].label),
-    }
-
-
-def stacked(records: Sequence[Mapping[str, Any]]) -> tuple[TestScores, np.ndarray] | None:
-    """The test images, and their scores (S, n) in S trainings; None where the trainings were tested
-    on different images.
+def stacked(records: Sequence[Record]) -> Stacked | None:
+    """Stack the test scores of several trainings; None where they were tested on different
+    images.
     """
-    scores = [TestScores.read(record["test_scores"]) for record in records]
+    scores = [record.test_scores for record in records if record.test_scores is not None]
     if not scores or len({one.units for one in scores}) > 1:
         return None
-    return scores[0], np.stack([one.score for one in scores])
+    return Stacked(scores[0], np.stack([one.scores for one in scores]))
 
 
-def _verdict(test: Mapping[str, Any], adjusted: float | None) -> dict[str, Any]:
-    if adjusted is None:
-        return {"p_holm": None, "verdict": test["difference"].get("reason", "no interval")}
-    return {
-        "p_holm": adjusted,
-        "verdict": verdict(test["difference"]["value"], test["second"], adjusted),
-    }
+def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str, Scopes]:
+    """Compare each detector with the best shortcut of its kind, on the same test images.
+
+    The best is picked on the test images, which can only make the detector look worse. Detectors
+    that were tested on other images are left out.
+    """
+    alone = records[SHORTCUTS][0].shortcuts if SHORTCUTS in records else None
+    found: dict[str, Scopes] = {}
+    for name, row in rows.items():
+        test = stacked(records.get(name, ()))
+        if alone is not None and test is not None:
+            kind = "probe" if row.sees_mix else "one_class"
+            scores = alone.arrays(test.images.units)
+            named = {key: value for key, value in scores.items() if key.startswith(f"{kind}/")}
+            among = {scope: within_scope(scope, named) for scope in SCOPES}
+            best = {scope: _against_best(test, of) for scope, of in among.items() if of}
+            if best:
+                found[name] = Scopes(**best)
+    return found
+
+
+def _against_best(test: Stacked, alone: Mapping[str, NDArray[np.float64]]) -> AgainstShortcut:
+    images = test.images
+    once = np.ones((1, len(images.labels)))
+    best = max(alone, key=lambda name: auroc(images.labels, alone[name], once)[0])
+    ranking = auroc_of(Predictions(images.labels, alone[best], alone[best]))
+    gain = auroc_difference(images.labels, test.scores, alone[best], images.groups, N_RESAMPLES)
+    return AgainstShortcut(
+        shortcut=short(best),
+        auroc=interval(ranking, images.groups, N_RESAMPLES),
+        difference=gain,
+        no_better=is_no_better(gain),
+    )

@@ -1,9 +1,9 @@
-"""conf/studies.yml: what is to be run on which data set, declared before anything is."""
+"""Read conf/experiments.yml: what is run on which dataset, declared before anything is run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,15 @@ from yaml import YAMLError, safe_load
 
 from medgan import models
 from medgan.errors import UserError
+from medgan.experiments.records import Parameters
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
 
-FILE = "studies.yml"
+FILE = "experiments.yml"
 FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
 PREPARING = "preprocessing."
-"""Parameters whose change means other images or other splits."""
+"""Prefix of parameters that change the images or the splits."""
 SHORTCUTS = "shortcuts"
-"""The row of what is no disease: border, exposure, size, what is recorded. One seed will do, since
-nothing of it is trained.
-"""
+"""The row of the shortcut baselines. It has one seed, since nothing is trained."""
 
 
 def fold_name(model: str, fold: int) -> str:
@@ -37,15 +36,20 @@ class Variant:
     parameters: dict[str, str | int | float | bool]
     """As `--params` takes them."""
     seeds: tuple[int, ...] | None = None
-    """None: those of the study."""
+    """None: those of the experiment."""
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it changes the images or the splits."""
+        return any(key.startswith(PREPARING) for key in self.parameters)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A figure that somebody else has published, and under which protocol."""
+    """A result that others have published, and under which protocol."""
 
     method: str
-    figure: str
+    result: str
     protocol: str
     source: str
 
@@ -56,8 +60,8 @@ class Aim:
 
     auroc: float
     diagnosis: str = ""
-    """Why it was missed, as far as anybody knows: the only words of the page that are written after
-    the runs.
+    """Why it was missed, as far as known: the only words of the page that are written after the
+    runs.
     """
 
 
@@ -70,26 +74,26 @@ class Further:
 
 
 @dataclass(frozen=True)
-class Study:
-    """What is run on one data set."""
+class Experiment:
+    """What is run on one dataset."""
 
     about: str
-    """What the data set is, in a line."""
+    """What the dataset is, in a line."""
     groups: str = "patient"
-    """What is never split, and what intervals resample: what the data set's groups stand for."""
+    """What the groups of the dataset are; they are never split, and intervals resample them."""
     seeds: tuple[int, ...] = (0,)
     further: Further = field(default_factory=Further)
     parameters: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Of every run."""
     models: tuple[str, ...] = ()
     folds: int = 0
-    """Small cohorts: each model is run on so many folds of `preprocessing.split: repeated_k_fold`,
-    25 being all; 0 for one split.
+    """Small cohorts: each model is run on this many folds of `preprocessing.split:
+    repeated_k_fold`, 25 being all; 0 for one split.
     """
     arms: bool = False
     """Whether the classifier arms are trained."""
-    kinds: bool = False
-    """Whether there are kinds of anomalies to tell apart."""
+    anomaly_types: bool = False
+    """Whether there are several anomaly types to tell apart."""
     variants: dict[str, Variant] = field(default_factory=dict)
     tried: dict[str, Variant] = field(default_factory=dict)
     """Settings that were compared on validation alone, with seeds of their own; test images are
@@ -101,36 +105,33 @@ class Study:
     not_run: str = ""
     """Why nothing of it has been run, where that is so."""
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole declaration, defaults too."""
+        return asdict(self)
+
     def names(self, seed: int | None = None) -> list[str]:
-        """Every row that a seed gives, also one that was not declared; with None, those of any
-        seed. Seeds of variants are theirs alone.
+        """Return every row of a seed, also of one that was not declared; with None, of any seed.
+
+        Seeds of variants belong to the variants alone.
         """
         varied = {**self.varied(), **self.tried}
-        elsewhere = {other for variant in varied.values() for other in variant.seeds or ()} - set(
-            self.seeds
-        )
-        shared = seed not in elsewhere
+        own = {other for variant in varied.values() for other in variant.seeds or ()}
+        shared = seed not in own - set(self.seeds)
         plain = self.models if shared and not self.folds else ()
-        arms = ARMS if self.arms and plain else ()
-        audited = (
-            [SHORTCUTS]
-            if seed in (None, self.seeds[0]) and set(plain) & set(models.detectors())
-            else []
-        )
-        of_seed = [
+        named = [*plain, *(ARMS if self.arms and plain else ())]
+        named += [
             name
             for name, variant in varied.items()
             if seed is None or (seed in variant.seeds if variant.seeds else shared)
         ]
-        named = [*plain, *arms, *of_seed, *audited]
-        return (
-            [name for name in named if name in self.further.rows]
-            if seed in self.further.seeds
-            else named
-        )
+        if seed in (None, self.seeds[0]) and set(plain) & set(models.detectors()):
+            named.append(SHORTCUTS)
+        if seed in self.further.seeds:
+            return [name for name in named if name in self.further.rows]
+        return named
 
     def varied(self) -> dict[str, Variant]:
-        """The variants, and every model on every fold."""
+        """Return the variants, and every model on every fold."""
         folds = {
             fold_name(model, fold): Variant(model, {FOLD: fold})
             for fold in range(self.folds)
@@ -139,13 +140,10 @@ class Study:
         return {**self.variants, **folds}
 
     def all_seeds(self) -> list[int]:
-        """Those of the study, of its variants and of what was tried."""
-        varied = (
-            variant.seeds or () for variant in [*self.variants.values(), *self.tried.values()]
-        )
-        return sorted(
-            {*self.seeds, *self.further.seeds, *(seed for seeds in varied for seed in seeds)}
-        )
+        """Return the seeds of the experiment, of its variants and of what was tried."""
+        varied = [*self.variants.values(), *self.tried.values()]
+        own = {seed for variant in varied for seed in variant.seeds or ()}
+        return sorted({*self.seeds, *self.further.seeds, *own})
 
 
 @dataclass(frozen=True)
@@ -153,13 +151,18 @@ class Run:
     """One `kedro run`, and the records that it makes."""
 
     records: Mapping[str, str]
-    """Name of the record -> the namespace that its figures are in."""
-    parameters: Mapping[str, str | int | float | bool]
+    """Name of the record -> the namespace that its results are in."""
+    parameters: Parameters
     pipelines: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return int(self.parameters["seed"])
+
     def preparation(self) -> dict[str, Any]:
-        """What decides the images and the splits."""
+        """Return the parameters that decide the images and the splits."""
         return {
             key: value
             for key, value in self.parameters.items()
@@ -167,18 +170,16 @@ class Run:
         }
 
 
-def read_studies(conf: Path) -> dict[str, Study]:
-    """Data set -> study, in the order of the file.
+def read_experiments(conf: Path) -> dict[str, Experiment]:
+    """Read dataset -> experiment, in the order of the file.
 
     Raises:
         UserError: there is no such file, or something in it is unknown or wrong.
     """
     path = conf / FILE
+    adapter = TypeAdapter(dict[str, Experiment], config=ConfigDict(extra="forbid"))
     try:
-        document = safe_load(path.read_text(encoding="utf-8"))
-        studies = TypeAdapter(dict[str, Study], config=ConfigDict(extra="forbid")).validate_python(
-            document
-        )
+        experiments = adapter.validate_python(safe_load(path.read_text(encoding="utf-8")))
     except (OSError, YAMLError) as error:
         raise UserError(
             f"{path} cannot be read ({error}): it declares what is run for docs/results.md."
@@ -186,114 +187,82 @@ def read_studies(conf: Path) -> dict[str, Study]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UserError(f"{path}: `{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
-    for name, study in studies.items():
-        _require_known(name, study)
-    return studies
+    for name, experiment in experiments.items():
+        _require_known(name, experiment)
+    return experiments
 
 
-def study_of(conf: Path, dataset: str) -> Study:
-    """The study of a data set. Raises `UserError` where none is declared."""
-    studies = read_studies(conf)
-    if dataset not in studies:
+def experiment_of(conf: Path, dataset: str) -> Experiment:
+    """Read the experiment of a dataset. Raises `UserError` where none is declared."""
+    experiments = read_experiments(conf)
+    if dataset not in experiments:
         raise UserError(
-            f"{FILE} declares no study of '{dataset}': use one of {', '.join(studies)}, or add one."
+            f"{FILE} declares no experiment on '{dataset}': use one of {', '.join(experiments)}, "
+            "or add one."
         )
-    return studies[dataset]
+    return experiments[dataset]
 
 
-def _require_known(dataset: str, study: Study) -> None:
+def _require_known(dataset: str, experiment: Experiment) -> None:
     known = set(models.names())
-    varied = (variant.model for variant in [*study.variants.values(), *study.tried.values()])
-    wrong = next((model for model in [*study.models, *varied] if model not in known), None)
+    varied = [*experiment.variants.values(), *experiment.tried.values()]
+    named = [*experiment.models, *(variant.model for variant in varied)]
+    wrong = next((model for model in named if model not in known), None)
     if wrong is not None:
         raise UserError(
-            f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of {', '.join(sorted(known))}."
+            f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of "
+            f"{', '.join(sorted(known))}."
         )
-    names = study.names()
-    unknown = next((row for row in study.further.rows if row not in names), None)
+    names = experiment.names()
+    unknown = next((row for row in experiment.further.rows if row not in names), None)
     if unknown is not None:
         raise UserError(
-            f"{FILE}: {dataset} wants further seeds of '{unknown}', which is none of its rows: use some of {', '.join(names)}."
+            f"{FILE}: {dataset} wants further seeds of '{unknown}', which is none of its rows: "
+            f"use some of {', '.join(names)}."
         )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(
-            f"{FILE}: {dataset} has two rows named '{twice}': name the variant otherwise."
-        )
+        raise UserError(f"{FILE}: {dataset} has two rows named '{twice}': rename the variant.")
 
 
-def runs(study: Study, seed: int) -> Iterator[Run]:
-    """The runs of one seed, each after those that it needs: the arms take the synthetic images of
-    their generator.
+def runs(experiment: Experiment, seed: int) -> Iterator[Run]:
+    """Yield the runs of one seed, each after those that it needs: the arms take the synthetic
+    images of their generator.
     """
-    names = study.names(seed)
+    names = experiment.names(seed)
+    parameters = {**experiment.parameters, "seed": seed}
     if SHORTCUTS in names:
-        yield Run(
-            {SHORTCUTS: SHORTCUTS},
-            {**study.parameters, "seed": seed},
-            ("anomaly_evaluation",),
-            ("shortcut_scores",),
-        )
-    if SYNTHESIZER in names:
-        yield _of_model(study, seed, SYNTHESIZER, SYNTHESIZER, {})
+        evaluation = ("anomaly_evaluation",)
+        yield Run({SHORTCUTS: SHORTCUTS}, parameters, evaluation, ("shortcut_scores",))
+    plain = {name: Variant(name, {}) for name in experiment.models}
+    # The generator of the arms comes first, then the arms.
+    if SYNTHESIZER in plain and SYNTHESIZER in names:
+        yield _of_variant(experiment, parameters, SYNTHESIZER, plain.pop(SYNTHESIZER))
     if set(ARMS) <= set(names):
-        yield _of_arms(study, seed)
-    yield from (
-        _of_model(study, seed, name, name, {})
-        for name in study.models
-        if name in names and name != SYNTHESIZER
-    )
-    # Variants that change the splits come last, side by side: preparing is done once for each
-    # change.
-    varied = sorted(
-        (item for item in study.varied().items() if item[0] in names),
-        key=lambda item: _prepares(item[1]),
-    )
-    yield from (
-        _of_model(study, seed, name, variant.model, variant.parameters) for name, variant in varied
-    )
-    yield from (
-        _of_trial(study, seed, name, variant)
-        for name, variant in study.tried.items()
-        if name in names
-    )
+        outputs = [f"{arm}.classification" for arm in ARMS]
+        pipelines = ("gan_training", "synthesis", "classifier_training")
+        records = {arm: arm for arm in ARMS}
+        yield Run(records, parameters, pipelines, (*outputs, "results.classifiers"))
+    # Variants that change the splits come last, side by side, so that preparing is done once for
+    # each change.
+    varied = sorted(experiment.varied().items(), key=lambda item: item[1].prepares)
+    for name, variant in [*plain.items(), *varied]:
+        if name in names:
+            yield _of_variant(experiment, parameters, name, variant)
+    for name, variant in experiment.tried.items():
+        if name in names:
+            settings = {**parameters, **variant.parameters}
+            published = (f"{variant.model}.trained",)
+            yield Run({name: variant.model}, settings, ("gan_training",), published)
 
 
-def _of_trial(study: Study, seed: int, name: str, variant: Variant) -> Run:
-    parameters = {**study.parameters, **variant.parameters, "seed": seed}
-    return Run(
-        {name: variant.model}, parameters, ("gan_training",), (f"{variant.model}.published",)
-    )
-
-
-def _prepares(variant: Variant) -> bool:
-    return any(key.startswith(PREPARING) for key in variant.parameters)
-
-
-def _of_model(
-    study: Study, seed: int, record: str, model: str, parameters: Mapping[str, Any]
-) -> Run:
-    outputs = [f"{model}.{kind}" for kind in _kinds(study, model)]
-    pipelines = ("gan_training", "synthesis", "anomaly_evaluation")
-    return Run(
-        {record: model}, {**study.parameters, **parameters, "seed": seed}, pipelines, tuple(outputs)
-    )
-
-
-def _kinds(study: Study, model: str) -> list[str]:
-    """The documents that tell what a model can do."""
+def _of_variant(experiment: Experiment, shared: Parameters, name: str, variant: Variant) -> Run:
+    model = variant.model
     wanted = {
         "evaluation": model in models.detectors(),
-        "test_scores": model in models.detectors(),
-        "components": model in models.composed(),
-        "categories": study.kinds and model in models.encoders(),
-        "quality": model in models.synthesizers(),
+        "audit": experiment.anomaly_types and model in models.encoders(),
+        "synthetic": model in models.synthesizers(),
     }
-    return [kind for kind, there in wanted.items() if there]
-
-
-def _of_arms(study: Study, seed: int) -> Run:
-    outputs = [f"{arm}.{kind}" for arm in ARMS for kind in ("evaluation", "test_scores")]
-    parameters = {**study.parameters, "seed": seed}
-    pipelines = ("gan_training", "synthesis", "classifier_training")
-    return Run({arm: arm for arm in ARMS}, parameters, pipelines, (*outputs, "results.classifiers"))
+    outputs = tuple(f"{model}.{entry}" for entry, there in wanted.items() if there)
+    pipelines = ("gan_training", "synthesis", "anomaly_evaluation")
+    return Run({name: model}, {**shared, **variant.parameters}, pipelines, outputs)

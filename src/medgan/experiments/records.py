@@ -1,182 +1,292 @@
-"""Records: one small file for each finished (data set, row, seed), docs/results/runs/<data
-set>/<name>-<seed>.json.
-"""
+"""Records: one small file for each finished (dataset, row, seed), in docs/results/runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
 
 from medgan.errors import UserError
+from medgan.evaluation.details import CategoriesResult, ComponentsResult
+from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
 from medgan.files.atomic import write_text
+from medgan.files.documents import ALWAYS, from_json, to_json
+from medgan.stats.bootstrap import Estimate
 
 SCHEMA = 1
 FOLDER = Path("docs/results/runs")
 SIX_DIGITS = "{:.6g}"
-REQUIRED = ("dataset", "name", "model", "seed", "parameters", "provenance")
+AGAIN = "delete it, then `make reproduce` makes it again"
+Parameters = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True)
 class TestScores:
-    """The test images of a row: what intervals of differences, and curves, are made of. No image is
-    named, no patient either.
+    """The test images of a row, as text; intervals of differences and ROC curves need them.
+
+    No image and no patient is named.
     """
 
-    __test__ = False  # no test class, whatever its name
+    __test__ = False  # not a test class
 
     units: str
-    """Hash of the image ids in order: rows with the same one were scored on the same images."""
-    label: np.ndarray
-    """(n,) 0 or 1."""
-    called: np.ndarray
-    """(n,) 0 or 1, at the frozen threshold."""
-    score: np.ndarray
-    """(n,) rising with anomaly, to six digits."""
-    group: np.ndarray
-    """(n,) the patient's number among all of the data set, the same in every split and seed; the
-    image's where patients are unknown.
+    """Hash of the image ids in order: equal for rows that were scored on the same images."""
+    label: str
+    """A digit for each image: 0 or 1."""
+    called: str
+    """A digit for each image: the decision at the frozen threshold."""
+    score: str
+    """Higher is more anomalous; six digits."""
+    group: str | None
+    """Number of the patient among all of the dataset, the same in every split and seed; None where
+    patients are unknown.
     """
-    group_known: bool
+
+    def __post_init__(self) -> None:
+        if len({len(self.label), len(self.called), len(self.scores), len(self.groups)}) > 1:
+            raise UserError(
+                "A record's test scores do not have one label, decision, score and group for each "
+                f"image: {AGAIN}."
+            )
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """0 or 1 (n,)."""
+        return np.array(list(self.label), dtype=np.int64)
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """Anomaly scores (n,)."""
+        return _numbers(self.score)
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """Number of the patient (n,); of the image where patients are unknown."""
+        if self.group is None:
+            return np.arange(len(self.label))
+        return np.array(self.group.split(), dtype=np.int64)
 
     @classmethod
-    def of(cls, table: pd.DataFrame, groups: pd.Series) -> TestScores:
-        """From a table of `evaluation.run_differences.COLUMNS`, and the group_id of every image of
-        the data set.
+    def of(cls, table: pd.DataFrame, groups: pd.Series[str]) -> TestScores:
+        """Convert a table of `evaluation.compare_runs.COLUMNS`.
+
+        Args:
+            table: the test images.
+            groups: group_id of every image of the dataset.
         """
         ordered = table.sort_values("unit", ignore_index=True)
-        known = bool(ordered["group_known"].all())
         numbers = {name: number for number, name in enumerate(sorted(groups.astype(str).unique()))}
+        patients = ordered["group_id"].astype(str).map(numbers)
+        known = bool(ordered["group_known"].all())
         return cls(
             units=_hash(ordered["unit"]),
-            label=ordered["label"].to_numpy(dtype=np.int64),
-            called=ordered["called"].to_numpy(dtype=np.int64),
-            score=ordered["score"].to_numpy(dtype=np.float64),
-            group=ordered["group_id"].astype(str).map(numbers).to_numpy(dtype=np.int64)
-            if known
-            else np.arange(len(ordered)),
-            group_known=known,
+            label="".join(map(str, ordered["label"].astype(int))),
+            called="".join(map(str, ordered["called"].astype(int))),
+            score=_text(ordered["score"]),
+            group=" ".join(map(str, patients)) if known else None,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """As text, so that a record stays a page of JSON."""
-        return {
-            "units": self.units,
-            "label": "".join(map(str, self.label)),
-            "called": "".join(map(str, self.called)),
-            "score": _text(self.score),
-            "group": " ".join(map(str, self.group)) if self.group_known else None,
-        }
-
     def frame(self) -> pd.DataFrame:
-        """As `evaluation.cohorts.fold_average` takes them."""
+        """Convert to what `stats.pooling.fold_average` takes."""
         return pd.DataFrame(
             {
-                "label": self.label,
-                "score": self.score,
-                "group_id": self.group,
-                "group_known": self.group_known,
+                "label": self.labels,
+                "score": self.scores,
+                "group_id": self.groups,
+                "group_known": self.group is not None,
             }
         )
 
+
+@dataclass(frozen=True)
+class ShortcutScores:
+    """The scores of the shortcuts on the test images, in the order of `TestScores`, as text."""
+
+    units: str
+    scores: Mapping[str, str]
+    """`<kind>/<shortcut>` to scores."""
+
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> TestScores:
-        """The inverse of `as_dict`."""
-        label, called = (
-            np.array(list(document[key]), dtype=np.int64) for key in ("label", "called")
-        )
-        score = _numbers(document["score"])
-        known = document["group"] is not None
-        group = (
-            np.array(document["group"].split(), dtype=np.int64) if known else np.arange(len(label))
-        )
-        if not len(label) == len(called) == len(score) == len(group):
-            raise UserError(
-                "a record's test scores do not have one label, decision, score and group for each image"
-            )
-        return cls(document["units"], label, called, score, group, known)
+    def of(cls, table: pd.DataFrame) -> ShortcutScores:
+        """Convert the table of shortcut scores."""
+        ordered = table[table["split"] == "test"].sort_values("image_id")
+        named = [name for name in ordered.columns if "/" in name]
+        return cls(_hash(ordered["image_id"]), {name: _text(ordered[name]) for name in named})
+
+    def arrays(self, units: str) -> dict[str, NDArray[np.float64]]:
+        """Return shortcut to scores (n,); none where other test images were scored."""
+        if self.units != units:
+            return {}
+        return {name: _numbers(text) for name, text in self.scores.items()}
 
 
-def _hash(units: pd.Series) -> str:
-    """Of the ids of test images, in their order."""
+def _hash(units: pd.Series[str]) -> str:
     return hashlib.sha256("\n".join(units.astype(str)).encode()).hexdigest()[:16]
-
-
-def shortcuts_as_dict(table: pd.DataFrame) -> dict[str, Any]:
-    """What `evaluation.shortcut_scores` gave, in the order of `TestScores`: {"units", "scores":
-    {shortcut: text}}.
-    """
-    ordered = table[table["split"] == "test"].sort_values("image_id")
-    return {
-        "units": _hash(ordered["image_id"]),
-        "scores": {name: _text(ordered[name]) for name in ordered.columns if "/" in name},
-    }
-
-
-def read_shortcuts(document: Mapping[str, Any], units: str) -> dict[str, np.ndarray]:
-    """Shortcut -> scores (n,), in the order of the test images whose hash is `units`; none where
-    these were not scored.
-    """
-    return (
-        {name: _numbers(text) for name, text in document["scores"].items()}
-        if document["units"] == units
-        else {}
-    )
 
 
 def _text(scores: Iterable[float]) -> str:
     return " ".join(SIX_DIGITS.format(value) for value in scores)
 
 
-def _numbers(text: str) -> np.ndarray:
+def _numbers(text: str) -> NDArray[np.float64]:
     return np.array(text.split(), dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class ComponentMetrics:
+    """A component of a score as a detector of its own."""
+
+    auroc: Estimate
+    validation_auroc: Estimate
+
+
+@dataclass(frozen=True)
+class Components:
+    """The components of a detector's score; the part of a `ComponentsResult` that is recorded."""
+
+    own: str
+    weights: Mapping[str, float]
+    rows: Mapping[
+        str, Annotated[DetectorResult | ComponentMetrics, Field(union_mode="left_to_right")]
+    ]
+    """The oldest records have whole results."""
+
+    @classmethod
+    def of(cls, found: ComponentsResult) -> Components:
+        """Select the recorded part."""
+        rows = {
+            name: ComponentMetrics(row.auroc, row.validation_auroc or Estimate(None))
+            for name, row in found.rows.items()
+        }
+        return cls(found.own, found.weights, rows)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model was trained; empty for rows without a training."""
+
+    configuration: Mapping[str, Any] | None = None
+    published_step: int | None = None
+    planned_steps: int | None = None
+    choice: str | None = None
+    """What chose the weights."""
+    labels_used: str | None = None
+    figures: Mapping[str, float | None] | None = None
+    """Validation metrics of the chosen weights."""
+    training_images: int | None = None
+    augmentations: tuple[Any, ...] | None = None
+    budget: Mapping[str, Any] | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Time of a run."""
+
+    wall: float
+    cpu: float
+    runs: int
+    """Number of rows that share the time."""
+    training_included: bool
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A machine."""
+
+    machine: str
+    system: str
+    cores: int | None
+    torch_threads: int
+    accelerator: str | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """When, where and with what a record was made."""
+
+    time: str
+    hardware: Hardware
+    git: str | None
+    lock_hash: str | None
+    versions: Mapping[str, str | None]
+    seconds: Seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The results of one (dataset, row, seed)."""
+
+    schema: int = field(default=SCHEMA, metadata=ALWAYS)
+    dataset: str
+    """The environment of conf/."""
+    name: str
+    """Of the row."""
+    model: str
+    seed: int
+    command: str = ""
+    parameters: Parameters
+    shortcuts: ShortcutScores | None = None
+    evaluation: (
+        Annotated[DetectorResult | ClassifierResult, Field(union_mode="left_to_right")] | None
+    ) = None
+    test_scores: TestScores | None = None
+    components: Components | None = None
+    categories: CategoriesResult | None = None
+    quality: SynthesisResult | None = None
+    training: Training = field(default=Training(), metadata=ALWAYS)
+    provenance: Provenance
+
+
+Records = Mapping[str, tuple[Record, ...]]
+"""Row -> the records of its seeds, in the order of the seeds."""
+
+
 def path_of(root: Path, dataset: str, name: str, seed: int) -> Path:
-    """Where a record lies."""
+    """Return the path of a record."""
     return root / FOLDER / dataset / f"{name}-{seed}.json"
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes a record, whole or not at all."""
-    write_text(
-        path,
-        json.dumps({"schema": SCHEMA, **record}, indent=1, allow_nan=False, ensure_ascii=False)
-        + "\n",
-    )
+def write_record(root: Path, record: Record) -> Path:
+    """Write a record, whole or not at all; return its path."""
+    path = path_of(root, record.dataset, record.name, record.seed)
+    text = json.dumps(to_json(record), indent=1, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+    return path
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A record.
+def read_record(path: Path) -> Record:
+    """Read a record.
 
     Raises:
         UserError: it is damaged, or of another schema.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"The record {path} cannot be read ({error}): delete it, then `make reproduce` makes it again."
-        ) from None
-    missing = [key for key in REQUIRED if key not in record]
-    if record.get("schema") != SCHEMA or missing:
-        raise UserError(
-            f"{path} is no record of schema {SCHEMA}: delete it, then `make reproduce` makes it again."
-        )
-    return record
+        raise UserError(f"The record {path} cannot be read ({error}): {AGAIN}.") from None
+    if document.get("schema") != SCHEMA:
+        raise UserError(f"{path} is not a record of schema {SCHEMA}: {AGAIN}.")
+    try:
+        return from_json(Record, document, "It")
+    except UserError as error:
+        reason = str(error).removesuffix(": run 'kedro run' again.")
+        raise UserError(f"{path} is damaged. {reason}: {AGAIN}.") from None
 
 
-def read_records(root: Path, dataset: str) -> dict[str, list[dict[str, Any]]]:
-    """Name -> the records of its seeds, in their order."""
+def read_records(root: Path, dataset: str) -> Records:
+    """Read the records of a dataset."""
     found = [read_record(path) for path in sorted((root / FOLDER / dataset).glob("*.json"))]
-    names = dict.fromkeys(record["name"] for record in found)
-    return {
-        name: sorted((r for r in found if r["name"] == name), key=lambda record: record["seed"])
-        for name in names
-    }
+    rows: dict[str, list[Record]] = {}
+    for record in found:
+        rows.setdefault(record.name, []).append(record)
+    return {name: tuple(sorted(of, key=lambda one: one.seed)) for name, of in rows.items()}

@@ -1,448 +1,397 @@
-"""The tables of docs/results.md, each from the document of one data set; an empty text where there
-is nothing to show.
+"""The tables of docs/results.md, each from the results of one dataset; a table without rows is left
+out of the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from medgan import models
+from medgan.audits.results import AgainstShortcut, Scopes
 from medgan.audits.shortcuts import COARSE, FLAG
 from medgan.evaluation.baselines import BASELINES
-from medgan.experiments.plan import MIX, Study
+from medgan.evaluation.metrics import (
+    ACCURACY,
+    AUROC,
+    HEADLINE,
+    RECALL,
+    SPECIFICITY,
+    quality_metric,
+)
+from medgan.evaluation.results import DetectorResult
+from medgan.experiments.document import Collected, Comparison, PooledDetector, Trained
+from medgan.experiments.plan import MIX, Experiment
+from medgan.metrics.quality import QualityMetric
+from medgan.report.tables import SIGNED, VALUE, Cell, Column, Table
 from medgan.report.text import (
     EXPLORATORY_BELOW,
     best_first,
     direction,
     number,
     p_text,
-    pairing_name,
-    readable,
-    seeds_of,
+    seeds_text,
     shared_class,
     signed_interval,
     with_interval,
 )
+from medgan.stats.bootstrap import Estimate
+from medgan.words import readable
 
-Document = Mapping[str, Any]
 NOTHING = "–"
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, empty where there is no row; bars in cells are escaped."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return (
-        "\n".join(
-            "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |"
-            for line in lines
-        )
-        if rows
-        else ""
-    )
-
-
-def difference(document: Document, name: str) -> Mapping[str, Any] | None:
-    """The comparison of a row with its baseline, or None where it is one."""
-    return next((test for test in document["differences"] if test["first"] == name), None)
-
-
-def compared(document: Document) -> dict[str, Any]:
-    """The rows of detectors that were trained on the same images: those with another mix stand in
-    the contamination curve alone.
-    """
-    variants = document["study"]["variants"]
-    return {
-        name: row
-        for name, row in document["detectors"].items()
-        if MIX not in variants.get(name, {}).get("parameters", {})
-    }
-
-
-def n_seeds(figure: Mapping[str, Any]) -> int:
-    """Of how many trainings a figure is the mean."""
-    return len(figure.get("per_seed", [0]))
-
-
-def seeds_text(numbers: Iterable[int]) -> str:
+def seeds_range(numbers: Iterable[int]) -> str:
     """`1 to 3 seeds: exploratory`; empty for none."""
     counts = sorted(set(numbers))
     if len(counts) < 2:
-        return seeds_of({"n_seeds": counts[0]}) if counts else ""
-    return f"{counts[0]} to {seeds_of({'n_seeds': counts[-1]})}" + (
-        ", under ten exploratory" if counts[-1] >= EXPLORATORY_BELOW else ""
-    )
+        return seeds_text(counts[0]) if counts else ""
+    exploratory = ", under ten exploratory" if counts[-1] >= EXPLORATORY_BELOW else ""
+    return f"{counts[0]} to {seeds_text(counts[-1])}{exploratory}"
 
 
-def chosen_on_validation(rows: Mapping[str, Any], sees_mix: bool) -> str | None:
-    """The GAN detector with the highest validation AUROC; variants, whose names no module has, do
-    not stand for election.
+def n_seeds(found: Estimate | QualityMetric) -> int:
+    """Number of trainings that a metric is the mean of."""
+    return len(found.per_seed) or 1
+
+
+def difference(found: Collected, name: str) -> Comparison | None:
+    """Return the comparison of a row with its baseline, or None where it is one."""
+    return next((test for test in found.differences if test.first == name), None)
+
+
+def compared(found: Collected) -> dict[str, PooledDetector]:
+    """Return the detectors that were trained on the same images; those with another mix stand in
+    the contamination curve alone.
     """
-    running = set(models.detectors()) - {name for names in BASELINES.values() for name in names}
-    figures = {
-        name: row["validation_auroc"]["value"]
-        for name, row in rows.items()
-        if name in running and bool(row["sees_mix"]) == sees_mix
+    variants = found.experiment.variants
+    return {
+        name: row
+        for name, row in found.detectors.items()
+        if name not in variants or MIX not in variants[name].parameters
     }
-    known = {name: value for name, value in figures.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if known else None
 
 
-def detectors(document: Document) -> str:
+def chosen_on_validation(rows: Mapping[str, DetectorResult], sees_mix: bool) -> str | None:
+    """Return the GAN detector with the highest validation AUROC; variants are not candidates."""
+    running = set(models.detectors()) - {name for names in BASELINES.values() for name in names}
+    known = {
+        name: row.validation_auroc.value
+        for name, row in rows.items()
+        if name in running
+        and row.sees_mix == sees_mix
+        and row.validation_auroc is not None
+        and row.validation_auroc.value is not None
+    }
+    return max(known, key=lambda name: known[name] or 0.0) if known else None
+
+
+def detectors(found: Collected) -> Table:
     """One line for each detector, the best first."""
-    rows = compared(document)
-    headings = (
+    rows = compared(found)
+    columns: tuple[Column | str, ...] = (
         "detector",
-        "AUROC",
+        AUROC.name,
         "between seeds",
-        "validation",
-        "sensitivity",
-        "specificity",
-        "average precision",
+        Column("validation", VALUE),
+        *(metric.name.lower() for metric in HEADLINE[1:]),
         "labels",
         "against its baseline",
     )
-    return table(headings, [_detector(document, name, rows[name]) for name in best_first(rows)])
+    return Table(columns, [_detector(found, name, rows[name]) for name in best_first(rows)])
 
 
-def _detector(document: Document, name: str, row: Mapping[str, Any]) -> list[str]:
-    test = difference(document, name)
-    against = (
-        f"{signed_interval(test['difference'])} from {test['second']}, {p_text(test['p_holm'])}"
-        if test
-        else NOTHING
-    )
-    figures = [
-        with_interval(row[key]) for key in ("sensitivity", "specificity", "average_precision")
-    ]
-    title = f"{name} (sees the mix)" if row["sees_mix"] else name
+def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
+    test, against = difference(found, name), NOTHING
+    if test is not None:
+        gap = signed_interval(test.difference)
+        against = f"{gap} from {test.second}, {p_text(test.p_holm)}"
     return [
-        title,
-        with_interval(row["auroc"]),
-        _spread(row["auroc"]),
-        number(row["validation_auroc"]),
-        *figures,
-        str(row["labels_used"]),
+        f"{name} (sees the mix)" if row.sees_mix else name,
+        row.auroc,
+        _spread(row.auroc),
+        row.validation_auroc,
+        *(row.metric(metric) for metric in HEADLINE[1:]),
+        row.labels_used,
         against,
     ]
 
 
-def _spread(figure: Mapping[str, Any]) -> str:
+def _spread(found: Estimate) -> str:
     """The range between trainings."""
-    values = figure.get("per_seed", [])
+    values = [value for value in found.per_seed if value is not None]
     return NOTHING if len(values) < 2 else f"{min(values):.3f} to {max(values):.3f} ({len(values)})"
 
 
-def aims(document: Document) -> str:
-    """What was hoped for, what came, and why it did not."""
-    lines = [_beats_nearest_neighbour(document["detectors"])] if document["study"]["aims"] else []
-    for name, aim in document["study"]["aims"].items():
-        value = document["detectors"].get(name, {}).get("auroc", {}).get("value")
+def aims(found: Collected) -> str:
+    """What was hoped for, what came out, and why it differs."""
+    lines = []
+    if found.experiment.aims:
+        lines.append(_beats_nearest_neighbour(found.detectors))
+    for name, aim in found.experiment.aims.items():
+        value = found.detectors[name].auroc.value if name in found.detectors else None
         if value is not None:
-            reached = "reached" if value >= aim["auroc"] else "missed"
-            lines.append(
-                f"- `{name}`: an AUROC of {aim['auroc']}. It is {value:.3f}: {reached}. {aim['diagnosis']}".rstrip()
-            )
+            reached = "reached" if value >= aim.auroc else "missed"
+            line = f"- `{name}`: an AUROC of {aim.auroc}. It is {value:.3f}: {reached}."
+            lines.append(f"{line} {aim.diagnosis}".rstrip())
     return "\n".join(filter(None, lines))
 
 
-def _beats_nearest_neighbour(rows: Mapping[str, Any]) -> str:
-    """The aim of every study that has any: the GAN that validation chooses is above the plainest
-    baseline with its whole interval.
+def _beats_nearest_neighbour(rows: Mapping[str, DetectorResult]) -> str:
+    """The aim of every experiment that has any: the GAN that validation chooses is above the
+    simplest baseline with its whole interval.
     """
     chosen = chosen_on_validation(rows, sees_mix=False)
-    bar = rows.get("nearest_neighbour", {}).get("auroc", {}).get("value")
+    bar = rows["nearest_neighbour"].auroc.value if "nearest_neighbour" in rows else None
     if chosen is None or bar is None:
         return ""
-    area = rows[chosen]["auroc"]
-    reached = "reached" if (area.get("low") or 0.0) > bar else "missed"
+    area = rows[chosen].auroc
+    reached = "reached" if (area.low or 0.0) > bar else "missed"
     return (
-        f"- The GAN that validation chooses, above `nearest_neighbour` ({bar:.3f}) with its whole interval. "
-        f"`{chosen}` has {with_interval(area)}: {reached}."
+        f"- The GAN that validation chooses, above `nearest_neighbour` ({bar:.3f}) with its whole "
+        f"interval. `{chosen}` has {with_interval(area)}: {reached}."
     )
 
 
-def shortcuts(document: Document) -> str:
-    """Each detector beside what is no disease."""
-    audited = {
-        name: document["shortcuts"][name]
-        for name in best_first(compared(document))
-        if name in document["shortcuts"]
-    }
-    cells = [
-        [name, *_beside(scopes["any"]), *_beside(scopes.get("not_the_disease")), reading(scopes)]
+def shortcuts(found: Collected) -> Table:
+    """Each detector beside the best shortcuts."""
+    columns = (
+        "detector",
+        "best shortcut",
+        Column("difference", SIGNED),
+        "best that cannot show the disease",
+        Column("difference", SIGNED),
+        "conclusion",
+    )
+    audited = {name: found.shortcuts.get(name) for name in best_first(compared(found))}
+    rows = [
+        [name, *_beside(scopes.any), *_beside(scopes.not_the_disease), reading(scopes)]
         for name, scopes in audited.items()
+        if scopes is not None
     ]
-    return table(
-        (
-            "detector",
-            "best shortcut",
-            "difference",
-            "best that cannot show the disease",
-            "difference",
-            "so it is",
-        ),
-        cells,
-    )
+    return Table(columns, rows)
 
 
-def _beside(found: Mapping[str, Any] | None) -> list[str]:
+def _beside(found: AgainstShortcut | None) -> list[Cell]:
     if found is None:
         return [NOTHING, NOTHING]
     return [
-        f"{readable(found['shortcut'])}, {with_interval(found['auroc'])}",
-        signed_interval(found["difference"]),
+        f"{readable(found.shortcut or NOTHING)}, {with_interval(found.auroc)}",
+        found.difference,
     ]
 
 
-def reading(scopes: Mapping[str, Any]) -> str:
-    """What the audit of shortcuts says of a detector; it completes `it is`."""
-    best, other = scopes["any"], scopes.get("not_the_disease")
-    if not best["no_better"]:
+def reading(scopes: Scopes) -> str:
+    """Conclude from the comparison with shortcuts; it completes `it is`."""
+    best, other = scopes.any, scopes.not_the_disease
+    if not best.no_better:
         return "better than every shortcut"
-    shown = f"not shown to be better than the {readable(best['shortcut'])} alone"
-    if best["shortcut"] in COARSE and other is not None and not other["no_better"]:
+    shown = f"not shown to be better than the {readable(best.shortcut or NOTHING)} alone"
+    if best.shortcut in COARSE and other is not None and not other.no_better:
         return f"{shown}, which may show the disease; better than what cannot"
     return f"{shown}: it {FLAG}"
 
 
-def contamination(document: Document) -> str:
-    """AUROC for each share of anomalous images in the mix."""
-    curves = {name: dict(points) for name, points in document["contamination"].items()}
+def contamination(found: Collected) -> Table:
+    """AUROC for each anomalous share of the mix."""
+    curves = {name: dict(points) for name, points in found.contamination.items()}
     shares = sorted({share for points in curves.values() for share in points})
     rows = [
-        [f"{100 * share:.0f} %", *(with_interval(points.get(share)) for points in curves.values())]
+        [f"{100 * share:.0f} %", *(points.get(share) for points in curves.values())]
         for share in shares
     ]
-    return table(("anomalous in the mix", *curves), rows)
+    return Table(("anomalous in the mix", *curves), rows)
 
 
-def contamination_seeds(document: Document) -> str:
-    """Of the points of the curve."""
-    return seeds_text(
-        n_seeds(figure) for points in document["contamination"].values() for _, figure in points
-    )
+def contamination_seeds(found: Collected) -> str:
+    """Seeds of the points of the curve."""
+    curves = found.contamination.values()
+    return seeds_range(n_seeds(area) for points in curves for _, area in points)
 
 
-def categories(document: Document) -> str:
-    """Each kind of anomaly against the normal images."""
-    rows = compared(document)
-    kinds = list(
-        dict.fromkeys(kind for row in rows.values() for kind in row.get("per_category", {}))
-    )
-    if len(kinds) < 2:
-        return ""
-    found = {name: rows[name]["per_category"] for name in best_first(rows)}
-    cells = [
-        [
-            name,
-            *(
-                f"{with_interval(of[kind]['auroc'])}; {number(of[kind]['sensitivity'])}"
-                for kind in kinds
-            ),
-        ]
-        for name, of in found.items()
-    ]
-    return table(("detector", *kinds), cells)
+def categories(found: Collected) -> Table:
+    """Each anomaly type against the normal images, where there are several."""
+    rows = compared(found)
+    types = list(dict.fromkeys(name for row in rows.values() for name in row.per_category))
+    cells: list[list[Cell]] = []
+    for name in best_first(rows) if len(types) > 1 else ():
+        of = [rows[name].per_category[one] for one in types]
+        cells.append(
+            [name, *(f"{with_interval(one.auroc)}; {number(one.sensitivity)}" for one in of)]
+        )
+    return Table(("detector", *types), cells)
 
 
-def parts(document: Document) -> str:
-    """What scores are made of."""
+def components(found: Collected) -> Table:
+    """Each component of a score as a score of its own."""
+    shown = compared(found)
     rows = [
-        [name, part, with_interval(found["auroc"]), number(found["validation_auroc"])]
-        for name, components in document["components"].items()
-        if name in compared(document) and len(components["rows"]) > 1
-        for part, found in components["rows"].items()
+        [name, component, row.auroc, row.validation_auroc]
+        for name, parts in found.components.items()
+        if name in shown and len(parts.rows) > 1
+        for component, row in parts.rows.items()
     ]
-    return table(("detector", "part", "AUROC", "validation AUROC"), rows)
+    return Table(("detector", "component", "AUROC", Column("validation AUROC", VALUE)), rows)
 
 
-def kinds(document: Document) -> str:
-    """Kinds of anomalies told apart."""
-    named = {
-        (name, source): row
-        for name, found in document["categories"].items()
-        for source, row in found["rows"].items()
-    }
-    named |= {
-        (f"arm {name}", "supervised"): row["categories"]
-        for name, row in document["classifiers"].items()
-        if "categories" in row
-    }
-    rows = [
-        [name, source, with_interval(row["auroc"]), with_interval(row["balanced_accuracy"])]
-        for (name, source), row in named.items()
+def anomaly_types(found: Collected) -> Table:
+    """How well anomaly types are told apart."""
+    named = [
+        (name, source, row)
+        for name, of in found.categories.items()
+        for source, row in of.rows.items()
     ]
-    return table(("from", "by", "AUROC", "balanced accuracy"), rows)
+    named += [
+        (f"arm {name}", "supervised", arm.categories)
+        for name, arm in found.classifiers.items()
+        if arm.categories is not None
+    ]
+    rows: list[list[Cell]] = [
+        [name, source, row.auroc, row.metric("balanced_accuracy")] for name, source, row in named
+    ]
+    return Table(("from", "by", "AUROC", "balanced accuracy"), rows)
 
 
-def arms(document: Document) -> str:
+def arms(found: Collected) -> Table:
     """The classifier arms."""
-    tests = {test["first"]: test for test in document["differences"] if test["second"] == "real"}
-    rows = []
-    for name, row in document["classifiers"].items():
-        gap = (
-            f"{signed_interval(tests[name]['difference'])}, {p_text(tests[name]['p_holm'])}"
-            if name in tests
-            else NOTHING
-        )
-        figures = [with_interval(row[key]) for key in ("accuracy", "recall", "specificity")]
-        rows.append(
-            [
-                name,
-                with_interval(row["auroc"]),
-                _spread(row["auroc"]),
-                *figures,
-                number(row["brier"]),
-                gap,
-            ]
-        )
-    classes = len(next(iter(document["classifiers"].values()))["classes"]) if rows else 0
-    accuracy = f"accuracy, {classes} classes"
-    return table(
-        (
-            "arm",
-            "AUROC",
-            "between seeds",
-            accuracy,
-            "sensitivity",
-            "specificity",
-            "Brier",
-            "AUROC minus that of real",
-        ),
-        rows,
+    tests = {test.first: test for test in found.differences if test.second == "real"}
+    rows: list[list[Cell]] = []
+    for name, arm in found.classifiers.items():
+        gap = NOTHING
+        if name in tests:
+            gap = f"{signed_interval(tests[name].difference)}, {p_text(tests[name].p_holm)}"
+        metrics = [arm.metric(metric) for metric in (ACCURACY, RECALL, SPECIFICITY)]
+        rows.append([name, arm.auroc, _spread(arm.auroc), *metrics, arm.brier, gap])
+    classes = len(next(iter(found.classifiers.values())).classes) if rows else 0
+    columns = (
+        "arm",
+        "AUROC",
+        "between seeds",
+        f"accuracy, {classes} classes",
+        "sensitivity",
+        "specificity",
+        Column("Brier", VALUE),
+        "AUROC minus that of real",
     )
+    return Table(columns, rows)
 
 
-def quality(document: Document) -> str:
-    """Figures of image quality, generators side by side."""
-    rows = document["quality"]
-    if not rows:
-        return ""
-    shared = shared_class(rows)
-    keys = list(dict.fromkeys(key for row in rows.values() for key in row[shared]))
-    found = [_quality(key, [row[shared].get(key, {}) for row in rows.values()]) for key in keys]
-    seeds = ["seeds", NOTHING, *(str(_seeds(row)) for row in rows.values()), NOTHING, NOTHING]
-    return table(("figure", "better", *rows, "real", "n"), [*found, seeds])
+def quality(found: Collected) -> Table:
+    """Image quality, generators side by side."""
+    shared = shared_class(found.quality)
+    rows = [row.of(shared) for row in found.quality.values()]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    cells = [_quality(key, [row.get(key) for row in rows]) for key in keys]
+    if cells:
+        seeds = map(str, _quality_seeds(found))
+        cells.append(["seeds", NOTHING, *seeds, NOTHING, NOTHING])
+    generators = (Column(name, VALUE) for name in found.quality)
+    return Table(("metric", "better", *generators, Column("real", VALUE), "n"), cells)
 
 
-def _seeds(row: Mapping[str, Any]) -> int:
-    return n_seeds(next(iter(next(iter(row.values())).values())))
+def _quality(key: str, values: Sequence[QualityMetric | None]) -> list[Cell]:
+    metric, there = quality_metric(key), [one for one in values if one is not None]
+    known = next((one for one in there if one.value is not None), QualityMetric(value=None))
+    reason = next((one.reason for one in there if one.reason), "")
+    count = reason if known.n is None else str(known.n)
+    return [metric.name, direction(metric), *values, known.real_vs_real, count]
 
 
-def _quality(key: str, figures: Sequence[Mapping[str, Any]]) -> list[str]:
-    known = next((figure for figure in figures if figure.get("value") is not None), {})
-    reason = next((figure["reason"] for figure in figures if figure.get("reason")), "")
-    real = number({"value": known.get("real_vs_real")})
-    return [
-        pairing_name(key),
-        direction(key),
-        *map(number, figures),
-        real,
-        str(known.get("n", reason)),
-    ]
+def _quality_seeds(found: Collected) -> list[int]:
+    return [n_seeds(next(iter(row.overall.values()))) for row in found.quality.values()]
 
 
-def quality_seeds(document: Document) -> str:
-    """Of the generators."""
-    return seeds_text(map(_seeds, document["quality"].values()))
+def quality_seeds(found: Collected) -> str:
+    """Seeds of the generators."""
+    return seeds_range(_quality_seeds(found))
 
 
-def published(document: Document) -> str:
-    """What others have reported."""
+def published(found: Collected) -> Table:
+    """Results that others have published."""
     rows = [
-        [one[key] for key in ("method", "figure", "protocol", "source")]
-        for one in document["study"]["published"]
+        [one.method, one.result, one.protocol, one.source] for one in found.experiment.published
     ]
-    return table(("method", "figure", "protocol", "source"), rows)
+    return Table(("method", "result", "protocol", "source"), rows)
 
 
-def tried(document: Document) -> str:
-    """Settings compared on validation."""
-    rows = []
-    for name, found in document["tried"].items():
-        figures = [
-            number({"value": found["validation"][0].get(key)}) for key in ("val_auroc", "aucp")
-        ]
-        own = {
-            key: value
-            for key, value in found["parameters"].items()
-            if key not in document["study"]["parameters"]
-        }
-        settings = ", ".join(f"{key} = {value}" for key, value in own.items())
-        rows.append([name, settings, *figures, str(found["published_step"][0])])
-    return table(("trial", "setting", "validation AUROC", "AUCp", "published step"), rows)
+def tried(found: Collected) -> Table:
+    """Settings that were compared on validation."""
+    rows: list[list[Cell]] = []
+    for name, trial in found.tried.items():
+        shared, metrics = found.experiment.parameters, trial.validation[0]
+        own = [f"{key} = {value}" for key, value in trial.parameters.items() if key not in shared]
+        step = str(trial.published_step[0])
+        rows.append([name, ", ".join(own), metrics.get("val_auroc"), metrics.get("aucp"), step])
+    columns = ("trial", "setting", "validation AUROC", "AUCp", "published step")
+    return Table(columns, rows)
 
 
-def trained(document: Document) -> str:
+def trained(found: Collected) -> Table:
     """Budgets, times and commands."""
     rows = [
         [
             name,
-            ", ".join(map(str, found["seeds"])),
-            _steps(found),
-            _seconds(found, "cpu"),
-            _seconds(found, "wall"),
-            f"`{found['command'].split(' SOURCE')[0]}`",
+            ", ".join(map(str, row.seeds)),
+            _steps(row),
+            _mean_seconds(row, [one.cpu for one in row.seconds if one.training_included]),
+            _mean_seconds(row, [one.wall for one in row.seconds if one.training_included]),
+            f"`{row.command.split(' SOURCE')[0]}`",
         ]
-        for name, found in document["trained"].items()
+        for name, row in found.trained.items()
     ]
-    return table(("row", "seeds", "steps", "CPU s", "wall s", "command"), rows)
+    return Table(("row", "seeds", "steps", "CPU s", "wall s", "command"), rows)
 
 
-def _steps(found: Mapping[str, Any]) -> str:
-    steps = (found["budget"] or {}).get("steps", {})
+def _steps(row: Trained) -> str:
+    steps = (row.budget or {}).get("steps", {})
     return ", ".join(f"{count} {stage}" for stage, count in steps.items()) or NOTHING
 
 
-def _seconds(found: Mapping[str, Any], kind: str) -> str:
+def _mean_seconds(row: Trained, seconds: Sequence[float]) -> str:
     """Mean over the seeds whose training is in the time."""
-    whole = [one for one in found["seconds"] if one["training_included"]]
-    shared = f", {whole[0]['runs']} rows" if whole and whole[0]["runs"] > 1 else ""
-    return f"{sum(one[kind] for one in whole) / len(whole):.0f}{shared}" if whole else NOTHING
+    if not seconds:
+        return NOTHING
+    shared = f", {row.seconds[0].runs} rows" if row.seconds[0].runs > 1 else ""
+    return f"{sum(seconds) / len(seconds):.0f}{shared}"
 
 
-def machines(document: Document) -> str:
+def machines(found: Collected) -> str:
     """Hardware of all runs."""
-    found = document["provenance"]["hardware"]
     return "; ".join(
-        f"{one['cores']} cores, {one['torch_threads']} torch threads, {one['accelerator'] or 'no accelerator'}"
-        for one in found
+        f"{one.cores} cores, {one.torch_threads} torch threads, "
+        f"{one.accelerator or 'no accelerator'}"
+        for one in found.provenance.hardware
     )
 
 
-def not_run(documents: Mapping[str, Document], studies: Mapping[str, Study]) -> str:
-    """Declared studies without a record, with the command that runs them."""
+def not_run(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> Table:
+    """Declared experiments without a record, with the command that runs them."""
     rows = []
-    for name, study in studies.items():
+    for name, experiment in experiments.items():
         if name not in documents:
-            beside = (
-                "; ".join(f"{one.method}: {one.figure} ({one.protocol})" for one in study.published)
-                or NOTHING
-            )
-            why = f"not run: {study.not_run or 'no record yet'}"
+            others = [
+                f"{one.method}: {one.result} ({one.protocol})" for one in experiment.published
+            ]
             rows.append(
                 [
                     f"[{name}](data-sets/{name}.md)",
-                    study.about,
-                    why,
+                    experiment.about,
+                    f"not run: {experiment.not_run or 'no record yet'}",
                     f"`make reproduce DATASET={name} SOURCE=PATH`",
-                    beside,
+                    "; ".join(others) or NOTHING,
                 ]
             )
-    return table(("data set", "what", "why", "the command that runs it", "published"), rows)
+    return Table(("dataset", "what", "why", "the command that runs it", "published"), rows)
 
 
-TABLES: Mapping[str, Callable[[Document], str]] = {
+TABLES: Mapping[str, Callable[[Collected], Table]] = {
     make.__name__: make
     for make in (
         detectors,
-        aims,
         shortcuts,
         contamination,
         categories,
-        parts,
-        kinds,
+        components,
+        anomaly_types,
         arms,
         quality,
         published,
@@ -450,4 +399,4 @@ TABLES: Mapping[str, Callable[[Document], str]] = {
         trained,
     )
 }
-"""What the template calls them -> what makes them."""
+"""Name in the template -> its table."""

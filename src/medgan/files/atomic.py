@@ -30,20 +30,40 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill; it becomes `path`, which must not exist yet, when the block ends without an
-    exception.
+    """A folder to fill; it becomes `path`, in the place of what was there, when the block ends
+    without an exception.
+
+    A folder cannot take the place of another in one step: `recovered` puts the old one back where
+    a process was killed between the two.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+    old = _aside(path)
     try:
         yield temporary
-        for file in temporary.iterdir():
+        for file in temporary.rglob("*"):
             _flush(file)
         temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            path.replace(old)
         temporary.replace(path)
         _flush(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def recovered(path: Path) -> Path:
+    """The folder itself, put back first where a save was killed just after it was set aside."""
+    old = _aside(path)
+    if old.exists() and not path.exists():
+        old.replace(path)
+    return path
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

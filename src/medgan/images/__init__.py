@@ -1,3 +1,1 @@
-"""Images from their files to training batches: reading, manifest, splits, the uint8 store,
-transforms, loading, phantoms.
-"""
+"""Images from their sources to training batches: manifest, splits, store, transforms, loading."""

@@ -1,102 +1,92 @@
-"""A perceptual hash: 256 bits that stay nearly the same when a picture is saved again, and differ
-between patients.
+"""Similarity of images: perceptual hashes, search of close hashes, correlation of fine detail.
 
-The signs of the 256 lowest frequencies of the discrete cosine transform, without the mean (after
-Zauner 2010, who takes 64 of them). On 5,840 chest films, aligned and alike as they are, two of
-different patients differ in 118 bits on average; nothing but an exact copy comes within 30, and 99
-% of films that were saved again as JPEG, resized, brightened or darkened do. Mirrored, turned,
-inverted or cropped pictures have other hashes.
+A perceptual hash has the signs of the 256 lowest frequencies of the discrete cosine transform,
+without the mean (after Zauner 2010, who takes 64). On 5,840 chest radiographs, two of different
+patients differ in 118 bits on average; only exact copies come within 30, and 99 % of images saved
+again as JPEG, resized, brightened or darkened do. Mirrored, rotated, inverted or cropped images
+have other hashes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fft import dctn
-from scipy.ndimage import gaussian_filter
+
+from medgan.images.resizing import as_image
+from medgan.sources.raw import Floats, Ints, Pixels
 
 BITS = 256
-SIDE = 64
-"""Pictures are brought to SIDE x SIDE before the transform."""
-NOISE = 1e-3
-"""Coefficients, in grey levels, that are nothing but rounding."""
-
-
-def _lowest_frequencies() -> NDArray[np.int64]:
-    """Places, in the flattened transform, of the BITS lowest frequencies after the mean."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    return np.argsort((rows**2 + columns**2).ravel(), kind="stable")[1 : BITS + 1]
-
-
-FREQUENCIES = _lowest_frequencies()
-
-
-def luminance(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """uint8 (H, W, 1 or 3) to (side, side) grey levels, area-filtered on the way down."""
-    picture = Image.fromarray(
-        np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    ).convert("L")
-    return np.asarray(
-        picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0), dtype=np.float32
-    )
-
-
-def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
-    """The hash of uint8 pixels (H, W, 1 or 3) as 64 hexadecimal digits. A grey picture stored as
-    RGB has the hash of its grey twin.
-    """
-    coefficients = dctn(luminance(pixels, SIDE), norm="ortho").ravel()[FREQUENCIES]
-    return np.packbits(coefficients > NOISE).tobytes().hex()
-
-
-def pack(hashes: Sequence[str]) -> NDArray[np.uint64]:
-    """Hashes as (n, 4) words for `hamming.close_pairs`."""
-    return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint64).reshape(-1, BITS // 64)
-
-
+SIDE = 64  # images are resized to SIDE x SIDE before the transform
+FREQUENCIES = np.argsort(np.add.outer(np.arange(SIDE) ** 2, np.arange(SIDE) ** 2), None, "stable")[
+    1 : BITS + 1
+]
+"""Places, in the flattened transform, of the BITS lowest frequencies after the mean."""
+NOISE = 1e-3  # coefficients, in gray levels, that are nothing but rounding
 ROWS, COLUMNS = 128, 4096
-"""Pairs in a block: its arrays stay in the processor's cache."""
+"""Pairs in a block of the search, whose arrays fit into the cache of the processor."""
+FINE, COARSE = 2.0, 8.0  # sigmas of the band-pass filter in pixels of the descriptor
+MAX_SIDE = 128  # of a descriptor
+FLAT = 2.0
+"""Gray levels that are added to the local deviation, so that noise in even regions stays small."""
+BLOCK = 512  # pairs that are correlated at once
 
 
 @dataclass(frozen=True)
 class ClosePairs:
-    """Pairs of places, `first` < `second`, each (k,), sorted; `distance` is the number of bits in
-    which they differ.
-    """
+    """Sorted pairs `first` < `second`, each (k,), and the number of bits in which they differ."""
 
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    distance: NDArray[np.int64]
+    first: Ints
+    second: Ints
+    distance: Ints
     radius: int
-    """All pairs within it are here. Less than what was asked for where those were more than
-    `limit`; -1 where even equal hashes are.
-    """
+    """All pairs within it are here; less than asked for where the limit was exceeded, -1 where even
+    pairs of equal hashes exceed it."""
 
     def __len__(self) -> int:
         return len(self.first)
 
 
-def close_pairs(
-    words: NDArray[np.uint64], radius: int, groups: NDArray[np.int64], limit: int
-) -> ClosePairs:
-    """Pairs of different groups within a radius.
+def luminance(pixels: Pixels, side: int) -> NDArray[np.float32]:
+    """Convert uint8 (H, W, 1 or 3) to (side, side) gray levels, area-filtered when shrinking."""
+    gray = as_image(pixels, 1)
+    resized = gray.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def perceptual_hash(pixels: Pixels) -> str:
+    """Hash uint8 (H, W, 1 or 3) to 64 hexadecimal digits; gray RGB hashes like gray."""
+    from scipy.fft import dctn
+
+    coefficients = dctn(luminance(pixels, SIDE), norm="ortho").ravel()[FREQUENCIES]
+    return np.packbits(coefficients > NOISE).tobytes().hex()
+
+
+def pack(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """Convert hashes to (n, 4) words for `close_pairs`."""
+    return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint64).reshape(-1, BITS // 64)
+
+
+def distances(words: NDArray[np.uint64], others: NDArray[np.uint64]) -> Ints:
+    """Count the bits in which hashes (..., 4) differ: (...,)."""
+    return np.asarray(np.bitwise_count(words ^ others).sum(axis=-1), dtype=np.int64)
+
+
+def close_pairs(words: NDArray[np.uint64], radius: int, groups: Ints, limit: int) -> ClosePairs:
+    """Find pairs of different groups within a radius.
 
     Args:
-        words: (n, 4) hashes of 256 bits.
+        words: (n, 4) hashes.
         radius: largest number of different bits.
-        groups: (n,) pairs of one group are passed over.
-        limit: no more pairs than this are kept; where there are more, the radius shrinks until they
-            fit.
+        groups: (n,) pairs of one group are ignored.
+        limit: largest number of pairs; where there are more, the radius shrinks until they fit.
     """
     columns = np.ascontiguousarray(words.T)
     kept = np.empty((0, 3), dtype=np.int64)
-    found: list[NDArray[np.int64]] = []
+    found: list[Ints] = []
     for start in range(0, len(words), ROWS):
         for other in range(start, len(words), COLUMNS):
             found.append(_block(columns, start, other, radius, groups))
@@ -108,125 +98,52 @@ def close_pairs(
     return ClosePairs(first, second, distance, radius)
 
 
-def _block(
-    columns: NDArray[np.uint64], start: int, other: int, radius: int, groups: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """(k, 3) first, second, distance."""
+def _block(columns: NDArray[np.uint64], start: int, other: int, radius: int, groups: Ints) -> Ints:
+    """Find the pairs of a block: (k, 3) first, second, distance."""
     rows, others = columns[:, start : start + ROWS, None], columns[:, None, other : other + COLUMNS]
     counts = np.bitwise_count(rows[0] ^ others[0])
     for row, column in zip(rows[1:], others[1:], strict=True):
         counts += np.bitwise_count(row ^ column)
     first, second = np.divmod(np.flatnonzero(counts <= radius), counts.shape[1])
     first, second = first + start, second + other
-    # 256 different bits do not fit into the 8 bits of a count and read as 0, so the few that are
-    # near are counted again.
+    # 256 different bits overflow the 8 bits of a count to 0, so the few close pairs are recounted.
     distance = np.bitwise_count(columns[:, first] ^ columns[:, second]).sum(axis=0, dtype=np.int64)
     wanted = (distance <= radius) & (first < second) & (groups[first] != groups[second])
     return np.stack([first[wanted], second[wanted], distance[wanted]], axis=1)
 
 
-def _fitted(pairs: NDArray[np.int64], radius: int, limit: int) -> tuple[NDArray[np.int64], int]:
-    """The pairs within the largest radius at which they are no more than `limit`, and that
-    radius.
-    """
-    within = np.cumsum(np.bincount(pairs[:, 2], minlength=radius + 1))
+def _fitted(pairs: Ints, radius: int, limit: int) -> tuple[Ints, int]:
+    """Shrink the radius until its pairs are no more than `limit`."""
     if len(pairs) <= limit:
         return pairs, radius
+    within = np.cumsum(np.bincount(pairs[:, 2], minlength=radius + 1))
     radius = int(np.searchsorted(within, limit, side="right")) - 1
     return pairs[pairs[:, 2] <= radius], radius
 
 
-DIFFERENCES = {"category": "class", "group_id": "patient", "split": "split"}
-"""Column in which copies should agree -> what a reader calls it."""
+def descriptor_side(sides: Sequence[int] | Ints) -> int:
+    """Choose the side of descriptors: twice the median side, as finer detail is resizing alone."""
+    return min(MAX_SIDE, 2 * max(8, int(np.median(sides))))
 
 
-@dataclass(frozen=True)
-class CopyGroups:
-    """The groups of equal pictures of a data set."""
+def detail(pixels: Pixels, side: int) -> NDArray[np.float32]:
+    """Describe uint8 (H, W, C) by band-pass luminance: (side * side,), mean 0, length 1 or 0."""
+    from scipy.ndimage import gaussian_filter
 
-    shown: tuple[pd.DataFrame, ...]
-    """Rows of the manifest, one table for each group that is shown; those whose copies differ in
-    most come first.
-    """
-    count: int
-    surplus: int
-    """Images that repeat another."""
-
-
-def copy_groups(manifest: pd.DataFrame, most: int) -> CopyGroups:
-    """Images of equal pixels, at most so many groups of them."""
-    repeated = manifest[manifest["pixel_hash"].duplicated(keep=False)].sort_values("image_id")
-    differing = (
-        (repeated.groupby("pixel_hash")[list(DIFFERENCES)].nunique() > 1)
-        .sum(axis=1)
-        .sort_values(ascending=False, kind="stable")
-    )
-    shown = tuple(repeated[repeated["pixel_hash"] == key] for key in differing.index[:most])
-    return CopyGroups(shown, len(differing), len(repeated) - len(differing))
-
-
-def differences(group: pd.DataFrame) -> list[str]:
-    """What the images of a group differ in: class, patient, split."""
-    return [name for column, name in DIFFERENCES.items() if group[column].nunique() > 1]
-
-
-def captions(row: pd.Series[Any]) -> list[str]:
-    """Lines that tell an image from its copies: id, class, patient, split that came with the
-    data.
-    """
-    patient = f"patient {row['group_id']}" if row["group_known"] else "patient not known"
-    split = f"split {row['split']}" if isinstance(row["split"], str) else "no split given"
-    return [str(row["image_id"]).rpartition("/")[2], str(row["category"]), patient, split]
-
-
-FINE, COARSE = 2.0, 8.0
-"""Sigmas of the band-pass filter in pixels of the descriptor."""
-LARGEST_SIDE = 128
-FLAT = 2.0
-"""Grey levels that are added to the local spread, so that noise on an even ground stays small."""
-PRIOR = 10
-"""The mean counts as if PRIOR images of nothing had been in the sample: a mean of few images is
-that of their duplicates.
-"""
-BLOCK = 512
-"""Pairs that are correlated at once."""
-
-
-def descriptor_side(sides: Sequence[int]) -> int:
-    """The side of the descriptors of images with these (shorter) sides in pixels: twice their
-    median, at most LARGEST_SIDE.
-
-    A small picture has no detail that is finer than its pixels; looking for it would find only how
-    it was resized.
-    """
-    return int(min(LARGEST_SIDE, 2 * max(8, int(np.median(sides)))))
-
-
-def detail(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """uint8 (H, W, 1 or 3) to (side * side,), of mean 0 and length 1; an even picture is all
-    zeros.
-    """
-    grey = luminance(pixels, side)
-    band = gaussian_filter(grey, FINE, truncate=3.0) - gaussian_filter(grey, COARSE, truncate=3.0)
+    gray = luminance(pixels, side)
+    band = gaussian_filter(gray, FINE, truncate=3.0) - gaussian_filter(gray, COARSE, truncate=3.0)
     band /= np.sqrt(gaussian_filter(band * band, COARSE, truncate=3.0)) + FLAT
     return scaled((band - band.mean()).ravel())
 
 
 def scaled(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(..., d) scaled to length 1."""
+    """Scale (..., d) to length 1."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, np.float32(1e-6)), dtype=np.float32)
 
 
-def shared_detail(details: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, d) to the (d,) that is taken off every image of the data set."""
-    return np.asarray(details.sum(axis=0) / np.float32(len(details) + PRIOR), dtype=np.float32)
-
-
-def correlations(
-    descriptors: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(k,) correlations of the pairs of rows of (n, d)."""
+def correlations(descriptors: NDArray[np.floating], first: Ints, second: Ints) -> Floats:
+    """Compute the correlations (k,) of pairs of rows of (n, d)."""
     found = np.empty(len(first), dtype=np.float64)
     for start in range(0, len(first), BLOCK):
         block = slice(start, start + BLOCK)

@@ -1,11 +1,8 @@
-"""The manifest: one row per image that can be used, and the tables of those that cannot or are not
-wanted.
-"""
+"""The manifest of usable images, the quarantine of others, and the images that are not wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,172 +10,103 @@ import pandas as pd
 from medgan.contracts import NORMAL
 from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
-from medgan.images.labels import SEPARATOR, findings_of, named
-from medgan.images.metadata import OLDEST, ImageFacts, KnownFacts, age_bands
+from medgan.images.labels import SEPARATOR, category_of, findings_of
+from medgan.images.metadata import ImageFacts, KnownFacts, age_bands
+from medgan.sources.raw import METADATA
 from medgan.sources.registry import ImageSource
+from medgan.sources.rows import OLDEST, exclude, exclusions
 
 COLUMNS = (
-    *(
-        "image_id",
-        "path",
-        "group_id",
-        "group_known",
-        "label",
-        "category",
-        "findings",
-        "split",
-        "sex",
-        "age",
-        "age_band",
-        "site",
-        "view",
-    ),
-    *(
-        "date",
-        "volume",
-        "slice",
-        "sequence",
-        "scanner",
-        "window",
-        "color",
-        "width",
-        "height",
-        "pixel_hash",
-        "perceptual_hash",
-    ),
-    "provenance",
+    *("image_id", "path", "group_id", "group_known", "label", "category", "findings", "split"),
+    *("sex", "age", "age_band", "site", "view", "date", "volume", "slice", "sequence", "scanner"),
+    *("window", "color", "width", "height", "pixel_hash", "perceptual_hash", "provenance"),
 )
-SAID = (
-    "group_id",
-    "split",
-    "sex",
-    "age",
-    "site",
-    "view",
-    "date",
-    "volume",
-    "slice",
-    "sequence",
-    "scanner",
-    "window",
-    "color",
-)
-"""What a source may say of an image, and where it is silent the file itself."""
+KNOWN_BY_SOURCE = ("split", *METADATA)
+"""What a source may tell of an image, or else the file itself."""
 QUARANTINE = ("path", "code", "stage", "message")
 EXCLUSIONS = ("path", "reason")
-EXAMPLES = 5
 
 
 def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The images that a source has and the configuration wants, sorted by image_id and with their
-    findings, and those it leaves out.
+    """List the wanted images, sorted by image_id and with their findings, and the excluded ones.
 
-    The second table (path, reason) has what the source's own filters exclude and what has a label
+    Excluded (path, reason) are images that the source's filters leave out, then those with a label
     that `ingestion.labels` maps to null.
 
     Raises:
-        UserError: repeated ids, images without a label, labels that nobody declared.
+        UserError: repeated ids, images without a label, labels that are not declared.
     """
-    listed = source.rows().sort_values("image_id", ignore_index=True)
-    _check_ids(listed)
-    filtered = listed.reindex(columns=["excluded"])["excluded"]
-    kept = listed[filtered.isna()].reset_index(drop=True)
-    raw = kept["category_raw"].where(kept["category_raw"].notna(), "").astype(str)
-    found = {label: _findings(label, config) for label in raw.unique()}
-    _check_labels(kept, raw, found, source.name)
-    unwanted = raw.map({label: None in names for label, names in found.items()}).to_numpy(
-        dtype=bool
-    )
-    reasons = pd.concat(
-        [filtered.dropna().astype(str), ("label " + raw[unwanted])], ignore_index=True
-    )
-    paths = pd.concat(
-        [listed.loc[filtered.notna(), "path"], kept.loc[unwanted, "path"]], ignore_index=True
-    )
-    wanted = kept.assign(found=raw.map({label: tuple(names) for label, names in found.items()}))[
-        ~unwanted
-    ]
-    return wanted.reset_index(drop=True), pd.DataFrame(
-        {"path": paths, "reason": reasons}, columns=list(EXCLUSIONS)
-    )
-
-
-def _findings(label: str, config: IngestionConfig) -> list[str | None]:
-    """The categories of a raw label in the order in which it names them; empty for a label that is
-    missing or not declared.
-    """
-    parts = (
-        [part.strip() for part in label.split(config.separator)] if config.separator else [label]
-    )
-    try:
-        return list(dict.fromkeys(config.category(part) for part in parts)) if label else []
-    except KeyError:
-        return []
-
-
-def _check_ids(listed: pd.DataFrame) -> None:
-    repeated = listed.loc[listed["image_id"].duplicated(), "image_id"]
+    rows = source.rows().sort_values("image_id", ignore_index=True)
+    repeated = rows.loc[rows["image_id"].duplicated(), "image_id"]
     if len(repeated):
         raise UserError(
-            f"{len(repeated)} image ids come twice in the source, for example `{repeated.iloc[0]}`; every image needs an id of its own"
+            f"{len(repeated)} image ids come twice in the source, for example "
+            f"`{repeated.iloc[0]}`; give every image an id of its own"
         )
+    filtered = exclusions(rows).notna()
+    raw = rows["category_raw"].where(rows["category_raw"].notna(), "").astype(str)
+    found = {label: _findings(label, config) for label in raw[~filtered].unique()}
+    _check_labels(rows[~filtered], raw[~filtered], found, source.name)
+    unwanted = raw.isin([label for label, names in found.items() if None in names])
+    rows = exclude(rows.assign(found=raw.map(found)), unwanted, "label " + raw)
+    reasons = exclusions(rows)
+    excluded = pd.DataFrame({"path": rows["path"], "reason": reasons}, columns=list(EXCLUSIONS))
+    excluded = pd.concat([excluded[filtered], excluded[unwanted & ~filtered]], ignore_index=True)
+    return rows[reasons.isna()].reset_index(drop=True), excluded
+
+
+def _findings(label: str, config: IngestionConfig) -> tuple[str | None, ...]:
+    """Return the categories of a raw label, in order; none where it is missing or undeclared."""
+    parts = label.split(config.separator) if config.separator else [label]
+    stripped = [part.strip() for part in parts] if config.separator else parts
+    try:
+        return tuple(dict.fromkeys(map(config.category, stripped))) if label else ()
+    except KeyError:
+        return ()
 
 
 def _check_labels(
-    listed: pd.DataFrame, raw: pd.Series[str], found: Mapping[str, Sequence[str | None]], name: str
+    rows: pd.DataFrame, raw: pd.Series[str], found: Mapping[str, Sequence[str | None]], name: str
 ) -> None:
     for label, names in found.items():
-        if names and not (NORMAL in names and len(names) > 1):
+        if not label:
+            problem = "have no label"
+            remedy = "correct the source's `category`, or leave these images out"
+        elif not names:
+            problem = f"have the label `{label}`, which nobody declared"
+            remedy = "add it to ingestion.labels"
+        elif NORMAL in names and len(names) > 1:
+            problem = f"have the label `{label}`, normal and a finding at once"
+            remedy = "correct the label, or map it to null in ingestion.labels"
+        else:
             continue
-        count, example = (
-            int((raw == label).sum()),
-            listed["path"].iloc[int((raw == label).to_numpy().argmax())],
-        )
-        problem, remedy = _LABEL_FAULTS[bool(label), bool(names)]
+        paths = rows.loc[raw == label, "path"]
+        count = f"{len(paths)} of {len(rows)}"
         raise UserError(
-            f"{count} of {len(listed)} images of {name} {problem.format(label=label)} (for example {example}); {remedy}"
+            f"{count} images of {name} {problem} (for example {paths.iloc[0]}); {remedy}"
         )
-
-
-_LABEL_FAULTS = {
-    (False, False): (
-        "have no label",
-        "mend the pattern or column for `category` in the source, or leave these images out",
-    ),
-    (True, False): (
-        "have the label `{label}`, which nobody declared",
-        "add it to ingestion.labels",
-    ),
-    (True, True): (
-        "have the label `{label}`, normal and a finding at once",
-        "mend the label, or map it to null in ingestion.labels",
-    ),
-}
-"""(label given, label known) -> what is wrong, and what to do."""
 
 
 def build_manifest(
     source: ImageSource, known: KnownFacts, config: IngestionConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """From what was read of every image to the tables of a data set.
+    """Build the tables of a data set from the facts of its images.
 
-    Returns the manifest (COLUMNS, sorted by image_id), the quarantine (path, code, stage, message)
-    of images that cannot be used, and the exclusions (path, reason) of images that are not wanted.
+    Returns:
+        The manifest (COLUMNS, sorted by image_id), the quarantine of images that cannot be used
+        (path, code, stage, message), and the exclusions of images that are not wanted (path,
+        reason).
 
     Raises:
-        UserError: labels that are not declared, a category without images, repeated ids, images
-            that were not read, or more than the share
-            `max_quarantined` of unreadable ones.
+        UserError: as for `listing`; a category without images, images that were not read, or more
+            unreadable ones than `max_quarantined`.
     """
     wanted, excluded = listing(source, config)
     facts = _facts(known, wanted["path"].tolist())
-    usable = np.array([not fact.code for fact in facts], dtype=bool)
-    quarantine = pd.DataFrame(
-        [(fact.path, fact.code, "reading", fact.message) for fact in facts if fact.code],
-        columns=list(QUARANTINE),
-        dtype=object,
-    )
+    refused = [(fact.path, fact.code, "reading", fact.message) for fact in facts if fact.code]
+    quarantine = pd.DataFrame(refused, columns=list(QUARANTINE), dtype=object)
     _check_quarantine(quarantine, len(wanted), config.max_quarantined, source.name)
+    usable = np.array([not fact.code for fact in facts], dtype=bool)
     manifest = _manifest(
         wanted[usable].reset_index(drop=True), [fact for fact in facts if not fact.code]
     )
@@ -190,9 +118,8 @@ def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:
     found = known.of(paths)
     unread = [path for path in paths if path not in found]
     if unread:
-        raise UserError(
-            f"{len(unread)} images were not read yet (for example {unread[0]}); run `kedro run --pipeline ingestion`"
-        )
+        count = f"{len(unread)} images (for example {unread[0]})"
+        raise UserError(f"{count} were not read yet; run `kedro run --pipeline ingestion`")
     return [found[path] for path in paths]
 
 
@@ -204,34 +131,33 @@ def _check_quarantine(
         raise UserError(
             f"{len(quarantine)} of {total} images of {name} cannot be used "
             f"(for example {worst['path']}: {worst['code']}, {worst['message']}), "
-            f"more than ingestion.max_quarantined = {max_quarantined} allows; mend or remove them, or raise that share"
+            f"more than ingestion.max_quarantined = {max_quarantined} allows; "
+            "correct or remove them, or raise that share"
         )
 
 
 def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
-    there = {
-        NORMAL: bool((manifest["label"] == 0).any()),
-        **dict.fromkeys(findings_of(manifest), True),
-    }
-    missing = [name for name in config.classes(manifest) if not there.get(name)]
-    if missing:
-        raise UserError(
-            f"there is no image of the category `{missing[0]}`; correct ingestion.labels or ingestion.normal "
-            f"(the images are {', '.join(sorted(name for name, found in there.items() if found)) or 'none at all'}), or the source"
-        )
+    present = set(findings_of(manifest))
+    if (manifest["label"] == 0).any():
+        present.add(NORMAL)
+    for name in config.classes(manifest):
+        if name not in present:
+            raise UserError(
+                f"there is no image of the category `{name}`; correct ingestion.labels or "
+                f"ingestion.normal (the images are {', '.join(sorted(present)) or 'none at all'}), "
+                "or the source"
+            )
 
 
 def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
-    manifest = wanted.reindex(columns=["image_id", "path", "found", *SAID])
-    for column in SAID:
-        in_file = pd.Series(
-            [fact.metadata.get(column) for fact in facts], index=manifest.index, dtype=object
-        )
-        manifest[column] = _text_or_none(
-            manifest[column].astype(object).where(manifest[column].notna(), in_file)
-        )
+    manifest = wanted.reindex(columns=["image_id", "path", "found", *KNOWN_BY_SOURCE])
+    for column in KNOWN_BY_SOURCE:
+        in_file = [fact.metadata.get(column) for fact in facts]
+        values = pd.Series(in_file, index=manifest.index, dtype=object)
+        values = manifest[column].astype(object).where(manifest[column].notna(), values)
+        manifest[column] = values.astype(str).where(values.notna(), None).astype(object)
     found = manifest.pop("found")
-    manifest["category"] = [named(names) for names in found]
+    manifest["category"] = [category_of(names) for names in found]
     manifest["findings"] = [SEPARATOR.join(names) for names in found]
     manifest["label"] = (manifest["category"] != NORMAL).astype("int64")
     for column in ("width", "height", "pixel_hash", "perceptual_hash"):
@@ -244,21 +170,3 @@ def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     manifest["age_band"] = age_bands(manifest["age"])
     manifest["provenance"] = "real"
     return manifest[list(COLUMNS)]
-
-
-def _text_or_none(column: pd.Series[Any]) -> pd.Series[Any]:
-    known = column.notna()
-    return column.astype(str).where(known, None).astype(object)
-
-
-def duplicate_groups(manifest: pd.DataFrame) -> list[list[str]]:
-    """Image ids of equal pixels, one list for each picture that comes more than once."""
-    repeated = manifest[manifest["pixel_hash"].duplicated(keep=False)]
-    return sorted(sorted(map(str, ids)) for _, ids in repeated.groupby("pixel_hash")["image_id"])
-
-
-def duplicates_across(manifest: pd.DataFrame, column: str) -> list[list[str]]:
-    """Those duplicate groups whose images differ in `column` (group_id, split, category)."""
-    values = manifest.groupby("pixel_hash")[column].nunique()
-    crossing = manifest[manifest["pixel_hash"].isin(values[values > 1].index)]
-    return sorted(sorted(map(str, ids)) for _, ids in crossing.groupby("pixel_hash")["image_id"])

@@ -1,9 +1,7 @@
-"""The uint8 image store: every image of a data set, decoded and resized once, read in whole
-batches.
+"""The uint8 image store: all images of a data set, decoded and resized once, read in batches.
 
-A folder with `images.u8` (raw bytes, row-major (n, H, W, C)) and `index.json`. Reading goes through
-`preadv` into a fresh buffer, which keeps resident memory at the size of the batch. numpy and torch
-only.
+A folder with `images.u8` (raw bytes, row-major (n, H, W, C)) and `index.json`. Reading through
+`preadv` into a fresh buffer keeps resident memory at the size of a batch. numpy and torch only.
 """
 
 from __future__ import annotations
@@ -17,34 +15,32 @@ import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medgan.contracts import ImageSpec
 from medgan.errors import UserError
+from medgan.files.digest import digest
 
 PIXELS = "images.u8"
 INDEX = "index.json"
-SMALLEST = 32
+SMALLEST = 32  # side of the smallest images that networks are built for
+REMEDY = "delete it and run `kedro run --pipeline preprocessing`"
 
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What a store holds. `sha256` is that of its pixels, filled in when it is written."""
+    """What a store holds. `sha256` of the pixels is filled in when it is written."""
 
     count: int
     height: int
     width: int
     channels: int
-    intensity: str
-    """A key of `transforms.INTENSITY`: how these pixels are shown to a network."""
-    classes: tuple[str, ...]
-    """Categories of the data set, `normal` first."""
+    intensity: str  # a key of `transforms.INTENSITY`: how networks see these pixels
+    classes: tuple[str, ...]  # categories of the data set, `normal` first
     sha256: str = ""
-    source_key: str = ""
-    """Names what the store was made from; equal keys make equal stores."""
+    source_key: str = ""  # names what the store was made from; equal keys make equal stores
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -59,16 +55,14 @@ class StoreInfo:
 
 @dataclass(frozen=True)
 class StorePlan:
-    """A store that is not written yet. `images` gives its images in order; it is called only if no
-    equal store is there.
-    """
+    """A store to be written. `images` iterates over its images, and is called only if needed."""
 
     info: StoreInfo
     images: Callable[[], Iterable[NDArray[np.uint8]]]
 
 
 def padded_size(side: int) -> int:
-    """The smallest power of two, 32 at least, that an image of this side fits into."""
+    """Return the smallest power of two, at least 32, that an image of this side fits into."""
     return max(SMALLEST, 1 << (side - 1).bit_length())
 
 
@@ -83,56 +77,49 @@ class ImageStore:
 
     @classmethod
     def open(cls, folder: Path | str) -> ImageStore:
-        """Opens the store in `folder`. Raises `UserError` where it is missing, damaged or cut
-        short.
-        """
+        """Open a store. Raises `UserError` where it is missing, damaged or cut short."""
         folder = Path(folder)
         try:
-            info = _info_from(json.loads((folder / INDEX).read_text(encoding="utf-8")))
+            fields = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            info = StoreInfo(**{**fields, "classes": tuple(fields["classes"])})
             size = (folder / PIXELS).stat().st_size
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"{folder} is no image store ({type(error).__name__}); `kedro run --pipeline preprocessing` makes it anew"
+                f"{folder} is no image store ({type(error).__name__}); "
+                "`kedro run --pipeline preprocessing` makes it anew"
             ) from error
-        if size != info.count * info.image_bytes:
-            expected = info.count * info.image_bytes
-            raise UserError(
-                f"the image store {folder} has {size} bytes of {expected}; delete it and run `kedro run --pipeline preprocessing`"
-            )
+        expected = info.count * info.image_bytes
+        if size != expected:
+            raise UserError(f"the image store {folder} has {size} bytes of {expected}; {REMEDY}")
         return cls(folder, info)
 
     @property
     def key(self) -> str:
         """16 hexadecimal digits that name pixels, shape, intensity and classes."""
-        fields = {name: value for name, value in asdict(self.info).items() if name != "source_key"}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+        fields = asdict(self.info)
+        del fields["source_key"]
+        return digest(fields)
 
     @property
     def spec(self) -> ImageSpec:
-        """What a model is built from; its size is the padded one."""
-        return ImageSpec(
-            padded_size(max(self.info.height, self.info.width)),
-            self.info.channels,
-            self.info.classes,
-        )
+        """What a model is built from, with the padded size."""
+        info = self.info
+        return ImageSpec(padded_size(max(info.height, info.width)), info.channels, info.classes)
 
     def __len__(self) -> int:
         return self.info.count
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The images of these rows, in their order: uint8 (n, H, W, C). Raises IndexError for a row
-        outside the store.
-        """
+        """Read images by row, in order: uint8 (n, H, W, C). Raises IndexError."""
         rows = np.asarray(rows, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= self.info.count):
-            raise IndexError(
-                f"rows {rows.min()}..{rows.max()} of an image store with {self.info.count} images"
-            )
+            raise IndexError(f"rows {rows.min()}..{rows.max()} of {self.info.count} images")
         images = np.empty((len(rows), *self.info.image_shape), dtype=np.uint8)
-        for first, last in _runs(rows):
-            self._fill(
-                images[first:last].reshape(-1).data, int(rows[first]) * self.info.image_bytes
-            )
+        breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist() if len(rows) else []
+        for first, last in zip([0, *breaks], [*breaks, len(rows)], strict=True):
+            if last:  # one read for each run of successive rows
+                start = int(rows[first]) * self.info.image_bytes
+                self._fill(images[first:last].reshape(-1).data, start)
         return images
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
@@ -140,39 +127,30 @@ class ImageStore:
         while filled < len(buffer):
             count = os.preadv(self._descriptor, [buffer[filled:]], offset + filled)
             if not count:
-                raise UserError(
-                    f"the image store {self.folder} is cut short; delete it and run `kedro run --pipeline preprocessing`"
-                )
+                raise UserError(f"the image store {self.folder} is cut short; {REMEDY}")
             filled += count
-
-
-def _runs(rows: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Slices of `rows` whose images lie one after another in the file."""
-    if not len(rows):
-        return []
-    breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
-    return list(zip([0, *breaks], [*breaks, len(rows)], strict=True))
-
-
-def _info_from(fields: dict[str, Any]) -> StoreInfo:
-    return StoreInfo(**{**fields, "classes": tuple(fields["classes"])})
 
 
 def write_store(
     folder: Path | str, images: Iterable[NDArray[np.uint8]], info: StoreInfo
 ) -> StoreInfo:
-    """Writes uint8 (H, W, C) images as the store in `folder`, whole or not at all; an older store
-    there is replaced.
+    """Write uint8 (H, W, C) images as a store, whole or not at all, in place of an older one.
 
-    Returns `info` with the checksum. Raises ValueError when the images do not match `info`.
+    Returns `info` with the checksum. Raises ValueError for images that do not match it.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         written = replace(info, sha256=_write_pixels(work / PIXELS, images, info))
-        _write_synced(work / INDEX, json.dumps(asdict(written), indent=1).encode())
-        _swap(work, folder)
+        index = json.dumps(asdict(written), indent=1).encode()
+        _write_synced(work / INDEX, [index])
+        work.chmod(0o755)
+        old = work.with_name(work.name + "-old")
+        if folder.exists():
+            folder.rename(old)
+        work.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return written
@@ -180,35 +158,26 @@ def write_store(
 
 def _write_pixels(path: Path, images: Iterable[NDArray[np.uint8]], info: StoreInfo) -> str:
     checksum, count = hashlib.sha256(), 0
-    with path.open("wb") as file:
+
+    def checked() -> Iterable[bytes]:
+        nonlocal count
         for image in images:
             if image.shape != info.image_shape or image.dtype != np.uint8:
-                raise ValueError(
-                    f"image {count} is {image.dtype} {image.shape}, the store holds uint8 {info.image_shape}"
-                )
+                given = f"image {count} is {image.dtype} {image.shape}"
+                raise ValueError(f"{given}, the store holds uint8 {info.image_shape}")
             data = image.tobytes()
             checksum.update(data)
-            file.write(data)
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
+            yield data
+
+    _write_synced(path, checked())
     if count != info.count:
         raise ValueError(f"{count} images for a store of {info.count}")
     return checksum.hexdigest()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write_synced(path: Path, chunks: Iterable[bytes]) -> None:
     with path.open("wb") as file:
-        file.write(data)
+        file.writelines(chunks)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _swap(work: Path, folder: Path) -> None:
-    """Puts `work` in the place of `folder`."""
-    work.chmod(0o755)
-    old = work.with_name(work.name + "-old")
-    if folder.exists():
-        folder.rename(old)
-    work.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,186 +1,174 @@
-"""From stored uint8 pixels to what a network sees, and seeded augmentation. numpy and torch
-only.
-"""
+"""Convert stored uint8 pixels to network inputs, with seeded augmentation. numpy and torch only."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medgan.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 STANDARD_RANGE = 3.0
 """Standard deviations that a standardised image keeps on either side of its mean."""
 
 
 def unit(pixels: Tensor) -> Tensor:
-    """Float pixels (N, C, H, W) in [0, 255], mapped linearly to [-1, 1]."""
+    """Map float pixels (N, C, H, W) linearly from [0, 255] to [-1, 1]."""
     return pixels / 127.5 - 1.0
 
 
 def standardised(pixels: Tensor) -> Tensor:
-    """Each image (N, C, H, W) with zero mean and unit spread, clipped to 3 standard deviations and
-    divided by 3: in [-1, 1].
+    """Standardise each image, clip it to 3 standard deviations, divide by 3: removes exposure."""
+    import torch
 
-    Removes the exposure of a film. Computed in float, after the uint8 store and before any padding.
-    """
     spread, mean = torch.std_mean(pixels, dim=(1, 2, 3), keepdim=True, correction=0)
-    return ((pixels - mean) / spread.clamp_min(1e-6)).clamp(
-        -STANDARD_RANGE, STANDARD_RANGE
-    ) / STANDARD_RANGE
+    scaled = (pixels - mean) / spread.clamp_min(1e-6)
+    return scaled.clamp(-STANDARD_RANGE, STANDARD_RANGE) / STANDARD_RANGE
 
 
 INTENSITY: dict[str, Callable[[Tensor], Tensor]] = {"unit": unit, "standardised": standardised}
-"""How the pixels of an image become numbers in [-1, 1]: `preprocessing.intensity`."""
-
-
-def _margins(height: int, width: int, size: int) -> tuple[int, int]:
-    return (size - height) // 2, (size - width) // 2
+"""`preprocessing.intensity` -> how the pixels of an image become numbers in [-1, 1]."""
 
 
 def pad_square(images: Tensor, size: int) -> Tensor:
-    """(N, C, H, W) in the middle of (N, C, size, size), zeros around it.
+    """Pad (N, C, H, W) around with zeros to (N, C, size, size).
 
-    Zero is the mean of a standardised image and the middle grey otherwise. It leaves the distance
-    of two images as it was; repeating the border would weigh the border, the part of a film that
-    tells least about the patient, several times over.
+    Zero keeps the distance of two images; a repeated border would count several times.
     """
+    import torch.nn.functional as F
+
     height, width = images.shape[2:]
-    top, left = _margins(height, width, size)
-    return (
-        F.pad(images, (left, size - width - left, top, size - height - top))
-        if (height, width) != (size, size)
-        else images
-    )
+    if (height, width) == (size, size):
+        return images
+    top, left = (size - height) // 2, (size - width) // 2
+    return F.pad(images, (left, size - width - left, top, size - height - top))
 
 
 def crop_padding(maps: Tensor, height: int, width: int) -> Tensor:
-    """The inverse of `pad_square`: (N, C, size, size) to (N, C, height, width)."""
-    top, left = _margins(height, width, maps.shape[-1])
+    """Crop (N, C, size, size) to (N, C, height, width), the inverse of `pad_square`."""
+    top, left = (maps.shape[-1] - height) // 2, (maps.shape[-1] - width) // 2
     return maps[..., top : top + height, left : left + width]
 
 
 def prepare(pixels: Tensor, intensity: str, size: int) -> Tensor:
-    """uint8 (N, H, W, C) to float32 (N, C, size, size) in [-1, 1], on the device of `pixels`."""
+    """Convert uint8 (N, H, W, C) to float32 (N, C, size, size) in [-1, 1], on the same device."""
     return pad_square(INTENSITY[intensity](pixels.permute(0, 3, 1, 2).float()), size).contiguous()
 
 
 def as_uint8(images: Tensor) -> NDArray[np.uint8]:
-    """(n, C, H, W) in [-1, 1] to (n, H, W, C) uint8."""
-    pixels: NDArray[np.uint8] = (
-        ((images + 1) * 127.5)
-        .round()
-        .clamp(0, 255)
-        .to(torch.uint8)
-        .permute(0, 2, 3, 1)
-        .cpu()
-        .numpy()
-    )
-    return pixels
+    """Convert (n, C, H, W) in [-1, 1] to (n, H, W, C) uint8."""
+    import torch
+
+    pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.asarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    """The inverse of `as_uint8`, up to its rounding."""
+    """Convert (n, H, W, C) uint8 to (n, C, H, W) in [-1, 1], the inverse of `as_uint8`."""
+    import torch
+
     return unit(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
 
 
-def _uniform(count: int, limit: float, rng: torch.Generator) -> Tensor:
-    return (torch.rand(count, generator=rng) * 2.0 - 1.0) * limit
+def _uniform(images: Tensor, limit: float, rng: torch.Generator, columns: int = 1) -> Tensor:
+    """Draw (N, columns, 1, 1) numbers in [-limit, limit], on the device of the images."""
+    import torch
+
+    drawn = (torch.rand(len(images) * columns, generator=rng) * 2.0 - 1.0) * limit
+    return drawn.view(len(images), columns, 1, 1).to(images.device)
+
+
+def _where(images: Tensor, changed: Tensor, rng: torch.Generator) -> Tensor:
+    """Replace each image with probability 1/2."""
+    import torch
+
+    chosen = torch.rand(len(images), generator=rng) < 0.5
+    return torch.where(chosen.to(images.device)[:, None, None, None], changed, images)
 
 
 def _warp(images: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
-    """Rotates by `angles` (N,), shifts by `shifts` (N, 2) as shares of the half side."""
+    """Rotate by `angles` (N,), shift by `shifts` (N, 2) as shares of the half side."""
+    import torch
+    import torch.nn.functional as F
+
     cosine, sine = torch.cos(angles), torch.sin(angles)
-    rows = [
-        torch.stack([cosine, -sine, shifts[:, 0]], 1),
-        torch.stack([sine, cosine, shifts[:, 1]], 1),
-    ]
-    grid = F.affine_grid(
-        torch.stack(rows, 1).to(images.device), list(images.shape), align_corners=False
-    )
+    first = torch.stack([cosine, -sine, shifts[:, 0]], 1)
+    second = torch.stack([sine, cosine, shifts[:, 1]], 1)
+    affine = torch.stack([first, second], 1)
+    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def rotation(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Turns each image by up to 7 degrees."""
-    count = len(images)
-    return _warp(images, _uniform(count, math.radians(7.0), rng), torch.zeros(count, 2))
+    """Rotate each image by up to 7 degrees."""
+    angles = _uniform(images, math.radians(7.0), rng).view(-1)
+    return _warp(images, angles, angles.new_zeros(len(images), 2))
 
 
 def translation(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Shifts each image by up to 5 % of its side."""
-    count = len(images)
-    return _warp(images, torch.zeros(count), _uniform(2 * count, 0.1, rng).view(count, 2))
+    """Shift each image by up to 5 % of its side."""
+    shifts = _uniform(images, 0.1, rng, 2).view(-1, 2)
+    return _warp(images, shifts.new_zeros(len(images)), shifts)
 
 
 def horizontal_flip(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Mirrors each image with probability 1/2. Wrong for chest films: the heart would change
-    sides.
-    """
-    mirrored = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
-    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    """Mirror each image with probability 1/2. Wrong for chest radiographs: the heart has a side."""
+    return _where(images, images.flip(3), rng)
 
 
 def vertical_flip(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Turns each image upside down with probability 1/2. For images without an upright, such as
-    dermatoscopy or microscopy.
-    """
-    inverted = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
-    return torch.where(inverted[:, None, None, None], images.flip(2), images)
+    """Turn each image upside down with probability 1/2, for images without an upright."""
+    return _where(images, images.flip(2), rng)
 
 
 def quarter_turn(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Turns each square image by 0, 90, 180 or 270 degrees. For images without an upright."""
+    """Rotate each square image by 0, 90, 180 or 270 degrees, for images without an upright."""
+    import torch
+
     turns = torch.randint(4, (len(images),), generator=rng).to(images.device)
     turned = torch.stack([torch.rot90(images, count, (2, 3)) for count in range(4)])
     return turned[turns, torch.arange(len(images), device=images.device)]
 
 
 def brightness(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Adds up to 0.1 to each image, or takes it away."""
-    return (images + _uniform(len(images), 0.1, rng).to(images.device)[:, None, None, None]).clamp(
-        -1.0, 1.0
-    )
+    """Add up to 0.1 to each image, or subtract it."""
+    return (images + _uniform(images, 0.1, rng)).clamp(-1.0, 1.0)
 
 
 def contrast(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Stretches each image about its mean by up to 15 %, or shrinks it."""
-    factors = 1.0 + _uniform(len(images), 0.15, rng).to(images.device)[:, None, None, None]
+    """Stretch or shrink the contrast of each image around its mean by up to 15 %."""
     means = images.mean(dim=(1, 2, 3), keepdim=True)
-    return ((images - means) * factors + means).clamp(-1.0, 1.0)
+    return ((images - means) * (1.0 + _uniform(images, 0.15, rng)) + means).clamp(-1.0, 1.0)
 
 
 AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-    "rotation": rotation,
-    "translation": translation,
-    "brightness": brightness,
-    "contrast": contrast,
-    "horizontal_flip": horizontal_flip,
-    "vertical_flip": vertical_flip,
-    "quarter_turn": quarter_turn,
+    function.__name__: function
+    for function in (
+        *(rotation, translation, brightness, contrast),
+        *(horizontal_flip, vertical_flip, quarter_turn),
+    )
 }
-"""Label-preserving changes of (N, C, H, W) images in [-1, 1]. `augmentation.allowed` says which
-ones a data set bears.
-"""
+"""Name -> change of (N, C, H, W) images in [-1, 1]. `augmentation.allowed` lists those that keep
+the labels of a data set."""
 
 
 def check_augmentations(names: Sequence[str], where: str = "augmentation.allowed") -> None:
-    """Refuses names that are not in AUGMENTATIONS."""
-    unknown = [name for name in names if name not in AUGMENTATIONS]
-    if unknown:
-        raise UserError(
-            f"{where} names `{unknown[0]}`, which does not exist; choose from {', '.join(AUGMENTATIONS)}"
-        )
+    """Raise `UserError` for a name that is not in AUGMENTATIONS."""
+    for name in names:
+        if name not in AUGMENTATIONS:
+            known = ", ".join(AUGMENTATIONS)
+            raise UserError(f"{where} names `{name}`, which does not exist; choose from {known}")
 
 
 def augment(images: Tensor, names: Sequence[str], rng: torch.Generator) -> Tensor:
-    """Applies the named augmentations in turn; each image gets its own draw."""
+    """Apply the named augmentations in turn, drawn for each image."""
     for name in names:
         images = AUGMENTATIONS[name](images, rng)
     return images

@@ -1,6 +1,4 @@
-"""Scores and heat maps of images that a data set does not have, by a detector that was trained on
-it.
-"""
+"""Score images that are not part of a data set with a detector that was trained on it."""
 
 from medgan.inference.batch import Options, score_path
 

@@ -1,5 +1,6 @@
-"""Detectors that encode an image, as ONNX files that run without PyTorch; an export that does not
-score as PyTorch does is not written.
+"""Export detectors with an encoder as ONNX files that run without PyTorch.
+
+A file that does not score as PyTorch does is not written.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,9 @@ from medgan.contracts import AnomalyDetector
 from medgan.errors import UserError
 from medgan.files.atomic import write_bytes
 from medgan.images.loading import StoredImages
-from medgan.images.resizing import Crop
-from medgan.images.store import ImageStore, StoreInfo
-from medgan.inference.inputs import check_trained_on
-from medgan.inference.trained import Reference, reference
-from medgan.models import PublishedModel
+from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.project.artifacts import Project
-from medgan.training.job import INTENDED_USE
+from medgan.words import NOT_A_MEDICAL_DEVICE
 
 INPUT, OUTPUTS = "images", ("image_scores", "anomaly_maps")
 TOLERANCE = 1e-4
@@ -39,10 +36,11 @@ PROBES = 16
 """Stored images on which the file is compared with PyTorch, in batches of 1, 3 and all of them."""
 MISSING = "ONNX export needs packages that are not installed: pip install 'medgan[onnx]'."
 PREPARED: Mapping[str, str] = {
-    "standardised": "grey levels of the image minus their mean, over their standard deviation, clipped to [-3, 3], over 3",
-    "unit": "grey levels 0 to 255 mapped linearly to [-1, 1]",
+    "standardised": "gray levels of the image minus their mean, over their standard deviation, "
+    "clipped to [-3, 3], over 3",
+    "unit": "gray levels 0 to 255 mapped linearly to [-1, 1]",
 }
-"""How grey levels become the numbers that a network sees, by `preprocessing.intensity`."""
+"""How gray levels become the input of the network, by `preprocessing.intensity`."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,10 @@ class Exported:
     larger than 1.
     """
     images: int
-    """How many images it was measured on."""
+    """Number of images it was measured on."""
 
 
-class _Verdict(nn.Module):
+class _Scorer(nn.Module):
     """A detector as a function of images alone."""
 
     def __init__(self, detector: AnomalyDetector) -> None:
@@ -71,12 +69,12 @@ class _Verdict(nn.Module):
 
 
 def export_detector(root: Path, dataset: str, name: str, output: Path) -> Exported:
-    """Writes the published detector of a project as an ONNX file with its threshold and all that a
-    user needs to feed it.
+    """Write the published detector of a project as an ONNX file with its threshold and everything
+    that is needed to prepare images for it.
 
     Args:
         root: the project folder.
-        dataset: whose model it is.
+        dataset: the data set that the model was trained on.
         name: one of `models.encoders()`.
         output: the file; it is replaced.
 
@@ -86,24 +84,20 @@ def export_detector(root: Path, dataset: str, name: str, output: Path) -> Export
     """
     check_exportable(name)
     project = Project(root)
-    model, store = project.published(dataset, name), project.store(dataset)
-    check_trained_on(model, store, project.run_command(dataset))
-    detector: Any = model.build()
-    rows = np.linspace(0, len(store) - 1, min(PROBES, len(store))).astype(np.int64)
-    known = reference(project, dataset, model, detector, store)
-    about = metadata(
-        model,
-        store,
-        project.crop(dataset, store.info),
-        known,
-        dataset,
-        project.version(dataset, name),
-    )
-    return write_onnx(detector, StoredImages(store)(rows), about, output)
+    environment = project.environment(dataset)
+    using, missing = trained(project, environment, name), ""
+    try:
+        using = with_threshold(project, environment, using)
+    except NotEvaluated as reason:
+        missing = str(reason)
+    count = len(using.store)
+    rows = np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64)
+    detector: Any = using.published.build()
+    return write_onnx(detector, StoredImages(using.store)(rows), metadata(using, missing), output)
 
 
 def check_exportable(name: str) -> None:
-    """Nothing where a model encodes an image and scores it in one pass.
+    """Check that a model encodes an image and scores it in one pass.
 
     Raises:
         UserError: it does not.
@@ -111,57 +105,50 @@ def check_exportable(name: str) -> None:
     models.load(name)
     if name not in models.encoders():
         raise UserError(
-            f"{name} is not exported to ONNX: it draws images only, or its score takes a search, training images or no encoder; "
-            f"use one of {', '.join(models.encoders())}."
+            f"{name} is not exported to ONNX: it draws images only, or its score takes a search, "
+            f"training images or no encoder; use one of {', '.join(models.encoders())}."
         )
 
 
-def metadata(
-    model: PublishedModel,
-    store: ImageStore,
-    crop: Crop | None,
-    known: Reference,
-    dataset: str,
-    version: str,
-) -> dict[str, str]:
-    """What a user of the file needs to know, as text by name."""
-    info = store.info
+def metadata(using: Trained, missing: str = "") -> dict[str, str]:
+    """Describe how to use the file, as text by name.
+
+    Args:
+        using: the detector, its preparation and its threshold.
+        missing: why there is no threshold, where there is none.
+    """
+    model, info, crop = using.published, using.store.info, using.preprocessing.crop
+    size, frozen = model.spec.size, using.frozen
     return {
         "medgan": __version__,
         "model": model.name,
         "weights": model.key,
-        "version": version,
+        "version": using.version,
         "published_step": str(model.card.get("published_step", "")),
-        "dataset": dataset,
+        "dataset": using.dataset,
         "classes": json.dumps(model.spec.classes),
         "height": str(info.height),
         "width": str(info.width),
         "channels": str(info.channels),
         "intensity": info.intensity,
         "crop": "none" if crop is None else json.dumps({"top": crop.top, "centre": crop.centre}),
-        "input": _input(model, info),
-        "outputs": "image_scores (N,), higher is more anomalous; anomaly_maps (N, 1, H, W), of the padded image",
-        "threshold": "" if known.threshold is None else repr(known.threshold),
-        "threshold_rule": known.rule
-        or known.absent
-        or "There is no frozen threshold: run `kedro run --pipeline anomaly_evaluation`.",
-        "called_anomalous": "image_scores at or above the threshold, which was frozen on validation images",
-        "intended_use": str(model.card.get("intended_use", INTENDED_USE)),
+        "input": f"{INPUT}: float32 (N, {model.spec.channels}, {size}, {size}). Cut off `crop`, "
+        f"resize to {info.height} x {info.width}, then {PREPARED[info.intensity]}, then zeros "
+        f"around it up to {size} x {size}",
+        "outputs": "image_scores (N,), higher is more anomalous; anomaly_maps (N, 1, H, W), of the "
+        "padded image",
+        "threshold": "" if frozen is None else repr(frozen.value),
+        "threshold_rule": missing if frozen is None else frozen.rule,
+        "called_anomalous": "image_scores at or above the threshold, which was frozen on "
+        "validation images",
+        "intended_use": str(model.card.get("intended_use", NOT_A_MEDICAL_DEVICE)),
     }
-
-
-def _input(model: PublishedModel, info: StoreInfo) -> str:
-    size = model.spec.size
-    return (
-        f"{INPUT}: float32 (N, {model.spec.channels}, {size}, {size}). Cut off `crop`, resize to {info.height} x {info.width}, then "
-        f"{PREPARED[info.intensity]}, then zeros around it up to {size} x {size}"
-    )
 
 
 def write_onnx(
     detector: AnomalyDetector, images: Tensor, about: Mapping[str, str], output: Path
 ) -> Exported:
-    """Exports a detector, compares it with PyTorch, and only then writes the file.
+    """Export a detector, compare it with PyTorch, and only then write the file.
 
     Args:
         detector: in eval mode, on the CPU; its score must not draw random numbers.
@@ -175,14 +162,15 @@ def write_onnx(
     """
     if output.is_dir():
         raise UserError(
-            f"{output} is a folder: give --output the name of a file, such as {output / 'model.onnx'}."
+            f"{output} is a folder: give --output the name of a file, such as "
+            f"{output / 'model.onnx'}."
         )
-    data = _exported(_Verdict(detector).eval(), images, about)
+    data = _exported(_Scorer(detector).eval(), images, about)
     difference = largest_difference(detector, images, data)
     if not difference <= TOLERANCE:
         raise UserError(
-            f"The ONNX file would differ from PyTorch by {difference:.2g}, more than {TOLERANCE:g}: nothing was written; "
-            "try other versions of torch and onnxruntime."
+            f"The ONNX file would differ from PyTorch by {difference:.2g}, more than "
+            f"{TOLERANCE:g}: nothing was written; try other versions of torch and onnxruntime."
         )
     write_bytes(output, data)
     return Exported(output, difference, len(images))
@@ -197,7 +185,7 @@ def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> by
         raise UserError(MISSING) from None
     batch = torch.export.Dim("batch")
     with _quiet():
-        # Two images or more: a batch of one would be taken for a constant.
+        # Two images or more: a batch of one would be exported as a constant.
         example = images[:2] if len(images) > 1 else torch.cat([images, images])
         program: Any = torch.onnx.export(
             module,
@@ -215,10 +203,8 @@ def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> by
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
-    """The exporter tells of its steps and of torch's own deprecations; a user can act on
-    neither.
-    """
+def _quiet() -> Iterator[None]:
+    """Silence the exporter's steps and torch's own deprecations; a user can act on neither."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -230,8 +216,10 @@ def _quiet() -> Any:
 
 
 def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -> float:
-    """Of scores and maps by onnxruntime from PyTorch's, over batches of 1, of 3 and of all;
-    infinite where a value is not finite.
+    """Compare scores and maps of onnxruntime with PyTorch's, in batches of 1, of 3 and of all.
+
+    Returns:
+        The largest difference; infinite where a value is not finite.
     """
     import onnxruntime
 
@@ -239,7 +227,7 @@ def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -
     worst = 0.0
     for count in sorted({1, min(3, len(images)), len(images)}):
         found = session.run(list(OUTPUTS), {INPUT: images[:count].numpy()})
-        wanted = _Verdict(detector)(images[:count])
+        wanted = _Scorer(detector)(images[:count])
         worst = max(worst, *(_difference(a, b.numpy()) for a, b in zip(found, wanted, strict=True)))
     return worst
 

@@ -1,3 +1,1 @@
-"""Image quality: metrics of pairs, perceptual distance, distances and overlap of distributions,
-copies.
-"""
+"""Metrics of generated images: of pairs, of feature distributions, and of copies."""

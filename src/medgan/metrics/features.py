@@ -1,4 +1,8 @@
-"""Features of synthetic and of real images, as the distances between distributions take them."""
+"""Features of synthetic and real images, the input of the metrics of distributions.
+
+The metrics `domain_*` take feature sets, the name of the network that computed them, and the seed
+of random halves of the real images.
+"""
 
 from __future__ import annotations
 
@@ -16,68 +20,66 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class FeatureSets:
-    """What one comparison rests on: features of images of the same classes.
-
-    `synthetic` (m, D) and `real` (n, D), the real images being ones that no generator has learned
-    from. `groups` (n,) names the patient of each real image; without it each is its own. `training`
-    (t, D) are the real images that generators have learned from, where known.
-    """
+    """Features of images of the same classes, which one metric compares."""
 
     synthetic: NDArray[Any]
+    """(m, D)."""
     real: NDArray[Any]
+    """(n, D), of real images that no generator was trained on."""
     groups: NDArray[Any] | None = None
+    """(n,), the patient of each real image; None if each image is its own patient."""
     training: NDArray[Any] | None = None
+    """(t, D), of the real images that the generators were trained on, if known."""
 
     def halves(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Two disjoint halves of the real images, no patient in both."""
+        """Split the real features into two disjoint halves, with no patient in both."""
         first, second = self.half_indices(seed)
         return self.real[first], self.real[second]
 
     def half_indices(self, seed: int) -> tuple[Indices, Indices]:
-        """Which real images are in which half."""
+        """Return the indices of the real images in each half."""
         return halves(np.arange(len(self.real)) if self.groups is None else self.groups, seed)
 
 
 def halves(groups: NDArray[Any], seed: int) -> tuple[Indices, Indices]:
-    """Numbers of the images of two disjoint halves, whole groups in each, as even as their order
-    allows.
+    """Split images into two halves of whole groups, as equal as a random order of them allows.
 
     Args:
-        groups: of each image (n,).
-        seed: of the order.
+        groups: (n,), the group of each image.
+        seed: seed of the order.
 
     Returns:
-        Two arrays, each in the order drawn; the first is not the larger one. It is empty where
-        there is one group only.
+        The indices of the images of both halves, in the order drawn. The first half is at most as
+        large as the second, and empty if there is only one group.
     """
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(counts))
     first_groups = order[np.cumsum(counts[order]) <= len(inverse) // 2]
-    rank = np.empty(len(counts), dtype=np.intp)
-    rank[order] = np.arange(len(counts))
-    images = np.argsort(rank[inverse], kind="stable")
+    images = np.argsort(np.argsort(order)[inverse], kind="stable")
     middle = int(counts[first_groups].sum())
     return images[:middle], images[middle:]
 
 
 def checked(features: NDArray[Any], least: int, what: str) -> Floats:
-    """Features (n, D) in float64.
+    """Convert features (n, D) to float64.
 
     Args:
-        features: to be checked.
-        least: images that the figure needs.
-        what: the figure, with its article, as a sentence begins.
+        features: (n, D).
+        least: number of images that the metric needs.
+        what: the metric with its article, as the first words of an error.
 
     Raises:
-        UserError: fewer than `least` features, or one that is not finite.
+        UserError: if there are fewer than `least` features, or one is not finite.
     """
     found = np.asarray(features, dtype=np.float64)
     if found.ndim != 2 or len(found) < least:
         raise UserError(
-            f"{what} needs at least {least} images on each side, there are {len(found)}: draw more images."
+            f"{what} needs at least {least} images on each side, there are {len(found)}: draw more "
+            "images."
         )
     if not np.isfinite(found).all():
         raise UserError(
-            f"{what} cannot be had, as a feature is not a finite number: train the feature network again."
+            f"{what} cannot be computed, as a feature is not a finite number: train the feature "
+            "network again."
         )
     return found

@@ -1,22 +1,20 @@
-"""LPIPS (Zhang 2018): the distance of two images in the features of a network that was trained on
-photographs.
+"""LPIPS (Zhang 2018): distance of two images in the features of a network trained on photographs.
 
-    LPIPS(a, b) = sum over layers of the mean over positions of sum_c w_c (f_c(a) - f_c(b))^2,   f
-    normalized to unit length over channels
+    LPIPS(a, b) = sum over layers of the mean over positions of sum_c w_c (f_c(a) - f_c(b))^2
 
-from the package `lpips`, which brings the weights w, but not the backbone f. It builds a random
-backbone when told not to download one, so here a backbone is read from a local file whose SHA-256
-is known, every tensor of it is loaded, or there is no figure. Nothing is downloaded. Backbones do
-not compare, so the name of a figure names its backbone.
+with f normalized to unit length over channels. The package `lpips` provides the weights w but not
+the backbone f, and uses a random backbone if it may not download one. Here the backbone is read
+from a local file with a known SHA-256, and all its tensors are loaded; otherwise there is no value.
+Nothing is downloaded. Values of different backbones are not comparable, so the metric is named
+after its backbone.
 
-The formula is a squared Euclidean distance of the vectors sqrt(w_c / positions) f_c, which is how
-nearest pairs are found.
-Images with a side under 31 pixels, which AlexNet cannot take, are enlarged to 64.
+The formula is a squared Euclidean distance of the vectors sqrt(w_c / positions) f_c, which serves
+to find nearest pairs. Images with a side below 31 pixels, the minimum of AlexNet, are enlarged to
+64.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
 from collections.abc import Mapping
@@ -30,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.errors import UserError
+from medgan.files.digest import file_digest
 from medgan.metrics.pairs import PairMetric
 
 MIN_SIDE = 31
@@ -39,14 +38,14 @@ IMAGES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Backbone:
-    """A file of weights that we know."""
+    """A known file of weights."""
 
     net: str
-    """What the package lpips calls the network."""
+    """Name of the network in the package lpips."""
     file: str
     """Name in torchvision's download folder."""
     sha256: str
-    """How its hash starts, as torchvision's file names say."""
+    """First digits of its hash, as in torchvision's file names."""
 
 
 BACKBONES: Mapping[str, Backbone] = {
@@ -55,28 +54,27 @@ BACKBONES: Mapping[str, Backbone] = {
     "vgg": Backbone("vgg", "vgg16-397923af.pth", "397923af"),
     "squeeze-caffe": Backbone("squeeze", "squeezenet1_1_caffe_features.pt", "22954858eb1392d2"),
 }
-"""`squeeze-caffe` are the original Caffe weights of SqueezeNet 1.1; not shown to equal
-torchvision's, hence a name of their own.
-"""
+"""`squeeze-caffe` are the original Caffe weights of SqueezeNet 1.1. They are not known to equal
+torchvision's, so they have their own name."""
 
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Why there is no figure."""
+    """A metric that cannot be computed, and the reason."""
 
     name: str
     reason: str
 
 
 class Lpips:
-    """LPIPS with a backbone whose weights are known. Images are (N, 1 or 3, H, W) in [-1, 1]."""
+    """LPIPS of images (N, 1 or 3, H, W) in [-1, 1], with a network of the package lpips."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
     @torch.no_grad()
     def pairs(self, first: Tensor, second: Tensor) -> Tensor:
-        """The distance of each pair (N,)."""
+        """Compute the distance of each pair: (N,)."""
         batches = zip(
             torch.split(_prepared(first), IMAGES_AT_ONCE),
             torch.split(_prepared(second), IMAGES_AT_ONCE),
@@ -86,72 +84,68 @@ class Lpips:
 
     @torch.no_grad()
     def embedding(self, images: Tensor) -> Tensor:
-        """(N, D): the squared Euclidean distance of two rows is the LPIPS of the two images."""
-        return torch.cat(
-            [self._embed(batch) for batch in torch.split(_prepared(images), IMAGES_AT_ONCE)]
-        )
+        """Compute vectors (N, D) whose squared Euclidean distance is the LPIPS of two images."""
+        batches = torch.split(_prepared(images), IMAGES_AT_ONCE)
+        return torch.cat([self._embed(batch) for batch in batches])
 
     def distances(self, first: Tensor, second: Tensor) -> Tensor:
-        """LPIPS of every image of one set with every image of another: (N, M)."""
+        """Compute the distance of every image of one set to every image of another: (N, M)."""
         return torch.cdist(self.embedding(first), self.embedding(second)).square()
 
     def _embed(self, images: Tensor) -> Tensor:
         network: Any = self.network
         layers = network.net(network.scaling_layer(images))
         heads = [head.model[-1].weight for head in network.lins]
-        return torch.cat(
-            [_weighted(layer, head) for layer, head in zip(layers, heads, strict=True)], dim=1
-        )
-
-
-def lpips_metric(name: str, lpips: Lpips) -> PairMetric:
-    """LPIPS as a metric of pairs, named `lpips_<backbone>`."""
-    return PairMetric(f"lpips_{name}", lpips.pairs, lpips.distances)
+        parts = [_weighted(layer, head) for layer, head in zip(layers, heads, strict=True)]
+        return torch.cat(parts, dim=1)
 
 
 def load_lpips(
     backbone: str = "squeeze", weights: str | Path | None = None
 ) -> PairMetric | Unavailable:
-    """LPIPS with the named backbone, or why it is not available here.
+    """Load LPIPS with the named backbone, or return why it is not available.
 
     Args:
-        backbone: a key of BACKBONES. A file that is another known one for the same network gives
-            the figure its name (`squeeze-caffe`).
-        weights: a local file of the backbone's weights (torchvision's key names); torchvision's
-            download folder is looked into if left out.
+        backbone: a key of BACKBONES. If the file is another known one of the same network, the
+            metric is named after that one (`squeeze-caffe`).
+        weights: a local file of the backbone's weights, with torchvision's key names. Without it,
+            torchvision's download folder is searched.
 
     Raises:
-        UserError: no such backbone, or a file that was given is missing, or is not the known file.
+        UserError: if there is no such backbone, or a given file is missing or not a known one.
     """
     if backbone not in BACKBONES:
         raise UserError(
             f"synthesis.lpips_backbone is '{backbone}': use one of {', '.join(BACKBONES)}."
         )
-    path = (
-        Path(weights)
-        if weights is not None
-        else Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[backbone].file
+    file = BACKBONES[backbone].file
+    path = Path(torch.hub.get_dir()) / "checkpoints" / file if weights is None else Path(weights)
+    if path.is_file():
+        name = _known_name(backbone, path)
+        lpips = Lpips(_network(BACKBONES[name].net, path))
+        return PairMetric(f"lpips_{name}", lpips.pairs, lpips.distances)
+    if weights is not None:
+        raise UserError(
+            f"There are no LPIPS weights at {path}: give --params lpips_weights=PATH, or leave it "
+            "out."
+        )
+    reason = (
+        f"not available: the {backbone} backbone ({file}) is not on this machine; give --params "
+        "lpips_weights=PATH"
     )
-    if not path.is_file():
-        if weights is not None:
-            raise UserError(
-                f"There are no LPIPS weights at {path}: give --params lpips_weights=PATH, or leave it out."
-            )
-        reason = f"not available: the {backbone} backbone ({BACKBONES[backbone].file}) is not on this machine; give --params lpips_weights=PATH"
-        return Unavailable(f"lpips_{backbone}", reason)
-    name = _known_name(backbone, path)
-    return lpips_metric(name, Lpips(_network(BACKBONES[name].net, path)))
+    return Unavailable(f"lpips_{backbone}", reason)
 
 
 def _known_name(backbone: str, path: Path) -> str:
-    """Which known backbone on the wanted network this file is, by its hash."""
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the name of the known backbone of the same network that a file contains."""
+    found = file_digest(path)
     net = BACKBONES[backbone].net
     for name, known in BACKBONES.items():
         if known.net == net and found.startswith(known.sha256):
             return name
     raise UserError(
-        f"{path} is no file of weights that we know for '{net}' (SHA-256 {found[:16]}…): LPIPS takes {_files(net)}."
+        f"{path} is no file of weights that we know for '{net}' (SHA-256 {found[:16]}…): LPIPS "
+        f"takes {_files(net)}."
     )
 
 
@@ -160,10 +154,10 @@ def _files(net: str) -> str:
 
 
 def _network(net: str, path: Path) -> nn.Module:
-    """The package's network with every tensor of the backbone replaced by the file's.
+    """Build the package's network and replace every tensor of its backbone by the file's.
 
     Raises:
-        UserError: a tensor is missing or of another shape.
+        UserError: if a tensor is missing or has another shape.
     """
     tensors = torch.load(path, map_location="cpu", weights_only=True)
     with (
@@ -182,12 +176,11 @@ def _network(net: str, path: Path) -> nn.Module:
     absent = [source for source in wanted.values() if source not in tensors]
     if absent:
         raise UserError(
-            f"{path} lacks {len(absent)} of {len(wanted)} tensors of '{net}' (the first is {absent[0]}): LPIPS takes {_files(net)}."
+            f"{path} lacks {len(absent)} of {len(wanted)} tensors of '{net}' (the first is "
+            f"{absent[0]}): LPIPS takes {_files(net)}."
         )
     try:
-        backbone.load_state_dict(
-            {name: tensors[source] for name, source in wanted.items()}, strict=True
-        )
+        backbone.load_state_dict({name: tensors[source] for name, source in wanted.items()})
     except RuntimeError as error:
         raise UserError(f"{path} does not fit '{net}': LPIPS takes {_files(net)}.") from error
     return network.eval().requires_grad_(False)
@@ -200,10 +193,9 @@ def _weighted(layer: Tensor, head: Tensor) -> Tensor:
 
 
 def _prepared(images: Tensor) -> Tensor:
-    """Three channels, and a side that every backbone can take."""
+    """Convert to three channels, and enlarge images that are too small for a backbone."""
     colored = images.float().expand(-1, 3, -1, -1) if images.shape[1] == 1 else images.float()
     if min(colored.shape[-2:]) >= MIN_SIDE:
         return colored
-    return F.interpolate(
-        colored, (ENLARGED_SIDE, ENLARGED_SIDE), mode="bilinear", align_corners=False
-    )
+    size = (ENLARGED_SIDE, ENLARGED_SIDE)
+    return F.interpolate(colored, size, mode="bilinear", align_corners=False)

@@ -1,13 +1,12 @@
-"""Synthetic images that lie suspiciously near to a training image.
+"""Synthetic images that are suspiciously close to a training image.
 
-How near is too near is told by real images that the generator has not seen (the idea of Meehan
-2020, arXiv 2004.05675): the distance of each to its nearest training image. A synthetic image is
-suspected to be a copy where it is nearer than CLOSER of the distance that QUANTILE of the held-out
-images stay under. Each image is judged by itself, because means and tests over all images do not
-notice a few copies among many.
+The reference are held-out real images (the idea of Meehan 2020, arXiv 2004.05675): the distance of
+each to its nearest training image. A synthetic image is suspected to be a copy if it is closer than
+CLOSER times the QUANTILE of these distances. Each image is tested by itself, because means and
+tests over all images do not detect a few copies among many.
 
-It finds copies that are nearly exact to the feature network; one that is blurred or noisy may be
-far from its original in features. No suspect is no proof of privacy.
+Only copies that are almost exact for the feature network are found; a blurred or noisy copy may
+have very different features. The absence of suspects is no proof of privacy.
 """
 
 from __future__ import annotations
@@ -19,15 +18,16 @@ from numpy.typing import NDArray
 
 from medgan.errors import UserError
 from medgan.metrics.features import FeatureSets, Floats, checked
+from medgan.metrics.quality import QualityMetric
 
 QUANTILE = 0.01
 CLOSER = 0.9
 LEAST_HELD_OUT = 100
-"""Fewer have no 1st percentile."""
+"""Fewer images have no 1st percentile."""
 
 
 def nearest_training(features: NDArray[Any], training: NDArray[Any]) -> Floats:
-    """Distance of each of (n, D) to the nearest of (t, D): (n,)."""
+    """Compute the distance of each of (n, D) to the nearest of (t, D): (n,)."""
     from sklearn.neighbors import NearestNeighbors  # over a second of import
 
     found: Floats = NearestNeighbors(n_neighbors=1).fit(training).kneighbors(features)[0][:, 0]
@@ -35,31 +35,48 @@ def nearest_training(features: NDArray[Any], training: NDArray[Any]) -> Floats:
 
 
 def copy_threshold(held_out: Floats) -> float:
-    """The distance to the nearest training image below which an image is suspected to be a copy,
-    from those of held-out images (n,).
-    """
+    """Compute the distance below which an image is suspected, from held-out distances (n,)."""
     return float(CLOSER * np.quantile(held_out, QUANTILE))
 
 
-def copied_share(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, Any]:
-    """Share of the synthetic images that are suspected to be copies of training images.
-
-    Args:
-        sets: features of synthetic, real and training images.
-        backbone: the network that the features are from.
-        seed: of the halves.
+def copied_share(sets: FeatureSets, backbone: str, seed: int = 0) -> QualityMetric:
+    """Compute the share of synthetic images that are suspected copies of training images.
 
     Returns:
         value with its exact 95 % interval low and high, n, n_real, n_training, threshold;
         median_ratio, the median distance to the nearest training image as a multiple of that of
-        real images; real_vs_real, the share of real images under the threshold of the half that
+        real images; real_vs_real, the share of real images below the threshold of the half that
         they are not in; features (D), backbone.
 
     Raises:
-        UserError: no training images are known, or there are under 100 held-out ones.
+        UserError: if the training images are unknown, there are fewer than 100 held-out images, or
+            all of them are of one patient.
     """
     from scipy.stats import binomtest
 
+    real, synthetic, n_training = _distances(sets)
+    threshold, n, median = copy_threshold(real), len(synthetic), np.median(real)
+    copies = int((synthetic < threshold).sum())
+    interval = binomtest(copies, n).proportion_ci(method="exact")
+    return QualityMetric(
+        value=copies / n,
+        low=float(interval.low),
+        high=float(interval.high),
+        n=n,
+        n_real=len(real),
+        n_training=n_training,
+        real_vs_real=_share_of_halves(real, sets, seed),
+        threshold=threshold,
+        median_ratio=float(np.median(synthetic) / median) if median > 0 else None,
+        features=int(np.shape(sets.real)[1]),
+        backbone=backbone,
+    )
+
+
+def _distances(sets: FeatureSets) -> tuple[Floats, Floats, int]:
+    """Return the distances of real and synthetic images to the nearest training image, and the
+    number of training images.
+    """
     if sets.training is None:
         raise UserError(
             "Copies cannot be looked for: the features of the training images were not given."
@@ -67,35 +84,22 @@ def copied_share(sets: FeatureSets, backbone: str, seed: int = 0) -> dict[str, A
     training = checked(sets.training, 1, "The distance to the nearest training image")
     if len(sets.real) < LEAST_HELD_OUT:
         raise UserError(
-            f"The 1st percentile of held-out images takes {LEAST_HELD_OUT} of them, there are {len(sets.real)}: copies are not looked for."
+            f"The 1st percentile of held-out images takes {LEAST_HELD_OUT} of them, there are "
+            f"{len(sets.real)}: copies are not looked for."
         )
-    real = nearest_training(checked(sets.real, LEAST_HELD_OUT, "The search for copies"), training)
-    synthetic = nearest_training(checked(sets.synthetic, 1, "The search for copies"), training)
-    threshold = copy_threshold(real)
-    copies = int((synthetic < threshold).sum())
-    interval = binomtest(copies, len(synthetic)).proportion_ci(method="exact")
-    return {
-        "value": copies / len(synthetic),
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "n": len(synthetic),
-        "n_real": len(real),
-        "n_training": len(training),
-        "real_vs_real": _share_of_halves(real, sets, seed),
-        "threshold": threshold,
-        "median_ratio": float(np.median(synthetic) / np.median(real))
-        if np.median(real) > 0
-        else None,
-        "features": training.shape[1],
-        "backbone": backbone,
-    }
+    real, synthetic = (
+        nearest_training(checked(features, 1, "The search for copies"), training)
+        for features in (sets.real, sets.synthetic)
+    )
+    return real, synthetic, len(training)
 
 
 def _share_of_halves(distances: Floats, sets: FeatureSets, seed: int) -> float:
     first, second = (distances[indices] for indices in sets.half_indices(seed))
     if not len(first):
         raise UserError(
-            "All held-out images are of one patient, so real images cannot be held against each other: add patients."
+            "All held-out images are of one patient, so real images cannot be compared with each "
+            "other: add patients."
         )
-    under = (first < copy_threshold(second)).sum() + (second < copy_threshold(first)).sum()
-    return float(under / len(distances))
+    below = (first < copy_threshold(second)).sum() + (second < copy_threshold(first)).sum()
+    return float(below / len(distances))

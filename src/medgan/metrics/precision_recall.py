@@ -1,30 +1,28 @@
-"""How far two sets of features overlap: precision and recall, density and coverage.
+"""Overlap of two sets of features: precision and recall, density and coverage.
 
-Each image is the centre of a ball that reaches to its k-th nearest image of its own set.
+Each image is the center of a ball whose radius is the distance to its k-th nearest image of its own
+set.
 
 - precision: share of synthetic images in a ball of a real one; recall: share of real images in a
-ball of a synthetic one
-  (Kynkäänniemi 2019, arXiv 1904.06991, equations 1 and 2; k = 3).
-- density: balls of real images that a synthetic one is in, on average, divided by k, which is 1
-where both sets are alike and may be more;
-  coverage: share of real images with a synthetic one in their ball (Naeem 2020, arXiv 2002.09797,
-  equations 6 and 7; k = 5).
+  ball of a synthetic one (Kynkäänniemi 2019, arXiv 1904.06991, eq. 1 and 2; k = 3).
+- density: mean number of balls of real images that contain a synthetic image, divided by k: 1 for
+  equal distributions, and possibly more; coverage: share of real images with a synthetic one in
+  their ball (Naeem 2020, arXiv 2002.09797, eq. 6 and 7; k = 5).
 
-Precision and density tell whether images look real, recall and coverage whether they are as varied.
-One outlier among the real images has a large ball and lifts precision, hardly density; one among
-the synthetic images lifts recall, not coverage.
+Precision and density measure whether images look real, recall and coverage whether they are as
+varied. One outlier among the real images has a large ball and raises precision, but hardly density;
+one among the synthetic images raises recall, but not coverage.
 
-All four move with the numbers of images, so both sets are equally large, and what real images reach
-against real images is measured with the same numbers against the same balls: real images are dealt
-into two halves, N = min(half, synthetic images) are drawn of each half and of the synthetic ones,
-and the figures of synthetic and of real images are both against the balls of the first half. The
-mean over draws is reported, so that every image has its part.
+All four depend on the numbers of images, so both sets have equal sizes. Real images are split into
+two halves, N = min(half, synthetic images) are drawn from each half and from the synthetic images,
+and both the second half and the synthetic images are compared with the balls of the first half. The
+mean over draws is reported, so that every image is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,25 +30,31 @@ from numpy.typing import NDArray
 
 from medgan.errors import UserError
 from medgan.metrics.features import FeatureSets, Floats, checked
+from medgan.metrics.quality import QualityMetric
 
 DRAWS = 10
 WORKING_MEMORY = 64
-"""Mebibytes of distances at a time."""
+"""MiB of distances at a time."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """k of the balls, as published by default: `precision` for precision and recall, `density` for
-    density and coverage.
+    """k of the balls, by default as published.
+
+    Raises:
+        UserError: if one is below 1.
     """
 
     precision: int = 3
+    """Of precision and recall."""
     density: int = 5
+    """Of density and coverage."""
 
     def __post_init__(self) -> None:
         if min(self.precision, self.density) < 1:
             raise UserError(
-                f"synthesis.neighbours: {self.precision} and {self.density} are not both 1 or more, so there is no ball: raise them."
+                f"synthesis.neighbours: {self.precision} and {self.density} are not both 1 or "
+                "more, so there is no ball: raise them."
             )
 
 
@@ -59,7 +63,7 @@ PUBLISHED = Neighbours()
 
 @dataclass(frozen=True)
 class Overlap:
-    """Precision, recall and coverage in [0, 1], density 0 or more."""
+    """Precision, recall and coverage in [0, 1], and density, at least 0."""
 
     precision: float
     recall: float
@@ -70,17 +74,17 @@ class Overlap:
 def overlap(
     real: NDArray[Any], synthetic: NDArray[Any], neighbours: Neighbours = PUBLISHED
 ) -> Overlap:
-    """The four figures of features (n, D) and (m, D); compare only what has the same numbers.
+    """Compute the metrics of features (n, D) and (m, D); they depend on n and m.
 
     Raises:
-        UserError: a set has not more images than the larger k, or a feature is not finite.
+        UserError: if a set has not more images than the larger k, or a feature is not finite.
     """
-    least = max(neighbours.precision, neighbours.density) + 1
+    most = max(neighbours.precision, neighbours.density)
     real, synthetic = (
-        checked(features, least, "The overlap of two sets (precision, density)")
+        checked(features, most + 1, "The overlap of two sets (precision, density)")
         for features in (real, synthetic)
     )
-    radii, synthetic_radii = _radii(real, least - 1), _radii(synthetic, least - 1)
+    radii, synthetic_radii = _radii(real, most), _radii(synthetic, most)
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
     return Overlap(
         precision=float((_balls(synthetic, real, radii[:, ball]) > 0).mean()),
@@ -92,94 +96,87 @@ def overlap(
 
 def domain_overlap(
     sets: FeatureSets, backbone: str, seed: int = 0, neighbours: Neighbours = PUBLISHED
-) -> dict[str, dict[str, Any]]:
-    """The four figures in the features of a network of our own, each beside that of real images
-    under the same protocol.
-
-    Args:
-        sets: features of synthetic and of real images.
-        backbone: the network that the features are from.
-        seed: of the draws.
-        neighbours: k of the balls.
+) -> dict[str, QualityMetric]:
+    """Compute the metrics, and those of real images under the same protocol.
 
     Returns:
         precision, recall, density, coverage: each with value and real_vs_real, the means over the
-        draws, their spreads std and std_real_vs_real, n = n_real = n_real_vs_real, the images of
-        each set in a draw, draws, drawn_from (the numbers of synthetic and of real images), k,
-        features (D), backbone.
+        draws, their standard deviations std and std_real_vs_real, n = n_real = n_real_vs_real, the
+        images of each set in a draw, draws, drawn_from (the numbers of synthetic and real images),
+        k, features (D), backbone.
+
+    Raises:
+        UserError: if a draw has not more images than the larger k, or a feature is not finite.
     """
     found, floors, sizes = [], [], []
     for reference, others, synthetic in _draws(sets, seed):
         found.append(overlap(reference, synthetic, neighbours))
         floors.append(overlap(reference, others, neighbours))
         sizes.append(len(reference))
-    common = {
-        **dict.fromkeys(("n", "n_real", "n_real_vs_real"), min(sizes)),
-        "draws": DRAWS,
-        "drawn_from": [len(sets.synthetic), len(sets.real)],
-        "features": int(np.shape(sets.real)[1]),
-        "backbone": backbone,
-    }
+    common = QualityMetric(
+        value=None,
+        n=min(sizes),
+        n_real=min(sizes),
+        n_real_vs_real=min(sizes),
+        draws=DRAWS,
+        drawn_from=(len(sets.synthetic), len(sets.real)),
+        features=int(np.shape(sets.real)[1]),
+        backbone=backbone,
+    )
     ks = {
         "precision": neighbours.precision,
         "recall": neighbours.precision,
         "density": neighbours.density,
         "coverage": neighbours.density,
     }
-    return {name: {**_summary(name, found, floors), "k": k, **common} for name, k in ks.items()}
+    return {name: replace(_summary(name, found, floors, common), k=k) for name, k in ks.items()}
 
 
-def _summary(name: str, found: list[Overlap], floors: list[Overlap]) -> dict[str, float]:
-    values, compared = ([asdict(one)[name] for one in many] for many in (found, floors))
-    return {
-        "value": float(np.mean(values)),
-        "std": float(np.std(values)),
-        "real_vs_real": float(np.mean(compared)),
-        "std_real_vs_real": float(np.std(compared)),
-    }
+def _summary(
+    name: str, found: list[Overlap], floors: list[Overlap], common: QualityMetric
+) -> QualityMetric:
+    values, compared = ([getattr(one, name) for one in many] for many in (found, floors))
+    return replace(
+        common,
+        value=float(np.mean(values)),
+        std=float(np.std(values)),
+        real_vs_real=float(np.mean(compared)),
+        std_real_vs_real=float(np.std(compared)),
+    )
 
 
-def _draws(
-    sets: FeatureSets, seed: int
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Equally many features of one half of the real images, of the other, and of the synthetic
-    ones.
-    """
+def _draws(sets: FeatureSets, seed: int) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Yield equally many features of both halves of the real images and of the synthetic images."""
     for draw in range(DRAWS):
         parts = (*sets.halves(seed + draw), sets.synthetic)
         n = min(map(len, parts))
         rng = np.random.default_rng([seed, draw])
-        first, second, synthetic = (part[rng.permutation(len(part))[:n]] for part in parts)
-        yield first, second, synthetic
+        yield tuple(part[rng.permutation(len(part))[:n]] for part in parts)
 
 
 def _radii(features: Floats, most: int) -> Floats:
-    """Distances of each of (n, D) to its nearest, second nearest, ... other one (n, most)."""
+    """Compute the distances of each of (n, D) to its nearest others: (n, most), ascending."""
     from sklearn.neighbors import NearestNeighbors  # over a second of import
 
     found: Floats = NearestNeighbors(n_neighbors=most).fit(features).kneighbors()[0]
     return found
 
 
-def _balls(points: Floats, centres: Floats, radii: Floats) -> Floats:
-    """In how many balls of the radii (m,) around the centres (m, D) each point of (n, D) lies
-    (n,).
-    """
-    return _reduced(points, centres, lambda block: (block <= radii).sum(1))
+def _balls(points: Floats, centers: Floats, radii: Floats) -> Floats:
+    """Count the balls of radii (m,) around centers (m, D) that contain each of (n, D): (n,)."""
+    return _reduced(points, centers, lambda block: (block <= radii).sum(1))
 
 
-def _nearest(points: Floats, centres: Floats) -> Floats:
-    """Distance of each point of (n, D) to the nearest centre of (m, D): (n,)."""
-    return _reduced(points, centres, lambda block: block.min(1))
+def _nearest(points: Floats, centers: Floats) -> Floats:
+    """Compute the distance of each of (n, D) to the nearest of (m, D): (n,)."""
+    return _reduced(points, centers, lambda block: block.min(1))
 
 
-def _reduced(points: Floats, centres: Floats, reduce: Callable[[Floats], NDArray[Any]]) -> Floats:
-    """What `reduce` makes of the distances (n, m), which it gets in blocks of rows that fit into
-    memory.
-    """
+def _reduced(points: Floats, centers: Floats, reduce: Callable[[Floats], NDArray[Any]]) -> Floats:
+    """Reduce the distances (n, m) to (n,), in blocks of rows that fit into memory."""
     from sklearn.metrics import pairwise_distances_chunked
 
     blocks = pairwise_distances_chunked(
-        points, centres, reduce_func=lambda block, _: reduce(block), working_memory=WORKING_MEMORY
+        points, centers, reduce_func=lambda block, _: reduce(block), working_memory=WORKING_MEMORY
     )
     return np.concatenate(list(blocks)).astype(np.float64)

@@ -1,11 +1,12 @@
-"""The methods, one module each, and the registry that finds them.
+"""Registry of the models, and published models.
 
-A module exports TRAINING_SET, a frozen dataclass `Config`, and `build(config, spec)`. Its name is
-the Kedro namespace and the configuration key.
+Each module of this package is a model. It exports TRAINING_SET, a frozen dataclass `Config` and
+`build(config, spec)`; its name is the Kedro namespace and the configuration key.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import json
@@ -15,10 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_type_hints
-
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from medgan.contracts import (
     NORMAL,
@@ -31,54 +29,56 @@ from medgan.contracts import (
 )
 from medgan.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 WEIGHTS, CARD = "model.safetensors", "card.json"
-"""The files of a published model."""
+"""Files of a published model."""
 
 
-@cache
 def names() -> tuple[str, ...]:
-    """Every model that can be trained for detection or synthesis, in alphabetical order."""
-    return tuple(
-        name
-        for name in _modules()
-        if _makes(name, AnomalyDetector) or _makes(name, ImageSynthesizer)
-    )
+    """Return the models that score or generate images, in alphabetical order."""
+    return tuple(sorted({*detectors(), *synthesizers()}))
 
 
-@cache
 def detectors() -> tuple[str, ...]:
-    """The models that score images."""
-    return tuple(name for name in names() if _makes(name, AnomalyDetector))
+    """Return the models that score images."""
+    return _making(AnomalyDetector)
 
 
-@cache
 def composed() -> tuple[str, ...]:
-    """The detectors that say what their score is made of."""
-    return tuple(name for name in detectors() if _makes(name, Composed))
+    """Return the detectors whose score has components."""
+    return tuple(name for name in detectors() if name in _making(Composed))
 
 
-@cache
 def encoders() -> tuple[str, ...]:
-    """The detectors that describe an image by a vector of features."""
-    return tuple(name for name in detectors() if _makes(name, FeatureExtractor))
+    """Return the detectors that map an image to a feature vector."""
+    return tuple(name for name in detectors() if name in _making(FeatureExtractor))
 
 
-@cache
 def synthesizers() -> tuple[str, ...]:
-    """The models that draw images."""
-    return tuple(name for name in names() if _makes(name, ImageSynthesizer))
+    """Return the models that generate images."""
+    return _making(ImageSynthesizer)
 
 
 @cache
 def load(name: str) -> ModuleType:
-    """The module of a model.
+    """Import the module of a model.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: if there is no such model.
     """
     if name not in _modules():
         raise UserError(f"There is no model '{name}': use one of {', '.join(_modules())}.")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def display_name(name: str) -> str:
+    """Name a model as readers know it: `NAME` of its module, else its name without underscores."""
+    assigned = _source(name).get("NAME") if name in _modules() else None
+    if isinstance(assigned, ast.Assign):
+        return str(ast.literal_eval(assigned.value))
+    return name.replace("_", " ")
 
 
 @cache
@@ -86,36 +86,62 @@ def _modules() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
-def _makes(name: str, contract: type) -> bool:
-    return issubclass(get_type_hints(load(name).build)["return"], contract)
+@cache
+def _making(contract: type) -> tuple[str, ...]:
+    """Return the modules whose `build` returns a class with the methods of a protocol."""
+    wanted = {method for method in vars(contract) if not method.startswith("_")}
+    return tuple(name for name in _modules() if wanted <= _methods(name))
+
+
+def _methods(name: str) -> set[str]:
+    """Return the methods of the class that `build` returns, without those of its bases."""
+    source = _source(name)
+    build = source["build"]
+    model = source[ast.unparse(build.returns)]  # type: ignore[attr-defined]
+    return {node.name for node in model.body if isinstance(node, ast.FunctionDef)}  # type: ignore[attr-defined]
+
+
+@cache
+def _source(name: str) -> dict[str, ast.stmt]:
+    """Parse the functions, classes and constants of a module: to import it would import torch,
+    which takes seconds.
+    """
+    tree = ast.parse((Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8"))
+    named = {
+        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    assigned = {
+        ast.unparse(node.targets[0]): node for node in tree.body if isinstance(node, ast.Assign)
+    }
+    return {**named, **assigned}
 
 
 def create(
     name: str, size: int, channels: int = 1, classes: Sequence[str] = (NORMAL,), **settings: Any
 ) -> Any:
-    """An untrained model.
+    """Build an untrained model.
 
     Args:
         name: one of `names()`.
-        size: side of its images in pixels, a power of two from 32 on.
-        channels: 1 (grey) or 3 (color).
-        classes: category names for a model that is trained with labels; the first is `normal`.
+        size: side of the images in pixels, a power of two from 32 on.
+        channels: 1 (gray) or 3 (color).
+        classes: category names of a model that is trained with labels; the first is `normal`.
         settings: fields of its `Config`.
 
     Raises:
-        UserError: there is no such model, or it has no such setting.
+        UserError: if there is no such model or setting.
     """
     module = load(name)
     known = [field.name for field in fields(module.Config)]
-    unknown = [setting for setting in settings if setting not in known]
-    if unknown:
-        raise UserError(f"{name} has no setting '{unknown[0]}': use one of {', '.join(known)}.")
+    strange = next((setting for setting in settings if setting not in known), None)
+    if strange is not None:
+        raise UserError(f"{name} has no setting '{strange}': use one of {', '.join(known)}.")
     return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A trained model as it is handed on: its configuration, its weights, and its card."""
+    """A trained model: its configuration, its weights and its model card."""
 
     name: str
     configuration: Mapping[str, Any]
@@ -123,33 +149,30 @@ class PublishedModel:
     spec: ImageSpec
     tensors: Mapping[str, Tensor]
     card: Mapping[str, Any] = field(default_factory=dict)
-    """What a user should know: data, splits, budget, intended use, limits."""
+    """Data, splits, budget, intended use and limits, for a reader."""
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that name these weights with this configuration."""
-        digest = hashlib.sha256(
-            json.dumps([self.name, dict(self.configuration)], sort_keys=True, default=str).encode()
-        )
+        """16 hexadecimal digits that identify the weights and the configuration."""
+        header = json.dumps([self.name, dict(self.configuration)], sort_keys=True, default=str)
+        checksum = hashlib.sha256(header.encode())
         for name in sorted(self.tensors):
-            digest.update(name.encode())
-            digest.update(self.tensors[name].detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+            checksum.update(name.encode())
+            checksum.update(self.tensors[name].detach().cpu().contiguous().numpy().tobytes())
+        return checksum.hexdigest()[:16]
 
     @property
     def drawable(self) -> tuple[str, ...]:
-        """The classes that a generator can draw: all of them if it was trained with labels, else
-        the normal one.
-        """
+        """The classes that a generator draws: all if it was trained with labels, else normal."""
         labelled = load(self.name).TRAINING_SET is TrainingSet.LABELLED
         return self.spec.classes if labelled else self.spec.classes[:1]
 
     def write(self, folder: Path) -> None:
-        """Writes the weights and the card."""
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()},
-            folder / WEIGHTS,
-        )
+        """Write the weights and the card into an existing folder."""
+        from safetensors.torch import save_file
+
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}
+        save_file(tensors, folder / WEIGHTS)
         card = {
             "name": self.name,
             "key": self.key,
@@ -161,30 +184,32 @@ class PublishedModel:
 
     @classmethod
     def read(cls, folder: Path | str) -> PublishedModel:
-        """What `write` wrote.
+        """Read what `write` wrote.
 
         Raises:
-            UserError: there is no published model, or its weights are not those that the card
-                names.
+            UserError: if there is no published model, or its weights do not match its card.
         """
+        from safetensors.torch import load_file
+
         folder = Path(folder)
         if not (folder / CARD).exists():
             raise UserError(
-                f"There is no published model in {folder}: give the folder that holds {CARD} and {WEIGHTS}."
+                f"There is no published model in {folder}: give the folder that holds {CARD} and "
+                f"{WEIGHTS}."
             )
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
-        model = cls(
-            card["name"], card["configuration"], spec, load_file(folder / WEIGHTS), card["card"]
-        )
+        tensors = load_file(folder / WEIGHTS)
+        model = cls(card["name"], card["configuration"], spec, tensors, card["card"])
         if model.key != card["key"]:
             raise UserError(
-                f"The published model in {folder} is damaged: delete it, then `kedro run --pipeline gan_training` publishes it again."
+                f"The published model in {folder} is damaged: delete it, then "
+                "`kedro run --pipeline gan_training` publishes it again."
             )
         return model
 
     def build(self) -> nn.Module:
-        """The model with its weights, in eval mode."""
+        """Build the model with its weights, in eval mode."""
         module = load(self.name)
         model: nn.Module = module.build(module.Config(**self.configuration), self.spec)
         model.load_state_dict(dict(self.tensors))
@@ -192,5 +217,5 @@ class PublishedModel:
 
 
 def _plain(value: object) -> Any:
-    """Nested configurations as dictionaries, anything else as its text."""
+    """Convert nested configurations to dictionaries, anything else to text."""
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

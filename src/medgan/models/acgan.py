@@ -1,29 +1,23 @@
-"""ACGAN: images of a chosen class. S4's generator; with `class_loss: d2d_ce`, ReACGAN's loss.
+"""ACGAN: generates images of a chosen class (Odena, Olah, Shlens 2017); ReACGAN with `d2d_ce`.
 
-Paper: Odena, Olah, Shlens 2017. With C the class and S the source, D maximises L_S + L_C and G
-maximises L_C - L_S, L_C being the log-likelihood of the class on real *and* on generated images.
-Here both are minimized as losses, w being `class_weight`:
+D and G minimize, w being `class_weight`:
 
     D: adversarial(real, fake) + w class(real) + w class(fake)
     G: adversarial(fake) + w class(fake)
 
-`class_loss` says what stands for `class`:
+The paper maximizes the log-likelihood of the class on real and on generated images, for both
+players. `class_loss` selects `class`:
 
-- `ce`, Odena's: cross-entropy over the classes, one for each image.
-- `bce`: a binary cross-entropy for each class, so that an image may have several; with
-`adversarial_loss: lsgan`, S4's notebook.
-- `d2d_ce`, Kang 2021 (ReACGAN), the cure of ACGAN's early collapse: features and class proxies of
-unit norm, a temperature, and margins
-  beyond which easy images are left alone (formula in losses/classification.py). D learns it from
-  real images only, G from its own; no dropout. The paper's w is 0.5 and its adversarial loss the
-  hinge: set both with it.
+- `ce`: cross-entropy, for images of one class each (Odena 2017).
+- `bce`: one binary cross-entropy per class, so that an image may have several.
+- `d2d_ce`: D2D-CE (Kang 2021), against the early collapse of ACGAN: normalized features and class
+  proxies, a temperature, and margins beyond which easy images have no gradient. D learns it from
+  real images only; there is no dropout. The paper sets w = 0.5 and the hinge loss.
 
-Several classes: labels may be multi-hot. G embeds them as the sum of the embeddings of their
-classes; for `d2d_ce` two images differ when their label rows do, and the proxy of a row is the sum
-of its classes' proxies, scaled to unit norm. Neither paper has this.
+Labels may be multi-hot: G sums the embeddings of the classes. Neither paper has this.
 
-Deviations: the networks are DCGAN's (ReACGAN: BigGAN's, with spectral normalisation); published are
-averaged weights.
+Deviations: the networks are DCGAN's (ReACGAN: BigGAN's, spectrally normalized); averaged weights
+are published.
 """
 
 from __future__ import annotations
@@ -51,6 +45,7 @@ from medgan.networks.dcgan import (
     normal_latents,
 )
 
+NAME = "ACGAN"
 TRAINING_SET = TrainingSet.LABELLED
 
 
@@ -65,51 +60,49 @@ class Config:
     class_weight: float = 1.0
     """w; 0.5 with `d2d_ce`."""
     positive_margin: float = 0.98
-    """m_p of `d2d_ce`: the similarity to its proxy with which an image is left alone."""
+    """m_p of `d2d_ce`: similarity to its proxy above which an image has no gradient."""
     negative_margin: float = 0.02
-    """m_n of `d2d_ce`: the similarity up to which images of other classes are left alone; Kang
-    takes 1 - m_p.
-    """
+    """m_n of `d2d_ce`: similarity below which images of other classes have no gradient; Kang takes
+    1 - m_p."""
     temperature: float = 0.5
     """tau of `d2d_ce`."""
     lr: float = 2e-4
 
 
-def _data_to_data(head: tuple[Tensor, Tensor], labels: Tensor, config: Config) -> Tensor:
-    return data_to_data_cross_entropy(
-        *head, labels, config.positive_margin, config.negative_margin, config.temperature
-    )
-
-
 @dataclass(frozen=True)
 class ClassLoss:
-    """The second head of D, the loss on (what it gives, labels), and who learns from it."""
+    """Class head of D, the loss of (its output, labels, settings), and whether D minimizes it on
+    generated images.
+    """
 
     head: Callable[[int, int], nn.Module]
     loss: Callable[[Any, Tensor, Config], Tensor]
     dropout: float
-    fakes_teach_discriminator: bool
+    on_fakes: bool
+
+
+def _data_to_data(head: tuple[Tensor, Tensor], labels: Tensor, config: Config) -> Tensor:
+    margins = config.positive_margin, config.negative_margin
+    return data_to_data_cross_entropy(*head, labels, *margins, config.temperature)
 
 
 CLASS_LOSSES: Mapping[str, ClassLoss] = {
-    "ce": ClassLoss(nn.Linear, lambda logits, labels, _: cross_entropy(logits, labels), 0.5, True),
+    "ce": ClassLoss(nn.Linear, lambda head, labels, _: cross_entropy(head, labels), 0.5, True),
     "bce": ClassLoss(
-        nn.Linear, lambda logits, labels, _: binary_cross_entropy(logits, labels), 0.5, True
+        nn.Linear, lambda head, labels, _: binary_cross_entropy(head, labels), 0.5, True
     ),
     "d2d_ce": ClassLoss(ProxyHead, _data_to_data, 0.0, False),
 }
 
 
 class ACGAN(nn.Module):
-    """A generator told the class, and a discriminator that names it."""
+    """A class-conditional generator and a discriminator with a class head."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config, self.classes = config, len(spec.classes)
-        self.adversarial, self.class_loss = (
-            ADVERSARIAL[config.adversarial_loss],
-            CLASS_LOSSES[config.class_loss],
-        )
+        self.adversarial = ADVERSARIAL[config.adversarial_loss]
+        self.class_loss = CLASS_LOSSES[config.class_loss]
         self.generator = ConditionalGenerator(
             config.latent_dim, self.classes, config.width, spec.size, spec.channels
         )
@@ -123,7 +116,7 @@ class ACGAN(nn.Module):
         )
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage: the discriminator, then the generator."""
+        """Return one stage: the discriminator, then the generator."""
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
             "adversarial": (
@@ -133,9 +126,7 @@ class ACGAN(nn.Module):
         }
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """Source of real and of generated images; class of real ones, and of generated ones where
-        the class loss says so.
-        """
+        """Compute the loss of D: source and class of real and of generated images."""
         labels = self._labels(batch)
         with torch.no_grad():
             fake = self.generator(latents_for(batch, self.config.latent_dim), labels)
@@ -146,16 +137,15 @@ class ACGAN(nn.Module):
             "accuracy": pairwise_accuracy(real_logits, fake_logits),
             "class_real": self._class_term(real_classes, labels),
         }
-        if self.class_loss.fakes_teach_discriminator:
+        if self.class_loss.on_fakes:
             terms["class_fake"] = self._class_term(fake_classes, labels)
         return terms
 
     def generator_loss(self, batch: Batch) -> LossTerms:
-        """Be taken for real, and for the class that was asked for."""
+        """Compute the loss of G: source and class of generated images."""
         labels = self._labels(batch)
-        fake_logits, fake_classes = self.discriminator(
-            self.generator(latents_for(batch, self.config.latent_dim), labels)
-        )
+        fake = self.generator(latents_for(batch, self.config.latent_dim), labels)
+        fake_logits, fake_classes = self.discriminator(fake)
         return {
             "adversarial": self.adversarial.generator(fake_logits),
             "class_fake": self._class_term(fake_classes, labels),
@@ -163,15 +153,14 @@ class ACGAN(nn.Module):
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) images of the classes in `labels`, (n,) or multi-hot (n, classes); without
-        labels, of every class in turn.
+        """Generate images (n, C, H, W) of labels (n,) or multi-hot (n, classes).
+
+        Without labels the classes alternate.
         """
         device = next(self.parameters()).device
         labels = torch.arange(n) % self.classes if labels is None else labels
-        images: Tensor = self.generator(
-            normal_latents(n, self.config.latent_dim, rng, device), labels.to(device)
-        )
-        return images
+        latents = normal_latents(n, self.config.latent_dim, rng, device)
+        return self.generator(latents, labels.to(device))
 
     def _class_term(self, head: Any, labels: Tensor) -> Tensor:
         return self.config.class_weight * self.class_loss.loss(head, labels, self.config)
@@ -183,5 +172,5 @@ class ACGAN(nn.Module):
 
 
 def build(config: Config, spec: ImageSpec) -> ACGAN:
-    """An untrained ACGAN."""
+    """Build an untrained ACGAN."""
     return ACGAN(config, spec)

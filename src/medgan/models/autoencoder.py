@@ -1,12 +1,10 @@
-"""A small convolutional autoencoder of normal images: the baseline that a GAN detector has to beat.
+"""A small convolutional autoencoder of normal images, the baseline of the GAN detectors.
 
-What it cannot rebuild through its narrow latent is anomalous: the score is the mean squared
-residual, the map |x - x'|.
-On RSNA this beats published GAN detectors (MedIAnomaly, Cai 2024), with 64 px and a latent of 16.
+The score is the mean squared residual of the reconstruction x', the map is |x - x'|. On RSNA, with
+64 px and a latent of 16, this beats published GAN detectors (MedIAnomaly, Cai 2024).
 
-Components of the score: reconstruction, which is the whole of it; latent |E(x) - E(x')|_1,
-GANomaly's score (Akcay 2018, eq. 5) on this encoder. It has no discriminator, so no feature
-distance.
+Components: `reconstruction`, which is the score; `latent`, |E(x) - E(x')|_1 (GANomaly, Akcay 2018,
+eq. 5). There is no discriminator, so there is no feature distance.
 """
 
 from __future__ import annotations
@@ -49,61 +47,51 @@ class Autoencoder(nn.Module):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
-        self.encoder = ConvolutionalEncoder(
-            config.latent_dim, config.width, spec.size, spec.channels
-        )
-        self.decoder = ConvolutionalDecoder(
-            config.latent_dim, config.width, spec.size, spec.channels
-        )
+        shape = config.latent_dim, config.width, spec.size, spec.channels
+        self.encoder = ConvolutionalEncoder(*shape)
+        self.decoder = ConvolutionalDecoder(*shape)
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage with one player."""
+        """Return one stage with one player."""
         adam = OptimizerSpec("adam", self.config.lr, (0.9, 0.999))
-        return {
-            "reconstruction": (
-                Player("autoencoder", [self.encoder, self.decoder], self.loss, adam),
-            )
-        }
+        player = Player("autoencoder", [self.encoder, self.decoder], self.loss, adam)
+        return {"reconstruction": (player,)}
 
     def loss(self, batch: Batch) -> LossTerms:
-        """Mean squared residual."""
+        """Compute the mean squared residual."""
         return {"reconstruction": mse_per_image(batch.images, self(batch.images)).mean()}
 
     def forward(self, images: Tensor) -> Tensor:
-        """The reconstruction (N, C, H, W)."""
-        rebuilt: Tensor = self.decoder(self.encoder(images))
-        return rebuilt
+        """Reconstruct images (N, C, H, W)."""
+        return self.decoder(self.encoder(images))
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Mean squared residual and residual map."""
+        """Compute the mean squared residual and the residual map."""
         latents = self.encoder(images)
-        rebuilt = self.decoder(latents)
+        reconstructed = self.decoder(latents)
         components = {
-            "reconstruction": mse_per_image(images, rebuilt),
-            "latent": l1_per_image(latents, self.encoder(rebuilt)),
+            "reconstruction": mse_per_image(images, reconstructed),
+            "latent": l1_per_image(latents, self.encoder(reconstructed)),
         }
-        return AnomalyScores.composed(
-            components, self.score_weights(), residual_map(images, rebuilt)
-        )
+        maps = residual_map(images, reconstructed)
+        return AnomalyScores.composed(components, self.score_weights(), maps)
 
     def score_weights(self) -> Mapping[str, float]:
-        """The reconstruction alone."""
+        """Return the weight of the reconstruction, the only part of the score."""
         return {"reconstruction": 1.0}
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """The reconstruction (N, C, H, W)."""
-        rebuilt: Tensor = self(images)
-        return rebuilt
+        """Reconstruct images (N, C, H, W)."""
+        return self(images)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """The latents (N, latent_dim)."""
-        latents: Tensor = self.encoder(images)
-        return latents
+        """Compute the latents (N, latent_dim)."""
+        return self.encoder(images)
 
 
 def build(config: Config, spec: ImageSpec) -> Autoencoder:
-    """An untrained autoencoder."""
+    """Build an untrained autoencoder."""
     return Autoencoder(config, spec)

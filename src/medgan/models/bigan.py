@@ -1,36 +1,32 @@
-"""BiGAN and its two detectors: EGBAD, S0's "BiGAN", and ALAD, which adds cycles.
+"""BiGAN and its detectors EGBAD and ALAD, which adds cycle consistency.
 
-Papers: Donahue 2017 and Dumoulin 2017 (the game of pairs), Zenati 2018a (EGBAD), Zenati 2018b
-(ALAD). D tells (x, E(x)), which it calls 1, from (G(z), z), which it calls 0, by binary
-cross-entropy; with the logit D and sp the softplus
+Papers: BiGAN (Donahue 2017, Dumoulin 2017), EGBAD (Zenati 2018a), ALAD (Zenati 2018b). D separates
+(x, E(x)), label 1, from (G(z), z), label 0, by binary cross-entropy. With D the logit and sp the
+softplus (EGBAD, section 3):
 
     D: E sp(-D(x, E(x))) + E sp(D(G(z), z))
-    (EGBAD, section 3) G: E sp(-D(G(z), z))                 E: E sp(D(x, E(x)))
+    G: E sp(-D(G(z), z))
+    E: E sp(D(x, E(x)))
     score: 0.9 |x - G(E(x))|_1 + 0.1 |f_D(x, E(x)) - f_D(G(E(x)), E(x))|_1
 
-f_D being D's layer before the logit; norms are sums. At the optimum E inverts G, but far from it
-nothing asks G(E(x)) to resemble x. ALAD asks (`cycle: true`): D_xx tells (x, x) from (x, G(E(x))),
-D_zz tells (z, z) from (z, E(G(z))), and G and E minimize besides their own
+f_D is the layer before the logit; norms are sums. At the optimum E inverts G; before it nothing
+makes G(E(x)) resemble x. ALAD (`cycle: true`) adds D_xx, which separates (x, x) from (x, G(E(x))),
+and D_zz, which separates (z, z) from (z, E(G(z))). G and E also minimize (ALAD, eq. 5 to 7)
 
     E sp(-D_xx(x, G(E(x)))) + E sp(-D_zz(z, E(G(z))))
-    (ALAD, eq. 5 to 7) score: |f_xx(x, x) - f_xx(x, G(E(x)))|_1
+    score: |f_xx(x, x) - f_xx(x, G(E(x)))|_1
 
-with spectral norm in the hidden layers of E and of all D. |x - G(E(x))| is the map of both. Adam
-(0.5, 0.999).
+with spectral norm in the hidden layers of E and of all discriminators. Both have the map
+|x - G(E(x))| and Adam (0.5, 0.999).
 
-Components of the score: reconstruction |x - G(E(x))|_1; feature, the f_D or f_xx term above; latent
-|E(x) - E(G(E(x)))|_1, GANomaly's score (Akcay 2018, eq. 5) on this encoder, which neither paper
-reports. EGBAD's score weighs the first two, ALAD's is the second alone.
+Components: `reconstruction`, |x - G(E(x))|_1; `feature`, the f_D or f_xx term above; `latent`,
+|E(x) - E(G(E(x)))|_1 (GANomaly, Akcay 2018, eq. 5), which neither paper reports.
 
-G and E are one player: neither's own term reaches the other, so the gradient of the sum is to each
-the gradient of its own loss, and with Adam, which keeps its state for each weight, one player moves
-them exactly as two would; the cycles, which move both, are computed once.
-
-Deviations: ALAD's other half of the cycles, E sp(D_xx(x, x)) + E sp(D_zz(z, z)), has no gradient in
-G and E and is left out. D_xx sees its two images as channels of one; the reference code puts one
-above the other, where no convolution can compare them pixel by pixel.
-Networks are the DCGAN's, deeper with the image, so D_xx has no dropout; with spectral norm the Ds
-have no batch norm.
+Deviations: the other half of ALAD's cycle losses, E sp(D_xx(x, x)) + E sp(D_zz(z, z)), has no
+gradient in G and E and is left out. D_xx sees its two images as channels of one image; the
+reference code stacks them vertically, where no convolution compares them pixel by pixel. The
+networks are DCGAN's with a depth that follows the image size, so D_xx has no dropout; with spectral
+norm the discriminators have no batch norm.
 """
 
 from __future__ import annotations
@@ -62,6 +58,7 @@ from medgan.networks.blocks import spectrally_normalized
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
 
+NAME = "BiGAN"
 TRAINING_SET = TrainingSet.NORMAL
 
 
@@ -72,14 +69,24 @@ class Config:
     latent_dim: int = 64
     width: int = 32
     cycle: bool = True
-    """ALAD; without it EGBAD."""
+    """ALAD; EGBAD without it."""
     lr: float = 2e-4
     feature_share: float = 0.1
     """Share of the feature term in EGBAD's score."""
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs (x, E(x)) and (G(z), z) of one update."""
+
+    images: Tensor
+    encoded: Tensor
+    fake: Tensor
+    latents: Tensor
+
+
 class BiGAN(nn.Module):
-    """Generator, encoder and the discriminator of pairs: EGBAD."""
+    """EGBAD: a generator, an encoder and a discriminator of pairs."""
 
     COUNTERPART = "reconstruction"
     DROPOUT = 0.5
@@ -88,21 +95,19 @@ class BiGAN(nn.Module):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
-        self.generator = Generator(config.latent_dim, config.width, spec.size, spec.channels)
-        self.encoder = ConvolutionalEncoder(
-            config.latent_dim, config.width, spec.size, spec.channels
-        )
+        shape = config.latent_dim, config.width, spec.size, spec.channels
+        self.generator = Generator(*shape)
+        self.encoder = ConvolutionalEncoder(*shape)
         self.discriminator = PairDiscriminator(
-            config.latent_dim,
-            config.width,
-            spec.size,
-            spec.channels,
-            batch_norm=self.BATCH_NORM,
-            dropout=self.DROPOUT,
+            *shape, batch_norm=self.BATCH_NORM, dropout=self.DROPOUT
         )
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage: the discriminators, then generator and encoder."""
+        """Return one stage: the discriminators, then generator and encoder.
+
+        G and E are one player: the gradient of the sum is for each of them the gradient of its own
+        loss, and Adam keeps its state per weight, so two players would make the same updates.
+        """
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
             "adversarial": (
@@ -112,90 +117,82 @@ class BiGAN(nn.Module):
         }
 
     def discriminators(self) -> Sequence[nn.Module]:
-        """What plays against G and E."""
+        """Return the discriminators, which share no weights."""
         return [self.discriminator]
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """(x, E(x)) is 1, (G(z), z) is 0."""
-        latents = latents_for(batch, self.config.latent_dim)
+        """Compute the loss of D: (x, E(x)) is 1, (G(z), z) is 0."""
         with torch.no_grad():
-            encoded, drawn = self.encoder(batch.images), self.generator(latents)
-        real_logits, fake_logits = (
-            self.discriminator(batch.images, encoded),
-            self.discriminator(drawn, latents),
-        )
+            pairs = self._pairs(batch)
+        real_logits = self.discriminator(pairs.images, pairs.encoded)
+        fake_logits = self.discriminator(pairs.fake, pairs.latents)
         return {
             "pairs": bce_discriminator(real_logits, fake_logits),
             "accuracy": pairwise_accuracy(real_logits, fake_logits),
-        } | self.discriminator_cycle(batch.images, encoded, drawn, latents)
+        } | self.discriminator_cycle(pairs)
 
     def generator_loss(self, batch: Batch) -> LossTerms:
-        """G wants (G(z), z) called 1, E wants (x, E(x)) called 0."""
-        latents = latents_for(batch, self.config.latent_dim)
-        encoded, drawn = self.encoder(batch.images), self.generator(latents)
+        """Compute the losses of G and E: (G(z), z) is 1, (x, E(x)) is 0."""
+        pairs = self._pairs(batch)
         return {
-            "generator": bce_generator(self.discriminator(drawn, latents)),
-            "encoder": bce_generator(-self.discriminator(batch.images, encoded)),
-        } | self.generator_cycle(batch.images, encoded, drawn, latents)
+            "generator": bce_generator(self.discriminator(pairs.fake, pairs.latents)),
+            "encoder": bce_generator(-self.discriminator(pairs.images, pairs.encoded)),
+        } | self.generator_cycle(pairs)
 
-    def discriminator_cycle(
-        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
-    ) -> dict[str, Tensor]:
-        """EGBAD has no cycles."""
+    def discriminator_cycle(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Return no terms: EGBAD has no cycles."""
         return {}
 
-    def generator_cycle(
-        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
-    ) -> dict[str, Tensor]:
-        """EGBAD has no cycles."""
+    def generator_cycle(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Return no terms: EGBAD has no cycles."""
         return {}
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
+        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """G(E(x)): (N, C, H, W)."""
-        rebuilt: Tensor = self.generator(self.encoder(images))
-        return rebuilt
+        """Compute the reconstruction G(E(x)): (N, C, H, W)."""
+        return self.generator(self.encoder(images))
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """The form's score of each image, and the residual |x - G(E(x))|."""
+        """Compute the score of EGBAD or ALAD and the map |x - G(E(x))|."""
         encoded = self.encoder(images)
-        rebuilt = self.generator(encoded)
+        reconstructed = self.generator(encoded)
         components = {
-            "reconstruction": l1_per_image(images, rebuilt),
-            "feature": self.feature_distance(images, rebuilt, encoded),
-            "latent": l1_per_image(encoded, self.encoder(rebuilt)),
+            "reconstruction": l1_per_image(images, reconstructed),
+            "feature": self.feature_distance(images, reconstructed, encoded),
+            "latent": l1_per_image(encoded, self.encoder(reconstructed)),
         }
-        return AnomalyScores.composed(
-            components, self.score_weights(), residual_map(images, rebuilt)
-        )
+        maps = residual_map(images, reconstructed)
+        return AnomalyScores.composed(components, self.score_weights(), maps)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """The latents E(x): (N, latent_dim)."""
-        latents: Tensor = self.encoder(images)
-        return latents
+        """Compute the latents E(x): (N, latent_dim)."""
+        return self.encoder(images)
 
     def score_weights(self) -> Mapping[str, float]:
-        """EGBAD's: 0.9 of the reconstruction, 0.1 of the features."""
+        """Return EGBAD's weights, 0.9 and 0.1 by default."""
         share = self.config.feature_share
         return {"reconstruction": 1 - share, "feature": share}
 
-    def feature_distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
-        """|f_D(x, E(x)) - f_D(G(E(x)), E(x))|_1 of each image: (N,)."""
-        return l1_per_image(
-            self.discriminator.features(images, encoded),
-            self.discriminator.features(rebuilt, encoded),
-        )
+    def feature_distance(self, images: Tensor, reconstructed: Tensor, encoded: Tensor) -> Tensor:
+        """Compute |f_D(x, E(x)) - f_D(G(E(x)), E(x))|_1 for each image: (N,)."""
+        features = self.discriminator.features
+        return l1_per_image(features(images, encoded), features(reconstructed, encoded))
+
+    def _pairs(self, batch: Batch) -> Pairs:
+        latents = latents_for(batch, self.config.latent_dim)
+        encoded = self.encoder(batch.images)
+        return Pairs(batch.images, encoded, self.generator(latents), latents)
 
 
 class ALAD(BiGAN):
-    """BiGAN with the discriminators of both cycles, and spectral norm."""
+    """BiGAN with a discriminator for each cycle, and spectral norm."""
 
     DROPOUT = 0.2
     BATCH_NORM = False
@@ -217,50 +214,46 @@ class ALAD(BiGAN):
             spectrally_normalized(hidden)
 
     def discriminators(self) -> Sequence[nn.Module]:
-        """All three; none shares a weight with another, so one player moves them as three would."""
+        """Return the three discriminators, which share no weights."""
         return [self.discriminator, self.discriminator_xx, self.discriminator_zz]
 
-    def discriminator_cycle(
-        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
-    ) -> dict[str, Tensor]:
-        """(x, x) and (z, z) are 1, (x, G(E(x))) and (z, E(G(z))) are 0."""
+    def discriminator_cycle(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Compute the losses of D_xx and D_zz: equal pairs are 1, cycled pairs are 0."""
+        images, latents = pairs.images, pairs.latents
         with torch.no_grad():
-            rebuilt, found = self.generator(encoded), self.encoder(drawn)
+            reconstructed = self.generator(pairs.encoded)
+            reencoded = self.encoder(pairs.fake)
         return {
             "images": bce_discriminator(
-                self._of_images(images, images), self._of_images(images, rebuilt)
+                self._image_logits(images, images), self._image_logits(images, reconstructed)
             ),
             "latents": bce_discriminator(
-                self.discriminator_zz(latents, latents), self.discriminator_zz(latents, found)
+                self.discriminator_zz(latents, latents), self.discriminator_zz(latents, reencoded)
             ),
         }
 
-    def generator_cycle(
-        self, images: Tensor, encoded: Tensor, drawn: Tensor, latents: Tensor
-    ) -> dict[str, Tensor]:
-        """Both want (x, G(E(x))) and (z, E(G(z))) called 1."""
+    def generator_cycle(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Compute the cycle losses of G and E: cycled pairs are 1."""
+        reconstructed, reencoded = self.generator(pairs.encoded), self.encoder(pairs.fake)
         return {
-            "images": bce_generator(self._of_images(images, self.generator(encoded))),
-            "latents": bce_generator(self.discriminator_zz(latents, self.encoder(drawn))),
+            "images": bce_generator(self._image_logits(pairs.images, reconstructed)),
+            "latents": bce_generator(self.discriminator_zz(pairs.latents, reencoded)),
         }
 
     def score_weights(self) -> Mapping[str, float]:
-        """ALAD's: the features alone."""
+        """Return ALAD's weights: the feature distance alone."""
         return {"feature": 1.0}
 
-    def feature_distance(self, images: Tensor, rebuilt: Tensor, encoded: Tensor) -> Tensor:
-        """|f_xx(x, x) - f_xx(x, G(E(x)))|_1 of each image: (N,)."""
-        same, cycled = (
-            self.discriminator_xx.features(torch.cat([images, other], 1))
-            for other in (images, rebuilt)
-        )
-        return l1_per_image(same, cycled)
+    def feature_distance(self, images: Tensor, reconstructed: Tensor, encoded: Tensor) -> Tensor:
+        """Compute |f_xx(x, x) - f_xx(x, G(E(x)))|_1 for each image: (N,)."""
+        features = self.discriminator_xx.features
+        same, cycled = (torch.cat([images, other], 1) for other in (images, reconstructed))
+        return l1_per_image(features(same), features(cycled))
 
-    def _of_images(self, images: Tensor, others: Tensor) -> Tensor:
-        logits: Tensor = self.discriminator_xx(torch.cat([images, others], 1))
-        return logits
+    def _image_logits(self, images: Tensor, others: Tensor) -> Tensor:
+        return self.discriminator_xx(torch.cat([images, others], 1))
 
 
 def build(config: Config, spec: ImageSpec) -> BiGAN:
-    """An untrained BiGAN, ALAD with `cycle`."""
+    """Build an untrained ALAD with `cycle`, else an untrained EGBAD."""
     return ALAD(config, spec) if config.cycle else BiGAN(config, spec)

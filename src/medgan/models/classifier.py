@@ -1,8 +1,7 @@
-"""The supervised classifier of the arms and of the domain features: one player that minimises
-cross-entropy.
+"""A supervised classifier, one player that minimizes cross-entropy.
 
-It is neither a detector nor a synthesizer, so it is no namespace of its own; the arms of
-`classifier_training` are.
+The arms of `classifier_training` and the domain features are trained with it. It is neither a
+detector nor a synthesizer, so it is not in `models.names()`.
 """
 
 from __future__ import annotations
@@ -32,41 +31,44 @@ class Config:
 
 
 class Classifier(nn.Module):
-    """A network with one logit for each class."""
+    """A network with one logit per class.
+
+    Raises:
+        UserError: if there is no such network.
+    """
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         if config.network not in CLASSIFIERS:
             raise UserError(
-                f"There is no classifier '{config.network}': set `classifier` to one of {', '.join(CLASSIFIERS)}."
+                f"There is no classifier '{config.network}': set `classifier` to one of "
+                f"{', '.join(CLASSIFIERS)}."
             )
         self.config = config
         self.network = CLASSIFIERS[config.network](spec.size, spec.channels, len(spec.classes))
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage with one player."""
+        """Return one stage with one player."""
         adamw = OptimizerSpec("adamw", self.config.lr, (0.9, 0.999), self.config.weight_decay)
         return {"classification": (Player("classifier", [self.network], self.loss, adamw),)}
 
     def loss(self, batch: Batch) -> LossTerms:
-        """Cross-entropy of the labels."""
+        """Compute the cross-entropy of the labels."""
         if batch.labels is None:
             raise ValueError("a classifier trains on labelled batches")
         return {"cross_entropy": F.cross_entropy(self.network(batch.images), batch.labels)}
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
-        """(N, classes), each row summing to 1."""
-        logits: Tensor = self.network(images)
-        return logits.softmax(1)
+        """Compute class probabilities (N, classes)."""
+        return self.network(images).softmax(1)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """(N, D), what the last layer sees."""
-        features: Tensor = self.network.features(images)  # type: ignore[operator]
-        return features
+        """Compute the input of the last layer (N, D)."""
+        return self.network.features(images)  # type: ignore[operator]
 
 
 def build(config: Config, spec: ImageSpec) -> Classifier:
-    """An untrained classifier."""
+    """Build an untrained classifier."""
     return Classifier(config, spec)

@@ -1,21 +1,19 @@
-"""DCGAN with AnoGAN scoring: S0's "GAN".
+"""DCGAN with AnoGAN scoring.
 
-Papers: Radford 2015 (networks), Goodfellow 2014 (losses), Schlegl 2017 (AnoGAN: the latent search).
+Papers: Radford 2015 (networks), Goodfellow 2014 (losses), Schlegl 2017 (AnoGAN: latent search).
 
-Scoring searches, for each image x, the latent z that minimises
+For each image x, Adam searches the latent z that minimizes (AnoGAN, eq. 5)
 
     (1 - l) |x - G(z)|_1 + l |f_D(x) - f_D(G(z))|_1,   l = 0.1
-    (AnoGAN eq. 5)
 
-with Adam; the sums run over pixels and over features. The minimum is the score, |x - G(z)| the map.
-Its two sums are the components reconstruction and feature; the latent was searched, not encoded, so
-there is no latent distance.
+with sums over pixels and over features. The minimum is the score, the map is |x - G(z)|. The
+components are the two sums, `reconstruction` and `feature`.
 
-Deviations: `search_steps` shortens AnoGAN's 500 steps, its learning-rate drops (0.01, 0.001 after
-2/5, 0.0005 after 3/5) move along; `warm_start` begins at the best of that many random latents, the
-same ones for every image, instead of at one random latent. With `encoder: true` the search may also
-start at E(x), if that is the better start: E minimises mean (z - E(G(z)))^2 on what the frozen
-generator draws (f-AnoGAN's ziz training, Schlegl 2019, section 2.2), in a second stage.
+Deviations: `search_steps` shortens AnoGAN's 500 steps, and its learning rates (0.01, then 0.001
+after 2/5 and 0.0005 after 3/5 of the steps) follow; `warm_start` starts at the best of that many
+random latents, the same for all images. With `encoder: true` the search may also start at E(x) if
+that is better: a second stage trains E to minimize mean (z - E(G(z)))^2 on images of the frozen
+generator (ziz training of f-AnoGAN, Schlegl 2019, section 2.2).
 """
 
 from __future__ import annotations
@@ -47,6 +45,7 @@ from medgan.losses import (
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for, normal_latents
 
+NAME = "DCGAN"
 TRAINING_SET = TrainingSet.NORMAL
 
 
@@ -64,14 +63,14 @@ class Config:
     feature_share: float = 0.1
     """l, the share of the feature term."""
     warm_start: int = 256
-    """Random latents among which the search chooses its start; 1 is AnoGAN's random start."""
+    """Random latents among which the search selects its start; 1 is AnoGAN's random start."""
     encoder: bool = False
-    """Adds the stage `encoder`, and E(x) to the candidates of every image."""
+    """Whether to train E in a stage `encoder` and add E(x) to the candidates of each image."""
     encoder_lr: float = 1e-3
 
 
 class DCGAN(nn.Module):
-    """Generator and discriminator, the latent search, and the encoder that it may start from."""
+    """Generator, discriminator, latent search, and the encoder from which it may start."""
 
     COUNTERPART = "nearest drawn image"
 
@@ -79,38 +78,29 @@ class DCGAN(nn.Module):
         super().__init__()
         self.config = config
         self.adversarial = ADVERSARIAL[config.adversarial_loss]
-        self.generator = Generator(config.latent_dim, config.width, spec.size, spec.channels)
+        shape = config.latent_dim, config.width, spec.size, spec.channels
+        self.generator = Generator(*shape)
         self.discriminator = Discriminator(
-            config.width,
-            spec.size,
-            spec.channels,
-            batch_norm=self.adversarial.gradient_penalty == 0,
+            *shape[1:], batch_norm=self.adversarial.gradient_penalty == 0
         )
-        self.encoder = (
-            ConvolutionalEncoder(config.latent_dim, config.width, spec.size, spec.channels)
-            if config.encoder
-            else None
-        )
+        self.encoder = ConvolutionalEncoder(*shape) if config.encoder else None
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """The game of discriminator and generator; then the encoder, if there is one."""
+        """Return the stage of discriminator and generator, then that of the encoder if it is on."""
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
-        game = (
-            Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
-            Player("generator", [self.generator], self.generator_loss, adam),
-        )
-        if self.encoder is None:
-            return {"adversarial": game}
-        faster = OptimizerSpec("adam", self.config.encoder_lr, (0.9, 0.999))
-        return {
-            "adversarial": game,
-            "encoder": (Player("encoder", [self.encoder], self.encoder_loss, faster),),
+        stages: dict[str, Sequence[Player]] = {
+            "adversarial": (
+                Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
+                Player("generator", [self.generator], self.generator_loss, adam),
+            )
         }
+        if self.encoder is not None:
+            adam = OptimizerSpec("adam", self.config.encoder_lr, (0.9, 0.999))
+            stages["encoder"] = (Player("encoder", [self.encoder], self.encoder_loss, adam),)
+        return stages
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """What D minimises on real and on generated images, with the gradient penalty if the loss
-        has one.
-        """
+        """Compute the loss of D on real and generated images, with its gradient penalty if any."""
         with torch.no_grad():
             fake = self.generator(latents_for(batch, self.config.latent_dim))
         real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
@@ -124,40 +114,40 @@ class DCGAN(nn.Module):
         return terms
 
     def generator_loss(self, batch: Batch) -> LossTerms:
-        """What G minimises on its own images."""
-        return {
-            "adversarial": self.adversarial.generator(
-                self.discriminator(self.generator(latents_for(batch, self.config.latent_dim)))
-            )
-        }
+        """Compute the loss of G on generated images."""
+        fake = self.generator(latents_for(batch, self.config.latent_dim))
+        return {"adversarial": self.adversarial.generator(self.discriminator(fake))}
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
-        """ziz: the latent back from the image that was drawn from it."""
+        """Compute the ziz loss of E: mean (z - E(G(z)))^2."""
         assert self.encoder is not None  # noqa: S101
         latents = latents_for(batch, self.config.latent_dim)
         return {"latents": mse_per_image(latents, self.encoder(self.generator(latents))).mean()}
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
+        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """AnoGAN's score and residual map."""
-        drawn, features = self._found(images, rng)
+        """Compute AnoGAN's score and residual map."""
+        found, features = self._found(images, rng)
         with torch.inference_mode():
-            return AnomalyScores.composed(
-                self._residuals(images, features, drawn),
-                self.score_weights(),
-                residual_map(images, drawn),
-            )
+            components = self._residuals(images, features, found)
+            maps = residual_map(images, found)
+            return AnomalyScores.composed(components, self.score_weights(), maps)
 
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """G(z) of the latents that the search ends at (N, C, H, W): as costly as a score."""
+        """Return G(z) of the latents found (N, C, H, W); as expensive as `score`."""
         return self._found(images, rng)[0]
 
+    def score_weights(self) -> Mapping[str, float]:
+        """Return AnoGAN's 1 - l and l."""
+        share = self.config.feature_share
+        return {"reconstruction": 1 - share, "feature": share}
+
     def _found(self, images: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """G(z) of the latents that the search ends at, and f_D(x)."""
+        """Return G(z) of the latents found, and f_D(x)."""
         self.requires_grad_(False)
         candidates = normal_latents(
             self.config.warm_start, self.config.latent_dim, rng, images.device
@@ -169,12 +159,9 @@ class DCGAN(nn.Module):
             return self.generator(latents), features
 
     def _start(self, images: Tensor, candidates: Tensor) -> Tensor:
-        """(N, latent_dim): for each image the latent whose image is nearest, of the candidates and
-        E(x).
-        """
-        distances, nearest = torch.cdist(
-            images.flatten(1), self.generator(candidates).flatten(1), p=1
-        ).min(1)
+        """Select for each image the latent of the nearest G(z): a candidate or E(x)."""
+        drawn = self.generator(candidates)
+        distances, nearest = torch.cdist(images.flatten(1), drawn.flatten(1), p=1).min(1)
         if self.encoder is None:
             return candidates[nearest]
         encoded = self.encoder(images)
@@ -182,16 +169,16 @@ class DCGAN(nn.Module):
         return torch.where(nearer[:, None], encoded, candidates[nearest])
 
     def _search(self, images: Tensor, features: Tensor, start: Tensor) -> Tensor:
-        """(N, latent_dim): one latent for each image. The loss is summed over the batch, so each
-        image is searched for itself.
+        """Minimize eq. 5 for each image: latents (N, latent_dim).
+
+        The loss is a sum over the batch, so the images do not influence each other.
         """
         latents = start.clone().requires_grad_(True)
         steps, rate = self.config.search_steps, self.config.search_lr
         optimizer = torch.optim.Adam([latents], lr=rate)
         for step in range(steps):
-            optimizer.param_groups[0]["lr"] = rate * (
-                1.0 if step < 0.4 * steps else 0.1 if step < 0.6 * steps else 0.05
-            )
+            factor = 1.0 if step < 0.4 * steps else 0.1 if step < 0.6 * steps else 0.05
+            optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.zero_grad()
             with torch.enable_grad():
                 self._objective(images, features, self.generator(latents)).sum().backward()  # type: ignore[no-untyped-call]
@@ -199,22 +186,13 @@ class DCGAN(nn.Module):
         return latents.detach()
 
     def _objective(self, images: Tensor, features: Tensor, drawn: Tensor) -> Tensor:
-        """AnoGAN eq. 5 for each image, `features` being f_D(x): (N,)."""
+        """Compute eq. 5 for each image, `features` being f_D(x): (N,)."""
         residuals, weights = self._residuals(images, features, drawn), self.score_weights()
-        return (
-            weights["reconstruction"] * residuals["reconstruction"]
-            + weights["feature"] * residuals["feature"]
-        )
-
-    def score_weights(self) -> Mapping[str, float]:
-        """AnoGAN's 1 - l and l."""
-        return {
-            "reconstruction": 1 - self.config.feature_share,
-            "feature": self.config.feature_share,
-        }
+        reconstruction, feature = (weights[name] * residuals[name] for name in residuals)
+        return reconstruction + feature
 
     def _residuals(self, images: Tensor, features: Tensor, drawn: Tensor) -> Mapping[str, Tensor]:
-        """The two sums of eq. 5 for each image, `features` being f_D(x): (N,) each."""
+        """Compute the two sums of eq. 5 for each image, `features` being f_D(x): (N,) each."""
         return {
             "reconstruction": l1_per_image(images, drawn),
             "feature": l1_per_image(features, self.discriminator.features(drawn)),
@@ -222,5 +200,5 @@ class DCGAN(nn.Module):
 
 
 def build(config: Config, spec: ImageSpec) -> DCGAN:
-    """An untrained DCGAN."""
+    """Build an untrained DCGAN."""
     return DCGAN(config, spec)

@@ -1,22 +1,18 @@
-"""f-AnoGAN: a Wasserstein GAN of normal images, then an encoder that finds an image's latent in one
-pass.
+"""f-AnoGAN: a Wasserstein GAN of normal images, then an encoder (Schlegl 2019).
 
-Paper: Schlegl 2019. Stage 1 is WGAN-GP (Gulrajani 2017) with penalty 10 and n_critic 5, Adam 1e-4
-(0, 0.9). Stage 2 trains E alone, G and D frozen and in eval mode, by RMSProp 5e-5, to minimize
-(izi_f)
+Stage 1 is WGAN-GP (Gulrajani 2017) with penalty 10, n_critic 5 and Adam 1e-4 (0, 0.9). Stage 2
+trains E by RMSProp 5e-5, G and D frozen and in eval mode, to minimize (izi_f, eq. 3)
 
-    MSE(x, G(E(x))) + k * MSE(f_D(x), f_D(G(E(x)))),   k = 1
-      (eq. 3)
+    MSE(x, G(E(x))) + k MSE(f_D(x), f_D(G(E(x)))),   k = 1
 
-with means over all elements. The same sum is the score, |x - G(E(x))| the map. E ends in tanh. The
-latent distance mean (E(x) - E(G(E(x))))^2, which Schlegl reports beside the score, is a term that
-is logged and not minimized.
+with means over all elements. The same sum is the score, the map is |x - G(E(x))|. E ends in tanh.
 
-Components of the score: reconstruction and feature, the two terms of eq. 3; latent, that latent
-distance.
+Components: `reconstruction` and `feature`, the two terms of eq. 3; `latent`, the mean of
+(E(x) - E(G(E(x))))^2, which Schlegl reports beside the score. It is logged while training, and not
+minimized.
 
-Deviations: `width` and `n_critic` are smaller in the CPU budgets, and their learning rates larger
-(named in the configuration file).
+Deviations: `width` and `n_critic` are smaller and the learning rates larger in the CPU budgets (see
+the configuration file).
 """
 
 from __future__ import annotations
@@ -44,11 +40,12 @@ from medgan.losses import (
     residual_map,
 )
 from medgan.networks.dcgan import draw, latents_for
-from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, batch_norm, layer_norm
+from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
 
+NAME = "f-AnoGAN"
 TRAINING_SET = TrainingSet.NORMAL
 WGAN_GP = ADVERSARIAL["wgan_gp"]
-WATCHED = 8
+MONITORED = 8
 """Images of a batch on which the latent distance is logged."""
 
 
@@ -73,33 +70,31 @@ class FAnoGAN(nn.Module):
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
-        self.generator = ResNetGenerator(config.latent_dim, config.width, spec.size, spec.channels)
-        self.discriminator = ResNetEncoder(1, config.width, spec.size, spec.channels, layer_norm)
-        self.encoder = nn.Sequential(
-            ResNetEncoder(config.latent_dim, config.width, spec.size, spec.channels, batch_norm),
-            nn.Tanh(),
-        )
+        shape = config.width, spec.size, spec.channels
+        self.generator = ResNetGenerator(config.latent_dim, *shape)
+        self.discriminator = ResNetEncoder(1, *shape, layer_norm)
+        encoder = ResNetEncoder(config.latent_dim, *shape, nn.BatchNorm2d)
+        self.encoder = nn.Sequential(encoder, nn.Tanh())
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """The game of critic and generator, then the encoder alone."""
+        """Return the stage of critic and generator, then that of the encoder."""
         adam = OptimizerSpec("adam", self.config.lr, (0.0, 0.9))
         rmsprop = OptimizerSpec("rmsprop", self.config.encoder_lr)
+        critic = Player(
+            "discriminator",
+            [self.discriminator],
+            self.discriminator_loss,
+            adam,
+            self.config.n_critic,
+        )
+        generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {
-            "adversarial": (
-                Player(
-                    "discriminator",
-                    [self.discriminator],
-                    self.discriminator_loss,
-                    adam,
-                    updates=self.config.n_critic,
-                ),
-                Player("generator", [self.generator], self.generator_loss, adam),
-            ),
+            "adversarial": (critic, generator),
             "encoder": (Player("encoder", [self.encoder], self.encoder_loss, rmsprop),),
         }
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """E[D(G(z))] - E[D(x)] + 10 * penalty (Gulrajani 2017, eq. 3)."""
+        """Compute E[D(G(z))] - E[D(x)] + 10 penalty (Gulrajani 2017, eq. 3)."""
         with torch.no_grad():
             fake = self.generator(latents_for(batch, self.config.latent_dim))
         real_logits, fake_logits = self._critic(batch.images), self._critic(fake)
@@ -111,69 +106,62 @@ class FAnoGAN(nn.Module):
         }
 
     def generator_loss(self, batch: Batch) -> LossTerms:
-        """-E[D(G(z))]."""
-        return {
-            "wasserstein": WGAN_GP.generator(
-                self._critic(self.generator(latents_for(batch, self.config.latent_dim)))
-            )
-        }
+        """Compute -E[D(G(z))]."""
+        fake = self.generator(latents_for(batch, self.config.latent_dim))
+        return {"wasserstein": WGAN_GP.generator(self._critic(fake))}
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
-        """izi_f, eq. 3; the latent distance mean (E(x) - E(G(E(x))))^2 is only watched."""
-        drawn = self.generator(self.encoder(batch.images))
+        """Compute the two terms of eq. 3, and the detached latent distance."""
+        reconstructed = self.generator(self.encoder(batch.images))
+        features = self._feature_residual(batch.images, reconstructed)
         return {
-            "reconstruction": mse_per_image(batch.images, drawn).mean(),
-            "features": self.config.kappa * self._feature_residual(batch.images, drawn).mean(),
-            "latent_distance": self._latent_distance(batch.images[:WATCHED]),
+            "reconstruction": mse_per_image(batch.images, reconstructed).mean(),
+            "features": self.config.kappa * features.mean(),
+            "latent_distance": self._latent_distance(batch.images[:MONITORED]),
         }
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
+        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """G(E(x)): (N, C, H, W)."""
-        drawn: Tensor = self.generator(self.encoder(images))
-        return drawn
+        """Compute the reconstruction G(E(x)): (N, C, H, W)."""
+        return self.generator(self.encoder(images))
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Eq. 3 for each image, and the residual |x - G(E(x))|."""
+        """Compute eq. 3 for each image, and the map |x - G(E(x))|."""
         encoded = self.encoder(images)
-        drawn = self.generator(encoded)
+        reconstructed = self.generator(encoded)
         components = {
-            "reconstruction": mse_per_image(images, drawn),
-            "feature": self._feature_residual(images, drawn),
-            "latent": mse_per_image(encoded, self.encoder(drawn)),
+            "reconstruction": mse_per_image(images, reconstructed),
+            "feature": self._feature_residual(images, reconstructed),
+            "latent": mse_per_image(encoded, self.encoder(reconstructed)),
         }
-        return AnomalyScores.composed(components, self.score_weights(), residual_map(images, drawn))
+        maps = residual_map(images, reconstructed)
+        return AnomalyScores.composed(components, self.score_weights(), maps)
 
     def score_weights(self) -> Mapping[str, float]:
-        """Eq. 3: 1 and kappa."""
+        """Return the weights of eq. 3: 1 and k."""
         return {"reconstruction": 1.0, "feature": self.config.kappa}
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """The latents E(x): (N, latent_dim)."""
-        latents: Tensor = self.encoder(images)
-        return latents
+        """Compute the latents E(x): (N, latent_dim)."""
+        return self.encoder(images)
 
     def _critic(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.discriminator(images)
-        return logits.squeeze(1)
+        return self.discriminator(images).squeeze(1)
 
-    def _feature_residual(self, images: Tensor, drawn: Tensor) -> Tensor:
-        return mse_per_image(
-            self.discriminator.features(images), self.discriminator.features(drawn)
-        )
+    def _feature_residual(self, images: Tensor, reconstructed: Tensor) -> Tensor:
+        features = self.discriminator.features
+        return mse_per_image(features(images), features(reconstructed))
 
     @torch.no_grad()
     def _latent_distance(self, images: Tensor) -> Tensor:
-        """In eval mode, as E scores: a pass that is only watched must leave the statistics of batch
-        norm alone.
-        """
+        # In eval mode: monitoring must not change the statistics of batch norm.
         self.encoder.eval()
         latents = self.encoder(images)
         distance = mse_per_image(latents, self.encoder(self.generator(latents))).mean()
@@ -182,5 +170,5 @@ class FAnoGAN(nn.Module):
 
 
 def build(config: Config, spec: ImageSpec) -> FAnoGAN:
-    """An untrained f-AnoGAN."""
+    """Build an untrained f-AnoGAN."""
     return FAnoGAN(config, spec)

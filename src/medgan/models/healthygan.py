@@ -1,35 +1,33 @@
-"""HealthyGAN: translates any image to a healthy one; what the translation changes is the anomaly.
-S2's detector.
+"""HealthyGAN: translates any image to a healthy one; the change of an image is its anomaly map.
 
-Papers: Rahman Siddiquee 2022 (HealthyGAN, `output: mask`) and 2024 (Brainomaly, `output:
-additive`). Two training sets: A, an unlabelled mix of healthy and diseased images, and B, healthy
-ones. G turns x into y, D tells y_A from x_B. Score = mean |x - y| / 2, map = |x - y|.
+Papers: HealthyGAN (Rahman Siddiquee 2022, `output: mask`), Brainomaly (Rahman Siddiquee 2024,
+`output: additive`). There are two training sets: A, an unlabelled mix of healthy and diseased
+images, and B, healthy images. G maps x to y, D separates y_A from x_B. The score is
+mean |x - y| / 2, the map is |x - y|.
 
     both:      D:  D(y_A) - D(x_B) + 10 (|grad D(x')| - 1)^2,  x' between x_B and y_A
 
-    mask:      G gives f = tanh(.) and m = (tanh(.) + 1) / 2;  y = m f + (1 - m) x
+    mask:      G returns f = tanh(.) and m = (tanh(.) + 1) / 2;  y = m f + (1 - m) x
                G:  - D(y_A) - D(y_B) + 1 |x_B - f_B| + 1 |x_A - (m x_A + (1 - m) f_A)| + 0.1 focus
                focus = mean over A and B of  (mean m)^2 + mean 1 / (|m - 0.5| + 0.01) - 1 / 0.51
 
-    additive:  G gives one channel;  y = tanh(x + map)
+    additive:  G returns one channel;  y = tanh(x + map)
                G:  - D(y_A) + 1 |x_B - y_B|
 
 D never sees y_B in its own loss. Distances are means over pixels, as in the reference code; D(x) is
-the mean over patches, its penalty takes the gradient of their sum.
+the mean over patches, and its penalty takes the gradient of their sum.
+
+Components: `reconstruction`, mean |x - y| / 2, which is the score; `feature`, mean
+|f_D(x) - f_D(y)| with f_D the last hidden layer of D, which neither paper uses. There is no encoder
+and so no latent distance; `features` are f_D(x) averaged over positions.
 
 Deviations: D has log2(size) - 2 stride-2 convolutions, which keeps the papers' 4x4 patches at every
-size and is their 6 at 256 px. The reference's learning rate decays by 0.1 %, ours not at all; CPU
+size and equals their 6 at 256 px. The learning rate does not decay (theirs by 0.1 %). The CPU
 budgets have a faster D, a slower G and n_critic 5 (decision 0014). The threshold comes from
 validation, theirs from test labels.
 
-Components of the score: reconstruction, mean |x - y| / 2, which is the whole of it; feature, mean
-|f_D(x) - f_D(y)| with f_D the last hidden layer of D, which neither paper scores by. There is no
-encoder, so no latent distance; where features of an image are asked for, they are f_D(x), averaged
-over positions.
-
-Of the additive form: |y| < 1, so an empty map still changes x to tanh(x). Pixels near -1 or 1 (a
-black border that was not standardised) carry a floor of up to 0.24 in |x - y| that is no disease; x
-= 0, the padding, carries none.
+In the additive form |y| < 1, so an empty map still changes x to tanh(x): pixels near -1 or 1, such
+as a black border, add up to 0.24 to |x - y| without any disease. x = 0, the padding, adds nothing.
 """
 
 from __future__ import annotations
@@ -53,6 +51,7 @@ from medgan.contracts import (
 from medgan.losses import ADVERSARIAL, gradient_penalty, pairwise_accuracy, residual_map
 from medgan.networks.translator import PatchDiscriminator, Translator
 
+NAME = "HealthyGAN"
 TRAINING_SET = TrainingSet.MIX
 WGAN_GP = ADVERSARIAL["wgan_gp"]
 Critic = Callable[[Tensor], Tensor]
@@ -63,53 +62,48 @@ class Config:
     """Settings of `healthygan`."""
 
     output: Literal["mask", "additive"] = "additive"
-    """What G's head means: Brainomaly's additive map, or HealthyGAN's image and mask, weaker in a
-    short training (decision 0014).
-    """
+    """Meaning of G's head: Brainomaly's additive map, or HealthyGAN's image and mask, which is
+    weaker after a short training (decision 0014)."""
     width: int = 64
     residual_blocks: int = 6
     lr: float = 1e-4
     discriminator_lr: float = 1e-4
-    """The papers have one rate for both; in a CPU's few steps D has to be the faster (decision
-    0014).
-    """
+    """Both rates are equal in the papers; in the CPU budgets D has to be faster (decision 0014)."""
     n_critic: int = 2
     identity_weight: float = 1.0
     reconstruction_weight: float = 1.0
-    """Of the mask output alone, as is the next."""
+    """Of the mask output only."""
     focus_weight: float = 0.1
+    """Of the mask output only."""
 
 
 class Output(Protocol):
-    """How G's head becomes a healthy image, and what G minimises."""
+    """Meaning of the head of G, and the loss of G."""
 
     def channels(self, image_channels: int) -> int:
-        """Channels of G's head."""
-        ...
+        """Return the channels of the head."""
 
     def translated(self, images: Tensor, head: Tensor) -> Tensor:
-        """The healthy counterpart y of x."""
-        ...
+        """Compute the healthy image y from x and the head."""
 
     def generator_terms(
         self, mix: Tensor, mix_head: Tensor, normals: Tensor, normals_head: Tensor, critic: Critic
     ) -> LossTerms:
-        """The terms of G: x_A and its head, x_B and its head."""
-        ...
+        """Compute the loss of G from x_A and its head, x_B and its head."""
 
 
 class MaskedImage:
-    """HealthyGAN: the head is a new image and where to use it."""
+    """HealthyGAN: the head is an image f and a mask m."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
     def channels(self, image_channels: int) -> int:
-        """An image, and its mask."""
+        """Return the channels of the image and of the mask."""
         return image_channels + 1
 
     def translated(self, images: Tensor, head: Tensor) -> Tensor:
-        """Healthy counterpart: y = m f + (1 - m) x."""
+        """Compute y = m f + (1 - m) x."""
         healthy, mask = self.image_and_mask(head)
         return mask * healthy + (1 - mask) * images
 
@@ -117,22 +111,21 @@ class MaskedImage:
         self, mix: Tensor, mix_head: Tensor, normals: Tensor, normals_head: Tensor, critic: Critic
     ) -> LossTerms:
         """- D(y_A) - D(y_B) + |x_B - f_B| + |x_A - (m x_A + (1 - m) f_A)| + 0.1 focus."""
-        (mix_healthy, mix_mask), (healthy, mask) = (
-            self.image_and_mask(mix_head),
-            self.image_and_mask(normals_head),
-        )
-        rebuilt = mix_mask * mix + (1 - mix_mask) * mix_healthy
+        mix_healthy, mix_mask = self.image_and_mask(mix_head)
+        healthy, mask = self.image_and_mask(normals_head)
+        reconstructed = mix_mask * mix + (1 - mix_mask) * mix_healthy
+        residual = (mix - reconstructed).abs().mean()
         return {
             "wasserstein": WGAN_GP.generator(critic(self.translated(mix, mix_head))),
             "wasserstein_normal": WGAN_GP.generator(critic(self.translated(normals, normals_head))),
             "identity": self.config.identity_weight * (normals - healthy).abs().mean(),
-            "reconstruction": self.config.reconstruction_weight * (mix - rebuilt).abs().mean(),
+            "reconstruction": self.config.reconstruction_weight * residual,
             "focus": self.config.focus_weight * 0.5 * (focus(mix_mask) + focus(mask)),
         }
 
     @staticmethod
     def image_and_mask(head: Tensor) -> tuple[Tensor, Tensor]:
-        """Image f (N, C, H, W) in (-1, 1) and mask m (N, 1, H, W) in (0, 1)."""
+        """Return the image f (N, C, H, W) in (-1, 1) and the mask m (N, 1, H, W) in (0, 1)."""
         squashed = torch.tanh(head)
         return squashed[:, :-1], (squashed[:, -1:] + 1) / 2
 
@@ -144,21 +137,21 @@ class AdditiveMap:
         self.config = config
 
     def channels(self, image_channels: int) -> int:
-        """One map for all channels."""
+        """Return 1: all channels share the map."""
         return 1
 
     def translated(self, images: Tensor, head: Tensor) -> Tensor:
-        """Healthy counterpart: y = tanh(x + map)."""
+        """Compute y = tanh(x + map)."""
         return torch.tanh(images + head)
 
     def generator_terms(
         self, mix: Tensor, mix_head: Tensor, normals: Tensor, normals_head: Tensor, critic: Critic
     ) -> LossTerms:
         """- D(y_A) + |x_B - y_B|."""
+        change = (normals - self.translated(normals, normals_head)).abs().mean()
         return {
             "wasserstein": WGAN_GP.generator(critic(self.translated(mix, mix_head))),
-            "identity": self.config.identity_weight
-            * (normals - self.translated(normals, normals_head)).abs().mean(),
+            "identity": self.config.identity_weight * change,
         }
 
 
@@ -166,8 +159,9 @@ OUTPUTS: Mapping[str, Callable[[Config], Output]] = {"mask": MaskedImage, "addit
 
 
 def focus(mask: Tensor) -> Tensor:
-    """(mean m)^2 + mean 1 / (|m - 0.5| + 0.01) - 1 / 0.51: the mask is to be small, and 0 or 1; a
-    scalar, 0 where m = 0.
+    """Compute (mean m)^2 + mean 1 / (|m - 0.5| + 0.01) - 1 / 0.51, a scalar that is 0 where m = 0.
+
+    It makes the mask small, and its values 0 or 1.
     """
     return mask.mean().square() + (1 / ((mask - 0.5).abs() + 0.01)).mean() - 1 / 0.51
 
@@ -187,26 +181,21 @@ class HealthyGAN(nn.Module):
         self.discriminator = PatchDiscriminator(config.width, spec.size, spec.channels)
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage: the discriminator, then the generator."""
-        slow, fast = (
-            OptimizerSpec("adam", lr, (0.5, 0.999))
-            for lr in (self.config.lr, self.config.discriminator_lr)
+        """Return one stage: the discriminator, then the generator."""
+        slow = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
+        fast = OptimizerSpec("adam", self.config.discriminator_lr, (0.5, 0.999))
+        critic = Player(
+            "discriminator",
+            [self.discriminator],
+            self.discriminator_loss,
+            fast,
+            self.config.n_critic,
         )
-        return {
-            "adversarial": (
-                Player(
-                    "discriminator",
-                    [self.discriminator],
-                    self.discriminator_loss,
-                    fast,
-                    updates=self.config.n_critic,
-                ),
-                Player("generator", [self.generator], self.generator_loss, slow),
-            )
-        }
+        generator = Player("generator", [self.generator], self.generator_loss, slow)
+        return {"adversarial": (critic, generator)}
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """D(y_A) - D(x_B) + 10 * penalty."""
+        """Compute D(y_A) - D(x_B) + 10 penalty."""
         with torch.no_grad():
             translated = self(_mix(batch))
         real_logits, fake_logits = self._critic(batch.images), self._critic(translated)
@@ -218,49 +207,43 @@ class HealthyGAN(nn.Module):
         }
 
     def generator_loss(self, batch: Batch) -> LossTerms:
-        """The terms of the chosen output."""
-        mix = _mix(batch)
-        return self.output.generator_terms(
-            mix, self.generator(mix), batch.images, self.generator(batch.images), self._critic
-        )
+        """Compute the loss of the selected output."""
+        mix, normals = _mix(batch), batch.images
+        heads = self.generator(mix), self.generator(normals)
+        return self.output.generator_terms(mix, heads[0], normals, heads[1], self._critic)
 
     def forward(self, images: Tensor) -> Tensor:
-        """y, the healthy counterpart of each image (N, C, H, W)."""
+        """Translate images (N, C, H, W) to healthy images y."""
         return self.output.translated(images, self.generator(images))
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """y, the healthy counterpart (N, C, H, W)."""
-        healthy: Tensor = self(images)
-        return healthy
+        """Translate images (N, C, H, W) to healthy images y."""
+        return self(images)
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Score mean |x - y| / 2, map |x - y|."""
+        """Compute the score mean |x - y| / 2 and the map |x - y|."""
         healthy = self(images)
         maps = residual_map(images, healthy)
-        of_image, of_healthy = (
-            self.discriminator.features(images),
-            self.discriminator.features(healthy),
-        )
+        difference = self.discriminator.features(images) - self.discriminator.features(healthy)
         components = {
             "reconstruction": maps.mean((1, 2, 3)) / 2,
-            "feature": (of_image - of_healthy).abs().mean((1, 2, 3)),
+            "feature": difference.abs().mean((1, 2, 3)),
         }
         return AnomalyScores.composed(components, self.score_weights(), maps)
 
     def score_weights(self) -> Mapping[str, float]:
-        """The papers' score: the residual alone."""
+        """Return the weight of the residual, the only part of the papers' score."""
         return {"reconstruction": 1.0}
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """f_D(x), averaged over positions: (N, channels of D's last hidden layer)."""
-        features: Tensor = self.discriminator.features(images).mean((2, 3))
-        return features
+        """Compute f_D(x) averaged over positions: (N, D)."""
+        return self.discriminator.features(images).mean((2, 3))
 
     def _critic(self, images: Tensor) -> Tensor:
-        """The mean over the patches of each image (N,)."""
+        """Compute the mean over the patches of each image: (N,)."""
         logits: Tensor = self.discriminator(images)
         return logits.mean((1, 2, 3))
 
@@ -272,5 +255,5 @@ def _mix(batch: Batch) -> Tensor:
 
 
 def build(config: Config, spec: ImageSpec) -> HealthyGAN:
-    """An untrained HealthyGAN."""
+    """Build an untrained HealthyGAN."""
     return HealthyGAN(config, spec)

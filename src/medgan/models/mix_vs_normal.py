@@ -1,12 +1,9 @@
-"""A small classifier that tells the unlabelled mix from the normals: what seeing the mix is worth
-without any GAN.
+"""A classifier of the unlabelled mix against normals: the baseline of detectors that see the mix.
 
 Positive-unlabelled learning (Elkan, Noto 2008): with A the unlabelled mix and B normals, P(A | x)
 rises with P(anomalous | x) although no image is labelled, because the normal part of A cannot be
-told from B. The score is the logit of P(A), averaged over positions; the map is the logit at each
-position, so it is coarse (1/8 of the side).
-
-Every detector that sees the mix is compared with this one.
+separated from B. The score is the logit of P(A) averaged over positions; the map is the logit at
+each position, at 1/8 of the side, upsampled.
 """
 
 from __future__ import annotations
@@ -50,28 +47,27 @@ class MixVsNormal(nn.Module):
         self.classifier = PatchClassifier(spec.channels, config.width)
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage with one player."""
+        """Return one stage with one player."""
         adamw = OptimizerSpec("adamw", self.config.lr, (0.9, 0.999), self.config.weight_decay)
         return {"classification": (Player("classifier", [self.classifier], self.loss, adamw),)}
 
     def loss(self, batch: Batch) -> LossTerms:
-        """Binary cross-entropy: 1 for the mix, 0 for the normals."""
+        """Compute the binary cross-entropy: 1 for the mix, 0 for the normals."""
         if batch.unlabelled is None:
             raise ValueError("mix_vs_normal trains on batches with an unlabelled mix")
-        logits = self.classifier(torch.cat([batch.unlabelled, batch.images])).mean((1, 2, 3))
-        targets = torch.cat([torch.ones(len(batch.unlabelled)), torch.zeros(len(batch.images))]).to(
-            logits
-        )
+        images = torch.cat([batch.unlabelled, batch.images])
+        logits = self.classifier(images).mean((1, 2, 3))
+        targets = (torch.arange(len(images)) < len(batch.unlabelled)).to(logits)
         return {"cross_entropy": F.binary_cross_entropy_with_logits(logits, targets)}
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Logit of P(mix), and the logits by position, upsampled."""
+        """Compute the logit of P(mix), and the upsampled logits of the positions."""
         logits = self.classifier(images)
         maps = F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
         return AnomalyScores(logits.mean((1, 2, 3)), maps)
 
 
 def build(config: Config, spec: ImageSpec) -> MixVsNormal:
-    """An untrained classifier of mix against normal."""
+    """Build an untrained classifier of mix against normal."""
     return MixVsNormal(config, spec)

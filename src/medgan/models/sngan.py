@@ -1,25 +1,24 @@
-"""SNGAN: a GAN whose discriminator is spectrally normalized. S1's "MedGAN" is its variant `medgan`.
+"""SNGAN: a GAN with a spectrally normalized discriminator (Miyato 2018); MedGAN is a variant.
 
-Paper: Miyato 2018. Each weight W of D is used as W / s(W) (eq. 8), s(W) being its largest singular
-value, estimated by one power iteration in each forward pass (algorithm 1); so D is Lipschitz
-without a penalty. The default, `variant: resnet`, is the paper's at 128 px: residual networks,
-batch norm in G, no norm in D, and the hinge loss
+Each weight W of D is used as W / s(W) (eq. 8). s(W) is its largest singular value, estimated by one
+power iteration in each forward pass (algorithm 1), which makes D Lipschitz without a penalty.
 
-    D: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))
-            (eq. 16) G: -E D(G(z))
-                                     (eq. 17)
+`variant: resnet`, the default, is the paper's network at 128 px: residual networks, batch norm in
+G, no norm in D, and the hinge loss
 
-with Adam 2e-4 (0, 0.9), `n_critic` 2 (5 on ImageNet), batches of 64, z of 128 from N(0, 1).
+    D: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))   (eq. 16)
+    G: -E D(G(z))                                   (eq. 17)
 
-`variant: medgan` is S1's: transposed convolutions with batch norm, ReLU and tanh in G; strided
-convolutions with spectral *and* batch norm, LeakyReLU and a final sigmoid in D, and cross-entropy
-on its probability. The sigmoid stands in the loss (BCE on logits): the same mathematics. S1 names
-no optimizer; it gets the paper's.
+with Adam 2e-4 (0, 0.9), `n_critic` 2 (5 on ImageNet), batches of 64 and z of 128 from N(0, 1).
 
-Deviations: depth follows the size of the image, and no feature map is wider than 8 times `width`
-(the paper's smallest ones are 16 times as wide); a block of D widens in its first convolution, in
-the authors' code in its second; the learning rate does not decay; what is published are averaged
-weights.
+`variant: medgan` is MedGAN: transposed convolutions with batch norm, ReLU and tanh in G; strided
+convolutions with spectral and batch norm, LeakyReLU and a final sigmoid in D, and cross-entropy.
+The sigmoid is in the loss, which is computed from logits. MedGAN names no optimizer; SNGAN's is
+used.
+
+Deviations: depth follows the image size, and no feature map is wider than 8 times `width` (the
+paper's smallest maps are 16 times as wide); a block of D widens in its first convolution, in the
+authors' code in its second; the learning rate does not decay; averaged weights are published.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ from medgan.networks.blocks import spectrally_normalized
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.resnet import ResNetDiscriminator, ResNetGenerator, xavier
 
+NAME = "SNGAN"
 TRAINING_SET = TrainingSet.NORMAL
 
 
@@ -53,12 +53,12 @@ class Config:
 
 @dataclass(frozen=True)
 class Variant:
-    """Factories of G, of (latent_dim, width, size, channels), and of D, of (width, size, channels),
-    and the game that they play.
-    """
+    """Factories of G and D, and their loss."""
 
     generator: Callable[[int, int, int, int], nn.Module]
+    """Of (latent_dim, width, size, channels)."""
     discriminator: Callable[[int, int, int], nn.Module]
+    """Of (width, size, channels)."""
     adversarial: AdversarialLoss
 
 
@@ -73,38 +73,32 @@ VARIANTS: Mapping[str, Variant] = {
 
 
 class SNGAN(nn.Module):
-    """A generator, and a discriminator that is spectrally normalized in all its layers."""
+    """A generator, and a discriminator with spectral norm in all layers."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
         self.config = config
         variant = VARIANTS[config.variant]
+        shape = config.width, spec.size, spec.channels
         self.adversarial = variant.adversarial
-        self.generator = variant.generator(
-            config.latent_dim, config.width, spec.size, spec.channels
-        )
-        self.discriminator = spectrally_normalized(
-            variant.discriminator(config.width, spec.size, spec.channels)
-        )
+        self.generator = variant.generator(config.latent_dim, *shape)
+        self.discriminator = spectrally_normalized(variant.discriminator(*shape))
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
-        """One stage: the discriminator `n_critic` times, then the generator."""
+        """Return one stage: the discriminator `n_critic` times, then the generator."""
         adam = OptimizerSpec("adam", self.config.lr, (0.0, 0.9))
-        return {
-            "adversarial": (
-                Player(
-                    "discriminator",
-                    [self.discriminator],
-                    self.discriminator_loss,
-                    adam,
-                    updates=self.config.n_critic,
-                ),
-                Player("generator", [self.generator], self.generator_loss, adam),
-            )
-        }
+        discriminator = Player(
+            "discriminator",
+            [self.discriminator],
+            self.discriminator_loss,
+            adam,
+            self.config.n_critic,
+        )
+        generator = Player("generator", [self.generator], self.generator_loss, adam)
+        return {"adversarial": (discriminator, generator)}
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """Eq. 16, or S1's cross-entropy."""
+        """Compute eq. 16, or MedGAN's cross-entropy."""
         with torch.no_grad():
             fake = self.generator(latents_for(batch, self.config.latent_dim))
         real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
@@ -114,19 +108,16 @@ class SNGAN(nn.Module):
         }
 
     def generator_loss(self, batch: Batch) -> LossTerms:
-        """Eq. 17, or S1's cross-entropy."""
-        return {
-            "adversarial": self.adversarial.generator(
-                self.discriminator(self.generator(latents_for(batch, self.config.latent_dim)))
-            )
-        }
+        """Compute eq. 17, or MedGAN's cross-entropy."""
+        fake = self.generator(latents_for(batch, self.config.latent_dim))
+        return {"adversarial": self.adversarial.generator(self.discriminator(fake))}
 
     @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """(n, C, H, W) images of the class it was trained on; `labels` are not used."""
+        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
 
 
 def build(config: Config, spec: ImageSpec) -> SNGAN:
-    """An untrained SNGAN."""
+    """Build an untrained SNGAN."""
     return SNGAN(config, spec)

@@ -1,1 +1,1 @@
-"""Architectures. Depth follows the size of the image: one class serves 32 to 256 pixels."""
+"""Network architectures for images of any power-of-two side from 32 pixels on."""

@@ -1,6 +1,4 @@
-"""Discriminators of pairs: an image and a latent (Donahue 2017, Zenati 2018), or two latents; two
-images are one of twice the channels.
-"""
+"""Discriminators of pairs: an image and a latent (Donahue 2017, Zenati 2018), or two latents."""
 
 from __future__ import annotations
 
@@ -11,13 +9,8 @@ from medgan.networks.blocks import BASE, channel_widths, flat, initialize
 from medgan.networks.dcgan import strided_convolutions
 
 
-def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(dropout))
-
-
 class PairDiscriminator(nn.Module):
-    """Images (N, C, size, size) and latents (N, latent_dim) to logits (N,): convolutions and a
-    dense layer, joined by a dense layer.
+    """Map images (N, C, size, size) and latents (N, latent_dim) to logits (N,).
 
     At width 64 the dense layers have EGBAD's 512 and 1024 units.
     """
@@ -41,20 +34,17 @@ class PairDiscriminator(nn.Module):
         self.apply(initialize)
 
     def features(self, images: Tensor, latents: Tensor) -> Tensor:
-        """f_D, the layer before the logit: (N, D)."""
-        features: Tensor = self.join(
-            torch.cat([flat(self.from_images(images)), self.from_latents(latents)], 1)
-        )
-        return features
+        """Compute f_D, the layer before the logit: (N, D)."""
+        parts = [flat(self.from_images(images)), self.from_latents(latents)]
+        return self.join(torch.cat(parts, 1))
 
     def forward(self, images: Tensor, latents: Tensor) -> Tensor:
-        """Logits (N,)."""
-        logits: Tensor = self.to_logit(self.features(images, latents))
-        return logits.squeeze(1)
+        """Compute logits (N,)."""
+        return self.to_logit(self.features(images, latents)).squeeze(1)
 
 
 class LatentPairDiscriminator(nn.Module):
-    """Two latents (N, latent_dim) to logits (N,), by ALAD's layers of 64 and 32 units."""
+    """Map two latents (N, latent_dim) to logits (N,), by ALAD's layers of 64 and 32 units."""
 
     def __init__(self, latent_dim: int, dropout: float) -> None:
         super().__init__()
@@ -62,6 +52,9 @@ class LatentPairDiscriminator(nn.Module):
         self.to_logit = nn.Linear(32, 1)
 
     def forward(self, latents: Tensor, others: Tensor) -> Tensor:
-        """Logits (N,)."""
-        logits: Tensor = self.to_logit(self.hidden(torch.cat([latents, others], 1)))
-        return logits.squeeze(1)
+        """Compute logits (N,)."""
+        return self.to_logit(self.hidden(torch.cat([latents, others], 1))).squeeze(1)
+
+
+def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(dropout))

@@ -1,6 +1,4 @@
-"""Image to image: the translator of StarGAN (Choi 2018), which HealthyGAN and Brainomaly use, and
-its patch discriminator.
-"""
+"""Image translator and patch discriminator of StarGAN (Choi 2018), used by HealthyGAN."""
 
 from __future__ import annotations
 
@@ -11,18 +9,11 @@ from torch import Tensor, nn
 from medgan.networks.blocks import halvings
 
 SLOPE = 0.01
-"""Of the discriminator's LeakyReLU."""
-
-
-def instance_norm(channels: int) -> nn.Module:
-    """Instance norm, a scale and a shift per channel, no running statistics: the same in training
-    and after.
-    """
-    return nn.InstanceNorm2d(channels, affine=True, track_running_stats=False)
+"""Negative slope of the discriminator's LeakyReLU."""
 
 
 class Translator(nn.Module):
-    """Images (N, C, H, W) to a head (N, head_channels, H, W) without a last activation.
+    """Map images (N, C, H, W) to a head (N, head_channels, H, W) without a last activation.
 
     7x7 convolution, two halvings, residual blocks, two doublings, 7x7 convolution; zero padding.
     """
@@ -32,7 +23,7 @@ class Translator(nn.Module):
         widths = [width, 2 * width, 4 * width]
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 7, padding=3, bias=False),
-            instance_norm(width),
+            _norm(width),
             nn.ReLU(),
             *(_down(a, b) for a, b in pairwise(widths)),
             *(TranslatorBlock(widths[-1]) for _ in range(residual_blocks)),
@@ -41,9 +32,8 @@ class Translator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, head_channels, H, W)."""
-        head: Tensor = self.layers(images)
-        return head
+        """Map (N, C, H, W) to (N, head_channels, H, W)."""
+        return self.layers(images)
 
 
 class TranslatorBlock(nn.Module):
@@ -53,23 +43,23 @@ class TranslatorBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            instance_norm(width),
+            _norm(width),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            instance_norm(width),
+            _norm(width),
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, width, H, W) to the same shape."""
+        """Map (N, width, H, W) to the same shape."""
         residual: Tensor = self.body(features)
         return features + residual
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (N, C, size, size) to logits (N, 1, 4, 4), one for each patch; no normalisation, as a
-    gradient penalty needs.
+    """Map images (N, C, size, size) to logits (N, 1, 4, 4), one per patch.
 
-    Stride-2 convolutions until the map is 4x4, each twice as wide as the last.
+    Stride-2 convolutions down to 4x4, each twice as wide as the last; no normalization, as a
+    gradient penalty needs.
     """
 
     def __init__(self, width: int, size: int, channels: int) -> None:
@@ -82,23 +72,24 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False))
 
     def features(self, images: Tensor) -> Tensor:
-        """f_D, the layer before the logits: (N, D, 4, 4)."""
-        features: Tensor = self.layers[:-1](images)
-        return features
+        """Compute f_D, the layer before the logits: (N, D, 4, 4)."""
+        return self.layers[:-1](images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, 1, 4, 4)."""
-        logits: Tensor = self.layers(images)
-        return logits
+        """Compute logits (N, 1, 4, 4)."""
+        return self.layers(images)
+
+
+def _norm(channels: int) -> nn.Module:
+    """Build an instance norm without running statistics: the same in training and eval mode."""
+    return nn.InstanceNorm2d(channels, affine=True)
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), instance_norm(outputs), nn.ReLU()
-    )
+    convolution = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False)
+    return nn.Sequential(convolution, _norm(outputs), nn.ReLU())
 
 
 def _up(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), instance_norm(outputs), nn.ReLU()
-    )
+    convolution = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False)
+    return nn.Sequential(convolution, _norm(outputs), nn.ReLU())

@@ -1,73 +1,78 @@
-"""Images described by a published network, as two pipelines need it."""
+"""Node functions that two or more pipelines share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan import __version__
 from medgan.evaluation.embeddings import described_images, features_of
 from medgan.evaluation.protocol import EvaluationConfig
-from medgan.files.digest import digest
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
+from medgan.pipelines.cache import Arrays, Earlier, reused
+from medgan.pipelines.outputs import Trained, Training
 from medgan.plots.training import training_curves
-from medgan.training.job import TrainingJob
+from medgan.training.checkpoints import CheckpointFolder
+from medgan.training.job import TrainingJob, TrainingStep, publish, train
 from medgan.training.runtime import Runtime
 
-Arrays = Mapping[str, NDArray[Any]]
-FEATURES_FORM = 1
-"""Raised with every change in what is stored of features."""
+Plan = Callable[..., TrainingJob]
 
 
-def embed(
-    published: PublishedModel,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: EvaluationConfig,
-    seed: int,
-    cached: Arrays | None,
-) -> dict[str, NDArray[Any]]:
-    """Features of the images of `described_images`; the stored ones where nothing that decides them
-    has changed.
+def train_model(plan: Plan, name: str, earlier: Earlier, *inputs: Any) -> Iterator[TrainingStep]:
+    """Train what `plan(name, *inputs)` says; go on where an earlier run stopped."""
+    checkpoints: CheckpointFolder = earlier("training", name).checkpoints  # type: ignore[union-attr]
+    yield from train(plan(name, *inputs), checkpoints)
 
-    Reads no label of validation or test.
+
+def publish_model(plan: Plan, name: str, training: Training, *inputs: Any) -> Trained:
+    """Choose the weights of a finished training, and draw its curves."""
+    job = plan(name, *inputs)
+    curves = training_curves(training.curves, job.name)
+    return Trained(publish(job, training.checkpoints), training.curves, curves, training.samples)
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """What every evaluation of a detector needs."""
+
+    images: ImageStore
+    splits: pd.DataFrame
+    config: EvaluationConfig
+    seed: int
+
+    def rows(self, *parts: str) -> pd.DataFrame:
+        """image_id, split and row of the images of some parts of the split; no labels."""
+        return self.splits.loc[self.splits["split"].isin(parts), ["image_id", "split", "row"]]
+
+
+def embed(published: PublishedModel, data: EvaluationData, earlier: Arrays | None) -> Arrays:
+    """Describe the images of `described_images` by a network; no label of validation or test is
+    read.
 
     Returns:
         image_id (n,), features (n, D), key.
     """
-    chosen = described_images(splits, config.category_images, seed)
-    key = digest(
-        [
-            FEATURES_FORM,
-            published.key,
-            images.key,
-            chosen[["image_id", "row"]].astype(str).to_numpy().tolist(),
-            __version__,
-        ]
-    )
-    if cached is not None and str(cached["key"]) == key:
-        return dict(cached)
-    names, device = chosen["image_id"].astype(str).tolist(), Runtime.detect().device
-    network = published.build().to(device)
-    rows = chosen["row"].to_numpy(dtype=np.int64)
-    features = features_of(
-        network,  # type: ignore[arg-type]  # the registry lists networks with features only
-        StoredImages(images),
-        rows,
-        names,
-        config.batch_size,
-        str(device),
-    )
-    return {"image_id": np.array(names), "features": features, "key": np.array(key)}
+    chosen = described_images(data.splits, data.config.category_images, data.seed)
+    names, rows = chosen["image_id"].astype(str).tolist(), chosen["row"].to_numpy(dtype=np.int64)
+
+    def make() -> dict[str, Any]:
+        device = Runtime.detect().device
+        network: Any = published.build().to(device)
+        stored, size = StoredImages(data.images), data.config.batch_size
+        features = features_of(network, stored, rows, names, size, str(device))
+        return {"image_id": np.array(names), "features": features}
+
+    decided_by = [published.key, data.images.key, names, rows.tolist()]
+    return reused(earlier, ["features", *decided_by], make)
 
 
-def plot_curves(job: TrainingJob, curves: pd.DataFrame) -> Figure:
-    """The losses of every player against the step."""
-    return training_curves(curves, job.name)
+def places(image_ids: NDArray[Any]) -> pd.Series[int]:
+    """The place of each image in arrays that have these ids."""
+    return pd.Series(np.arange(len(image_ids)), index=image_ids.astype(str))

@@ -1,4 +1,4 @@
-"""The nodes of every training, in whichever pipeline it stands."""
+"""The two nodes of every training, in whichever pipeline it stands."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from functools import partial
 
 from kedro.pipeline import Node
 
-from medgan.pipelines.shared import plot_curves
-from medgan.training.job import TrainingJob, publish, train
+from medgan.pipelines.shared import publish_model, train_model
+from medgan.training.job import TrainingJob
 
 
 def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str]) -> list[Node]:
-    """Plan, train, publish and plot: `plan(name, *inputs)` gives the job."""
-    planned = partial(plan, name)
-    planned.__name__ = plan.__name__  # type: ignore[attr-defined]
+    """Train and publish: `plan(name, *inputs)` gives the job.
+
+    The training yields, and each yield is saved at once, so its outputs cannot be versioned; the
+    published model is.
+    """
+    run, choose = partial(train_model, plan, name), partial(publish_model, plan, name)
+    run.__name__, choose.__name__ = "train_model", "publish_model"  # type: ignore[attr-defined]
     return [
-        Node(planned, inputs, "job", name="plan"),
-        Node(train, ["job", "resume_from"], ["checkpoint", "curves", "snapshots"], name="train"),
-        Node(publish, ["job", "checkpoint"], "published", name="publish"),
-        Node(plot_curves, ["job", "curves"], "curves_figure", name="plot_curves"),
+        Node(run, ["earlier_trainings", *inputs], f"{name}.training", name="train"),
+        Node(choose, [f"{name}.training", *inputs], f"{name}.trained", name="publish"),
     ]

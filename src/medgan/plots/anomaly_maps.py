@@ -1,29 +1,34 @@
-"""Anomaly maps as a reader of films wants them: the image, what the detector holds it against, what
-differs, and where.
+"""Anomaly maps in rows: the image, what the detector compares it with, the difference, the map.
 
-All images of one detector share one scale, so a color means the same in every row. The overlay is
-transparent where normal images are just as high, so that the film shows through. Layout is in
-inches: the figures are as wide as a phone shows them legibly.
+All images of a detector share one scale, so that a color means the same in every row. Layout is in
+inches: figures are as wide as a phone shows them legibly.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
+from medgan.plots.grids import show_image
 from medgan.plots.style import HEAT, INK, MUTED, PALETTE, house_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIGNED = "RdBu_r"
 OUTLINE = "#39d0d8"
 OPACITY = 0.8
+CLEAR, BRIGHTEST = 0.75, 0.99
+"""Quantiles of the pixels of normal validation maps: clear up to the first, last color from the
+second.
+"""
 WIDTH, MARGIN, GAP = 4.4, 0.05, 0.06
 LINE, SMALL = 0.15, 8.0
 """Height of a line of text in inches, and the size of its letters in points."""
@@ -40,12 +45,12 @@ NO_COUNTERPART = "no counterpart"
 
 @dataclass(frozen=True)
 class Case:
-    """One image and what a detector made of it."""
+    """An image and its anomaly map."""
 
     heading: str
     """Cases that follow each other under the same heading stand below it together."""
     lines: Sequence[str]
-    """What stands above the row."""
+    """Above the row."""
     image: NDArray[np.uint8]
     """(H, W, 1 or 3)."""
     anomaly_map: NDArray[Any]
@@ -60,57 +65,131 @@ class Case:
 
 @dataclass(frozen=True)
 class MapScale:
-    """What colors mean, for all images of a detector."""
+    """The colors of all images of a detector."""
 
     low: float
     """Map values up to here are transparent in the overlay."""
     high: float
-    """From here on the color is the last one."""
+    """Map values from here on have the last color."""
     residual: float = 1.0
-    """The differences' colors run from minus this to this."""
+    """The colors of differences run from minus this to this."""
+
+    def strength(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Scale map values to opacity: 0 up to `low`, 1 from `high` on."""
+        scaled = (np.asarray(values, np.float64) - self.low) / max(self.high - self.low, 1e-12)
+        return np.asarray(np.clip(scaled, 0, 1))
+
+
+def normal_scale(maps: NDArray[Any], residual: float = 1.0) -> MapScale:
+    """Compute the scale of all anomaly maps of a detector, wherever they are shown.
+
+    Args:
+        maps: of the normal validation images (n, H, W); no other image may set the scale.
+        residual: the limit of the differences from counterparts.
+    """
+    if not np.size(maps):
+        return MapScale(0.0, 0.0, residual)
+    low, high = np.quantile(np.asarray(maps, np.float64), [CLEAR, BRIGHTEST])
+    return MapScale(float(low), float(high), residual)
+
+
+def own_scale(maps: NDArray[Any], scale: MapScale | None = None) -> MapScale:
+    """Widen a scale to the maps that are shown, where no validation maps were stored."""
+    values = np.asarray(maps, np.float64)
+    low, high = float(values.min()), float(np.quantile(values, BRIGHTEST))
+    return MapScale(min(low, scale.low), max(high, scale.high)) if scale else MapScale(low, high)
 
 
 class _Sheet:
-    """A figure of one pair of axes in inches, filled from the top down."""
+    """A figure with one pair of axes in inches, filled from the top down."""
 
-    def __init__(self, height: float) -> None:
+    def __init__(self, height: float, scale: MapScale | None = None) -> None:
+        from matplotlib.figure import Figure
+
         self.figure = Figure(figsize=(WIDTH, height))
         self.axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0))
         self.axes.set_axis_off()
         self.height, self.y = height, 0.05
+        self.scale = scale or MapScale(0.0, 1.0)
 
     def finished(self) -> Figure:
-        """The figure; pictures have moved its limits."""
+        """Restore the limits, which pictures have moved."""
         self.axes.set(xlim=(0, WIDTH), ylim=(self.height, 0), aspect="auto")
         return self.figure
 
     def text(self, column: float, words: str, **style: Any) -> None:
-        """A line of text below the present height; `column` counts panels."""
+        """Write a line below the present height; `column` counts panels."""
         settings: dict[str, Any] = {"fontsize": SMALL, "va": "baseline", "ha": "left", **style}
         self.axes.text(_left(column), self.y + ASCENT * settings["fontsize"], words, **settings)
 
-    def picture(
-        self, column: int, values: NDArray[Any], height: float = PANEL, **style: Any
-    ) -> None:
-        """Pixels or values whose top is at the present height."""
+    def lines(self, column: float, lines: Sequence[str], **style: Any) -> None:
+        """Write lines from the present height down, the first one darker; the height stays."""
+        before = self.y
+        for number, line in enumerate(lines):
+            self.text(column, line, **{"color": MUTED if number else INK, **style})
+            self.y += LINE
+        self.y = before
+
+    def picture(self, column: int, values: NDArray[Any], **style: Any) -> None:
+        """Draw pixels or values whose top is at the present height."""
+        height = style.pop("height", PANEL)
         place = (_left(column), _left(column) + PANEL, self.y + height, self.y)
         self.axes.imshow(values, extent=place, interpolation="nearest", **style)
 
+    def image(self, column: int, image: NDArray[np.uint8]) -> None:
+        """Draw an image (H, W, 1 or 3)."""
+        gray = image.shape[-1] == 1
+        pixels, colors = (image[..., 0], "gray") if gray else (image, None)
+        self.picture(column, pixels, cmap=colors, vmin=0, vmax=255)
+
+    def map(self, column: int, case: Case, **style: Any) -> None:
+        """Draw the map of a case in the common colors."""
+        values = np.asarray(case.anomaly_map, dtype=np.float64)
+        self.picture(column, values, cmap=HEAT, vmin=self.scale.low, vmax=self.scale.high, **style)
+
+    def overlay(self, column: int, case: Case) -> None:
+        """Draw the map over the image: the higher a value, the less of the image shows through."""
+        self.image(column, case.image)
+        strength = self.scale.strength(case.anomaly_map)
+        self.map(column, case, alpha=OPACITY * strength)
+        self.outline(column, case.mask)
+
     def outline(self, column: int, mask: NDArray[np.bool_] | None) -> None:
-        """The border of a mask on the panel at the present height."""
+        """Draw the border of a mask on the panel at the present height."""
         if mask is None or not mask.any() or mask.all():
             return
         rows, columns = ((np.arange(side) + 0.5) / side * PANEL for side in mask.shape)
         place = (_left(column) + columns, self.y + rows)
-        self.axes.contour(
-            *place, mask.astype(np.float64), levels=[0.5], colors=[OUTLINE], linewidths=1.1
-        )
+        style: dict[str, Any] = {"levels": [0.5], "colors": [OUTLINE], "linewidths": 1.1}
+        self.axes.contour(*place, mask.astype(np.float64), **style)
+
+    def header(self, title: str, columns: Sequence[str], *, signed: bool) -> None:
+        """Write the title and the names of the columns, with the color bars below them."""
+        self.text(0, title, fontsize=10, fontweight="bold")
+        self.y += 0.24
+        for column, name in enumerate(columns):
+            lines = textwrap.wrap(name, COLUMN_CHARACTERS)
+            self.lines(column, lines, fontweight="bold", color=INK)
+        self.y += LINE + 0.05
+        if signed:
+            self._bar(2, SIGNED, ("darker", "brighter"))
+        self._bar(3, HEAT, (f"{self.scale.low:.3g}", f"≥ {self.scale.high:.3g}"))
+        self.y = HEADER - FOOTER
+
+    def _bar(self, column: int, colors: str, ends: tuple[str, str]) -> None:
+        ramp = np.linspace(0, 1, 128)[None]
+        self.picture(column, ramp, height=0.08, cmap=colors, vmin=0, vmax=1)
+        self.y += 0.1
+        self.text(column, ends[0], fontsize=7)
+        self.text(column + PANEL / (PANEL + GAP), ends[1], fontsize=7, ha="right")
+        self.y -= 0.1
 
 
 def _left(column: float) -> float:
     return MARGIN + column * (PANEL + GAP)
 
 
+@house_style()
 def case_rows(
     cases: Sequence[Case],
     scale: MapScale,
@@ -119,8 +198,7 @@ def case_rows(
     counterpart: str = "",
     notes: Sequence[str] = (),
 ) -> Figure:
-    """A row for each image: the image, its counterpart, the signed difference, and the map over the
-    image.
+    """Draw a row for each image: the image, its counterpart, the difference, the map over it.
 
     Without a counterpart the third panel is the map itself. Masks are outlined on the first and the
     last panel.
@@ -129,189 +207,155 @@ def case_rows(
         cases: in the order of the rows.
         scale: of all maps and differences.
         title: above all.
-        counterpart: what the counterpart is; empty for a detector that compares with no image.
+        counterpart: its name; empty for a detector that compares with no image.
         notes: sentences below all.
 
     Raises:
         UserError: there is no image.
     """
-    _require(cases)
-    wrapped, groups = _wrapped(notes), _grouped(cases)
-    rows = sum(PITCH + len(case.lines) * LINE for case in cases)
-    columns = (
-        "image",
-        counterpart or NO_COUNTERPART,
-        "difference" if counterpart else "map",
-        "map on image",
-    )
-    with house_style():
-        sheet = _Sheet(HEADER + len(groups) * HEADING + rows + len(wrapped) * LINE + FOOTER)
-        _header(sheet, title, scale, columns, signed=bool(counterpart))
-        for heading, members in groups:
-            _heading(sheet, heading)
-            for case in members:
-                _row(sheet, case, scale)
-        _footer(sheet, wrapped)
-    return sheet.finished()
+    third = "difference" if counterpart else "map"
+    columns = ("image", counterpart or NO_COUNTERPART, third, "map on image")
+
+    def row(sheet: _Sheet, members: Sequence[Case]) -> None:
+        (case,) = members
+        sheet.lines(0, case.lines)
+        sheet.y += len(case.lines) * LINE
+        sheet.image(0, case.image)
+        sheet.outline(0, case.mask)
+        _compared(sheet, case)
+        sheet.overlay(3, case)
+        sheet.y += PITCH
+
+    height = sum(PITCH + len(case.lines) * LINE for case in cases)
+    sheet = _Sheet(height + _around(cases, notes), scale)
+    sheet.header(title, columns, signed=bool(counterpart))
+    return _filled(sheet, cases, notes, 1, row)
 
 
+@house_style()
 def case_pairs(
     cases: Sequence[Case], scale: MapScale, *, title: str, notes: Sequence[str] = ()
 ) -> Figure:
-    """Two images a row, each beside the same image with its map over it; for many images at a
-    glance.
+    """Draw two images a row, each beside the same image with its map over it.
 
     Raises:
         UserError: there is no image.
     """
-    _require(cases)
-    wrapped, groups = _wrapped(notes), _grouped(cases)
-    lines = max(len(case.lines) for case in cases)
-    pairs = sum(-(-len(members) // 2) for _, members in groups)
-    with house_style():
-        sheet = _Sheet(
-            HEADER
-            + len(groups) * HEADING
-            + pairs * (PITCH + lines * LINE)
-            + len(wrapped) * LINE
-            + FOOTER
-        )
-        _header(
-            sheet, title, scale, ("image", "map on image", "image", "map on image"), signed=False
-        )
-        for heading, members in groups:
-            _heading(sheet, heading)
-            for start in range(0, len(members), 2):
-                _pair(sheet, members[start : start + 2], scale, lines)
-        _footer(sheet, wrapped)
-    return sheet.finished()
+    lines = max((len(case.lines) for case in cases), default=0)
+    rows = sum(-(-len(members) // 2) for _, members in _grouped(cases))
+
+    def pair(sheet: _Sheet, members: Sequence[Case]) -> None:
+        for column, case in zip((0, 2), members, strict=False):
+            sheet.lines(column, case.lines)
+        sheet.y += lines * LINE
+        for column, case in zip((0, 2), members, strict=False):
+            sheet.image(column, case.image)
+            sheet.outline(column, case.mask)
+            sheet.overlay(column + 1, case)
+        sheet.y += PITCH
+
+    sheet = _Sheet(rows * (PITCH + lines * LINE) + _around(cases, notes), scale)
+    sheet.header(title, ("image", "map on image") * 2, signed=False)
+    return _filled(sheet, cases, notes, 2, pair)
 
 
+@house_style()
 def no_cases(title: str, words: str) -> Figure:
-    """A figure that says why there is nothing to show."""
-    with house_style():
-        sheet = _Sheet(0.6)
-        sheet.text(0, title, fontsize=10, fontweight="bold")
-        sheet.y += 0.26
-        sheet.text(0, words, color=MUTED)
+    """Draw a title and why there is nothing to show."""
+    sheet = _Sheet(0.6)
+    sheet.text(0, title, fontsize=10, fontweight="bold")
+    sheet.y += 0.26
+    sheet.text(0, words, color=MUTED)
     return sheet.finished()
-
-
-def _require(cases: Sequence[Case]) -> None:
-    if not cases:
-        raise UserError("There is no image to show a heat map of: the test split is empty.")
 
 
 def _grouped(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
-    return [
-        (heading, list(members)) for heading, members in groupby(cases, lambda case: case.heading)
-    ]
+    groups = groupby(cases, lambda case: case.heading)
+    return [(heading, list(members)) for heading, members in groups]
 
 
 def _wrapped(notes: Sequence[str]) -> list[str]:
     return [line for note in notes for line in textwrap.wrap(note, CHARACTERS)]
 
 
-def _header(
-    sheet: _Sheet, title: str, scale: MapScale, columns: Sequence[str], *, signed: bool
-) -> None:
-    """Title, names of the columns, and below them the colors."""
-    sheet.text(0, title, fontsize=10, fontweight="bold")
-    sheet.y += 0.24
-    for column, name in enumerate(columns):
-        _lines(sheet, column, textwrap.wrap(name, COLUMN_CHARACTERS), fontweight="bold", color=INK)
-    sheet.y += LINE + 0.05
-    if signed:
-        _bar(sheet, 2, SIGNED, ("darker", "brighter"))
-    _bar(sheet, 3, HEAT, (f"{scale.low:.3g}", f"≥ {scale.high:.3g}"))
-    sheet.y = HEADER - FOOTER
+def _around(cases: Sequence[Case], notes: Sequence[str]) -> float:
+    """The height of all but the rows."""
+    if not cases:
+        raise UserError("There is no image to show a heat map of: the test split is empty.")
+    return HEADER + len(_grouped(cases)) * HEADING + len(_wrapped(notes)) * LINE + FOOTER
 
 
-def _bar(sheet: _Sheet, column: int, colors: str, ends: tuple[str, str]) -> None:
-    """The colors from left to right, and what stands at either end."""
-    sheet.picture(column, np.linspace(0, 1, 128)[None], height=0.08, cmap=colors, vmin=0, vmax=1)
-    top = sheet.y
-    sheet.y += 0.1
-    sheet.text(column, ends[0], fontsize=7)
-    sheet.text(column + PANEL / (PANEL + GAP), ends[1], fontsize=7, ha="right")
-    sheet.y = top
-
-
-def _heading(sheet: _Sheet, words: str) -> None:
+def _filled(
+    sheet: _Sheet,
+    cases: Sequence[Case],
+    notes: Sequence[str],
+    a_row: int,
+    draw: Callable[[_Sheet, Sequence[Case]], None],
+) -> Figure:
+    for heading, members in _grouped(cases):
+        sheet.y += 0.04
+        sheet.text(0, heading, fontsize=9, fontweight="bold", color=PALETTE[0])
+        sheet.y += HEADING - 0.04
+        for start in range(0, len(members), a_row):
+            draw(sheet, members[start : start + a_row])
     sheet.y += 0.04
-    sheet.text(0, words, fontsize=9, fontweight="bold", color=PALETTE[0])
-    sheet.y += HEADING - 0.04
+    sheet.lines(0, _wrapped(notes), color=MUTED)
+    return sheet.finished()
 
 
-def _lines(sheet: _Sheet, column: int, lines: Sequence[str], **style: Any) -> None:
-    """Lines from the present height down, which stays."""
-    before = sheet.y
-    for number, line in enumerate(lines):
-        sheet.text(column, line, **{"color": MUTED if number else INK, **style})
-        sheet.y += LINE
-    sheet.y = before
-
-
-def _row(sheet: _Sheet, case: Case, scale: MapScale) -> None:
-    _lines(sheet, 0, case.lines)
-    sheet.y += len(case.lines) * LINE
-    _film(sheet, 0, case.image)
-    sheet.outline(0, case.mask)
+def _compared(sheet: _Sheet, case: Case) -> None:
     if case.counterpart is None or case.residual is None:
-        sheet.axes.text(
-            _left(1.45),
-            sheet.y + PANEL / 2,
-            NO_COUNTERPART,
-            fontsize=SMALL,
-            color=MUTED,
-            ha="center",
-            va="center",
-        )
-        sheet.picture(2, _numbers(case.anomaly_map), cmap=HEAT, vmin=scale.low, vmax=scale.high)
-    else:
-        _film(sheet, 1, case.counterpart)
-        sheet.picture(
-            2, _numbers(case.residual), cmap=SIGNED, vmin=-scale.residual, vmax=scale.residual
-        )
-    _overlay(sheet, 3, case, scale)
-    sheet.y += PITCH
+        place = (_left(1.45), sheet.y + PANEL / 2)
+        style: dict[str, Any] = {"fontsize": SMALL, "color": MUTED, "ha": "center", "va": "center"}
+        sheet.axes.text(*place, NO_COUNTERPART, **style)
+        sheet.map(2, case)
+        return
+    sheet.image(1, case.counterpart)
+    limit, values = sheet.scale.residual, np.asarray(case.residual, dtype=np.float64)
+    sheet.picture(2, values, cmap=SIGNED, vmin=-limit, vmax=limit)
 
 
-def _pair(sheet: _Sheet, cases: Sequence[Case], scale: MapScale, lines: int) -> None:
-    for column, case in zip((0, 2), cases, strict=False):
-        _lines(sheet, column, case.lines)
-    sheet.y += lines * LINE
-    for column, case in zip((0, 2), cases, strict=False):
-        _film(sheet, column, case.image)
-        sheet.outline(column, case.mask)
-        _overlay(sheet, column + 1, case, scale)
-    sheet.y += PITCH
+LONGEST_NAME = 64
 
 
-def _film(sheet: _Sheet, column: int, image: NDArray[np.uint8]) -> None:
-    grey = image.shape[-1] == 1
-    sheet.picture(
-        column, image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255
-    )
+@house_style()
+def scored_image(
+    pixels: NDArray[np.uint8],
+    anomaly_map: NDArray[Any],
+    scale: MapScale,
+    name: str,
+    words: str,
+    note: str,
+) -> Figure:
+    """Draw one image beside the same image with its anomaly map over it, and the scale of the map.
 
+    Args:
+        pixels: (H, W, 1 or 3), the input of the detector.
+        anomaly_map: (H, W), higher is more anomalous.
+        scale: the same for all pictures to be compared.
+        name: of the image; shortened at its beginning, where paths are alike.
+        words: below the name: score and decision.
+        note: below the pictures.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
 
-def _overlay(sheet: _Sheet, column: int, case: Case, scale: MapScale) -> None:
-    """The map over the image: the higher a value, the less of the image shows through."""
-    _film(sheet, column, case.image)
-    values = _numbers(case.anomaly_map)
-    strength = np.clip((values - scale.low) / max(scale.high - scale.low, 1e-12), 0, 1)
-    sheet.picture(
-        column, values, cmap=HEAT, vmin=scale.low, vmax=scale.high, alpha=OPACITY * strength
-    )
-    sheet.outline(column, case.mask)
-
-
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(values, dtype=np.float64)
-
-
-def _footer(sheet: _Sheet, lines: Sequence[str]) -> None:
-    sheet.y += 0.04
-    for line in lines:
-        sheet.text(0, line, color=MUTED)
-        sheet.y += LINE
+    low, high = scale.low, max(scale.high, scale.low + 1e-9)
+    figure = Figure(figsize=(6.4, 3.9))
+    for left, caption in ((0.015, "input of the detector"), (0.455, "anomaly map over it")):
+        axis = figure.add_axes((left, 0.09, 0.42, 0.69))
+        show_image(axis, pixels)
+        axis.set_title(caption, fontsize=9, fontweight="normal", pad=3)
+    strength = scale.strength(anomaly_map)
+    style: dict[str, Any] = {"cmap": HEAT, "interpolation": "bilinear", "vmin": low, "vmax": high}
+    axis.imshow(np.asarray(anomaly_map, np.float64), alpha=OPACITY * strength, **style)
+    bar = figure.add_axes((0.895, 0.09, 0.02, 0.69))
+    figure.colorbar(ScalarMappable(Normalize(low, high), HEAT), cax=bar).ax.tick_params(labelsize=8)
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    if len(printable) > LONGEST_NAME:
+        printable = "…" + printable[1 - LONGEST_NAME :]
+    figure.text(0.015, 0.935, printable, fontsize=10, fontweight="bold", parse_math=False)
+    figure.text(0.015, 0.875, words, fontsize=10, parse_math=False)
+    figure.text(0.015, 0.025, note, fontsize=8, color=MUTED)
+    return figure

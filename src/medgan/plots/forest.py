@@ -1,31 +1,54 @@
-"""Rows of figures with their intervals under headings, side by side in one or several columns."""
+"""Forest plots: points with 95 % intervals, a row for each name."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from medgan.audits.results import ShortcutsResult, SubgroupMetrics, SubgroupsResult
+from medgan.evaluation.details import DetectorTest
+from medgan.models import display_name
+from medgan.plots.style import (
+    CHANCE,
+    INK,
+    MUTED,
+    PALETTE,
+    draw_interval,
+    house_style,
+    name_rows,
+    new_figure,
+    panel,
+    wrapped,
+)
+from medgan.stats.bootstrap import Estimate
+from medgan.words import readable
 
-from medgan.plots.style import CHANCE, INK, MUTED, PALETTE, house_style, panel, readable
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROW_INCHES = 0.3
+HEADINGS = {
+    "one_class": "Fitted to normal training images only",
+    "probe": "Trained on labels or on the unlabelled mix",
+}
+SHORTCUT, DETECTOR = PALETTE[3], PALETTE[0]
 
 
 @dataclass(frozen=True)
 class ForestRow:
-    """A line of a forest plot; without estimates it is a heading."""
+    """A row of a forest plot; without estimates it is a heading."""
 
     label: str
-    estimates: Sequence[Mapping[str, Any]] = ()
-    """One {"value", "low", "high"} or {"value": None, "reason"} for each column."""
+    estimates: Sequence[Estimate] = ()
+    """One for each column."""
     color: str = PALETTE[0]
     marker: str = "o"
 
 
+@house_style()
 def columns_forest(
     rows: Sequence[ForestRow],
     titles: Sequence[str],
@@ -34,379 +57,201 @@ def columns_forest(
     chance: Sequence[float | None] = (),
     span: tuple[float, float] | None = None,
 ) -> Figure:
-    """Dots and 95 % intervals.
+    """Draw rows under headings, in one or several columns.
 
     Args:
         rows: from top to bottom.
         titles: of the columns, as many as each row has estimates.
         title: above all.
         note: below all.
-        chance: where a dashed line marks a figure without skill, for each column; None for no line.
-        span: limits of every column's axis; from the figures where left out.
+        chance: for each column the value of a method without skill (dashed line), or None.
+        span: limits of every column's axis; from the values where left out.
     """
-    limits = span or _limits(rows)
     lines = note.count("\n") + 1 if note else 0
-    with house_style():
-        figure = Figure(
-            figsize=(7.0, 1.25 + ROW_INCHES * max(1, len(rows)) + 0.17 * lines),
-            layout="constrained",
-        )
-        axes = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
-        for place, (axis, name) in enumerate(zip(axes, titles, strict=True)):
-            _column(axis, rows, place, limits)
-            axis.set_title(name, fontsize=10)
-            line = chance[place] if place < len(chance) else None
-            if line is not None:
-                axis.axvline(line, color=CHANCE, linestyle="--", linewidth=1, zorder=0)
-        _labels(axes[0], rows)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-        if note:
-            figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=MUTED)
+    height = 1.25 + ROW_INCHES * max(1, len(rows)) + 0.17 * lines
+    figure = new_figure(7.0, height, title, note)
+    axes = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    for place, (axis, name) in enumerate(zip(axes, titles, strict=True)):
+        for line, row in enumerate(rows):
+            if row.estimates:
+                found = row.estimates[place]
+                short = replace(found, reason=found.reason.split(":")[0])
+                draw_interval(axis, line, short, color=row.color, fmt=row.marker)
+        axis.set(xlim=span or _limits(rows), ylim=(len(rows) - 0.4, -0.6))
+        axis.set_title(name, fontsize=10)
+        without_skill = chance[place] if place < len(chance) else None
+        if without_skill is not None:
+            axis.axvline(without_skill, color=CHANCE, linestyle="--", linewidth=1, zorder=0)
+        name_rows(axis, [row.label for row in rows])
+    for text, row in zip(axes[0].get_yticklabels(), rows, strict=True):
+        text.set(fontsize=9 if row.estimates else 10, color=INK)
+        text.set_fontweight("normal" if row.estimates else "bold")
     return figure
 
 
 def _limits(rows: Sequence[ForestRow]) -> tuple[float, float]:
-    bounds = [
-        estimate[key]
-        for row in rows
-        for estimate in row.estimates
-        for key in ("value", "low")
-        if estimate.get(key) is not None
-    ]
+    bounds = [bound for row in rows for found in row.estimates for bound in _bounds(found)]
     return max(0.0, min([*bounds, 0.5]) - 0.04), 1.03
 
 
-def _column(axis: Axes, rows: Sequence[ForestRow], place: int, limits: tuple[float, float]) -> None:
-    for line, row in enumerate(rows):
-        if row.estimates:
-            _interval(axis, line, row, row.estimates[place])
-    axis.set_xlim(*limits)
-    axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.grid(axis="y", visible=False)
-    axis.tick_params(axis="y", length=0)
+def _bounds(estimate: Estimate) -> list[float]:
+    return [b for b in (estimate.value, estimate.low, estimate.high) if b is not None]
 
 
-def _interval(axis: Axes, line: int, row: ForestRow, estimate: Mapping[str, Any]) -> None:
-    value = estimate.get("value")
-    if value is None:
-        reason = str(estimate.get("reason", "not available")).split(":")[0]
-        axis.text(
-            0.5,
-            line,
-            reason,
-            color=MUTED,
-            fontsize=8,
-            style="italic",
-            ha="center",
-            va="center",
-            transform=axis.get_yaxis_transform(),
-        )
-        return
-    if estimate.get("low") is not None:
-        axis.plot(
-            [estimate["low"], estimate["high"]],
-            [line, line],
-            color=row.color,
-            linewidth=3,
-            alpha=0.4,
-            solid_capstyle="round",
-        )
-    axis.plot([value], [line], row.marker, color=row.color, markersize=6)
-
-
-def _labels(axis: Axes, rows: Sequence[ForestRow]) -> None:
-    axis.set_yticks(range(len(rows)), [row.label for row in rows])
-    for text, row in zip(axis.get_yticklabels(), rows, strict=True):
-        text.set_fontsize(9 if row.estimates else 10)
-        text.set_fontweight("normal" if row.estimates else "bold")
-        text.set_color(INK)
-
-
+@house_style()
 def forest(
-    estimates: Mapping[str, Mapping[str, Any]],
+    estimates: Mapping[str, Estimate],
     title: str = "",
     label: str = "AUROC",
     chance: float | None = 0.5,
     notes: Mapping[str, str] | None = None,
 ) -> Figure:
-    """A dot and its 95 % interval for each name, the best on top; names without a figure show why.
+    """Draw one estimate for each name, the best on top.
 
     Args:
-        estimates: name to {"value", "low", "high"}, or {"value": None, "reason"}.
+        estimates: by name.
         title: above it.
         label: of the axis.
-        chance: where a dashed line marks a figure without skill.
-        notes: what stands behind a name, such as "sees mix".
+        chance: the value of a method without skill (dashed line).
+        notes: what stands below a name, such as "sees mix".
     """
-    order = sorted(
-        estimates,
-        key=lambda name: (
-            estimates[name].get("value") is not None,
-            estimates[name].get("value") or 0.0,
-        ),
+    order = sorted(estimates, key=lambda name: _rank(estimates[name]))
+    figure, axis = panel(6.0, 1.3 + 0.48 * max(1, len(order)), title)
+    for place, name in enumerate(order):
+        _with_value(axis, place, estimates[name], ".3f")
+    if chance is not None:
+        top = len(order) - 0.42
+        axis.axvline(chance, color=CHANCE, linestyle="--", linewidth=1)
+        axis.text(chance, top, "chance", color=CHANCE, fontsize=8, ha="center", va="bottom")
+    told = notes or {}
+    name_rows(axis, [f"{display_name(name)}\n{told.get(name, '')}".rstrip() for name in order])
+    lowest = min(
+        bound for found in estimates.values() for bound in [*_bounds(found), chance or 0.5]
     )
-    with house_style():
-        figure, axis = panel(6.0, 1.1 + 0.48 * max(1, len(order)))
-        lowest = min(
-            [figure_["low"] for figure_ in estimates.values() if figure_.get("low") is not None]
-            + [0.5 if chance is None else chance]
-        )
-        for place, name in enumerate(order):
-            _row(axis, place, estimates[name])
-        if chance is not None:
-            axis.axvline(chance, color=CHANCE, linestyle="--", linewidth=1)
-            axis.text(
-                chance,
-                len(order) - 0.42,
-                "chance",
-                color=CHANCE,
-                fontsize=8,
-                ha="center",
-                va="bottom",
-            )
-        axis.set_yticks(
-            range(len(order)),
-            [
-                readable(name) + (f"\n{(notes or {}).get(name)}" if (notes or {}).get(name) else "")
-                for name in order
-            ],
-        )
-        axis.set_ylim(-0.6, len(order) - 0.4)
-        axis.set_xlim(max(0.0, lowest - 0.06), 1.02)
-        axis.set_xlabel(label)
-        axis.set_title(title, pad=16)
-        axis.grid(axis="y", visible=False)
-        axis.tick_params(axis="y", length=0)
+    axis.set(xlim=(max(0.0, lowest - 0.06), 1.02), ylim=(-0.6, len(order) - 0.4), xlabel=label)
     return figure
 
 
-def _row(axis: Any, place: int, estimate: Mapping[str, Any]) -> None:
-    value = estimate.get("value")
-    if value is None:
-        axis.text(
-            0.5,
-            place,
-            estimate.get("reason", "not available"),
-            color=INK,
-            fontsize=8,
-            ha="center",
-            va="center",
-            transform=axis.get_yaxis_transform(),
-        )
-        return
-    if estimate.get("low") is not None:
-        axis.plot(
-            [estimate["low"], estimate["high"]],
-            [place, place],
-            color=PALETTE[0],
-            linewidth=3,
-            alpha=0.45,
-            solid_capstyle="round",
-        )
-    axis.plot([value], [place], "o", color=PALETTE[0], markersize=8)
-    axis.text(value, place + 0.2, f"{value:.3f}", ha="center", va="bottom", fontsize=9)
+def _rank(estimate: Estimate) -> tuple[bool, float]:
+    return estimate.value is not None, estimate.value or 0.0
 
 
+def _with_value(axis: Axes, place: int, found: Estimate, form: str, after: str = "") -> None:
+    draw_interval(axis, place, found, markersize=8)
+    if found.value is not None:
+        text = f"{found.value:{form}}{after}"
+        axis.text(found.value, place + 0.2, text, ha="center", va="bottom", fontsize=9)
+
+
+@house_style()
 def differences(
-    tests: Mapping[str, Mapping[str, Any]],
+    tests: Mapping[str, DetectorTest],
     title: str = "",
-    label: str = "difference of AUROC; p after Holm's correction",
+    label: str = "difference in AUROC; p-values after Holm's correction",
 ) -> Figure:
-    """A dot and its 95 % interval for each test, the largest difference on top; filled where it
-    holds after correction.
+    """Draw the difference of each test, the largest on top; points are filled where it is
+    significant after correction.
 
     Args:
-        tests: name to {"against", "difference": {"value", "low", "high"}, "p_holm", "verdict"};
-            tests without a difference say why.
+        tests: by the name of the detector.
         title: above it.
         label: of the axis.
     """
-    order = sorted(
-        tests,
-        key=lambda name: (
-            tests[name]["difference"]["value"] is not None,
-            tests[name]["difference"]["value"] or 0.0,
-        ),
-    )
-    with house_style():
-        figure, axis = panel(6.0, 1.3 + 0.55 * max(1, len(order)))
-        for place, name in enumerate(order):
-            _difference_row(axis, place, tests[name])
-        axis.axvline(0, color=MUTED, linestyle="--", linewidth=1)
-        axis.text(
-            0.01, -0.58, "worse", transform=axis.get_yaxis_transform(), color=MUTED, fontsize=8
-        )
-        axis.text(
-            0.99,
-            -0.58,
-            "better",
-            transform=axis.get_yaxis_transform(),
-            color=MUTED,
-            fontsize=8,
-            ha="right",
-        )
-        axis.set_yticks(range(len(order)), [_name(name, tests[name]) for name in order])
-        axis.set_ylim(-0.7, len(order) - 0.4)
-        bounds = [0.0, *(bound for test in tests.values() for bound in _bounds(test))]
-        room = 0.2 * (max(bounds) - min(bounds)) + 0.02
-        axis.set_xlim(min(bounds) - room, max(bounds) + room)
-        axis.set_xlabel(label)
-        axis.set_title(title)
-        axis.grid(axis="y", visible=False)
-        axis.tick_params(axis="y", length=0)
+    order = sorted(tests, key=lambda name: _rank(tests[name].difference))
+    figure, axis = panel(6.0, 1.4 + 0.55 * max(1, len(order)), title)
+    for place, name in enumerate(order):
+        _difference_row(axis, place, tests[name])
+    axis.axvline(0, color=MUTED, linestyle="--", linewidth=1)
+    for x, side, text in ((0.01, "left", "worse"), (0.99, "right", "better")):
+        across = axis.get_yaxis_transform()
+        axis.text(x, -0.58, text, transform=across, color=MUTED, fontsize=8, ha=side)
+    name_rows(axis, [_name(name, tests[name].against) for name in order])
+    bounds = [0.0, *(bound for test in tests.values() for bound in _bounds(test.difference))]
+    room = 0.2 * (max(bounds) - min(bounds)) + 0.02
+    axis.set(xlim=(min(bounds) - room, max(bounds) + room), ylim=(-0.7, len(order) - 0.4))
+    axis.set_xlabel(label)
     return figure
 
 
-def _name(name: str, test: Mapping[str, Any]) -> str:
-    return (
-        readable(name)
-        if test["against"] in (None, name)
-        else f"{readable(name)}\nagainst {readable(test['against'])}"
-    )
+def _name(name: str, against: str | None) -> str:
+    other = "" if against in (None, name) else f"\nagainst {display_name(str(against))}"
+    return display_name(name) + other
 
 
-def _bounds(test: Mapping[str, Any]) -> list[float]:
-    return [
-        test["difference"][key]
-        for key in ("value", "low", "high")
-        if test["difference"].get(key) is not None
-    ]
+def _difference_row(axis: Axes, place: int, test: DetectorTest) -> None:
+    p_value = test.p_holm
+    shown = "< 0.001" if p_value is not None and p_value < 0.001 else f"= {p_value or 0.0:.3f}"
+    after = "" if p_value is None else f", p {shown}"
+    _with_value(axis, place, test.difference, "+.3f", after)
+    if test.verdict.startswith("no ") and test.difference.value is not None:
+        axis.lines[-1].set_markerfacecolor("white")
 
 
-def _difference_row(axis: Axes, place: int, test: Mapping[str, Any]) -> None:
-    found = test["difference"]
-    if found["value"] is None:
-        behind = {"facecolor": "white", "edgecolor": "none"}
-        across = axis.get_yaxis_transform()
-        axis.text(
-            0.5,
-            place,
-            found["reason"],
-            color=INK,
-            fontsize=8,
-            ha="center",
-            va="center",
-            transform=across,
-            bbox=behind,
-        )
-        return
-    if found.get("low") is not None:
-        axis.plot(
-            [found["low"], found["high"]],
-            [place, place],
-            color=PALETTE[0],
-            linewidth=3,
-            alpha=0.45,
-            solid_capstyle="round",
-        )
-    holds = not test["verdict"].startswith("no ")
-    axis.plot(
-        [found["value"]],
-        [place],
-        "o",
-        markersize=8,
-        markeredgecolor=PALETTE[0],
-        markerfacecolor=PALETTE[0] if holds else "white",
-    )
-    p_value = test.get("p_holm")
-    note = f"{found['value']:+.3f}" + (
-        "" if p_value is None else f", p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
-    )
-    axis.text(found["value"], place + 0.2, note, ha="center", va="bottom", fontsize=9)
-
-
-TITLES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "auroc": "AUROC"}
-
-
-def subgroup_forest(document: Mapping[str, Any], title: str = "") -> Figure:
-    """Sensitivity, specificity and AUROC of every group, and how many normal and anomalous images
-    each has.
+def subgroup_forest(result: SubgroupsResult, title: str = "") -> Figure:
+    """Draw sensitivity, specificity and AUROC of every group, with its number of images.
 
     Args:
-        document: {"groups": {column: {level: {"n_normal", "n_anomalous", "sensitivity",
-            "specificity", "auroc"}}}, "sentence", "minimum"}.
+        result: of one detector.
         title: above it.
     """
-    rows = [
-        row for column, levels in document["groups"].items() for row in _section(column, levels)
+    rows = [row for column, levels in result.groups.items() for row in _section(column, levels)]
+    counts = [
+        "n: normal + anomalous test images.",
+        f"insufficient: fewer than {result.minimum} images of a class that the metric needs.",
     ]
-    insufficient = f"insufficient: fewer than {document['minimum']} images of a class that the figure rests on."
-    counts = "n: normal + anomalous test images." if rows else ""
-    note = "\n".join(
-        line
-        for text in (counts, insufficient if rows else "", document["sentence"])
-        for line in textwrap.wrap(text, 115)
-    )
-    return columns_forest(
-        rows, list(TITLES.values()), title, note, chance=[None, None, 0.5], span=(-0.02, 1.02)
-    )
-
-
-def _section(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Iterator[ForestRow]:
-    yield ForestRow(readable(column))
-    for level, found in levels.items():
-        yield ForestRow(
-            f"{textwrap.shorten(level, 20, placeholder=' …')}  (n = {found['n_normal']} + {found['n_anomalous']})",
-            [found[figure] for figure in TITLES],
-        )
-
-
-HEADINGS = {
-    "one_class": "Fitted to training normals only",
-    "probe": "Learnt from labels, or from the unlabelled mix",
-}
-SHORTCUT, DETECTOR = PALETTE[3], PALETTE[0]
-
-
-def shortcut_forest(document: Mapping[str, Any]) -> Figure:
-    """AUROC of every shortcut that could be had, orange, and of every detector, blue, under what
-    they were fitted to; the best on top.
-
-    Args:
-        document: {"shortcuts": {kind: {name: estimate}}, "detectors": {name: {"auroc",
-            "compared_with", "against"}}}.
-    """
-    rows = [row for kind in HEADINGS for row in _shortcut_section(document, kind)]
-    missing: dict[str, list[str]] = {}
-    for found in document["shortcuts"].values():
-        for name, estimate in found.items():
-            if estimate["value"] is None and readable(name) not in missing.setdefault(
-                estimate["reason"], []
-            ):
-                missing[estimate["reason"]].append(readable(name))
-    told = [f"Not measured ({why}): {', '.join(names)}." for why, names in missing.items()]
-    note = (
-        "Orange diamonds: what is no disease, though a thumbnail and the intensity may show some of it. "
-        "Blue dots: detectors; * not shown to be better than the best diamond of their part."
-    )
     return columns_forest(
         rows,
-        ["AUROC on the test images"],
-        "What can be told without looking at the disease",
-        "\n".join(line for text in (note, *told) for line in textwrap.wrap(text, 115)),
+        ("Sensitivity", "Specificity", "AUROC"),
+        title,
+        wrapped([*(counts if rows else []), result.sentence]),
+        chance=[None, None, 0.5],
+        span=(-0.02, 1.02),
+    )
+
+
+def _section(column: str, levels: Mapping[str, SubgroupMetrics]) -> Iterator[ForestRow]:
+    yield ForestRow(readable(column))
+    for level, found in levels.items():
+        name = textwrap.shorten(level, 20, placeholder=" …")
+        label = f"{name}  (n = {found.n_normal} + {found.n_anomalous})"
+        yield ForestRow(label, [found.sensitivity, found.specificity, found.auroc])
+
+
+def shortcut_forest(result: ShortcutsResult) -> Figure:
+    """Draw the AUROC of every measured shortcut (orange) and of every detector (blue), under what
+    they were fitted to, the best on top.
+    """
+    rows = [row for kind in HEADINGS for row in _shortcut_section(result, kind)]
+    missing: dict[str, dict[str, None]] = {}
+    for found in result.shortcuts.values():
+        for name, estimate in found.items():
+            if estimate.value is None:
+                missing.setdefault(estimate.reason, {})[readable(name)] = None
+    note = (
+        "Orange diamonds: shortcuts, features that are not disease (a thumbnail and the intensity "
+        "may show some of it). Blue points: detectors; * not significantly better than the best "
+        "shortcut of its group."
+    )
+    told = [f"Not measured ({why}): {', '.join(names)}." for why, names in missing.items()]
+    return columns_forest(
+        rows,
+        ["AUROC, test images"],
+        "Detectors compared against shortcut baselines",
+        wrapped([note, *told]),
         chance=[0.5],
     )
 
 
-def _shortcut_section(document: Mapping[str, Any], kind: str) -> Iterator[ForestRow]:
+def _shortcut_section(result: ShortcutsResult, kind: str) -> Iterator[ForestRow]:
     yield ForestRow(HEADINGS[kind])
-    shortcuts = {
-        name: found
-        for name, found in document["shortcuts"][kind].items()
-        if found["value"] is not None
-    }
-    detectors = {
-        name: found
-        for name, found in document["detectors"].items()
-        if found["compared_with"] == kind
-    }
-    rows = [ForestRow(readable(name), [found], SHORTCUT, "D") for name, found in shortcuts.items()]
-    rows += [
-        ForestRow(
-            readable(name) + " *" * (found["against"][kind]["any"]["no_better"]),
-            [found["auroc"]],
-            DETECTOR,
-        )
-        for name, found in detectors.items()
+    rows = [
+        ForestRow(readable(name), [found], SHORTCUT, "D")
+        for name, found in result.shortcuts[kind].items()
+        if found.value is not None
     ]
-    yield from sorted(rows, key=lambda row: -(row.estimates[0].get("value") or 0.0))
+    rows += [
+        ForestRow(f"{display_name(name)}{' *' * found.against[kind].any.no_better}", [found.auroc])
+        for name, found in result.detectors.items()
+        if found.compared_with == kind
+    ]
+    yield from sorted(rows, key=lambda row: -(row.estimates[0].value or 0.0))

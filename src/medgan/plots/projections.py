@@ -1,19 +1,23 @@
-"""Features of images on a plane, the same points colored by what is known of them."""
+"""Projections of image features to the plane."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL
-from medgan.plots.style import MUTED, PALETTE, house_style, readable
+from medgan.models import display_name
+from medgan.plots.style import MUTED, category_colors, house_style
+from medgan.words import readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 GRADIENT = "viridis"
 SCORE = "anomaly score"
@@ -21,27 +25,26 @@ UNSCORED = "#d5dce4"
 """Color of images without a score: those of the training split."""
 COLUMNS = 3
 """Entries of a legend side by side."""
-HUES = (0, 1, 3, 4, 2, 5, 6, 7)
-"""Order of the palette, `normal` first, as in the histograms of scores."""
 SCORE_RANGE = (0.02, 0.98)
-"""Quantiles at which the color of a score ends, so that one outlier does not take all of it."""
+"""Quantiles at which the colors of scores end, so that an outlier does not take all of them."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """One way of putting the images on a plane."""
+    """Images as points of a plane."""
 
     name: str
-    """As a reader knows it, such as t-SNE."""
+    """Of the method as readers know it, such as t-SNE."""
     points: NDArray[Any]
     """(n, 2)"""
     note: str = ""
-    """What goes under its name."""
+    """Below its name."""
 
 
 def colorings(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """What points are colored by: name to a value for each image. The label is left out where it
-    says no more than the category.
+    """List what points can be colored by: name to a value for each image.
+
+    The label is left out where it says no more than the category.
 
     Args:
         table: label, category, split, and score where there is one.
@@ -53,96 +56,76 @@ def colorings(table: pd.DataFrame) -> dict[str, pd.Series]:
     return {**shown, SCORE: table["score"]} if "score" in table else shown
 
 
-def hues(values: Sequence[str]) -> dict[str, str]:
-    """A color for each name: `normal` has the first, the others follow in alphabetical order."""
-    names = sorted(set(values), key=lambda name: (name != NORMAL, name))
-    return {name: PALETTE[HUES[index % len(HUES)]] for index, name in enumerate(names)}
-
-
+@house_style()
 def projections(
     planes: Sequence[Projection], table: pd.DataFrame, title: str = "", notes: Sequence[str] = ()
 ) -> Figure:
-    """Small multiples: a column for each projection, a row for each coloring.
+    """Draw small multiples: a column for each projection, a row for each coloring.
 
     Args:
         planes: n points each.
         table: (n) label, category, split, and score where there is one.
         title: above it.
-        notes: lines under it, such as why a projection is missing.
+        notes: lines below it, such as why a projection is missing.
     """
+    from matplotlib.figure import Figure
+
     shown = colorings(table) if planes else {}
-    width, head, foot = 0.2 + 2.7 * max(2, len(planes)), 1.0, 0.1 + 0.2 * len(notes)
-    with house_style():
-        figure = Figure(figsize=(width, head + 3.1 * len(shown) + foot), layout="constrained")
-        heights = [head, *[3.1] * len(shown), foot]
-        top, *rows, bottom = np.asarray(
-            figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.0), dtype=object
-        )
-        _heading(top, planes, title)
-        for row, (name, values) in zip(rows, shown.items(), strict=True):
-            _row(row, planes, name, values)
-        bottom.text(0.01, 1.0, "\n".join(notes), ha="left", va="top", fontsize=8, color=MUTED)
+    heights = [1.0, *[3.1] * len(shown), 0.1 + 0.2 * len(notes)]
+    size = (0.2 + 2.7 * max(2, len(planes)), sum(heights))
+    figure = Figure(figsize=size, layout="constrained")
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.0)
+    top, *rows, bottom = np.asarray(parts, dtype=object)
+    _heading(top, planes, title)
+    for row, (name, values) in zip(rows, shown.items(), strict=True):
+        _row(row, planes, name, values)
+    bottom.text(0.01, 1.0, "\n".join(notes), ha="left", va="top", fontsize=8, color=MUTED)
     return figure
 
 
 def _heading(part: SubFigure, planes: Sequence[Projection], title: str) -> None:
-    """The title, and over each column the name of its projection."""
-    part.text(0.01, 0.98, readable(title), ha="left", va="top", fontsize=12, fontweight="bold")
+    style: dict[str, Any] = {"ha": "left", "va": "top"}
+    part.text(0.01, 0.98, display_name(title), fontsize=12, fontweight="bold", **style)
     for column, plane in enumerate(planes):
         left = 0.01 + column / len(planes)
-        part.text(left, 0.62, plane.name, ha="left", va="top", fontsize=10, fontweight="bold")
-        part.text(left, 0.42, plane.note, ha="left", va="top", fontsize=8, color=MUTED)
+        part.text(left, 0.62, plane.name, fontsize=10, fontweight="bold", **style)
+        part.text(left, 0.42, plane.note, fontsize=8, color=MUTED, **style)
 
 
 def _row(part: SubFigure, planes: Sequence[Projection], name: str, values: pd.Series) -> None:
-    """All projections colored by one thing, with what the colors mean above them."""
+    """Draw all projections in one coloring, with its legend or color bar above them."""
     axes = part.subplots(1, len(planes), squeeze=False)[0]
-    mapped = [_points(axis, plane.points, values) for axis, plane in zip(axes, planes, strict=True)]
-    if mapped[0] is not None:
-        bar = part.colorbar(
-            mapped[0], ax=axes.tolist(), location="top", fraction=0.05, pad=0.02, extend="both"
-        )
-        bar.set_label(f"{name} (grey: training images, not scored)", loc="left")
-        return
-    handles, labels = axes[0].get_legend_handles_labels()
-    part.legend(
-        handles,
-        labels,
-        loc="outside upper left",
-        title=name,
-        alignment="left",
-        ncols=COLUMNS,
-        markerscale=1.8,
-        handletextpad=0.2,
-    )
-
-
-def _points(axis: Axes, points: NDArray[Any], values: pd.Series) -> Any:
-    """Draws the points; the mappable of a color bar where the values are numbers, else None."""
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-    size = float(np.clip(4500 / max(1, len(points)), 4, 16))
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+    size = float(np.clip(4500 / max(1, len(values)), 4, 16))
     if pd.api.types.is_numeric_dtype(values):
-        numbers = values.to_numpy()
-        low, high = np.nanquantile(numbers, SCORE_RANGE)
-        scored = np.isfinite(numbers)
-        axis.scatter(points[~scored, 0], points[~scored, 1], color=UNSCORED, s=size, linewidths=0)
-        order = np.flatnonzero(scored)[np.argsort(numbers[scored], kind="stable")]
-        x, y = points[order, 0], points[order, 1]
-        return axis.scatter(
-            x, y, c=numbers[order], s=size, cmap=GRADIENT, vmin=low, vmax=high, linewidths=0
-        )
-    colored: Mapping[str, str] = hues(values.astype(str).tolist())
-    for name, color in colored.items():
+        pairs = zip(axes, planes, strict=True)
+        drawn = [_scored(axis, plane.points, values.to_numpy(), size) for axis, plane in pairs]
+        place: dict[str, Any] = {"location": "top", "fraction": 0.05, "pad": 0.02, "extend": "both"}
+        bar = part.colorbar(drawn[0], ax=axes.tolist(), **place)
+        bar.set_label(f"{name} (gray: training images, not scored)", loc="left")
+        return
+    for axis, plane in zip(axes, planes, strict=True):
+        _named(axis, plane.points, values, size)
+    above: dict[str, Any] = {"loc": "outside upper left", "alignment": "left", "ncols": COLUMNS}
+    handles, labels = axes[0].get_legend_handles_labels()
+    part.legend(handles, labels, title=name, markerscale=1.8, handletextpad=0.2, **above)
+
+
+def _scored(axis: Axes, points: NDArray[Any], values: NDArray[Any], size: float) -> Any:
+    """Draw points colored by their scores, the highest on top."""
+    low, high = np.nanquantile(values, SCORE_RANGE)
+    scored = np.isfinite(values)
+    axis.scatter(points[~scored, 0], points[~scored, 1], color=UNSCORED, s=size, linewidths=0)
+    order = np.flatnonzero(scored)[np.argsort(values[scored], kind="stable")]
+    shown: dict[str, Any] = {"c": values[order], "cmap": GRADIENT, "vmin": low, "vmax": high}
+    return axis.scatter(points[order, 0], points[order, 1], s=size, linewidths=0, **shown)
+
+
+def _named(axis: Axes, points: NDArray[Any], values: pd.Series, size: float) -> None:
+    for name, color in category_colors(values.astype(str).tolist()).items():
         chosen = (values == name).to_numpy()
-        x, y = points[chosen, 0], points[chosen, 1]
-        axis.scatter(
-            x,
-            y,
-            color=color,
-            s=size,
-            alpha=0.75,
-            linewidths=0,
-            label=f"{readable(name)} ({chosen.sum()})",
-        )
-    return None
+        label = f"{readable(name)} ({chosen.sum()})"
+        style: dict[str, Any] = {"color": color, "s": size, "alpha": 0.75, "linewidths": 0}
+        axis.scatter(points[chosen, 0], points[chosen, 1], label=label, **style)

@@ -1,31 +1,27 @@
-"""One look for all figures."""
+"""The common style of all figures, and the marks that several of them share."""
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache, partial, singledispatch
-from pathlib import Path
-from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-import pandas as pd
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from medgan.stats.bootstrap import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#1f2933"
 MUTED = "#6b7785"
 GRID = "#e3e8ee"
 CHANCE = "#a8b3bf"
 PALETTE = ("#0b6e99", "#d1495b", "#2a9d6f", "#e08e1b", "#7a5cc0", "#5b6b7b", "#b5577f", "#3f7d20")
-"""Told apart by readers with a color-vision deficiency; order of use."""
+"""Colors that readers with a color-vision deficiency can tell apart, in order of use."""
 SEQUENTIAL = "Blues"
 HEAT = "inferno"
 
@@ -56,129 +52,126 @@ SETTINGS: Mapping[str, Any] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Figures made inside it look alike; the caller's settings stay as they were."""
+    """Apply the style inside the block or to the decorated function, and restore it afterwards."""
+    from matplotlib import rc_context
+
     with rc_context(dict(SETTINGS)):  # type: ignore[arg-type]  # its stubs list every name
         yield
 
 
-def panel(width: float = 6.0, height: float = 4.5) -> tuple[Figure, Axes]:
-    """A figure of this size in inches, with one pair of axes."""
+def new_figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+    """Make an empty figure (inches) with a title above and a note below, each left-aligned."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def colors(names: Sequence[str]) -> dict[str, str]:
-    """A color for each name, the same for the same set of names in any order."""
-    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(sorted(names))}
-
-
-def readable(name: str) -> str:
-    """`nearest_neighbour` as `nearest neighbour`."""
-    return name.replace("_", " ")
-
-
-COLUMNS = 70
-
-
-def notice(title: str, reason: str) -> Figure:
-    """A title and a sentence."""
-    with house_style():
-        lines = textwrap.wrap(reason, COLUMNS)
-        figure, axis = panel(6.0, 0.9 + 0.25 * len(lines))
-        axis.set_axis_off()
-        axis.set_title(title)
-        axis.text(0, 1, "\n".join(lines), color=MUTED, va="top", transform=axis.transAxes)
+    title = wrapped(title.split("\n"), int(11 * width))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    if note:
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=MUTED)
     return figure
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure to be."""
-
-    key: str
-    """Names what is drawn and the code that draws it."""
-    draw: Callable[[], Figure]
-    """Makes the figure."""
+def panel(width: float = 6.0, height: float = 4.5, title: str = "") -> tuple[Figure, Axes]:
+    """Make a figure of this size in inches with one pair of axes."""
+    figure = new_figure(width, height, title)
+    return figure, figure.add_subplot()
 
 
-def drawing(factory: Callable[..., Figure], *arguments: Any, **options: Any) -> Drawing:
-    """What a figure factory of `plots` would draw.
+def wrapped(lines: Sequence[str], width: int = 115) -> str:
+    """Wrap each line to so many characters."""
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, width))
+
+
+def colors(names: Sequence[str]) -> dict[str, str]:
+    """Give each name a color, the same for the same set of names in any order."""
+    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(sorted(names))}
+
+
+def category_colors(names: Sequence[str]) -> dict[str, str]:
+    """Give each category a color: `normal` the first one, the others in alphabetical order."""
+    ordered = sorted(set(names), key=lambda name: (name != "normal", name))
+    return {
+        name: PALETTE[(0, 1, 3, 4, 2, 5, 6, 7)[place % 8]] for place, name in enumerate(ordered)
+    }
+
+
+@house_style()
+def notice(title: str, reason: str) -> Figure:
+    """Draw a title and a sentence, in place of a figure that cannot be made."""
+    lines = textwrap.wrap(reason, 70)
+    figure, axis = panel(6.0, 0.9 + 0.25 * len(lines), title)
+    axis.set_axis_off()
+    axis.text(0, 1, "\n".join(lines), color=MUTED, va="top", transform=axis.transAxes)
+    return figure
+
+
+def bare(axis: Axes) -> None:
+    """Remove grid, tick marks and frame."""
+    axis.grid(False)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+
+
+def colored_table(
+    axis: Axes, texts: Sequence[Sequence[str]], shades: NDArray[Any], **style: Any
+) -> None:
+    """Draw a table of texts.
 
     Args:
-        factory: a function of this package, which draws the same from equal arguments.
-        arguments: its arguments: arrays, tables, text, numbers, and dataclasses and collections of
-            them.
-        options: likewise, by name.
-
-    Raises:
-        TypeError: an argument is something else.
+        axis: its ticks become the centers of the cells.
+        texts: rows of cells.
+        shades: (rows, columns) from 0 to 1, the darkness of each cell.
+        style: `cmap`, and properties of the texts.
     """
-    digest = hashlib.sha256()
-    for part in _content(
-        [
-            factory.__module__,
-            factory.__qualname__,
-            arguments,
-            options,
-            _code(),
-            matplotlib.__version__,
-        ]
-    ):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return Drawing(digest.hexdigest(), partial(factory, *arguments, **options))
+    axis.imshow(shades, cmap=style.pop("cmap", SEQUENTIAL), vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(*shades.shape):
+        color = "white" if shades[row, column] > 0.55 else INK
+        axis.text(column, row, texts[row][column], ha="center", va="center", color=color, **style)
+    bare(axis)
 
 
-@cache
-def _code() -> tuple[bytes, ...]:
-    """The sources of this package: a change in any of them draws every figure anew."""
-    return tuple(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+def draw_interval(
+    axis: Axes, place: float, estimate: Estimate, *, vertical: bool = False, **marker: Any
+) -> None:
+    """Draw a point and its 95 % interval, or in a horizontal plot the reason why there is none.
+
+    Args:
+        axis: where.
+        place: on the axis of the names.
+        estimate: the value.
+        vertical: whether values run upwards.
+        marker: `color`, `fmt`, `markersize` and properties of the line.
+    """
+    if estimate.value is None:
+        if not vertical:
+            reason = estimate.reason or "not available"
+            across = axis.get_yaxis_transform()
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            centered: dict[str, Any] = {"ha": "center", "va": "center", "style": "italic"}
+            axis.text(
+                0.5,
+                place,
+                reason,
+                color=MUTED,
+                fontsize=8,
+                transform=across,
+                bbox=behind,
+                **centered,
+            )
+        return
+    color, fmt = marker.pop("color", PALETTE[0]), marker.pop("fmt", "o")
+
+    def plot(values: Sequence[float], places: Sequence[float], *shape: str, **style: Any) -> None:
+        axis.plot(*((places, values) if vertical else (values, places)), *shape, **style)
+
+    if estimate.low is not None and estimate.high is not None:
+        bounds = [estimate.low, estimate.high]
+        plot(bounds, [place, place], color=color, linewidth=3, alpha=0.4, solid_capstyle="round")
+    plot([estimate.value], [place], fmt, color=color, **{"markersize": 6, **marker})
 
 
-@singledispatch
-def _content(value: object) -> Iterator[bytes]:
-    """The bytes that tell a value from others."""
-    if not is_dataclass(value):
-        raise TypeError(
-            f"A drawing cannot be named by a {type(value).__name__}: give its factory arrays, tables, text and numbers."
-        )
-    yield type(value).__name__.encode()
-    for field in fields(value):
-        yield from _content(getattr(value, field.name))
-
-
-@_content.register(type(pd.NA))
-@_content.register(pd.Timestamp)
-@_content.register(str | bytes | bool | int | float | NoneType | np.generic)
-def _scalar(value: object) -> Iterator[bytes]:
-    yield repr(value).encode()
-
-
-@_content.register(np.ndarray)
-def _array(value: NDArray[Any]) -> Iterator[bytes]:
-    yield f"{value.dtype.str} {value.shape}".encode()
-    if value.dtype.hasobject:
-        yield from _content(value.tolist())
-    else:
-        yield value.tobytes()
-
-
-@_content.register(pd.DataFrame)
-def _table(value: pd.DataFrame) -> Iterator[bytes]:
-    for name in value.columns:
-        yield from _content(name)
-        yield from _content(value[name].to_numpy())
-
-
-@_content.register(Mapping)
-def _mapping(value: Mapping[Any, Any]) -> Iterator[bytes]:
-    yield f"mapping of {len(value)}".encode()
-    for name, content in value.items():
-        yield from _content(name)
-        yield from _content(content)
-
-
-@_content.register(Sequence)
-def _sequence(value: Sequence[Any]) -> Iterator[bytes]:
-    yield f"sequence of {len(value)}".encode()
-    for content in value:
-        yield from _content(content)
+def name_rows(axis: Axes, names: Sequence[str]) -> None:
+    """Put a name to each row of a horizontal plot, without a grid between the rows."""
+    axis.set_yticks(range(len(names)), names)
+    axis.grid(axis="y", visible=False)
+    axis.tick_params(axis="y", length=0)

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 
 from medgan.errors import UserError
-from medgan.project.parameters import sections, typed
 
 
 class MedganContext(KedroContext):
-    """Every way into the project - runs, kedro-viz, notebooks - sees the same parameters, checked
-    and typed.
+    """Check and type the parameters for every way into the project: runs, kedro-viz, notebooks.
 
-    Kedro's own typed parameters are left out: they fill dataclasses from the outside in, nested
-    ones stay dictionaries, and they do not know scales.
+    Kedro's own typed parameters leave nested dataclasses as dictionaries and do not know scales.
     """
-
-    _typed: dict[str, Any] | None = None
 
     @property
     def params(self) -> dict[str, Any]:
         """The sections by name, each as its dataclass.
 
         Raises:
-            UserError: a key or a value that no section knows.
+            UserError: an unknown key or a wrong value.
         """
-        if self._typed is None:
-            self._typed = typed(self._raw(), sections())
         return self._typed
+
+    @classmethod
+    def sections(cls) -> Mapping[str, Any]:
+        """The type of every top-level parameter."""
+        from medgan.project.parameters import sections
+
+        return sections()
+
+    @cached_property
+    def _typed(self) -> dict[str, Any]:
+        from medgan.project.parameters import typed
+
+        return typed(self._raw(), self.sections())
 
     def _raw(self) -> dict[str, Any]:
         try:

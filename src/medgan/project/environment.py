@@ -1,36 +1,38 @@
-"""One data set's configuration as `kedro run --env NAME --params …` would have it, outside of a
-run.
-"""
+"""The configuration of one data set, outside of a run."""
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 
-from medgan.errors import UserError
-from medgan.images.config import PreprocessingConfig
-from medgan.images.store import StoreInfo
+from medgan.errors import UserError, unknown
 from medgan.nested import leaves
-from medgan.project.loader import LOADER_SETTINGS, MedganConfigLoader
-from medgan.sources.readers.config import ReadingConfig
+from medgan.project.loader import LOCAL, MedganConfigLoader
+
+if TYPE_CHECKING:
+    from medgan.images.config import PreprocessingConfig
+    from medgan.images.store import StoreInfo
+    from medgan.sources.readers.config import ReadingConfig
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A folder of conf/ and the parameters that were given beside it."""
+    """The configuration as `kedro run --env NAME --params ...` reads it."""
 
     conf: Path
     name: str | None = None
-    """None is what `kedro run` takes without `--env`: the embedded phantoms."""
+    """None without `--env`: the embedded phantoms."""
     given: Mapping[str, Any] = field(default_factory=dict)
+    """The values of `--params`, nested."""
 
     def dataset(self) -> str:
-        """The name of the data set, as globals.yml gives it."""
+        """The name of the data set, from globals.yml."""
         return str(self._loader()["globals"]["dataset"])
 
     def parameters(self) -> dict[str, Any]:
@@ -39,86 +41,82 @@ class Environment:
 
         return typed(self._loader()["parameters"], sections())
 
+    def tracking(self) -> dict[str, Any]:
+        """tracking.yml: `enabled`, `uri`, `experiment`. `MLFLOW_TRACKING_URI` overrides `uri`."""
+        config = self._loader()["tracking"]
+        return {**config, "uri": os.environ.get("MLFLOW_TRACKING_URI") or str(config["uri"])}
+
     def preprocessing(self, info: StoreInfo) -> PreprocessingConfig:
-        """How images become those of the store.
+        """How images are prepared before they are stored.
 
         Raises:
-            UserError: the configuration is not the one that the image store was made with.
+            UserError: the image store was made with another configuration.
         """
         config: PreprocessingConfig = self.parameters()["preprocessing"]
-        if (config.size, config.channels, config.intensity) != (
-            info.height,
-            info.channels,
-            info.intensity,
-        ):
+        stored = (info.height, info.channels, info.intensity)
+        if (config.size, config.channels, config.intensity) != stored:
             raise self.changed()
         return config
 
     def changed(self) -> UserError:
-        """What to say where the store was made with another configuration."""
-        command = self.command("preprocessing")
+        """The error for a store that was made with another configuration."""
         return UserError(
-            f"The configuration of {self.dataset()} has changed since its images were stored: `{command}` stores them anew."
+            f"The configuration of {self.dataset()} has changed since its images were stored: "
+            f"`{self.command('preprocessing')}` stores them anew."
         )
 
     def reading(self) -> ReadingConfig:
-        """How the files of the data set become pictures: the key `reading` of its source, the
-        defaults where its source has none.
-        """
+        """How files become images: the key `reading` of the source, or the defaults."""
         from medgan.datasets.images import ImageSourceDataset
+        from medgan.sources.readers.config import ReadingConfig
 
-        entry = {
-            name: value
-            for name, value in self._loader()["catalog"]["source"].items()
-            if name != "type"
-        }
-        return cast(
-            ReadingConfig, getattr(ImageSourceDataset(**entry).check(), "reading", ReadingConfig())
-        )
+        entry = {**self._loader()["catalog"]["source"]}
+        del entry["type"]
+        source = ImageSourceDataset(**entry).check()
+        return cast(ReadingConfig, getattr(source, "reading", ReadingConfig()))
 
-    def command(self, pipeline: str = "") -> str:
+    def catalog(self, root: Path, dataset: str) -> dict[str, Any]:
+        """The entries of the catalog for a data set, with paths below the project folder."""
+        from kedro.framework.context.context import _convert_paths_to_absolute_posix
+
+        loader = self._loader()
+        loader["globals"] = {**loader["globals"], "dataset": dataset}
+        entries: dict[str, Any] = _convert_paths_to_absolute_posix(root, loader["catalog"])
+        return entries
+
+    def command(self, *pipelines: str) -> str:
         """The `kedro run` of this environment."""
-        parameters = ",".join(f"{key}={value}" for key, value in leaves(self.given))
+        names = ",".join(pipelines)
         options = {
             "--env": self.name if self.name != "base" else None,
-            "--params": parameters,
-            "--pipeline": pipeline,
+            "--pipelines" if len(pipelines) > 1 else "--pipeline": names,
+            "--params": ",".join(f"{key}={value}" for key, value in leaves(self.given)),
         }
-        return " ".join(
-            [
-                "kedro run",
-                *(f"{option} {shlex.quote(value)}" for option, value in options.items() if value),
-            ]
-        )
+        words = [f"{option} {shlex.quote(value)}" for option, value in options.items() if value]
+        return " ".join(["kedro run", *words])
 
     def _loader(self) -> MedganConfigLoader:
-        """A new one each time: loaders share the resolver of `${given:…}`, which is that of the
-        newest.
-        """
-        return MedganConfigLoader(self.conf, self.name, dict(self.given), **LOADER_SETTINGS)
+        return MedganConfigLoader(self.conf, self.name, dict(self.given))
 
 
 def require_environment(conf: Path, name: str) -> None:
-    """Refuses a name without a folder in conf/, and names the closest one."""
-    from medgan.errors import unknown
-
+    """Raise `UserError` for a name without a folder in conf/; names the closest one."""
     known = {folder.name for folder in conf.iterdir() if folder.is_dir()}
     if name not in known:
-        raise unknown("environment", name, known - {"base", "local"} or known)
+        raise unknown("environment", name, known - {"base", LOCAL} or known)
 
 
 def given_parameters(text: str) -> dict[str, Any]:
     """`flag=bloodmnist,preprocessing.size=28` as nested parameters.
 
     Raises:
-        UserError: a part of the text is no NAME=VALUE.
+        UserError: a part of the text is not NAME=VALUE.
     """
     pairs = [pair.strip() for pair in text.split(",") if pair.strip()]
-    wrong = next(
-        (pair for pair in pairs if not pair.partition("=")[0].strip() or "=" not in pair), None
-    )
-    if wrong is not None:
-        raise UserError(
-            f"--params has `{wrong}`: give NAME=VALUE, several of them separated by commas."
-        )
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise UserError(
+                f"--params has `{pair}`: give NAME=VALUE, several of them separated by commas."
+            )
     return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.from_dotlist(pairs)))

@@ -1,16 +1,16 @@
-"""What a run needs before its first node, and the command that makes what is missing."""
+"""Check the inputs of a run before its first node; name the command that makes missing ones."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset, DataCatalog
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DataCatalog
 from kedro.pipeline import Pipeline
 
 from medgan.errors import UserError
-from medgan.nested import leaves
+from medgan.project.environment import Environment
 
 
 def require_inputs(
@@ -19,28 +19,46 @@ def require_inputs(
     registry: Mapping[str, Pipeline],
     run: Mapping[str, Any],
 ) -> None:
-    """Checks the free inputs of a run.
+    """Check the free inputs of a run.
 
     Args:
         pipeline: the nodes that will run.
         catalog: the data sets.
         registry: all pipelines, in the order of the data flow.
-        run: Kedro's `run_params`: environment and runtime parameters for the command in the
-            message.
+        run: Kedro's `run_params`; its environment and parameters go into the command.
 
     Raises:
-        UserError: an input is not there; names it, and the command that makes it.
+        UserError: an input is missing; names it, and the command that makes it.
     """
     missing = missing_inputs(pipeline, catalog)
-    if missing:
-        makers = _makers(missing, catalog, registry)
-        names = ", ".join(sorted(missing))
-        remedy = (
-            f"make {'it' if len(missing) == 1 else 'them'} with `{_command(makers, run)}`"
-            if makers
-            else "no pipeline makes it"
-        )
-        raise UserError(f"Missing {'input' if len(missing) == 1 else 'inputs'} {names}: {remedy}.")
+    if not missing:
+        return
+    makers = _makers(missing, catalog, registry)
+    given = run.get("runtime_params") or {}
+    command = Environment(Path("conf"), run.get("env"), given).command(*makers)
+    one = len(missing) == 1
+    remedy = (
+        f"make {'it' if one else 'them'} with `{command}`" if makers else "no pipeline makes it"
+    )
+    raise UserError(
+        f"Missing {'input' if one else 'inputs'} {', '.join(sorted(missing))}: {remedy}."
+    )
+
+
+def require_versions(catalog: DataCatalog, versions: Mapping[str, str]) -> None:
+    """Check `--load-versions`.
+
+    Raises:
+        UserError: a data set is not versioned, or does not have this version.
+    """
+    for name, version in versions.items():
+        dataset = catalog.get(name)
+        if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
+            raise UserError(f"--load-versions: {name} is not versioned in the catalog.")
+        if not dataset.exists():
+            known = dataset.list_versions(full_path=False)
+            newest = f"the newest are {', '.join(known[:3])}" if known else "it has none yet"
+            raise UserError(f"--load-versions: {name} has no version {version}: {newest}.")
 
 
 def missing_inputs(pipeline: Pipeline, catalog: DataCatalog) -> set[str]:
@@ -54,9 +72,7 @@ def missing_inputs(pipeline: Pipeline, catalog: DataCatalog) -> set[str]:
 
 
 def _present(dataset: AbstractDataset[Any, Any] | None) -> bool:
-    """Whether a data set can be loaded; one that does not say (`_exists`) is asked when it
-    loads.
-    """
+    """Whether a data set can be loaded; one without `_exists` fails when it loads."""
     if dataset is None:
         return False
     metadata = getattr(dataset, "metadata", None) or {}
@@ -68,9 +84,7 @@ def _present(dataset: AbstractDataset[Any, Any] | None) -> bool:
 def _makers(
     missing: Iterable[str], catalog: DataCatalog, registry: Mapping[str, Pipeline]
 ) -> list[str]:
-    """The pipelines that make these data sets and whatever those need in turn, in the order of the
-    registry.
-    """
+    """The pipelines that make these data sets and their inputs, in the order of the registry."""
     wanted, makers = set(missing), set[str]()
     while wanted:
         found = {
@@ -81,14 +95,3 @@ def _makers(
         makers |= found
         wanted = set[str]().union(*(missing_inputs(registry[name], catalog) for name in found))
     return [name for name in registry if name in makers]
-
-
-def _command(makers: list[str], run: Mapping[str, Any]) -> str:
-    option = f"--pipeline {makers[0]}" if len(makers) == 1 else f"--pipelines {','.join(makers)}"
-    environment = f" --env {run['env']}" if run.get("env") else ""
-    parameters = ",".join(
-        f"{key}={value}" for key, value in leaves(run.get("runtime_params") or {})
-    )
-    return f"kedro run {option}{environment}" + (
-        f" --params {shlex.quote(parameters)}" if parameters else ""
-    )

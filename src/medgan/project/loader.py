@@ -1,6 +1,4 @@
-"""Kedro's configuration loader, with globals that may depend on `--params`, and the way back from a
-data set's name to its command.
-"""
+"""The one configuration loader, for every command, notebook and kedro-viz."""
 
 from __future__ import annotations
 
@@ -9,29 +7,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
+from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
 
+LOCAL = "local"
+"""The folder of conf/ for one person's settings and credentials. Git ignores it."""
 LOADER_SETTINGS: dict[str, Any] = {
     "base_env": "base",
-    "default_run_env": "local",
+    "default_run_env": "base",
     "config_patterns": {"tracking": ["tracking*", "tracking*/**"]},
     "merge_strategy": {"parameters": "soft", "globals": "soft", "tracking": "soft"},
     "custom_resolvers": {"oc.env": oc.env},
 }
-"""Soft merging: one key in an environment leaves its siblings of conf/base alone. Catalog entries
-are replaced as a whole.
-"""
+"""Soft merging keeps the siblings of an overridden key. Catalog entries are replaced as a whole."""
 _GIVEN = re.compile(r"\$\{given:(\w+)[^}]*\}")
 
 
 class MedganConfigLoader(OmegaConfigLoader):
-    """Resolves `${given:NAME, default}` in globals.yml by `--params NAME=...`.
+    """Merge conf/base, the environment and conf/local, in this order.
 
-    Kedro keeps `runtime_params` out of globals, and the folders of every data set hang on
-    `globals:dataset`, which for MedMNIST depends on the set that is chosen. A parameter that an
-    environment's globals take is theirs: everywhere else it stays an unknown key.
+    Kedro reads conf/local only where no environment is named; here it counts in all of them.
+
+    globals.yml may use `${given:NAME, default}`, the value of `--params NAME=...`. Kedro keeps
+    runtime parameters out of globals, but the folders of a MedMNIST data set depend on the chosen
+    set. Parameters that globals.yml uses are removed from `parameters`.
     """
 
     def __init__(
@@ -41,26 +41,44 @@ class MedganConfigLoader(OmegaConfigLoader):
         runtime_params: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        self._taken: set[str] = set()
-        given = runtime_params or {}
-
-        def resolve(name: str, default: Any = None) -> Any:
-            self._taken.add(name)
-            return given.get(name, default)
-
-        OmegaConf.register_new_resolver(
-            "given", resolve, replace=True
-        )  # Kedro keeps the first of a name, that of another run
-        super().__init__(conf_source, env, runtime_params, **settings)
+        self._used_by_globals: set[str] = set()
+        self._given_values = runtime_params or {}
+        super().__init__(conf_source, env, runtime_params, **{**LOADER_SETTINGS, **settings})
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        """The configuration of a kind; `parameters` are without what the globals have taken."""
-        found = super().__getitem__(key)
-        return (
-            {name: value for name, value in found.items() if name not in self._taken}
-            if key == "parameters"
-            else found
+        """Load one type of configuration, such as `catalog` or `parameters`."""
+        # Resolvers are global in OmegaConf: the loader that reads registers its own.
+        OmegaConf.register_new_resolver("given", self._given, replace=True)
+        self._register_globals_resolver()
+        found: dict[str, Any] = super().__getitem__(key) if key in self else self._read(key)
+        if key != "parameters":
+            return found
+        return {name: value for name, value in found.items() if name not in self._used_by_globals}
+
+    def _read(self, key: str) -> dict[str, Any]:
+        try:
+            found = super().__getitem__(key)
+        except MissingConfigException:
+            known = self.env is None or self._fs.isdir(self._get_conf_env_path(self.env))
+            local = self._read_local(key)
+            if known and local:
+                return local
+            raise
+        merged: dict[str, Any] = self._merge_configs(found, self._read_local(key), key, LOCAL)
+        return merged
+
+    def _read_local(self, key: str) -> dict[str, Any]:
+        folder, patterns = self._get_conf_env_path(LOCAL), self.config_patterns[key]
+        if not self._fs.isdir(folder):
+            return {}
+        found: dict[str, Any] = self.load_and_merge_dir_config(
+            folder, patterns, key, set(), key == "credentials"
         )
+        return found
+
+    def _given(self, name: str, default: Any = None) -> Any:
+        self._used_by_globals.add(name)
+        return self._given_values.get(name, default)
 
 
 def environment_of(conf: Path, dataset: str) -> tuple[str, Mapping[str, str]] | None:

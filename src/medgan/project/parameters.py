@@ -7,9 +7,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from medgan.errors import UserError
 
@@ -17,7 +17,7 @@ SCALES = ("smoke", "cpu", "gpu")
 Scale = Literal["smoke", "cpu", "gpu"]
 
 
-def sections() -> dict[str, Any]:
+def sections() -> dict[str, object]:
     """The type of every top-level parameter; a model's section carries the name of its module."""
     from medgan import models
     from medgan.evaluation.protocol import EvaluationConfig
@@ -30,6 +30,7 @@ def sections() -> dict[str, Any]:
     return {
         "scale": Scale,
         "seed": int,
+        "keep_versions": Annotated[int, Field(ge=0)],
         "source": str | None,
         "masks": str | None,
         "classifier": Literal.__getitem__(tuple(CLASSIFIERS)),
@@ -45,7 +46,7 @@ def sections() -> dict[str, Any]:
     }
 
 
-def typed(parameters: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+def typed(parameters: Mapping[str, object], kinds: Mapping[str, object]) -> dict[str, Any]:
     """Parameters as the dataclasses that the pipelines take.
 
     Args:
@@ -74,7 +75,7 @@ def _settings(config: type) -> Any:
     return ModelSettings.__class_getitem__(config)  # type: ignore[attr-defined]
 
 
-def at_scale(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def at_scale(parameters: Mapping[str, object]) -> dict[str, object]:
     """Parameters with every mapping of scales (`{smoke: 10, cpu: 2000, gpu: 50000}`) replaced by
     the value of the chosen one.
 
@@ -101,7 +102,7 @@ def _choose(value: Any, scale: str, path: str) -> Any:
     return {key: _choose(inner, scale, f"{path}.{key}") for key, inner in value.items()}
 
 
-def _sentence(error: ValidationError, kinds: Mapping[str, Any]) -> str:
+def _sentence(error: ValidationError, kinds: Mapping[str, object]) -> str:
     """The first thing wrong, as one sentence, with a count of the others."""
     first, *others = error.errors(include_url=False)
     path = [str(part) for part in first["loc"]]
@@ -111,7 +112,7 @@ def _sentence(error: ValidationError, kinds: Mapping[str, Any]) -> str:
     return sentence if sentence.endswith("?") else f"{sentence}."
 
 
-def _unknown(path: list[str], _: Any, kinds: Mapping[str, Any]) -> str:
+def _unknown(path: list[str], _: Any, kinds: Mapping[str, object]) -> str:
     known = sorted(_keys_at(kinds, path[:-1]))
     close = difflib.get_close_matches(path[-1], known, n=1)
     return (
@@ -121,11 +122,11 @@ def _unknown(path: list[str], _: Any, kinds: Mapping[str, Any]) -> str:
     )
 
 
-def _missing(_: list[str], __: Any, ___: Mapping[str, Any]) -> str:
+def _missing(_: list[str], __: Any, ___: Mapping[str, object]) -> str:
     return "is missing; add it to conf/base or to the environment"
 
 
-def _wrong(_: list[str], problem: Any, __: Mapping[str, Any]) -> str:
+def _wrong(_: list[str], problem: Any, __: Mapping[str, object]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     return f"is {problem['input']!r}: {message[0].lower()}{message[1:]}"
 
@@ -138,14 +139,14 @@ _DESCRIBE = {
 }
 
 
-def _keys_at(kinds: Mapping[str, Any], path: list[str]) -> Mapping[str, Any]:
+def _keys_at(kinds: Mapping[str, object], path: list[str]) -> Mapping[str, object]:
     """The keys that are allowed below a path."""
     for part in path:
         kinds = _fields(kinds.get(part))
     return kinds
 
 
-def _fields(kind: Any) -> dict[str, Any]:
+def _fields(kind: object) -> dict[str, object]:
     """Field names and types of a dataclass, of a generic one with its variables filled in, or of
     the first one in a union.
     """

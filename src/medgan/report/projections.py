@@ -1,10 +1,7 @@
-"""Projections to walk through: one HTML page without any remote part, in which a point shows its
-image.
-"""
+"""Interactive projections: one HTML page without remote parts, in which a point shows its image."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Mapping
@@ -12,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
-from medgan.plots.projections import GRADIENT, SCORE, SCORE_RANGE, UNSCORED, colorings, hues
-from medgan.plots.style import readable
+from medgan.models import display_name
+from medgan.plots.projections import GRADIENT, SCORE, SCORE_RANGE, UNSCORED, colorings
+from medgan.plots.style import category_colors
+from medgan.report.page import data_uri, environment
+from medgan.words import NOT_A_MEDICAL_DEVICE, readable
 
 TEMPLATE = "projections.html.j2"
 THUMBNAIL = 48
@@ -40,46 +37,44 @@ def projection_page(
     notes: Mapping[str, str],
     title: str,
 ) -> str:
-    """The page.
+    """Render the page.
 
     Args:
-        pixels: (n, H, W, C) uint8, the images.
+        pixels: (n, H, W, C) uint8.
         table: (n) image_id, label, category, split.
         planes: name of the features -> name of the method -> (n, 2).
         scores: name of the features -> (n,) anomaly scores of their detector, where it is one; NaN
             for images that it did not score.
-        notes: name of the features -> what is to be known of their projections.
+        notes: name of the features -> a note on their projections.
         title: its heading.
     """
-    environment = Environment(
-        loader=PackageLoader("medgan", "report"), autoescape=True, undefined=StrictUndefined
-    )
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    shown = colorings(table.drop(columns="score", errors="ignore"))
     data = {
         "ids": table["image_id"].astype(str).tolist(),
-        "colorings": {
-            name: _named(values)
-            for name, values in colorings(table.drop(columns="score", errors="ignore")).items()
-        },
+        "colorings": {name: _named(values) for name, values in shown.items()},
         "scores": {name: _gradual(values) for name, values in scores.items()},
         "score": SCORE,
         "unscored": UNSCORED,
         "gradient": [to_hex(color) for color in colormaps[GRADIENT](np.linspace(0, 1, 33))],
-        "planes": {
-            name: {method: _whole(points) for method, points in each.items()}
-            for name, each in planes.items()
-        },
+        "planes": {name: _wholes(each) for name, each in planes.items()},
         "notes": dict(notes),
-        "names": {name: readable(name) for name in planes},
+        "names": {name: display_name(name) for name in planes},
         "sheet": sheet(pixels),
     }
     # Inside a script, only "<" could end it early.
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return environment.get_template(TEMPLATE).render(title=title, data=text, images=len(table))
+    told = {"title": title, "images": len(table), "notice": NOT_A_MEDICAL_DEVICE}
+    return environment().get_template(TEMPLATE).render(data=text, **told)
 
 
 def sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    """All images as thumbnails on one: {"source": a data address, "width", "height" of a thumbnail,
-    "across": thumbnails in a row}.
+    """Put all images as thumbnails on one sheet.
+
+    Returns:
+        `source`, a data address; `width`, `height` of a thumbnail; `across`, thumbnails in a row.
     """
     height, width = pixels.shape[1:3]
     factor = max(1, -(-max(height, width) // THUMBNAIL))
@@ -93,12 +88,16 @@ def sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
         page.paste(small, (place % ACROSS * size[0], place // ACROSS * size[1]))
     buffer = io.BytesIO()
     page.save(buffer, format="JPEG", quality=SHEET_QUALITY)
-    source = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return {"source": source, "width": size[0], "height": size[1], "across": ACROSS}
+    return {
+        "source": data_uri(buffer.getvalue(), "jpeg"),
+        "width": size[0],
+        "height": size[1],
+        "across": ACROSS,
+    }
 
 
 def _named(values: pd.Series) -> dict[str, Any]:
-    colored = hues(values.astype(str).tolist())
+    colored = category_colors(values.astype(str).tolist())
     places = {name: index for index, name in enumerate(colored)}
     return {
         "names": [readable(name) for name in colored],
@@ -116,8 +115,12 @@ def _gradual(values: NDArray[Any]) -> dict[str, Any]:
     }
 
 
+def _wholes(planes: Planes) -> dict[str, list[list[int]]]:
+    return {method: _whole(points) for method, points in planes.items()}
+
+
 def _whole(points: NDArray[Any]) -> list[list[int]]:
-    """Coordinates as whole numbers, y downwards; both axes by one factor, so that shapes stay."""
+    """Scale coordinates to whole numbers, y downwards, both axes by one factor."""
     lowest = points.min(0)
     extent = float(max(np.ptp(points, axis=0).max(), 1e-12))
     placed = np.round((points - lowest) / extent * STEPS).astype(int)

@@ -1,99 +1,79 @@
-"""Figures as words, the same in the terminal and in the report."""
+"""Values as text, the same in the report, the terminal, the tables and the pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
+
+from medgan.evaluation.metrics import AUROC, Metric
+from medgan.evaluation.results import (
+    ClassifierResult,
+    DetectorResult,
+    Measured,
+    SynthesisResult,
+)
+from medgan.metrics.quality import QualityMetric
+from medgan.stats.bootstrap import Estimate
 
 MISSING = "–"
-FIGURE_NAMES: Mapping[str, str] = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "psnr": "PSNR",
-    "ms_gmsd": "MS-GMSD",
-    "lpips": "LPIPS",
-    "fid_domain": "Fréchet distance, domain features",
-    "kid_domain": "KID, domain features",
-    "precision_domain": "Precision, domain features",
-    "recall_domain": "Recall, domain features",
-    "density_domain": "Density, domain features",
-    "coverage_domain": "Coverage, domain features",
-    "copied_share_domain": "Suspected training copies, share",
-}
-
-
-ABSENT: Mapping[str, str] = {
-    "detectors": "Detectors: not run yet; 'kedro run --pipeline anomaly_evaluation' evaluates what is trained.",
-    "classifiers": "Classifier arms: not run yet; 'kedro run --pipeline classifier_training' trains them.",
-    "quality": "Image quality: not run yet; 'kedro run --pipeline synthesis' draws the images and measures them.",
-}
-"""What stands where a section has no results."""
 EXPLORATORY_BELOW = 10
-HIGHER = ("psnr", "precision", "recall", "density", "coverage")
-"""How the keys of quality figures begin that are better the higher they are."""
+"""Results of fewer seeds are called exploratory."""
+Value = Estimate | QualityMetric | float | None
 
 
 def not_run(what: str, pipeline: str = "anomaly_evaluation") -> str:
-    """What stands where a part has not been run, with the command that makes it."""
-    return f"{what}: not run yet; 'kedro run --pipeline {pipeline}' makes it."
+    """State that a part has not been run, with the command that runs it."""
+    return f"{what}: not run yet; run 'kedro run --pipeline {pipeline}'."
 
 
-def readable(name: str) -> str:
-    """`nearest_neighbour` as `nearest neighbour`."""
-    return name.replace("_", " ")
+ABSENT: Mapping[str, str] = {
+    "detectors": not_run("Detectors"),
+    "classifiers": not_run("Classifier arms", "classifier_training"),
+    "quality": not_run("Image quality", "synthesis"),
+}
+"""What stands in place of a section of the results without rows."""
 
 
-def seeds_of(row: Mapping[str, Any]) -> str:
-    """`1 seed: exploratory`; a claim takes ten."""
-    seeds = row["n_seeds"]
-    return f"{seeds} seed{'s' if seeds > 1 else ''}" + (
-        ": exploratory" if seeds < EXPLORATORY_BELOW else ""
-    )
+def value_of(found: Value) -> float | None:
+    """The bare number."""
+    return found if found is None or isinstance(found, int | float) else found.value
 
 
-def grouped_warnings(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
-    """Each warning once, with the names of the rows that it holds for; no names where it holds for
-    all.
-    """
-    named: dict[str, list[str]] = {}
-    for name, row in rows.items():
-        for warning in row.get("warnings", ()):
-            named.setdefault(warning, []).append(name)
-    for warning, names in named.items():
-        yield warning, [] if len(names) == len(rows) else names
+def _bounds(found: Value) -> tuple[float, float] | None:
+    if isinstance(found, Estimate | QualityMetric) and found.low is not None:
+        return None if found.high is None else (found.low, found.high)
+    return None
 
 
-def number(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """The value alone."""
-    value = (figure or {}).get("value")
-    return MISSING if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.000
+def number(found: Value, digits: int = 3, sign: str = "") -> str:
+    """`0.851`; never -0.000."""
+    value = value_of(found)
+    return MISSING if value is None else f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
-def with_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+def with_interval(found: Value, digits: int = 3, sign: str = "") -> str:
     """`0.851 [0.820, 0.880]`."""
-    bounds = (figure or {}).get("low"), (figure or {}).get("high")
-    if bounds[0] is None or bounds[1] is None:
-        return number(figure, digits)
-    return f"{number(figure, digits)} [{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"
+    bounds = None if value_of(found) is None else _bounds(found)
+    shown = number(found, digits, sign)
+    if bounds is None:
+        return shown
+    return f"{shown} [{bounds[0]:{sign}.{digits}f}, {bounds[1]:{sign}.{digits}f}]"
 
 
-def signed_interval(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+def signed_interval(found: Value, digits: int = 3) -> str:
     """`+0.042 [-0.082, +0.167]` of a difference."""
-    value, low, high = ((figure or {}).get(key) for key in ("value", "low", "high"))
-    if value is None:
-        return MISSING
-    bounds = "" if low is None or high is None else f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return f"{value:+.{digits}f}{bounds}"
+    return with_interval(found, digits, "+")
 
 
-def or_reason(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """The value with its interval, or why there is none."""
-    reason = (figure or {}).get("reason")
-    return (
-        with_interval(figure, digits)
-        if reason is None or (figure or {}).get("value") is not None
-        else f"{MISSING} {reason}"
-    )
+def reason_of(found: Value) -> str:
+    """Why a value is missing; empty where it is there."""
+    known = value_of(found) is not None or not isinstance(found, Estimate | QualityMetric)
+    return "" if known else found.reason  # type: ignore[union-attr]
+
+
+def or_reason(found: Value, digits: int = 3) -> str:
+    """The value with its interval, or why it is missing."""
+    return f"{with_interval(found, digits)} {reason_of(found)}".rstrip()
 
 
 def p_text(p_value: float | None) -> str:
@@ -103,84 +83,81 @@ def p_text(p_value: float | None) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
-def percent(figure: Mapping[str, Any]) -> str:
+def percent(found: Value) -> str:
     """`50 %`."""
-    return "an unknown share" if figure.get("value") is None else f"{100 * figure['value']:.0f} %"
+    value = value_of(found)
+    return "an unknown share" if value is None else f"{100 * value:.0f} %"
 
 
-def capital(text: str) -> str:
-    """The text with a capital first letter."""
-    return text[:1].upper() + text[1:]
+def seeds_text(seeds: int) -> str:
+    """`1 seed: exploratory`; ten seeds and more are not."""
+    plural, note = "s" * (seeds > 1), ": exploratory" * (seeds < EXPLORATORY_BELOW)
+    return f"{seeds} seed{plural}{note}"
 
 
-def size_of(row: Mapping[str, Any], groups: str = "patient") -> str:
-    """`160 images of 60 patients`, or `624 images, patients unknown`; `groups` says what is grouped
-    by where it is no patient.
-    """
-    patients = row.get("n_patients")
-    counted = f"{row.get('n_images', 0):,} {row.get('scored_unit', 'image')}s"
-    return counted + (
-        f" of {patients:,} {groups}s" if patients is not None else f", {groups}s unknown"
-    )
+class _Tested(Protocol):
+    """The images that a row rests on."""
+
+    @property
+    def n_patients(self) -> int | None: ...
+
+    @property
+    def interval_unit(self) -> str: ...
 
 
-def interval_name(row: Mapping[str, Any], groups: str = "patient") -> str:
-    """What the intervals of a row resample."""
-    return (
-        f"95 % {groups} interval"
-        if row.get("interval_unit") == "patient"
-        else "95 % image interval, likely too narrow"
-    )
+def size_of(row: DetectorResult | ClassifierResult, groups: str = "patient") -> str:
+    """`160 images of 60 patients`; `groups` names the unit where it is not a patient."""
+    unit = row.scored_unit if isinstance(row, DetectorResult) else "image"
+    known = row.n_patients is not None
+    patients = f" of {row.n_patients:,} {groups}s" if known else f", {groups}s unknown"
+    return f"{row.n_images:,} {unit}s{patients}"
 
 
-def notes_of(row: Mapping[str, Any]) -> list[str]:
-    """What a reader has to know about a detector to compare it."""
-    notes = ["sees the unlabelled mix"] if row.get("sees_mix") else []
-    notes += [f"{row['search_steps']} search steps"] if "search_steps" in row else []
-    notes += [f"{row['volume_score']['aggregate']} of slices"] if "volume_score" in row else []
+def interval_name(row: _Tested, groups: str = "patient") -> str:
+    """The unit that the intervals of a row resample."""
+    if row.interval_unit == "patient":
+        return f"95 % {groups} interval"
+    return "95 % image interval, likely too narrow"
+
+
+def notes_of(row: DetectorResult) -> list[str]:
+    """What a reader has to know about a detector to compare it with others."""
+    notes = ["sees the unlabelled mix"] if row.sees_mix else []
+    notes += [] if row.search_steps is None else [f"{row.search_steps} search steps"]
+    notes += [] if row.volume_score is None else [f"{row.volume_score.aggregate} of slices"]
     return notes
 
 
-def pairing_name(key: str) -> str:
-    """`PSNR, nearest real image` of `psnr_nearest`; the backbone stays in the name of a perceptual
-    distance.
-    """
-    base, _, pairing = key.rpartition("_")
-    if pairing not in ("random", "nearest"):
-        return FIGURE_NAMES.get(key, key)
-    if base.startswith("lpips_"):
-        return f"LPIPS ({base.removeprefix('lpips_')}), {pairing} real image"
-    return f"{FIGURE_NAMES.get(base, base)}, {pairing} real image"
+def grouped_warnings(rows: Mapping[str, DetectorResult]) -> Iterator[tuple[str, list[str]]]:
+    """Each warning once, with the rows that it holds for; no names where it holds for all."""
+    named: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        for warning in row.warnings:
+            named.setdefault(warning, []).append(name)
+    for warning, names in named.items():
+        yield warning, [] if len(names) == len(rows) else names
 
 
-def direction(key: str) -> str:
-    """Which way a quality figure is better."""
-    return "higher" if key.startswith(HIGHER) else "lower"
+def direction(metric: Metric[Any]) -> str:
+    """Which way a metric is better."""
+    return "higher" if metric.higher_is_better else "lower"
 
 
-def shared_class(quality: Mapping[str, Mapping[str, Any]]) -> str:
-    """The class that all generators draw, on which they can be compared: the normal one, or
-    `overall` where they share none.
-    """
-    return "normal" if all(classes.get("normal") for classes in quality.values()) else "overall"
+def shared_class(quality: Mapping[str, SynthesisResult]) -> str:
+    """The class on which all generators can be compared: `normal`, else `overall`."""
+    return "normal" if all(found.of("normal") for found in quality.values()) else "overall"
 
 
-def missing_reasons(figures: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Why figures are missing, each reason once."""
-    return sorted(
-        {
-            figure["reason"]
-            for figure in figures
-            if figure.get("value") is None and figure.get("reason")
-        }
-    )
+def missing_reasons(values: Iterable[Value]) -> list[str]:
+    """Why values are missing, each reason once."""
+    return sorted({reason_of(found) for found in values} - {""})
 
 
-def best_first(rows: Mapping[str, Mapping[str, Any]], figure: str = "auroc") -> list[str]:
-    """Names of rows, the highest figure first, those without one last."""
+def best_first(rows: Mapping[str, Measured], metric: Metric[Any] | str = AUROC) -> list[str]:
+    """Names of rows, the highest value first, those without one last."""
 
     def rank(name: str) -> tuple[bool, float, str]:
-        value = rows[name].get(figure, {}).get("value")
-        return (value is None, -(value or 0.0), name)
+        value = rows[name].metric(metric).value
+        return value is None, -(value or 0.0), name
 
     return sorted(rows, key=rank)

@@ -1,9 +1,9 @@
-"""Images in arrays: an NPZ file in the layout of MedMNIST."""
+"""Images in arrays: NPZ files in the layout of MedMNIST."""
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,63 +13,50 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
+from medgan.files.digest import file_digest
 from medgan.sources.files import given_path
-from medgan.sources.raw import ImageRefused, Picture
+from medgan.sources.raw import ImageRefused, Ints, Picture, Pixels
 
 PARTS = ("train", "val", "test")
-SIZE_CAP = 64 * 2**30
-"""Largest unpacked size of a file, in bytes, that is loaded."""
+MAX_BYTES = 64 * 2**30  # largest unpacked size of a file that is loaded
 
 
+@dataclass(frozen=True)
 class ArrayImages:
     """Images in memory, part by part; the path of an image is `part/index`."""
 
-    def __init__(
-        self,
-        name: str,
-        images: dict[str, NDArray[np.uint8]],
-        labels: dict[str, list[str]],
-        checksum: str,
-    ) -> None:
-        self.name = name
-        self._images = images
-        self._labels = labels
-        self._checksum = checksum
+    name: str
+    images: dict[str, Pixels]
+    labels: dict[str, list[str]]
+    checksum: str
 
     def rows(self) -> pd.DataFrame:
-        """One row for each image: image_id, path, category_raw, split."""
-        parts = [
-            pd.DataFrame(
-                {
-                    "path": [f"{part}/{index:06d}" for index in range(len(labels))],
-                    "category_raw": labels,
-                    "split": part,
-                }
-            )
-            for part, labels in self._labels.items()
+        """List the images: image_id, path, category_raw, split."""
+        records = [
+            (f"{part}/{index:06d}", label, part)
+            for part, labels in self.labels.items()
+            for index, label in enumerate(labels)
         ]
-        rows = pd.concat(parts, ignore_index=True)
+        rows = pd.DataFrame(records, columns=["path", "category_raw", "split"])
         return rows.assign(image_id=rows["path"])
 
     def read(self, path: str) -> Picture:
-        """The picture of a row."""
+        """Return the image of a row."""
         part, _, index = path.partition("/")
         try:
-            image: NDArray[np.uint8] = self._images[part][int(index)]
+            image: Pixels = self.images[part][int(index)]
         except (KeyError, ValueError, IndexError) as error:
             raise ImageRefused("UNREADABLE", "there is no such image in the file") from error
         return Picture(image if image.ndim == 3 else image[:, :, None])
 
     def fingerprint(self, path: str) -> str:
-        """Names the file and the place of the image in it."""
-        return f"{self._checksum}/{path}"
+        """Name the content of the file and the place of the image in it."""
+        return f"{self.checksum}/{path}"
 
 
 @dataclass(frozen=True)
 class NpzSource:
-    """An NPZ file with {train,val,test}_images (n, H, W[, 3]) uint8 and {train,val,test}_labels
-    (n,) or (n, 1).
-    """
+    """An NPZ file: {train,val,test}_images uint8 (n, H, W[, 3]), {train,val,test}_labels (n,)."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
@@ -77,31 +64,31 @@ class NpzSource:
     """Number in the file -> label; a number without a name is its own label."""
 
     def open(self) -> ArrayImages:
-        """Loads the file. Raises `UserError` where it is missing, damaged or of another layout."""
+        """Load the file. Raises `UserError` where it is missing, damaged or of another layout."""
         path = given_path(self.path, "the NPZ file")
         arrays = load_arrays(path)
         images = checked_images(arrays, path)
-        labels = {part: self._named(_checked_labels(arrays, part, path)) for part in images}
-        return ArrayImages(path.stem, images, labels, checksum(path))
-
-    def _named(self, labels: NDArray[np.int64]) -> list[str]:
-        return [self.names.get(int(label), str(int(label))) for label in labels]
+        labels = {
+            part: [
+                self.names.get(number, str(number))
+                for number in checked_labels(arrays, part, path, 1)[:, 0].tolist()
+            ]
+            for part in images
+        }
+        return ArrayImages(path.stem, images, labels, file_digest(path))
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays *_images and *_labels of an NPZ file, without pickles. Raises `UserError` for what
-    is too large, damaged or no NPZ.
-    """
+    """Load *_images and *_labels of an NPZ file, without pickles. Raises `UserError`."""
     if not path.is_file():
-        raise UserError(
-            f"{path} is a folder, and an NPZ file was expected; give the file with --params source=PATH"
-        )
+        raise UserError(f"{path} is a folder; give an NPZ file with --params source=PATH")
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > SIZE_CAP:
+        if unpacked > MAX_BYTES:
             raise UserError(
-                f"{path} would unpack to {unpacked >> 30} GiB, more than {SIZE_CAP >> 30}; it is left alone, look at where it came from"
+                f"{path} would unpack to {unpacked >> 30} GiB, more than {MAX_BYTES >> 30}, "
+                "and was not loaded; check where it came from"
             )
         with np.load(path, allow_pickle=False) as file:
             return {
@@ -111,43 +98,42 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
         raise UserError(
-            f"{path} cannot be read as an NPZ file ({type(error).__name__}): it is damaged or no NPZ; fetch it again"
+            f"{path} cannot be read as an NPZ file ({type(error).__name__}): it is damaged or no "
+            "NPZ; fetch it again"
         ) from error
 
 
-def checked_images(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Part -> its images, uint8 (n, H, W[, 3]). Raises `UserError` where there are none, or of
-    another kind.
-    """
-    parts = [part for part in PARTS if f"{part}_images" in arrays and len(arrays[f"{part}_images"])]
-    if not parts:
+def checked_images(arrays: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Pixels]:
+    """Return part -> images, uint8 (n, H, W[, 3]). Raises `UserError` for none or others."""
+    found = {part: arrays.get(f"{part}_images", np.empty(0)) for part in PARTS}
+    found = {part: images for part, images in found.items() if len(images)}
+    if not found:
         raise UserError(
-            f"{path} holds no images under train_images, val_images or test_images; give a file in the layout of MedMNIST"
+            f"{path} holds no images under train_images, val_images or test_images; "
+            "give a file in the layout of MedMNIST"
         )
-    return {part: _checked_part(arrays[f"{part}_images"], part, path) for part in parts}
+    for part, images in found.items():
+        gray_or_rgb = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
+        if images.dtype != np.uint8 or not gray_or_rgb:
+            raise UserError(
+                f"{part}_images in {path} is {images.dtype} {images.shape}; "
+                "give uint8 (n, H, W) or (n, H, W, 3)"
+            )
+    return found
 
 
-def _checked_part(images: NDArray[Any], part: str, path: Path) -> NDArray[np.uint8]:
-    if images.dtype != np.uint8 or not (
-        images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
-    ):
-        raise UserError(
-            f"{part}_images in {path} is {images.dtype} {images.shape}; uint8 (n, H, W) or (n, H, W, 3) is read"
-        )
-    return images
-
-
-def _checked_labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> NDArray[np.int64]:
+def checked_labels(
+    arrays: Mapping[str, NDArray[Any]], part: str, path: Path, columns: int | None = None
+) -> Ints:
+    """Return the labels (n, K) of a part, K = `columns` where given. Raises `UserError`."""
     count = len(arrays[f"{part}_images"])
     labels = arrays.get(f"{part}_labels", np.empty(0))
-    if labels.size != count or labels.shape[:1] != (count,) or labels.dtype.kind not in "iub":
+    table = labels[:, None] if labels.ndim == 1 and columns == 1 else labels
+    fits = table.ndim == 2 and len(table) == count and columns in (None, table.shape[1])
+    if not fits or labels.dtype.kind not in "iub":
+        what = "one whole number" if columns == 1 else "a row of whole numbers"
         raise UserError(
-            f"{part}_labels in {path} is {labels.dtype} {labels.shape}; it needs one whole number for each of {count} images"
+            f"{part}_labels in {path} is {labels.dtype} {labels.shape}; "
+            f"it needs {what} for each of {count} images"
         )
-    return labels.reshape(-1).astype(np.int64)
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return table.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What every source of images gives: a picture, or the reason why there is none."""
+"""Decoded images, and the error for images that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,29 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+Pixels = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Values = NDArray[np.generic]
 METADATA = (
-    "group_id",
-    "sex",
-    "age",
-    "site",
-    "view",
-    "date",
-    "sequence",
-    "scanner",
-    "window",
-    "color",
-    "volume",
-    "slice",
+    *("group_id", "sex", "age", "site", "view", "date"),
+    *("volume", "slice", "sequence", "scanner", "window", "color"),
 )
-"""What a file may say of its image besides the pixels. All of it is text, none of it identifies a
-person: `group_id` is a pseudonym.
-"""
+"""What a file may tell of its image besides the pixels, as text. Nothing identifies a person:
+`group_id` is a pseudonym."""
 
 
 class ImageRefused(Exception):
-    """An image that is left out. `code` is one word in capitals for the quarantine report, such as
-    UNREADABLE or TOO_LARGE.
-    """
+    """An image that cannot be used. `code` names the reason in capitals, such as UNREADABLE."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -39,9 +31,7 @@ class ImageRefused(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """One image, ready to be stored."""
+    """One decoded image."""
 
-    pixels: NDArray[np.uint8]
-    """(H, W, C), C 1 (grey) or 3 (RGB), upright."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """Keys of METADATA that are known."""
+    pixels: Pixels  # (H, W, C), C 1 (gray) or 3 (RGB), upright
+    metadata: Mapping[str, str] = field(default_factory=dict)  # known keys of METADATA

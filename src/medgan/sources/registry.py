@@ -1,6 +1,4 @@
-"""Where images come from. Every kind is a small configuration whose `open()` gives an
-`ImageSource`.
-"""
+"""Registry of image sources: each is a configuration whose `open()` returns an `ImageSource`."""
 
 from __future__ import annotations
 
@@ -21,39 +19,25 @@ class ImageSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
-        ...
+        """Name of the source in messages."""
 
     def rows(self) -> pd.DataFrame:
-        """One row for each image: image_id, path, category_raw, and where known group_id, split,
-        sex, age, site, view, date.
-
-        A text in `excluded` is the reason why an image is left out; it is missing, or the column
-        is, for the images that are used.
+        """List the images: image_id, path, category_raw, optionally fields of `rows.FIELDS`, and
+        `excluded`, the reason why an image is left out.
         """
-        ...
 
     def read(self, path: str) -> Picture:
-        """The picture of a row's path. Raises `ImageRefused`; may be called from several
-        threads.
-        """
-        ...
+        """Decode the image of a row's path. Thread-safe. Raises `ImageRefused`."""
 
     def fingerprint(self, path: str) -> str:
-        """Names the content that `read(path)` decodes, without decoding it: equal fingerprints read
-        as equal pictures.
-
-        Raises `ImageRefused`; may be called from several threads.
-        """
-        ...
+        """Name the content that `read(path)` decodes, without decoding it. Thread-safe."""
 
 
 class SourceConfig(Protocol):
-    """The configuration of one kind of source."""
+    """Configuration of one type of source."""
 
     def open(self) -> ImageSource:
-        """Raises `contracts.UserError` where the data is missing or not of this kind."""
-        ...
+        """Open the source. Raises `UserError` where the data is missing or of another type."""
 
 
 SOURCES: dict[str, type[SourceConfig]] = {
@@ -63,4 +47,4 @@ SOURCES: dict[str, type[SourceConfig]] = {
     "medmnist": MedmnistSource,
     "phantoms": PhantomSource,
 }
-"""Kind -> configuration class."""
+"""Source type -> configuration class."""

@@ -1,4 +1,4 @@
-"""Figures with intervals that resample patients, not images.
+"""Metrics with intervals that resample patients, not images.
 
 Images of one patient resemble each other, so an interval that resamples images is too narrow (68-70
 % coverage of a nominal 95 % with five images a patient). Here patients are drawn with replacement
@@ -12,8 +12,8 @@ both sides, where the percentile interval of an AUROC of 0.95 covers 88-90 % wit
 widened by sqrt(m / (m - 1)) and t has sum(m - 1) degrees of freedom, m being the patients of each
 carrier (each class, for an AUROC).
 
-A figure that is exactly 0 or 1 does not vary over the resamples. There the bound is exact instead:
-if the true figure were p, one image of each of m patients would all be right with probability p^m
+A metric that is exactly 0 or 1 does not vary over the resamples. There the bound is exact instead:
+if the true value were p, one image of each of m patients would all be right with probability p^m
 at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of the two classes
 (disjoint pairs of one patient of each).
 """
@@ -21,7 +21,7 @@ at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -35,39 +35,41 @@ BLOCK_ELEMENTS = 250_000
 """Weights in a block: what a core's cache holds."""
 MIN_VALID_SHARE = 0.5
 SINGLE_CLASS = "not estimable: the images are all of one class"
-IMAGE_INTERVALS_ARE = "Patients are unknown: intervals resample images and are likely too narrow; leakage between splits is unknown."
-TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this figure"
+IMAGE_INTERVALS_ARE = (
+    "Patients are unknown: intervals resample images and are likely too narrow; "
+    "leakage between splits is unknown."
+)
+TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this metric"
 
 Floats = NDArray[np.float64]
 Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
-"""Weights (B, n) to the figure under each row of weights (B,); NaN where a row does not determine
-it.
-"""
+"""Weights (B, n) to the metric under each row (B,); NaN where a row does not determine it."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; `value` is None where it cannot be had, and `reason` says
-    why.
-    """
+    """A metric with its 95 % interval. A missing value is None, with the reason."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     reason: str = ""
+    per_seed: tuple[float | None, ...] = field(default=(), kw_only=True)
+    """The values of the seeds, where the value is their mean."""
 
     def as_dict(self) -> dict[str, Any]:
         """The form of results.json: value, low, high, or value null and the reason."""
         if self.value is None:
             return {"value": None, "reason": self.reason}
-        bounds = {"value": self.value, "low": self.low, "high": self.high}
-        return {**bounds, "reason": self.reason} if self.reason else bounds
+        document: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high}
+        document |= {"reason": self.reason} if self.reason else {}
+        return document | ({"per_seed": list(self.per_seed)} if self.per_seed else {})
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A figure as a function of weights, and the images that it rests on."""
+class WeightedStatistic:
+    """A metric as a function of weights, and the images that it rests on."""
 
     statistic: Statistic
     carriers: Sequence[NDArray[np.bool_]]
@@ -77,15 +79,13 @@ class Metric:
     missing: str = SINGLE_CLASS
     """The reason when a set of carriers is empty."""
     share: bool = True
-    """Whether the figure lies between 0 and 1; a difference does not, and its interval is value ± t
-    SE.
-    """
+    """Whether it lies between 0 and 1; a difference does not, and its interval is value ± t SE."""
     limit: Callable[[float], float] = lambda bound: bound
-    """What the figure is where the share behind it is at its exact bound; it is asked where the
-    figure is exactly 0 or 1.
+    """The value where the share behind it is at its exact bound; asked where the value is exactly 0
+    or 1.
     """
     per: float = 1.0
-    """A share is shown per so many: 100 for false alarms per 100 normal images."""
+    """A share is shown per so many: 100 for false positives per 100 normal images."""
 
 
 def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
@@ -99,7 +99,9 @@ def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64]
 def weight_blocks(
     groups: Sequence[str] | NDArray[Any], n_resamples: int, seed: int
 ) -> Iterator[Floats]:
-    """The rows of `bootstrap_weights` in blocks (b, n) that fit into memory."""
+    """How often each image is drawn when its group is drawn with replacement: (n_resamples, n), in
+    blocks (b, n) that fit into memory.
+    """
     inverse, count = group_index(groups)
     rng = np.random.default_rng([seed, crc32(b"patient bootstrap")])
     rows = max(1, BLOCK_ELEMENTS // max(1, len(inverse)))
@@ -112,15 +114,8 @@ def weight_blocks(
         ].T  # an image's weights lie side by side: sorting images is cheap
 
 
-def bootstrap_weights(
-    groups: Sequence[str] | NDArray[Any], n_resamples: int = 1000, seed: int = 0
-) -> Floats:
-    """How often each image is drawn when its group is drawn with replacement: (n_resamples, n)."""
-    return np.concatenate(list(weight_blocks(groups, n_resamples, seed)))
-
-
 def estimates(
-    metrics: Mapping[Name, Metric],
+    metrics: Mapping[Name, WeightedStatistic],
     groups: Sequence[str] | NDArray[Any],
     n_resamples: int = 1000,
     seed: int = 0,
@@ -158,49 +153,18 @@ def estimates(
 
 
 def interval(
-    metric: Metric, groups: Sequence[str] | NDArray[Any], n_resamples: int = 1000, seed: int = 0
+    metric: WeightedStatistic,
+    groups: Sequence[str] | NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> Estimate:
     """One metric with its 95 % interval."""
     return estimates({"metric": metric}, groups, n_resamples, seed)["metric"]
 
 
-def resolved(
-    tree: Mapping[str, Any],
-    groups: Sequence[str] | NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """A nested mapping with every `Metric` and `Estimate` in it as a figure of results.json; one
-    set of resamples serves all of them.
-    """
-    leaves = dict(_leaves(tree))
-    found = estimates(
-        {path: leaf for path, leaf in leaves.items() if isinstance(leaf, Metric)},
-        groups,
-        n_resamples,
-        seed,
-    )
-    filled: dict[str, Any] = {}
-    for path, leaf in leaves.items():
-        place = filled
-        for key in path[:-1]:
-            place = place.setdefault(key, {})
-        figure = found.get(path, leaf)
-        place[path[-1]] = figure.as_dict() if isinstance(figure, Estimate) else figure
-    return filled
-
-
-def _leaves(
-    tree: Mapping[str, Any], above: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, (*above, key))
-        else:
-            yield (*above, key), value
-
-
-def _estimate(metric: Metric, value: float, resampled: Floats, groups: NDArray[Any]) -> Estimate:
+def _estimate(
+    metric: WeightedStatistic, value: float, resampled: Floats, groups: NDArray[Any]
+) -> Estimate:
     if not np.isfinite(value):
         return Estimate(None, reason=metric.missing)
     units = [len(np.unique(groups[mask])) for mask in metric.carriers]
@@ -216,7 +180,7 @@ def _estimate(metric: Metric, value: float, resampled: Floats, groups: NDArray[A
 
 
 def _margin(resampled: Floats, units: Sequence[int]) -> float:
-    """Half the width of an interval: t times the standard error, for figures that rest on so many
+    """Half the width of an interval: t times the standard error, for metrics that rest on so many
     patients.
     """
     from scipy.special import stdtrit
@@ -226,10 +190,13 @@ def _margin(resampled: Floats, units: Sequence[int]) -> float:
     return float(stdtrit(sum(units) - len(units), 1 - TAIL) * widened)
 
 
-def _share(value: float, margin: float, units: int, metric: Metric) -> tuple[float, float, float]:
+def _share(
+    value: float, margin: float, units: int, metric: WeightedStatistic
+) -> tuple[float, float, float]:
     if not -ROUNDING <= value <= 1 + ROUNDING:
         raise ValueError(
-            f"A share is {value}: a metric that can leave 0 to 1 is Metric(..., share=False)."
+            f"A share is {value}: a metric that can leave 0 to 1 is "
+            "WeightedStatistic(..., share=False)."
         )
     exact = float(TAIL ** (1 / units))
     if value >= 1 - ROUNDING:

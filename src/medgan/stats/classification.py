@@ -1,15 +1,15 @@
-"""The figures of a ranking and of a decision, each for many rows of weights at once.
+"""The metrics of a ranking and of a decision, each for many rows of weights at once.
 
 `labels` (n,) are 0 (normal) or 1 (anomalous), `scores` (n,) rise with anomaly, `decisions` (n,) are
-0 or 1, `weights` (B, n) count the images. Every function returns (B,), NaN where its denominator is
-0. Weights of one give the usual figure.
+0 or 1, `weights` (B, n) count the images. Every statistic returns (B,), NaN where its denominator
+is 0. Weights of one give the usual value.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,13 +20,13 @@ from medgan.stats.bootstrap import (
     SINGLE_CLASS,
     TAIL,
     Floats,
-    Metric,
-    interval,
-    resolved,
+    WeightedStatistic,
     weight_blocks,
 )
 
 Labels = NDArray[Any]
+NO_NORMAL = "not estimable: there is no normal image"
+NO_IMAGE = "not estimable: an anomaly type has no test image"
 
 
 def auroc(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
@@ -66,95 +66,131 @@ def sensitivity_at_specificity(
     return _ratio((positive * (below[-1] - below[ranked.below] <= allowed)).sum(0), positive.sum(0))
 
 
-def sensitivity(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+@dataclass(frozen=True)
+class Predictions:
+    """Scores and decisions of n images, each (n,).
+
+    `labels` and `decisions` are 0 (normal) or 1 (anomalous). `classes` and `called` are class
+    numbers, where there are more than two classes.
+    """
+
+    labels: NDArray[Any]
+    scores: NDArray[Any]
+    decisions: NDArray[Any]
+    classes: NDArray[Any] | None = None
+    called: NDArray[Any] | None = None
+
+    @property
+    def anomalous(self) -> NDArray[np.bool_]:
+        """The anomalous images (n,)."""
+        chosen: NDArray[np.bool_] = np.equal(self.labels, 1)
+        return chosen
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """The images that are called anomalous (n,)."""
+        chosen: NDArray[np.bool_] = np.equal(self.decisions, 1)
+        return chosen
+
+
+def auroc_of(of: Predictions) -> WeightedStatistic:
+    """AUROC of the scores."""
+    scores = np.asarray(of.scores, dtype=np.float64)
+    return WeightedStatistic(partial(auroc, of.labels, scores), (of.anomalous, ~of.anomalous))
+
+
+def average_precision_of(of: Predictions) -> WeightedStatistic:
+    """Average precision of the scores."""
+    scores = np.asarray(of.scores, dtype=np.float64)
+    statistic = partial(average_precision, of.labels, scores)
+    return WeightedStatistic(statistic, (of.anomalous, ~of.anomalous))
+
+
+def sensitivity_of(of: Predictions) -> WeightedStatistic:
     """Share of the anomalous images that are called anomalous (recall)."""
-    return _share(np.equal(decisions, 1), np.equal(labels, 1), weights)
+    return _share_of(of.flagged, of.anomalous, "not estimable: there is no anomalous image")
 
 
-def specificity(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+def specificity_of(of: Predictions) -> WeightedStatistic:
     """Share of the normal images that are called normal."""
-    return _share(np.equal(decisions, 0), np.equal(labels, 0), weights)
+    return _share_of(~of.flagged, ~of.anomalous, NO_NORMAL)
 
 
-def precision(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+def precision_of(of: Predictions) -> WeightedStatistic:
     """Share of the images called anomalous that are anomalous. It depends on the share of anomalous
     images in the set.
     """
-    return _share(np.equal(labels, 1), np.equal(decisions, 1), weights)
+    return _share_of(of.anomalous, of.flagged, "not estimable: no image was called anomalous")
 
 
-def accuracy(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
-    """Share of the images with the right decision; labels and decisions may be any class
-    numbers.
-    """
-    return _share(np.equal(labels, decisions), np.ones(len(labels), dtype=bool), weights)
-
-
-def f1(labels: Labels, decisions: NDArray[Any], weights: Floats) -> Floats:
+def f1_of(of: Predictions) -> WeightedStatistic:
     """2 TP / (2 TP + FP + FN)."""
-    positive, called = (
-        np.equal(labels, 1).astype(np.float64),
-        np.equal(decisions, 1).astype(np.float64),
-    )
-    return _ratio(2 * (weights @ (positive * called)), weights @ positive + weights @ called)
+    found = (of.anomalous & of.flagged).astype(np.float64)
+    called = of.anomalous.astype(np.float64) + of.flagged
+
+    def score(weights: Floats) -> Floats:
+        return _ratio(2 * (weights @ found), weights @ called)
+
+    return WeightedStatistic(score, (of.anomalous,))
 
 
-def ranking_metrics(labels: Labels, scores: NDArray[Any]) -> dict[str, Metric]:
-    """AUROC and average precision of scores."""
-    positive = np.equal(labels, 1)
-    both = (positive, ~positive)
-    return {
-        "auroc": Metric(partial(auroc, labels, np.asarray(scores, dtype=np.float64)), both),
-        "average_precision": Metric(
-            partial(average_precision, labels, np.asarray(scores, dtype=np.float64)), both
-        ),
-    }
+def accuracy_of(of: Predictions) -> WeightedStatistic:
+    """Share of the images with the right decision, over all classes."""
+    labels = of.labels if of.classes is None else of.classes
+    decisions = of.decisions if of.called is None else of.called
+    return _share_of(np.equal(labels, decisions), np.ones(len(labels), dtype=bool))
 
 
-def decision_metrics(labels: Labels, decisions: NDArray[Any]) -> dict[str, Metric]:
-    """Sensitivity, specificity, precision, F1 and accuracy of decisions (0 or 1)."""
-    positive, called = np.equal(labels, 1), np.equal(decisions, 1)
-    everything = np.ones(len(labels), dtype=bool)
-    return {
-        "sensitivity": Metric(
-            partial(sensitivity, labels, decisions),
-            (positive,),
-            "not estimable: there is no anomalous image",
-        ),
-        "specificity": Metric(
-            partial(specificity, labels, decisions),
-            (~positive,),
-            "not estimable: there is no normal image",
-        ),
-        "precision": Metric(
-            partial(precision, labels, decisions),
-            (called,),
-            "not estimable: no image was called anomalous",
-        ),
-        "f1": Metric(partial(f1, labels, decisions), (positive,), SINGLE_CLASS),
-        "accuracy": Metric(partial(accuracy, labels, decisions), (everything,)),
-    }
-
-
-def false_alarms(labels: Labels, decisions: NDArray[Any]) -> Metric:
+def false_alarms(of: Predictions) -> WeightedStatistic:
     """Normal images that are called anomalous, of 100 normal ones."""
-    normal = np.equal(labels, 0)
-
-    def rate(weights: Floats) -> Floats:
-        return _share(np.equal(decisions, 1), normal, weights)
-
-    return Metric(rate, (normal,), "not estimable: there is no normal image", per=100.0)
+    return replace(_share_of(of.flagged, ~of.anomalous, NO_NORMAL), per=100.0)
 
 
-def confusion(labels: Labels, decisions: NDArray[Any], classes: int = 2) -> list[list[int]]:
+def multiclass_auroc_of(of: Predictions) -> WeightedStatistic:
+    """AUROC of scores (n, K) of K classes: that of the second where there are two, else the mean of
+    each class against the others. `labels` and `decisions` are class numbers.
+    """
+    several = of.scores.shape[1]
+    kinds = range(several) if several > 2 else (1,)
+
+    def mean(weights: Floats) -> Floats:
+        areas = [auroc(np.equal(of.labels, kind), of.scores[:, kind], weights) for kind in kinds]
+        return np.asarray(np.mean(areas, axis=0), dtype=np.float64)
+
+    each = [np.equal(of.labels, kind) for kind in range(several)]
+    return WeightedStatistic(mean, each, NO_IMAGE)
+
+
+def balanced_accuracy_of(of: Predictions) -> WeightedStatistic:
+    """Mean over the K classes of the share that is decided rightly; 1 / K for a guess, whatever the
+    mix. `scores` are (n, K), `labels` and `decisions` are class numbers.
+    """
+    each = [np.equal(of.labels, kind) for kind in range(of.scores.shape[1])]
+    right = np.equal(of.labels, of.decisions)
+
+    def mean(weights: Floats) -> Floats:
+        shares = [_share(right, among, weights) for among in each]
+        return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
+
+    return WeightedStatistic(mean, each, NO_IMAGE)
+
+
+def sensitivity_at_specificity_of(of: Predictions, wanted: float) -> WeightedStatistic:
+    """Sensitivity at a specificity, both read from the ROC curve of these very images."""
+    scores = np.asarray(of.scores, dtype=np.float64)
+    statistic = partial(sensitivity_at_specificity, wanted, of.labels, scores)
+    return WeightedStatistic(statistic, (of.anomalous, ~of.anomalous))
+
+
+def confusion(
+    labels: Labels, decisions: NDArray[Any], classes: int = 2
+) -> tuple[tuple[int, ...], ...]:
     """Counts: rows are the true class, columns the decision; [[TN, FP], [FN, TP]] for two
     classes.
     """
     cells = np.asarray(labels, dtype=np.int64) * classes + np.asarray(decisions, dtype=np.int64)
-    return [
-        [int(count) for count in row]
-        for row in np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-    ]
+    counted = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    return tuple(tuple(row) for row in counted.tolist())
 
 
 @dataclass(frozen=True)
@@ -192,6 +228,12 @@ def _cumulated(weights: Floats) -> Floats:
     return sums
 
 
+def _share_of(
+    hits: NDArray[np.bool_], among: NDArray[np.bool_], missing: str = SINGLE_CLASS
+) -> WeightedStatistic:
+    return WeightedStatistic(partial(_share, hits, among), (among,), missing)
+
+
 def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Floats) -> Floats:
     return _ratio(weights @ (hits & among).astype(np.float64), weights @ among.astype(np.float64))
 
@@ -206,164 +248,56 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 NEEDS = "not estimable: it takes normal and anomalous images, some of which are called"
 
 
-def predictive_values(
-    labels: Labels, decisions: NDArray[Any], prevalences: Sequence[float]
-) -> dict[str, dict[str, Metric]]:
-    """`ppv` and `npv` of decisions (n,) at each prevalence, by its number as text: {"0.01": {"ppv",
-    "npv"}}.
-    """
-    return {
-        f"{share:g}": {"ppv": _ppv(labels, decisions, share), "npv": _npv(labels, decisions, share)}
-        for share in prevalences
-    }
-
-
 def ppv(prevalence: float, sens: Floats, spec: Floats) -> Floats:
-    """The share of anomalous images among those that are called anomalous; NaN where none is called
-    so.
-    """
-    return _shared(prevalence * sens, (1 - prevalence) * (1 - spec))
+    """Share of anomalous images among those called anomalous; NaN where none is called so."""
+    right, wrong = prevalence * sens, (1 - prevalence) * (1 - spec)
+    return _ratio(right, right + wrong)
 
 
 def npv(prevalence: float, sens: Floats, spec: Floats) -> Floats:
-    """The share of normal images among those that are called normal; NaN where none is called
-    so.
-    """
-    return _shared((1 - prevalence) * spec, prevalence * (1 - sens))
+    """Share of normal images among those called normal; NaN where none is called so."""
+    right, wrong = (1 - prevalence) * spec, prevalence * (1 - sens)
+    return _ratio(right, right + wrong)
 
 
-def _shared(right: Floats, wrong: Floats) -> Floats:
-    total = right + wrong
-    share: Floats = np.divide(right, total, out=np.full(total.shape, np.nan), where=total > 0)
-    return share
+def ppv_of(of: Predictions, prevalence: float) -> WeightedStatistic:
+    """Positive predictive value at a prevalence."""
+    by_specificity = not of.flagged[~of.anomalous].any()
+    return _predictive(of, partial(ppv, prevalence), "anomalous", by_specificity=by_specificity)
 
 
-def _ppv(labels: Labels, decisions: NDArray[Any], prevalence: float) -> Metric:
-    return _value(
-        labels,
-        decisions,
-        partial(ppv, prevalence),
-        "anomalous",
-        by_specificity=_all(labels, decisions, 0),
-    )
+def npv_of(of: Predictions, prevalence: float) -> WeightedStatistic:
+    """Negative predictive value at a prevalence."""
+    by_specificity = not of.flagged[of.anomalous].all()
+    return _predictive(of, partial(npv, prevalence), "normal", by_specificity=by_specificity)
 
 
-def _npv(labels: Labels, decisions: NDArray[Any], prevalence: float) -> Metric:
-    return _value(
-        labels,
-        decisions,
-        partial(npv, prevalence),
-        "normal",
-        by_specificity=not _all(labels, decisions, 1),
-    )
-
-
-def _all(labels: Labels, decisions: NDArray[Any], kind: int) -> bool:
-    """Whether all images of a class are decided rightly."""
-    return bool(np.equal(decisions, kind)[np.equal(labels, kind)].all())
-
-
-def _value(
-    labels: Labels, decisions: NDArray[Any], value: Any, called: str, *, by_specificity: bool
-) -> Metric:
+def _predictive(
+    of: Predictions,
+    value: Callable[[Floats, Floats], Floats],
+    called: str,
+    *,
+    by_specificity: bool,
+) -> WeightedStatistic:
     """A predictive value; where it is exactly 0 or 1 its bound follows from that of the
     specificity, or of the sensitivity.
     """
-    positive = np.equal(labels, 1)
+    sensitive, specific = sensitivity_of(of).statistic, specificity_of(of).statistic
 
-    def statistic(weights: Floats) -> Floats:
-        found = (rate(labels, decisions, weights) for rate in (sensitivity, specificity))
-        return value(*found)  # type: ignore[no-any-return]
+    def rates(weights: Floats) -> tuple[Floats, Floats]:
+        return sensitive(weights), specific(weights)
 
     def limit(bound: float) -> float:
-        once = np.ones((1, len(labels)))
-        sens, spec = sensitivity(labels, decisions, once), specificity(labels, decisions, once)
+        sens, spec = rates(np.ones((1, len(of.labels))))
         exact = np.array([bound])
         return float((value(sens, exact) if by_specificity else value(exact, spec))[0])
 
-    return Metric(statistic, (positive, ~positive), f"{NEEDS} {called}", limit=limit)
-
-
-BINS = 10
-NO_PROBABILITIES = "not reported: scores are no probabilities"
-
-
-def calibration(
-    labels: NDArray[Any],
-    probabilities: NDArray[Any],
-    groups: NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """How far probabilities (n,) of being anomalous can be trusted, for labels (n,) of 0 and 1 and
-    patients (n,).
-
-    Returns:
-        `brier` (mean squared error, Brier 1950), `brier_of_the_share` (that of always saying the
-        share of anomalous images: a model above it knows less than that number),
-        `expected_calibration_error` (Guo 2017; 10 bins of equal width, its bias is upward) and
-        `calibration_curve` (for each bin that holds images: `predicted`, `observed` with its
-        interval, `n_images`).
-    """
-    labels, probabilities = (
-        np.asarray(labels, dtype=np.float64),
-        np.asarray(probabilities, dtype=np.float64),
+    return WeightedStatistic(
+        lambda weights: value(*rates(weights)),
+        (of.anomalous, ~of.anomalous),
+        f"{NEEDS} {called}",
+        limit=limit,
     )
-    everything = np.ones(len(labels), dtype=bool)
-    share = float(labels.mean()) if len(labels) else 0.0
-    place = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
-
-    def brier(weights: Floats) -> Floats:
-        squared: Floats = (weights @ (probabilities - labels) ** 2) / weights.sum(1)
-        return squared
-
-    def error(weights: Floats) -> Floats:
-        inside = np.eye(BINS)[place]
-        gap: Floats = np.abs(weights @ (inside * (probabilities - labels)[:, None])).sum(
-            1
-        ) / weights.sum(1)
-        return gap
-
-    tree = {
-        "brier": Metric(brier, (everything,)),
-        "expected_calibration_error": Metric(error, (everything,)),
-    }
-    return {
-        **resolved(tree, groups, n_resamples, seed),
-        "brier_of_the_share": share * (1 - share),
-        "calibration_curve": [
-            _bin(labels, probabilities, groups, place == number, n_resamples, seed)
-            for number in range(BINS)
-            if (place == number).any()
-        ],
-    }
-
-
-def _bin(
-    labels: Floats,
-    probabilities: Floats,
-    groups: NDArray[Any],
-    inside: NDArray[np.bool_],
-    n_resamples: int,
-    seed: int,
-) -> dict[str, Any]:
-    chosen = labels[inside]
-
-    def observed(weights: Floats) -> Floats:
-        share: Floats = (weights @ chosen) / weights.sum(1)
-        return share
-
-    found = interval(
-        Metric(observed, (np.ones(len(chosen), dtype=bool),)),
-        np.asarray(groups)[inside],
-        n_resamples,
-        seed,
-    )
-    return {
-        "predicted": float(probabilities[inside].mean()),
-        "observed": found.as_dict(),
-        "n_images": len(chosen),
-    }
 
 
 GRID = np.linspace(0, 1, 101)

@@ -1,12 +1,20 @@
-"""Is one ranking better than another on the same images? DeLong's test, a paired bootstrap of
-patients, and Holm's correction.
+"""Differences of two metrics: one bootstrap of patients gives the interval and the p-value.
+
+Both metrics are computed on the same resamples of patients, so what their images have in common
+cancels. The interval is the percentile interval with its tails expanded for small numbers of
+patients (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.4): tails of
+F(sqrt(m / (m - 1)) t) instead of 2.5 %, F being the normal distribution function, t the quantile of
+Student's t and m the patients of the smaller class. Beyond the outermost resample the distribution
+continues as a normal one, so the correction of many tests is not limited by the number of
+resamples. The p-value inverts the interval: it is under 0.05 exactly where the interval leaves
+out 0. Coverage and size are in docs/decisions/0020-one-engine-of-differences.md.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +22,14 @@ from numpy.typing import NDArray
 
 from medgan.errors import UserError
 from medgan.stats.bootstrap import (
-    LEVEL,
     MIN_VALID_SHARE,
     SINGLE_CLASS,
+    TAIL,
     TOO_FEW_GROUPS,
     Estimate,
     Floats,
-    Metric,
-    interval,
+    Name,
+    WeightedStatistic,
     weight_blocks,
 )
 from medgan.stats.classification import auroc
@@ -30,199 +38,219 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The AUROC of a first ranking minus that of a second."""
+class Difference(Estimate):
+    """A first metric minus a second, with its 95 % interval."""
 
-    estimate: Estimate
-    """With its 95 % interval."""
-    p_value: float | None
-    """Two-sided, of no difference; None where there is no interval, and `estimate.reason` says
-    why.
-    """
+    p_value: float | None = None
+    """Two-sided, of no difference; None where there is no interval."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference without its p-value."""
+        return Estimate(self.value, self.low, self.high, self.reason)
 
     def as_dict(self) -> dict[str, Any]:
-        """The form of results.json, with `p_value`."""
-        return {**self.estimate.as_dict(), "p_value": self.p_value}
+        """The estimate, and the p-value where there is one."""
+        tested = {} if self.p_value is None else {"p_value": self.p_value}
+        return {**super().as_dict(), **tested}
 
 
-def midranks(values: Floats) -> Floats:
-    """Ranks from 1 (n,); equal values share the mean of theirs (Sun & Xu 2014, algorithm 1)."""
-    from scipy.stats import rankdata
+@dataclass(frozen=True)
+class Resampled:
+    """A metric on the images, and on every resample of their patients."""
 
-    ranks: Floats = rankdata(values)
-    return ranks
+    value: float
+    draws: Floats
+    """(n_resamples,); NaN where a resample does not determine the metric."""
+    units: tuple[int, ...]
+    """Patients of each set of images that the metric rests on, such as each class."""
+    missing: str = SINGLE_CLASS
+    """The reason where there is no value."""
 
-
-def delong_covariance(labels: NDArray[Any], scores: NDArray[Any]) -> tuple[Floats, Floats]:
-    """AUROCs of k rankings of the same independent images, and their covariance (DeLong 1988, eq. 5
-    and 6, by midranks: Sun & Xu 2014).
-
-    Args:
-        labels: 0 or 1 (n,), two of each at least.
-        scores: (k, n), rising with anomaly.
-
-    Returns:
-        (k,) and (k, k).
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    positive, negative = scores[:, np.equal(labels, 1)], scores[:, np.equal(labels, 0)]
-    m, n = positive.shape[1], negative.shape[1]
-    together = np.stack([midranks(row) for row in np.concatenate([positive, negative], axis=1)])
-    among_positive, among_negative = (
-        np.stack([midranks(row) for row in part]) for part in (positive, negative)
-    )
-    beaten = (together[:, :m] - among_positive) / n
-    unbeaten = 1 - (together[:, m:] - among_negative) / m
-    return beaten.mean(1), np.atleast_2d(np.cov(beaten)) / m + np.atleast_2d(np.cov(unbeaten)) / n
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom."""
+        return sum(self.units) - len(self.units)
 
 
-def delong(labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Difference:
-    """The difference of two AUROCs on the same images, which have to be independent: one of each
-    patient.
+def resampled(
+    metrics: Mapping[Name, WeightedStatistic],
+    groups: Sequence[str] | NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[Name, Resampled]:
+    """Compute metrics of the same n images on the images and on resamples of their patients.
+
+    One set of resamples serves all metrics, so differences between them are paired.
 
     Args:
-        labels: 0 or 1 (n,).
-        first: scores (n,).
-        second: scores (n,).
+        metrics: metrics of the n images.
+        groups: the patient of each image (n,).
+        n_resamples: number of resamples.
+        seed: of the resamples.
     """
-    counts = [int(np.equal(labels, kind).sum()) for kind in (0, 1)]
-    if min(counts) < 2:
-        return Difference(
-            Estimate(None, reason=SINGLE_CLASS if min(counts) == 0 else TOO_FEW_GROUPS), None
+    groups = np.asarray(groups).astype(str)
+    drawn: dict[Name, list[Floats]] = {name: [] for name in metrics}
+    for weights in weight_blocks(groups, n_resamples, seed):
+        for name, metric in metrics.items():
+            drawn[name].append(metric.statistic(weights))
+    ones = np.ones((1, len(groups)))
+    return {
+        name: Resampled(
+            float(metric.statistic(ones)[0]),
+            np.concatenate(drawn[name]),
+            tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
+            metric.missing,
         )
-    areas, covariance = delong_covariance(labels, np.stack([first, second]))
-    spread = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
-    return _tested(float(areas[0] - areas[1]), spread, None)
+        for name, metric in metrics.items()
+    }
 
 
-def paired_bootstrap(
-    labels: NDArray[Any],
-    first: NDArray[Any],
-    second: NDArray[Any],
-    groups: NDArray[Any],
+def difference(first: Resampled, second: Resampled) -> Difference:
+    """Compute the first metric minus the second, with its interval and p-value.
+
+    The difference is paired where both come from one call of `resampled`.
+    """
+    absent = next((one.missing for one in (first, second) if not np.isfinite(one.value)), None)
+    if absent is not None:
+        return Difference(None, reason=absent)
+    value = _without_rounding(first.value - second.value).item()
+    draws = _without_rounding(first.draws - second.draws)
+    units = min(first, second, key=lambda one: one.freedom).units
+    valid = np.sort(draws[np.isfinite(draws)])
+    if min(units) < 2 or len(valid) < MIN_VALID_SHARE * len(draws):
+        return Difference(value, reason=TOO_FEW_GROUPS)
+    return _Distribution.of(value, valid, units).difference()
+
+
+def _without_rounding(gaps: Floats | float) -> Floats:
+    """Differences with those that are 0 but for rounding as 0."""
+    return np.where(np.abs(gaps) > ROUNDING, gaps, 0.0)
+
+
+def paired_difference(
+    first: WeightedStatistic,
+    second: WeightedStatistic,
+    groups: Sequence[str] | NDArray[Any],
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """The difference of two AUROCs on the same patients, who are resampled whole and alike for
-    both.
+    """Compute the first metric minus the second, both of the same n images."""
+    found = resampled({"first": first, "second": second}, groups, n_resamples, seed)
+    return difference(found["first"], found["second"])
 
-    Scores are (n,), or (S, n) of S trainings, whose AUROCs are averaged on every resample.
 
-    The p-value is that of difference / SE, SE being the standard deviation over the resamples
-    (Robin 2011, pROC), with the degrees of freedom of the interval: it is under 0.05 exactly where
-    the interval leaves out 0.
+def auroc_difference(
+    labels: NDArray[Any],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    groups: Sequence[str] | NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Difference:
+    """Compute the difference of the AUROCs of two rankings of the same n images.
+
+    Args:
+        labels: 0 or 1 (n,).
+        first: scores (n,), or (S, n) of S trainings whose AUROCs are averaged on every resample.
+        second: like `first`.
+        groups: the patient of each image (n,).
+        n_resamples: number of resamples.
+        seed: of the resamples.
     """
+    one, other = (mean_auroc(labels, scores) for scores in (first, second))
+    return paired_difference(one, other, groups, n_resamples, seed)
+
+
+def mean_auroc(labels: NDArray[Any], scores: NDArray[Any]) -> WeightedStatistic:
+    """The AUROC of scores (n,), or the mean AUROC of S trainings (S, n)."""
+    rankings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
     positive = np.equal(labels, 1)
 
-    def difference(weights: Floats) -> Floats:
-        gap: Floats = _mean_auroc(labels, first, weights) - _mean_auroc(labels, second, weights)
-        return gap
+    def statistic(weights: Floats) -> Floats:
+        areas: Floats = np.mean([auroc(labels, one, weights) for one in rankings], axis=0)
+        return areas
 
-    found = interval(
-        Metric(difference, (positive, ~positive), share=False), groups, n_resamples, seed
-    )
-    if found.value is None or found.low is None or found.high is None:
-        return Difference(found, None)
-    groups = np.asarray(groups).astype(str)
-    freedom = sum(len(np.unique(groups[mask])) - 1 for mask in (positive, ~positive))
-    spread = (found.high - found.low) / 2 / _quantile(freedom)
-    return _tested(found.value, spread, freedom)
+    return WeightedStatistic(statistic, (positive, ~positive))
 
 
-def _mean_auroc(labels: NDArray[Any], scores: NDArray[Any], weights: Floats) -> Floats:
-    areas: Floats = np.mean([auroc(labels, one, weights) for one in np.atleast_2d(scores)], axis=0)
-    return areas
+@dataclass(frozen=True)
+class _Distribution:
+    """The bootstrap distribution of a difference: the resamples, and a normal tail beyond them."""
+
+    value: float
+    draws: Floats
+    """Sorted (B,); empty where the difference does not vary over the resamples."""
+    spread: float
+    """Standard deviation."""
+    widening: float
+    """sqrt(m / (m - 1))."""
+    freedom: int
+
+    @classmethod
+    def of(cls, value: float, draws: Floats, units: Sequence[int]) -> _Distribution:
+        """The distribution of the sorted draws of a difference that rests on these patients.
+
+        A difference that is not 0 and does not vary gets the exact bound of two shares of 0 or 1
+        (see `medgan.stats.bootstrap`) as its margin.
+        """
+        smallest, freedom = min(units), sum(units) - len(units)
+        found = cls(
+            value, draws, float(draws.std(ddof=1)), math.sqrt(smallest / (smallest - 1)), freedom
+        )
+        if found.spread > ROUNDING or value == 0:
+            return found
+        margin = math.sqrt(2) * (1 - TAIL ** (1 / smallest))
+        return replace(found, draws=draws[:0], spread=margin / found.quantile())
+
+    def quantile(self) -> float:
+        """Standard deviations between the difference and its bounds."""
+        from scipy.special import stdtrit
+
+        return self.widening * float(stdtrit(self.freedom, 1 - TAIL))
+
+    def difference(self) -> Difference:
+        """The difference with its interval, and the p-value that inverts it."""
+        low = self._bound(self.draws, self.value)
+        high = -self._bound(-self.draws[::-1], -self.value)
+        return Difference(self.value, low, high, p_value=self._p_value())
+
+    def _bound(self, draws: Floats, value: float) -> float:
+        """The lower bound; the upper one is that of the mirrored distribution, mirrored."""
+        from scipy.special import ndtr
+
+        quantile = self.quantile()
+        rank = int(ndtr(-quantile) * (len(draws) + 1))
+        if rank:
+            return min(value, float(draws[rank - 1]))
+        return float(min([value, max(value - quantile * self.spread, -1.0), *draws[:1]]))
+
+    def _p_value(self) -> float:
+        from scipy.special import ndtr, ndtri, stdtr
+
+        if self.value == 0:
+            return 1.0
+        across = int((self.draws <= 0 if self.value > 0 else self.draws >= 0).sum())
+        share = (across + 1) / (len(self.draws) + 1)
+        if across == 0:
+            share = min(share, float(ndtr(-abs(self.value) / self.spread)))
+        return min(1.0, float(2 * stdtr(self.freedom, ndtri(share) / self.widening)))
 
 
-def _quantile(freedom: float | None) -> float:
-    from scipy.special import ndtri, stdtrit
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
+    """Adjust the p-values of a family of tests (Holm 1979).
 
-    wanted = 0.5 + LEVEL / 2
-    return float(ndtri(wanted) if freedom is None else stdtrit(freedom, wanted))
-
-
-def _tested(value: float, spread: float, freedom: float | None) -> Difference:
-    from scipy.special import ndtr, stdtr
-
-    margin = _quantile(freedom) * spread
-    estimate = Estimate(value, value - margin, value + margin)
-    if spread <= ROUNDING:
-        return Difference(estimate, 1.0 if abs(value) <= ROUNDING else 0.0)
-    statistic = -abs(value) / spread
-    return Difference(
-        estimate, float(2 * (ndtr(statistic) if freedom is None else stdtr(freedom, statistic)))
-    )
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusted p-values of a family of tests (Holm 1979): the i-th smallest of m times m - i + 1,
-    never less than a smaller one's.
+    The i-th smallest of m p-values is multiplied by m - i + 1; none gets less than a smaller one.
 
     Raises:
-        UserError: one is not between 0 and 1.
+        UserError: a p-value is not between 0 and 1.
     """
     wrong = [name for name, value in p_values.items() if not 0 <= value <= 1]
     if wrong:
         raise UserError(
             f"The p-value of {wrong[0]} is {p_values[wrong[0]]}: p-values lie between 0 and 1."
         )
-    adjusted: dict[str, float] = {}
-    highest = 0.0
-    for place, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[name]))
-        adjusted[name] = highest
+    order = sorted(p_values, key=lambda name: p_values[name])
+    raised = [(len(order) - place) * p_values[name] for place, name in enumerate(order)]
+    adjusted = dict(zip(order, np.maximum.accumulate([*raised]).clip(max=1).tolist(), strict=True))
     return {name: adjusted[name] for name in p_values}
-
-
-Draws = tuple[float, Floats]
-"""A figure, and its value under each resample of the patients (n_resamples,); NaN where the images
-do not determine it.
-"""
-
-
-def resampled(
-    metrics: Mapping[str, Metric], groups: Sequence[str] | NDArray[Any], n_resamples: int, seed: int
-) -> dict[str, Draws]:
-    """Each figure on the images and on resamples of their patients.
-
-    One set of resamples serves all, so that their differences are paired.
-    """
-    whole = np.ones((1, len(groups)))
-    drawn: dict[str, list[Floats]] = {name: [] for name in metrics}
-    for weights in weight_blocks(groups, n_resamples, seed):
-        for name, metric in metrics.items():
-            drawn[name].append(metric.statistic(weights))
-    return {
-        name: (float(metric.statistic(whole)[0]), np.concatenate(drawn[name]))
-        for name, metric in metrics.items()
-    }
-
-
-def difference(first: Draws, second: Draws) -> Estimate:
-    """The first figure minus the second, as `resampled` gives them, with its 95 % percentile
-    interval.
-    """
-    value, draws = first[0] - second[0], first[1] - second[1]
-    valid = draws[np.isfinite(draws)]
-    if not np.isfinite(value):
-        return Estimate(None, reason="not estimable: one of the two figures cannot be had")
-    if len(valid) < MIN_VALID_SHARE * len(draws):
-        return Estimate(value, reason=TOO_FEW_GROUPS)
-    tail = (1 - LEVEL) / 2
-    low, high = (float(bound) for bound in np.quantile(valid, [tail, 1 - tail]))
-    return Estimate(value, min(low, value), max(high, value))
-
-
-def p_value(first: Draws, second: Draws) -> float:
-    """Two-sided p of no difference: the difference over its bootstrap standard error, against a
-    normal distribution (Wald).
-
-    A share of resamples could not be under 1/n_resamples, which Holm's correction over many pairs
-    would then never call significant.
-    """
-    value, draws = first[0] - second[0], first[1] - second[1]
-    valid = draws[np.isfinite(draws)]
-    spread = float(np.std(valid, ddof=1)) if len(valid) > 1 else 0.0
-    if spread == 0.0:
-        return 1.0 if value == 0.0 else 2.0 / (len(draws) + 1)
-    return math.erfc(abs(value) / spread / math.sqrt(2))

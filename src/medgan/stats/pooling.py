@@ -1,10 +1,9 @@
-"""Small cohorts: what their size lets one expect, and figures over the folds of a
-cross-validation.
-"""
+"""Pool results: over the folds of a cross-validation, and over seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,15 +12,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
-from medgan.stats.bootstrap import LEVEL, SINGLE_CLASS, Estimate, Floats, Metric, interval
+from medgan.stats.bootstrap import (
+    LEVEL,
+    SINGLE_CLASS,
+    Estimate,
+    Floats,
+    WeightedStatistic,
+    interval,
+)
 from medgan.stats.classification import auroc, standard_error
-
-PERFECT = "an AUROC of exactly 0 or 1 has an exact bound instead"
 
 
 def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
-    """Half the width of the 95 % interval to expect of an AUROC on so many independent cases
-    (Hanley & McNeil 1982, eq. 1 and 2).
+    """Compute half the width of the 95 % interval of an AUROC on so many independent cases (Hanley
+    & McNeil 1982, eq. 1 and 2).
 
     An AUROC under 0.5 is taken as its mirror image, for which their exponential model is meant.
     """
@@ -32,73 +36,72 @@ def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
     )
 
 
-def half_width_of(test: pd.DataFrame, found: Estimate) -> dict[str, Any]:
-    """The half-width to expect for this n, cases being patients where they are known: images of one
-    patient add little.
-    """
-    unit = "patient" if test["group_known"].all() else "image"
-    normal, anomalous = (
-        int(test.loc[test["label"] == kind, "group_id"].nunique()) for kind in (0, 1)
-    )
-    sizes = {"n_normal": normal, "n_anomalous": anomalous, "unit": unit}
-    if found.value is None or found.value in (0.0, 1.0):
-        return {"value": None, "reason": found.reason or PERFECT, **sizes}
-    return {"value": expected_half_width(normal, anomalous, found.value), **sizes}
+@dataclass(frozen=True)
+class FoldMetric:
+    """AUROC of one fold."""
+
+    value: float | None
+    n_images: int
+    n_anomalous: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class FoldAverage:
+    """AUROC over the folds of a small cohort."""
+
+    auroc: Estimate
+    """The mean over folds that hold both classes."""
+    per_fold: tuple[FoldMetric, ...]
+    spread: float | None
+    """Standard deviation between folds."""
+    n_folds: int
+    n_folds_estimable: int
+    n_images: int
+    n_subjects: int
+    interval_unit: str
 
 
 def fold_average(
     folds: Sequence[pd.DataFrame], n_resamples: int = 1000, seed: int = 0
-) -> dict[str, Any]:
-    """AUROC of each fold, then their mean: scores of different folds come from different trainings
-    and share no scale.
+) -> FoldAverage:
+    """Average the AUROC of each fold: scores of different folds come from different trainings and
+    share no scale.
 
-    The interval resamples subjects: one that is drawn twice counts twice in every fold that tests
-    him, in all repeats.
+    The interval resamples subjects, each in all folds and repeats that test it.
 
     Args:
-        folds: for each fold its test images: label, score, group_id, and group_known (taken as
-            known if left out).
+        folds: for each fold its test images: label, score, group_id, perhaps group_known.
         n_resamples: resamples of subjects.
         seed: of the resamples.
 
-    Returns:
-        `auroc` (the mean over folds that hold both classes, with its interval), `per_fold`,
-        `spread` (standard deviation between folds), `n_folds`, `n_folds_estimable`, `n_images`,
-        `n_subjects` and `interval_unit`.
-
-    Raises:
-        UserError: there is no fold.
+    Raises `UserError` where there is no fold.
     """
     if not folds:
         raise UserError(
             "There is no fold to average over: run each with --params preprocessing.fold=N first."
         )
-    together = pd.concat(folds, ignore_index=True)
-    labels, scores = together["label"].to_numpy(), together["score"].to_numpy(dtype=np.float64)
-    number = np.repeat(np.arange(len(folds)), [len(fold) for fold in folds])
-    places = [np.flatnonzero(number == fold) for fold in range(len(folds))]
+    table = pd.concat(folds, ignore_index=True)
+    labels, scores = table["label"].to_numpy(), table["score"].to_numpy(dtype=np.float64)
+    places = np.split(np.arange(len(table)), np.cumsum([len(fold) for fold in folds])[:-1])
     whole = [fold for fold in places if len(np.unique(labels[fold])) == 2]
-    counted = np.isin(number, [number[fold[0]] for fold in whole])
-    metric = Metric(
-        partial(_mean_auroc, labels, scores, whole),
-        (counted & (labels == 1), counted & (labels == 0)),
+    counted = np.isin(np.arange(len(table)), np.concatenate([[-1], *whole]))
+    both = (counted & (labels == 1), counted & (labels == 0))
+    statistic = WeightedStatistic(partial(_mean_auroc, labels, scores, whole), both)
+    each = tuple(_one(labels[fold], scores[fold]) for fold in places)
+    values = [one.value for one in each if one.value is not None]
+    images = table.get("image_id", table.index.to_series())
+    known = bool(table.get("group_known", pd.Series([True])).all())
+    return FoldAverage(
+        auroc=interval(statistic, table["group_id"].to_numpy(), n_resamples, seed),
+        per_fold=each,
+        spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        n_folds=len(folds),
+        n_folds_estimable=len(whole),
+        n_images=int(images.nunique()),
+        n_subjects=int(table["group_id"].nunique()),
+        interval_unit="patient" if known else "image",
     )
-    found = interval(metric, together["group_id"].to_numpy(), n_resamples, seed)
-    each = [_one(labels[fold], scores[fold]) for fold in places]
-    values = [figure["value"] for figure in each if figure["value"] is not None]
-    known = "group_known" not in together or bool(together["group_known"].all())
-    return {
-        "auroc": found.as_dict(),
-        "per_fold": each,
-        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "n_folds": len(folds),
-        "n_folds_estimable": len(whole),
-        "n_images": int(together["image_id"].nunique())
-        if "image_id" in together
-        else len(together),
-        "n_subjects": int(together["group_id"].nunique()),
-        "interval_unit": "patient" if known else "image",
-    }
 
 
 def _mean_auroc(
@@ -113,16 +116,16 @@ def _mean_auroc(
     return mean
 
 
-def _one(labels: NDArray[Any], scores: Floats) -> dict[str, Any]:
-    sizes = {"n_images": len(labels), "n_anomalous": int(labels.sum())}
+def _one(labels: NDArray[Any], scores: Floats) -> FoldMetric:
+    sizes = len(labels), int(labels.sum())
     if len(np.unique(labels)) < 2:
-        return {"value": None, "reason": SINGLE_CLASS, **sizes}
-    return {"value": float(auroc(labels, scores, np.ones((1, len(labels))))[0]), **sizes}
+        return FoldMetric(None, *sizes, reason=SINGLE_CLASS)
+    return FoldMetric(float(auroc(labels, scores, np.ones((1, len(labels))))[0]), *sizes)
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One row of several: figures become means, what is equal stays, anything else becomes a list
-    with one entry for each seed.
+    """Merge documents of several seeds: metrics become means, what is equal stays, anything else
+    becomes a list with one entry for each seed.
 
     Args:
         rows: of results.json, each with `seeds`; in the order of the seeds.
@@ -142,7 +145,7 @@ def _merged(values: Sequence[Any]) -> Any:
     if not all(isinstance(value, Mapping) for value in values):
         return first if all(value == first for value in values) else list(values)
     if any("value" in value and "rule" not in value for value in values):
-        return mean_figure(values)
+        return mean_metric(values)
     return {
         key: _merged([value[key] for value in values])
         for key in first
@@ -150,24 +153,24 @@ def _merged(values: Sequence[Any]) -> Any:
     }
 
 
-def mean_figure(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean of one figure over seeds, with `per_seed`; without a value where one seed has none.
+def mean_metric(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Average a metric over seeds, with `per_seed`; without a value where one seed has none.
 
-    What stands beside a figure (`n`, `real_vs_real`, `std`) is averaged too where it is a number.
+    What stands beside the value (`n`, `real_vs_real`, `std`) is averaged too where it is a number.
     """
-    missing = next((figure for figure in figures if figure.get("value") is None), None)
+    missing = next((metric for metric in metrics if metric.get("value") is None), None)
     if missing is not None:
         return dict(missing)
-    keys = [key for key in figures[0] if all(key in figure for figure in figures)]
-    return {
-        **{key: _mean([figure[key] for figure in figures]) for key in keys},
-        "per_seed": [figure["value"] for figure in figures],
-    }
+    keys = [key for key in metrics[0] if all(key in metric for metric in metrics)]
+    means = {key: _mean([metric[key] for metric in metrics]) for key in keys}
+    return {**means, "per_seed": [metric["value"] for metric in metrics]}
 
 
 def _mean(values: Sequence[Any]) -> Any:
     if all(value == values[0] for value in values):
         return values[0]
+    if any(value is None for value in values):
+        return None  # a seed without an interval leaves the mean without one
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return float(np.mean(values))
     return list(values)

@@ -1,91 +1,63 @@
-"""Sensitivity, specificity and AUROC of some of the test images: of a sex, of a site, of a year."""
+"""Metrics of some of the test images, such as those of one sex or one site."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import Estimate, Floats, Metric
-from medgan.stats.classification import auroc, sensitivity, specificity
+from medgan.stats.bootstrap import Estimate, WeightedStatistic
+from medgan.stats.classification import Predictions, auroc_of, sensitivity_of, specificity_of
 
 MINIMUM = 50
-"""Anomalous images that a sensitivity needs, normal ones that a specificity needs, and an AUROC
-both.
+"""Images of each class that a metric rests on, at least: at 20 images the 95 % interval of a
+sensitivity of 0.9 is 0.27 wide, at 50 it is 0.17 (Wilson).
 """
 INSUFFICIENT = "insufficient"
-LABELS = ("normal", "anomalous")
+CLASSES = ("normal", "anomalous")
+METRICS: Mapping[str, tuple[Callable[[Predictions], WeightedStatistic], tuple[int, ...]]] = {
+    "sensitivity": (sensitivity_of, (1,)),
+    "specificity": (specificity_of, (0,)),
+    "auroc": (auroc_of, (0, 1)),
+}
+"""Name to the metric, and the labels of the images that it rests on."""
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Decided:
-    """Test images (n,) with what a detector made of them."""
-
-    labels: NDArray[Any]
-    scores: NDArray[Any]
-    decisions: NDArray[Any]
-
-    @classmethod
-    def of(cls, test: pd.DataFrame, threshold: float) -> Decided:
-        """The images of a table with label and score, called anomalous at or above the
-        threshold.
-        """
-        scores = test["score"].to_numpy(dtype=np.float64)
-        return cls(test["label"].to_numpy(), scores, (scores >= threshold).astype(np.int64))
-
-    def among(self, mask: Mask) -> Decided:
-        """Some of them."""
-        return Decided(self.labels[mask], self.scores[mask], self.decisions[mask])
+def predictions_of(test: pd.DataFrame, threshold: float) -> Predictions:
+    """The label, score and decision of each image; scores from the threshold on are anomalous."""
+    scores = test["score"].to_numpy(dtype=np.float64)
+    return Predictions(test["label"].to_numpy(), scores, (scores >= threshold).astype(np.int64))
 
 
 @dataclass(frozen=True)
-class Figure:
-    """How a figure is computed, and which labels its images have."""
+class Stratum:
+    """Some of n test images."""
 
-    compute: Callable[[Decided, Floats], Floats]
-    carriers: tuple[int, ...]
+    all: Predictions
+    """Of all n images."""
+    mask: Mask
+    """(n,)"""
 
-    def metric(self, data: Decided, mask: Mask) -> Metric:
-        """The figure over the images of a mask (n,)."""
-        chosen = data.among(mask)
-        statistic = partial(_over, self.compute, chosen, mask)
-        return Metric(statistic, [mask & (data.labels == label) for label in self.carriers])
+    def metric(self, name: str) -> WeightedStatistic:
+        """A metric of these images, as a function of the weights of all n images."""
+        whole, mask = self.all, self.mask
+        compute, rests_on = METRICS[name]
+        inner = compute(Predictions(whole.labels[mask], whole.scores[mask], whole.decisions[mask]))
+        carriers = [mask & (whole.labels == label) for label in rests_on]
+        return replace(
+            inner, statistic=lambda weights: inner.statistic(weights[:, mask]), carriers=carriers
+        )
 
+    def count(self, label: int) -> int:
+        """The number of its normal (0) or anomalous (1) images."""
+        return int((self.all.labels[self.mask] == label).sum())
 
-def _over(
-    compute: Callable[[Decided, Floats], Floats], chosen: Decided, mask: Mask, weights: Floats
-) -> Floats:
-    return compute(chosen, weights[:, mask])
-
-
-FIGURES: Mapping[str, Figure] = {
-    "sensitivity": Figure(
-        lambda data, weights: sensitivity(data.labels, data.decisions, weights), (1,)
-    ),
-    "specificity": Figure(
-        lambda data, weights: specificity(data.labels, data.decisions, weights), (0,)
-    ),
-    "auroc": Figure(lambda data, weights: auroc(data.labels, data.scores, weights), (0, 1)),
-}
-
-
-def too_few(figure: str, metric: Metric) -> Estimate | None:
-    """What stands for a figure of which a class has fewer than MINIMUM images; None where there are
-    enough.
-    """
-    counted = [
-        (int(mask.sum()), LABELS[label])
-        for mask, label in zip(metric.carriers, FIGURES[figure].carriers, strict=True)
-    ]
-    count, name = min(counted)
-    return (
-        None
-        if count >= MINIMUM
-        else Estimate(None, reason=f"{INSUFFICIENT}: {count} {name} images, {MINIMUM} are needed")
-    )
+    def too_few(self, name: str) -> Estimate | None:
+        """What stands for a metric that rests on fewer than MINIMUM images of a class."""
+        count, label = min((self.count(label), CLASSES[label]) for label in METRICS[name][1])
+        reason = f"{INSUFFICIENT}: {count} {label} images, {MINIMUM} are needed"
+        return Estimate(None, reason=reason) if count < MINIMUM else None

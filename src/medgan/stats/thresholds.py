@@ -1,48 +1,66 @@
-"""Decisions at cuts that are frozen on validation: by several rules, at a specificity, at a
-sensitivity.
+"""Threshold rules, each frozen on validation before a test label is read.
+
+A rule is a frozen dataclass with `freeze(validation) -> Threshold`. To add one, write it here and
+list it in `RULES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
-from medgan.stats.bootstrap import Estimate, Metric
-from medgan.stats.classification import (
-    decision_metrics,
-    false_alarms,
-    ranking_metrics,
-    sensitivity_at_specificity,
-)
 
 Scores = NDArray[Any]
 ROUNDING = 1e-9
 FALLBACK_FPR = 0.05
+NO_ANOMALIES = "not estimable: validation has no anomalous image to take the threshold from"
 WANTED_RULES = (
-    "use 'youden', 'fpr=0.05' for a false-positive rate of 5 % on the validation normals, 'conformal=0.05' for one of at most 5 % "
-    "expected on new normals, or 'sensitivity=0.95' for a sensitivity of 95 % on the anomalous validation images"
+    "use 'youden', 'fpr=0.05' for a false-positive rate of 5 % on the validation normals, "
+    "'conformal=0.05' for one of at most 5 % expected on new normals, or 'sensitivity=0.95' for a "
+    "sensitivity of 95 % on the anomalous validation images"
 )
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A frozen threshold and the rule that gave it."""
+    """A frozen threshold and the rule that gave it. A missing value is None, with the reason."""
 
     rule: str
-    value: float
-    uses_labels: bool
-    """Whether labels of anomalous validation images were used."""
+    value: float | None
+    uses_labels: bool = field(default=False, compare=False)
+    """Whether labels of anomalous validation images were used; not part of documents."""
+    reason: str = ""
+    per_seed: tuple[float, ...] = ()
+    """The values of several seeds; `value` is None then."""
+
+    @property
+    def frozen(self) -> float:
+        """The value.
+
+        Raises:
+            UserError: there is not one value.
+        """
+        if self.value is None:
+            raise UserError(
+                f"The threshold '{self.rule}' has no single value: run 'kedro run' again."
+            )
+        return self.value
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of results.json."""
+        document = {"rule": self.rule, "value": list(self.per_seed) or self.value}
+        return {**document, "reason": self.reason} if self.reason else document
 
     def decide(self, scores: Scores) -> NDArray[np.int64]:
-        """1 where a score is at or above the threshold."""
-        return (np.asarray(scores, dtype=np.float64) >= self.value).astype(np.int64)
+        """1 where a score is at or above the threshold; 0 for all where it has no value."""
+        cut = np.inf if self.value is None else self.value
+        return (np.asarray(scores, dtype=np.float64) >= cut).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -53,16 +71,16 @@ class Validation:
     scores: Scores
     groups: Scores
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Validation:
+        """The images of a table with label, score and group_id."""
+        scores = table["score"].to_numpy(dtype=np.float64)
+        return cls(table["label"].to_numpy(), scores, table["group_id"].to_numpy())
+
     @property
     def normal(self) -> Scores:
         """Scores of the normal images."""
         chosen: Scores = self.scores[self.labels == 0]
-        return chosen
-
-    @property
-    def normal_groups(self) -> Scores:
-        """Patients of the normal images."""
-        chosen: Scores = self.groups[self.labels == 0]
         return chosen
 
     @property
@@ -76,11 +94,156 @@ class NoAnomalies(UserError):
     """A rule needs anomalous validation images, and there are none."""
 
 
-def youden(labels: Scores, scores: Scores) -> float:
-    """The cut with the highest sensitivity + specificity - 1 (Youden 1950), halfway to the next
-    lower score.
+class Rule(Protocol):
+    """How a threshold is taken from validation; `str` gives its text in the configuration."""
 
-    Of equally good cuts the highest wins: the fewest false alarms. The result is finite.
+    def freeze(self, validation: Validation) -> Threshold:
+        """Take the threshold from validation images, some of which are normal."""
+
+
+@dataclass(frozen=True)
+class Youden:
+    """The highest sensitivity + specificity - 1 (Youden 1950); without anomalous images,
+    `Conformal` at 5 %, and the text of the rule says so.
+    """
+
+    def __str__(self) -> str:
+        return "youden"
+
+    def freeze(self, validation: Validation) -> Threshold:
+        """Take the threshold from validation."""
+        if len(validation.anomalous):
+            value = youden(validation.labels, validation.scores)
+            return Threshold(str(self), value, uses_labels=True)
+        instead = Conformal(FALLBACK_FPR).freeze(validation)
+        why = "of the validation normals, since validation has no anomalous images for youden"
+        return replace(instead, rule=f"{instead.rule} {why}")
+
+
+@dataclass(frozen=True)
+class FalsePositiveRate:
+    """At most this share of the validation normals is called anomalous."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"fpr={self.share:g}"
+
+    def freeze(self, validation: Validation) -> Threshold:
+        """Take the threshold from validation."""
+        return Threshold(str(self), normal_quantile(validation.normal, self.share))
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """At most this share of new normal images is expected to be called anomalous."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"conformal={self.share:g}"
+
+    def freeze(self, validation: Validation) -> Threshold:
+        """Take the threshold from validation; say in its rule where the share is not reachable."""
+        groups = validation.groups[validation.labels == 0]
+        patients = len(np.unique(groups))
+        promised = 1 / (patients + 1)
+        short = (
+            f" (not reachable with {patients} groups of normals: cut above all, "
+            f"{promised:.2g} expected)"
+        )
+        rule = f"{self}{short if promised > self.share else ''}"
+        return Threshold(rule, conformal_quantile(validation.normal, self.share, groups))
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """At least this share of the anomalous validation images is called anomalous."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"sensitivity={self.share:g}"
+
+    def freeze(self, validation: Validation) -> Threshold:
+        """Take the threshold from validation.
+
+        Raises:
+            NoAnomalies: no validation image is anomalous.
+        """
+        if not len(validation.anomalous):
+            raise NoAnomalies(
+                "Validation has no anomalous image, so a sensitivity gives no threshold: "
+                "set evaluation.threshold_rule to conformal=0.05."
+            )
+        value = lowest_of_share(validation.anomalous, self.share)
+        return Threshold(str(self), value, uses_labels=True)
+
+
+RULES: Mapping[str, type[Any]] = {
+    "youden": Youden,
+    "fpr": FalsePositiveRate,
+    "conformal": Conformal,
+    "sensitivity": Sensitivity,
+}
+"""What a rule is called in the configuration, before the `=` of its share."""
+
+
+def parse_rule(text: str, key: str = "evaluation.threshold_rule") -> Rule:
+    """Parse `youden`, or a rule with a share such as `fpr=0.05`.
+
+    Raises:
+        UserError: no such rule, or a share outside of 0 to 1; names the key of the setting.
+    """
+    name, equals, argument = str(text).partition("=")
+    if name not in RULES or bool(equals) == (name == "youden"):
+        raise UserError(f"{key} is '{text}': {WANTED_RULES}.")
+    if not equals:
+        return RULES[name]()  # type: ignore[no-any-return]
+    try:
+        share = float(argument)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise UserError(
+            f"{key} is '{text}', whose share is not a number from 0 to 1: {WANTED_RULES}."
+        )
+    return RULES[name](share)  # type: ignore[no-any-return]
+
+
+def rule_of(threshold: Threshold) -> Rule:
+    """The rule that gave a threshold of a document: the first word of its text."""
+    return parse_rule(threshold.rule.split()[0])
+
+
+def frozen_on(validation: pd.DataFrame, rule: Rule) -> Threshold:
+    """Take a threshold from the validation images: label, score and group_id of each.
+
+    Raises:
+        UserError: validation has no normal image.
+        NoAnomalies: the rule needs anomalous images.
+    """
+    images = Validation.of(validation)
+    if not len(images.normal):
+        raise UserError(
+            "Validation has no normal image, so no threshold can be taken from it: "
+            "give preprocessing.fractions a larger 'val'."
+        )
+    return rule.freeze(images)
+
+
+def frozen_or_missing(validation: pd.DataFrame, rule: Rule) -> Threshold:
+    """Take a threshold as `frozen_on` does; a missing one where the rule needs anomalous images."""
+    try:
+        return frozen_on(validation, rule)
+    except NoAnomalies:
+        return Threshold(str(rule), None, reason=NO_ANOMALIES)
+
+
+def youden(labels: Scores, scores: Scores) -> float:
+    """The cut with the highest sensitivity + specificity - 1, halfway to the next lower score.
+
+    Of equally good cuts the highest wins: the fewest false positives. The result is finite.
     """
     values = np.unique(scores)[::-1]
     ranked_positive = np.sort(scores[labels == 1])
@@ -95,11 +258,9 @@ def normal_quantile(normal_scores: Scores, fpr: float) -> float:
     """The lowest cut that calls at most the share `fpr` of these normal images anomalous."""
     descending = np.sort(np.asarray(normal_scores, dtype=np.float64))[::-1]
     allowed = int(np.floor(fpr * len(descending) + ROUNDING))
-    return (
-        float(np.nextafter(descending[allowed], np.inf))
-        if allowed < len(descending)
-        else float(descending[-1])
-    )
+    if allowed == len(descending):
+        return float(descending[-1])
+    return float(np.nextafter(descending[allowed], np.inf))
 
 
 def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | None = None) -> float:
@@ -126,217 +287,12 @@ def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | Non
     last_of_equals = np.searchsorted(-descending, -descending, side="right") - 1
     p_values = (1 + as_high[last_of_equals]) / (len(images) + 1)
     refused = np.flatnonzero(p_values > alpha + ROUNDING)
-    return (
-        float(np.nextafter(descending[refused[0]], np.inf))
-        if len(refused)
-        else float(descending[-1])
-    )
+    if not len(refused):
+        return float(descending[-1])
+    return float(np.nextafter(descending[refused[0]], np.inf))
 
 
 def lowest_of_share(anomalous_scores: Scores, share: float) -> float:
     """The highest cut that calls at least this share of these anomalous images anomalous."""
     descending = np.sort(np.asarray(anomalous_scores, dtype=np.float64))[::-1]
     return float(descending[max(int(np.ceil(share * len(descending) - ROUNDING)), 1) - 1])
-
-
-def _by_youden(validation: Validation, argument: float) -> Threshold:
-    if not len(validation.anomalous):
-        instead = _by_conformal(validation, FALLBACK_FPR)
-        return replace(
-            instead,
-            rule=f"{instead.rule} of the validation normals, since validation has no anomalous images for youden",
-        )
-    return Threshold("youden", youden(validation.labels, validation.scores), uses_labels=True)
-
-
-def _by_fpr(validation: Validation, argument: float) -> Threshold:
-    return Threshold(
-        f"fpr={argument:g}", normal_quantile(validation.normal, argument), uses_labels=False
-    )
-
-
-def _by_conformal(validation: Validation, argument: float) -> Threshold:
-    patients = len(np.unique(validation.normal_groups))
-    promised = 1 / (patients + 1)
-    short = (
-        f" (not reachable with {patients} groups of normals: cut above all, {promised:.2g} expected)"
-        if promised > argument
-        else ""
-    )
-    value = conformal_quantile(validation.normal, argument, validation.normal_groups)
-    return Threshold(f"conformal={argument:g}{short}", value, uses_labels=False)
-
-
-def _by_sensitivity(validation: Validation, argument: float) -> Threshold:
-    if not len(validation.anomalous):
-        raise NoAnomalies(
-            "Validation has no anomalous image, so a sensitivity gives no threshold: set evaluation.threshold_rule to conformal=0.05."
-        )
-    return Threshold(
-        f"sensitivity={argument:g}",
-        lowest_of_share(validation.anomalous, argument),
-        uses_labels=True,
-    )
-
-
-RULES: Mapping[str, Callable[[Validation, float], Threshold]] = {
-    "youden": _by_youden,
-    "fpr": _by_fpr,
-    "conformal": _by_conformal,
-    "sensitivity": _by_sensitivity,
-}
-"""Name of a rule to (validation, argument) -> Threshold."""
-
-
-def parse_rule(rule: str, key: str = "evaluation.threshold_rule") -> tuple[str, float]:
-    """`youden`, or a rule with a share such as `fpr=0.05`, as name and argument.
-
-    Raises:
-        UserError: no such rule, or a share outside of 0 to 1.
-    """
-    name, equals, argument = str(rule).partition("=")
-    if name not in RULES or bool(equals) == (name == "youden"):
-        raise UserError(f"{key} is '{rule}': {WANTED_RULES}.")
-    try:
-        share = float(argument or 0)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share < 1:
-        raise UserError(
-            f"{key} is '{rule}', whose share is not a number from 0 to 1: {WANTED_RULES}."
-        )
-    return name, share
-
-
-def freeze(labels: Scores, scores: Scores, rule: str, groups: Scores | None = None) -> Threshold:
-    """The threshold that a rule takes from validation.
-
-    Args:
-        labels: of the validation images (n,), 0 normal, 1 anomalous.
-        scores: of the validation images (n,).
-        rule: `youden`, `fpr=<share>`, `conformal=<share>` or `sensitivity=<share>`; without
-            anomalous images youden falls back to
-            `conformal=0.05`, and the rule says so.
-        groups: patient of each image (n,), which `conformal` needs; left out, every image is its
-            own.
-
-    Raises:
-        UserError: validation has no normal image.
-        NoAnomalies: the rule needs anomalous images.
-    """
-    name, argument = parse_rule(rule)
-    labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
-    if not (labels == 0).any():
-        raise UserError(
-            "Validation has no normal image, so no threshold can be taken from it: give preprocessing.fractions a larger 'val'."
-        )
-    return RULES[name](
-        Validation(
-            labels, scores, np.arange(len(labels)) if groups is None else np.asarray(groups)
-        ),
-        argument,
-    )
-
-
-WANTED = 0.95
-ON_TEST = "The cut is read from the ROC curve of the test images, so their labels chose it: optimistic; beside figures of papers that do so."
-FLATTERS = "The threshold was chosen on the validation images, and most weights were: their figures flatter."
-NO_ANOMALIES = "not estimable: validation has no anomalous image to take the threshold from"
-MAIN = ("sensitivity", "specificity")
-
-
-def frozen_on(validation: pd.DataFrame, rule: str) -> Threshold:
-    """The threshold that a rule takes from the validation images: label, score and group_id of
-    each.
-    """
-    labels, scores, groups = (
-        validation[name].to_numpy() for name in ("label", "score", "group_id")
-    )
-    return freeze(labels, scores, rule, groups)
-
-
-def decisions_at(
-    rules: Sequence[str], validation: pd.DataFrame, test: pd.DataFrame, labels_used: str = "none"
-) -> dict[str, Any]:
-    """For each rule its threshold and the figures of the decision on the test images; `labels_used`
-    names what labels chose before.
-    """
-    return {rule: _decision(rule, validation, test, labels_used) for rule in rules}
-
-
-def _decision(
-    rule: str, validation: pd.DataFrame, test: pd.DataFrame, labels_used: str = "none"
-) -> dict[str, Any]:
-    labels, scores = test["label"].to_numpy(), test["score"].to_numpy()
-    try:
-        threshold = frozen_on(validation, rule)
-    except NoAnomalies:
-        figures: Mapping[str, Any] = dict.fromkeys(
-            decision_metrics(labels, labels), Estimate(None, reason=NO_ANOMALIES)
-        )
-        return {
-            "threshold": {"rule": rule, "value": None, "reason": NO_ANOMALIES},
-            "labels_used": labels_used,
-            **figures,
-        }
-    return {
-        "threshold": {"rule": threshold.rule, "value": threshold.value},
-        "labels_used": "threshold" if threshold.uses_labels else labels_used,
-        **decision_metrics(labels, threshold.decide(scores)),
-    }
-
-
-def at_specificity(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
-    """Sensitivity where 95 % of the validation normals are called normal, and the specificity that
-    the same cut has on test.
-    """
-    decision = _decision(f"fpr={1 - WANTED:g}", validation, test)
-    return {name: decision[name] for name in ("threshold", *MAIN)}
-
-
-def at_sensitivity(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
-    """False alarms per 100 normal images where 95 % of the anomalous validation images are found,
-    and what the same cut finds on test.
-    """
-    decision = _decision(f"sensitivity={WANTED:g}", validation, test)
-    cut = decision["threshold"]["value"]
-    called = (
-        np.zeros(len(test), dtype=np.int64)
-        if cut is None
-        else (test["score"].to_numpy() >= cut).astype(np.int64)
-    )
-    alarms = (
-        Estimate(None, reason=NO_ANOMALIES)
-        if cut is None
-        else false_alarms(test["label"].to_numpy(), called)
-    )
-    return {
-        "threshold": decision["threshold"],
-        "false_alarms_per_100_normals": alarms,
-        **{name: decision[name] for name in MAIN},
-    }
-
-
-def read_from_test(test: pd.DataFrame) -> dict[str, Any]:
-    """Sensitivity at 95 % specificity as papers give it, with the remark that test labels chose its
-    cut.
-    """
-    labels, scores = test["label"].to_numpy(), test["score"].to_numpy(dtype=np.float64)
-    positive = np.equal(labels, 1)
-    found = Metric(
-        partial(sensitivity_at_specificity, WANTED, labels, scores), (positive, ~positive)
-    )
-    return {"sensitivity_at_95_specificity": found, "remark": ON_TEST}
-
-
-def on_validation(validation: pd.DataFrame, threshold: Threshold) -> dict[str, Any]:
-    """The figures that stand beside those of the test images."""
-    labels, scores = validation["label"].to_numpy(), validation["score"].to_numpy()
-    decision = decision_metrics(labels, threshold.decide(scores))
-    counts = {"n_images": len(validation), "n_anomalous": int(labels.sum())}
-    return {
-        **counts,
-        **ranking_metrics(labels, scores),
-        **{name: decision[name] for name in MAIN},
-        "remark": FLATTERS,
-    }

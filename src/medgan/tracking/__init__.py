@@ -1,3 +1,1 @@
-"""MLflow, at the edge: through its client, with explicit run ids, imported when the first run
-starts.
-"""
+"""MLflow: runs are tracked and read through its client, which is imported when first used."""

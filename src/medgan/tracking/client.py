@@ -1,6 +1,4 @@
-"""A tracker that never stops a training: explicit run ids, short timeouts, and a queue for what a
-server would not take.
-"""
+"""A tracker that never stops a training: short timeouts, and a queue while a server is down."""
 
 from __future__ import annotations
 
@@ -8,20 +6,19 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from medgan.errors import chain
 from medgan.nested import not_finite, numbers, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
@@ -31,14 +28,17 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""MLflow's own patience is 248 s a call (fault F36)."""
+"""By default MLflow waits up to 248 s for a call."""
 RETRY_SECONDS = 30.0
+BATCH = {"metrics": 1000, "params": 100}
+"""Most items that MLflow takes in one call."""
 Call = Callable[["MlflowClient"], Any]
 
 
 def store_uri(uri: str, root: Path) -> str:
-    """The address of the store, a relative SQLite file taken from the project root: a notebook
-    would else make a second one.
+    """The address of the store; a relative SQLite file lies in the project root.
+
+    Relative to the working directory, a notebook would make a second store.
     """
     if not uri.startswith(SQLITE):
         return uri
@@ -48,8 +48,9 @@ def store_uri(uri: str, root: Path) -> str:
 
 @dataclass
 class Tracker:
-    """One MLflow experiment. Calls that fail wait in a queue and are tried again, in their order,
-    by the calls after them.
+    """One MLflow experiment.
+
+    Calls that fail wait in a queue, and later calls send them first, in their order.
     """
 
     client: MlflowClient
@@ -59,11 +60,11 @@ class Tracker:
 
     @classmethod
     def open(cls, uri: str, experiment: str, root: Path) -> Tracker:
-        """Connects, and on first use makes the store and the experiment.
+        """Connect; make the store and the experiment if they do not exist.
 
         Args:
             uri: where MLflow keeps its runs; `sqlite:///mlflow.db` is a file in the project root.
-            experiment: name of the experiment, made where it is new.
+            experiment: name of the experiment.
             root: the project root, which keeps the artifacts of a local store.
         """
         for name, value in PATIENCE.items():
@@ -74,22 +75,19 @@ class Tracker:
         with _migrating(address):
             client = MlflowClient(tracking_uri=address)
             found = client.get_experiment_by_name(experiment)
+            if found:
+                return cls(client, found.experiment_id)
             artifacts = (root / "mlartifacts").as_uri() if address.startswith(SQLITE) else None
-            experiment_id = (
-                found.experiment_id
-                if found
-                else client.create_experiment(experiment, artifact_location=artifacts)
-            )
-        return cls(client, experiment_id)
+            return cls(client, client.create_experiment(experiment, artifact_location=artifacts))
 
     def start(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
-        """Starts a run, a child of `parent` where one is given, and returns its id."""
+        """Start a run, a child of `parent` if given; return its id."""
         nested = {"mlflow.parentRunId": parent} if parent else {}
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **nested})
         return str(run.info.run_id)
 
     def curves(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Logs rows with a `step`: every other number in them is a metric at that step."""
+        """Log rows with a `step`: every other number in them is a metric at that step."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -99,11 +97,12 @@ class Tracker:
             for name, value in numbers(row).items()
             if name not in ("step", "epoch")
         ]
-        self._batches(run_id, metrics, 1000, "metrics")
+        self._batches(run_id, "metrics", metrics)
 
     def metrics(self, run_id: str, values: Any) -> None:
-        """Logs every finite number of a nested result, and warns of the others: the store would
-        keep infinity as 1.8e308 (fault F47).
+        """Log every finite number of a nested result; warn of the others.
+
+        MLflow would store infinity as 1.8e308.
         """
         from mlflow.entities import Metric
 
@@ -115,27 +114,22 @@ class Tracker:
                 len(left_out),
                 ", ".join(left_out[:5]),
             )
-        self._batches(
-            run_id,
-            [Metric(name, value, now, 0) for name, value in numbers(values).items()],
-            1000,
-            "metrics",
-        )
+        metrics = [Metric(name, value, now, 0) for name, value in numbers(values).items()]
+        self._batches(run_id, "metrics", metrics)
 
     def parameters(self, run_id: str, values: Any) -> None:
-        """Logs settings, flat."""
+        """Log nested settings by their dotted names."""
         from mlflow.entities import Param
 
-        self._batches(
-            run_id, [Param(name, value) for name, value in texts(values).items()], 100, "params"
-        )
+        params = [Param(name, value) for name, value in texts(values).items()]
+        self._batches(run_id, "params", params)
 
     def file(self, run_id: str, path: Path, folder: str) -> None:
-        """Copies a file to the artifacts of a run."""
+        """Copy a file to the artifacts of a run."""
         self._send(lambda client: client.log_artifact(run_id, str(path), folder))
 
     def image(self, run_id: str, path: Path, key: str, step: int) -> None:
-        """Logs a picture under a key, with a slider over its steps in the MLflow UI."""
+        """Log an image under a key; the MLflow UI has a slider over its steps."""
         from PIL import Image
 
         def log(client: MlflowClient) -> None:
@@ -147,16 +141,17 @@ class Tracker:
         self._send(log)
 
     def tag(self, run_id: str, name: str, value: str) -> None:
-        """Sets a tag."""
+        """Set a tag."""
         self._send(lambda client: client.set_tag(run_id, name, value))
 
     def finish(self, run_id: str, status: str) -> None:
-        """Closes a run as FINISHED, FAILED or KILLED."""
+        """Close a run as FINISHED, FAILED or KILLED."""
         self._send(lambda client: client.set_terminated(run_id, status))
 
     def finish_children(self, parent: str, status: str) -> None:
-        """Closes every child that still reads RUNNING: a signal can fall between the making of a
-        run and the note of its id.
+        """Close every child that is still RUNNING.
+
+        A signal between the creation of a run and the note of its id leaves such a child.
         """
 
         def finish_all(client: MlflowClient) -> None:
@@ -167,19 +162,20 @@ class Tracker:
         self._send(finish_all)
 
     def close(self) -> None:
-        """Tries once more to send what is waiting, and says so where that fails."""
+        """Try once more to send the queue; warn if that fails."""
         self._retry_at = 0.0
         self._flush()
         if self._queue:
             logger.warning(
-                "MLflow did not take %d records of this run; results and checkpoints are complete without them.",
+                "MLflow did not take %d records of this run; "
+                "results and checkpoints are complete without them.",
                 len(self._queue),
             )
 
-    def _batches(self, run_id: str, items: Iterable[Any], size: int, kind: str) -> None:
-        iterator = iter(items)
-        while batch := list(islice(iterator, size)):
-            self._send(_batch(run_id, kind, batch))
+    def _batches(self, run_id: str, kind: str, items: list[Any]) -> None:
+        for start in range(0, len(items), BATCH[kind]):
+            batch = {kind: items[start : start + BATCH[kind]]}
+            self._send(partial(_log_batch, run_id, batch))
 
     def _send(self, call: Call) -> None:
         self._queue.append(call)
@@ -203,27 +199,13 @@ class Tracker:
 
 
 def interrupted(error: BaseException) -> bool:
-    """Whether a signal is behind an exception: its exit code is 128 and the number of the
-    signal.
-    """
-    link: BaseException | None = error
-    while link is not None:
-        if getattr(link, "exit_code", 0) > 128:
-            return True
-        link = link.__cause__ or link.__context__
-    return False
-
-
-def _batch(run_id: str, kind: str, items: list[Any]) -> Call:
-    content: dict[str, Any] = {kind: items}
-    return lambda client: client.log_batch(run_id, **content)
+    """Whether a signal caused an exception: its exit code is 128 plus the signal number."""
+    return any(getattr(link, "exit_code", 0) > 128 for link in chain(error))
 
 
 @contextmanager
 def _migrating(address: str) -> Iterator[None]:
-    """One process at a time makes or migrates an SQLite store: of two that meet on a fresh one, one
-    fails (fault F38).
-    """
+    """Let one process at a time make or migrate an SQLite store; two at once fail."""
     if not address.startswith(SQLITE):
         yield
         return
@@ -231,3 +213,7 @@ def _migrating(address: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock", timeout=120):
         yield
+
+
+def _log_batch(run_id: str, batch: Mapping[str, Any], client: Any) -> None:
+    client.log_batch(run_id, **batch)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from kedro.runner import SequentialRunner
 
 from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
-from medgan.training.checkpoints import Unchanged
 
 logger = logging.getLogger(__name__)
 EVALUATION = "evaluation"
@@ -32,7 +32,7 @@ by.
 
 
 class MlflowHooks:
-    """Logs what the `metadata: {mlflow: curves | metrics | snapshot | figure | table | text}` of a
+    """Logs what the `metadata: {mlflow: parts | metrics | figure | table | text}` of a
     catalog entry asks for.
 
     conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer
@@ -67,8 +67,10 @@ class MlflowHooks:
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: Mapping[str, Any], pipeline: Pipeline) -> None:
-        """Opens the parent run."""
+        """Opens the parent run, unless all outputs are there: MLflow takes seconds to import."""
         if not self._config.get("enabled", False):
+            return
+        if self._catalog is not None and not to_run(run_params, pipeline, self._catalog).nodes:
             return
         uri = os.environ.get("MLFLOW_TRACKING_URI") or str(self._config["uri"])
         self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
@@ -120,11 +122,13 @@ class MlflowHooks:
         if self._tracker is None or self._catalog is None:
             return
         dataset = self._catalog.get(dataset_name)
-        log = _LOGGERS.get((getattr(dataset, "metadata", None) or {}).get("mlflow"))
-        if log is None or dataset is None:
+        kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
+        if kind is None or dataset is None:
             return
         try:
-            log(self._tracker, self._run_of(node), data, dataset)
+            run = self._run_of(node)
+            for part, value, path in _parts(kind, data, dataset):
+                _LOGGERS[part](self._tracker, run, value, path)
         except Exception as error:
             if interrupted(error):
                 raise
@@ -189,52 +193,60 @@ def _title(run_params: Mapping[str, Any]) -> str:
     return "+".join(sorted(run_params.get("pipeline_names") or ["all"]))
 
 
+def to_run(run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> Pipeline:
+    """The nodes that Kedro's runner will not skip."""
+    if not run_params.get("only_missing_outputs"):
+        return pipeline
+    return SequentialRunner()._filter_pipeline_for_missing_outputs(pipeline, catalog)
+
+
 def _space(node: Node) -> str | None:
-    """The outermost namespace of a node."""
-    return node.namespace.split(".")[0] if node.namespace else None
+    """The model or arm of a node: the innermost namespace below that of its pipeline."""
+    _, _, model = (node.namespace or "").partition(".")
+    return model or None
 
 
-def _file(dataset: AbstractDataset[Any, Any]) -> Path:
-    """The file behind a data set, ours or one of kedro-datasets."""
-    path = getattr(dataset, "path", None)
-    return Path(path if path is not None else dataset._get_load_path())  # type: ignore[attr-defined]
+def _parts(
+    kind: str, data: Any, dataset: AbstractDataset[Any, Any]
+) -> Iterable[tuple[str, Any, Path]]:
+    """What is to be logged of a data set: how, its value, and its file."""
+    if kind == "parts":
+        parts: Iterable[tuple[str, Any, Path]] = dataset.mlflow_parts(data)  # type: ignore[attr-defined]
+        return parts
+    return [(kind, data, Path(dataset._get_load_path()))]  # type: ignore[attr-defined]
 
 
-def _log_curves(tracker: Tracker, run: str, data: Any, _: AbstractDataset[Any, Any]) -> None:
+def _log_curves(tracker: Tracker, run: str, data: Any, _: Path) -> None:
     tracker.curves(run, data)
 
 
-def _log_metrics(tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]) -> None:
+def _log_metrics(tracker: Tracker, run: str, data: Any, path: Path) -> None:
     """All numbers of a document; of a long one its main figures, and the document as a file.
 
     Names begin with that of the document, since one run logs several; but for the evaluation, whose
     figures runs are compared by.
     """
-    document = _file(dataset).stem
     found = data.get("rows", data)
     short = len(numbers(found)) <= MOST_METRICS
     figures = found if short else shallow(data)
-    tracker.metrics(run, figures if document == EVALUATION else {document: figures})
+    tracker.metrics(run, figures if path.stem == EVALUATION else {path.stem: figures})
     if not short:
-        tracker.file(run, _file(dataset), "documents")
+        tracker.file(run, path, "documents")
 
 
-def _log_figure(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, Any]) -> None:
-    tracker.file(run, _file(dataset), "figures")
+def _log_figure(tracker: Tracker, run: str, _: Any, path: Path) -> None:
+    tracker.file(run, path, "figures")
 
 
-def _log_text(tracker: Tracker, run: str, _: Any, dataset: AbstractDataset[Any, Any]) -> None:
-    tracker.file(run, _file(dataset), "reports")
+def _log_text(tracker: Tracker, run: str, _: Any, path: Path) -> None:
+    tracker.file(run, path, "reports")
 
 
-def _log_snapshot(
-    tracker: Tracker, run: str, data: Any, dataset: AbstractDataset[Any, Any]
-) -> None:
-    if not isinstance(data, Unchanged):
-        tracker.image(run, dataset.file(data.step), "samples", data.step)  # type: ignore[attr-defined]
+def _log_snapshot(tracker: Tracker, run: str, data: Any, path: Path) -> None:
+    tracker.image(run, path, "samples", data.step)
 
 
-_LOGGERS: dict[Any, Callable[[Tracker, str, Any, AbstractDataset[Any, Any]], None]] = {
+_LOGGERS: dict[str, Callable[[Tracker, str, Any, Path], None]] = {
     "curves": _log_curves,
     "metrics": _log_metrics,
     "snapshot": _log_snapshot,

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, locked packages, machine."""
+"""Provenance of a result: code, locked packages, machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +17,7 @@ PACKAGES = ("medgan", "torch", "torchvision", "numpy", "scikit-learn", "kedro", 
 
 
 def provenance(root: Path) -> dict[str, Any]:
-    """When, where and with what something was made: time (UTC), hardware, git, lock_hash,
-    versions.
-    """
+    """The keys `time` (UTC), `hardware`, `git`, `lock_hash` and `versions`."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
@@ -29,19 +28,16 @@ def provenance(root: Path) -> dict[str, Any]:
 
 
 def git_revision(root: Path) -> str | None:
-    """The commit of a working tree, with `+changes` where it has uncommitted ones; None outside
-    git.
-    """
+    """The commit, with `+changes` if there are uncommitted ones; None outside git."""
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return commit + (
-        "+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else ""
-    )
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+changes" if changes else commit
 
 
 def lock_hash(root: Path) -> str | None:
-    """SHA-256 of requirements.lock, or None where there is none."""
+    """SHA-256 of requirements.lock, or None if there is none."""
     lock = root / "requirements.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None
 
@@ -61,19 +57,12 @@ def hardware() -> dict[str, Any]:
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Installed versions, with Python's."""
-    found = {name: _version(name) for name in packages}
-    return {
-        "python": platform.python_version(),
-        **{name: version for name, version in found.items() if version},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    """Versions of Python and of the installed packages."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -1,6 +1,4 @@
-"""Reading what MLflow keeps of earlier runs: which there are, their figures, and the scores of
-their test images.
-"""
+"""Read earlier runs from MLflow: their settings, metrics and logged files."""
 
 from __future__ import annotations
 
@@ -18,11 +16,12 @@ from medgan.tracking.client import PATIENCE, SQLITE, store_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PARENT = "mlflow.parentRunId"
 SILENCE = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 ID_LENGTH = 4
-"""Fewest letters of a run id that are taken for one."""
+"""Fewest letters that are read as the start of a run id."""
 MOST = 500
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 PLACES = {"latest": 0, "previous": 1}
@@ -30,7 +29,7 @@ PLACES = {"latest": 0, "previous": 1}
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """One `kedro run` as MLflow keeps it."""
+    """One `kedro run`, or a child of one, in MLflow."""
 
     run_id: str
     name: str
@@ -40,7 +39,7 @@ class TrackedRun:
     tags: Mapping[str, str]
     settings: Mapping[str, str]
     metrics: Mapping[str, Any]
-    """Its numbers as they were before they were flattened."""
+    """Nested, as they were before they were logged."""
 
     @property
     def title(self) -> str:
@@ -58,7 +57,7 @@ class RunArchive:
 
     @classmethod
     def open(cls, uri: str, experiment: str, root: Path) -> RunArchive:
-        """Connects to the store; makes nothing.
+        """Connect to an existing store.
 
         Raises:
             UserError: there is no store, it does not answer, or it has no such experiment.
@@ -68,7 +67,8 @@ class RunArchive:
         address = store_uri(uri, root)
         if address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
             raise UserError(
-                "There is no MLflow store here yet: `kedro run` makes it; or give two results.json files."
+                "There is no MLflow store here yet: `kedro run` makes it; or give two results.json "
+                "files."
             )
         from mlflow import MlflowClient
 
@@ -77,11 +77,13 @@ class RunArchive:
             found = client.get_experiment_by_name(experiment)
         except Exception as error:
             raise UserError(
-                f"MLflow at {uri} does not answer ({type(error).__name__}); or give two results.json files."
+                f"MLflow at {uri} does not answer ({type(error).__name__}): start it, or give two "
+                "results.json files."
             ) from error
         if found is None:
             raise UserError(
-                f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name another data set with --env."
+                f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name "
+                "another data set with --env."
             )
         return cls(client, str(found.experiment_id), experiment)
 
@@ -93,13 +95,12 @@ class RunArchive:
         return [_tracked(run) for run in found if PARENT not in run.data.tags][:MOST]
 
     def find(self, words: str) -> TrackedRun:
-        """The run of an id or its first letters, of `latest` or `previous`, of a start (2026-05-01,
-        2026-05-01T12:30), or of a name.
+        """Find a run by the start of its id, `latest`, `previous`, its start time or its name.
 
-        Of several with the date or the name, the newest.
+        A start time is 2026-05-01 or 2026-05-01T12:30, UTC. Of several matches, the newest counts.
 
         Raises:
-            UserError: there is none, or an id that begins so is not the only one.
+            UserError: there is none, or several ids begin with `words`.
         """
         runs = self.runs()
         for matching in _MATCHES:
@@ -108,11 +109,12 @@ class RunArchive:
                 return found[0]
         known = "; ".join(run.title for run in runs[:3])
         raise UserError(
-            f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. `medgan compare` lists more."
+            f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. "
+            "`medgan compare` lists more."
         )
 
     def children(self, run: TrackedRun) -> dict[str, TrackedRun]:
-        """Namespace to its child run."""
+        """The child runs by their namespace."""
         query = f"tags.`{PARENT}` = '{run.run_id}'"
         found = self._client.search_runs(
             [self._experiment_id], filter_string=query, max_results=MOST
@@ -123,7 +125,7 @@ class RunArchive:
         }
 
     def artifact(self, run: TrackedRun, path: str) -> bytes | None:
-        """The content of a logged file; None where the run has none of that name."""
+        """The content of a logged file; None if the run has no such file."""
         folder = str(Path(path).parent)
         if path not in {file.path for file in self._client.list_artifacts(run.run_id, folder)}:
             return None
@@ -132,8 +134,9 @@ class RunArchive:
 
 
 def nested(metrics: Mapping[str, float]) -> dict[str, Any]:
-    """`{"auroc.value": 0.9}` as `{"auroc": {"value": 0.9}}`; a name that is also the beginning of
-    others keeps its number as `value`.
+    """`{"auroc.value": 0.9}` as `{"auroc": {"value": 0.9}}`.
+
+    A number whose name is the prefix of other names becomes `value` beside them.
     """
     tree: dict[str, Any] = {}
     for name, value in sorted(metrics.items()):
@@ -148,17 +151,16 @@ def nested(metrics: Mapping[str, float]) -> dict[str, Any]:
     return tree
 
 
-def _tracked(run: Any) -> TrackedRun:
-    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+def _tracked(run: Run) -> TrackedRun:
     about, data = run.info, run.data
     return TrackedRun(
         about.run_id,
         about.run_name,
         about.status,
-        started,
-        dict(data.tags),
-        dict(data.params),
-        nested(data.metrics),
+        started=datetime.fromtimestamp(about.start_time / 1000, UTC),
+        tags=dict(data.tags),
+        settings=dict(data.params),
+        metrics=nested(data.metrics),
     )
 
 

@@ -1,1 +1,1 @@
-"""Training: one loop for every model, and what it stands on."""
+"""Training: one loop for all models."""

@@ -1,28 +1,32 @@
-"""Checkpoints: safetensors written whole or not at all, checked by their hash, the last three
-kept.
-"""
+"""Checkpoints: safetensors files, written atomically and verified by their hash."""
 
 from __future__ import annotations
 
 import enum
-import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from medgan.files.atomic import new_file, write_text
+from medgan.files.digest import file_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 KEPT = 3
+"""Checkpoints of a training that are kept."""
+MODEL, AVERAGE, SELECTED, OPTIMIZER = "model.", "ema.", "chosen.", "optimizer."
+UPDATES = "__updates__"
+"""Prefixes of the tensors in a checkpoint, and the name of the number of averaged updates. They
+stay, so that earlier checkpoints can be loaded."""
 
 
 class Unchanged(enum.Enum):
-    """What a training node yields for its checkpoint when there is nothing new to save."""
+    """Output of a training node that has nothing new to save."""
 
     UNCHANGED = "unchanged"
 
@@ -32,32 +36,27 @@ UNCHANGED = Unchanged.UNCHANGED
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that a training needs to go on as if it had never stopped."""
+    """Everything that a training needs to resume exactly."""
 
     key: str
-    """Hash of the configuration and the data; names the folder."""
+    """Hash of the configuration and the data, which names the folder."""
     step: int
-    """Steps done over all stages."""
+    """Completed steps of all stages."""
     finished: bool
     tensors: Mapping[str, Tensor]
-    """`model.*`, `ema.*` where averaged, `chosen.*` where a criterion chose, `optimizer.<player>.*`
-    of the running stage.
-    """
+    """Prefixed tensors: the model, the averaged weights and the selected weights where there are
+    any, and the optimizers of the current stage, `optimizer.<player>.*`."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """Anything JSON that should stand beside the weights: the looks and their choice, the thread
-    count.
-    """
+    """JSON values: the validations and their selection, the number of threads."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights to publish: those that a criterion chose, else the averaged ones, else the
-        last.
-        """
-        averaged = self.part("ema.")
-        averaged.pop("__updates__", None)
-        return self.part("chosen.") or averaged or self.part("model.")
+        """Return the weights to publish: the selected, else the averaged, else the last ones."""
+        averaged = self.part(AVERAGE)
+        averaged.pop(UPDATES, None)
+        return self.part(SELECTED) or averaged or self.part(MODEL)
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors below a prefix, the prefix taken off."""
+        """Return the tensors with a prefix, without it."""
         return {
             name.removeprefix(prefix): value
             for name, value in self.tensors.items()
@@ -72,8 +71,9 @@ class CheckpointFolder:
     root: Path
 
     def latest(self, key: str) -> TrainingState | None:
-        """The newest intact checkpoint of a training, or None; a damaged one is passed over with a
-        warning.
+        """Read the newest intact checkpoint of a training; None if there is none.
+
+        A damaged checkpoint is skipped with a warning.
         """
         for path in sorted((self.root / key).glob("step-*.safetensors"), reverse=True):
             state = _read(path, key)
@@ -83,52 +83,33 @@ class CheckpointFolder:
         return None
 
     def write(self, state: TrainingState) -> Path:
-        """Writes a checkpoint and drops all but the newest three."""
-        folder = self.root / state.key
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"step-{state.step:08d}.safetensors"
-        temporary = path.with_suffix(".partial")
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()},
-            temporary,
-        )
-        note = {
-            "step": state.step,
-            "finished": state.finished,
-            "sha256": _sha256(temporary),
-            "notes": dict(state.notes),
-        }
-        _replace_text(path.with_suffix(".json"), json.dumps(note, indent=1, default=str))
-        _sync(temporary)
-        temporary.replace(path)
-        for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
+        """Write a checkpoint and delete all but the newest KEPT ones."""
+        from safetensors.torch import save_file
+
+        path = self.root / state.key / f"step-{state.step:08d}.safetensors"
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
+        with new_file(path) as temporary:
+            save_file(tensors, temporary)
+            note = {
+                "step": state.step,
+                "finished": state.finished,
+                "sha256": file_digest(temporary),
+                "notes": dict(state.notes),
+            }
+            write_text(path.with_suffix(".json"), json.dumps(note, indent=1, default=str))
+        for old in sorted(path.parent.glob("step-*.safetensors"))[:-KEPT]:
             old.unlink()
             old.with_suffix(".json").unlink(missing_ok=True)
         return path
 
 
 def _read(path: Path, key: str) -> TrainingState | None:
+    from safetensors.torch import load_file
+
     try:
         note = json.loads(path.with_suffix(".json").read_text())
-        if note["sha256"] != _sha256(path):
+        if note["sha256"] != file_digest(path):
             return None
         return TrainingState(key, note["step"], note["finished"], load_file(path), note["notes"])
     except (OSError, ValueError, KeyError):
         return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".json.partial")
-    temporary.write_text(text)
-    _sync(temporary)
-    temporary.replace(path)

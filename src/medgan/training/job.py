@@ -1,123 +1,171 @@
-"""Training as three pipelines share it: a job says what to train on what, `train` and `publish` do
-it, whichever model it is.
-"""
+"""Training jobs: what to train on which data, for models, classifier arms and feature networks."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medgan import __version__, models
 from medgan.contracts import BatchSource, ImageSpec
+from medgan.errors import UserError
 from medgan.files.digest import digest
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
-from medgan.training.checkpoints import CheckpointFolder, TrainingState, Unchanged
-from medgan.training.fit import Snapshot, finished, resumed
+from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState, Unchanged
 from medgan.training.progress import LiveView
 from medgan.training.runtime import seeded
 from medgan.training.settings import TrainingConfig
-from medgan.training.validation import Judge, Selection
+from medgan.training.validation import HeldOutMetrics, Selection
+from medgan.words import NOT_A_MEDICAL_DEVICE
 
-INTENDED_USE = "Research on medical images. Not a medical device: not for diagnosis or any decision about a patient."
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medgan.training.loop import Progress
+
+
 LIMITS = (
-    "It knows images like its training images: other scanners, hospitals, ages or diseases need a test of their own.",
-    "Figures above that chose among the weights are no measure of them: results.json and the report have those on test images.",
-    "Its training images may be recognisable in what it draws, and recoverable from its weights: share it as you would share them.",
+    "It knows images like its training images: other scanners, hospitals, ages or diseases need a "
+    "test of their own.",
+    "The validation metrics above may have selected the weights and are no estimate of its "
+    "performance: results.json and the report have the metrics on test images.",
+    "Its training images may be recognizable in its samples, and recoverable from its weights: "
+    "share it as you would share them.",
 )
 CRITERIA = {"aucp": "AUCp", "val_auroc": "validation AUROC"}
 LABELS_USED = {"aucp": "none", "val_auroc": "checkpoint"}
 BOOKKEEPING = {"checkpoint_every", "report_every"}
-"""Settings of a training that do not touch its weights."""
+"""Settings of a training that do not change its weights."""
+SAVE_EVERY = 3.0
+"""Seconds between two outputs without a checkpoint: curves stay live, and saves are few."""
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One model, the batches it learns from, and its budget."""
+    """One model, its training batches and its budget."""
 
     name: str
-    """The namespace: a model, an arm, or the feature network."""
+    """Namespace: a model, an arm, or the feature network."""
     model: str
-    """The module of `medgan.models`."""
+    """Module of `medgan.models`."""
     config: Any
-    """That module's `Config`."""
+    """`Config` of that module."""
     spec: ImageSpec
     batches: BatchSource
     training: TrainingConfig
     seed: int
     data: str
-    """Hash of the images and of the rows, labels and augmentations that the batches are made of."""
+    """Hash of the images, and of the rows, labels and augmentations of the batches."""
     initial: str = ""
-    """What the initial weights are seeded with besides `seed`: jobs with the same word start from
-    the same weights.
-    """
-    judge: Judge | None = None
-    """What chooses among the weights; None takes the last."""
+    """Seeds the initial weights together with `seed`: equal values, equal initial weights."""
+    held_out: HeldOutMetrics | None = None
+    """Metrics that select the weights; None selects the last weights."""
     card: Mapping[str, Any] = field(default_factory=dict)
+    """Entries of the model card."""
 
     @property
     def key(self) -> str:
-        """Names the checkpoints by everything that decides the weights."""
-        budget = {
-            name: value for name, value in asdict(self.training).items() if name not in BOOKKEEPING
-        }
-        judged = [self.judge.criterion, dict(self.judge.about)] if self.judge else None
-        return digest(
-            [
-                self.model,
-                asdict(self.config),
-                asdict(self.spec),
-                budget,
-                self.seed,
-                self.data,
-                self.initial,
-                judged,
-            ]
-        )
+        """Hash of everything that determines the weights; names the checkpoints."""
+        budget = asdict(self.training)
+        parts = [
+            self.model,
+            asdict(self.config),
+            asdict(self.spec),
+            {name: value for name, value in budget.items() if name not in BOOKKEEPING},
+            self.seed,
+            self.data,
+            self.initial,
+            [self.held_out.criterion, dict(self.held_out.about)] if self.held_out else None,
+        ]
+        return digest(parts)
 
 
 @dataclass(frozen=True)
 class SampleGrid:
-    """What a generator drew at one step of its training, from the same latents as at every
-    other.
-    """
+    """Samples of a generator at one step, from the same latents at every step."""
 
     step: int
     images: NDArray[np.uint8]
     """(n, H, W, C), at the size of the stored images."""
 
 
-Outputs = tuple[TrainingState | Unchanged, list[dict[str, Any]], SampleGrid | Unchanged]
+class TrainingStep(NamedTuple):
+    """What a training has to save."""
+
+    state: TrainingState | Unchanged
+    """A checkpoint."""
+    rows: list[dict[str, Any]]
+    """New rows of the curves."""
+    grid: SampleGrid | Unchanged
 
 
-def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[Outputs]:
-    """Yields checkpoints (or UNCHANGED), rows of the curves, and sample grids (or UNCHANGED).
+def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingStep]:
+    """Train a model, or resume its training from the last checkpoint.
 
-    The checkpoints that are handed in are those that it wrote itself: a killed training goes on
-    from the last of them.
+    Yields:
+        A step at each checkpoint and sample grid, and every few seconds in between. A finished
+        training yields once, without anything to save.
     """
+    from medgan.training import loop
+
+    state = checkpoints.latest(job.key)
+    if state is not None and state.finished:
+        yield TrainingStep(UNCHANGED, [], UNCHANGED)
+        return
     with seeded(job.seed, job.initial):
         model = models.load(job.model).build(job.config, job.spec)
-    for state, rows, snapshot in resumed(
-        model, job.batches, job.training, job.key, checkpoints, LiveView(job.name), job.judge
-    ):
-        yield state, rows, _grid(snapshot, job) if isinstance(snapshot, Snapshot) else snapshot
+    observe, rows, saved = LiveView(job.name), list[dict[str, Any]](), time.monotonic()
+    for report in loop.train(model, job.batches, job.training, state, held_out=job.held_out):
+        observe(report)
+        if report.terms:
+            rows.append(_row(report))
+        samples = report.validation.samples if report.validation else None
+        new = report.state is not None or samples is not None
+        if new or time.monotonic() - saved > SAVE_EVERY:
+            yield TrainingStep(
+                UNCHANGED if report.state is None else replace(report.state, key=job.key),
+                rows,
+                UNCHANGED if samples is None else _grid(report.step, samples, job),
+            )
+            rows, saved = [], time.monotonic()
 
 
-def _grid(snapshot: Snapshot, job: TrainingJob) -> SampleGrid:
+def _row(report: Progress) -> dict[str, Any]:
+    """Flatten a report to a row of the curves."""
+    metrics = report.validation.metrics if report.validation else {}
+    return {
+        "step": report.step,
+        "stage": report.stage,
+        "images_per_second": report.images_per_second,
+        **report.terms,
+        **{f"validation/{name}": value for name, value in metrics.items()},
+    }
+
+
+def _grid(step: int, samples: Tensor, job: TrainingJob) -> SampleGrid:
     height, width = job.card.get("image_size", (job.spec.size, job.spec.size))
-    return SampleGrid(snapshot.step, as_uint8(crop_padding(snapshot.images, height, width)))
+    return SampleGrid(step, as_uint8(crop_padding(samples, height, width)))
 
 
 def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
-    """The finished model with its card: the weights that the job's criterion chose, else the
-    averaged ones, else the last.
+    """Return the trained model with its card.
+
+    Its weights are those that the criterion selected, else the averaged ones, else the last.
+
+    Raises:
+        UserError: if the training was never started, or has not finished.
     """
-    state = finished(checkpoints, job.key, job.name)
+    state = checkpoints.latest(job.key)
+    if state is None or not state.finished:
+        raise UserError(
+            f"{job.name} is not trained for this configuration and data: `kedro run` trains it, or "
+            "resumes its training."
+        )
     card = {
         "name": job.name,
         "medgan": __version__,
@@ -126,43 +174,39 @@ def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
         "seed": job.seed,
         **job.card,
         "budget": asdict(job.training),
-        **_choice(job, state),
-        "intended_use": INTENDED_USE,
+        **_selected(job, state),
+        "intended_use": NOT_A_MEDICAL_DEVICE,
         "limits": LIMITS,
     }
     return PublishedModel(job.model, asdict(job.config), job.spec, state.weights(), card)
 
 
-def _choice(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
-    """Which step is published, why, and what was seen at it."""
+def _selected(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
+    """Describe the published step, the reason of its selection, and its metrics."""
     selection = Selection.restored(None, state.notes.get("selection", {}), {})
-    looks, planned = selection.looks, state.notes["planned_steps"]
-    early = (
-        f"; training stopped early, after {state.step} of {planned} steps"
-        if state.step < planned
-        else ""
-    )
-    kind = "averaged " if job.training.ema_decay else ""
-    if selection.chosen is None or job.judge is None:
-        step, why, labels = state.step, f"{kind}weights after the last step", "none"
-        figures = looks[-1] if looks else {}
+    validations, planned = selection.validations, state.notes["planned_steps"]
+    weights = "averaged weights" if job.training.ema_decay else "weights"
+    if selection.chosen is None or job.held_out is None:
+        step, labels = state.step, "none"
+        metrics = validations[-1] if validations else {}
+        why = f"{weights} after the last step"
     else:
-        figures = looks[selection.chosen]
-        criterion = str(job.judge.criterion)
-        step, labels = int(figures["step"]), LABELS_USED[criterion]
-        judged = ", ".join(
-            f"{value} {name.replace('_', ' ')}" for name, value in job.judge.about.items()
-        )
-        best = looks[int(selection.best or 0)]
+        criterion, about = str(job.held_out.criterion), job.held_out.about
+        metrics, best = validations[selection.chosen], validations[int(selection.best or 0)]
+        step, labels = int(metrics["step"]), LABELS_USED[criterion]
+        images = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in about.items())
         why = (
-            f"{kind}weights of the latest look with {CRITERIA[criterion]} within one standard error of the best, "
-            f"{best[criterion]:.3f} ± {best.get(f'{criterion}_se', 0.0):.3f} at step {best['step']:.0f} ({judged}){early}"
+            f"{weights} of the latest validation with {CRITERIA[criterion]} within one standard "
+            f"error of the best, {best[criterion]:.3f} ± {best.get(f'{criterion}_se', 0.0):.3f} "
+            f"at step {best['step']:.0f} ({images})"
         )
+        if state.step < planned:
+            why += f"; training stopped early, after {state.step} of {planned} steps"
     return {
         "published_step": step,
         "planned_steps": planned,
         "choice": why,
         "labels_used": labels,
-        "figures": {name: value for name, value in figures.items() if name != "step"},
-        "looks": looks,
+        "figures": {name: value for name, value in metrics.items() if name != "step"},
+        "looks": validations,
     }

@@ -1,12 +1,13 @@
-"""THE loop: every model, the classifier too, is trained by `train`.
+"""The training loop of every model.
 
-A model states a game: stages of players, each with its modules and its loss. The loop owns
-everything else - gradients, optimizers, schedules, averaged weights, precision, checkpoints, looks
-and model choice - so that no model calls `backward`.
+A model declares stages of players, each with modules and a loss. The loop owns gradients,
+optimizers, schedules, averaged weights, precision, checkpoints, validation and weight selection; no
+model calls `backward`.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from torch.optim import Optimizer
 
 from medgan.contracts import Batch, BatchSource, Fitted, LossTerms, Model, Player
 from medgan.errors import UserError
-from medgan.training.checkpoints import TrainingState
+from medgan.training.checkpoints import AVERAGE, MODEL, OPTIMIZER, SELECTED, TrainingState
 from medgan.training.optimization import (
     WeightAverage,
     build_optimizer,
@@ -30,251 +31,220 @@ from medgan.training.optimization import (
 )
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
-from medgan.training.validation import CHOSEN, Inspector, Judge, Look, Selection
+from medgan.training.validation import HeldOutMetrics, Selection, Validation, Validator
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop reports every few steps."""
+    """Report of the loop, every few steps."""
 
     stage: str
     step: int
-    """Steps done over all stages."""
+    """Completed steps of all stages."""
     total: int
-    """Steps of all stages; the step itself where training stops early."""
+    """Steps of all stages; the current step if training stops early."""
     terms: Mapping[str, float] = field(default_factory=dict)
     """`<player>/<term>` -> value at this step."""
-    look: Look | None = None
-    """What the model looks like, when it is time for that."""
+    validation: Validation | None = None
+    """Set every `inspect_every` steps."""
     images_per_second: float = 0.0
     state: TrainingState | None = None
-    """A checkpoint, when it is time for one; the last report always carries it."""
+    """A checkpoint, every `checkpoint_every` steps and at the end. Its key is empty: the caller
+    names the training."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the game, ready to play."""
+    """A training stage with its optimizers."""
 
     name: str
     players: Sequence[Player]
     optimizers: Sequence[Optimizer]
     first: int
-    """Steps done before this stage."""
+    """Completed steps before this stage."""
     steps: int
 
     @property
     def end(self) -> int:
-        """Steps done after this stage."""
+        """Completed steps after this stage."""
         return self.first + self.steps
+
+    def due(self, every: int, step: int) -> bool:
+        """Return whether something happens at `step` that happens every few steps and at the end.
+
+        `every=0` is never.
+        """
+        return every > 0 and (step % every == 0 or step == self.end)
 
 
 def train(
     model: nn.Module,
     batches: BatchSource,
     config: TrainingConfig,
-    key: str,
     resume: TrainingState | None = None,
     runtime: Runtime | None = None,
-    judge: Judge | None = None,
+    held_out: HeldOutMetrics | None = None,
 ) -> Iterator[Progress]:
-    """Plays all stages of a model, or what is left of them, and reports as it goes; the model is
-    trained in place.
+    """Train a model in place, all stages or what is left of them, and report the progress.
 
     Args:
-        model: an `nn.Module` that is a `contracts.Model`, and `contracts.Fitted` if it has state to
-            compute from the data.
+        model: a `contracts.Model`; if it is `contracts.Fitted` too, it is fitted at the end.
         batches: training batches as a function of their number.
-        config: steps of each stage, batch size, averaging, precision, looks.
-        key: hash of configuration and data, which names the checkpoints.
-        resume: the state to go on from; batches and noise are functions of the step, so the result
-            is that of an unbroken run.
-        runtime: device and precision; detected where not given.
-        judge: figures on held-out images, which choose among the looks; without one the last
-            weights count.
+        config: budget and settings.
+        resume: the state to resume from. Batches and noise are functions of the step, so the result
+            equals that of an uninterrupted training.
+        runtime: device and precision; detected if not given.
+        held_out: metrics that select among the validations; without them the last weights are
+            published.
 
     Raises:
-        UserError: a stage without a budget, a loss or gradient that is no longer a number, or no
-            memory left on the accelerator.
+        UserError: if a stage has no budget, a loss or gradient is infinite or NaN, or the memory of
+            the accelerator is full.
     """
     runtime = runtime or Runtime.detect(config.precision)
     runtime.place(model)
-    training = _Training(model, batches, config, key, runtime, judge)
-    yield from training.play(resume)
+    training = _Training(model, batches, config, runtime, held_out)
+    yield from training.run(resume)
     if isinstance(model, Fitted):
         model.eval()
         model.fit(batches.epoch(config.batch_size))
         total = training.total
-        yield Progress(
-            "fit",
-            total,
-            total,
-            state=TrainingState(
-                key, total, True, training.model_tensors(), {"planned_steps": total}
-            ),
-        )
+        notes = {"planned_steps": total}
+        state = TrainingState("", total, True, training.model_tensors(), notes)
+        yield Progress("fit", total, total, state=state)
     model.eval()
 
 
 class _Training:
-    """One training under way: all that a checkpoint has to hold."""
+    """A running training: everything that a checkpoint has to hold."""
 
     def __init__(
         self,
         model: nn.Module,
         batches: BatchSource,
         config: TrainingConfig,
-        key: str,
         runtime: Runtime,
-        judge: Judge | None,
+        held_out: HeldOutMetrics | None,
     ) -> None:
-        self.model, self.batches, self.config, self.key, self.runtime = (
-            model,
-            batches,
-            config,
-            key,
-            runtime,
-        )
+        self.model, self.batches, self.config, self.runtime = model, batches, config, runtime
         self.stages = _stages(model, config)
         self.total = self.stages[-1].end if self.stages else 0
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
-        self.inspector = Inspector(model, batches, runtime, judge) if config.inspect_every else None
-        self.selection = Selection(judge.criterion if judge else None)
-        if (
-            config.compile
-        ):  # after the inspector has copied the model: a look is no work for a compiler
+        self.validator = (
+            Validator(model, batches, runtime, held_out) if config.inspect_every else None
+        )
+        self.selection = Selection(held_out.criterion if held_out else None)
+        if config.compile:  # after the validator has copied the model, which is not compiled
             for module in model.children():
                 module.compile()
 
-    def play(self, resume: TrainingState | None) -> Iterator[Progress]:
+    def run(self, resume: TrainingState | None) -> Iterator[Progress]:
+        """Run the stages, and add checkpoints to their reports."""
         done = self._restore(resume)
         for stage in self.stages:
-            for report in self._play(stage, max(done, stage.first)):
+            for report in self._run(stage, max(done, stage.first)):
                 due = report.step % self.config.checkpoint_every == 0 or report.step == report.total
                 yield replace(report, state=self._state(stage, report)) if due else report
 
-    def _play(self, stage: Stage, done: int) -> Iterator[Progress]:
+    def _run(self, stage: Stage, done: int) -> Iterator[Progress]:
+        config = self.config
         _set_modes(self.model, stage.players)
         if self.average is not None and done == stage.first > 0:
-            self.model.load_state_dict(
-                self.average.weights
-            )  # later stages build on what will be published
-        images = self.config.batch_size * self.config.accumulate
-        started, first, looking = time.perf_counter(), done, 0.0
+            # Later stages build on the weights that are published.
+            self.model.load_state_dict(self.average.weights)
+        images = config.batch_size * config.accumulate
+        started, first = time.perf_counter(), done
         for step in range(done, stage.end):
             terms = self._step(stage, step)
             if self.average is not None:
                 self.average.update()
-            now, total = step + 1, self.total
-            look = None
-            if self._due(self.config.inspect_every, now, stage):
-                before = time.perf_counter()
-                look = self._look(stage, now)
-                looking += time.perf_counter() - before
-                if stage is self.stages[-1] and self.selection.exhausted(self.config.patience):
+            now, total, validation = step + 1, self.total, None
+            if stage.due(config.inspect_every, now):
+                paused = time.perf_counter()
+                validation = self._validate(stage, now)
+                started += time.perf_counter() - paused  # the speed is that of training alone
+                if stage is self.stages[-1] and self.selection.exhausted(config.patience):
                     total = now
-            if look or any(
-                self._due(every, now, stage)
-                for every in (self.config.report_every, self.config.checkpoint_every)
-            ):
-                speed = (now - first) * images / (time.perf_counter() - started - looking)
-                yield Progress(
-                    stage.name,
-                    now,
-                    total,
-                    {name: value.item() for name, value in terms.items()},
-                    look,
-                    speed,
-                )
+            reported = (config.report_every, config.checkpoint_every)
+            if validation or any(stage.due(every, now) for every in reported):
+                speed = (now - first) * images / (time.perf_counter() - started)
+                values = {name: value.item() for name, value in terms.items()}
+                yield Progress(stage.name, now, total, values, validation, speed)
             if now == total:
                 return
 
-    @staticmethod
-    def _due(every: int, now: int, stage: Stage) -> bool:
-        return every > 0 and (now % every == 0 or now == stage.end)
-
     def _step(self, stage: Stage, step: int) -> dict[str, Tensor]:
-        """Every player's updates, each on batches of its own."""
+        """Make all updates of all players, each on its own batches."""
         config, terms = self.config, dict[str, Tensor]()
-        updates = sum(player.updates for player in stage.players)
-        draws = iter(
-            range(
-                (step - stage.first) * updates * config.accumulate,
-                (step - stage.first + 1) * updates * config.accumulate,
-            )
+        done = step - stage.first
+        numbers = itertools.count(
+            done * sum(player.updates for player in stage.players) * config.accumulate
         )
-        factor = rate_factor(config.decay, config.decay_from, step - stage.first, stage.steps)
+        factor = rate_factor(config.decay, config.decay_from, done, stage.steps)
         for player, optimizer in zip(stage.players, stage.optimizers, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = player.optimizer.lr * factor
             for _ in range(player.updates):
-                drawn = (
-                    self.batches.draw(stage.name, next(draws), config.batch_size)
-                    for _ in range(config.accumulate)
-                )
-                losses = update(
-                    player,
-                    optimizer,
-                    [self.runtime.move(batch) for batch in drawn],
-                    stage.players,
-                    self.runtime,
-                )
+                drawn = [
+                    self.runtime.move(self.batches.draw(stage.name, number, config.batch_size))
+                    for number in itertools.islice(numbers, config.accumulate)
+                ]
+                losses = update(player, optimizer, drawn, stage.players, self.runtime)
                 terms |= {f"{player.name}/{name}": value for name, value in losses.items()}
         return terms
 
-    def _look(self, stage: Stage, now: int) -> Look | None:
-        if self.inspector is None:
+    def _validate(self, stage: Stage, step: int) -> Validation | None:
+        if self.validator is None:
             return None
         weights = self.average.weights if self.average is not None else self.model.state_dict()
         last = stage is self.stages[-1]
-        look = self.inspector.look(weights, judging=last)
-        self.selection.consider(now, look.figures, weights, eligible=last)
-        return look
+        validation = self.validator.validate(weights, held_out=last)
+        self.selection.add(step, validation.metrics, weights, eligible=last)
+        return validation
 
     def model_tensors(self) -> dict[str, Tensor]:
-        return {
-            f"model.{name}": value.detach().clone()
-            for name, value in self.model.state_dict().items()
-        }
+        """Copy the weights for a checkpoint."""
+        return {MODEL + name: value.clone() for name, value in self.model.state_dict().items()}
 
     def _state(self, stage: Stage, report: Progress) -> TrainingState:
         finished = report.step == report.total and not isinstance(self.model, Fitted)
-        tensors = self.model_tensors() | self.selection.tensors()
+        tensors = self.model_tensors()
+        tensors |= {SELECTED + name: value for name, value in self.selection.weights.items()}
         if self.average is not None:
-            tensors |= {
-                f"ema.{name}": value.clone() for name, value in self.average.tensors().items()
-            }
+            averaged = self.average.tensors()
+            tensors |= {AVERAGE + name: value.clone() for name, value in averaged.items()}
         if not finished:
             for player, optimizer in zip(stage.players, stage.optimizers, strict=True):
-                tensors |= {
-                    f"optimizer.{player.name}.{name}": value
-                    for name, value in optimizer_tensors(optimizer).items()
-                }
+                state = optimizer_tensors(optimizer)
+                tensors |= {f"{OPTIMIZER}{player.name}.{name}": state[name] for name in state}
         notes = {
             "threads": torch.get_num_threads(),
             "planned_steps": self.total,
             "selection": self.selection.notes(),
         }
-        return TrainingState(self.key, report.step, finished, tensors, notes)
+        return TrainingState("", report.step, finished, tensors, notes)
 
     def _restore(self, resume: TrainingState | None) -> int:
+        """Restore a checkpoint and return its step."""
         if resume is None:
             return 0
-        self.model.load_state_dict(resume.part("model."))
+        self.model.load_state_dict(resume.part(MODEL))
         if self.average is not None:
-            self.average.restore(resume.part("ema."))
+            self.average.restore(resume.part(AVERAGE))
         self.selection = Selection.restored(
-            self.selection.criterion, resume.notes.get("selection", {}), resume.part(CHOSEN)
+            self.selection.criterion, resume.notes.get("selection", {}), resume.part(SELECTED)
         )
         for stage in self.stages:
             if stage.first < resume.step < stage.end:
                 for player, optimizer in zip(stage.players, stage.optimizers, strict=True):
-                    restore_optimizer(optimizer, resume.part(f"optimizer.{player.name}."))
+                    restore_optimizer(optimizer, resume.part(f"{OPTIMIZER}{player.name}."))
         threads = torch.get_num_threads()
         if resume.notes.get("threads", threads) != threads:
             logger.warning(
-                "Training goes on with %d threads where it had %s: its weights will differ slightly from those of an unbroken run.",
+                "Training resumes with %d threads, and had %s before: its weights will differ "
+                "slightly from those of an uninterrupted training.",
                 threads,
                 resume.notes["threads"],
             )
@@ -291,9 +261,8 @@ def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
                 f"The stage '{name}' has no budget: give it one under `training.steps.{name}`."
             )
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
-        stages.append(
-            Stage(name, players, optimizers, stages[-1].end if stages else 0, config.steps[name])
-        )
+        first = stages[-1].end if stages else 0
+        stages.append(Stage(name, players, optimizers, first, config.steps[name]))
     return stages
 
 
@@ -304,67 +273,64 @@ def update(
     players: Sequence[Player],
     runtime: Runtime,
 ) -> LossTerms:
-    """One update of one player: gradients on for its parameters alone, averaged over the batches,
-    and one optimizer step.
+    """Make one optimizer step of one player, with its gradient averaged over the batches.
+
+    Returns:
+        The detached terms of the loss, averaged over the batches.
 
     Raises:
-        UserError: the loss or its gradient is infinite or not a number, or the accelerator's memory
-            is full; nothing has moved then.
+        UserError: if the loss or its gradient is infinite or NaN, or the memory of the accelerator
+            is full; no parameter has changed then.
     """
     optimizer.zero_grad(set_to_none=True)
-    with _only(player, players), _enough_memory(batches):
+    with _frozen_except(player, players), _memory_errors(batches):
         parts = [_backward(player, batch, runtime, len(batches)) for batch in batches]
-    if not torch.isfinite(
-        get_total_norm(p.grad for p in player.parameters() if p.grad is not None)
-    ):
+    gradients = (p.grad for p in player.parameters() if p.grad is not None)
+    if not torch.isfinite(get_total_norm(gradients)):
         raise _not_a_number(player, "gradient", parts[-1])
     optimizer.step()
-    return (
-        {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-        if len(parts) > 1
-        else parts[0]
-    )
+    if len(parts) == 1:
+        return parts[0]
+    return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
 
 
-def _backward(player: Player, batch: Batch, runtime: Runtime, of: int) -> dict[str, Tensor]:
-    runtime.seed(
-        batch.rng.initial_seed()
-    )  # dropout draws from the global generator: it must not remember earlier steps
+def _backward(player: Player, batch: Batch, runtime: Runtime, count: int) -> dict[str, Tensor]:
+    # Dropout draws from the global generator, which must not depend on earlier steps.
+    runtime.seed(batch.rng.initial_seed())
     with runtime.autocast():
         terms = player.loss(batch)
     loss = torch.stack([term for term in terms.values() if term.requires_grad]).sum()
     detached = {name: value.detach() for name, value in terms.items()}
     if not torch.isfinite(loss):
         raise _not_a_number(player, "loss", detached)
-    (loss / of).backward()  # type: ignore[no-untyped-call]
+    (loss / count).backward()  # type: ignore[no-untyped-call]
     return detached
 
 
 def _not_a_number(player: Player, what: str, terms: LossTerms) -> UserError:
     values = ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
     return UserError(
-        f"Training stopped: the {what} of the {player.name} is not a number ({values}); the last good checkpoint is kept, "
-        "lower the learning rate or use precision fp32."
+        f"Training stopped: the {what} of the {player.name} is not a number ({values}); the last "
+        "good checkpoint is kept, lower the learning rate or use precision fp32."
     )
 
 
 @contextmanager
-def _enough_memory(batches: Sequence[Batch]) -> Iterator[None]:
+def _memory_errors(batches: Sequence[Batch]) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
         size = len(batches[0].images)
         raise UserError(
-            f"Training stopped: the accelerator has no memory for batches of {size} images; set `training.batch_size` to "
-            f"{max(1, size // 2)} and `training.accumulate` to {2 * len(batches)}. The last checkpoint is kept."
+            f"Training stopped: the accelerator has no memory for batches of {size} images; set "
+            f"`training.batch_size` to {max(1, size // 2)} and `training.accumulate` to "
+            f"{2 * len(batches)}. The last checkpoint is kept."
         ) from error
 
 
 @contextmanager
-def _only(player: Player, players: Sequence[Player]) -> Iterator[None]:
-    others = [
-        parameter for other in players if other is not player for parameter in other.parameters()
-    ]
+def _frozen_except(player: Player, players: Sequence[Player]) -> Iterator[None]:
+    others = [p for other in players if other is not player for p in other.parameters()]
     for parameter in others:
         parameter.requires_grad_(False)
     try:
@@ -375,9 +341,7 @@ def _only(player: Player, players: Sequence[Player]) -> Iterator[None]:
 
 
 def _set_modes(model: nn.Module, players: Sequence[Player]) -> None:
-    """Players of the stage learn; everything else, the networks of finished stages with it, stays
-    frozen and in eval mode.
-    """
+    """Put the players into training mode; freeze everything else, and put it into eval mode."""
     model.eval().requires_grad_(False)
     for player in players:
         for module in player.modules:

@@ -1,4 +1,4 @@
-"""What a training is told, whatever its model."""
+"""Settings that all trainings share."""
 
 from __future__ import annotations
 
@@ -13,39 +13,32 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The budget of a training, in steps, so that figures repeat."""
+    """Budget of a training, in steps so that it can be reproduced."""
 
     steps: Mapping[str, int] = field(default_factory=dict)
-    """Steps of each stage of the model; a stage that is not played needs none."""
+    """Steps of each stage of the model."""
     batch_size: int = 32
     accumulate: int = 1
-    """Batches whose gradients are averaged for one update: `batch_size * accumulate` images at the
-    memory of `batch_size`.
-    """
+    """Batches whose gradients are averaged for one update: `batch_size * accumulate` images with
+    the memory of `batch_size`."""
     ema_decay: float = 0.0
-    """Decay of the averaged weights that are looked at and published; 0 takes the weights as they
-    are.
-    """
+    """Decay of the averaged weights that are validated and published; 0 does not average."""
     decay: Literal["none", "linear", "cosine"] = "none"
-    """How the learning rates fall to 0 over the end of each stage."""
+    """How the learning rates decay to 0 at the end of each stage."""
     decay_from: float = 0.5
-    """Share of a stage after which they fall."""
+    """Share of a stage after which they decay."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """`bf16` is autocast, on CPUs as on GPUs."""
+    """`bf16` is autocast, on CPUs and on GPUs."""
     compile: bool = False
-    """torch.compile: faster after minutes of warm-up, and in need of a C++ compiler."""
+    """torch.compile: faster after minutes of warm-up; needs a C++ compiler."""
     inspect_every: int = 0
-    """Steps between looks at the model as it would be published: sample grid, diversity, model
-    choice. 0 never looks.
-    """
+    """Steps between validations: sample grid, diversity, weight selection. 0 never validates."""
     criterion: Literal["auto", "aucp", "val_auroc", "last"] = "auto"
-    """What chooses among the looks: `auto` takes AUCp where there is an unlabelled mix, else
-    validation AUROC, else the last weights.
-    """
+    """Metric that selects the weights: `auto` is AUCp with an unlabelled mix, else the validation
+    AUROC, else `last`, the weights after the last step."""
     patience: int = 0
-    """Looks of the last stage without a higher criterion after which training stops; 0 plays all
-    steps.
-    """
+    """Validations of the last stage without a higher criterion after which training stops; 0 never
+    stops early."""
     checkpoint_every: int = 250
     """Steps between checkpoints; a killed training resumes from the last one."""
     report_every: int = 10
@@ -54,14 +47,17 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class ModelSettings(Generic[C]):
-    """One section of `conf/*/parameters/models`: the method's own settings, and its training."""
+    """One section of `conf/*/parameters/models`.
+
+    Raises:
+        UserError: if `augment` names an unknown augmentation.
+    """
 
     model: C
+    """The `Config` of the model."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augment: tuple[str, ...] = ()
-    """What the method changes its training images by, as far as the data set's
-    `augmentation.allowed` has it too.
-    """
+    """Augmentations of the method, applied where `augmentation.allowed` has them too."""
 
     def __post_init__(self) -> None:
         check_augmentations(self.augment, "a model's `augment`")

@@ -1,90 +1,89 @@
-"""Model choice: the latest weights that a criterion does not speak against, and when to give up
-hoping for better ones.
-"""
+"""Validate a model while it trains, select the weights to publish, and stop early."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from medgan.contracts import Batch, BatchSource, ImageSynthesizer
 from medgan.training.runtime import Runtime, generator
 
-Figures = Mapping[str, float]
-CHOSEN = "chosen."
-"""Prefix of the chosen weights in a checkpoint."""
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Metrics = Mapping[str, float]
+SAMPLES = 64
+"""Generated images of a validation."""
+STREAM = "inspection"
+"""Name of the random stream of the samples and of the real images that they are compared with."""
+DIVERSITY = "diversity"
+"""Mean distance of two samples over that of two real images, within a class: about 1 for a
+generator that is as varied as its data."""
+COLLAPSED_BELOW = 0.3
+"""Diversity below which a generator counts as collapsed."""
+SETTLED_AFTER = 0.25
+"""Share of a training before which no warning is given: an untrained generator draws one image."""
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Figures of a model on held-out images. The loop does not know where they come from: the
-    pipeline hands this in.
-    """
+class HeldOutMetrics:
+    """Metrics of a model on held-out images, given to the loop by its caller."""
 
-    figures: Callable[[nn.Module], Figures]
+    compute: Callable[[nn.Module], Metrics]
     criterion: str | None
-    """The figure that chooses, the higher the better, within its standard error `<criterion>_se` if
-    `figures` has one. None takes the last weights and logs the figures."""
+    """The metric that selects the weights; higher is better. Its standard error is
+    `<criterion>_se`, if there is one. None selects the last weights."""
     about: Mapping[str, Any] = field(default_factory=dict)
-    """What the figures are measured on, for the model card."""
+    """Number and kind of the held-out images, for the model card."""
 
 
 @dataclass
 class Selection:
-    """The looks at a training, and the weights chosen among those of its last stage.
+    """The validations of a training, and the weights selected among those of its last stage.
 
-    Chosen is the latest look that is no more than one standard error below the best (the
-    one-standard-error rule, Breiman 1984): the best of several looks is partly luck, and on few
-    images mostly so. On many images the error shrinks, and the best look is the choice.
+    The latest validation within one standard error of the best is selected (one-standard-error
+    rule, Breiman 1984), because the best of several is partly chance, the more so on few images.
     """
 
     criterion: str | None = None
-    looks: list[dict[str, float]] = field(default_factory=list)
-    """`step` and the figures of every look, in order."""
+    validations: list[dict[str, float]] = field(default_factory=list)
+    """`step` and the metrics of every validation, in order."""
     weights: dict[str, Tensor] = field(default_factory=dict)
-    """Those of the chosen look."""
+    """Weights of the selected validation."""
     best: int | None = None
-    """Place in `looks` of the highest criterion."""
+    """Index of the validation with the highest criterion."""
     chosen: int | None = None
-    """Place in `looks` of what is published; None for the last weights."""
+    """Index of the selected validation; None if the last weights are published."""
 
-    def consider(
-        self, step: int, figures: Figures, weights: Mapping[str, Tensor], *, eligible: bool
+    def add(
+        self, step: int, metrics: Metrics, weights: Mapping[str, Tensor], *, eligible: bool
     ) -> None:
-        """Notes a look, and copies the weights if they are the choice so far."""
-        self.looks.append({"step": step, **figures})
-        if not (eligible and self.criterion in figures):
+        """Record a validation, and copy its weights if they are selected so far."""
+        self.validations.append({"step": step, **metrics})
+        if not (eligible and self.criterion in metrics):
             return
-        latest = len(self.looks) - 1
+        latest = len(self.validations) - 1
         if self.best is None or self._value(latest) > self._value(self.best):
             self.best = latest
-        if self._value(latest) >= self._value(self.best) - self.looks[self.best].get(
-            f"{self.criterion}_se", 0.0
-        ):
+        error = self.validations[self.best].get(f"{self.criterion}_se", 0.0)
+        if self._value(latest) >= self._value(self.best) - error:
             self.chosen = latest
             self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
 
     def exhausted(self, patience: int) -> bool:
-        """Whether the last `patience` looks brought no higher criterion."""
-        return self.best is not None and 0 < patience <= len(self.looks) - 1 - self.best
+        """Return whether the last `patience` validations did not raise the criterion."""
+        return self.best is not None and 0 < patience <= len(self.validations) - 1 - self.best
 
-    def _value(self, place: int) -> float:
-        return self.looks[place][str(self.criterion)]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The chosen weights for a checkpoint."""
-        return {f"{CHOSEN}{name}": tensor for name, tensor in self.weights.items()}
+    def _value(self, index: int) -> float:
+        return self.validations[index][str(self.criterion)]
 
     def notes(self) -> dict[str, Any]:
-        """Everything else for a checkpoint; JSON."""
+        """Return everything but the weights as JSON values, for a checkpoint."""
         return {
             "criterion": self.criterion,
-            "looks": [dict(look) for look in self.looks],
+            "looks": [dict(validation) for validation in self.validations],
             "best": self.best,
             "chosen": self.chosen,
         }
@@ -93,82 +92,71 @@ class Selection:
     def restored(
         cls, criterion: str | None, notes: Mapping[str, Any], weights: Mapping[str, Tensor]
     ) -> Selection:
-        """What `tensors` and `notes` gave."""
-        looks = [dict(look) for look in notes.get("looks", ())]
-        return cls(criterion, looks, dict(weights), notes.get("best"), notes.get("chosen"))
-
-
-SHOWN = 64
-"""Images of a look."""
-DIVERSITY = "diversity"
-"""Distance between two samples over that between two real images, of one class: about 1 for a
-generator as varied as its data.
-"""
-COLLAPSED_BELOW = 0.3
-"""Diversity under which a generator counts as collapsed."""
-SETTLED_AFTER = 0.25
-"""Share of a training before which nothing is said: an untrained generator draws one grey image."""
+        """Restore a selection from its notes and weights."""
+        validations = [dict(validation) for validation in notes.get("looks", ())]
+        return cls(criterion, validations, dict(weights), notes.get("best"), notes.get("chosen"))
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen."""
+class Validation:
+    """Result of one validation."""
 
-    figures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
     samples: Tensor | None = None
-    """(n, C, H, W) in [-1, 1] from fixed latents, None for a model that draws nothing."""
+    """(n, C, H, W) in [-1, 1] from fixed latents; None if the model generates no images, or the
+    same images as before."""
 
 
-class Inspector:
-    """Looks at copies, so that a look leaves no trace in the training, and a resumed training
-    repeats an unbroken one.
-    """
+class Validator:
+    """Validate a copy of a model, so that validation does not affect the training."""
 
     def __init__(
-        self, model: nn.Module, batches: BatchSource, runtime: Runtime, judge: Judge | None
+        self,
+        model: nn.Module,
+        batches: BatchSource,
+        runtime: Runtime,
+        held_out: HeldOutMetrics | None,
     ) -> None:
         self.copy = copy.deepcopy(model).eval()
-        self.judge = judge
-        self.shown: Tensor | None = None
-        self.real = (
-            runtime.move(_by_class(batches.draw("inspection", 0, SHOWN)))
-            if isinstance(model, ImageSynthesizer)
-            else None
-        )
-        self.real_spread = (
-            spread(self.real.images, self.real.labels) if self.real is not None else 0.0
-        )
+        self.held_out = held_out
+        self.last_samples: Tensor | None = None
+        self.real: Batch | None = None
+        if isinstance(model, ImageSynthesizer):
+            self.real = runtime.move(_by_class(batches.draw(STREAM, 0, SAMPLES)))
+            self.real_distance = mean_distance(self.real.images, self.real.labels)
 
-    def look(self, weights: Mapping[str, Tensor], *, judging: bool) -> Look:
-        """Samples and their diversity, and the judge's figures if `judging`; a grid that equals the
-        last one is not shown again.
-        """
+    def validate(self, weights: Mapping[str, Tensor], *, held_out: bool) -> Validation:
+        """Generate samples and compute their diversity, and the held-out metrics if wanted."""
+        import torch
+
         self.copy.load_state_dict(weights)
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         samples = None
         if self.real is not None and isinstance(self.copy, ImageSynthesizer):
             labels = self.real.labels
-            drawn = self.copy.sample(SHOWN, labels, generator("inspection")).detach().float()
-            figures[DIVERSITY] = spread(drawn, labels) / max(self.real_spread, 1e-12)
-            samples = None if self.shown is not None and torch.equal(drawn, self.shown) else drawn
-            self.shown = drawn
-        if judging and self.judge is not None:
-            figures |= self.judge.figures(self.copy)
-        return Look(figures, samples)
+            drawn = self.copy.sample(SAMPLES, labels, generator(STREAM)).detach().float()
+            metrics[DIVERSITY] = mean_distance(drawn, labels) / max(self.real_distance, 1e-12)
+            changed = self.last_samples is None or not torch.equal(drawn, self.last_samples)
+            samples, self.last_samples = drawn if changed else None, drawn
+        if held_out and self.held_out is not None:
+            metrics |= self.held_out.compute(self.copy)
+        return Validation(metrics, samples)
 
 
 def _by_class(batch: Batch) -> Batch:
-    """Sorted by class, so that a grid shows one class after the other."""
+    """Sort a batch by class, so that a sample grid shows one class after the other."""
     if batch.labels is None or batch.labels.ndim > 1:
         return batch
     order = batch.labels.argsort(stable=True)
     return replace(batch, images=batch.images[order], labels=batch.labels[order])
 
 
-def spread(images: Tensor, labels: Tensor | None = None) -> float:
-    """Mean Euclidean distance between two of the images (N, C, H, W), which with labels (N, ...)
-    are of the same class.
+def mean_distance(images: Tensor, labels: Tensor | None = None) -> float:
+    """Compute the mean Euclidean distance of two images (N, C, H, W), of the same class if there
+    are labels (N, ...); 0 if there is no pair.
     """
+    import torch
+
     distances = torch.cdist(images.flatten(1).float(), images.flatten(1).float())
     pairs = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
     if labels is not None:
@@ -177,14 +165,13 @@ def spread(images: Tensor, labels: Tensor | None = None) -> float:
     return float(distances[pairs].mean()) if pairs.any() else 0.0
 
 
-def collapse(figures: Mapping[str, float], step: int, total: int) -> str | None:
-    """A sentence if the samples are too much alike to be the work of a healthy generator (fault
-    F34), else None.
-    """
-    diversity = figures.get(DIVERSITY)
+def collapse_warning(metrics: Metrics, step: int, total: int) -> str | None:
+    """Return a sentence if the diversity indicates mode collapse, else None."""
+    diversity = metrics.get(DIVERSITY)
     if diversity is None or diversity >= COLLAPSED_BELOW or step < SETTLED_AFTER * total:
         return None
     return (
-        f"mode collapse? At step {step} two samples differ {diversity:.2f} times as much as two real images do "
-        f"(alarm below {COLLAPSED_BELOW}): look at the sample grids, then try a lower learning rate or another adversarial loss."
+        f"mode collapse? At step {step} two samples differ {diversity:.2f} times as much as two "
+        f"real images do (warning below {COLLAPSED_BELOW}): check the sample grids, then try a "
+        "lower learning rate or another adversarial loss."
     )

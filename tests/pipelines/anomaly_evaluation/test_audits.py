@@ -1,17 +1,23 @@
 """The audit nodes on a tiny store."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from medgan import models
+from medgan.audits.data_results import CohortResult
+from medgan.audits.results import RobustnessResult, ShortcutsResult
 from medgan.audits.robustness import variants
 from medgan.evaluation.protocol import EvaluationConfig, LabelNoise, RobustnessConfig
+from medgan.files.documents import to_json
+from medgan.images.leakage import leakage_audit
 from medgan.pipelines.anomaly_evaluation.audits import nodes as audits
-from medgan.pipelines.anomaly_evaluation.scoring import nodes
+from medgan.pipelines.anomaly_evaluation.reporting.comparison import compare_detectors
+from medgan.pipelines.anomaly_evaluation.scoring import arrays, nodes
+from tests.pipelines.conftest import data_of, nothing, trained
 
 CONFIG = EvaluationConfig(
     dataset="tiny",
@@ -25,72 +31,74 @@ VARIANTS = len(list(variants()))
 
 
 @pytest.fixture
-def judged(published, images, splits):
-    scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
-    return scores, nodes.evaluate(published, scores, splits, CONFIG, 0)[0]
+def leakage(splits):
+    facts = {"split": "by_patient", "on_leak": "fail", "dropped": 2, "validation": "as split"}
+    return replace(leakage_audit(splits.assign(official_split=None)), **facts)
+
+
+def judged(published, data):
+    scores = nodes.score(data, trained(published), nothing)
+    return scores, nodes.evaluate(data, trained(published), scores, None)
 
 
 def test_perturbed_scores_are_reused_know_no_label_and_do_not_depend_on_the_batch(
     published, images, splits, monkeypatch
 ):
-    found = audits.score_perturbed(published, images, splits, CONFIG, 0, None)
+    data = data_of(images, splits, CONFIG)
+    found = arrays.score_perturbed(published, data, None)
     assert found["scores"].shape == (VARIANTS, 20)
-    blind = splits[["image_id", "split", "row"]]
-    other_batch = replace(CONFIG, batch_size=3)
-    assert np.array_equal(
-        audits.score_perturbed(published, images, blind, other_batch, 0, None)["scores"],
-        found["scores"],
-    )
-    monkeypatch.setattr(audits, "score_images", lambda *_, **__: pytest.fail("scored again"))
-    again = audits.score_perturbed(published, images, splits, CONFIG, 0, found)
-    assert again["scores"] is found["scores"]
+    blind = data_of(images, splits[["image_id", "split", "row"]], replace(CONFIG, batch_size=3))
+    again = arrays.score_perturbed(published, blind, None)
+    assert np.array_equal(again["scores"], found["scores"])
+    monkeypatch.setattr(arrays, "score_images", lambda *_, **__: pytest.fail("scored again"))
+    assert arrays.score_perturbed(published, data, found)["scores"] is found["scores"]
     with pytest.raises(pytest.fail.Exception, match="scored again"):
-        audits.score_perturbed(published, images, splits, CONFIG, 1, found)
+        arrays.score_perturbed(published, replace(data, seed=1), found)
 
 
 def test_a_detector_that_takes_too_long_is_not_run_and_says_what_it_takes(
-    published, images, splits, judged
+    published, images, splits, leakage
 ):
-    found = audits.score_perturbed(published, images, splits, SLOW, 0, None)
-    document, figure = audits.robustness(published, found, judged[0], splits, judged[1], SLOW, 0)
-    assert document["perturbations"] == {}
-    assert "s an image" in document["sentence"]
-    assert "evaluation.robustness.seconds" in document["sentence"]
-    assert figure.draw().get_suptitle().startswith("nearest neighbour")
+    data = data_of(images, splits, SLOW)
+    found = audits.audit(data, trained(published), *judged(published, data), leakage)
+    assert found.robustness.perturbations == {}
+    assert "s an image" in found.robustness.sentence
+    assert "evaluation.robustness.seconds" in found.robustness.sentence
+    assert found.robustness_figure.axes or found.robustness_figure.texts
 
 
 def test_the_documents_are_plain_json_and_every_figure_is_drawn(
-    published, images, splits, judged, monkeypatch
+    published, images, splits, leakage, monkeypatch
 ):
     monkeypatch.setattr(models, "detectors", lambda: ("nearest_neighbour",))
-    scores, row = judged
-    arrays = audits.score_perturbed(published, images, splits, CONFIG, 0, None)
-    robust, curves = audits.robustness(published, arrays, scores, splits, row, CONFIG, 0)
-    groups, forest = audits.subgroups(published, scores, splits, row, None, CONFIG, 0)
-    errors = audits.errors(scores, splits, row, CONFIG, 0)
-    table, reasons = audits.score_shortcuts(images, splits, 0)
-    shortcuts, picture = audits.shortcuts(table, reasons, splits, CONFIG, 0, row, scores)
+    noisy = replace(CONFIG, label_noise=LabelNoise(0.1, 0.0))
+    data = data_of(images, splits, noisy)
+    scores, evaluation = judged(published, data)
+    audit = audits.audit(data, trained(published), scores, evaluation, leakage)
+    name = {"nearest_neighbour": evaluation}
+    shortcuts = audits.score_shortcuts(images, splits, 0)
+    *_, comparison = compare_detectors(data, name, {"nearest_neighbour": audit}, shortcuts)
     quarantine, exclusions = (
         pd.DataFrame({"path": [], "code": []}),
         pd.DataFrame({"path": ["x"], "reason": ["label unclear"]}),
     )
-    cohort, paper, flow = audits.describe_cohort(
-        splits, quarantine, exclusions, {"verdict": "no leak", "dropped": 2}
-    )
-    reference = audits.describe_reference(replace(CONFIG, label_noise=LabelNoise(0.1, 0.0)), row)
-    for document in (robust, groups, errors, shortcuts, cohort, reference):
-        assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert all(
-        drawn.draw().axes
-        for drawn in (curves, forest, picture, flow, audits.compare_robustness(robust))
-    )
-    assert robust["sample"]["n_images"] == 20
-    assert groups["groups"] == {}
-    assert cohort["flow"]["listed"] == 90 + 1 + 2
-    assert paper.iloc[0].tolist()[:2] == ["images", ""]
-    assert shortcuts["detectors"]["nearest_neighbour"]["compared_with"] == "one_class"
-    assert (
-        reference["label_noise"]["auroc_if_labels_were_right"]["nearest_neighbour"]["value"] <= 1.0
-    )
-    assert set(errors["miss"]) == {"n", "shown"}
-    assert len(errors["false_alarm"]["shown"]) == min(3, errors["false_alarm"]["n"])
+    cohort = audits.describe_cohort(splits, quarantine, exclusions, leakage)
+    for part in (audit, comparison, cohort):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if hasattr(value, "axes") and hasattr(value, "savefig"):
+                assert value.axes, field.name
+    for document in (audit.robustness, comparison.shortcuts, cohort.cohort, audit.random_errors):
+        assert json.loads(json.dumps(to_json(document), allow_nan=False))
+    assert isinstance(audit.robustness, RobustnessResult)
+    assert audit.robustness.sample.n_images == 20
+    assert audit.subgroups.groups == {}
+    assert isinstance(cohort.cohort, CohortResult)
+    assert cohort.cohort.flow.listed == 90 + 1 + 2
+    assert cohort.cohort_table.iloc[0].tolist()[:2] == ["images", ""]
+    assert isinstance(comparison.shortcuts, ShortcutsResult)
+    assert comparison.shortcuts.detectors["nearest_neighbour"].compared_with == "one_class"
+    bound = comparison.reference_standard.label_noise
+    assert bound.auroc_if_labels_were_right["nearest_neighbour"].value <= 1.0
+    errors = audit.random_errors
+    assert len(errors.false_alarm.shown) == min(3, errors.false_alarm.n)

@@ -1,6 +1,7 @@
 """The nodes on a tiny store, and the wiring."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,200 +9,178 @@ import pytest
 import torch
 
 from medgan import models
+from medgan.evaluation.details import ExternalTests
 from medgan.evaluation.external import not_asked
 from medgan.evaluation.protocol import EvaluationConfig
+from medgan.images.leakage import leakage_audit
 from medgan.images.splits import data_hash
 from medgan.models import PublishedModel
-from medgan.pipelines.anomaly_evaluation.pipeline import _documents, create_pipeline
+from medgan.pipelines.anomaly_evaluation.audits import nodes as audits
+from medgan.pipelines.anomaly_evaluation.pipeline import create_pipeline
+from medgan.pipelines.anomaly_evaluation.reporting import comparison
 from medgan.pipelines.anomaly_evaluation.reporting import nodes as reporting
-from medgan.pipelines.anomaly_evaluation.scoring import nodes
-from tests.pipelines.conftest import CARD, SIDE
+from medgan.pipelines.anomaly_evaluation.scoring import arrays, nodes
+from medgan.pipelines.outputs import Illustrations
+from medgan.report.data import split_table
+from tests.pipelines.conftest import CARD, SIDE, data_of, earlier, nothing, trained
+from tests.report.test_page import PNG
 
 CONFIG = EvaluationConfig(dataset="tiny", n_resamples=100, batch_size=7, heatmap_examples=2)
 
 
+@pytest.fixture
+def data(images, splits):
+    return data_of(images, splits, CONFIG)
+
+
 def test_scores_are_reused_until_something_that_decides_them_changes(
-    published, images, splits, monkeypatch
+    published, data, splits, monkeypatch
 ):
-    table, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
-    assert set(table["split"]) == {"val", "test"}
-    assert arrays["maps"].shape == (len(table), SIDE, SIDE)
-    monkeypatch.setattr(nodes, "scored", lambda *_, **__: pytest.fail("scored again"))
-    again, kept = nodes.score(published, images, splits, CONFIG, 0, arrays)
-    pd.testing.assert_frame_equal(table, again)
-    assert kept["maps"] is arrays["maps"]
-    other = PublishedModel(
-        "nearest_neighbour", {}, images.spec, {"memory": published.tensors["memory"] * 0.9}
-    )
-    for changed in (
-        (other, images, splits, CONFIG, 0),
-        (published, images, splits, CONFIG, 1),
-        (published, images, splits[::-1], CONFIG, 0),
+    found = nodes.score(data, trained(published), nothing)
+    assert set(found.scores["split"]) == {"val", "test"}
+    assert found.maps["maps"].shape == (len(found.scores), SIDE, SIDE)
+    monkeypatch.setattr(arrays, "scored", lambda *_, **__: pytest.fail("scored again"))
+    again = nodes.score(data, trained(published), earlier(scores=found))
+    pd.testing.assert_frame_equal(found.scores, again.scores)
+    assert again.maps["maps"] is found.maps["maps"]
+    weaker = {"memory": published.tensors["memory"] * 0.9}
+    other = PublishedModel("nearest_neighbour", {}, data.images.spec, weaker)
+    for model, changed in (
+        (other, data),
+        (published, replace(data, seed=1)),
+        (published, replace(data, splits=splits[::-1])),
     ):
         with pytest.raises(pytest.fail.Exception, match="scored again"):
-            nodes.score(*changed, arrays)
+            arrays.anomaly_maps(model, changed, found.maps)
 
 
-def test_scoring_reads_no_label(published, images, splits):
-    _, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
-    blind = splits[["image_id", "split", "row"]]
-    assert np.array_equal(
-        nodes.score(published, images, blind, CONFIG, 0, None)[1]["score"], arrays["score"]
-    )
+def test_scoring_reads_no_label(published, data):
+    found = arrays.anomaly_maps(published, data, None)
+    blind = replace(data, splits=data.splits[["image_id", "split", "row"]])
+    assert np.array_equal(arrays.anomaly_maps(published, blind, None)["score"], found["score"])
 
 
-def test_maps_are_cut_back_to_the_image_and_lie_where_the_anomaly_is(published, images, splits):
-    table, arrays = nodes.score(published, images, splits, CONFIG, 0, None)
-    anomalous = table.merge(splits[["image_id", "label"]])["label"].to_numpy() == 1
-    mean = arrays["maps"][anomalous].astype(float).mean(0)
+def test_maps_are_cut_back_to_the_image_and_lie_where_the_anomaly_is(published, data):
+    found = nodes.score(data, trained(published), nothing)
+    labels = found.scores.merge(data.splits[["image_id", "label"]])["label"].to_numpy()
+    mean = found.maps["maps"][labels == 1].astype(float).mean(0)
     assert mean[5:15, 5:15].mean() > 1.2 * mean[16:, 16:].mean()
 
 
-def test_the_row_the_figures_the_comparison_and_the_report(published, images, splits, monkeypatch):
-    monkeypatch.setattr(models, "detectors", lambda: ("nearest_neighbour", "dcgan"))
-    scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
-    row, confusion, histogram = nodes.evaluate(published, scores, splits, CONFIG, 0)
-    assert row["auroc"]["value"] > 0.95
-    assert (row["sees_mix"], row["interval_unit"]) == (False, "patient")
-    assert all(drawn.draw().axes for drawn in (confusion, histogram))
-    section, table, *pictures = nodes.compare(
-        images, splits, row, {**row, "search_steps": 5}, scores, scores
+def test_the_row_the_figures_the_comparison_and_the_report(published, data, monkeypatch):
+    names = ("nearest_neighbour", "dcgan")
+    monkeypatch.setattr(models, "detectors", lambda: names)
+    model, splits = trained(published), data.splits
+    facts = {"split": "by_patient", "on_leak": "fail", "dropped": 0, "validation": "as split"}
+    leaks = replace(leakage_audit(splits.assign(official_split=None)), **facts)
+    scores = nodes.score(data, model, nothing)
+    evaluation = nodes.evaluate(data, model, scores, None)
+    row = evaluation.evaluation
+    assert row.auroc.value > 0.95
+    assert (row.sees_mix, row.interval_unit) == (False, "patient")
+    assert all(figure.axes for figure in (evaluation.confusion, evaluation.histogram))
+    evaluations = {
+        "nearest_neighbour": evaluation,
+        "dcgan": replace(evaluation, evaluation=replace(row, search_steps=5)),
+    }
+    audited = audits.audit(data, model, scores, evaluation, leaks)
+    shortcuts = audits.score_shortcuts(data.images, splits, 0)
+    section, table, compared = comparison.compare_detectors(
+        data, evaluations, dict.fromkeys(names, audited), shortcuts
     )
     assert (
-        section["data"]
-        == data_hash(images, splits)
-        != data_hash(images, splits.assign(split="test"))
+        section.data
+        == data_hash(data.images, splits)
+        != data_hash(data.images, splits.assign(split="test"))
     )
-    assert list(section["rows"]) == ["nearest_neighbour", "dcgan"]
-    assert table.loc[0, ["auroc", "auroc_low"]].tolist() == [
-        row["auroc"]["value"],
-        row["auroc"]["low"],
-    ]
-    assert table.loc[0, "patient_auroc"] == row["patient_level"]["auroc"]["value"]
-    assert (
-        table.loc[0, "sensitivity (fpr=0.05)_low"]
-        == row["decisions"]["fpr=0.05"]["sensitivity"]["low"]
+    assert list(section.rows) == list(names)
+    assert table.loc[0, ["auroc", "auroc_low"]].tolist() == [row.auroc.value, row.auroc.low]
+    assert table.loc[0, "patient_auroc"] == row.patient_level.auroc.value
+    decided = row.decisions["fpr=0.05"]
+    assert table.loc[0, "sensitivity (fpr=0.05)_low"] == decided.sensitivity.low
+    assert table.loc[0, "auroc (viral)"] == row.per_category["viral"].auroc.value
+    none = pd.DataFrame({"path": [], "code": [], "reason": []})
+    made = reporting.Made(
+        trained={"nearest_neighbour": replace(model, curves_figure=PNG)},
+        evaluations={},
+        audits={},
+        illustrations={"nearest_neighbour": Illustrations(PNG, PNG, PNG, {})},
+        features={},
+        external={"dcgan": not_asked()},
+        comparison=replace(compared, **dict.fromkeys(PICTURES, PNG)),
+        cohort=replace(audits.describe_cohort(splits, none, none, leaks), flow=PNG),
+        leakage_audit=leaks,
+        tested_elsewhere=ExternalTests("tiny"),
     )
-    assert table.loc[0, "auroc (viral)"] == row["per_category"]["viral"]["auroc"]["value"]
-    assert len(pictures) == 3
-    page, _ = reporting.report(
-        section,
-        None,
-        None,
-        images,
-        splits,
-        CONFIG,
-        0,
-        None,
-        figure_samples_acgan=None,
-        published_nn=published,
-    )
-    elsewhere = {"trained_on": "tiny", "tests": []}
-    documents = {"external_dcgan": not_asked(), "tested_elsewhere": elsewhere}
-    filled = reporting.fill_checklist(
-        section, images, splits, CONFIG, 0, published_nn=published, **documents
-    )
-    assert len(filled["items"]) == 44
-    assert re.search(r"<h1>(Nearest neighbour|Dcgan)", page)
+    drawn = {name: replace(one, confusion=PNG, histogram=PNG) for name, one in evaluations.items()}
+    page, filled = reporting.report(data, replace(made, evaluations=drawn))
+    assert len(filled.items) == 44
+    assert re.search(r"<h1>[^<]*(Nearest neighbour|DCGAN|Dcgan)", page, re.IGNORECASE)
     assert "kedro run --pipeline synthesis" in page
     for words in ("40 of 80", "weights of the highest AUCp", "0.123"):
         assert words in page
 
 
-def test_search_steps_and_the_mix_are_on_the_row(images, splits):
+PICTURES = (
+    "auroc",
+    "roc",
+    "precision_recall",
+    "detector_tests_figure",
+    "shortcuts_figure",
+    "robustness",
+    "categories",
+)
+
+
+def test_search_steps_and_the_mix_are_on_the_row(data):
     module = models.load("dcgan")
-    config = module.Config(latent_dim=4, width=4, search_steps=1, warm_start=2)
-    torch.manual_seed(0)
-    model = module.build(config, images.spec)
     settings = {"latent_dim": 4, "width": 4, "search_steps": 1, "warm_start": 2}
+    torch.manual_seed(0)
+    model = module.build(module.Config(**settings), data.images.spec)
     chosen = {**CARD, "labels_used": "checkpoint"}
-    published = PublishedModel("dcgan", settings, images.spec, model.state_dict(), chosen)
-    scores, _ = nodes.score(published, images, splits, CONFIG, 0, None)
-    row = nodes.evaluate(published, scores, splits, CONFIG, 0)[0]
-    assert (row["search_steps"], row["labels_used"], row["published_step"]) == (1, "checkpoint", 40)
+    published = PublishedModel("dcgan", settings, data.images.spec, model.state_dict(), chosen)
+    scores = nodes.score(data, trained(published), nothing)
+    row = nodes.evaluate(data, trained(published), scores, None).evaluation
+    assert (row.search_steps, row.labels_used, row.published_step) == (1, "checkpoint", 40)
 
 
 def test_the_split_table_counts_patients_only_where_they_are_known(splits):
-    counted = reporting.split_table(splits)
+    counted = split_table(splits)
     assert counted["images"].sum() == 90
     assert (
         counted.loc[counted["category"] == "viral", "patients"].sum()
         == splits.loc[splits["label"] == 1, "group_id"].nunique()
     )
-    assert "patients" not in reporting.split_table(splits.assign(group_known=False))
-
-
-def test_documents_of_one_detector_are_told_from_those_of_all():
-    """Both are inputs of one node, by name."""
-    named = {name for name, stored in _documents().items() if "." not in stored}
-    assert not {name for name in named for kind in reporting.EACH if name.startswith(f"{kind}_")}
+    assert "patients" not in split_table(splits.assign(group_known=False))
 
 
 def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
     pipeline = create_pipeline()
     for name in models.detectors():
-        made = {
-            node.name.removeprefix(f"{name}.") for node in pipeline.only_nodes_with_tags(name).nodes
-        }
-        assert made >= {
-            "score",
-            "evaluate",
-            "score_perturbed",
-            "robustness",
-            "subgroups",
-            "random_errors",
-            "illustrate",
-            "localize",
-        }
-        assert ("embed" in made) == ("categorize" in made) == (name in models.encoders())
-        assert ("evaluate_parts" in made) == (name in models.composed())
-    made = {
+        box = pipeline.only_nodes_with_namespaces([f"anomaly_evaluation.{name}"])
+        made = {node.name.rpartition(".")[2] for node in box.nodes}
+        assert made == {"score", "evaluate", "audit", "illustrate", "validate_externally"}
+        assert ("results.classifiers" in box.inputs()) == (name in models.encoders())
+    assert pipeline.inputs() == {
         "images",
         "splits",
+        "masks",
         "params:evaluation",
         "params:seed",
         "results.classifiers",
         "results.quality",
-    }
-    made |= {
+        "sample_grids",
+        "confusion_matrices",
         "leakage_audit",
-        "masks",
-        "splits_from",
         "quarantine",
         "exclusions",
-        "cut_profile",
+        "cut",
         "tested_elsewhere",
-        "cached_report_pictures",
+        "trained_elsewhere",
+        "earlier_evaluations",
+        "domain_features.trained",
+        *(f"{name}.trained" for name in models.names()),
     }
-    made |= {
-        f"{name}.cached_{kind}"
-        for name in models.detectors()
-        for kind in ("perturbed_scores", "counterparts")
-    }
-    made |= {
-        f"{name}.cached_{kind}"
-        for name in models.encoders()
-        for kind in ("embeddings", "residuals", "projection")
-    }
-    made |= {"domain_features.embeddings", "domain_features.cached_projection"}
-    made |= {f"{name}.published" for name in models.names()} | {
-        f"{name}.cached_maps" for name in models.detectors()
-    }
-    made |= {
-        f"{name}.{what}_from" for name in models.detectors() for what in ("published", "evaluation")
-    }
-    made |= {f"{name}.external_so_far" for name in models.detectors()}
-    made |= {f"{name}.samples" for name in models.synthesizers()} | {
-        f"{name}.curves_figure" for name in models.names()
-    }
-    made |= {f"{arm}.confusion" for arm in ("real", "classical", "gan", "gan_classical")}
-    cached = {
-        f"{name}.cached_{kind}"
-        for name in models.encoders()
-        for kind in ("embeddings", "residuals", "projection")
-    }
-    made |= cached | {"domain_features.embeddings", "domain_features.cached_projection"}
-    assert pipeline.inputs() == made
 
 
 def test_wrong_settings_are_refused_by_name():

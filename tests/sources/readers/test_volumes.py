@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
 from medgan.sources.readers import nifti as reader
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
-from medgan.sources.readers.decoding import Recent, frames
+from medgan.sources.readers.decoding import frames
 from tests.faults.making import NIBABEL, code, metadata, nifti, noise, pixels
 
 ALL = SlicePolicy(start=0.0, stop=1.0)
@@ -113,33 +111,6 @@ def test_slices_read_in_order_decode_their_volume_once(
     nifti(path, noise(1, 12, 12, 41))
     pixels(path, 3, slices=ALL)
     assert len(loads) == 2, "a file that was replaced is read again"
-
-
-def test_few_results_are_kept_and_few_are_made_at_a_time() -> None:
-    recent: Recent[int] = Recent(2)
-    running, most, lock = 0, 0, threading.Lock()
-
-    def make() -> int:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.01)
-        with lock:
-            running -= 1
-        return 1
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: recent.get(key, make), range(20)))
-    assert most == 2
-    assert len(recent._kept) == 2
-
-
-def test_an_error_is_kept_too(tmp_path: Path) -> None:
-    recent: Recent[int] = Recent(2)
-    for _ in range(2):
-        with pytest.raises(ZeroDivisionError):
-            recent.get("a", lambda: 1 // 0)
 
 
 def test_arrays_are_images_or_volumes_by_their_shape(tmp_path: Path) -> None:

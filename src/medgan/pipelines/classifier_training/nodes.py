@@ -6,26 +6,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.contracts import TrainingSet
+from medgan.evaluation.categories import ClassifiedImages
 from medgan.evaluation.classifier import evaluate_classifier
 from medgan.evaluation.compare_runs import COLUMNS
+from medgan.evaluation.results import ClassifierResult, Section
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
 from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
-from medgan.models import PublishedModel, classifier
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
+from medgan.pipelines.outputs import Classification, Figures, Trained
 from medgan.plots.detectors import confusion_matrix
 from medgan.training.job import TrainingJob
 
@@ -33,34 +33,45 @@ Arrays = Mapping[str, NDArray[Any]]
 AT_ONCE = 128
 
 
-def plan_arm(
-    name: str,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: ClassifierConfig,
-    network: str,
-    augmentation: AugmentationConfig,
-    seed: int,
-    synthetic: Arrays | None = None,
-) -> TrainingJob:
-    """The job of one arm. `synthetic` holds `images` (N, H, W, C) uint8 and `labels` (N,); it is
-    added to the real training images.
+@dataclass(frozen=True)
+class ArmSettings:
+    """What decides the training of an arm."""
+
+    config: ClassifierConfig
+    network: str
+    augmentation: AugmentationConfig
+    seed: int
+
+
+def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
+    """Plan the training of one arm.
+
+    Args:
+        name: of the arm.
+        images: the store.
+        splits: with the labels.
+        inputs: the fields of `ArmSettings`, then, for an arm that takes them, the `Synthetic`
+            images that are added to the real training images.
     """
-    augment = augmentation.allowed if ARMS[name].augmented else ()
-    added = (
-        None
-        if synthetic is None
-        else [hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()]
-    )
+    from medgan.models import classifier
+
+    settings, added = ArmSettings(*inputs[:4]), inputs[4:]
+    synthetic: Arrays | None = added[0].synthetic if added else None
+    augment = settings.augmentation.allowed if ARMS[name].augmented else ()
+    hashes = synthetic and [
+        hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()
+    ]
     return TrainingJob(
         name=name,
         model="classifier",
-        config=classifier.Config(network, config.lr, config.weight_decay),
+        config=classifier.Config(
+            settings.network, settings.config.lr, settings.config.weight_decay
+        ),
         spec=images.spec,
-        batches=_batches(images, splits, seed, augment, synthetic),
-        training=config.training,
-        seed=seed,
-        data=data_hash(images, splits, augment, added),
+        batches=_batches(images, splits, settings.seed, augment, synthetic),
+        training=settings.config.training,
+        seed=settings.seed,
+        data=data_hash(images, splits, augment, hashes),
         initial="classifier",
         card={
             "arm": name,
@@ -88,38 +99,42 @@ def _batches(
 
 
 def evaluate_arm(
-    published: PublishedModel, images: ImageStore, splits: pd.DataFrame, n_resamples: int, seed: int
-) -> tuple[dict[str, Any], Figure, pd.DataFrame]:
-    """The figures of one arm on the test split, its confusion matrix, and its test images in the
-    form of a detector's `test_scores`: the score is 1 - p(normal), and `called` whether the most
-    probable category is an anomalous one.
+    trained: Trained, images: ImageStore, splits: pd.DataFrame, n_resamples: int, seed: int
+) -> Classification:
+    """Evaluate one arm on the test split.
+
+    Its test scores have the form of a detector's: the score is 1 - p(normal), and `called` whether
+    the most probable category is an anomalous one.
     """
+    import torch
+
+    published = trained.model
     test = one_finding(splits[splits["split"] == "test"])
     classes, read, model = images.spec.classes, StoredImages(images), published.build()
     parts = np.split(test["row"].to_numpy(), range(AT_ONCE, len(test), AT_ONCE))
     probabilities = torch.cat([model.probabilities(read(rows)) for rows in parts]).double().numpy()  # type: ignore[operator]
     groups, known = test["group_id"].to_numpy(), test["group_known"].to_numpy()
-    row = evaluate_classifier(
-        probabilities, class_labels(test, classes), groups, known, classes, n_resamples, seed
+    classified = ClassifiedImages(
+        probabilities, class_labels(test, classes), groups, known, classes
     )
-    row |= {
-        "network": published.configuration["network"],
-        "synthetic_images": published.card["synthetic_images"],
-    }
+    result = replace(
+        evaluate_classifier(classified, n_resamples, seed),
+        network=published.configuration["network"],
+        synthetic_images=published.card["synthetic_images"],
+    )
     title = f"Arm: {published.card['arm'].replace('_', ' + ')}"
-    called = (probabilities.argmax(1) > 0).astype(np.int64)
+    called = np.minimum(classified.decisions, 1)
     scored = test.assign(unit=test["image_id"], score=1 - probabilities[:, 0], called=called)[
         list(COLUMNS)
     ]
-    return (
-        row,
-        confusion_matrix(np.array(row["confusion_matrix"]), classes, title),
-        scored.reset_index(drop=True),
-    )
+    matrix = confusion_matrix(np.array(result.confusion_matrix), classes, title)
+    return Classification(result, matrix, scored.reset_index(drop=True))
 
 
 def compare_arms(
-    images: ImageStore, splits: pd.DataFrame, *evaluations: dict[str, Any]
-) -> dict[str, Any]:
-    """The section `classifiers` of the results."""
-    return {"data": data_hash(images, splits), "rows": dict(zip(ARMS, evaluations, strict=True))}
+    images: ImageStore, splits: pd.DataFrame, arms: Mapping[str, Classification]
+) -> tuple[Section[ClassifierResult], Figures]:
+    """Put the section `classifiers` of the results together, and the confusion matrices."""
+    rows = {name: arm.evaluation for name, arm in arms.items()}
+    matrices = Figures({name: arm.confusion for name, arm in arms.items()})
+    return Section(data_hash(images, splits), rows), matrices

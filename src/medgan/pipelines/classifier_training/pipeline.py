@@ -1,4 +1,4 @@
-"""classifier_training: per arm, train, publish, evaluate; then one comparison."""
+"""classifier_training: train, publish and evaluate every arm; then one comparison."""
 
 from __future__ import annotations
 
@@ -6,48 +6,37 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.classifier_training import nodes
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.training import training_nodes
 
-TRAINING = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
-N_BOOT = "params:evaluation.n_resamples"
+NAME = "classifier_training"
+SETTINGS = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """One namespace for each arm, and the comparison."""
-    evaluations = [f"{arm}.evaluation" for arm in ARMS]
+    """Create the pipeline, one namespace an arm."""
     compare = Node(
-        nodes.compare_arms,
-        ["images", "splits", *evaluations],
-        "results.classifiers",
+        gathered(nodes.compare_arms),
+        {"images": "images", "splits": "splits"} | by_model("arms", "classification", tuple(ARMS)),
+        ["results.classifiers", "confusion_matrices"],
         name="compare_arms",
     )
-    return sum(
-        (_arm_pipeline(arm) for arm in ARMS), Pipeline([compare], tags=["classifier_training"])
-    )
+    together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
+    return sum((_arm_pipeline(arm) for arm in ARMS), together)
 
 
 def _arm_pipeline(arm: str) -> Pipeline:
-    synthetic = ["synthetic"] if ARMS[arm].synthetic else []
-    judged = ["evaluation", "confusion", "test_scores"]
+    added = [f"{SYNTHESIZER}.synthetic"] if ARMS[arm].synthetic else []
     evaluate = Node(
         nodes.evaluate_arm,
-        ["published", "images", "splits", N_BOOT, "params:seed"],
-        judged,
+        [f"{arm}.trained", "images", "splits", "params:evaluation.n_resamples", "params:seed"],
+        f"{arm}.classification",
         name="evaluate",
     )
-    base = Pipeline(
-        [
-            *training_nodes(nodes.plan_arm, arm, ["images", "splits", *TRAINING, *synthetic]),
-            evaluate,
-        ]
-    )
-    inputs = {"images": "images", "splits": "splits"} | {
-        name: f"{SYNTHESIZER}.{name}" for name in synthetic
-    }
+    training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
     return Pipeline(
-        base,
-        namespace=arm,
-        inputs=inputs,
-        parameters={*TRAINING, N_BOOT},
-        tags=["classifier_training", arm],
+        [*training, evaluate],
+        namespace=f"{NAME}.{arm}",
+        prefix_datasets_with_namespace=False,
+        tags=[NAME, arm],
     )

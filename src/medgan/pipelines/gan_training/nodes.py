@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from medgan import models
-from medgan.evaluation.selection import HeldOut, choose_criterion, figures_of
+from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, StoredImages
-from medgan.images.splits import data_hash, training_rows
+from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
-from medgan.training.validation import Judge
+from medgan.training.validation import HeldOutMetrics
 
 
 @dataclass(frozen=True)
@@ -24,60 +24,82 @@ class GanTrainingConfig:
     """Section `gan_training`."""
 
     judged_images: int = 400
-    """Validation images that each look at a detector scores."""
+    """Images that a detector scores at each validation."""
 
 
 JUDGED_AT_ONCE = 64
 
 
-def plan_model(
-    name: str,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    settings: ModelSettings[Any],
-    config: GanTrainingConfig,
-    augmentation: AugmentationConfig,
-    seed: int,
-) -> TrainingJob:
-    """The job of one model: its part of the training split - normals, all with labels, or normals
-    and the unlabelled mix.
+@dataclass(frozen=True)
+class GanSettings:
+    """What decides the training of a model."""
+
+    model: ModelSettings[Any]
+    config: GanTrainingConfig
+    augmentation: AugmentationConfig
+    seed: int
+
+
+def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
+    """Plan the training of one model on its part of the training split: normals, all with labels,
+    or normals and the unlabelled mix.
 
     Its images are changed by what the method wants and the anatomy allows.
+
+    Args:
+        name: of the model.
+        images: the store.
+        splits: with the labels.
+        inputs: the fields of `GanSettings`.
     """
-    augment = augmentation.of(settings.augment)
+    found = GanSettings(*inputs)
+    settings, training, seed = found.model, found.model.training, found.seed
+    augment = found.augmentation.of(settings.augment)
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
-    judged = name in models.detectors() and settings.training.inspect_every > 0
-    judge = held_out_judge(images, splits, settings.training, config, seed) if judged else None
+    judged = name in models.detectors() and training.inspect_every > 0
+    judge = held_out_judge(images, splits, training, found.config, seed) if judged else None
+    batches = BatchStream(
+        StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
+    )
     return TrainingJob(
         name=name,
         model=name,
         config=settings.model,
         spec=images.spec,
-        batches=BatchStream(
-            StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
-        ),
-        training=settings.training,
+        batches=batches,
+        training=training,
         seed=seed,
         data=data_hash(images, splits, training_set.value, *filter(None, [augment])),
         initial=name,
-        judge=judge,
+        held_out=judge,
         card={
             "training_set": training_set.value,
-            "training_images": len(chosen.rows),
-            "unlabelled_images": 0
-            if chosen.unlabelled_rows is None
-            else len(chosen.unlabelled_rows),
+            **_counts(chosen),
             "augmentations": augment,
-            "images": images.key,
-            "image_size": [images.info.height, images.info.width],
-            "intensity": images.info.intensity,
-            "splits": {
-                part: rows["category"].value_counts().sort_index().to_dict()
-                for part, rows in splits.groupby("split")
-            },
+            **_about(images, splits),
         },
     )
+
+
+def _counts(chosen: TrainingRows) -> dict[str, int]:
+    unlabelled = chosen.unlabelled_rows
+    return {
+        "training_images": len(chosen.rows),
+        "unlabelled_images": 0 if unlabelled is None else len(unlabelled),
+    }
+
+
+def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
+    return {
+        "images": images.key,
+        "image_size": [images.info.height, images.info.width],
+        "intensity": images.info.intensity,
+        "splits": {
+            part: rows["category"].value_counts().sort_index().to_dict()
+            for part, rows in splits.groupby("split")
+        },
+    }
 
 
 def held_out_judge(
@@ -86,14 +108,14 @@ def held_out_judge(
     training: TrainingConfig,
     config: GanTrainingConfig,
     seed: int,
-) -> Judge:
+) -> HeldOutMetrics:
     """Figures on validation images, and the one among them that chooses."""
     held_out = HeldOut.of(splits, config.judged_images, seed)
     figures = partial(
-        figures_of,
+        metrics_of,
         images=StoredImages(images),
         held_out=held_out,
         batch_size=JUDGED_AT_ONCE,
         seed=seed,
     )
-    return Judge(figures, choose_criterion(training.criterion, splits), held_out.about())
+    return HeldOutMetrics(figures, choose_criterion(training.criterion, splits), held_out.about())

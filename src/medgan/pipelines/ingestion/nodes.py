@@ -1,122 +1,112 @@
-"""From a source of images to the table of those that can be used."""
+"""Nodes that read a source into manifest, quarantine and exclusions, and profile the images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from medgan.images.config import IngestionConfig
-from medgan.images.hashing import CopyGroups, captions, copy_groups, differences
+from medgan.images.duplicates import captions, differences, select_groups
 from medgan.images.manifest import build_manifest, listing
 from medgan.images.metadata import ImageFacts, KnownFacts, read_facts
-from medgan.images.profile import intensity_bands, look_at, profile, sample
+from medgan.images.profile import intensity_bands, previews, profile, sample
+from medgan.pipelines.outputs import DataProfile
 from medgan.sources.registry import ImageSource
 from medgan.training.progress import progress_bar
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SAMPLED, SAMPLED_OF_CATEGORY = 600, 100
-"""Images behind the intensity histograms: of all categories together, and of one, at most."""
+"""Most images behind the intensity histograms: of all categories together, and of one."""
 SHEET_PICTURES = 48
-"""Pictures on a contact sheet of few categories; no category has fewer than SHEET_ROW or more than
-two rows of them.
-"""
+"""Images on a contact sheet of few categories; each category has one or two rows of SHEET_ROW."""
 SHEET_ROW = 8
-SHOWN_GROUPS, SHOWN_COPIES = 32, 4
-"""Duplicates that are shown: groups, and copies of one group."""
+SHOWN_GROUPS, SHOWN_COPIES = 32, 4  # duplicates that are shown: groups, and copies of one group
 
 
 def read_images(
     source: ImageSource, known: KnownFacts, config: IngestionConfig
 ) -> Iterator[list[ImageFacts]]:
-    """Looks at every wanted image whose content is not known yet; yields what it found every few
-    seconds, so that a killed run goes on.
-    """
-    wanted, _ = listing(source, config)
-    with progress_bar(f"reading {source.name}", "image", len(wanted)) as bar:
-        yield from read_facts(
-            source, wanted["path"].tolist(), known, lambda done, total: bar.update(done - bar.n)
-        )
+    """Read every wanted image whose content is not known yet; yield facts every few seconds."""
+    paths = listing(source, config)[0]["path"].tolist()
+    with progress_bar(f"reading {source.name}", "image", len(paths)) as bar:
+        yield from read_facts(source, paths, known, lambda done, _: bar.update(done - bar.n))
 
 
 def make_manifest(
     source: ImageSource, facts: KnownFacts, config: IngestionConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The manifest of all usable images, the quarantine of those that cannot be read, the list of
-    those that are not wanted.
-    """
+    """Return the manifest of usable images, the quarantine and the exclusions."""
     return build_manifest(source, facts, config)
 
 
 def profile_data(
-    manifest: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame
-) -> dict[str, Any]:
-    """Counts, spreads, what is missing, duplicates, and the flow from the files to the manifest."""
-    return profile(manifest, quarantine, exclusions)
-
-
-def plot_profile(data_profile: dict[str, Any]) -> Figure:
-    """The profile as one figure."""
+    source: ImageSource,
+    manifest: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    seed: int,
+) -> DataProfile:
+    """Profile the data set: counts, missing values, duplicates, the flow from files to the manifest
+    and pictures of them.
+    """
     from medgan.plots.data_profile import profile_figure
 
-    return profile_figure(data_profile)
+    found = profile(manifest, quarantine, exclusions)
+    sheet, intensities = plot_sample(source, manifest, seed)
+    return DataProfile(
+        found, sheet, profile_figure(found), intensities, plot_duplicates(source, manifest)
+    )
 
 
 def plot_sample(source: ImageSource, manifest: pd.DataFrame, seed: int) -> tuple[Figure, Figure]:
-    """A seeded sample of every category: a contact sheet of its first pictures, and the histograms
-    of all of it.
-    """
+    """Plot a seeded sample of each category: a contact sheet, and the intensity histograms."""
     from medgan.plots.data_profile import intensity_histograms
     from medgan.plots.grids import CELL, Block, contact_sheet
 
     sizes = manifest["category"].value_counts()
     chosen = sample(manifest, min(SAMPLED_OF_CATEGORY, max(SHEET_ROW, SAMPLED // len(sizes))), seed)
-    chosen = chosen.assign(
-        look=pd.Series(look_at(source, chosen["path"].tolist(), CELL), chosen.index, dtype=object)
-    )
+    images = previews(source, chosen["path"].tolist(), CELL)
+    chosen = chosen.assign(preview=pd.Series(images, chosen.index, dtype=object))
     shown = SHEET_ROW * (2 if 2 * SHEET_ROW * len(sizes) <= SHEET_PICTURES else 1)
-    on_sheet = chosen.groupby("category", sort=False).head(shown)
     blocks = [
         Block(
             f"{name}: {len(rows)} of {sizes[name]:,} images",
-            [look.picture for look in rows["look"]],
+            [preview.picture for preview in rows["preview"]],
             rows["image_id"].tolist(),
         )
-        for name, rows in on_sheet.groupby("category", sort=False)
+        for name, every in chosen.groupby("category", sort=False)
+        for rows in [every.head(shown)]
     ]
-    sheet = contact_sheet(blocks, "A random sample of every class")
-    bands = intensity_bands(chosen["category"], chosen["look"])
     counts = {str(name): int(count) for name, count in chosen["category"].value_counts().items()}
-    return sheet, intensity_histograms(
-        bands, counts, "Intensities of a random sample: mean, and the band of 90 % of the images"
+    return contact_sheet(blocks, "A random sample of every class"), intensity_histograms(
+        intensity_bands(chosen["category"], images),
+        counts,
+        "Intensities of a random sample: mean, and the band of 90 % of the images",
     )
 
 
 def plot_duplicates(source: ImageSource, manifest: pd.DataFrame) -> Figure:
-    """Pictures that come more than once, side by side; those first whose copies differ in class,
-    patient or split.
+    """Plot images with equal pixels side by side, those that differ in class, patient or split
+    first.
     """
     from medgan.plots.grids import CELL, Copies, duplicate_sheet
 
-    groups = copy_groups(manifest, SHOWN_GROUPS)
+    groups = select_groups(manifest, SHOWN_GROUPS)
     shown = [group.head(SHOWN_COPIES) for group in groups.shown]
-    looks = iter(look_at(source, [path for rows in shown for path in rows["path"]], CELL))
+    images = iter(previews(source, [path for rows in shown for path in rows["path"]], CELL))
     copies = [
         Copies(
-            [next(looks).picture for _ in range(len(rows))],
+            [next(images).picture for _ in range(len(rows))],
             [captions(row) for _, row in rows.iterrows()],
             differences(group),
         )
         for rows, group in zip(shown, groups.shown, strict=True)
     ]
-    return duplicate_sheet(copies, _heading(groups))
-
-
-def _heading(groups: CopyGroups) -> str:
-    if not groups.count:
-        return "No two images have the same pixels"
-    left = f"; {len(groups.shown)} of them shown" if len(groups.shown) < groups.count else ""
-    return (
-        f"{groups.count} pictures come more than once, with {groups.surplus} surplus copies{left}"
-    )
+    left_out = f"; {len(shown)} of them shown" if len(shown) < groups.count else ""
+    counts = f"{groups.count} pictures come more than once, with {groups.surplus} surplus copies"
+    heading = counts + left_out if groups.count else "No two images have the same pixels"
+    return duplicate_sheet(copies, heading)

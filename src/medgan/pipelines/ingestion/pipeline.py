@@ -1,61 +1,37 @@
-"""ingestion: source -> image_facts, manifest, quarantine, exclusions, near_duplicates,
-data_profile, and the figures of these.
-"""
+"""ingestion: source -> manifest, quarantine, exclusions, near_duplicates, data_profile."""
 
 from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from medgan.pipelines.ingestion import near_duplicates, nodes
+from medgan.pipelines.ingestion import nodes
+from medgan.pipelines.ingestion.near_duplicates import find_near_duplicates
+
+NAME = "ingestion"
+CONFIG, SEED = "params:ingestion", "params:seed"
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The pipeline."""
+    """Create the pipeline."""
+    read = ["source", "earlier_image_facts", CONFIG]
+    tables = ["manifest", "quarantine", "exclusions"]
     return Pipeline(
         [
+            Node(nodes.read_images, read, "image_facts", name="read_images"),
             Node(
-                nodes.read_images,
-                ["source", "image_facts_so_far", "params:ingestion"],
-                "image_facts",
-                name="read_images",
+                nodes.make_manifest, ["source", "image_facts", CONFIG], tables, name="make_manifest"
             ),
             Node(
-                nodes.make_manifest,
-                ["source", "image_facts", "params:ingestion"],
-                ["manifest", "quarantine", "exclusions"],
-                name="make_manifest",
-            ),
-            Node(
-                nodes.profile_data,
-                ["manifest", "quarantine", "exclusions"],
-                "data_profile",
-                name="profile_data",
-            ),
-            Node(nodes.plot_profile, "data_profile", "profile_figure", name="plot_profile"),
-            Node(
-                nodes.plot_sample,
-                ["source", "manifest", "params:seed"],
-                ["contact_sheet", "intensity_figure"],
-                name="plot_sample",
-            ),
-            Node(
-                nodes.plot_duplicates,
-                ["source", "manifest"],
-                "duplicates_figure",
-                name="plot_duplicates",
-            ),
-            Node(
-                near_duplicates.find_near_duplicates,
-                ["source", "manifest", "params:seed"],
-                ["near_duplicates", "near_duplicates_summary"],
+                find_near_duplicates,
+                ["source", "manifest", SEED],
+                "near_duplicates",
                 name="find_near_duplicates",
             ),
             Node(
-                near_duplicates.plot_near_duplicates,
-                ["source", "manifest", "near_duplicates"],
-                "near_duplicate_pairs",
-                name="plot_near_duplicates",
+                nodes.profile_data, ["source", *tables, SEED], "data_profile", name="profile_data"
             ),
         ],
-        tags="ingestion",
+        namespace=NAME,
+        prefix_datasets_with_namespace=False,
+        tags=NAME,
     )

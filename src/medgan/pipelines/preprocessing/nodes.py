@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
 from medgan.files.parallel import in_order
 from medgan.images import cropping
 from medgan.images.config import FOLDS, REPEATS, IngestionConfig, PreprocessingConfig
-from medgan.images.leakage import enforce, leakage_audit
+from medgan.images.leakage import Fold, LeakageAudit, enforce, leakage_audit
 from medgan.images.masks import HasMasks, MaskFolder, masks_key, stored_mask
-from medgan.images.profile import read_again
+from medgan.images.metadata import read_again
 from medgan.images.resizing import fit_square
 from medgan.images.splits import SPLITTERS, assign_roles, chosen_split
 from medgan.images.store import ImageStore, StoreInfo, StorePlan
+from medgan.pipelines.outputs import Cut, NearDuplicates
 from medgan.sources.registry import ImageSource
 from medgan.training.progress import progress_bar
 
@@ -94,54 +93,43 @@ def split_images(
     manifest: pd.DataFrame,
     config: PreprocessingConfig,
     seed: int,
-    near_duplicates: pd.DataFrame | None = None,
-    search: dict[str, Any] | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+    near_duplicates: NearDuplicates | None = None,
+) -> tuple[pd.DataFrame, LeakageAudit]:
     """The splits table with the unlabelled mix, and what the audit found. Raises `UserError` for a
     split that leaks, as `on_leak` says.
 
-    `near_duplicates` are the pairs that ingestion verified, and `search` says how: a split of ours
-    keeps them together.
+    A split of ours keeps the near-duplicates that ingestion verified together.
     """
+    pairs = near_duplicates.pairs if near_duplicates else None
+    search = near_duplicates.summary if near_duplicates else None
     chosen = chosen_split(manifest, config.split)
     seed = seed if config.split_seed is None else config.split_seed
-    split = SPLITTERS[chosen](manifest, config, seed, near_duplicates)
-    audit = leakage_audit(split, near_duplicates, search)
-    kept = enforce(audit, config.on_leak, split, near_duplicates)
-    audit |= {
-        "split": chosen,
-        "on_leak": config.on_leak,
-        "dropped": len(split) - len(kept),
-        "validation": _validation(split),
-    }
-    if chosen == "repeated_k_fold":
-        audit["fold"] = {"number": config.fold, "of": FOLDS * REPEATS}
-    return assign_roles(kept, config.contamination, seed, near_duplicates), audit
+    split = SPLITTERS[chosen](manifest, config, seed, pairs)
+    found = leakage_audit(split, pairs, search)
+    kept = enforce(found, config.on_leak, split, pairs)
+    fold = Fold(config.fold, FOLDS * REPEATS) if chosen == "repeated_k_fold" else None
+    audit = replace(
+        found,
+        split=chosen,
+        on_leak=config.on_leak,
+        dropped=len(split) - len(kept),
+        validation=_validation(split),
+        fold=fold,
+    )
+    return assign_roles(kept, config.contamination, seed, pairs), audit
 
 
-def measure_cut(manifest: pd.DataFrame, config: PreprocessingConfig) -> dict[str, Any]:
-    """What is cut off, squeezed and enlarged on the way to the store."""
-    return cropping.cut_profile(manifest, config.size, config.crop)
-
-
-def plot_cut(
-    source: ImageSource,
-    manifest: pd.DataFrame,
-    config: PreprocessingConfig,
-    cut_profile: dict[str, Any],
-) -> Figure:
-    """One image of every category and the two most oblong ones: the part that is kept, and what is
-    stored of it.
+def measure_cut(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Cut:
+    """Measure what is cut off, squeezed and enlarged on the way to the store, and show it: one
+    image of every category and the two most oblong ones.
     """
     from medgan.plots.grids import CUT_CELL as CELL
     from medgan.plots.grids import what_was_cut
 
+    found = cropping.cut_profile(manifest, config.size, config.crop)
     cuts = cropping.cut_examples(source, manifest, config, CELL)
-    return what_was_cut(
-        cuts,
-        f"What was cut: images on their way to {config.size} × {config.size} px",
-        cropping.sentences(cut_profile),
-    )
+    title = f"What was cut: images on their way to {config.size} × {config.size} px"
+    return Cut(found, what_was_cut(cuts, title, str(found)))
 
 
 def build_masks(

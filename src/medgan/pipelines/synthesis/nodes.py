@@ -5,32 +5,44 @@ images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan import models
 from medgan.contracts import FeatureExtractor, TrainingSet
 from medgan.evaluation.embeddings import features_of
-from medgan.evaluation.synthesis import LabelledFeatures, LabelledImages, quality_by_class
+from medgan.evaluation.results import Section, SynthesisResult
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
-from medgan.metrics.lpips import load_lpips
-from medgan.models import PublishedModel, classifier
+from medgan.models import PublishedModel
+from medgan.pipelines.outputs import Figures, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
 from medgan.training.runtime import generator
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from medgan.evaluation.synthesis import LabelledFeatures
+
 Arrays = Mapping[str, NDArray[Any]]
 DRAWN_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the synthetic images and their metrics."""
+
+    config: SynthesisConfig
+    seed: int
+    lpips_weights: str | None = None
 
 
 def plan_domain_features(
@@ -39,6 +51,8 @@ def plan_domain_features(
     """The small classifier whose features the domain FID compares; it learns on the real training
     split alone.
     """
+    from medgan.models import classifier
+
     chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
     return TrainingJob(
         name=name,
@@ -54,21 +68,38 @@ def plan_domain_features(
 
 
 def synthesize(
-    published: PublishedModel, config: SynthesisConfig, seed: int
-) -> dict[str, NDArray[Any]]:
+    trained: Trained,
+    features: Trained,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    settings: Settings,
+) -> Synthetic:
+    """Draw images of each class that the generator knows, show the first of them, and measure their
+    quality.
+    """
+    drawn = draw(trained.model, settings.config, settings.seed)
+    quality = assess(drawn, images, splits, features.model, settings)
+    return Synthetic(drawn, quality, sample_grid(drawn, images, settings.config))
+
+
+def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:
     """`images_per_class` images of each class that the generator knows: `images` (N, H, W, C) uint8
     and `labels` (N,).
 
     Images have the size of the stored ones: the padding around them is taken off, so that it cannot
     tell them from real ones.
     """
+    import torch
+
     model = published.build()
     labels = torch.arange(len(published.drawable)).repeat_interleave(config.images_per_class)
     rng = generator(seed, "synthesis", published.name)
     parts = torch.split(labels, DRAWN_AT_ONCE)
     drawn = torch.cat([model.sample(len(part), part, rng) for part in parts])  # type: ignore[operator]
     return {
-        "images": as_uint8(crop_padding(drawn, *published.card["image_size"])),
+        "images": np.ascontiguousarray(
+            as_uint8(crop_padding(drawn, *published.card["image_size"]))
+        ),
         "labels": labels.numpy(),
     }
 
@@ -88,40 +119,45 @@ def assess(
     images: ImageStore,
     splits: pd.DataFrame,
     features: PublishedModel,
-    config: SynthesisConfig,
-    lpips_weights: str | None,
-    seed: int,
-) -> dict[str, Any]:
-    """Synthetic images of each class against held-out real ones (validation and test): neither the
-    generator nor the feature network has seen these, so copying training images earns nothing.
-    Beside each figure stands real against real, under the same protocol.
-    Training images serve the search for copies alone.
+    settings: Settings,
+) -> SynthesisResult:
+    """Compare synthetic images of each class with held-out real ones (validation and test).
+
+    Neither the generator nor the feature network has seen these, so copying training images earns
+    nothing. Training images serve the search for copies alone.
     """
-    held_out = one_finding(splits[splits["split"] != "train"])
-    network = features.build()
-    stored = StoredImages(images)
+    from medgan.evaluation.synthesis import (
+        LabelledImages,
+        Networks,
+        QualitySettings,
+        quality_by_class,
+    )
+    from medgan.metrics.lpips import load_lpips
+
+    held_out, config = one_finding(splits[splits["split"] != "train"]), settings.config
+    network: Any = features.build()
+    stored, classes = StoredImages(images), images.spec.classes
+    drawn = pad_square(as_tensor(synthetic["images"]), images.spec.size)
+    real = LabelledImages(
+        stored(held_out["row"].to_numpy()),
+        class_labels(held_out, classes),
+        held_out["group_id"].astype(str).to_numpy(),
+    )
     return quality_by_class(
-        LabelledImages(
-            pad_square(as_tensor(synthetic["images"]), images.spec.size), synthetic["labels"]
-        ),
-        LabelledImages(
-            stored(held_out["row"].to_numpy()),
-            class_labels(held_out, images.spec.classes),
-            held_out["group_id"].astype(str).to_numpy(),
-        ),
-        images.spec.classes,
-        load_lpips(config.lpips_backbone, lpips_weights),
-        network.features,  # type: ignore[arg-type]
-        seed,
-        config.paired_images,
-        training=_described_training(network, stored, splits, images.spec.classes),  # type: ignore[arg-type]
-        neighbours=config.neighbours,
+        LabelledImages(drawn, synthetic["labels"]),
+        real,
+        classes,
+        Networks(load_lpips(config.lpips_backbone, settings.lpips_weights), network.features),
+        QualitySettings(settings.seed, config.paired_images, config.neighbours),
+        _described_training(network, stored, splits, classes),
     )
 
 
 def _described_training(
     network: FeatureExtractor, stored: StoredImages, splits: pd.DataFrame, classes: Sequence[str]
 ) -> LabelledFeatures:
+    from medgan.evaluation.synthesis import LabelledFeatures
+
     chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, classes)
     names = [f"row {row} of the image store" for row in chosen.rows]
     return LabelledFeatures(
@@ -129,11 +165,10 @@ def _described_training(
     )
 
 
-def collect_quality(
-    images: ImageStore, splits: pd.DataFrame, *rows: dict[str, Any]
-) -> dict[str, Any]:
-    """The section `quality` of the results."""
-    return {
-        "data": data_hash(images, splits),
-        "rows": dict(zip(models.synthesizers(), rows, strict=True)),
-    }
+def compare_generators(
+    images: ImageStore, splits: pd.DataFrame, synthetic: Mapping[str, Synthetic]
+) -> tuple[Section[SynthesisResult], Figures]:
+    """Put the section `quality` of the results together, and the sample grids."""
+    rows = {name: made.quality for name, made in synthetic.items()}
+    grids = Figures({name: made.samples for name, made in synthetic.items()})
+    return Section(data_hash(images, splits), rows), grids

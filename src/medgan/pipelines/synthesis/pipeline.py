@@ -1,5 +1,5 @@
-"""synthesis: per generator, draw, look, judge; the judge's feature network is trained here, on real
-images.
+"""synthesis: draw from every generator and measure the images; the network whose features the
+metrics rest on is trained here, on real images.
 """
 
 from __future__ import annotations
@@ -7,95 +7,42 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
-from medgan.pipelines.shared import embed
+from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.synthesis import nodes
 from medgan.pipelines.training import training_nodes
 
-PARAMETERS = ["params:synthesis", "params:seed"]
-EVALUATION = "params:evaluation"
+NAME = "synthesis"
 FEATURES = "domain_features"
+DATA = {"images": "images", "splits": "splits"}
+SETTINGS = {
+    "settings.config": "params:synthesis",
+    "settings.seed": "params:seed",
+    "settings.lpips_weights": "params:lpips_weights",
+}
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """One namespace for each generator and one for the feature network, and the comparison."""
-    quality = [f"{name}.quality" for name in models.synthesizers()]
-    collect = Node(
-        nodes.collect_quality,
-        ["images", "splits", *quality],
-        "results.quality",
-        name="collect_quality",
+    """Create the pipeline: a namespace for each generator, one for the feature network."""
+    inputs = ["images", "splits", "params:synthesis", "params:seed"]
+    training = training_nodes(nodes.plan_domain_features, FEATURES, inputs)
+    compare = Node(
+        gathered(nodes.compare_generators),
+        DATA | by_model("synthetic", "synthetic", models.synthesizers()),
+        ["results.quality", "sample_grids"],
+        name="compare_generators",
     )
-    together = Pipeline([collect], tags=["synthesis"]) + _features_pipeline()
-    return sum((_generator_pipeline(name) for name in models.synthesizers()), together)
+    parts = {name: [_synthesize(name)] for name in models.synthesizers()}
+    together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
+    return sum((_part(*part) for part in {**parts, FEATURES: training}.items()), together)
 
 
-def _features_pipeline() -> Pipeline:
-    """The network, and its features of the images that the detectors describe too."""
-    described = Node(
-        embed,
-        ["published", "images", "splits", EVALUATION, "params:seed", "cached_embeddings"],
-        "embeddings",
-        name="embed",
-    )
-    base = Pipeline(
-        [
-            *training_nodes(
-                nodes.plan_domain_features, FEATURES, ["images", "splits", *PARAMETERS]
-            ),
-            described,
-        ]
-    )
-    parameters = {*PARAMETERS, EVALUATION}
+def _part(name: str, part: list[Node]) -> Pipeline:
     return Pipeline(
-        base,
-        namespace=FEATURES,
-        inputs={"images", "splits"},
-        parameters=parameters,
-        tags=["synthesis", FEATURES],
+        part, namespace=f"{NAME}.{name}", prefix_datasets_with_namespace=False, tags=[NAME, name]
     )
 
 
-def _generator_pipeline(name: str) -> Pipeline:
-    base = Pipeline(
-        [
-            Node(
-                nodes.synthesize,
-                ["published", "params:synthesis", "params:seed"],
-                "synthetic",
-                name="synthesize",
-            ),
-            Node(
-                nodes.sample_grid,
-                ["synthetic", "images", "params:synthesis"],
-                "samples",
-                name="sample_grid",
-            ),
-            Node(
-                nodes.assess,
-                [
-                    "synthetic",
-                    "images",
-                    "splits",
-                    "features",
-                    "params:synthesis",
-                    "params:lpips_weights",
-                    "params:seed",
-                ],
-                "quality",
-                name="assess",
-            ),
-        ]
-    )
-    inputs = {
-        "images": "images",
-        "splits": "splits",
-        "published": f"{name}.published",
-        "features": f"{FEATURES}.published",
-    }
-    return Pipeline(
-        base,
-        namespace=name,
-        inputs=inputs,
-        parameters={*PARAMETERS, "params:lpips_weights"},
-        tags=["synthesis", name],
-    )
+def _synthesize(name: str) -> Node:
+    trained = {"trained": f"{name}.trained", "features": f"{FEATURES}.trained"}
+    function = gathered(nodes.synthesize, settings=nodes.Settings)
+    return Node(function, trained | DATA | SETTINGS, f"{name}.synthetic", name="synthesize")

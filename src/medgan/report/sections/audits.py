@@ -1,197 +1,171 @@
-"""What a reviewer asks: the source or the disease, all groups alike, and what noise does."""
+"""The audits of the detectors: shortcuts, subgroups, robustness."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from medgan.audits.results import RobustnessResult, Severity, SubgroupsResult
 from medgan.audits.shortcuts import FLAG, KINDS
+from medgan.models import display_name
 from medgan.report.blocks import (
     Block,
     Fold,
-    Material,
     Picture,
+    Pictures,
     Section,
     Sentences,
-    Table,
     absent_section,
 )
-from medgan.report.text import (
-    MISSING,
-    capital,
-    or_reason,
-    p_text,
-    readable,
-    signed_interval,
-    with_interval,
-)
+from medgan.report.data import ReportData
+from medgan.report.tables import OR_REASON, SIGNED, Column, Columns, Rows, Table
+from medgan.report.text import MISSING, p_text, with_interval
+from medgan.stats.bootstrap import Estimate
+from medgan.words import capital, readable
 
-KIND_NAMES = {"one_class": "from training normals", "probe": "from training labels"}
-GROUPED = ("sensitivity", "specificity", "auroc")
+KIND_NAMES = {"one_class": "normal training images", "probe": "training labels"}
+GROUPED = ("Sensitivity", "Specificity", "AUROC")
 
 
-def shortcuts(material: Material) -> Section:
-    """Each detector against what is no disease."""
-    title, document = "The disease, or the source of the image?", material.together.get("shortcuts")
-    if not document:
+def shortcuts(data: ReportData) -> Section:
+    """Each detector against features that are not disease."""
+    title, found = "Compared against shortcut baselines", data.shortcuts
+    if found is None:
         return absent_section("shortcuts", title, "Audit of shortcuts")
-    judged = document["detectors"]
-    ordered = {name: judged[name] for name in material.order if name in judged}
-    cells = [
+    judged = {name: found.detectors[name] for name in data.order if name in found.detectors}
+    cells: Rows = [
         [
-            readable(name),
-            told["sentence"],
-            ", ".join(told["flags"]) or "none",
-            or_reason(told["within_sites"].get("pooled")),
+            display_name(name),
+            told.sentence,
+            ", ".join(told.flags) or "none",
+            told.within_sites.pooled if told.within_sites is not None else None,
         ]
-        for name, told in ordered.items()
+        for name, told in judged.items()
     ]
-    table = Table(
-        ("Detector", "Beside the best shortcut", "Flags", "AUROC within sites"), cells, stacked=True
+    within = Column("AUROC within sites", OR_REASON)
+    table = Table(("Detector", "Best shortcut", "Flags", within), cells, stacked=True)
+    names = dict.fromkeys(name for kind in KINDS for name in found.shortcuts[kind])
+    alone = Table(
+        (
+            "Shortcut",
+            *(Column(f"AUROC, fitted to {KIND_NAMES[kind]}", OR_REASON) for kind in KINDS),
+        ),
+        [[readable(name), *(found.shortcuts[kind].get(name) for kind in KINDS)] for name in names],
     )
-    names = list(dict.fromkeys(name for kind in KINDS for name in document["shortcuts"][kind]))
-    areas = [
-        [name, *(or_reason(document["shortcuts"][kind].get(name)) for kind in KINDS)]
-        for name in names
-    ]
-    alone = Table(("Shortcut", *(f"AUROC, learned {KIND_NAMES[kind]}" for kind in KINDS)), areas)
-    picture = material.pictures(
-        [Picture("shortcuts", "AUROC of shortcuts and of detectors with 95 % intervals")], "whole"
-    )
-    flagged = sum(FLAG in told["flags"] for told in judged.values())
+    picture = Picture("shortcuts", "AUROC of shortcuts and of detectors with 95 % intervals")
+    flagged = sum(FLAG in told.flags for told in judged.values())
     takeaway = (
-        f"{flagged} of {len(judged)} detectors are not shown to beat the best shortcut, such as the border, the exposure or the site: "
+        f"{flagged} of {len(judged)} detectors are not significantly better than the best "
+        "shortcut, a feature that is not disease, such as the border, the exposure or the site: "
         "they may detect the source of an image."
     )
-    return Section(
-        "shortcuts",
-        title,
-        takeaway,
-        [*picture, table, Fold("Every shortcut alone", [alone])],
-        opened=flagged > 0,
-    )
+    blocks: list[Block] = [
+        Pictures([picture], "whole"),
+        table,
+        Fold("Each shortcut alone", [alone]),
+    ]
+    return Section("shortcuts", title, takeaway, blocks, opened=flagged > 0)
 
 
-def subgroups(material: Material) -> Section:
-    """Figures in groups of patients, at the frozen threshold."""
-    title, found = "Groups of patients", material.of("subgroups")
+def subgroups(data: ReportData) -> Section:
+    """The metrics of groups of patients at the frozen threshold."""
+    title, found = "Subgroups", data.each(lambda made: made.subgroups)
     if not found:
         return absent_section("subgroups", title, "Audit of subgroups")
     first_name, first = next(iter(found.items()))
-    if not first["groups"]:
-        missing = [
-            f"{capital(readable(key))}: {reason}." for key, reason in first["not_measured"].items()
-        ]
-        return Section(
-            "subgroups", title, first["sentence"], [Sentences(missing)] if missing else []
-        )
-    cells = [[readable(name), document["sentence"]] for name, document in found.items()]
-    same = len({document["sentence"] for document in found.values()}) == 1
+    missing = [f"{capital(readable(key))}: {why}." for key, why in first.not_measured.items()]
+    if not first.groups:
+        return Section("subgroups", title, first.sentence, [Sentences(missing)] if missing else [])
+    same = len({each.sentence for each in found.values()}) == 1
+    cells: Rows = [[display_name(name), each.sentence] for name, each in found.items()]
     blocks: list[Block] = [] if same else [Table(("Detector", "Largest gap"), cells, stacked=True)]
-    blocks += [Fold(f"Groups: {readable(name)}", _groups(name, material)) for name in found]
-    missing = [
-        f"{capital(readable(key))}: {reason}." for key, reason in first["not_measured"].items()
+    blocks += [
+        Fold(f"Groups: {display_name(name)}", _groups(name, each)) for name, each in found.items()
     ]
     blocks += [Sentences(missing, "Not measured")] if missing else []
-    takeaway = (
-        first["sentence"] if same else f"{capital(readable(first_name))}: {first['sentence']}"
-    )
-    return Section("subgroups", title, takeaway, blocks)
+    who = "" if same else f"{capital(display_name(first_name))}: "
+    return Section("subgroups", title, f"{who}{first.sentence}", blocks)
 
 
-def _groups(name: str, material: Material) -> list[Block]:
-    document = material.of("subgroups")[name]
-    cells = [
-        [
-            f"{readable(column)}: {level}",
-            f"{told['n_images']} ({told['n_anomalous']})",
-            *(or_reason(told[figure]) for figure in GROUPED),
-        ]
-        for column, levels in document["groups"].items()
+def _groups(name: str, found: SubgroupsResult) -> list[Block]:
+    picture = Picture(f"subgroups_{name}", f"Metrics of {display_name(name)} in groups")
+    groups = {
+        f"{readable(column)}: {level}": told
+        for column, levels in found.groups.items()
         for level, told in levels.items()
-    ]
-    note = f"At the frozen threshold. A figure on fewer than {document['minimum']} images of its class is not shown."
+    }
+    rows: Rows = []
+    small = []
+    for group, told in groups.items():
+        metrics = [told.sensitivity, told.specificity, told.auroc]
+        if all(metric.value is None for metric in metrics):
+            small.append(group)
+        else:
+            rows.append([group, f"{told.n_images} ({told.n_anomalous})", *metrics])
+    left_out = f" Too small for any metric: {', '.join(small)}." if small else ""
     table = Table(
-        ("Group", "Images (anomalous)", "Sensitivity", "Specificity", "AUROC"), cells, note=note
+        ("Group", "Images (anomalous)", *(Column(metric, OR_REASON) for metric in GROUPED)),
+        rows,
+        note="At the frozen threshold. A metric needs at least "
+        f"{found.minimum} images of its class.{left_out}",
     )
-    gaps = [
+    gaps: Rows = [
         [
-            f"{readable(column)}: {figure}",
-            " and ".join(gap.get("between", ())) or MISSING,
-            signed_interval(gap),
-            p_text(gap.get("p_holm")),
+            f"{readable(column)}: {metric}",
+            " and ".join(gap.between or ()) or MISSING,
+            gap,
+            p_text(gap.p_holm),
         ]
-        for column, figures in document["gaps"].items()
-        for figure, gap in figures.items()
-        if gap.get("value") is not None
+        for column, metrics in found.gaps.items()
+        for metric, gap in metrics.items()
+        if gap.value is not None
     ]
-    shown = [Table(("Largest gap", "Between", "Difference", "p after Holm"), gaps)] if gaps else []
-    return [
-        *material.pictures(
-            [Picture(f"subgroups_{name}", f"Figures of {readable(name)} in groups")], "whole"
-        ),
-        table,
-        *shown,
-    ]
+    columns: Columns = ("Largest gap", "Between", Column("Difference", SIGNED), "p after Holm")
+    return [Pictures([picture], "whole"), table, *([Table(columns, gaps)] if gaps else [])]
 
 
-def robustness(material: Material) -> Section:
-    """The same images under noise, blur, exposure, JPEG and rotation."""
-    title, found = "What noise and exposure do", material.of("robustness")
+def robustness(data: ReportData) -> Section:
+    """The detectors under noise, blur, exposure, JPEG compression and rotation."""
+    title, found = "Robustness", data.each(lambda made: made.robustness)
     if not found:
         return absent_section("robustness", title, "Audit of robustness")
-    cells = [[readable(name), document["sentence"]] for name, document in found.items()]
-    first = next((document for document in found.values() if "sample" in document), None)
-    note = (
-        ""
-        if first is None
-        else f"On {first['sample']['n_images']} test images drawn at random; AUROC there differs from that on all test images."
-    )
-    blocks: list[Block] = list(
-        material.pictures(
-            [Picture("robustness", "Change of AUROC of each detector under each perturbation")],
-            "whole",
-        )
-    )
-    blocks.append(Table(("Detector", "Worst case"), cells, note=note, stacked=True))
-    blocks += [
-        Fold(capital(readable(name)), list(_perturbed(name, document, material)))
-        for name, document in found.items()
-        if document["perturbations"]
+    sample = next((each.sample for each in found.values() if each.sample is not None), None)
+    note = "" if sample is None else (
+        f"On {sample.n_images} test images drawn at random; their AUROC differs from that on all "
+        "test images."
+    )  # fmt: skip
+    alt = "Change of AUROC of each detector under each perturbation"
+    cells: Rows = [[display_name(name), each.sentence] for name, each in found.items()]
+    blocks: list[Block] = [
+        Pictures([Picture("robustness", alt)], "whole"),
+        Table(("Detector", "Worst case"), cells, note=note, stacked=True),
+        *(
+            Fold(capital(display_name(name)), list(_perturbed(name, each)))
+            for name, each in found.items()
+            if each.perturbations
+        ),
     ]
-    name, told = next(iter(found.items()))
-    return Section("robustness", title, f"{capital(readable(name))}: {told['sentence']}", blocks)
+    name, first = next(iter(found.items()))
+    takeaway = f"{capital(display_name(name))}: {first.sentence}"
+    return Section("robustness", title, takeaway, blocks)
 
 
-def _perturbed(name: str, document: Mapping[str, Any], material: Material) -> Iterator[Block]:
-    yield from material.pictures(
-        [
-            Picture(
-                f"robustness_{name}",
-                f"AUROC and flipped decisions of {readable(name)} under perturbations",
-            )
-        ]
-    )
-    cells = [
-        [
-            f"{kind} {level}\n{told['unit']}",
-            with_interval(step["auroc"]),
-            signed_interval(step["change"]),
-            _flips(step),
-        ]
-        for kind, told in document["perturbations"].items()
-        for level, step in told["severities"].items()
-    ]
+def _perturbed(name: str, found: RobustnessResult) -> Iterator[Block]:
+    alt = f"AUROC and changed decisions of {display_name(name)} under perturbations"
+    yield Pictures([Picture(f"robustness_{name}", alt)])
     yield Table(
-        ("Perturbation", "AUROC", "Change", "Decisions that flip"),
-        cells,
-        note=f"Unchanged images: AUROC {with_interval(document['clean'])}.",
+        ("Perturbation", "AUROC", Column("Change", SIGNED), "Decisions that change"),
+        [
+            [f"{kind} {level}\n{told.unit}", step.auroc, step.change, _flips(step)]
+            for kind, told in found.perturbations.items()
+            for level, step in told.severities.items()
+        ],
+        note=f"Unperturbed images: AUROC {with_interval(found.clean)}.",
     )
 
 
-def _flips(step: Mapping[str, Any]) -> str:
-    share = {
-        key: None if step["flipped"].get(key) is None else 100 * step["flipped"][key]
-        for key in ("value", "low", "high")
-    }
-    return f"{with_interval(share, 0)} %, {step['n_to_anomalous']} to anomalous, {step['n_to_normal']} to normal"
+def _flips(step: Severity) -> str:
+    bounds = (step.flipped.value, step.flipped.low, step.flipped.high)
+    value, low, high = (None if bound is None else 100 * bound for bound in bounds)
+    share = Estimate(value, low, high)
+    to = f"{step.n_to_anomalous} to anomalous, {step.n_to_normal} to normal"
+    return f"{with_interval(share, 0)} %, {to}"

@@ -1,258 +1,225 @@
-"""Who was looked at, who said what is anomalous, and whether the parts are apart."""
+"""The cohort, the reference standard and leakage, the protocol, and the limits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from medgan.audits.cohort import NOT_REPORTED, table_one
+from medgan.audits.data_results import Demographics, Flow
+from medgan.models import display_name
 from medgan.report.blocks import (
     Absent,
     Block,
     Fold,
-    Material,
     Picture,
+    Pictures,
     Section,
     Sentences,
-    Table,
     Terms,
 )
-from medgan.report.text import capital, not_run, number, readable, seeds_of, size_of, with_interval
+from medgan.report.data import ReportData
+from medgan.report.tables import Table
+from medgan.report.text import not_run, seeds_text, size_of
 from medgan.stats.bootstrap import IMAGE_INTERVALS_ARE
+from medgan.words import NOT_A_MEDICAL_DEVICE, capital, readable
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
 
 
-def cohort(material: Material) -> Section:
-    """The flow of images, Table 1, and the images of each part."""
-    document = material.together.get("cohort", {})
-    blocks: list[Block] = [
-        *material.pictures(
-            [Picture("flow", "Flow of images from what was listed to what was tested")], "whole"
-        )
-    ]
-    blocks.append(_splits(material.splits))
-    blocks += (
-        [_table_one(document["demographics"])]
-        if document
-        else [Absent(not_run("Cohort flow and Table 1"))]
+def cohort(data: ReportData) -> Section:
+    """The flow of images, Table 1, and the images of each split."""
+    found = data.cohort
+    flow = Picture("flow", "Flow of images from the listing to the test set")
+    table = Absent(not_run("Cohort flow and Table 1"))
+    return Section(
+        "cohort",
+        "Cohort",
+        "The images of each split." if found is None else _flow_sentence(found.flow),
+        [
+            Pictures([flow], "whole"),
+            _splits(data.splits),
+            table if found is None else _table_one(found.demographics),
+        ],
     )
-    takeaway = _flow_sentence(document["flow"]) if document else "The images of each part."
-    return Section("cohort", "Who was looked at", takeaway, blocks)
 
 
-def _flow_sentence(flow: Mapping[str, Any]) -> str:
-    left_out = flow["listed"] - flow["kept"]["images"]
-    reasons = {
-        reason: count
-        for step in ("excluded", "quarantined", "dropped")
-        for reason, count in flow[step]["reasons"].items()
-    }
-    why = (
-        f" ({', '.join(f'{reason}: {count:,}' for reason, count in reasons.items())})"
-        if reasons
-        else ""
+def _flow_sentence(flow: Flow) -> str:
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in flow.reasons.items())
+    why = f" ({reasons})" if reasons else ""
+    test = flow.parts["test"].images if "test" in flow.parts else 0
+    left_out = flow.listed - flow.kept.images
+    return (
+        f"Of {flow.listed:,} images listed, {left_out:,} were left out{why}; "
+        f"{test:,} are test images."
     )
-    test = flow["parts"].get("test", {}).get("images", 0)
-    return f"Of {flow['listed']:,} images listed, {left_out:,} were left out{why}; {test:,} are test images."
 
 
 def _splits(splits: pd.DataFrame) -> Table:
     measures = [name for name in ("images", "patients") if name in splits]
     parts = [part for part in ("train", "val", "test") if part in set(splits["split"])]
-    categories = list(
-        dict.fromkeys(
-            splits.sort_values("category", key=lambda column: column != "normal", kind="stable")[
-                "category"
-            ]
-        )
-    )
+    categories = sorted(set(splits["category"]), key=lambda name: (name != "normal", name))
 
     def cell(category: str, part: str) -> str:
         counted = splits[(splits["category"] == category) & (splits["split"] == part)]
         return " / ".join(f"{int(counted[name].sum()):,}" for name in measures)
 
-    cells = [
-        [readable(category), *(cell(category, part) for part in parts)] for category in categories
-    ]
-    note = "Images / patients." if "patients" in measures else "Images; patients are unknown."
-    return Table(["Category", *(PARTS[part] for part in parts)], cells, "Images of each part", note)
+    return Table(
+        ["Category", *(PARTS[part] for part in parts)],
+        [[readable(name), *(cell(name, part) for part in parts)] for name in categories],
+        "Images of each split",
+        "Images / patients." if "patients" in measures else "Images; patients are unknown.",
+    )
 
 
-def _table_one(demographics: Mapping[str, Any]) -> Table:
+def _table_one(demographics: Demographics) -> Table:
     table = table_one(demographics)
     parts = [column for column in table.columns if column not in ("characteristic", "level")]
-    cells = [
-        [
-            f"{row['characteristic']}{': ' + row['level'] if row['level'] else ''}",
-            *(str(row[part]) for part in parts),
-        ]
-        for row in table.to_dict("records")
-    ]
-    note = (
-        f"Counts with shares of each part. {NOT_REPORTED.capitalize()}: the data set does not say."
-    )
     return Table(
-        ("Characteristic", *(PARTS.get(part, part) for part in parts)),
-        cells,
-        "Table 1: who is in each part",
-        note,
+        ["Characteristic", *(PARTS.get(part, part) for part in parts)],
+        [
+            [": ".join(filter(None, (row["characteristic"], row["level"])))]
+            + [str(row[part]) for part in parts]
+            for row in table.to_dict("records")
+        ],
+        "Table 1: characteristics of each split",
+        f"Counts with shares of each split. {capital(NOT_REPORTED)}: not recorded in the dataset.",
     )
 
 
-def labels(material: Material) -> Section:
-    """The reference standard, its noise, and leakage."""
-    blocks = [*_reference(material), *_leakage(material)]
-    leak = material.together.get("leakage_audit")
-    standard = material.together.get("reference_standard", {}).get(
-        "reference_standard", NOT_REPORTED
+def labels(data: ReportData) -> Section:
+    """The reference standard, its label noise, and leakage."""
+    leak = data.leakage
+    standard = NOT_REPORTED if data.reference is None else data.reference.reference_standard
+    audited = "leakage audit not run" if leak is None else f"leakage audit: {leak.verdict}"
+    return Section(
+        "labels",
+        "Labels and leakage",
+        f"Reference standard: {standard}; {audited}.",
+        [*_reference(data), *_leakage(data)],
     )
-    verdict = (
-        f"leakage audit of the split: {leak['verdict']}"
-        if leak
-        else "the leakage audit was not run"
-    )
-    takeaway = f"Reference standard: {standard}; {verdict}."
-    return Section("labels", "Labels and leakage", takeaway, blocks)
 
 
-def _reference(material: Material) -> Iterator[Block]:
-    document = material.together.get("reference_standard")
-    if not document:
+def _reference(data: ReportData) -> Iterator[Block]:
+    found = data.reference
+    if found is None:
         yield Absent(not_run("Reference standard"))
         return
-    noise = document["label_noise"]
-    if noise["reported"] == NOT_REPORTED:
-        settings = (
-            "set evaluation.reference_standard and evaluation.label_noise where they are known"
-        )
-        yield Sentences(
-            [
-                f"Reference standard: {document['reference_standard']}.",
-                f"Wrong labels: {NOT_REPORTED}; {settings}.",
-            ]
-        )
+    standard, noise = f"Reference standard: {found.reference_standard}.", found.label_noise
+    if isinstance(noise.reported, str) or noise.ceiling is None:
+        settings = "set evaluation.reference_standard and evaluation.label_noise where known"
+        yield Sentences([standard, f"Label noise: {NOT_REPORTED}; {settings}."])
         return
-    reported = noise["reported"]
+    shares = noise.reported
     yield Sentences(
         [
-            f"Reference standard: {document['reference_standard']}.",
-            f"Wrong labels: {reported['anomalous']:.1%} of those labelled anomalous, {reported['normal']:.1%} of those labelled normal. "
-            f"A perfect detector would then show an AUROC of {noise['ceiling']:.3f}.",
-            noise["assumption"],
+            standard,
+            f"Label noise: {shares.anomalous:.1%} of the anomalous labels and {shares.normal:.1%} "
+            f"of the normal labels are wrong; a perfect detector would have an AUROC of "
+            f"{noise.ceiling:.3f}.",
+            noise.assumption,
         ]
     )
-    cells = [
-        [readable(name), with_interval(material.rows[name]["auroc"]), with_interval(figure)]
-        for name, figure in noise["auroc_if_labels_were_right"].items()
-        if name in material.rows
-    ]
-    yield Table(("Detector", "AUROC as found", "AUROC if labels were right (bound)"), cells)
+    rows, corrected = data.results.detectors, noise.auroc_if_labels_were_right or {}
+    yield Table(
+        ("Detector", "AUROC, measured", "AUROC without label noise (bound)"),
+        [
+            [display_name(name), rows[name].auroc, bound]
+            for name, bound in corrected.items()
+            if name in rows
+        ],
+    )
 
 
-def _leakage(material: Material) -> Iterator[Block]:
-    document = material.together.get("leakage_audit")
-    if not document:
+def _leakage(data: ReportData) -> Iterator[Block]:
+    found = data.leakage
+    if found is None:
         yield Absent(not_run("Leakage audit", "preprocessing"))
         return
-    shared = document["shared"]
+    twins, without = found.near_duplicates, found.images_without_patient
+    searched = twins.statement if twins is not None else ""
     lines = [
-        f"Verdict on the split: {document['verdict']}.",
+        f"Verdict on the split: {found.verdict}.",
         *(
-            f"{capital(what.replace('_', '-'))} in two parts: {told['count']:,} ({told['images']:,} images)."
-            for what, told in shared.items()
+            f"{capital(what.replace('_', '-'))} in two splits: {shared.count:,} "
+            f"({shared.images:,} images)."
+            for what, shared in found.shared.items()
         ),
+        f"Near-duplicates: {searched}" if searched else "Near-duplicates were not searched.",
     ]
-    twins = document.get("near_duplicates", {})
-    lines += (
-        [f"Near-duplicates: {twins['statement']}"]
-        if twins.get("statement")
-        else ["Near-duplicates were not looked for."]
-    )
-    without = document.get("images_without_patient", 0)
-    lines += (
-        [f"{without:,} images have no patient: for them a leak cannot be ruled out."]
-        if without
-        else []
-    )
+    if without:
+        lines.append(f"{without:,} images have no patient id: leakage between them is unknown.")
     yield Sentences(lines, "Leakage audit")
 
 
-def claim(material: Material) -> Section:
-    """The filled checklist for a reviewer."""
-    title, document = "Checklist for reviewers (CLAIM 2024)", material.together.get("claim")
-    if not document:
+def claim(data: ReportData) -> Section:
+    """The filled checklist for reviewers."""
+    title, found = "Checklist for reviewers (CLAIM 2024)", data.claim
+    if found is None:
         return Section("claim", title, "Not filled yet.", [Absent(not_run("Checklist"))])
-    counts = document["counts"]
     cells = [
-        [f"{item['item']}. {item['topic']}\n{item['section']}", item["status"], item["answer"]]
-        for item in document["items"]
+        [f"{item.item}. {item.topic}\n{item.section}", item.status, item.answer]
+        for item in found.items
     ]
-    takeaway = ", ".join(
-        f"{number({'value': count}, 0)} {status}" for status, count in counts.items() if count
-    )
-    table = Table(("Item", "Status", "Answer"), cells, note=document["source"], stacked=True)
-    lead = (
-        f"Of {len(cells)} items: {takeaway}. Only what the documents of this run say is an answer."
-    )
+    counts = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
+    table = Table(("Item", "Status", "Answer"), cells, note=found.source, stacked=True)
+    lead = f"Of {len(cells)} items: {counts}. Answers come from the documents of this run only."
     return Section("claim", title, lead, [Fold("All items", [table])])
 
 
 LIMITS = (
-    "Not a medical device: research only, never for a diagnosis or any decision about a patient.",
-    "The figures hold for images like these test images. Other scanners, hospitals, ages or diseases need a test of their own.",
-    "Intervals show the chance of which patients were sampled. The weights are held fixed: the spread between seeds is not in them.",
-    "Overlapping intervals are no test of a difference between two detectors; the paired tests are.",
-    "The best detector is the best on these test images: the highest of several figures is a little too high.",
-    "Anomaly scores of different detectors have different scales; only their order within one detector means something.",
-    "A heat map shows where a detector was surprised, which is not where a disease is.",
+    "The metrics hold for images like these test images. Other scanners, hospitals, ages or "
+    "diseases need their own test.",
+    "Intervals express the uncertainty from sampling patients. The weights are fixed: the "
+    "variation between seeds is not included.",
+    "Overlapping intervals do not test a difference between two detectors; the paired tests do.",
+    "The detector that ranks first was picked on these test images: its AUROC is slightly "
+    "optimistic.",
+    "Anomaly scores of different detectors have different scales; compare scores within one "
+    "detector only.",
+    "A heat map shows where an image deviates from normal images, not where a disease is.",
 )
 
 
-def protocol(material: Material) -> Section:
-    """What was measured on what."""
-    takeaway = "Test labels were read for the figures and for nothing else; thresholds and weights were frozen before."
-    provenance = {
-        readable(str(key)): str(value) for key, value in material.document["provenance"].items()
-    }
-    terms = [Terms(provenance, "Provenance")] if provenance else []
-    return Section(
-        "method", "Method and provenance", takeaway, [Sentences(list(_protocol(material))), *terms]
-    )
+def limits(_: ReportData) -> Section:
+    """What the results do not show."""
+    return Section("limits", "Limits", NOT_A_MEDICAL_DEVICE, [Sentences(LIMITS)], opened=True)
 
 
-def _protocol(material: Material) -> Iterator[str]:
-    if not material.order:
-        return
-    rows = material.rows
-    first = rows[material.order[0]]
-    rules = sorted({row["threshold"]["rule"] for row in rows.values()})
-    yield (
-        f"All figures are on the {material.document['split']} split: {size_of(first)}, {first['n_anomalous']:,} of the images anomalous. "
-        "Its labels were read for these figures and for nothing else."
+def protocol(data: ReportData) -> Section:
+    """The protocol of the evaluation and the provenance of the run."""
+    provenance = {readable(str(key)): str(told) for key, told in data.results.provenance.items()}
+    takeaway = (
+        "Test labels were used for the metrics only; thresholds and weights were frozen before."
     )
+    blocks: list[Block] = [Sentences(list(_protocol(data)))] if data.order else []
+    if provenance:
+        blocks.append(Terms(provenance, "Provenance"))
+    return Section("method", "Method and provenance", takeaway, blocks)
+
+
+def _protocol(data: ReportData) -> Iterator[str]:
+    rows = data.results.detectors
+    first = rows[data.order[0]]
+    anomalous = "" if first.n_anomalous is None else f", {first.n_anomalous:,} of them anomalous"
+    rules = " and ".join(sorted({row.threshold.rule for row in rows.values()}))
+    yield f"All metrics are on the {data.results.split} split: {size_of(first)}{anomalous}."
     yield (
-        f"Thresholds come from validation by the rule {' and '.join(rules)}, and stay frozen. "
-        "'Labels used' says whether labels of validation images chose the threshold."
+        f"Thresholds are set on validation by the rule {rules} and stay frozen. 'Labels used' "
+        "tells whether labels of validation images were used for that."
     )
-    if first.get("scored_unit") == "volume":
+    if first.scored_unit == "volume":
         yield (
-            "Slices were scored, volumes are judged: the slices of a volume give it one score, as 'One score for each volume' says, "
-            "and figures count volumes."
+            "Detectors score slices; decisions and metrics are per volume. 'Volume scores' tells "
+            "how the scores of its slices are aggregated."
         )
-    resamples = material.document["provenance"].get(
-        "bootstrap resamples", "the configured number of"
-    )
-    yield f"Intervals: 95 %, from {resamples} resamples of whole " + (
-        "patients, the same resamples for all detectors. A figure of exactly 0 or 1 has an exact bound instead."
-        if first["interval_unit"] == "patient"
+    resamples = data.results.provenance.get("bootstrap resamples", "the configured number of")
+    exact = "the same for all detectors; metrics of exactly 0 or 1 have an exact bound instead."
+    unit = (
+        f"patients, {exact}"
+        if first.interval_unit == "patient"
         else f"images. {IMAGE_INTERVALS_ARE}"
     )
-    yield f"Detectors: {seeds_of(first)}. What chose the weights of each model stands above; no test image had a part in it."
-
-
-def limits(_: Material) -> Section:
-    """What a reader must not conclude."""
-    return Section("limits", "Limits", LIMITS[0], [Sentences(LIMITS[1:])], opened=True)
+    yield f"Intervals: 95 %, from {resamples} resamples of {unit}"
+    yield f"Detectors: {seeds_text(first.n_seeds)}. No test image was used to choose weights."

@@ -1,29 +1,24 @@
-"""What detectors look at, and what their insides tell: heat maps, parts of scores, kinds of
-anomalies, projections.
-"""
+"""Heat maps, localisation, score components, anomaly types, and projections of features."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from medgan.report.blocks import (
-    Block,
-    Fold,
-    Material,
-    Picture,
-    Section,
-    Sentences,
-    Table,
-    absent_section,
-)
-from medgan.report.sections.detectors import worst_slices
-from medgan.report.text import capital, number, or_reason, readable, with_interval
+from medgan.audits.results import RandomErrors, Slice, WorstSlices
+from medgan.evaluation.details import CategoriesResult, ComponentsResult, Projection
+from medgan.evaluation.metrics import AUROC, AVERAGE_PRECISION
+from medgan.models import display_name
+from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
+from medgan.report.data import ReportData
+from medgan.report.sections.training import arm_name
+from medgan.report.tables import OR_REASON, VALUE, Column, Columns, Rows, Table
+from medgan.report.text import MISSING, number, or_reason, with_interval
+from medgan.words import capital, readable
 
 MAPS = {
-    "heatmaps": "Surest decisions: extremes, chosen by score, not typical images.",
-    "heatmaps_closest": "Decisions nearest to the threshold: those that another cut would turn.",
-    "heatmaps_random": "Misses and false alarms drawn at random: what an error usually looks like.",
+    "heatmaps": "Most confident decisions: chosen by score, not typical images.",
+    "heatmaps_closest": "Decisions nearest to the threshold.",
+    "heatmaps_random": "False negatives and false positives drawn at random: typical errors.",
 }
 PIXELS = {
     "pixel_auroc": "Pixel AUROC",
@@ -32,297 +27,268 @@ PIXELS = {
     "dice": "Dice",
 }
 NO_CLAIM = "not a localisation claim"
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+PART_METRICS = (AUROC, AVERAGE_PRECISION)
 
 
-def maps(material: Material) -> Section:
-    """Heat maps of every detector; those of the best one are open."""
-    title = "Where they look"
-    shown = [(name, _maps_of(name, material)) for name in material.order]
-    made = [(name, blocks) for name, blocks in shown if blocks]
+def maps(data: ReportData) -> Section:
+    """The heat maps of every detector; those of the best one are open."""
+    title = "Heat maps"
+    made = [(name, pictures) for name in data.order if (pictures := _maps_of(name, data))]
     if not made:
         return absent_section("maps", title, "Heat maps")
-    (first, pictures), *others = made
-    blocks = [
-        *pictures[:1],
-        *(
-            Fold(f"{capital(readable(first))}: close and random decisions", pictures[1:])
-            for _ in pictures[1:2]
-        ),
+    (best, (first, *more)), *others = made
+    blocks: list[Block] = [first]
+    if more:
+        blocks.append(Fold(f"{capital(display_name(best))}: close and random decisions", more))
+    blocks += [Fold(capital(display_name(name)), pictures) for name, pictures in others]
+    takeaway = (
+        "A heat map shows where an image deviates from normal images; inspect the random errors "
+        "before the most confident detections."
+    )
+    blocks += [*_random_errors(data), *_worst_slices(data)]
+    return Section("maps", title, takeaway, blocks, opened=True)
+
+
+def _maps_of(name: str, data: ReportData) -> list[Block]:
+    shown = display_name(name)
+    return [
+        Pictures([Picture(f"{kind}_{name}", f"Heat maps of {shown}", f"{capital(shown)}. {text}")])
+        for kind, text in MAPS.items()
+        if f"{kind}_{name}" in data.figures
     ]
-    blocks += [Fold(capital(readable(name)), pictures) for name, pictures in others]
-    takeaway = "A heat map shows where a detector was surprised; look at the random errors before the surest hits."
-    return Section(
-        "maps",
-        title,
-        takeaway,
-        [*blocks, *_random_errors(material), *worst_slices(material)],
-        opened=True,
+
+
+def _random_errors(data: ReportData) -> Iterator[Fold]:
+    """The images of the random errors by name, so that a radiologist can look them up."""
+    found = data.each(lambda made: made.random_errors)
+    tables = [_errors(name, errors) for name, errors in found.items()]
+    if shown := [table for table in tables if table.rows]:
+        yield Fold("Random errors by name", shown)
+
+
+def _errors(name: str, found: RandomErrors) -> Table:
+    kinds = (("false negative", found.miss), ("false positive", found.false_alarm))
+    drawn = " and ".join(f"{sample.n} {kind}s" for kind, sample in kinds)
+    return Table(
+        ("Image", "Error", "Category", "Sex", "Age", "Site", "Score"),
+        [
+            [
+                image.image_id,
+                kind,
+                *(
+                    str(each or MISSING)
+                    for each in (image.category, image.sex, image.age_band, image.site)
+                ),
+                f"{image.score:.4g}",
+            ]
+            for kind, sample in kinds
+            for image in sample.shown
+        ],
+        display_name(name),
+        f"Drawn at random from {drawn}. Threshold {found.threshold:.4g}.",
     )
 
 
-def _maps_of(name: str, material: Material) -> list[Block]:
-    items = [
-        Picture(
-            f"{kind}_{name}",
-            f"Anomaly maps of {readable(name)}",
-            f"{capital(readable(name))}. {text}",
-        )
-        for kind, text in MAPS.items()
-    ]
-    return [block for item in items for block in material.pictures([item])]
+def _worst_slices(data: ReportData) -> Iterator[Fold]:
+    """The volumes to inspect first, each with its highest slices."""
+    found = data.each(lambda made: made.worst_slices)
+    if tables := [_volumes(name, each) for name, each in found.items() if each.volumes]:
+        yield Fold("Worst slices of volumes", tables)
 
 
-def _random_errors(material: Material) -> Iterator[Fold]:
-    """The images of the random pictures by name, so that a radiologist can look them up."""
-    tables = []
-    for name, document in material.of("random_errors").items():
-        cells = [
-            [
-                image["image_id"],
-                readable(kind),
-                *(str(image.get(key) or "–") for key in ("category", "sex", "age_band", "site")),
-                _score(image),
-            ]
-            for kind in ("miss", "false_alarm")
-            for image in document.get(kind, {}).get("shown", [])
+def _volumes(name: str, found: WorstSlices) -> Table:
+    cells: Rows = [
+        [
+            f"{volume.volume}\n{volume.chosen_as}",
+            volume.kind,
+            readable(volume.category),
+            f"{volume.score:.4g}",
+            "; ".join(map(_slice, volume.worst)),
         ]
-        counts = " and ".join(
-            f"{document[kind]['n']} {words}"
-            for kind, words in (("miss", "misses"), ("false_alarm", "false alarms"))
-        )
-        note = f"Drawn at random from {counts}. Threshold {document['threshold']:.4g}."
-        if cells:
-            tables.append(
-                Table(
-                    ("Image", "Error", "Category", "Sex", "Age", "Site", "Score"),
-                    cells,
-                    readable(name),
-                    note,
-                )
-            )
-    if tables:
-        yield Fold("Random errors by name", tables)
+        for volume in found.volumes
+    ]
+    note = (
+        f"Score of a volume: {found.aggregate} of its slices. Threshold {found.threshold:.4g}. Of "
+        f"{found.n_volumes} test volumes ({found.n_anomalous} anomalous) those with the highest "
+        "scores, then false negatives and false positives drawn at random. Slice: its number in "
+        "the file from 0, or its place in millimetres; in parentheses its place among the scored "
+        "slices; then its score. A high score does not prove a disease in the slice."
+    )
+    columns: Columns = ("Volume", "Decision", "Category", "Score", "Highest slices")
+    return Table(columns, cells, capital(display_name(name)), note, stacked=True)
 
 
-def _score(image: Mapping[str, Any]) -> str:
-    return f"{image['score']:.4g}"
+def _slice(one: Slice) -> str:
+    name = "" if one.slice is None else f"{one.slice} "
+    return f"{name}({one.position} of {one.of}): {one.score:.4g}"
 
 
-def localisation(material: Material) -> Section:
-    """Figures of the maps against masks."""
-    title, found = "Do the maps find the lesion?", material.of("localisation")
+def localisation(data: ReportData) -> Section:
+    """Heat maps against masks of the lesions."""
+    title, found = "Localisation", data.each(lambda made: made.localisation)
     if not found:
-        return absent_section("localisation", title, "Pixel-level figures")
-    measured = {
-        name: told for name, told in found.items() if not told["claim"].startswith(NO_CLAIM)
-    }
+        return absent_section("localisation", title, "Pixel-level metrics")
+    measured = {name: told for name, told in found.items() if not told.claim.startswith(NO_CLAIM)}
     if not measured:
-        claims = sorted({told["claim"] for told in found.values()})
-        return Section(
-            "localisation",
-            title,
-            f"{capital('; '.join(claims))}.",
-            [Sentences(["Without masks nothing is said about places."])],
-        )
-    cells = [
-        [readable(name), *(with_interval(told[key]) for key in PIXELS)]
+        claims = "; ".join(sorted({told.claim for told in found.values()}))
+        nothing = Sentences(["There are no masks, so locations are not evaluated."])
+        return Section("localisation", title, f"{capital(claims)}.", [nothing])
+    first = next(iter(measured.values()))
+    alone = first.location_alone
+    cells: Rows = [
+        [display_name(name), *(told.metric(key) for key in PIXELS)]
         for name, told in measured.items()
     ]
-    first = next(iter(measured.values()))
-    chance, alone = first["chance"], first.get("location_alone", {})
-    cells.append(["chance", *(number({"value": chance.get(key)}) for key in PIXELS)])
-    cells += (
-        [
-            [
-                "location alone\nwhere lesions lie in validation, no image looked at",
-                *(with_interval(alone.get(key)) for key in PIXELS),
-            ]
-        ]
-        if alone
-        else []
-    )
-    best, area = _highest(measured)
-    beaten = (
-        "no map beats" if alone and area <= alone["pixel_auroc"]["value"] else "the best map beats"
-    )
-    bound = (
-        f"; {beaten} the mere place of lesions (location alone {number(alone['pixel_auroc'])})"
-        if alone
-        else ""
-    )
-    takeaway = f"Highest pixel AUROC: {readable(best)}, {with_interval(measured[best]['pixel_auroc'])}{bound}."
-    note = (
-        f"{capital(first['claim'])}; {first['share_of_anomalous_pixels']:.1%} of the pixels are marked. "
-        "Dice is at a threshold chosen on validation masks. Pixel AUROC flatters where lesions are small: read AUPRO and precision too."
-    )
-    return Section(
-        "localisation",
-        title,
-        takeaway,
-        [Table(("Detector", *PIXELS.values()), cells, note=note, stacked=True)],
-    )
-
-
-def _highest(measured: Mapping[str, Mapping[str, Any]]) -> tuple[str, float]:
-    areas = {name: told["pixel_auroc"].get("value") or 0.0 for name, told in measured.items()}
+    cells.append(["chance", *(first.chance.get(key) for key in PIXELS)])
+    if alone:
+        remark = "where lesions lie in validation, without the image"
+        cells.append([f"location alone\n{remark}", *(alone.get(key) for key in PIXELS)])
+    areas = {name: told.metric("pixel_auroc").value or 0.0 for name, told in measured.items()}
     best = max(areas, key=lambda name: areas[name])
-    return best, areas[best]
+    bound = ""
+    if alone:
+        reference = alone["pixel_auroc"]
+        above = areas[best] > (reference.value or 0.0)
+        bound = f", {'above' if above else 'not above'} location alone ({number(reference)})"
+    share = first.share_of_anomalous_pixels
+    note = (
+        f"{capital(first.claim)}; {share or 0.0:.1%} of the pixels are marked. The threshold of "
+        "Dice is chosen on validation masks. Pixel AUROC is optimistic for small lesions: see "
+        "AUPRO and precision too."
+    )
+    area = with_interval(measured[best].metric("pixel_auroc"))
+    takeaway = f"Highest pixel AUROC: {display_name(best)}, {area}{bound}."
+    table = Table(("Detector", *PIXELS.values()), cells, note=note, stacked=True)
+    return Section("localisation", title, takeaway, [table])
 
 
-def components(material: Material) -> Section:
-    """What each part of a score would do alone."""
-    title, found = "Parts of the scores", material.of("components")
+def components(data: ReportData) -> Section:
+    """Each component of a score as a detector of its own."""
+    title, found = "Score components", data.each(lambda made: made.components)
     if not found:
-        return absent_section("components", title, "Parts of the scores")
-    cells = [
+        return absent_section("components", title, "Score components")
+    cells: Rows = [
         [
-            f"{readable(name)}: {readable(part)}",
-            _weight(document, part),
-            with_interval(row["auroc"]),
-            with_interval(row["average_precision"]),
+            f"{display_name(name)}: {readable(part)}",
+            _weight(each, part),
+            *(row.metric(metric) for metric in PART_METRICS),
         ]
-        for name, document in found.items()
-        for part, row in document["rows"].items()
+        for name, each in found.items()
+        for part, row in each.rows.items()
     ]
-    pictures = material.pictures(
-        (
-            Picture(f"components_{name}", f"AUROC of the parts of the score of {readable(name)}")
-            for name in found
-        ),
-        "half",
+    pictures = [
+        Picture(f"components_{name}", f"AUROC of the score components of {display_name(name)}")
+        for name in found
+    ]
+    takeaway = (
+        "A component that outperforms the whole score is a candidate for the next experiment; "
+        "choosing it here would be tuning on test images."
     )
-    takeaway = "Where a part does better alone than the whole score, try it in the next study: to choose it here would be tuning on test images."
-    note = "Each part was given its own threshold on validation, as the whole score was. Weight: its share in the score that is reported."
-    table = Table(("Detector and part", "Weight", "AUROC", "Average precision"), cells, note=note)
-    return Section(
-        "components", title, takeaway, [table, *(Fold("Pictures", [block]) for block in pictures)]
+    note = (
+        "Each component has its own threshold, frozen on validation. Weight: its weight in the "
+        "reported score."
     )
+    columns: Columns = (
+        "Detector and component",
+        "Weight",
+        *(metric.name for metric in PART_METRICS),
+    )
+    table = Table(columns, cells, note=note)
+    blocks: list[Block] = [table, Fold("Figures", [Pictures(pictures, "half")])]
+    return Section("components", title, takeaway, blocks)
 
 
-def _weight(document: Mapping[str, Any], part: str) -> str:
-    if part == document["own"]:
+def _weight(found: ComponentsResult, part: str) -> str:
+    weight = found.weights.get(part)
+    if part == found.own:
         return "the score itself"
-    weight = document["weights"].get(part)
     return "not in the score" if weight is None else f"{weight:g}"
 
 
-def kinds(material: Material) -> Section:
-    """Whether kinds of anomalies can be told apart from the inside of a detector."""
-    title, found = "Kinds of anomalies", material.of("categories")
+def anomaly_types(data: ReportData) -> Section:
+    """How well the features of a detector separate anomaly types."""
+    title, found = "Anomaly types", data.each(lambda made: made.categories)
     if not found:
-        return absent_section("kinds", title, "Kinds of anomalies")
-    if not any(document["rows"] for document in found.values()):
-        reasons = sorted({str(document["reason"]) for document in found.values()})
-        return Section("kinds", title, f"{capital('; '.join(reasons))}.", [])
-    cells = [
-        [
-            f"{readable(name)}: {source}",
-            or_reason(row["auroc"]),
-            with_interval(row.get("balanced_accuracy")),
-            "training",
-        ]
-        for name, document in found.items()
-        for source, row in document["rows"].items()
-    ]
+        return absent_section("kinds", title, "Anomaly types")
+    if not any(each.rows for each in found.values()):
+        reasons = "; ".join(sorted({each.reason for each in found.values()}))
+        return Section("kinds", title, f"{capital(reasons)}.", [])
     first = next(iter(found.values()))
-    cells += [
-        [
-            f"classifier, {arm.replace('_', ' + ')}",
-            or_reason(row["auroc"]),
-            with_interval(row.get("balanced_accuracy")),
-            "training",
-        ]
-        for arm, row in (first.get("supervised") or {}).items()
-    ]
-    names = (
-        " from ".join(map(readable, first["classes"]))
-        if len(first["classes"]) == 2
-        else ", ".join(map(readable, first["classes"]))
-    )
-    learned = "a regression on what detectors see, which learns from labels of training images"
-    takeaway = f"{_best_kind(found)} tells {names} best: {learned}."
-    picture = material.pictures(
-        [Picture("categories", "AUROC of telling the kinds of anomalies apart, for each detector")],
-        "whole",
-    )
-    each = material.pictures(
-        (
-            Picture(f"categories_{name}", f"Kinds of anomalies told apart by {readable(name)}")
-            for name in found
-        ),
-        "half",
-    )
-    table = Table(
-        ("What it reads", "AUROC", "Balanced accuracy", "Labels used"),
-        cells,
-        note="On anomalous test images alone. Chance: AUROC 0.5.",
-    )
-    return Section(
-        "kinds",
-        title,
-        takeaway,
-        [*picture, table, *(Fold("Confusion matrices", [block]) for block in each)],
-    )
-
-
-def _best_kind(found: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
-        (name, source, row["auroc"])
-        for name, document in found.items()
-        for source, row in document["rows"].items()
+        (f"{display_name(name)}: {source}", row)
+        for name, each in found.items()
+        for source, row in each.rows.items()
     ]
-    name, source, area = max(rows, key=lambda row: row[2].get("value") or 0.0)
-    return f"{capital(readable(name))} ({source}, AUROC {or_reason(area)})"
+    rows += [(f"classifier, {arm_name(arm)}", row) for arm, row in first.supervised.items()]
+    table = Table(
+        ("Input", Column("AUROC", OR_REASON), "Balanced accuracy", "Labels used"),
+        [[name, row.auroc, row.metric("balanced_accuracy"), "training"] for name, row in rows],
+        note="On anomalous test images only. Chance: AUROC 0.5.",
+    )
+    pictures = [
+        Picture(f"categories_{name}", f"Anomaly types separated by {display_name(name)}")
+        for name in found
+    ]
+    alt = "AUROC of the separation of anomaly types by each detector"
+    names = map(readable, first.classes)
+    told = " from ".join(names) if len(first.classes) == 2 else ", ".join(names)
+    takeaway = (
+        f"{_best_type(found)} separates {told} best, by a regression on the outputs of the "
+        "detector that is trained on labels of training images."
+    )
+    matrices = Fold("Confusion matrices", [Pictures(pictures, "half")])
+    blocks: list[Block] = [Pictures([Picture("categories", alt)], "whole"), table, matrices]
+    return Section("kinds", title, takeaway, blocks)
 
 
-def projections(material: Material) -> Section:
-    """Features on a plane."""
-    title, found = "Features on a plane", material.of("projection_facts")
+def _best_type(found: Mapping[str, CategoriesResult]) -> str:
+    rows = [
+        (row.auroc.value or 0.0, f"{capital(display_name(name))} ({source}", row.auroc)
+        for name, each in found.items()
+        for source, row in each.rows.items()
+    ]
+    _, who, area = max(rows, key=lambda row: row[0])
+    return f"{who}, AUROC {or_reason(area)})"
+
+
+def projections(data: ReportData) -> Section:
+    """Projections of features to the plane."""
+    title, found = "Projections", data.each(lambda made: made.projections)
     if not found:
         return absent_section("projections", title, "Projections")
-    methods = list(
-        dict.fromkeys(method for document in found.values() for method in document["methods"])
-    )
-    cells = [
+    methods = list(dict.fromkeys(method for each in found.values() for method in each.methods))
+    missing = Projection()
+    cells: Rows = [
         [
-            readable(name),
-            f"{document['n_images']:,}",
-            f"{document['n_features']:,}",
-            *(_trust(document["methods"].get(key)) for key in methods),
+            display_name(name),
+            f"{each.n_images:,}",
+            f"{each.n_features:,}",
+            *(each.methods.get(method, missing).trustworthiness for method in methods),
         ]
-        for name, document in found.items()
+        for name, each in found.items()
     ]
-    names = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-    columns = (
+    names = [f"Trustworthiness, {METHODS.get(method, method)}" for method in methods]
+    columns: Columns = (
         "Features of",
         "Images",
         "Features",
-        *(f"Trustworthiness, {names.get(method, method)}" for method in methods),
+        *(Column(name, VALUE) for name in names),
     )
-    pictures = material.pictures(
-        Picture(f"projections_{name}", f"Features of {readable(name)} on a plane") for name in found
-    )
-    lines = [
-        "The page projections.html beside this one shows every image under the pointer.",
-        *_not_run(found),
+    pictures = [
+        Picture(f"projections_{name}", f"Projections of the features of {display_name(name)}")
+        for name in found
     ]
-    takeaway = "Groups on a plane are a way to look for patterns, not evidence: distances between them mean little."
-    note = "Trustworthiness: share of neighbours on the plane that are neighbours among the features, 1 at best."
-    folds = [Fold("Pictures", [block]) for block in pictures]
-    return Section(
-        "projections", title, takeaway, [Sentences(lines), Table(columns, cells, note=note), *folds]
+    reasons = {told.reason for each in found.values() for told in each.methods.values()} - {""}
+    lines = [
+        "The page projections.html beside this one shows each image under the pointer.",
+        *(f"{reason}." for reason in sorted(reasons)),
+    ]
+    takeaway = (
+        "Projections help to look for patterns; they are no evidence, and distances between "
+        "clusters mean little."
     )
-
-
-def _trust(told: Mapping[str, Any] | None) -> str:
-    return "–" if not told or "trustworthiness" not in told else f"{told['trustworthiness']:.3f}"
-
-
-def _not_run(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    reasons = {
-        told["reason"]
-        for document in found.values()
-        for told in document["methods"].values()
-        if told.get("reason")
-    }
-    return [f"{reason}." for reason in sorted(reasons)]
+    note = "Trustworthiness: share of neighbors on the plane that are neighbors in the features."
+    table = Table(columns, cells, note=note)
+    blocks: list[Block] = [Sentences(lines), table, Fold("Figures", [Pictures(pictures)])]
+    return Section("projections", title, takeaway, blocks)

@@ -1,245 +1,221 @@
-"""Classifier arms, synthetic images, and the choice of the weights."""
+"""Classifiers with synthetic images, the quality of synthetic images, and the training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from medgan.report.blocks import Absent, Block, Fold, Material, Picture, Pictures, Section, Table
+from medgan.evaluation.metrics import CLASSIFIER, quality_metric
+from medgan.evaluation.results import (
+    CalibrationBin,
+    ClassifierResult,
+    SynthesisResult,
+)
+from medgan.metrics.quality import QualityMetric
+from medgan.models import display_name
+from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section
+from medgan.report.data import ReportData
+from medgan.report.tables import VALUE, Column, Columns, Rows, Table
 from medgan.report.text import (
     ABSENT,
     MISSING,
-    capital,
     direction,
     interval_name,
     missing_reasons,
+    not_run,
     number,
-    pairing_name,
-    readable,
-    seeds_of,
+    seeds_text,
     shared_class,
     size_of,
-    with_interval,
 )
+from medgan.words import capital, readable
 
-LOOKS = {"aucp": "AUCp", "val_auroc": "Validation AUROC", "diversity": "Diversity"}
-"""Figures of a look at a model in training."""
-ARM_FIGURES = ("accuracy", "auroc", "precision", "recall", "f1")
+VALIDATION = {"aucp": "AUCp", "val_auroc": "Validation AUROC", "diversity": "Diversity"}
+"""Validation metrics of a model in training."""
 ON_QUALITY = (
-    "A synthetic image has no original, so every paired figure names how its pairs were made: a random real image of the same class, or "
-    "the nearest one by the same metric. LPIPS names its backbone; backbones do not compare. Figures of domain features rest on a "
-    "classifier of the real training images and do not compare with published FID or KID. The Fréchet distance falls as the number of "
-    "images grows; KID does not, and is near 0 for real images against real ones. Low precision and density: images do not look real. Low "
-    "recall and coverage: they lack variety. A suspected copy is nearer to a training image than 99 % of real images that were held out "
-    "are, by a tenth at least; blurred or noisy copies are not found, and no suspect is no proof of privacy."
+    "A synthetic image has no original, so metrics of pairs name how the pairs were made: with a "
+    "random real image of the same class, or with the nearest one by the same metric. LPIPS names "
+    "its backbone; backbones do not compare. Domain features are those of a classifier of the "
+    "real training images; they do not compare with published FID or KID. The Fréchet distance "
+    "decreases with the number of images; KID does not, and is near 0 for real against real "
+    "images. Low precision and density: images do not look real. Low recall and coverage: they "
+    "lack variety. A suspected copy is at least 10 % nearer to a training image than 99 % of "
+    "held-out real images are; blurred or noisy copies are not found, and no suspects are no "
+    "proof of privacy."
 )
 
 
-def arms(material: Material) -> Section:
+def arm_name(arm: str) -> str:
+    """`gan_classical` as `GAN + classical`."""
+    return " + ".join("GAN" if part == "gan" else part for part in arm.split("_"))
+
+
+def trained_name(name: str, data: ReportData) -> str:
+    """The display name of a model, or `classifier, GAN + classical`."""
+    is_arm = name in data.results.classifiers
+    return f"classifier, {arm_name(name)}" if is_arm else display_name(name)
+
+
+def arms(data: ReportData) -> Section:
     """Classifiers on real images with and without additions."""
-    title, rows = "Do synthetic images help a classifier?", material.document["classifiers"]
+    title, rows = "Classifiers with synthetic training images", data.results.classifiers
     if not rows:
         return Section("arms", title, "Not run yet.", [Absent(ABSENT["classifiers"])])
-    names = {arm: arm.replace("_", " + ") for arm in rows}
-    cells = [
-        [names[arm], *(with_interval(row[key]) for key in ARM_FIGURES)] for arm, row in rows.items()
-    ]
+    metrics = {arm: [row.metric(metric) for metric in CLASSIFIER] for arm, row in rows.items()}
     first = next(iter(rows.values()))
+    reasons = missing_reasons(found for each in metrics.values() for found in each)
     note = (
-        f"{capital(size_of(first))}; {seeds_of(first)}; brackets hold the {interval_name(first)}. Accuracy is over all classes; "
-        "precision, recall and F1 are of 'anomalous', any class but normal; AUROC is of 1 − p(normal)."
+        f"{capital(size_of(first))}; {seeds_text(first.n_seeds)}; in brackets: "
+        f"{interval_name(first)}. Accuracy is over all classes; precision, recall and F1 are of "
+        "'anomalous', any class but normal; AUROC is of 1 − p(normal)."
+    ) + "".join(f" {MISSING} : {reason}." for reason in reasons)
+    columns: Columns = ("Trained on", *(metric.name for metric in CLASSIFIER))
+    cells: Rows = [[arm_name(arm), *found] for arm, found in metrics.items()]
+    pictures = [
+        Picture(f"confusion_{arm}", f"Confusion matrix, trained on {arm_name(arm)}") for arm in rows
+    ]
+    takeaway = (
+        "All arms share network, real images, steps and seed; only the added images differ. "
+        "Overlapping intervals do not show a difference."
     )
-    reasons = missing_reasons(row[key] for row in rows.values() for key in ARM_FIGURES)
-    note += "".join(f" {MISSING} : {reason}." for reason in reasons)
-    table = Table(
-        ("Trained on", "Accuracy", "AUROC", "Precision", "Recall", "F1"),
-        cells,
-        note=note,
-        stacked=True,
+    table = Table(columns, cells, note=note, stacked=True)
+    return Section(
+        "arms", title, takeaway, [table, Pictures(pictures, "third"), *_calibration(rows)]
     )
-    matrices = material.pictures(
-        (
-            Picture(f"confusion_{arm}", f"Confusion matrix of the arm {name}")
-            for arm, name in names.items()
-        ),
-        "third",
-    )
-    takeaway = "One network, the same real images, steps and seed; only what is added differs. Overlapping intervals show no difference."
-    return Section("arms", title, takeaway, [table, *matrices, *_calibration(rows)])
 
 
-def _calibration(rows: Mapping[str, Any]) -> Iterator[Fold]:
-    cells = [
-        [
-            arm.replace("_", " + "),
-            with_interval(row["brier"]),
-            number({"value": row["brier_of_the_share"]}),
-            with_interval(row["expected_calibration_error"]),
-        ]
+def _calibration(rows: Mapping[str, ClassifierResult]) -> Iterator[Fold]:
+    cells: Rows = [
+        [arm_name(arm), row.brier, row.brier_of_the_share, row.expected_calibration_error]
         for arm, row in rows.items()
-        if "brier" in row
+        if row.brier is not None
     ]
     if not cells:
         return
     note = (
-        "Brier score: mean squared error of 1 − p(normal), lower is better; beside it that of always saying the share of anomalous test "
-        "images. The calibration error over ten bins is biased upward."
+        "Brier score: mean squared error of 1 − p(normal), lower is better; the reference always "
+        "predicts the share of anomalous test images. The expected calibration error over ten bins "
+        "is biased upward."
     )
-    table = Table(
-        ("Trained on", "Brier score", "Brier score of the share", "Expected calibration error"),
-        cells,
-        note=note,
+    columns: Columns = (
+        "Trained on",
+        "Brier score",
+        "Reference Brier score",
+        "Expected calibration error",
     )
-    bins = [
-        [
-            f"{arm.replace('_', ' + ')}: {point['predicted']:.2f}",
-            with_interval(point["observed"]),
-            f"{point['n_images']:,}",
-        ]
+    bins: Rows = [
+        [f"{arm_name(arm)}: {point.predicted:.2f}", point.observed, f"{point.n_images:,}"]
         for arm, row in rows.items()
-        for point in row.get("calibration_curve", ())
+        for point in row.calibration_curve
+        if isinstance(point, CalibrationBin)
     ]
-    yield Fold("Calibration", [table, Table(("Mean predicted", "Share observed", "Images"), bins)])
+    curve = Table(("Mean predicted", "Share observed", "Images"), bins)
+    yield Fold("Calibration", [Table(columns, cells, note=note), curve])
 
 
-def quality(material: Material) -> Section:
-    """Drawn images beside real ones."""
-    figures = material.document["quality"]
-    drawn = [name for name in material.figures if name.startswith("samples_")]
-    items = [
-        Picture(
-            name,
-            f"Synthetic images of {_bare(name)}",
-            f"Synthetic images drawn by {_bare(name)}, not selected.",
-        )
+def quality(data: ReportData) -> Section:
+    """The quality of synthetic images beside that of real ones."""
+    found, title = data.results.quality, "Synthetic images"
+    drawn = [name.removeprefix("samples_") for name in data.figures if name.startswith("samples_")]
+    pictures = [
+        Picture(f"samples_{name}", caption, caption)
         for name in drawn
+        for caption in [f"Synthetic images of {display_name(name)}, not selected."]
     ]
-    pictures: list[Block] = list(material.pictures(items, "half"))
-    if not figures:
-        return Section(
-            "images",
-            "Synthetic images",
-            "Not measured yet.",
-            [*pictures, Absent(ABSENT["quality"])],
-        )
-    tables = list(_quality(figures))
+    shown = Pictures(pictures, "half")
+    if not found:
+        return Section("images", title, "Not measured yet.", [shown, Absent(ABSENT["quality"])])
+    first, *others = _quality(found)
+    takeaway = (
+        "In parentheses: the metric of real images against real images. The closer to "
+        "real-vs-real, the better."
+    )
     blocks: list[Block] = [
-        *pictures,
-        tables[0],
-        *(Fold(f"{capital(table.title)}, by class", [table]) for table in tables[1:]),
+        shown,
+        first,
+        *(Fold(f"{capital(table.title)}, by class", [table]) for table in others),
+        Table((), (), note=ON_QUALITY),
     ]
-    takeaway = "Each figure stands beside that of real images among themselves: a generator is as good as it comes near to it."
-    return Section(
-        "images", "Synthetic images", takeaway, [*blocks, Table((), (), note=ON_QUALITY)]
-    )
+    return Section("images", title, takeaway, blocks)
 
 
-def _bare(figure: str) -> str:
-    return readable(figure.split("_", 1)[1])
+def _quality(found: Mapping[str, SynthesisResult]) -> Iterator[Table]:
+    """All generators on the class that they share, and each that draws several classes alone."""
+    shared = shared_class(found)
+    if len(found) > 1:
+        title = f"All generators, {readable(shared)} images"
+        yield _quality_table(title, {name: made.of(shared) for name, made in found.items()})
+    for name, made in found.items():
+        if len(found) == 1 or len(made.by_class) > 1:
+            yield _quality_table(display_name(name), {"overall": made.overall, **made.by_class})
 
 
-def _quality(quality: Mapping[str, Any]) -> Iterator[Table]:
-    """All generators on the class that they share, and each that draws several classes by
-    itself.
-    """
-    shared = shared_class(quality)
-    if len(quality) > 1:
-        yield _quality_table(
-            f"All generators, {readable(shared)} images",
-            {model: classes[shared] for model, classes in quality.items()},
-        )
-    for model, classes in quality.items():
-        if len(quality) == 1 or len(classes) > 2:  # `overall`, and more than one class
-            yield _quality_table(readable(model), classes)
-
-
-def _quality_table(title: str, columns: Mapping[str, Any]) -> Table:
-
+def _quality_table(title: str, columns: Mapping[str, Mapping[str, QualityMetric]]) -> Table:
     def row(key: str) -> list[str]:
-        figures = [figures.get(key) or {} for figures in columns.values()]
-        return [
-            f"{pairing_name(key)}\n{direction(key)} is better{_counted(figures)}",
-            *map(_beside_real, figures),
-        ]
+        metric, found = quality_metric(key), [metrics.get(key) for metrics in columns.values()]
+        about = f"{direction(metric)} is better{_counted(found)}"
+        large = any(abs(one.value or 0.0) >= 10 for one in found if one is not None)
+        digits = 1 if large else metric.digits
+        return [f"{metric.name}\n{about}", *(_beside_real(one, digits) for one in found)]
 
-    cells = [row(key) for key in next(iter(columns.values()))]
-    note = (
-        "In parentheses: the same figure of real images against real images, under the same protocol. "
-        + " ".join(
-            f"– : {reason.rstrip('.')}."
-            for reason in missing_reasons(
-                figure for figures in columns.values() for figure in figures.values()
-            )
-        )
-    )
-    return Table(
-        ("Figure", *(readable(name) for name in columns)), cells, title, note, stacked=True
-    )
+    everything = (each for metrics in columns.values() for each in metrics.values())
+    reasons = [f"{MISSING} : {reason.rstrip('.')}." for reason in missing_reasons(everything)]
+    note = " ".join(["In parentheses: real images against real images, same protocol.", *reasons])
+    headings = ("Metric", *(display_name(name) for name in columns))
+    keys = next(iter(columns.values()))
+    return Table(headings, [row(key) for key in keys], title, note, stacked=True)
 
 
-def _counted(figures: Sequence[Mapping[str, Any]]) -> str:
-    """`, 100 images`; one number for each column where they differ, and nothing where nothing was
+def _counted(found: Sequence[QualityMetric | None]) -> str:
+    """`, 100 images`; a number for each column where they differ, nothing where nothing was
     measured.
     """
-    counts = [str(figure.get("n", MISSING)) for figure in figures]
+    counts = [MISSING if one is None or one.n is None else f"{one.n}" for one in found]
     distinct = list(dict.fromkeys(counts))
-    return (
-        ""
-        if distinct == [MISSING]
-        else f", {' / '.join(counts if len(distinct) > 1 else distinct)} images"
-    )
+    shown = " / ".join(counts if len(distinct) > 1 else distinct)
+    return "" if distinct == [MISSING] else f", {shown} images"
 
 
-def _beside_real(figure: Mapping[str, Any] | None) -> str:
-    if not figure or figure.get("value") is None:
+def _beside_real(found: QualityMetric | None, digits: int) -> str:
+    if found is None or found.value is None:
         return MISSING
-    digits = 1 if abs(figure["value"]) >= 10 else 3
-    return f"{number(figure, digits)} ({number({'value': figure.get('real_vs_real')}, digits)})"
+    return f"{number(found, digits)} ({number(found.real_vs_real, digits)})"
 
 
-def choices(material: Material) -> Section:
-    """Which step of each training is published, and why."""
-    cards = material.cards
-    trained = [name for name, card in cards.items() if card["planned_steps"]] if cards else None
-    curved = (name for name in material.figures if name.startswith("curves_"))
-    names = [name for name in curved if trained is None or name.removeprefix("curves_") in trained]
-    made: list[Pictures] = list(
-        material.pictures(
-            (Picture(name, f"Training curves of {_bare(name)}") for name in names), "half"
-        )
-    )
-    curves = [Fold("Training curves", made)] if made else []
-    takeaway = (
-        "The weights were chosen on training and validation images; no test image had a part in it."
-    )
-    if not cards:
-        return Section(
-            "choices", "Training and model choice", takeaway, [Absent(TRAINING_ABSENT), *curves]
-        )
-    figures = [name for name in LOOKS if any(name in card["figures"] for card in cards.values())]
-    cells = [
-        [
-            readable(name),
-            f"{card['published_step']:,} of {card['planned_steps']:,}",
-            card["choice"],
-            *(number({"value": card["figures"].get(figure)}) for figure in figures),
-        ]
-        for name, card in cards.items()
+def choices(data: ReportData) -> Section:
+    """The published step of each training, and why it was chosen."""
+    title, cards = "Training and choice of weights", data.cards
+    curved = [name.removeprefix("curves_") for name in data.figures if name.startswith("curves_")]
+    pictures = [
+        Picture(f"curves_{name}", f"Training curves of {trained_name(name, data)}")
+        for name in curved
+        if not cards or (name in cards and cards[name].planned_steps)
     ]
+    curves = Fold("Training curves", [Pictures(pictures, "half")])
+    takeaway = "Weights were chosen on training and validation images; no test image was used."
+    if not cards:
+        absent = Absent(not_run("Model cards", "gan_training"))
+        return Section("choices", title, takeaway, [absent, curves])
+    known = {metric for card in cards.values() for metric in card.figures}
+    metrics = [name for name in VALIDATION if name in known]
+    columns = [Column(VALIDATION[name], VALUE) for name in metrics]
     note = (
-        "Figures of the published step, on validation images where they are of a detector. They chose the weights, so they flatter them. "
-        "AUCp: AUC of held-out normals against a held-out unlabelled mix, which reads no anomaly label. "
-        "Diversity: distance between two samples, as a multiple of that between two real images."
+        "Validation metrics of the published step; they chose the weights and are therefore "
+        "optimistic. AUCp: AUC of held-out normal images against a held-out unlabelled mix, "
+        "without anomaly labels. Diversity: distance between two samples, as a multiple of that "
+        "between two real images."
     )
     table = Table(
-        ("Model", "Published step", "Why", *(LOOKS[name] for name in figures)),
-        cells,
+        ("Model", "Published step", "Reason", *columns),
+        [
+            [
+                trained_name(name, data),
+                f"{card.published_step:,} of {card.planned_steps:,}",
+                card.choice,
+                *(card.figures.get(metric) for metric in metrics),
+            ]
+            for name, card in cards.items()
+        ],
         note=note,
         stacked=True,
     )
-    return Section("choices", "Training and model choice", takeaway, [table, *curves])
-
-
-TRAINING_ABSENT = (
-    "Model cards: not there yet; 'kedro run --pipeline gan_training' trains the models."
-)
+    return Section("choices", title, takeaway, [table, curves])

@@ -1,154 +1,151 @@
-"""The answer of a report: one sentence, and what has to be known to read it."""
+"""The headline of a report, and what has to be known to read it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from medgan.evaluation.baselines import BASELINES
-from medgan.report.blocks import Material
+from medgan.evaluation.details import DetectorTest
+from medgan.models import display_name
+from medgan.report.data import ReportData
 from medgan.report.text import (
-    capital,
     grouped_warnings,
+    number,
     p_text,
     percent,
-    readable,
     signed_interval,
     size_of,
     with_interval,
 )
+from medgan.words import capital
 
 SIMPLE = tuple(name for names in BASELINES.values() for name in names)
-"""What a GAN has to beat."""
+"""The baselines."""
+NO_LEAK = "no leak"
 
 
-def answer(material: Material) -> str:
-    """What a reader who stops here takes along."""
-    best, order = material.best, material.order
+def headline(data: ReportData) -> str:
+    """State which detector ranks first, and whether it is better than its baseline."""
+    best, order = data.best, data.order
     if best is None:
-        reason = (
-            material.rows[order[0]]["auroc"].get("reason", "") if order else "there is no detector"
-        )
+        rows = data.results.detectors
+        reason = rows[order[0]].auroc.reason if order else "no detector was evaluated"
         return f"No detector can be ranked: {reason}."
-    low = best["auroc"].get("low")
-    skill = (
-        "better than chance"
-        if low is not None and low > 0.5
-        else "not shown to be better than chance"
-    )
+    skill = "" if (best.auroc.low or 0.0) > 0.5 else ", not significantly above chance"
     return (
-        f"{capital(readable(order[0]))} separates anomalous from normal test images best: "
-        f"AUROC {with_interval(best['auroc'])} on {size_of(best)}, {skill}{_beside_baseline(material)}."
+        f"{capital(display_name(order[0]))} ranks first: AUROC {with_interval(best.auroc)} "
+        f"on {size_of(best)}{skill}{_beside_baseline(data)}."
     )
 
 
-def _beside_baseline(material: Material) -> str:
-    """How the best detector does beside the best baseline that sees no more than it."""
-    test = _tests(material).get(material.order[0])
+def _beside_baseline(data: ReportData) -> str:
+    """The best detector against the best baseline that sees as much as it does."""
+    tests = _tests(data)
+    test = tests.get(data.order[0])
     if test is None:
         return ""
-    if test.get("p_holm") is not None:
-        return f" and {readable(test['verdict'])}"
-    if test.get("against") != material.order[0]:
-        return f" (no test against a baseline: {test['difference'].get('reason', 'none was made')})"
-    gained = [name for name, other in _tests(material).items() if _verdict(other) == "better"]
-    return (
-        ""
-        if gained
-        else "; it is a simple baseline, and no other detector is shown to be better than its own"
-    )
+    if test.p_holm is not None:
+        return f", {_against(test)} ({number(test.difference, sign='+')}, {p_text(test.p_holm)})"
+    if test.against != data.order[0]:
+        return f" (no test against a baseline: {test.difference.reason or 'none was made'})"
+    if any(verdict_of(other) == "better" for other in tests.values()):
+        return ""
+    return "; it is a simple baseline, and no detector is significantly better than its baseline"
 
 
-def details(material: Material) -> Iterator[str]:
-    """What stands below the answer."""
-    best = material.best
+def _against(test: DetectorTest) -> str:
+    where = {"better": "significantly above", "worse": "significantly below"}
+    relation = where.get(verdict_of(test), "not significantly above")
+    return f"{relation} the {display_name(str(test.against))} baseline"
+
+
+def details(data: ReportData) -> Iterator[str]:
+    """The sentences below the headline."""
+    best, rows = data.best, data.results.detectors
     if best is None:
         return
     yield (
-        f"At its threshold, frozen on validation, it finds {percent(best['sensitivity'])} of the anomalous images "
-        f"and calls {percent(best['specificity'])} of the normal ones normal."
+        f"At its threshold, frozen on validation, it detects {percent(best.sensitivity)} of the "
+        f"anomalous images and classifies {percent(best.specificity)} of the normal images as "
+        "normal; the rest are false negatives (missed) and false positives (false alarms)."
     )
-    yield from _best_gan(material)
-    yield from _verdicts(material)
-    if len(material.order) > 1:
+    yield from _best_gan(data)
+    yield from _verdicts(data)
+    if len(rows) > 1:
         yield (
-            f"It is the best of {len(material.order)} on these very test images, which flatters it a little; "
-            "the baselines of the tests were chosen on validation."
+            f"The first of {len(rows)} detectors was picked on the test set, so its AUROC is "
+            "slightly optimistic; the baselines of the tests were chosen on validation."
         )
-    seen = {row["sees_mix"] for row in material.rows.values()}
-    if len(seen) > 1:
-        yield "Detectors that see the unlabelled mix learn from anomalous images, without their labels; compare them with each other first."
+    if len({row.sees_mix for row in rows.values()}) > 1:
+        yield (
+            "Detectors that see the unlabelled mix also train on anomalous images, without labels; "
+            "compare them with each other first."
+        )
 
 
-def _best_gan(material: Material) -> Iterator[str]:
-    tests = _tests(material)
-    gans = [
-        name
-        for name in material.order
-        if name not in SIMPLE and (tests.get(name) or {}).get("p_holm") is not None
-    ]
-    if not gans:
+def _best_gan(data: ReportData) -> Iterator[str]:
+    tests, rows = _tests(data), data.results.detectors
+    tested = (name for name in data.order if name in tests and tests[name].p_holm is not None)
+    name = next((name for name in tested if name not in SIMPLE), None)
+    if name is None:
         return
-    name, test = gans[0], tests[gans[0]]
-    baseline = material.rows.get(test["against"], {})
+    test = tests[name]
+    baseline = rows.get(str(test.against))
+    reference = with_interval(None if baseline is None else baseline.auroc)
+    cost = "" if verdict_of(test) == "better" else " The added cost is not justified here."
     yield (
-        f"The best GAN, {readable(name)} ({with_interval(material.rows[name]['auroc'])}), beside {readable(test['against'])} "
-        f"({with_interval(baseline.get('auroc'))}), the baseline that validation chose among those that see no more: difference "
-        f"{signed_interval(test['difference'])}, {p_text(test['p_holm'])}, {readable(test['verdict'])}"
-        f"{'.' if _verdict(test) == 'better' else ': here it has not earned its cost.'}"
+        f"The best GAN, {display_name(name)} ({with_interval(rows[name].auroc)}), is "
+        f"{_against(test)} ({reference}; chosen on "
+        f"validation among those that see as much): difference {signed_interval(test.difference)}, "
+        f"{p_text(test.p_holm)}.{cost}"
     )
 
 
-def _verdicts(material: Material) -> Iterator[str]:
-    document = material.together.get("detector_tests", {})
-    made = [test for test in _tests(material).values() if test.get("p_holm") is not None]
-    if not made:
+def _verdicts(data: ReportData) -> Iterator[str]:
+    made = [test for test in _tests(data).values() if test.p_holm is not None]
+    if data.tests is None or not made:
         return
-    counted = Counter(_verdict(test) for test in made)
-    kinds = " and ".join(sorted({test["test"] for test in made}))
+    counts = Counter(map(verdict_of, made))
+    methods = " and ".join(sorted({test.test for test in made}))
     yield (
-        f"Of {len(made)} detectors tested against their baseline, {counted['better']} "
-        f"{'is' if counted['better'] == 1 else 'are'} shown to be better, {counted['worse']} worse, "
-        f"and {counted['none']} without a difference shown "
-        f"({kinds}; {document.get('correction', 'no')} correction over {document.get('n_tests', len(made))} tests)."
+        f"Of {len(made)} detectors tested against their baseline, {counts['better']} "
+        f"{'is' if counts['better'] == 1 else 'are'} significantly better, {counts['worse']} "
+        f"significantly worse, and {counts['none']} not significantly different "
+        f"({methods}; {data.tests.correction} correction over {data.tests.n_tests} tests)."
     )
 
 
-def _verdict(test: Mapping[str, Any]) -> str:
-    words = str(test.get("verdict", ""))
-    return next((word for word in ("better", "worse") if words.startswith(word)), "none")
+def verdict_of(test: DetectorTest) -> str:
+    """`better`, `worse` or `none`."""
+    return next((word for word in ("better", "worse") if test.verdict.startswith(word)), "none")
 
 
-def _tests(material: Material) -> Mapping[str, Any]:
-    tests: Mapping[str, Any] = material.together.get("detector_tests", {}).get("tests", {})
-    return tests
+def _tests(data: ReportData) -> Mapping[str, DetectorTest]:
+    return {} if data.tests is None else data.tests.tests
 
 
-def warnings(material: Material) -> list[str]:
-    """What a reader has to be warned of before he reads a figure."""
+def warnings(data: ReportData) -> list[str]:
+    """What a reader has to know before reading a metric."""
+    rows = data.results.detectors
     found = [
-        f"{', '.join(map(readable, names))}: {text}" if names else text
-        for text, names in grouped_warnings(material.rows)
+        f"{', '.join(map(display_name, names))}: {text}" if names else text
+        for text, names in grouped_warnings(rows)
     ]
-    flagged = [
-        name
-        for name, told in material.together.get("shortcuts", {}).get("detectors", {}).items()
-        if told["flags"]
-    ]
+    audited = {} if data.shortcuts is None else data.shortcuts.detectors
+    flagged = [name for name, judged in audited.items() if judged.flags]
     if flagged:
-        names = (
-            "All detectors"
-            if len(flagged) == len(material.rows)
-            else capital(", ".join(map(readable, flagged)))
-        )
+        names = ", ".join(map(display_name, flagged))
+        who = "All detectors" if len(flagged) == len(rows) else capital(names)
         found.append(
-            f"{names} may detect the source of an image instead of a disease: see the audit of shortcuts."
+            f"{who} may detect the source of an image instead of the disease: see the "
+            "section 'Compared against shortcut baselines'."
         )
-    leak = material.together.get("leakage_audit", {}).get("verdict", "no leak")
-    found += [f"Leakage audit of the split: {leak}."] if leak != "no leak" else []
-    if material.fold:
+    if data.leakage is not None and data.leakage.verdict != NO_LEAK:
+        found.append(f"Leakage audit of the split: {data.leakage.verdict}.")
+    if data.fold:
         found.append(
-            f"The test images are fold {material.fold} of a cross-validation: one fold's figures may lie far from the mean over all."
+            f"This run tests fold {data.fold} of a cross-validation; report the mean over all of "
+            "them."
         )
     return found

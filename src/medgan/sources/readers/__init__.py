@@ -1,3 +1,1 @@
-"""Readers of image files: a path in, pixels and what the file says of them out, or the reason why
-there are none.
-"""
+"""Readers of image files: from a path to pixels and metadata, or the reason for refusal."""

@@ -1,6 +1,4 @@
-"""How files become pictures: the key `reading` of a source. Wrong values are refused with the name
-of their key.
-"""
+"""How files are decoded: the key `reading` of a source. Wrong values raise `UserError`."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from medgan.errors import UserError
+from medgan.sources.checks import check_choice, check_range, require
 
 WINDOWS: dict[str, tuple[float, float]] = {
     "lung": (-1350.0, 150.0),
@@ -23,73 +21,59 @@ WINDOWS: dict[str, tuple[float, float]] = {
     "subdural": (-25.0, 175.0),
 }
 """Name -> lowest and highest value shown, in Hounsfield units: the usual windows of CT (Murphy,
-"Windowing (CT)", Radiopaedia).
-"""
+"Windowing (CT)", Radiopaedia)."""
 AXES = ("sagittal", "coronal", "axial")
-"""Planes of a slice; the place in this tuple is the axis of a volume in canonical orientation
-(right, anterior, superior).
-"""
+"""Planes of a slice, by the axis of a volume in canonical orientation (right, anterior, superior)
+that they are perpendicular to."""
 FRAME_POLICIES = ("refuse", "first", "all")
 VOLUMES_4D_POLICIES = ("refuse", "first")
 BURNED_IN_POLICIES = ("refuse", "keep")
 SHORTEST_KEY = 16
 
 
-def _one_of(value: str, choices: tuple[str, ...], key: str) -> None:
-    if value not in choices:
-        raise UserError(
-            f"{key} is `{value}`, which does not exist; choose from {', '.join(choices)}"
-        )
-
-
 @dataclass(frozen=True)
 class SlicePolicy:
-    """Which slices of a volume become images: a fixed anatomical range, as shares of the volume
-    along one axis.
-    """
+    """Which slices of a volume become images: a fixed anatomical range along one axis."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     axis: str = "axial"
     """axial (0 is the feet's end), coronal (0 is the back) or sagittal (0 is the left side of the
-    body). An NPY volume has no known orientation: its slices lie along its first axis."""
+    body). Slices of an NPY volume, whose orientation is unknown, lie along its first axis."""
     start: float = 0.35
-    stop: float = 0.65
-    every: int = 1
-    """Every how many slices one is taken."""
+    stop: float = 0.65  # range as shares of the volume
+    every: int = 1  # take every n-th slice
     count: int | None = None
-    """Instead of `every`: at most so many slices, evenly spread over the range."""
+    """Instead of `every`: at most this many slices, evenly spaced over the range."""
 
     def __post_init__(self) -> None:
-        _one_of(self.axis, AXES, "reading.slices.axis")
-        if not 0.0 <= self.start < self.stop <= 1.0:
-            raise UserError(
-                f"reading.slices goes from {self.start} to {self.stop}; they are shares of the volume with 0 <= start < stop <= 1"
-            )
-        if self.every < 1:
-            raise UserError(
-                f"reading.slices.every is {self.every}; give 1 to take every slice, 2 to take every other, and so on"
-            )
-        if self.count is not None and (self.count < 1 or self.every != 1):
-            raise UserError(
-                f"reading.slices.count is {self.count}, with every {self.every}; give a count from 1 on, or `every`, not both"
-            )
+        check_choice(self.axis, AXES, "reading.slices.axis")
+        require(
+            0.0 <= self.start < self.stop <= 1.0,
+            f"reading.slices goes from {self.start} to {self.stop}; "
+            "give shares of the volume with 0 <= start < stop <= 1",
+        )
+        check_range(self.every, 1, math.inf, "reading.slices.every")
+        require(
+            self.count is None or (self.count >= 1 and self.every == 1),
+            f"reading.slices.count is {self.count}, with every {self.every}; "
+            "give a count from 1 on, or `every`, not both",
+        )
 
     def numbers(self, length: int) -> list[int]:
-        """Numbers of the chosen slices of `length`: those whose middle lies in the range; the
-        nearest one where none does.
-        """
-        inside = [
-            number for number in range(length) if self.start <= (number + 0.5) / length < self.stop
-        ]
+        """Choose from `length` slices those whose middle is in the range, else the nearest one."""
+        middles = (np.arange(length) + 0.5) / length
+        inside = np.flatnonzero((self.start <= middles) & (middles < self.stop)).tolist()
         inside = inside or [min(length - 1, int((self.start + self.stop) / 2 * length))]
         if self.count is None:
             return inside[:: self.every]
-        return [
-            inside[place]
-            for place in np.unique(
-                np.linspace(0, len(inside) - 1, min(self.count, len(inside))).round().astype(int)
-            )
-        ]
+        return [inside[place] for place in evenly_spaced(len(inside), self.count)]
+
+
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Choose at most `count` evenly spaced numbers below `length`."""
+    places = np.linspace(0, length - 1, min(count, length)).round().astype(int)
+    numbers: list[int] = np.unique(places).tolist()
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -98,63 +82,54 @@ class ReadingConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     window: str | tuple[float, float] | None = None
-    """A key of `WINDOWS`, or [lowest, highest] value shown, after the file's own scaling. By
-    default the file's window; where it has none, percentiles of the image or volume."""
+    """A key of `WINDOWS`, or [lowest, highest] value shown, in the unit of the file. By default the
+    file's window; where it has none, percentiles of the image or volume."""
     frames: str = "refuse"
-    """What happens to a file of several pages or frames: refuse, first, or all (one image for
-    each).
-    """
+    """Files of several pages or frames: refuse, first, or all (one image each)."""
     slices: SlicePolicy | None = None
     """Which slices of a volume become images. Without it volumes are refused."""
-    volumes_4d: str = "refuse"
-    """What happens to a NIfTI file of several volumes: refuse, or first (the first volume
-    counts).
-    """
+    volumes_4d: str = "refuse"  # NIfTI files of several volumes: refuse, or first
     burned_in: str = "refuse"
-    """What happens to a DICOM image that says of itself that names are drawn into it: refuse, or
-    keep.
-    """
+    """DICOM images whose header says that text is drawn into the pixels: refuse, or keep."""
     pseudonym_key: str | None = None
-    """Secret that turns patient ids into pseudonyms. Better given as the environment variable
-    MEDGAN_PSEUDONYM_KEY than in a file.
-    """
-    max_pixels: int = 64_000_000
-    """Largest image, in pixels, that is decoded."""
-    max_volume_bytes: int = 2**30
-    """Largest volume, in unpacked bytes, that is decoded."""
+    """Secret that turns patient ids into pseudonyms; better given as the environment variable
+    MEDGAN_PSEUDONYM_KEY than in a file."""
+    max_pixels: int = 64_000_000  # largest image, in pixels, that is decoded
+    max_volume_bytes: int = 2**30  # largest volume, in unpacked bytes, that is decoded
 
     def __post_init__(self) -> None:
-        _check_window(self.window)
-        _one_of(self.frames, FRAME_POLICIES, "reading.frames")
-        _one_of(self.volumes_4d, VOLUMES_4D_POLICIES, "reading.volumes_4d")
-        _one_of(self.burned_in, BURNED_IN_POLICIES, "reading.burned_in")
-        if self.pseudonym_key is not None and len(self.pseudonym_key) < SHORTEST_KEY:
-            raise UserError(
-                f"reading.pseudonym_key has {len(self.pseudonym_key)} characters; give a secret of at least {SHORTEST_KEY}"
+        if isinstance(self.window, str):
+            check_choice(self.window, WINDOWS, "reading.window")
+        elif self.window is not None:
+            low, high = self.window
+            require(
+                math.isfinite(low) and math.isfinite(high) and low < high,
+                f"reading.window is {[low, high]}; give [lowest, highest] value shown, "
+                f"or one of {', '.join(WINDOWS)}",
             )
-        if min(self.max_pixels, self.max_volume_bytes) < 1:
-            raise UserError(
-                f"reading.max_pixels is {self.max_pixels} and max_volume_bytes {self.max_volume_bytes}; give numbers from 1 on"
-            )
+        check_choice(self.frames, FRAME_POLICIES, "reading.frames")
+        check_choice(self.volumes_4d, VOLUMES_4D_POLICIES, "reading.volumes_4d")
+        check_choice(self.burned_in, BURNED_IN_POLICIES, "reading.burned_in")
+        if self.pseudonym_key is not None:
+            check_secret(self.pseudonym_key, "reading.pseudonym_key")
+        check_range(self.max_pixels, 1, math.inf, "reading.max_pixels")
+        check_range(self.max_volume_bytes, 1, math.inf, "reading.max_volume_bytes")
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """The lowest and highest value shown, where the configuration says it."""
+        """Lowest and highest value shown, where they are configured."""
         return WINDOWS[self.window] if isinstance(self.window, str) else self.window
 
     @property
     def window_name(self) -> str:
-        """What the manifest calls the configured window."""
+        """The configured window in words, for the manifest."""
         low, high = self.limits or (0.0, 0.0)
         return f"{self.window if isinstance(self.window, str) else 'set'} {low:g} to {high:g}"
 
 
-def _check_window(window: str | tuple[float, float] | None) -> None:
-    if isinstance(window, str):
-        _one_of(window, tuple(WINDOWS), "reading.window")
-    elif window is not None and not (
-        math.isfinite(window[0]) and math.isfinite(window[1]) and window[0] < window[1]
-    ):
-        raise UserError(
-            f"reading.window is {list(window)}; give [lowest, highest] value shown, or one of {', '.join(WINDOWS)}"
-        )
+def check_secret(key: str, where: str) -> None:
+    """Raise `UserError` for a secret that is too short."""
+    require(
+        len(key) >= SHORTEST_KEY,
+        f"{where} has {len(key)} characters; give a secret of at least {SHORTEST_KEY}",
+    )

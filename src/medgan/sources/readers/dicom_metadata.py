@@ -1,6 +1,4 @@
-"""What a DICOM header may say of its image. Only what is listed here is ever looked at, and nothing
-of it names a person.
-"""
+"""Metadata of DICOM headers: a fixed list of attributes, none of which identifies a person."""
 
 from __future__ import annotations
 
@@ -8,99 +6,70 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from pydicom.dataset import Dataset
+from medgan.sources.readers.config import ReadingConfig, check_secret
+from medgan.sources.rows import years
 
-from medgan.errors import UserError
-from medgan.sources.readers.config import SHORTEST_KEY, ReadingConfig
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 VARIABLE = "MEDGAN_PSEUDONYM_KEY"
-
-
-def secret(config: ReadingConfig) -> str | None:
-    """The key of the configuration, else that of the environment, else None. Raises `UserError` for
-    one that is too short.
-    """
-    key = config.pseudonym_key or os.environ.get(VARIABLE) or None
-    if key is not None and len(key) < SHORTEST_KEY:
-        raise UserError(
-            f"the environment variable {VARIABLE} has {len(key)} characters; give a secret of at least {SHORTEST_KEY}"
-        )
-    return key
-
-
-def pseudonym(text: str, key: str, kind: str) -> str:
-    """32 hexadecimal digits for a text; `kind` (up to 16 letters) keeps equal texts of different
-    meaning apart.
-    """
-    digest = hashlib.blake2b(
-        key=hashlib.sha512(key.encode()).digest(), digest_size=16, person=kind.encode()
-    )
-    digest.update(text.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
 KEYWORDS = (
-    *(
-        "PatientSex",
-        "PatientAge",
-        "PatientBirthDate",
-        "StudyDate",
-        "PatientID",
-        "IssuerOfPatientID",
-        "SeriesInstanceUID",
-    ),
-    *(
-        "Modality",
-        "ViewPosition",
-        "ScanningSequence",
-        "SequenceVariant",
-        "Manufacturer",
-        "ManufacturerModelName",
-        "ImagePositionPatient",
-    ),
+    *("PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "PatientID"),
+    *("IssuerOfPatientID", "SeriesInstanceUID", "Modality", "ViewPosition", "ScanningSequence"),
+    *("SequenceVariant", "Manufacturer", "ManufacturerModelName", "ImagePositionPatient"),
 )
-"""Attributes that are read; birth date and study date only give years, ids only give pseudonyms."""
-AGE = re.compile(r"(\d{3})([DWMY])")
-YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+"""Attributes that are read; birth and study date only give years, ids only give pseudonyms."""
+AGE = re.compile(r"\d{3}[DWMY]")
+SEXES = {"F": "F", "M": "M", "O": "O"}
 DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-OLDEST = 150
 CODED = re.compile(r"[A-Z0-9_]+(?: [A-Z0-9_]+)*")
-"""The value representation CS: capitals, digits, underscores and single blanks."""
-SEXES = ("M", "F", "O")
+"""Value representation CS: capitals, digits, underscores and single blanks."""
 
 
 def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
-    """What is known of `FACTS` and, where there is a secret key, the pseudonyms `group_id` and
-    `volume`.
-    """
-    facts = {name: _tried(tell, header) for name, tell in FACTS.items()}
-    return {name: text for name, text in {**facts, **_pseudonyms(header, config)}.items() if text}
-
-
-def _tried(tell: Callable[[Dataset], str], header: Dataset) -> str:
-    """A damaged attribute is an unknown one: it does not make the pixels worse."""
-    try:
-        return tell(header)
-    except Exception:
-        return ""
-
-
-def _pseudonyms(header: Dataset, config: ReadingConfig) -> dict[str, str]:
+    """Return what is known of `FACTS` and, with a secret key, `group_id` and `volume`."""
     key = secret(config)
-    if key is None:
-        return {}
-    patient, issuer = (
-        _tried(lambda file: _text(file, "PatientID"), header),
-        _tried(lambda file: _text(file, "IssuerOfPatientID"), header),
-    )
-    series = _tried(lambda file: _text(file, "SeriesInstanceUID"), header)
-    return {
-        "group_id": pseudonym(f"{issuer}\n{patient}", key, "patient") if patient else "",
-        "volume": pseudonym(series, key, "series") if series else "",
-    }
+    known = FACTS if key is None else FACTS | _pseudonyms(key)
+    facts = {}
+    for name, read in known.items():
+        try:
+            facts[name] = read(header)
+        except Exception:  # a damaged attribute is a missing one: the pixels are still good
+            facts[name] = ""
+    return {name: text for name, text in facts.items() if text}
+
+
+def secret(config: ReadingConfig) -> str | None:
+    """Return the key of the configuration, or of the environment. Raises `UserError`."""
+    key = config.pseudonym_key or os.environ.get(VARIABLE) or None
+    if key is not None:
+        check_secret(key, f"the environment variable {VARIABLE}")
+    return key
+
+
+def pseudonym(text: str, key: str, purpose: str) -> str:
+    """Compute a keyed hash, 32 hexadecimal digits; `purpose` has at most 16 characters."""
+    secret_key = hashlib.sha512(key.encode()).digest()
+    data = text.encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(
+        data, key=secret_key, digest_size=16, person=purpose.encode()
+    ).hexdigest()
+
+
+def _pseudonyms(key: str) -> dict[str, Callable[[Dataset], str]]:
+    def patient(header: Dataset) -> str:
+        name = _text(header, "PatientID")
+        issuer = _text(header, "IssuerOfPatientID")
+        return pseudonym(f"{issuer}\n{name}", key, "patient") if name else ""
+
+    def series(header: Dataset) -> str:
+        uid = _text(header, "SeriesInstanceUID")
+        return pseudonym(uid, key, "series") if uid else ""
+
+    return {"group_id": patient, "volume": series}
 
 
 def _text(header: Dataset, keyword: str) -> str:
@@ -108,69 +77,51 @@ def _text(header: Dataset, keyword: str) -> str:
 
 
 def _codes(header: Dataset, keyword: str) -> list[str]:
-    """The coded values of an attribute that may have several."""
+    """Return the coded values of an attribute that may have several."""
     value = header.get(keyword)
     several = [value] if isinstance(value, str) else list(value or ())
     return [text for text in map(str, several) if len(text) <= 16 and CODED.fullmatch(text)]
 
 
-def _sex(header: Dataset) -> str:
-    sex = _text(header, "PatientSex").upper()
-    return sex if sex in SEXES else ""
-
-
 def _age(header: Dataset) -> str:
-    """Years: the stated age, else the whole years from birth to study."""
-    stated = AGE.fullmatch(_text(header, "PatientAge").upper())
-    years = int(stated[1]) * YEARS[stated[2]] if stated else _years_between(header)
-    return (
-        f"{years:.2f}".rstrip("0").rstrip(".") if years is not None and 0 <= years <= OLDEST else ""
-    )
-
-
-def _years_between(header: Dataset) -> float | None:
-    birth, study = (
-        DATE.fullmatch(_text(header, keyword)) for keyword in ("PatientBirthDate", "StudyDate")
-    )
-    if not birth or not study:
-        return None
-    born, seen = (tuple(map(int, date.groups())) for date in (birth, study))
-    return float(seen[0] - born[0] - (seen[1:] < born[1:]))
+    """Return the stated age in years, else the whole years from birth to study."""
+    stated = _text(header, "PatientAge").upper()
+    if AGE.fullmatch(stated):
+        age = years(stated)
+    else:
+        birth, study = (
+            DATE.fullmatch(_text(header, name)) for name in ("PatientBirthDate", "StudyDate")
+        )
+        if not birth or not study:
+            return ""
+        born, seen = (tuple(map(int, date.groups())) for date in (birth, study))
+        age = years(seen[0] - born[0] - (seen[1:] < born[1:]))
+    return "" if age is None else f"{age:.2f}".rstrip("0").rstrip(".")
 
 
 def _sequence(header: Dataset) -> str:
-    """Such as `MR SE/SK`; the sequence's name and protocol are free text and stay out."""
-    names = [
-        "/".join(_codes(header, keyword)) for keyword in ("ScanningSequence", "SequenceVariant")
-    ]
+    """Return codes such as `MR SE/SK`; the names of sequence and protocol are free text."""
+    names = ["/".join(_codes(header, name)) for name in ("ScanningSequence", "SequenceVariant")]
     return " ".join([*_codes(header, "Modality")[:1], "/".join(filter(None, names))]).strip()
 
 
 def _scanner(header: Dataset) -> str:
-    words = " ".join(
-        _text(header, keyword) for keyword in ("Manufacturer", "ManufacturerModelName")
-    )
+    words = " ".join(_text(header, name) for name in ("Manufacturer", "ManufacturerModelName"))
     return " ".join(re.sub(r"[^\x20-\x7e]", " ", words).split())[:128]
-
-
-def _view(header: Dataset) -> str:
-    return next(iter(_codes(header, "ViewPosition")), "")
 
 
 def _position(header: Dataset) -> str:
     position: Any = header.get("ImagePositionPatient")
-    millimetres = float(position[2]) if position else math.nan
-    return f"{millimetres:.1f}" if math.isfinite(millimetres) else ""
+    millimeters = float(position[2]) if position else math.nan
+    return f"{millimeters:.1f}" if math.isfinite(millimeters) else ""
 
 
-FACTS: Mapping[str, Callable[[Dataset], str]] = {
-    "sex": _sex,
+FACTS: dict[str, Callable[[Dataset], str]] = {
+    "sex": lambda header: SEXES.get(_text(header, "PatientSex").upper(), ""),
     "age": _age,
-    "view": _view,
+    "view": lambda header: next(iter(_codes(header, "ViewPosition")), ""),
     "sequence": _sequence,
     "scanner": _scanner,
     "slice": _position,
 }
-"""Key of `picture.METADATA` -> what a header says of it; empty where it says nothing that is
-usable.
-"""
+"""Key of `raw.METADATA` -> its value in a header; empty where there is no usable one."""

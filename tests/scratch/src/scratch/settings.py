@@ -1,9 +1,20 @@
 from dataclasses import dataclass, field
 
-from medgan.project.artifacts import context
-from medgan.settings import CONFIG_LOADER_ARGS, CONTEXT_CLASS, DISABLE_HOOKS_FOR_PLUGINS, HOOKS
+from medgan.project.context import MedganContext
+from medgan.settings import (
+    CONFIG_LOADER_ARGS,
+    CONFIG_LOADER_CLASS,
+    DISABLE_HOOKS_FOR_PLUGINS,
+    HOOKS,
+)
 
-__all__ = ["CONFIG_LOADER_ARGS", "CONTEXT_CLASS", "DISABLE_HOOKS_FOR_PLUGINS", "HOOKS"]
+__all__ = [
+    "CONFIG_LOADER_ARGS",
+    "CONFIG_LOADER_CLASS",
+    "CONTEXT_CLASS",
+    "DISABLE_HOOKS_FOR_PLUGINS",
+    "HOOKS",
+]
 
 
 @dataclass(frozen=True)
@@ -24,4 +35,7 @@ class Empty:
     note: str = field(default="")
 
 
-context.sections = lambda: {"scale": str, "toy": Toy, "other": Toy, "empty": Empty}
+class CONTEXT_CLASS(MedganContext):
+    @classmethod
+    def sections(cls):
+        return {"scale": str, "keep_versions": int, "toy": Toy, "other": Toy, "empty": Empty}

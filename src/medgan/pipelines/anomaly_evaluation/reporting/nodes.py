@@ -3,171 +3,189 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
-import torch
-from numpy.typing import NDArray
-
 from medgan import __version__, models
-from medgan.evaluation.protocol import EvaluationConfig
-from medgan.evaluation.results import new_document, rows_of
+from medgan.evaluation.details import ExternalResult, ExternalTests
+from medgan.evaluation.reading import read_results
+from medgan.evaluation.results import ClassifierResult, Results, Section, SynthesisResult
+from medgan.files.documents import from_json, to_json
+from medgan.images.leakage import LeakageAudit
 from medgan.images.splits import data_hash
-from medgan.images.store import ImageStore
-from medgan.models import PublishedModel
+from medgan.pipelines.outputs import (
+    Audit,
+    Cohort,
+    Comparison,
+    Cut,
+    Evaluation,
+    Features,
+    Figures,
+    Illustrations,
+    Trained,
+)
+from medgan.pipelines.shared import EvaluationData
 from medgan.report.claim import checklist
-from medgan.report.page import compacted, content_name, render_report, tell
-
-Arrays = Mapping[str, NDArray[Any]]
-TOGETHER = (
-    "detector_tests",
-    "shortcuts",
-    "cohort",
-    "reference_standard",
-    "leakage_audit",
-    "cut_profile",
-    "tested_elsewhere",
-    "claim",
+from medgan.report.data import (
+    Card,
+    Checklist,
+    ModelDocuments,
+    ReportData,
+    RunFacts,
+    fold_of,
+    slices_of,
+    split_table,
 )
-"""Kinds of documents about all detectors, or about the data."""
-EACH = (
-    "components",
-    "localisation",
-    "robustness",
-    "subgroups",
-    "random_errors",
-    "worst_slices",
-    "external",
-    "categories",
-    "projection_facts",
-)
-"""Kinds of documents about one detector; an input is named <kind>_<detector>."""
+from medgan.report.page import render_report
+
+OF_EVALUATION = ("components", "localisation")
+OF_AUDIT = ("robustness", "subgroups", "random_errors", "worst_slices", "categories")
+FIGURES: Mapping[str, tuple[str, str]] = {
+    "heatmaps": ("illustrations", "heatmaps"),
+    "heatmaps_closest": ("illustrations", "heatmaps_closest"),
+    "heatmaps_random": ("illustrations", "heatmaps_random"),
+    "projections": ("illustrations", "projections_figure"),
+    "confusion": ("evaluations", "confusion"),
+    "histogram": ("evaluations", "histogram"),
+    "components": ("evaluations", "components_figure"),
+    "robustness": ("audits", "robustness_figure"),
+    "subgroups": ("audits", "subgroups_figure"),
+    "categories": ("audits", "categories_figure"),
+    "curves": ("trained", "curves_figure"),
+}
+"""Kind of a picture of one model -> where it is."""
 
 
-def fill_checklist(
-    detectors: Mapping[str, Any],
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: EvaluationConfig,
-    seed: int,
-    **others: Any,
-) -> dict[str, Any]:
-    """CLAIM 2024, answered from documents: `others` are those of `report`, and the published
-    models.
+@dataclass(frozen=True)
+class Made:
+    """All that has been made of a data set; what is optional has not been run."""
+
+    trained: Mapping[str, Trained]
+    evaluations: Mapping[str, Evaluation]
+    audits: Mapping[str, Audit]
+    illustrations: Mapping[str, Illustrations]
+    features: Mapping[str, Features]
+    external: Mapping[str, ExternalResult]
+    comparison: Comparison
+    cohort: Cohort
+    leakage_audit: LeakageAudit
+    tested_elsewhere: ExternalTests
+    cut: Cut | None = None
+    classifiers: Section[ClassifierResult] | None = None
+    quality: Section[SynthesisResult] | None = None
+    sample_grids: Figures = field(default_factory=lambda: Figures({}))
+    confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
+
+    def report_data(self, data: EvaluationData) -> ReportData:
+        """Everything that the report is written from."""
+        import torch
+
+        results = Results(
+            dataset=data.config.dataset,
+            provenance=_provenance(data),
+            detectors={name: found.evaluation for name, found in self.evaluations.items()},
+            classifiers=self.classifiers.rows if self.classifiers else {},
+            quality=self.quality.rows if self.quality else {},
+        )
+        info, compared = data.images.info, self.comparison
+        return ReportData(
+            results=read_results(to_json(results)),
+            splits=split_table(data.splits),
+            descriptions={name: _first_line(name) for name in models.detectors()},
+            cards={name: from_json(Card, one.model.card) for name, one in self.trained.items()},
+            models=self.documents(),
+            tests=compared.detector_tests,
+            shortcuts=compared.shortcuts,
+            cohort=self.cohort.cohort,
+            reference=compared.reference_standard,
+            leakage=self.leakage_audit,
+            cut=self.cut.what_was_cut if self.cut else None,
+            elsewhere=self.tested_elsewhere,
+            fold=fold_of(data.splits),
+            facts=RunFacts(
+                versions={"medgan": __version__, "torch": torch.__version__},
+                seed=data.seed,
+                n_resamples=data.config.n_resamples,
+                image_size=f"{info.width} x {info.height}",
+                intensity=info.intensity,
+                slices=slices_of(data.splits),
+            ),
+        )
+
+    def documents(self) -> dict[str, ModelDocuments]:
+        """The documents of each detector, and of the features of other networks."""
+        of = {kind: _parts(self.evaluations, kind) for kind in OF_EVALUATION}
+        of |= {kind: _parts(self.audits, kind) for kind in OF_AUDIT}
+        projected = _parts({**self.illustrations, **self.features}, "projections")
+        of |= {"external": dict(self.external), "projections": projected}
+        names = dict.fromkeys(name for found in of.values() for name in found)
+        each = {
+            name: {kind: found[name] for kind, found in of.items() if name in found}
+            for name in names
+        }
+        return {name: ModelDocuments(**found) for name, found in each.items()}
+
+    def figures(self) -> dict[str, bytes]:
+        """The PNG files, by kind, or kind and model."""
+        compared = self.comparison
+        together: dict[str, Any] = {
+            "forest": compared.auroc,
+            "roc": compared.roc,
+            "pr": compared.precision_recall,
+            "detector_tests": compared.detector_tests_figure,
+            "shortcuts": compared.shortcuts_figure,
+            "robustness": compared.robustness,
+            "categories": compared.categories,
+            "flow": self.cohort.flow,
+        }
+        for kind, (of, name) in FIGURES.items():
+            pictures = _parts(getattr(self, of), name)
+            together |= {f"{kind}_{model}": picture for model, picture in pictures.items()}
+        others: dict[str, Mapping[str, Any]] = {
+            "projections": _parts(self.features, "projections_figure"),
+            "samples": self.sample_grids.figures,
+            "confusion": self.confusion_matrices.figures,
+        }
+        for kind, found in others.items():
+            together |= {f"{kind}_{name}": picture for name, picture in found.items()}
+        return together
+
+
+def _parts(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A part of each model, where it has it."""
+    parts = {model: getattr(one, name) for model, one in found.items()}
+    return {model: part for model, part in parts.items() if part is not None}
+
+
+def report(data: EvaluationData, made: Made) -> tuple[str, Checklist]:
+    """Write the report of all that has been run on this dataset.
+
+    Returns:
+        One HTML page without any remote part, and the checklist CLAIM 2024, answered from the
+        documents of the run.
     """
-    documents = _documents(others)
-    about = {
-        "dataset": config.dataset,
-        "versions": {"medgan": __version__, "torch": torch.__version__},
-        "seed": seed,
-        "n_resamples": config.n_resamples,
-        "image_size": f"{images.info.width} x {images.info.height}",
-        "intensity": images.info.intensity,
-        "fold": fold_of(splits),
-        "slices": slices_of(splits),
-    }
-    together = {kind: documents[kind] for kind in TOGETHER if kind in documents}
-    each = {kind: _each(kind, documents) for kind in EACH}
-    return checklist(rows_of(detectors), together, each, _cards(others), about)
+    everything = made.report_data(data)
+    claim = checklist(everything)
+    page = render_report(replace(everything, claim=claim), made.figures())
+    return page, claim
 
 
-def report(
-    detectors: Mapping[str, Any],
-    classifiers: Mapping[str, Any] | None,
-    quality: Mapping[str, Any] | None,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    config: EvaluationConfig,
-    seed: int,
-    cached_pictures: Arrays | None,
-    **others: bytes | PublishedModel | Mapping[str, Any] | None,
-) -> tuple[str, Arrays]:
-    """The report of all that has been run on this data set: one HTML page without any remote part,
-    and its pictures made small.
+def _provenance(data: EvaluationData) -> dict[str, Any]:
+    import torch
 
-    `cached_pictures` are those of an earlier run. `others` are the pictures (figure_<kind> and
-    figure_<kind>_<model>), the documents (<kind> and <kind>_<detector>) and the published models
-    (published_<model>), whose cards it reads; what has not been made is None.
-    """
-    figures = {
-        name.removeprefix("figure_"): other
-        for name, other in others.items()
-        if isinstance(other, bytes)
-    }
-    documents = _documents(others)
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    provenance = {
-        "made": made,
+    info = data.images.info
+    return {
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "medgan": __version__,
         "torch": torch.__version__,
-        "seed": seed,
-        "data_hash": data_hash(images, splits),
-        "image size": f"{images.info.width} x {images.info.height}",
-        "intensity": images.info.intensity,
-        "bootstrap resamples": config.n_resamples,
-    }
-    document = new_document(config.dataset, "test", provenance)
-    sections = {"detectors": detectors, "classifiers": classifiers, "quality": quality}
-    document |= {name: rows_of(section) for name, section in sections.items()}
-    story = tell(
-        document,
-        split_table(splits),
-        descriptions={name: _first_line(name) for name in models.detectors()},
-        cards=_cards(others),
-        together={kind: documents[kind] for kind in TOGETHER if kind in documents},
-        each={kind: _each(kind, documents) for kind in EACH},
-        figures=tuple(figures),
-        fold=fold_of(splits),
-    )
-    small = compacted(figures.values(), cached_pictures)
-    return render_report(
-        story, {name: small[content_name(png)].tobytes() for name, png in figures.items()}
-    ), small
-
-
-def _documents(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {name: other for name, other in others.items() if isinstance(other, Mapping)}
-
-
-def _each(kind: str, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {
-        name.removeprefix(f"{kind}_"): found
-        for name, found in documents.items()
-        if name.startswith(f"{kind}_")
-    }
-
-
-def _cards(others: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {
-        other.name: other.card for other in others.values() if isinstance(other, PublishedModel)
+        "seed": data.seed,
+        "data_hash": data_hash(data.images, data.splits),
+        "image size": f"{info.width} x {info.height}",
+        "intensity": info.intensity,
+        "bootstrap resamples": data.config.n_resamples,
     }
 
 
 def _first_line(name: str) -> str:
     return (models.load(name).__doc__ or "").strip().splitlines()[0]
-
-
-def fold_of(splits: pd.DataFrame) -> str:
-    """`0 of 25` where the test part is one fold of a cross-validation, else nothing."""
-    folds = splits.reindex(columns=["fold"])["fold"].dropna().astype(str)
-    return folds.iloc[0] if len(folds) else ""
-
-
-def slices_of(splits: pd.DataFrame) -> str:
-    """`1,200 slices of 30 volumes` where images are slices, else nothing."""
-    volumes = splits.reindex(columns=["volume"])["volume"].dropna()
-    return f"{len(volumes):,} slices of {volumes.nunique():,} volumes" if len(volumes) else ""
-
-
-def split_table(splits: pd.DataFrame) -> pd.DataFrame:
-    """Images and patients of each category in each split; patients are left out where they are
-    unknown.
-    """
-    known = bool(splits["group_known"].all())
-    counted = (
-        splits.groupby(["category", "split"])
-        .agg(images=("image_id", "size"), patients=("group_id", "nunique"))
-        .reset_index()
-    )
-    return counted if known else counted.drop(columns="patients")

@@ -1,0 +1,34 @@
+"""Silence other libraries while a command of the project runs, and only then."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+VARIABLES = {
+    "DO_NOT_TRACK": "1",
+    "KEDRO_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""No telemetry, and no log lines that a user cannot act on."""
+MESSAGES = (".*pkg_resources.*", "ORJSONResponse is deprecated")
+"""Warnings of other categories that a user cannot act on."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Set `VARIABLES` for this process and ignore warnings, unless `python -W` asks for them."""
+    for name, value in VARIABLES.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            for category in (DeprecationWarning, FutureWarning):
+                warnings.simplefilter("ignore", category)
+            for message in MESSAGES:
+                warnings.filterwarnings("ignore", message)
+        yield

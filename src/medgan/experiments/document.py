@@ -1,0 +1,124 @@
+"""The results of a dataset over all seeds, docs/results/<dataset>.json: the types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from medgan.audits.results import Scopes
+from medgan.evaluation.baselines import is_better, is_worse
+from medgan.evaluation.details import CategoriesResult
+from medgan.evaluation.results import DetectorResult, Results
+from medgan.experiments.plan import Experiment
+from medgan.experiments.records import Components, Hardware, Parameters, Record, Seconds
+from medgan.files.documents import ALWAYS
+from medgan.stats.bootstrap import Estimate
+from medgan.stats.pooling import FoldAverage
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledDetector(DetectorResult):
+    """A detector over its seeds, or over the folds of a small cohort."""
+
+    folds: FoldAverage | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference in AUROC of two rows on the same test images, averaged over seeds."""
+
+    first: str
+    second: str
+    family: str
+    seeds: tuple[int, ...]
+    """That both rows have."""
+    p_value: float | None
+    difference: Estimate
+    p_holm: float | None
+    """Corrected over all comparisons of the dataset."""
+    verdict: str
+    n_images: int | None = None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the corrected test shows the first row to be better."""
+        return is_better(self.difference, self.p_holm)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the corrected test shows the first row to be worse."""
+        return is_worse(self.difference, self.p_holm)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How the models of a row were trained."""
+
+    seeds: tuple[int, ...]
+    parameters: Parameters
+    command: str
+    budget: Mapping[str, Any] | None
+    published_step: tuple[int | None, ...]
+    seconds: tuple[Seconds, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Trained:
+        """Combine the records of a row."""
+        first = records[0]
+        return cls(
+            seeds=tuple(record.seed for record in records),
+            parameters=first.parameters,
+            command=first.command,
+            budget=first.training.budget,
+            published_step=tuple(record.training.published_step for record in records),
+            seconds=tuple(record.provenance.seconds for record in records),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried(Trained):
+    """What validation says of a setting; its test images were never scored."""
+
+    model: str
+    validation: tuple[Mapping[str, float | None], ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Tried:
+        """Combine the records of a setting."""
+        return cls(
+            model=records[0].model,
+            validation=tuple(record.training.figures or {} for record in records),
+            **vars(Trained.of(records)),
+        )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all runs have in common, and the distinct values of what they do not."""
+
+    records: int
+    time: str | None
+    hardware: tuple[Hardware, ...]
+    git: tuple[str | None, ...]
+    lock_hash: tuple[str | None, ...]
+    versions: tuple[Mapping[str, str | None], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected(Results):
+    """The results of a dataset over all seeds."""
+
+    provenance: Origin  # type: ignore[assignment]  # of several runs
+    detectors: Mapping[str, PooledDetector] = field(default_factory=dict, metadata=ALWAYS)
+    experiment: Experiment
+    missing: tuple[str, ...]
+    """Declared rows and seeds without a record."""
+    differences: tuple[Comparison, ...]
+    contamination: Mapping[str, tuple[tuple[float, Estimate], ...]]
+    """Model -> (anomalous share of its mix, AUROC), in ascending order."""
+    components: Mapping[str, Components]
+    categories: Mapping[str, CategoriesResult]
+    shortcuts: Mapping[str, Scopes]
+    trained: Mapping[str, Trained]
+    tried: Mapping[str, Tried]

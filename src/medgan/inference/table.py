@@ -1,0 +1,125 @@
+"""The rows of scores.csv: images, slices and volumes with scores and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from medgan.evaluation.volumes import by_volume
+from medgan.inference.inputs import Seen
+from medgan.inference.trained import Frozen
+
+COLUMNS = (
+    "unit",
+    "path",
+    "volume",
+    "slice",
+    "score",
+    "threshold",
+    "decision",
+    "percentile",
+    "heat_map",
+    "code",
+    "message",
+)
+KEPT, NOT_KEPT = "kept", -1
+"""Column with the number of an image in the spool of pictures; its value where it is not there."""
+
+
+def image_rows(seen: Sequence[Seen], scores: Sequence[float], kept: Sequence[int]) -> pd.DataFrame:
+    """Make a row of each entry: unit, path, volume, slice, score (NaN where refused), code,
+    message, kept.
+
+    `volume` names the file of a volume, or the first file of a DICOM series. A series of one file
+    is an image.
+    """
+    groups = pd.Series([one.group for one in seen], dtype=object)
+    files = pd.Series([one.entry.file for one in seen], dtype=object)
+    numbers = pd.Series([one.entry.number for one in seen], dtype=object)
+    sliced = (numbers != "") | ((groups != "") & groups.duplicated(keep=False))
+    volumes = files.groupby(groups).transform("first").where(sliced, "") if len(files) else files
+    return pd.DataFrame(
+        {
+            "unit": np.where(sliced, "slice", "image"),
+            "path": files,
+            "volume": volumes,
+            "slice": numbers,
+            "score": np.asarray(scores, dtype=np.float64),
+            "code": [one.code for one in seen],
+            "message": [one.message for one in seen],
+            KEPT: np.asarray(kept, dtype=np.int64),
+        }
+    )
+
+
+def with_volumes(images: pd.DataFrame, aggregate: str) -> pd.DataFrame:
+    """Add a row for each volume before its slices: `aggregate` of their scores, and the picture of
+    the highest one.
+    """
+    slices = images[images["unit"] == "slice"]
+    if slices.empty:
+        return images.reset_index(drop=True)
+    units = images["volume"].where(images["volume"] != "", images["path"])
+    images = images.assign(place=pd.factorize(units)[0])
+    volumes = (
+        images.loc[slices.index]
+        .groupby("volume", sort=False)
+        .agg(
+            place=("place", "first"),
+            code=("code", "first"),
+            n_slices=("score", "size"),
+            n_scored=("score", "count"),
+        )
+    )
+    scored = slices[slices["score"].notna()]
+    worst = by_volume(scored.assign(image_id=scored["path"]), aggregate) if len(scored) else scored
+    rows = volumes.join(worst.set_index("volume")[["score", KEPT]]).reset_index()
+    none = rows["n_scored"] == 0
+    rows = rows.assign(
+        unit="volume",
+        path=rows["volume"],
+        slice="",
+        code=rows["code"].where(none, ""),
+        message=[
+            _message(aggregate, *counts)
+            for counts in rows[["n_slices", "n_scored"]].itertuples(index=False)
+        ],
+        **{KEPT: rows[KEPT].fillna(NOT_KEPT).astype(np.int64)},
+    )
+    together = pd.concat([rows[images.columns], images], ignore_index=True)
+    return together.sort_values("place", kind="stable", ignore_index=True).drop(columns="place")
+
+
+def _message(aggregate: str, n_slices: int, n_scored: int) -> str:
+    if not n_scored:
+        return f"none of its {n_slices} slices could be scored"
+    refused = n_slices - n_scored
+    return f"{aggregate} of {n_scored} slices" + (f", {refused} refused" if refused else "")
+
+
+def judged(table: pd.DataFrame, frozen: Frozen | None) -> pd.DataFrame:
+    """Add threshold, decision and percentile where there is a score that the threshold applies to;
+    empty elsewhere.
+    """
+    found = table.assign(threshold=np.nan, decision="", percentile=np.nan)
+    if frozen is None:
+        return found
+    places = found["score"].notna() & found["unit"].map(frozen.judges).astype(bool)
+    scores = found.loc[places, "score"]
+    found.loc[places, "threshold"] = frozen.value
+    found.loc[places, "decision"] = scores.map(frozen.decision)
+    found.loc[places, "percentile"] = scores.map(frozen.percentile)
+    return found
+
+
+def counts(table: pd.DataFrame) -> dict[str, int]:
+    """Count images (slices are images), volumes, anomalous decisions and refusals."""
+    single = table["unit"] != "volume"
+    return {
+        "images": int(single.sum()),
+        "volumes": int((~single).sum()),
+        "anomalous": int((table["decision"] == "anomalous").sum()),
+        "refused": int((table.loc[single, "code"] != "").sum()),
+    }

@@ -1,0 +1,200 @@
+"""The expensive arrays of a detector: scores, maps, perturbed scores, residuals. No label of
+validation or test is read here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medgan.audits.robustness import VERSION, perturbed, robustness_sample, variants
+from medgan.evaluation.categories import GRID, pooled
+from medgan.evaluation.embeddings import described_images
+from medgan.evaluation.scores import Batches, Images, Scored, score_images
+from medgan.images.labels import one_finding
+from medgan.images.loading import StoredImages
+from medgan.images.store import ImageStore
+from medgan.images.transforms import crop_padding, prepare
+from medgan.models import PublishedModel
+from medgan.pipelines.cache import reused
+from medgan.pipelines.shared import EvaluationData
+from medgan.training.progress import progress_bar
+from medgan.training.runtime import Runtime
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Arrays = Mapping[str, NDArray[Any]]
+EVALUATED = ("val", "test")
+TIMED = 8
+"""Images that are scored to see how long a detector takes."""
+
+
+def scored(
+    published: PublishedModel,
+    images: ImageStore,
+    chosen: pd.DataFrame,
+    batch_size: int,
+    seed: int,
+    title: str,
+) -> Scored:
+    """What the detector says of the images of `chosen` (image_id, row), in their order. Raises
+    `UserError` where that is not finite.
+    """
+    device = Runtime.detect().device
+    with progress_bar(title, "image", len(chosen)) as bar:
+        return score_images(
+            published.build().to(device),  # type: ignore[arg-type]  # the registry lists detectors only
+            StoredImages(images),
+            chosen["row"].to_numpy(dtype=np.int64),
+            Batches(batch_size, seed, str(device)),
+            names=chosen["image_id"].astype(str).tolist(),
+            on_progress=bar.update,
+        )
+
+
+def anomaly_maps(model: PublishedModel, data: EvaluationData, earlier: Arrays | None) -> Arrays:
+    """Score the validation and test images.
+
+    Returns:
+        image_id, score, score_<component> for each component of the score (n,), maps (n, H, W),
+        key.
+    """
+    chosen, images = data.rows(*EVALUATED), data.images
+
+    def make() -> dict[str, NDArray[Any]]:
+        found = scored(model, images, chosen, data.config.batch_size, data.seed, model.name)
+        components = {f"score_{name}": values for name, values in found.components.items()}
+        return {
+            "image_id": np.array(chosen["image_id"].astype(str).tolist()),
+            "score": found.scores,
+            **components,
+            "maps": np.ascontiguousarray(_cropped(found.maps, images)),
+        }
+
+    rows = chosen.astype(str).to_numpy().tolist()
+    return reused(earlier, ["scores", model.key, images.key, rows, data.seed], make)
+
+
+def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays | None) -> Arrays:
+    """Score a sample of test images under every perturbation.
+
+    A detector that would take longer than `evaluation.robustness.seconds` is not run; `reason` says
+    so.
+
+    Returns:
+        image_id (n,), scores (variants, n), seconds_per_image, reason (empty where it was run),
+        key.
+    """
+    budget, images = data.config.robustness, data.images
+    table = data.splits.reindex(columns=["image_id", "split", "row", "volume"])
+    chosen, plan = robustness_sample(table, budget.images, data.seed), list(variants())
+    rows, device = chosen["row"].to_numpy(dtype=np.int64), str(Runtime.detect().device)
+
+    def make() -> dict[str, Any]:
+        detector: Any = model.build().to(device)
+
+        def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
+            loaded = _perturbed(images, variant, data.seed, device)
+            batches = Batches(data.config.batch_size, data.seed, device)
+            return score_images(detector, loaded, some, batches).scores
+
+        seconds = _seconds_per_image(lambda some: scored(plan[0], some), rows)
+        reason = _too_slow(seconds, len(rows) * len(plan), budget.seconds)
+        values = np.zeros((len(plan), 0 if reason else len(rows)), dtype=np.float32)
+        with progress_bar(f"{model.name}, perturbed", "image", values.size) as bar:
+            for place, variant in enumerate(plan if not reason else []):
+                values[place] = scored(variant, rows)
+                bar.update(len(rows))
+        return {
+            "image_id": np.array(chosen["image_id"].astype(str).tolist()),
+            "scores": values,
+            "seconds_per_image": np.array(seconds),
+            "reason": np.array(reason),
+        }
+
+    sample = [chosen.astype(str).to_numpy().tolist(), plan, budget.images, budget.seconds]
+    decided_by = ["perturbed", model.key, images.key, *sample, data.seed, VERSION]
+    return reused(earlier, decided_by, make)
+
+
+def _perturbed(images: ImageStore, variant: tuple[str, float], seed: int, device: str) -> Images:
+    """Rows of the store to images as a network sees them, perturbed before anything else is done to
+    them.
+    """
+    import torch
+
+    def load(rows: NDArray[np.int64]) -> Tensor:
+        pixels = torch.from_numpy(perturbed(images.read(rows), rows, *variant, seed))
+        return prepare(pixels.to(device), images.info.intensity, images.spec.size)
+
+    return load
+
+
+def _seconds_per_image(score: Any, rows: NDArray[np.int64]) -> float:
+    """Of TIMED images; one alone goes first, since the first call also loads what a detector
+    needs.
+    """
+    some = rows[:TIMED]
+    score(some[:1])
+    start = time.perf_counter()
+    score(some)
+    return (time.perf_counter() - start) / max(1, len(some))
+
+
+def _too_slow(seconds: float, count: int, budget: float) -> str:
+    if seconds * count <= budget:
+        return ""
+    return (
+        f"scoring takes {seconds:.3f} s an image, so {count:,} perturbed images would take {seconds * count / 60:.0f} minutes; "
+        f"raise evaluation.robustness.seconds ({budget:g})"
+    )
+
+
+def residuals(model: PublishedModel, data: EvaluationData, earlier: Arrays | None) -> Arrays:
+    """Average the anomaly maps of anomalous training images over an 8x8 grid; the categories of
+    training images alone are read.
+
+    Returns:
+        image_id (n,), residuals (n, 64), key.
+    """
+    chosen, images, size = training_anomalies(data), data.images, data.config.batch_size
+    names, rows = chosen["image_id"].astype(str).tolist(), chosen["row"].to_numpy(dtype=np.int64)
+
+    def make() -> dict[str, Any]:
+        cells, device = [np.zeros((0, GRID**2), dtype=np.float32)], str(Runtime.detect().device)
+        detector: Any = model.build().to(device)
+        batches = Batches(size, data.seed, device)
+        with progress_bar(f"{model.name} residuals", "image", len(rows)) as bar:
+            for start in range(0, len(rows), size):
+                part = slice(start, start + size)
+                stored = StoredImages(images)
+                found = score_images(detector, stored, rows[part], batches, names[part])
+                cells.append(pooled(_cropped(found.maps, images)))
+                bar.update(len(found.maps))
+        return {"image_id": np.array(names, dtype=str), "residuals": np.concatenate(cells)}
+
+    return reused(
+        earlier, ["residuals", model.key, images.key, names, rows.tolist(), data.seed], make
+    )
+
+
+def training_anomalies(data: EvaluationData) -> pd.DataFrame:
+    """The anomalous training images that are described, of one finding each."""
+    described = described_images(data.splits, data.config.category_images, data.seed)
+    single = one_finding(described)
+    return single[(single["split"] == "train") & (single["label"] == 1)]
+
+
+def _cropped(maps: NDArray[Any], images: ImageStore) -> NDArray[Any]:
+    """(n, H, W) at the size of the stored images."""
+    import torch
+
+    info, padded = images.info, torch.from_numpy(maps[:, None])
+    cropped: NDArray[Any] = crop_padding(padded, info.height, info.width)[:, 0].numpy()
+    return cropped

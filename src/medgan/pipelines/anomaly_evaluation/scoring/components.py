@@ -1,0 +1,57 @@
+"""The parts of a detector's score, each as a detector of its own. Test labels are read here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medgan import models
+from medgan.evaluation.components import MAHALANOBIS, evaluate_components, mahalanobis
+from medgan.evaluation.details import ComponentsResult
+from medgan.evaluation.results import DetectorResult
+from medgan.images.splits import training_rows
+from medgan.models import PublishedModel
+from medgan.pipelines.outputs import Arrays, Scores
+from medgan.pipelines.shared import EvaluationData, places
+from medgan.plots.forest import forest
+from medgan.words import readable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def evaluate_parts(
+    model: PublishedModel, scores: Scores, own: DetectorResult, data: EvaluationData
+) -> tuple[ComponentsResult, Figure]:
+    """Evaluate each component of a detector's score, and draw their AUROC.
+
+    With embeddings there is one more: the Mahalanobis distance of the features from those of the
+    normals that it was trained on.
+    """
+    table = scores.scores
+    if scores.embeddings is not None:
+        distances = _distances(model, table, data, scores.embeddings)
+        table = table.assign(**{f"score_{MAHALANOBIS}": distances})
+    weights = model.build().score_weights()  # type: ignore[operator]  # composed() has it
+    found = evaluate_components(table, data.splits, own, weights, data.config.protocol(data.seed))
+    sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
+    title = f"{readable(model.name)}: the parts of its score ({sum_of})"
+    title += f"\nAUROC on test, 95 % intervals over {own.interval_unit}s"
+    estimates = {name: row.auroc for name, row in found.rows.items()}
+    return found, forest(estimates, title, notes={found.own: "its own score"})
+
+
+def _distances(
+    model: PublishedModel, table: pd.DataFrame, data: EvaluationData, embeddings: Arrays
+) -> NDArray[np.float64]:
+    """(n,) for the images of `table`."""
+    splits, learns_from = data.splits, models.load(model.name).TRAINING_SET
+    normals = training_rows(splits, learns_from, data.images.spec.classes).rows
+    known = splits.loc[splits["row"].isin(normals), "image_id"].astype(str)
+    features = np.asarray(embeddings["features"], dtype=np.float64)
+    order = places(embeddings["image_id"])
+    learned = features[order.reindex(known).dropna().astype(int).to_numpy()]
+    return mahalanobis(learned, features[order.loc[table["image_id"].astype(str)].to_numpy()])

@@ -1,0 +1,52 @@
+"""Hand a node function its inputs as the types that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from medgan.pipelines.shared import EvaluationData
+
+
+def by_model(kind: str, dataset: str, names: tuple[str, ...]) -> dict[str, str]:
+    """Name the inputs of which `gathered` makes one mapping: `{model}.<dataset>` of each model."""
+    return {f"{kind}.{name}": f"{name}.{dataset}" for name in names}
+
+
+def gathered(function: Callable[..., Any], **types: Callable[..., Any]) -> Callable[..., Any]:
+    """Call a function with typed arguments.
+
+    Inputs `<kind>.<name>` become the fields of `types[kind]`, or a mapping where there is no such
+    type. What is None is left out of both, so a field of something optional needs a default.
+    """
+
+    @wraps(function)
+    def node(**inputs: Any) -> Any:
+        nested: dict[str, Any] = {}
+        for path, value in inputs.items():
+            *kinds, name = path.split(".")
+            place = nested
+            for kind in kinds:
+                place = place.setdefault(kind, {})
+            if value is not None or not kinds:
+                place[name] = value
+        return function(
+            **{name: types[name](**v) if name in types else v for name, v in nested.items()}
+        )
+
+    return node
+
+
+DATA = {
+    "data.images": "images",
+    "data.splits": "splits",
+    "data.config": "params:evaluation",
+    "data.seed": "params:seed",
+}
+"""The inputs of `EvaluationData`."""
+
+
+def on_data(function: Callable[..., Any], **types: Callable[..., Any]) -> Callable[..., Any]:
+    """`gathered` for a function that takes `data`."""
+    return gathered(function, data=EvaluationData, **types)

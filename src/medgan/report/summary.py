@@ -1,0 +1,137 @@
+"""The results of a dataset as tables for the terminal and for comparison.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from medgan.evaluation.metrics import (
+    AUROC,
+    CLASSIFIER,
+    DETECTOR,
+    HEADLINE,
+    quality_metric,
+)
+from medgan.evaluation.results import DetectorResult, Results
+from medgan.report.tables import INTERVAL, VALUE, Cell, Column, Table, print_text
+from medgan.report.text import (
+    ABSENT,
+    best_first,
+    grouped_warnings,
+    interval_name,
+    missing_reasons,
+    notes_of,
+    seeds_text,
+    shared_class,
+    size_of,
+)
+from medgan.stats.bootstrap import Estimate
+
+NARROW = 100
+FACTS = ("n_images", "n_patients", "interval_unit", "sees_mix", "labels_used")
+
+
+def render_text(results: Results, width: int = 100) -> str:
+    """Write results as text of at most `width` columns."""
+    return print_text(summary(results, width), width)
+
+
+def summary(results: Results, width: int = 100) -> Iterator[Table | str]:
+    """Make a table of each section of the results, with the sentences that explain it."""
+    wide = INTERVAL if width >= NARROW else VALUE
+    yield from _detectors(results, width) if results.detectors else [ABSENT["detectors"]]
+    yield _classifiers(results, wide) if results.classifiers else ABSENT["classifiers"]
+    yield from _quality(results) if results.quality else [ABSENT["quality"]]
+
+
+def _detectors(results: Results, width: int) -> Iterator[Table | str]:
+    rows = results.detectors
+    first = next(iter(rows.values()))
+    area = f"AUROC [{interval_name(first).split(',')[0]}]" if width >= NARROW else "AUROC"
+    columns = [Column(area), *(Column(metric.short, VALUE) for metric in HEADLINE[1:])]
+    yield Table(
+        [Column("detector"), *columns, Column("notes", text=True)],
+        [
+            [
+                name,
+                *(rows[name].metric(metric) for metric in HEADLINE),
+                ", ".join(notes_of(rows[name])),
+            ]
+            for name in best_first(rows)
+        ],
+        f"Detectors on {results.dataset}, {results.split}: {size_of(first)}",
+    )
+    rules = "; ".join(sorted({row.threshold.rule for row in rows.values()}))
+    yield (
+        f"[..] is the {interval_name(first)}; decisions at a threshold "
+        f"frozen on validation ({rules})."
+    )
+    for warning, names in grouped_warnings(rows):
+        yield f"Warning: {', '.join(names)}{': ' if names else ''}{warning}"
+
+
+def _classifiers(results: Results, wide: Any) -> Table:
+    rows = results.classifiers
+    first = next(iter(rows.values()))
+    shown = [metric for metric in CLASSIFIER if metric.required or metric.key == AUROC.key]
+    forms = {AUROC.key: INTERVAL, "accuracy": wide}
+    columns = [Column(metric.name, forms.get(metric.key, VALUE)) for metric in shown]
+    return Table(
+        [Column("arm"), *columns],
+        [[name, *(row.metric(metric) for metric in shown)] for name, row in rows.items()],
+        f"Classifier arms on {results.dataset}, {results.split}: {size_of(first)}, "
+        f"{seeds_text(first.n_seeds)}",
+    )
+
+
+def _quality(results: Results) -> Iterator[Table | str]:
+    shared = shared_class(results.quality)
+    found = {model: classes.of(shared) for model, classes in results.quality.items()}
+    first = next(iter(found.values()))
+    yield Table(
+        [Column("metric"), *(Column(name, VALUE) for name in (*found, "real", "n"))],
+        [
+            [
+                quality_metric(key).name,
+                *(metrics.get(key) for metrics in found.values()),
+                one.real_vs_real,
+                "" if one.n is None else f"{one.n}",
+            ]
+            for key, one in first.items()
+        ],
+        f"Image quality, {shared} images; 'real' is the metric of real images against real images",
+    )
+    yield from missing_reasons(each for metrics in found.values() for each in metrics.values())
+
+
+def comparison_table(rows: Mapping[str, DetectorResult]) -> pd.DataFrame:
+    """Lay out one line for each detector with all its metrics; missing values are empty."""
+    flat = {name: _flat(row) for name, row in rows.items()}
+    columns = list(dict.fromkeys(column for row in flat.values() for column in row))
+    cells = [[name, *(row.get(column) for column in columns)] for name, row in flat.items()]
+    return Table(["detector", *columns], cells).frame()
+
+
+def _flat(row: DetectorResult) -> dict[str, Cell]:
+    facts = {key: getattr(row, key) for key in FACTS}
+    if row.volume_score is not None:
+        facts["volume_score"] = row.volume_score.aggregate
+    threshold = {"threshold": row.threshold.value, "threshold_rule": row.threshold.rule}
+    return {**dict(_metrics(row)), **facts, **threshold}
+
+
+def _metrics(row: DetectorResult) -> Iterator[tuple[str, Estimate]]:
+    yield from ((metric.key, row.metric(metric)) for metric in DETECTOR)
+    missing = Estimate(None)
+    specific, sensitive, patients = row.at_95_specificity, row.at_95_sensitivity, row.patient_level
+    alarms = sensitive.false_alarms_per_100_normals if sensitive else None
+    yield "patient_auroc", patients.auroc if patients else missing
+    yield "sensitivity_at_95_specificity", specific.sensitivity if specific else missing
+    yield "false_alarms_per_100_normals_at_95_sensitivity", alarms or missing
+    yield "validation_auroc", row.validation_auroc or missing
+    for rule, decision in row.decisions.items():
+        yield f"sensitivity ({rule})", decision.sensitivity
+        yield f"specificity ({rule})", decision.specificity
+    yield from ((f"auroc ({name})", found.auroc) for name, found in row.per_category.items())

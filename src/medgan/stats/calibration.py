@@ -1,0 +1,74 @@
+"""The calibration of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, interval
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far probabilities of being anomalous can be trusted."""
+
+    brier: Estimate
+    """Mean squared error (Brier 1950)."""
+    expected_calibration_error: Estimate
+    """Guo 2017, over 10 bins of equal width; its bias is upward."""
+    brier_of_the_share: float
+    """Brier score of always saying the share of anomalous images: a model above it knows less than
+    that number.
+    """
+    curve: Sequence[tuple[float, Estimate, int]]
+    """Of each bin that holds images: mean probability, share of anomalous images, images."""
+
+
+def calibration(
+    labels: NDArray[Any],
+    probabilities: NDArray[Any],
+    groups: NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Calibration:
+    """Measure the calibration of probabilities (n,) for labels (n,) of 0 and 1 and patients
+    (n,).
+    """
+    labels = np.asarray(labels, dtype=np.float64)
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    share = float(labels.mean()) if len(labels) else 0.0
+    place = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+    inside = np.eye(BINS)[place] * (probabilities - labels)[:, None]
+
+    def error(weights: Floats) -> Floats:
+        gap: Floats = np.abs(weights @ inside).sum(1) / weights.sum(1)
+        return gap
+
+    everything = np.ones(len(labels), dtype=bool)
+    statistics = {
+        "brier": _mean_of((probabilities - labels) ** 2),
+        "error": WeightedStatistic(error, (everything,)),
+    }
+    found = estimates(statistics, groups, n_resamples, seed)
+    curve = []
+    for number in np.unique(place):
+        chosen = place == number
+        observed = interval(_mean_of(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed)
+        curve.append((float(probabilities[chosen].mean()), observed, int(chosen.sum())))
+    return Calibration(found["brier"], found["error"], share * (1 - share), curve)
+
+
+def _mean_of(values: Floats) -> WeightedStatistic:
+    """The weighted mean of values (n,)."""
+
+    def mean(weights: Floats) -> Floats:
+        found: Floats = (weights @ values) / weights.sum(1)
+        return found
+
+    return WeightedStatistic(mean, (np.ones(len(values), dtype=bool),))

@@ -1,0 +1,150 @@
+"""The options of `kedro run`: each works, or is refused in one sentence before anything is written.
+
+The commands run in this process, in a copy of tests/scratch without MLflow.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from medgan.cli import cli
+
+ALL = ["prepare", "training.other.train", "training.toy.train", "judge"]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(configured: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Run:
+    """`kedro run` in the scratch project, which starts without data."""
+    monkeypatch.chdir(configured)
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    shutil.rmtree(configured / "data", ignore_errors=True)
+    caplog.set_level(logging.INFO, logger="medgan")
+
+    def invoke(*arguments: str) -> Result:
+        caplog.clear()
+        return CliRunner().invoke(cli, ["run", *arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def ran(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The nodes of the newest run, in their order."""
+    return lambda: [
+        record.getMessage().split()[-1] for record in caplog.records if record.name == "medgan"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--pipelines making,judgin", "There is no pipeline 'judgin': did you mean 'judging'?"),
+        ("--namespaces training.tyo", "no namespace 'training.tyo': did you mean 'training.toy'?"),
+        ("--tags quik", "There is no tag 'quik': did you mean 'quick'?"),
+        ("--nodes prepar", "There is no node 'prepar': did you mean 'prepare'?"),
+        ("--from-nodes prepar", "There is no node 'prepar': did you mean 'prepare'?"),
+        (
+            "--to-nodes training.toy.trian",
+            "no node 'training.toy.trian': did you mean 'training.toy.",
+        ),
+        ("--from-inputs preparde", "There is no dataset 'preparde': did you mean 'prepared'?"),
+        (
+            "--to-outputs toy.trainig",
+            "There is no dataset 'toy.trainig': did you mean 'toy.training'?",
+        ),
+        ("--load-versions preparde:1", "There is no dataset 'preparde': did you mean 'prepared'?"),
+        ("--load-versions prepared:2026", "prepared has no version 2026: it has none yet."),
+        ("--load-versions toy.training:2026", "toy.training is not versioned in the catalog."),
+        ("--load-versions prepared", "Expected the form of 'load_versions'"),
+        ("--runner ThreadRuner", "There is no runner 'ThreadRuner': did you mean 'ThreadRunner'?"),
+        ("--runner ThreadRunner", "--runner ThreadRunner does not work here, since nodes would"),
+        ("--runner ParallelRunner", "--runner ParallelRunner does not work here, since its proc"),
+        ("--runner nowhere.Runner", "There is no runner 'nowhere.Runner'"),
+        ("--async", "--async does not work here"),
+        ("--runner-params is_async=True", "--async does not work here"),
+        ("--params toy.steps=", "toy.steps= has no value: give toy.steps=VALUE"),
+        ("--params toy", "must contain a key and a value separated by `=`"),
+        ("--conf-source nowhere", "Path 'nowhere' does not exist"),
+        ("--env lcoal", "There is no environment 'lcoal'"),
+        ("--nodes prepare --namespaces training.toy", "No node fits all of these options together"),
+        ("--nodes judge", "make them with `kedro run --pipelines making,training`"),
+        ("--pipelin making", "No such option"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_sentence(run, ran, configured, arguments, words):
+    done = run(*arguments.split())
+    assert done.exit_code != 0
+    assert words in " ".join(done.output.split()), done.output
+    assert isinstance(done.exception, SystemExit)
+    assert "Traceback" not in done.output
+    assert ran() == []
+    assert not (configured / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nodes"),
+    [
+        ("", ALL),
+        ("--runner SequentialRunner", ALL),
+        ("--env base --conf-source conf", ALL),
+        ("--tags quick", ["prepare"]),
+        ("--nodes prepare", ["prepare"]),
+        ("--to-nodes training.toy.train", ["prepare", "training.toy.train"]),
+        ("--to-outputs toy.training", ["prepare", "training.toy.train"]),
+        ("--pipelines training,making", ["prepare", "training.other.train", "training.toy.train"]),
+    ],
+)
+def test_options_choose_the_nodes_of_a_new_project(run, ran, arguments, nodes):
+    done = run(*arguments.split())
+    assert done.exit_code == 0, done.output
+    assert ran() == nodes
+
+
+def test_options_choose_the_nodes_of_a_project_with_data(run, ran):
+    assert run().exit_code == 0
+    for arguments, nodes in {
+        "--namespaces training.toy": ["training.toy.train"],
+        "--namespaces training": ["training.other.train", "training.toy.train"],
+        "--from-nodes training.toy.train": ["training.toy.train", "judge"],
+        "--from-inputs toy.training": ["judge"],
+        "--from-nodes training.other.train --to-nodes training.other.train": [
+            "training.other.train"
+        ],
+    }.items():
+        done = run(*arguments.split())
+        assert done.exit_code == 0, done.output
+        assert ran() == nodes
+
+
+def test_only_missing_outputs_runs_what_is_missing(run, ran, configured):
+    assert run().exit_code == 0
+    results = configured / "data/08_reporting/scratch/results.json"
+    before = results.read_bytes()
+    done = run("--pipeline", "making", "--only-missing-outputs")
+    assert done.exit_code == 0, done.output
+    assert "nothing to run" in done.output
+    assert ran() == []
+    assert results.read_bytes() == before
+    shutil.rmtree(configured / "data/prepared.txt")
+    assert run("--pipeline", "making", "--only-missing-outputs").exit_code == 0
+    assert ran() == ["prepare"]
+
+
+def test_load_versions_read_an_older_version(run, configured):
+    assert run("--pipeline", "making").exit_code == 0
+    (version,) = [path.name for path in (configured / "data/prepared.txt").iterdir()]
+    assert run().exit_code == 0
+    assert len(list((configured / "data/prepared.txt").iterdir())) == 2
+    done = run("--namespaces", "training.toy", "--load-versions", f"prepared:{version}")
+    assert done.exit_code == 0, done.output
+    done = run(
+        "--namespaces", "training.toy", "--load-versions", "prepared:2020-01-01T00.00.00.000Z"
+    )
+    assert "has no version 2020-01-01T00.00.00.000Z: the newest are" in done.output

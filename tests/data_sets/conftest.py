@@ -1,1 +1,0 @@
-from tests.images.conftest import real_data as real_data

@@ -1,0 +1,63 @@
+"""What the pipelines leave of one detector, saved through the catalog of a project."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from medgan.evaluation.details import LocalisationResult
+from medgan.evaluation.results import DetectorResult
+from medgan.models import PublishedModel
+from medgan.pipelines.outputs import Evaluation, Scores, Trained
+from medgan.project.artifacts import Project
+
+CURVES = pd.DataFrame({"step": [1], "loss": [0.5]})
+NO_CLAIM = LocalisationResult(
+    claim="no mask", n_images=1, n_anomalous=1, n_patients=None, interval_unit="image"
+)
+
+
+def picture() -> bytes:
+    """A PNG file."""
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def leave(root: Path, dataset: str, entry: str, value: Any) -> None:
+    """Save an entry of the catalog."""
+    Project(root).catalog(dataset).save(entry, value)
+
+
+def leave_trained(root: Path, dataset: str, model: PublishedModel) -> None:
+    """Save a published model."""
+    leave(root, dataset, f"{model.name}.trained", Trained(model, CURVES, picture()))
+
+
+def leave_scores(
+    root: Path, dataset: str, name: str, table: pd.DataFrame, maps: dict[str, Any]
+) -> None:
+    """Save the scores (image_id, split, score) and maps of a detector."""
+    perturbed = {"key": np.array("none")}
+    leave(root, dataset, f"{name}.scores", Scores(table, maps, perturbed))
+
+
+def leave_evaluation(
+    root: Path, dataset: str, name: str, table: pd.DataFrame, result: DetectorResult
+) -> None:
+    """Save the evaluation of a detector."""
+    pictures = picture(), picture()
+    found = Evaluation(result, NO_CLAIM, table, table, *pictures)
+    leave(root, dataset, f"{name}.evaluation", found)
+
+
+def folder(root: Path, dataset: str, entry: str) -> Path:
+    """The folder that would be loaded."""
+    found: Any = Project(root).catalog(dataset).get(entry)
+    newest: Path = found.newest()
+    return newest
