@@ -1,4 +1,4 @@
-"""Words that stand in several places of the project."""
+"""Texts that several packages share."""
 
 from __future__ import annotations
 

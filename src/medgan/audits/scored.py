@@ -1,4 +1,4 @@
-"""What the audits take of a detector."""
+"""The input of the audits: a detector with its scores and its result."""
 
 from __future__ import annotations
 

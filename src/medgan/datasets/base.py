@@ -1,4 +1,4 @@
-"""What the data sets share: local files appear whole or not at all, others go through fsspec."""
+"""Base classes of the data sets: atomic local writes, other file systems through fsspec."""
 
 from __future__ import annotations
 

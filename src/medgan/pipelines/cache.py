@@ -1,4 +1,4 @@
-"""Reuse of what an earlier run has made, by a key of everything that decides it."""
+"""Reuse arrays of an earlier run, by a key of everything that determines them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORM = 3
 
 
 class Earlier(Protocol):
-    """What the last run has left, read when it is asked for."""
+    """Outputs of the last run, read on demand."""
 
     def __call__(self, kind: str, model: str = "") -> Any | None:
         """Return an output of a model; None where there is none."""

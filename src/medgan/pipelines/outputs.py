@@ -1,4 +1,4 @@
-"""What the pipelines hand on: a folder is described by a dataclass, a file by one of its fields."""
+"""Outputs of the pipelines: a dataclass describes a folder, each of its fields a file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UNLOGGED = {"logged_as": ""}
 
 @dataclass(frozen=True)
 class DataProfile:
-    """The images of a source, counted and shown."""
+    """Profile of the images of a source, with figures."""
 
     data_profile: Profile = field(metadata=UNLOGGED)
     contact_sheet: Picture
@@ -55,7 +55,7 @@ class DataProfile:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Pairs of nearly equal pictures."""
+    """Verified near-duplicates, with the summary of the search."""
 
     pairs: pd.DataFrame = field(metadata=UNLOGGED)
     summary: Document = field(metadata=UNLOGGED)
@@ -64,7 +64,7 @@ class NearDuplicates:
 
 @dataclass(frozen=True)
 class Cut:
-    """What is cut off on the way to the image store."""
+    """What cropping and resizing change on the way to the image store."""
 
     what_was_cut: CutProfile = field(metadata=UNLOGGED)
     what_was_cut_figure: Picture
@@ -72,7 +72,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Training:
-    """The state of a training that can be resumed, as the catalog loads it."""
+    """Resumable state of a training, as the catalog loads it."""
 
     checkpoints: CheckpointFolder
     curves: pd.DataFrame
@@ -82,7 +82,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """A published model: weights, card, and how its training went."""
+    """Published model: weights, card and training curves."""
 
     model: PublishedModel
     curves: pd.DataFrame = field(metadata={**CSV, **UNLOGGED})
@@ -102,7 +102,7 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Classification:
-    """A classifier on the test images."""
+    """Evaluation of a classifier on the test images."""
 
     evaluation: ClassifierResult
     confusion: Picture
@@ -111,14 +111,14 @@ class Classification:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures by model or arm."""
+    """Figures by model or arm."""
 
     figures: Mapping[str, Picture]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a detector makes of images, as far as that is expensive."""
+    """Arrays of a detector that are expensive to compute."""
 
     scores: pd.DataFrame
     """image_id, split, score, score_<component>, key of the validation and test images."""
@@ -134,7 +134,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A detector on the test images."""
+    """Evaluation of a detector on the test images."""
 
     evaluation: DetectorResult
     localisation: LocalisationResult
@@ -152,7 +152,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Audit:
-    """What a reviewer asks of a detector."""
+    """Audits of a detector."""
 
     robustness: RobustnessResult
     subgroups: SubgroupsResult
@@ -166,7 +166,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Illustrations:
-    """What a detector's maps and features look like."""
+    """Figures of the anomaly maps and features of a detector."""
 
     heatmaps: Picture = field(metadata=DETAILED)
     heatmaps_closest: Picture = field(metadata=DETAILED)
@@ -181,19 +181,19 @@ class Illustrations:
 
 @dataclass(frozen=True)
 class Features:
-    """Features of a network that is no detector, and what they look like on a plane."""
+    """Features of a network that is not a detector, and their projections."""
 
     plane: Arrays
     """image_id (n,), an array (n, 2) for each method that ran, facts, key."""
     projections: ProjectionsResult = field(metadata=UNLOGGED)
-    """What is to be known of the methods."""
+    """Quality of each projection method."""
     projections_figure: Picture
     embeddings: Arrays | None = None
 
 
 @dataclass(frozen=True)
 class ShortcutScores:
-    """Scores of the test images by what is no disease."""
+    """Scores of the test images by the shortcut baselines."""
 
     shortcut_scores: pd.DataFrame = field(metadata=UNLOGGED)
     shortcut_reasons: Document = field(metadata=UNLOGGED)
@@ -202,7 +202,7 @@ class ShortcutScores:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The images and patients of each part."""
+    """Cohort: images and patients of each part of the split."""
 
     cohort: CohortResult = field(metadata=UNLOGGED)
     cohort_table: pd.DataFrame = field(metadata=CSV)
@@ -211,7 +211,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All detectors side by side."""
+    """Comparison of all detectors."""
 
     auroc: Picture
     roc: Picture

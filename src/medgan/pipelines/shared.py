@@ -26,13 +26,13 @@ Plan = Callable[..., TrainingJob]
 
 
 def train_model(plan: Plan, name: str, earlier: Earlier, *inputs: Any) -> Iterator[TrainingStep]:
-    """Train what `plan(name, *inputs)` says; go on where an earlier run stopped."""
+    """Train the job `plan(name, *inputs)`; resume an earlier training."""
     checkpoints: CheckpointFolder = earlier("training", name).checkpoints  # type: ignore[union-attr]
     yield from train(plan(name, *inputs), checkpoints)
 
 
 def publish_model(plan: Plan, name: str, training: Training, *inputs: Any) -> Trained:
-    """Choose the weights of a finished training, and draw its curves."""
+    """Publish the selected weights of a finished training, with its curves."""
     job = plan(name, *inputs)
     curves = training_curves(training.curves, job.name)
     return Trained(publish(job, training.checkpoints), training.curves, curves, training.samples)
@@ -40,7 +40,7 @@ def publish_model(plan: Plan, name: str, training: Training, *inputs: Any) -> Tr
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """What every evaluation of a detector needs."""
+    """Inputs of every evaluation of a detector."""
 
     images: ImageStore
     splits: pd.DataFrame
@@ -74,5 +74,5 @@ def embed(published: PublishedModel, data: EvaluationData, earlier: Arrays | Non
 
 
 def places(image_ids: NDArray[Any]) -> pd.Series[int]:
-    """The place of each image in arrays that have these ids."""
+    """Return the index of each image in arrays with these ids."""
     return pd.Series(np.arange(len(image_ids)), index=image_ids.astype(str))

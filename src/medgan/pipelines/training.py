@@ -1,4 +1,4 @@
-"""The two nodes of every training, in whichever pipeline it stands."""
+"""Nodes that train and publish a model, for every pipeline that trains."""
 
 from __future__ import annotations
 

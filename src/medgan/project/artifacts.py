@@ -1,4 +1,4 @@
-"""What a project has made: trained models and what was evaluated, read through the catalog."""
+"""Read trained models and evaluations of a project through the catalog."""
 
 from __future__ import annotations
 

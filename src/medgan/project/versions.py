@@ -1,4 +1,4 @@
-"""Old versions of what a run has written, dropped."""
+"""Prune old versions of the outputs of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocks of a report: what stands in its sections, and how each kind is shown."""
+"""The blocks of which the sections of a report consist."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ AT_ONCE = 128
 
 @dataclass(frozen=True)
 class ArmSettings:
-    """What decides the training of an arm."""
+    """Settings that determine the training of an arm."""
 
     config: ClassifierConfig
     network: str
@@ -134,7 +134,7 @@ def evaluate_arm(
 def compare_arms(
     images: ImageStore, splits: pd.DataFrame, arms: Mapping[str, Classification]
 ) -> tuple[Section[ClassifierResult], Figures]:
-    """Put the section `classifiers` of the results together, and the confusion matrices."""
+    """Collect the section `classifiers` of the results, and the confusion matrices."""
     rows = {name: arm.evaluation for name, arm in arms.items()}
     matrices = Figures({name: arm.confusion for name, arm in arms.items()})
     return Section(data_hash(images, splits), rows), matrices

@@ -1,4 +1,4 @@
-"""What each model trains on, and what chooses its weights; `medgan.training.job` does the rest."""
+"""Plan the training of each model: its data, and the metric that selects its weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JUDGED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class GanSettings:
-    """What decides the training of a model."""
+    """Settings that determine the training of a model."""
 
     model: ModelSettings[Any]
     config: GanTrainingConfig
@@ -109,7 +109,7 @@ def held_out_judge(
     config: GanTrainingConfig,
     seed: int,
 ) -> HeldOutMetrics:
-    """Figures on validation images, and the one among them that chooses."""
+    """Metrics on validation images, and the one that selects the weights."""
     held_out = HeldOut.of(splits, config.judged_images, seed)
     figures = partial(
         metrics_of,

@@ -17,13 +17,13 @@ class SynthesisConfig:
     grid_per_class: int = 16
     """Images of each class in the sample grid."""
     paired_images: int = 200
-    """Images of each class in the paired figures (PSNR, MS-GMSD, LPIPS), whose nearest pairing
+    """Images of each class in the paired metrics (PSNR, MS-GMSD, LPIPS), whose nearest pairing
     takes the square of it.
     """
     lpips_backbone: Literal["squeeze", "alex", "vgg"] = "squeeze"
-    """Figures of different backbones do not compare."""
+    """Values of different backbones are not comparable."""
     neighbours: Neighbours = field(default_factory=Neighbours)
-    """k of precision and recall, and of density and coverage; figures of different k do not
+    """k of precision and recall, and of density and coverage; values of different k do not
     compare.
     """
     domain_features: TrainingConfig = field(default_factory=TrainingConfig)

@@ -38,7 +38,7 @@ DRAWN_AT_ONCE = 250
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the synthetic images and their metrics."""
+    """Settings that determine the synthetic images and their metrics."""
 
     config: SynthesisConfig
     seed: int
@@ -168,7 +168,7 @@ def _described_training(
 def compare_generators(
     images: ImageStore, splits: pd.DataFrame, synthetic: Mapping[str, Synthetic]
 ) -> tuple[Section[SynthesisResult], Figures]:
-    """Put the section `quality` of the results together, and the sample grids."""
+    """Collect the section `quality` of the results, and the sample grids."""
     rows = {name: made.quality for name, made in synthetic.items()}
     grids = Figures({name: made.samples for name, made in synthetic.items()})
     return Section(data_hash(images, splits), rows), grids

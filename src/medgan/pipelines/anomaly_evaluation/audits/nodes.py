@@ -1,5 +1,5 @@
-"""What a reviewer asks: subgroups, robustness, anomaly types and the usual errors of a detector;
-shortcuts, cohort and reference standard of the data.
+"""Nodes that audit detectors (subgroups, robustness, anomaly types, errors) and the data (shortcuts,
+cohort).
 
 Test labels are read here but by `score_shortcuts`.
 """
@@ -67,7 +67,7 @@ def audit(
 
 
 def score_shortcuts(images: ImageStore, splits: pd.DataFrame, seed: int) -> ShortcutScores:
-    """Score the test images by what is no disease, and say why some scores are missing."""
+    """Score the test images by the shortcut baselines, with the reasons for missing scores."""
     return ShortcutScores(*shortcut_scores(images.read, splits, seed))
 
 
@@ -77,8 +77,6 @@ def describe_cohort(
     exclusions: pd.DataFrame,
     leakage_audit: LeakageAudit,
 ) -> Cohort:
-    """Describe the flow of images, as a picture too, and who is in each part, as a table for a
-    paper too.
-    """
+    """Describe the flow of images and the demographics of each part, with a figure and a table."""
     found = cohort.describe_cohort(splits, quarantine, exclusions, leakage_audit)
     return Cohort(found, cohort.table_one(found.demographics), flow_chart(found.flow))

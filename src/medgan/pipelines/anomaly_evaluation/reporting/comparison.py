@@ -1,4 +1,4 @@
-"""All detectors side by side, and their features on one page."""
+"""Nodes that compare all detectors and show their features on one page."""
 
 from __future__ import annotations
 

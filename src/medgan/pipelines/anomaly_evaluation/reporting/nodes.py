@@ -1,4 +1,4 @@
-"""The report of all that has been run on a data set, and the checklist for its reviewers."""
+"""Node that writes the report of a dataset and its CLAIM checklist."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Made:
-    """All that has been made of a data set; what is optional has not been run."""
+    """Outputs of all pipelines for one dataset; parts that were not run have defaults."""
 
     trained: Mapping[str, Trained]
     evaluations: Mapping[str, Evaluation]
@@ -78,7 +78,7 @@ class Made:
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
     def report_data(self, data: EvaluationData) -> ReportData:
-        """Everything that the report is written from."""
+        """Collect the data of the report."""
         import torch
 
         results = Results(
@@ -114,7 +114,7 @@ class Made:
         )
 
     def documents(self) -> dict[str, ModelDocuments]:
-        """The documents of each detector, and of the features of other networks."""
+        """Collect the documents of each detector and of each feature network."""
         of = {kind: _parts(self.evaluations, kind) for kind in OF_EVALUATION}
         of |= {kind: _parts(self.audits, kind) for kind in OF_AUDIT}
         projected = _parts({**self.illustrations, **self.features}, "projections")
@@ -127,7 +127,7 @@ class Made:
         return {name: ModelDocuments(**found) for name, found in each.items()}
 
     def figures(self) -> dict[str, bytes]:
-        """The PNG files, by kind, or kind and model."""
+        """Collect the PNG files by figure, or by figure and model."""
         compared = self.comparison
         together: dict[str, Any] = {
             "forest": compared.auroc,
@@ -153,13 +153,13 @@ class Made:
 
 
 def _parts(found: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A part of each model, where it has it."""
+    """Select one part of each model that has it."""
     parts = {model: getattr(one, name) for model, one in found.items()}
     return {model: part for model, part in parts.items() if part is not None}
 
 
 def report(data: EvaluationData, made: Made) -> tuple[str, Checklist]:
-    """Write the report of all that has been run on this dataset.
+    """Write the report of a dataset.
 
     Returns:
         One HTML page without any remote part, and the checklist CLAIM 2024, answered from the

@@ -1,4 +1,4 @@
-"""The parts of a detector's score, each as a detector of its own. Test labels are read here."""
+"""Evaluation of each component of a detector's score. Test labels are read here."""
 
 from __future__ import annotations
 

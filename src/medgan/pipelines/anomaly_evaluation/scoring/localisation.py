@@ -1,4 +1,4 @@
-"""Whether a detector's anomaly maps lie where the anomalies are: pixel-level metrics. Test labels
+"""Pixel-level metrics of a detector's anomaly maps against masks. Test labels
 and masks are read here.
 """
 

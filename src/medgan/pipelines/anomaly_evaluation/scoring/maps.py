@@ -1,4 +1,4 @@
-"""What a detector's anomaly maps look like. Test labels and masks are read here."""
+"""Heat map pages of a detector. Test labels and masks are read here."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ DIFFERENCE = "Difference: image minus counterpart; its scale ends at the 99th pe
 
 @dataclass(frozen=True)
 class HeatMaps:
-    """Pictures of test images with the maps of a detector."""
+    """Heat map pages of a detector."""
 
     most_confident: Figure
     closest: Figure
@@ -184,7 +184,7 @@ def _references(normals: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Album:
-    """What all heat maps of a detector share."""
+    """Settings that all heat maps of a detector share."""
 
     shown: Shown
     arrays: Arrays

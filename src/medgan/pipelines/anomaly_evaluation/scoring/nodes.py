@@ -96,7 +96,7 @@ def evaluate(
 def detector_result(
     model: PublishedModel, table: pd.DataFrame, data: EvaluationData
 ) -> DetectorResult:
-    """Evaluate the scores of a detector, and add what its card says."""
+    """Evaluate the scores of a detector, and add facts of its card."""
     mix = models.load(model.name).TRAINING_SET is TrainingSet.MIX
     found = evaluate_detector(table, data.splits, data.config.protocol(data.seed), mix)
     chosen = model.card["labels_used"] == "checkpoint"
@@ -117,7 +117,7 @@ def illustrate(
     masks: ImageStore | None,
     earlier: Earlier,
 ) -> Illustrations:
-    """Show what the maps of a detector look like, and its features where it has any."""
+    """Draw the heat maps of a detector, and the projections of its features if it has any."""
     model, embeddings = trained.model, scores.embeddings
     old: Illustrations | None = earlier("illustrations", model.name)
     maps = heat_maps(data, model, (scores, evaluation), masks, old.counterparts if old else None)
