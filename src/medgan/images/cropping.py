@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter
 
 from medgan.images.config import PreprocessingConfig
 from medgan.images.metadata import read_again
@@ -49,10 +46,6 @@ class CutProfile:
     squeezed: Squeezed
     bars: Spread | None  # black share of the stored squares, where images are padded
     enlarged: Enlarged
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document `cut_profile`."""
-        return asdict(self)
 
     def __str__(self) -> str:
         removed = [
@@ -112,11 +105,6 @@ def cut_profile(manifest: pd.DataFrame, size: int, crop: Crop | None) -> CutProf
         bars=Spread.of(1 - 1 / oblong) if padded else None,
         enlarged=Enlarged(float((shorter < size).mean()), int(shorter.min())),
     )
-
-
-def sentences(document: Mapping[str, Any]) -> str:
-    """Describe the document `cut_profile` for a reader."""
-    return str(TypeAdapter(CutProfile).validate_python(document))
 
 
 def _share(share: float) -> str:
