@@ -124,15 +124,10 @@ def test_the_hash_is_that_of_the_picture() -> None:
     ("make", "message"),
     [
         (lambda: IngestionConfig({"a": "viral"}), r"ingestion\.labels maps nothing to `normal`"),
-        (lambda: IngestionConfig(max_quarantined=5), r"ingestion\.max_quarantined is 5"),
-        (lambda: PreprocessingConfig(size=0), r"preprocessing\.size is 0.*from 16 to 512"),
-        (lambda: PreprocessingConfig(size=5000), r"preprocessing\.size is 5000"),
-        (lambda: PreprocessingConfig(channels=2), r"preprocessing\.channels is 2; choose 1"),
         (
             lambda: PreprocessingConfig(intensity="raw"),
             r"preprocessing\.intensity is `raw`.*unit, standardised",
         ),
-        (lambda: PreprocessingConfig(contamination=1.0), r"preprocessing\.contamination is 1\.0"),
         (lambda: AugmentationConfig(("spin",)), r"augmentation\.allowed names `spin`"),
     ],
 )
@@ -245,3 +240,65 @@ def test_only_new_content_is_decoded_again() -> None:
     manifest, _, _ = tables(source, config(max_quarantined=0.2), known)
     assert sorted(source.decoded[20:]) == ["3", "4"]
     assert len(manifest) == 18
+
+
+RAW = ["normal", "Normal", "NORMAL ", "no_rmal", "Pneumonia"] * 4
+
+
+@pytest.mark.parametrize(
+    ("raw", "settings", "words"),
+    [
+        (RAW, {"labels": None}, r"labels `NORMAL ` \(4\) and `Normal` \(4\) .*differ only in how"),
+        (["normal", "a b", "a_b", "c"] * 5, {"labels": None}, r"`a b` \(5\) and `a_b` \(5\) of"),
+        (
+            ["normal", "b|c", "B"] * 6 + ["b", "c"],
+            {"labels": None, "separator": "|"},
+            r"labels `b` \(7\) and `B` \(6\)",
+        ),
+        (
+            ["Normal", "b"] * 10,
+            {"labels": {"normal": "normal", "b": "b"}},
+            r"10 of 20 .* label `Normal`, which nobody declared .*`normal` of ingestion.labels differs",
+        ),
+        (
+            ["0.0", "1.0"] * 10,
+            {"labels": {"0": "normal", "1": "b"}},
+            r"label `0.0`.*`0` of ingestion.labels differs only in how .*in quotes",
+        ),
+        (
+            ["0", "a|b"] * 10,
+            {"labels": {"0": "normal", "a": "a", "b": "b"}},
+            r"set ingestion.separator if these are several",
+        ),
+        (["0", ""] * 10, {"labels": {"0": "normal"}}, r"have no label .*with the key ''"),
+    ],
+)
+def test_labels_that_differ_only_in_form_end_the_run(
+    raw: list[str], settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        tables(Pictures(category_raw=raw), config(**settings))
+
+
+def test_blank_labels_have_a_meaning_where_it_is_declared() -> None:
+    raw = ["1.0", None] * 9 + ["1.0", ""]
+    manifest, _, _ = tables(Pictures(category_raw=raw), config({"1.0": "normal", "": "abnormal"}))
+    assert manifest["category"].value_counts().to_dict() == {"normal": 10, "abnormal": 9}
+
+
+def test_spellings_that_are_all_declared_are_read() -> None:
+    declared = {"normal": "normal", "Normal": "normal", "NORMAL ": "normal", "no_rmal": "normal"}
+    manifest, _, _ = tables(Pictures(category_raw=RAW), config({**declared, "Pneumonia": "b"}))
+    assert (manifest["category"] == "normal").sum() == 16
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"a": "normal", "A": "b"}, "maps `A` to `b` and another spelling of it to `normal`"),
+        ({"a": "normal", "b": "Cyst", "c": "cyst"}, "categories `Cyst` and `cyst` .*differ only"),
+    ],
+)
+def test_labels_cannot_be_declared_in_two_ways(labels: dict[str, str | None], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        IngestionConfig(labels)

@@ -16,6 +16,7 @@ from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.pipelines.preprocessing.nodes import build_masks
 from medgan.sources.phantoms import PhantomSource
+from tests.sources.readers.raster_files import tiff
 
 CONFIG = PreprocessingConfig(size=32, crop=Crop(top=0.25, centre=True))
 
@@ -160,3 +161,99 @@ def test_the_table_of_paths_decides_the_order(tmp_path, phantoms, manifest, imag
     )
     assert np.array_equal(forward, backward[::-1])
     assert not np.array_equal(forward, backward)
+
+
+def test_masks_may_have_a_word_in_their_names_and_several_are_one(tmp_path):
+    left, right = disc(40, 30, 20, 8, 5), disc(40, 30, 20, 22, 5)
+    folder = folder_of(
+        tmp_path / "masks", x_mask_png=left, x_mask_1_png=right, y_segmentation_png=left
+    )
+    assert np.array_equal(folder.mask("a/x.jpeg"), left | right)
+    assert np.array_equal(folder.mask("a/y.tif"), left)
+    assert folder.fingerprint("a/x.jpeg").count("/") == 2
+    assert folder.unmatched(["a/x.jpeg"]) == ["a/y_segmentation.png"]
+
+
+def test_beside_the_images_only_names_with_such_a_word_are_masks(tmp_path):
+    image, mask = disc(9, 9, 4, 4, 4), disc(9, 9, 4, 4, 2)
+    folder = folder_of(tmp_path / "both", x_png=image, x_mask_png=mask, y_png=image)
+    assert np.array_equal(folder.mask("a/x.png"), mask)
+    assert folder.mask("a/y.png") is None
+
+
+@pytest.mark.parametrize("name", ["b/x.png", "x.png", "a/xx.png", "a/x_left.png"])
+def test_a_folder_none_of_whose_masks_belongs_to_an_image_is_refused(
+    name, tmp_path, phantoms, manifest, images
+):
+    (tmp_path / "masks" / name).parent.mkdir(parents=True)
+    Image.fromarray(np.ones((9, 9), np.uint8)).save(tmp_path / "masks" / name)
+    folder = MaskFolder(tmp_path / "masks")
+    rows = manifest.head(2).assign(path=["a/x.jpg", "a/z.jpg"])
+    with pytest.raises(UserError, match=f"none of the 1 masks .*: a mask is {name}, an image a/x"):
+        build_masks(phantoms, folder, rows, images, CONFIG)
+
+
+def test_masks_that_differ_in_size_are_refused(tmp_path):
+    folder = folder_of(tmp_path / "m", x_mask_png=np.ones((4, 4)), x_mask_1_png=np.ones((5, 4)))
+    with pytest.raises(UserError, match=r"the masks of a/x\.png .* differ in size"):
+        folder.mask("a/x.png")
+
+
+WHITE_FIRST = [255, 255, 255, 0, 0, 0]
+
+
+def written(path, kind, mask):
+    inside = mask.astype(np.uint8)
+    grey, full = Image.fromarray(inside * 255), Image.new("L", mask.shape[::-1], 255)
+    empty = Image.fromarray(np.zeros((*mask.shape, 3), np.uint8))
+    empty.putalpha(Image.fromarray(inside * 255))
+    palette = Image.fromarray(1 - inside, "P")
+    palette.putpalette(WHITE_FIRST)
+    wide = inside.astype(np.uint16)
+    images = {
+        "0 and 1": Image.fromarray(inside),
+        "0 and 255": grey,
+        "labels": Image.fromarray(inside * (np.arange(mask.shape[1]) % 5 + 1).astype(np.uint8)),
+        "16 bit": Image.fromarray(wide * 300),
+        "1 bit": Image.fromarray(mask),
+        "red": Image.fromarray(np.dstack([inside * 255, inside * 0, inside * 0])),
+        "grey, alpha": Image.merge("LA", (grey, full)),
+        "RGB, alpha": Image.merge("RGBA", (grey, grey, grey, full)),
+        "palette": palette,
+        "alpha alone": empty,
+    }
+    images[kind].save(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        *[(kind, "png") for kind in ("0 and 1", "0 and 255", "labels", "16 bit", "1 bit", "red")],
+        *[(kind, "png") for kind in ("grey, alpha", "RGB, alpha", "palette")],
+        *[(kind, "tif") for kind in ("0 and 1", "16 bit", "1 bit", "grey, alpha", "palette")],
+        *[(kind, "bmp") for kind in ("0 and 255", "1 bit", "palette")],
+    ],
+)
+def test_every_kind_of_mask_gives_the_same(tmp_path, kind, suffix):
+    mask = disc(40, 30, 20, 15, 9)
+    written(tmp_path / f"x.{suffix}", kind, mask)
+    assert np.array_equal(MaskFolder(tmp_path).mask("x.png"), mask)
+
+
+def test_transparency_is_no_mask(tmp_path):
+    written(tmp_path / "x.png", "alpha alone", disc(40, 30, 20, 15, 9))
+    assert not MaskFolder(tmp_path).mask("x.png").any()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_the_polarity_of_a_mask_holds(tmp_path, kind):
+    mask = disc(40, 30, 20, 15, 9)
+    tiff(tmp_path / "x.tif", np.where(mask, 0, np.iinfo(kind).max).astype(kind), photometric=0)
+    assert np.array_equal(MaskFolder(tmp_path).mask("x.png"), mask)
+
+
+def test_a_jpeg_of_labels_is_refused(tmp_path):
+    mask = disc(40, 30, 20, 15, 9)
+    Image.fromarray(mask.astype(np.uint8) * 3).save(tmp_path / "x.jpg", quality=100)
+    with pytest.raises(UserError, match="save it as PNG"):
+        MaskFolder(tmp_path).mask("x.png")

@@ -15,7 +15,7 @@ from medgan.images.duplicate_calibration import make_twin
 from medgan.images.hashing import descriptor_side, detail
 from medgan.images.near_duplicates import NearDuplicates, find_near_duplicates, owners
 from medgan.sources.arrays import NpzSource
-from medgan.sources.files import walk
+from medgan.sources.listing import walk
 from medgan.sources.readers.decoding import read_picture
 from tests.images.planting import Pictures, described, phantoms
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from medgan.contracts import TrainingSet
-from medgan.errors import UserError
+from medgan.errors import NotEnoughData, UserError
 from medgan.images.config import PreprocessingConfig
 from medgan.images.labels import class_labels, findings_of, one_finding, shows
 from medgan.images.splits import (
@@ -13,6 +13,7 @@ from medgan.images.splits import (
     assign_roles,
     chosen_split,
     leak_groups,
+    require_normals,
     split_by_patient,
     split_folds,
     split_official,
@@ -149,12 +150,41 @@ def test_training_rows_hold_what_the_training_set_may_see(manifest: pd.DataFrame
     assert splits.loc[mix.unlabelled_rows, "role"].tolist() == ["mix"] * len(mix.unlabelled_rows)
 
 
-def test_a_class_without_training_images_is_refused(manifest: pd.DataFrame) -> None:
-    splits = split_by_patient(manifest, FRACTIONS, 0)
-    with pytest.raises(UserError, match="no image of the category `fungal`"):
+def test_what_a_training_lacks_is_named(manifest: pd.DataFrame) -> None:
+    splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0))
+    with pytest.raises(NotEnoughData, match="no training image is `fungal`"):
         training_rows(splits, TrainingSet.LABELLED, ("normal", "fungal"))
-    with pytest.raises(UserError, match="no normal image outside the mix"):
-        training_rows(splits, TrainingSet.MIX)
+    with pytest.raises(NotEnoughData, match="all images are normal"):
+        training_rows(splits, TrainingSet.LABELLED, ("normal",))
+    with pytest.raises(NotEnoughData, match="no anomalous image is in it"):
+        training_rows(splits[splits["label"] == 0], TrainingSet.MIX)
+    mixed = splits.assign(role=splits["role"].where(splits["label"] == 1))
+    with pytest.raises(NotEnoughData, match="too few"):
+        training_rows(mixed, TrainingSet.MIX)
+    with pytest.raises(UserError, match="no image of the category `normal`"):
+        training_rows(splits[splits["label"] == 1], TrainingSet.NORMAL)
+
+
+@pytest.mark.parametrize("split", ["by_patient", "repeated_k_fold", "official"])
+def test_normals_alone_are_split(manifest: pd.DataFrame, split: str) -> None:
+    normals = manifest[manifest["label"] == 0].reset_index(drop=True)
+    if split == "official":
+        normals = official(normals, len(normals) - 50, 50)
+    splits = assign_roles(SPLITTERS[split](normals, PreprocessingConfig(split=split), 0, None))
+    assert set(splits["split"]) == {"train", "val", "test"}
+    require_normals(splits)
+    assert len(training_rows(splits, TrainingSet.NORMAL).rows) > 50
+
+
+@pytest.mark.parametrize(("part", "why"), [("train", "learns from"), ("val", "thresholds")])
+def test_a_part_without_normals_is_refused(manifest: pd.DataFrame, part: str, why: str) -> None:
+    splits = split_by_patient(manifest, FRACTIONS, 0)
+    lacking = splits[(splits["split"] != part) | (splits["label"] == 1)]
+    with pytest.raises(UserError, match=f"the {part} part of the split has no normal.*{why}"):
+        require_normals(lacking)
+    require_normals(splits[(splits["split"] != "test") | (splits["label"] == 1)])
+    with pytest.raises(UserError, match="the test part of the split has no image"):
+        require_normals(splits[splits["split"] != "test"])
 
 
 def test_class_labels_are_places_in_the_classes(manifest: pd.DataFrame) -> None:

@@ -33,7 +33,7 @@ def test_volumes_and_frames_have_a_row_for_each_image(
     rows = (
         FolderSource(str(folder), {"category": ["^(.)"], "group_id": [r"/(\d)"]}, reading=SLICES)
         .open()
-        .rows()
+        .named_rows()
     )
     expected = [
         "a/1.nii.gz/002",

@@ -38,14 +38,9 @@ def test_a_folder_says_label_patient_and_split_by_its_names(tmp_path: Path) -> N
     ):
         picture(tmp_path / "chest" / name)
     picture(tmp_path / "chest/test/NORMAL/IM-0001-0001.jpeg")
-    rows = FolderSource(str(tmp_path), KERMANY).open().rows().set_index("image_id")
+    rows = FolderSource(str(tmp_path), KERMANY).open().named_rows().set_index("image_id")
     assert rows["category_raw"].tolist() == ["NORMAL", "virus", "NORMAL", "bacteria"]
-    assert rows["group_id"].tolist() == [
-        "IM-0001",
-        "person1_virus",
-        "NORMAL2-IM-0001",
-        "person1_bacteria",
-    ]
+    assert rows["group_id"].nunique() == 4
     assert rows["split"].tolist() == ["test", "test", "train", "train"]
 
 
@@ -55,8 +50,11 @@ def test_by_default_the_folder_is_the_label(tmp_path: Path) -> None:
     (tmp_path / "ill" / "notes.txt").write_text("not an image")
     (tmp_path / "ill" / ".hidden.png").write_bytes(b"")
     source = FolderSource(str(tmp_path)).open()
-    assert source.rows()["category_raw"].tolist() == ["healthy", "ill"]
-    assert [source.read(path).pixels.shape for path in source.rows()["path"]] == [(20, 24, 1)] * 2
+    rows = source.rows()
+    assert rows["excluded"].dropna().tolist() == ["a hidden file or folder", "text or a table"]
+    used = rows[rows["excluded"].isna()]
+    assert used["category_raw"].tolist() == ["healthy", "ill"]
+    assert [source.read(path).pixels.shape for path in used["path"]] == [(20, 24, 1)] * 2
 
 
 def test_paths_are_relative_to_the_working_directory(
@@ -98,7 +96,7 @@ def test_a_table_names_its_images(tmp_path: Path) -> None:
     for name in ("001", "002"):
         picture(tmp_path / "images" / f"{name}.jpg")
     source = CsvSource(COLUMNS, str(table(tmp_path, ["001", "002"]))).open()
-    rows = source.rows()
+    rows = source.named_rows()
     assert rows["image_id"].tolist() == ["001", "002"], (
         "ids that look like numbers keep their zeros"
     )
@@ -202,3 +200,42 @@ def test_a_catalog_entry_opens_its_source_once() -> None:
     dataset = ImageSourceDataset(kind="phantoms", images=20, patients=12)
     assert dataset.load() is dataset.load()
     assert len(dataset.load().rows()) == 20
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"(patient\d+)_", r"`group_id` has a value for none of 4 images .*\(\?i\) in front of it"),
+        (r"(subject\d+)_", r"for example [ab]/Patient.*: correct its pattern \(subject.d\+\)_ in"),
+    ],
+)
+def test_a_pattern_that_matches_no_file_ends_the_run(
+    tmp_path: Path, pattern: str, words: str
+) -> None:
+    for number in range(4):
+        picture(tmp_path / "ab"[number % 2] / f"Patient{number}_x.png")
+    fields = {"category": ["([^/]+)/[^/]+$"], "group_id": [pattern]}
+    with pytest.raises(UserError, match=words):
+        FolderSource(str(tmp_path), fields).open()
+
+
+def test_two_backslashes_in_single_quotes_are_meant_as_one(tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / "ab"[number % 2] / f"Patient{number // 2}_{number}.png")
+    fields = {"category": ["([^/]+)/[^/]+$"], "group_id": [r"(Patient\\d+)_"]}
+    rows = FolderSource(str(tmp_path), fields).open().named_rows()
+    assert sorted(rows["group_id"]) == ["Patient0", "Patient0", "Patient1", "Patient1"]
+
+
+def test_a_pattern_that_matches_some_files_is_counted(tmp_path: Path) -> None:
+    for name in ("a/p7_1.png", "a/P007_2.png", "b/x.png"):
+        picture(tmp_path / name)
+    fields = {"category": ["([^/]+)/[^/]+$"], "group_id": [r"(?i)(p\d+)_"], "sex": ["/(p)7"]}
+    source = FolderSource(str(tmp_path), fields, {"sex": {"P": "M"}}).open()
+    assert [(remark.what, remark.count) for remark in source.remarks] == [
+        ("group_id spellings", 1),
+        ("sex known", 1),
+    ]
+    first, second, third = source.rows()["group_id"]
+    assert first == second
+    assert third is None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 
 from medgan.contracts import NORMAL
+from medgan.errors import UserError
 from medgan.images.labels import findings_of
 from medgan.images.resizing import Crop
 from medgan.images.transforms import INTENSITY, check_augmentations
-from medgan.sources.checks import check_choice, check_range, check_share, require
+from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne
+from medgan.sources.checks import check_choice, require
+from medgan.sources.forms import Text, form, spellings
 
 AUTO = "auto"
 SPLIT_NAMES = (AUTO, "by_patient", "official", "repeated_k_fold")
@@ -28,22 +30,33 @@ class IngestionConfig:
     """The section `ingestion`."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    labels: dict[str, str | None] | None = None
+    labels: dict[Text, str | None] | None = None
     """Label in the source -> category; null leaves those images out. The category `normal` is label
     0, every other one label 1. Without it labels keep their names, except the one that `normal`
     names."""
     normal: str = NORMAL  # label of healthy images, where `labels` is not given
     separator: str | None = None
     """Separator of the labels of an image that shows several findings, such as `|`."""
-    max_quarantined: float = 0.05  # largest share of images that may be unreadable
+    max_quarantined: Share = 0.05  # largest share of images that may be unreadable
 
     def __post_init__(self) -> None:
         require(
             self.labels is None or NORMAL in self.labels.values(),
             f"ingestion.labels maps nothing to `{NORMAL}`; map the label of healthy images to it",
         )
+        meaning: dict[str, str | None] = {}
+        for label, category in (self.labels or {}).items():
+            require(
+                meaning.setdefault(form(label), category) == category,
+                f"ingestion.labels maps `{label}` to `{category}` and another spelling of it to "
+                f"`{meaning[form(label)]}`; correct one of them",
+            )
+        for group in spellings(name for name in meaning.values() if name is not None):
+            raise UserError(
+                f"the categories `{group[0]}` and `{group[1]}` of ingestion.labels differ only in "
+                "how they are written; write them in one way"
+            )
         require(self.separator != "", "ingestion.separator is empty; give a separator, or null")
-        check_range(self.max_quarantined, 0, 1, "ingestion.max_quarantined")
 
     def category(self, label: str) -> str | None:
         """Return the category of a label, None where it is left out. Raises KeyError if unknown."""
@@ -62,35 +75,30 @@ class PreprocessingConfig:
     """The section `preprocessing`."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    size: int = 32  # side of the stored images in pixels
-    channels: int = 1  # 1 (gray) or 3 (color)
+    size: Annotated[int, Range(*SIZES)] = 32  # side of the stored images in pixels
+    channels: Literal[1, 3] = 1  # 1 (gray) or 3 (color)
     intensity: str = "standardised"  # a key of `transforms.INTENSITY`
     crop: Crop | None = None
     split: str = AUTO
     """A key of `splits.SPLITTERS`, or `auto`: `repeated_k_fold` under `splits.SMALL_COHORT`
     patients, else `by_patient`."""
-    fold: int = 0  # number of the fold of `repeated_k_fold` that is the test part: 0 to 24
-    fractions: Mapping[str, float] = field(
+    fold: Annotated[int, Range(0, FOLDS * REPEATS - 1)] = (
+        0  # number of the fold of `repeated_k_fold` that is the test part: 0 to 24
+    )
+    fractions: Mapping[str, InnerShare] = field(
         default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2}
     )
     """Shares of the images in train, val and test, for `by_patient`."""
-    split_seed: int | None = None
+    split_seed: Seed | None = None
     """Seed of the split and the mix; None: the seed of the run. Trainings with the same one have
     the same test images."""
-    contamination: float = 0.5  # largest share of anomalous images in the unlabelled mix
+    contamination: ShareBelowOne = 0.5  # largest share of anomalous images in the unlabelled mix
     on_leak: str = "fail"  # what to do with a leaking split: fail, drop_from_train or report
 
     def __post_init__(self) -> None:
-        check_range(self.size, *SIZES, "preprocessing.size")
-        require(
-            self.channels in (1, 3), f"preprocessing.channels is {self.channels}; choose 1 or 3"
-        )
         check_choice(self.intensity, INTENSITY, "preprocessing.intensity")
         check_choice(self.split, SPLIT_NAMES, "preprocessing.split")
         check_choice(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")
-        check_range(self.fold, 0, FOLDS * REPEATS - 1, "preprocessing.fold")
-        check_range(self.split_seed or 0, 0, math.inf, "preprocessing.split_seed")
-        check_share(self.contamination, "preprocessing.contamination")
         check_fractions(self.fractions)
 
 

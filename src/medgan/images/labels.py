@@ -7,7 +7,8 @@ several findings out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,22 @@ from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL
 from medgan.errors import UserError
+from medgan.sources.forms import spellings
 from medgan.sources.raw import Bools
 
 SEVERAL = "several findings"
 SEPARATOR = "|"
+
+
+def check_spellings(labels: Iterable[str], where: str) -> None:
+    """Raise `UserError` for labels that differ only in case, blanks, separators or Unicode form."""
+    counts = Counter(labels)
+    for group in spellings(counts.elements()):
+        shown = " and ".join(f"`{label}` ({counts[label]})" for label in group)
+        raise UserError(
+            f"the labels {shown} of {where} differ only in how they are written; write them in one "
+            "way, or list each of them in ingestion.labels"
+        )
 
 
 def category_of(findings: Sequence[str]) -> str:

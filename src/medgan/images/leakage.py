@@ -11,7 +11,7 @@ import pandas as pd
 from medgan.errors import UserError
 from medgan.files.documents import ALWAYS, from_json
 from medgan.images.duplicates import DuplicateCounts, duplicate_counts
-from medgan.images.splits import Pairs, leak_groups
+from medgan.images.splits import Pairs, leak_groups, require_patients
 
 EXAMPLES = 5
 SHARED_NAMES = {
@@ -170,6 +170,7 @@ def enforce(
 def _fail(splits: pd.DataFrame, audit: LeakageAudit, pairs: Pairs) -> pd.DataFrame:
     for name, leak in audit.shared.items():
         if leak.count:
+            require_patients(splits)
             ids = leak.examples[0]["image_ids"].items()
             places = " and ".join(f"{image} ({part})" for part, image in ids)
             raise UserError(

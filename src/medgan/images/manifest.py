@@ -10,17 +10,22 @@ import pandas as pd
 from medgan.contracts import NORMAL
 from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
-from medgan.images.labels import SEPARATOR, category_of, findings_of
-from medgan.images.metadata import ImageFacts, KnownFacts, age_bands
-from medgan.sources.raw import METADATA
+from medgan.images.labels import SEPARATOR, category_of, check_spellings, findings_of
+from medgan.images.metadata import INGEST_AGAIN, ImageFacts, KnownFacts, age_bands
+from medgan.sources.forms import form
+from medgan.sources.neutral_ids import ORDER
+from medgan.sources.raw import METADATA, OF_ANOTHER_KIND
 from medgan.sources.registry import ImageSource
-from medgan.sources.rows import OLDEST, exclude, exclusions
+from medgan.sources.rows import OLDEST, exclude, exclusions, require_some
 
 COLUMNS = (
     *("image_id", "path", "group_id", "group_known", "label", "category", "findings", "split"),
     *("sex", "age", "age_band", "site", "view", "date", "volume", "slice", "sequence", "scanner"),
-    *("window", "color", "width", "height", "pixel_hash", "perceptual_hash", "provenance"),
+    *("window", "color", "width", "height", "file_format"),
+    *("pixel_hash", "perceptual_hash", "provenance"),
 )
+SUFFIX = r"(\.[A-Za-z]\w*)(?:\.gz)?(?:/\d+)?$"
+"""Of a file, in the path of an image, before the number of a slice or frame."""
 KNOWN_BY_SOURCE = ("split", *METADATA)
 """What a source may tell of an image, or else the file itself."""
 QUARANTINE = ("path", "code", "stage", "message")
@@ -28,25 +33,27 @@ EXCLUSIONS = ("path", "reason")
 
 
 def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the wanted images, sorted by image_id and with their findings, and the excluded ones.
+    """List the wanted images, sorted by their real ids and with their findings, and the others.
 
     Excluded (path, reason) are images that the source's filters leave out, then those with a label
     that `ingestion.labels` maps to null.
 
     Raises:
-        UserError: repeated ids, images without a label, labels that are not declared.
+        UserError: repeated ids, images without a label, labels that are not declared, or that
+            differ only in how they are written.
     """
-    rows = source.rows().sort_values("image_id", ignore_index=True)
-    repeated = rows.loc[rows["image_id"].duplicated(), "image_id"]
+    rows = source.rows()
+    rows = rows.sort_values(ORDER if ORDER in rows else "image_id", ignore_index=True)
+    repeated = rows.loc[rows["image_id"].duplicated(), "path"]
     if len(repeated):
         raise UserError(
             f"{len(repeated)} image ids come twice in the source, for example "
-            f"`{repeated.iloc[0]}`; give every image an id of its own"
+            f"that of {repeated.iloc[0]}; give every image an id of its own"
         )
     filtered = exclusions(rows).notna()
     raw = rows["category_raw"].where(rows["category_raw"].notna(), "").astype(str)
     found = {label: _findings(label, config) for label in raw[~filtered].unique()}
-    _check_labels(rows[~filtered], raw[~filtered], found, source.name)
+    _check_labels(rows[~filtered], raw[~filtered], found, source.name, config)
     unwanted = raw.isin([label for label, names in found.items() if None in names])
     rows = exclude(rows.assign(found=raw.map(found)), unwanted, "label " + raw)
     reasons = exclusions(rows)
@@ -55,26 +62,40 @@ def listing(source: ImageSource, config: IngestionConfig) -> tuple[pd.DataFrame,
     return rows[reasons.isna()].reset_index(drop=True), excluded
 
 
+def _parts(label: str, config: IngestionConfig) -> list[str]:
+    """Return the labels of an image that shows several findings, else its one label."""
+    return [part.strip() for part in label.split(config.separator)] if config.separator else [label]
+
+
 def _findings(label: str, config: IngestionConfig) -> tuple[str | None, ...]:
     """Return the categories of a raw label, in order; none where it is missing or undeclared."""
-    parts = label.split(config.separator) if config.separator else [label]
-    stripped = [part.strip() for part in parts] if config.separator else parts
+    if not label and "" not in (config.labels or {}):
+        return ()
     try:
-        return tuple(dict.fromkeys(map(config.category, stripped))) if label else ()
+        return tuple(dict.fromkeys(map(config.category, _parts(label, config))))
     except KeyError:
         return ()
 
 
 def _check_labels(
-    rows: pd.DataFrame, raw: pd.Series[str], found: Mapping[str, Sequence[str | None]], name: str
+    rows: pd.DataFrame,
+    raw: pd.Series[str],
+    found: Mapping[str, Sequence[str | None]],
+    name: str,
+    config: IngestionConfig,
 ) -> None:
+    if config.labels is None:
+        check_spellings((part for label in raw for part in _parts(label, config)), name)
     for label, names in found.items():
-        if not label:
+        if not names and not label:
             problem = "have no label"
-            remedy = "correct the source's `category`, or leave these images out"
+            remedy = (
+                "correct the source's `category`, leave these images out, or say what it means: "
+                "ingestion.labels with the key '' (two quotes)"
+            )
         elif not names:
             problem = f"have the label `{label}`, which nobody declared"
-            remedy = "add it to ingestion.labels"
+            remedy = _declared_otherwise(label, config)
         elif NORMAL in names and len(names) > 1:
             problem = f"have the label `{label}`, normal and a finding at once"
             remedy = "correct the label, or map it to null in ingestion.labels"
@@ -87,15 +108,29 @@ def _check_labels(
         )
 
 
+def _declared_otherwise(label: str, config: IngestionConfig) -> str:
+    """Return what to do about a label that nobody declared, such as an other spelling."""
+    known = list(config.labels or ())
+    alike = next((name for name in known if form(name) == form(label)), None)
+    if alike is not None:
+        return (
+            f"`{alike}` of ingestion.labels differs only in how it is written: correct one of "
+            "them, or add this label too (in quotes, if it is a number)"
+        )
+    if not config.separator and len({"|", ";", ","} & set(label)):
+        return "add it to ingestion.labels, or set ingestion.separator if these are several labels"
+    return f"add it to ingestion.labels, which has {', '.join(f'`{name}`' for name in known)}"
+
+
 def build_manifest(
     source: ImageSource, known: KnownFacts, config: IngestionConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Build the tables of a data set from the facts of its images.
 
     Returns:
-        The manifest (COLUMNS, sorted by image_id), the quarantine of images that cannot be used
-        (path, code, stage, message), and the exclusions of images that are not wanted (path,
-        reason).
+        The manifest (COLUMNS, in the order of `listing`), the quarantine of images that cannot be
+        used (path, code, stage, message), and the exclusions (path, reason): images that are not
+        wanted, and sound files that are no images of the data set.
 
     Raises:
         UserError: as for `listing`; a category without images, images that were not read, or more
@@ -103,6 +138,8 @@ def build_manifest(
     """
     wanted, excluded = listing(source, config)
     facts = _facts(known, wanted["path"].tolist())
+    wanted, facts, others = _of_the_kind(wanted, facts, source.name)
+    excluded = pd.concat([excluded, others], ignore_index=True)
     refused = [(fact.path, fact.code, "reading", fact.message) for fact in facts if fact.code]
     quarantine = pd.DataFrame(refused, columns=list(QUARANTINE), dtype=object)
     _check_quarantine(quarantine, len(wanted), config.max_quarantined, source.name)
@@ -114,6 +151,16 @@ def build_manifest(
     return manifest, quarantine, excluded
 
 
+def require_unchanged(source: ImageSource, *tables: pd.DataFrame) -> None:
+    """Raise `UserError` where the source lists other paths than the tables of its ingestion."""
+    before = {str(path) for table in tables for path in table["path"]}
+    now = set(source.rows()["path"].astype(str))
+    for paths, event in ((before - now, "is gone since"), (now - before, "was added after")):
+        if paths:
+            more = f", and {len(paths) - 1} others" if len(paths) > 1 else ""
+            raise UserError(f"{min(paths)} {event} ingestion{more}; {INGEST_AGAIN}")
+
+
 def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:
     found = known.of(paths)
     unread = [path for path in paths if path not in found]
@@ -121,6 +168,26 @@ def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:
         count = f"{len(unread)} images (for example {unread[0]})"
         raise UserError(f"{count} were not read yet; run `kedro run --pipeline ingestion`")
     return [found[path] for path in paths]
+
+
+def _of_the_kind(
+    wanted: pd.DataFrame, facts: list[ImageFacts], name: str
+) -> tuple[pd.DataFrame, list[ImageFacts], pd.DataFrame]:
+    """Return rows and facts without sound files that are no images, and these (path, reason)."""
+    reasons = pd.Series(
+        [
+            f"{fact.code}: {fact.message}" if fact.code in OF_ANOTHER_KIND else None
+            for fact in facts
+        ],
+        index=wanted.index,
+        dtype=object,
+    )
+    if facts:
+        require_some(exclude(wanted, reasons.notna(), reasons), name)
+    others = pd.DataFrame({"path": wanted["path"], "reason": reasons}, columns=list(EXCLUSIONS))
+    rest = [fact for fact in facts if fact.code not in OF_ANOTHER_KIND]
+    kept = wanted[reasons.isna()].reset_index(drop=True)
+    return kept, rest, others[reasons.notna()]
 
 
 def _check_quarantine(
@@ -168,5 +235,6 @@ def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     ages = pd.to_numeric(manifest["age"], errors="coerce").astype("float64")
     manifest["age"] = ages.where(ages.between(0.0, OLDEST))
     manifest["age_band"] = age_bands(manifest["age"])
+    manifest["file_format"] = manifest["path"].str.extract(SUFFIX)[0].str.lower()
     manifest["provenance"] = "real"
     return manifest[list(COLUMNS)]

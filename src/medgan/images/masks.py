@@ -7,22 +7,25 @@ image counts as marked.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from medgan.errors import UserError
 from medgan.files.digest import digest
 from medgan.images.resizing import Crop, fit_square
-from medgan.sources.raw import Bools, Pixels
+from medgan.sources.companions import MASKS, stem_of
+from medgan.sources.listing import find_images
+from medgan.sources.raw import Bools, ImageRefused, Pixels
+from medgan.sources.readers.decoding import RASTER_READERS, decode
+from medgan.sources.readers.formats import detect
 
 OUTSIDE, UNKNOWN, INSIDE = 0, 128, 255
 """Pixels of a stored mask; UNKNOWN fills that of an image without a mask."""
 FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
 SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
-MAX_PIXELS = 64_000_000
 LOSSY_THRESHOLD = 127
 """JPEG blurs the border of a mask; in other formats every value but 0 is inside."""
 
@@ -39,51 +42,102 @@ class HasMasks(Protocol):
 
 
 class MaskFolder:
-    """Mask files named like their images: the mask of `a/b.jpeg` is `a/b` with any of SUFFIXES."""
+    """Mask files named like their images: the mask of `a/b.jpeg` is `a/b` with any of SUFFIXES.
+
+    A word for masks may follow or lead (`a/b_mask.png`, `a/b_segmentation_2.png`). Several masks of
+    one image are united. Where a folder holds images and masks, only names with such a word count.
+    """
 
     def __init__(self, root: Path) -> None:
         remedy = "give the folder of the masks with --params masks=PATH"
         if not root.is_dir():
             raise UserError(f"{root} is no folder; {remedy}")
         self.root = root
-        self._files: dict[str, Path] = {}
-        for file in sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES):
-            twin = self._files.setdefault(_name(file.relative_to(root)), file)
-            if twin != file:
-                names = f"{twin.name} and {file.name}"
-                raise UserError(f"{root} holds two masks of one name, {names}; keep one of them")
+        self._files = [
+            path for path in find_images(root).images if Path(path).suffix.lower() in SUFFIXES
+        ]
         if not self._files:
             raise UserError(f"{root} holds no masks ({', '.join(FORMATS)} files); {remedy}")
+        self._by_name = self._named()
+
+    def __len__(self) -> int:
+        return len(self._files)
 
     def mask(self, path: str) -> Bools | None:
         """Return a mask (H, W), None where there is none. Raises `UserError` for a damaged file."""
-        file = self._files.get(_name(Path(path)))
-        return None if file is None else _read(file)
+        masks = [_read(self.root / file) for file in self._of(path)]
+        if len({mask.shape for mask in masks}) > 1:
+            raise UserError(f"the masks of {path} in {self.root} differ in size; correct them")
+        return np.logical_or.reduce(masks) if masks else None
 
     def fingerprint(self, path: str) -> str:
-        """Return size and time of the file; empty where there is none."""
-        file = self._files.get(_name(Path(path)))
-        state = file and file.stat()
-        return f"{state.st_size}/{state.st_mtime_ns}" if state else ""
+        """Return size and time of the files; empty where there is none."""
+        states = [(self.root / file).stat() for file in self._of(path)]
+        return " ".join(f"{state.st_size}/{state.st_mtime_ns}" for state in states)
+
+    def unmatched(self, images: Iterable[str]) -> list[str]:
+        """Return the files that belong to none of the images, which have to be masks of some.
+
+        Raises:
+            UserError: no file belongs to an image.
+        """
+        paths = list(images)
+        used = {file for path in paths for file in self._of(path)}
+        if not used and paths:
+            raise UserError(
+                f"none of the {len(self)} masks in {self.root} belongs to an image: a mask is "
+                f"{self._files[0]}, an image {paths[0]}; give masks the names of their images, in "
+                "the same folders (docs/data-sets/your-own.md)"
+            )
+        return [file for file in self._files if file not in used]
+
+    def _of(self, path: str) -> list[str]:
+        return self._by_name.get(_name(path), [])
+
+    def _named(self) -> dict[str, list[str]]:
+        """Return the name of an image -> its masks."""
+        plain = {_name(file): file for file in reversed(self._files)}
+        worded: dict[str, list[str]] = {}
+        for file in self._files:
+            path = PurePosixPath(file)
+            if base := MASKS.base(stem_of(path)):
+                worded.setdefault(path.with_name(base).as_posix(), []).append(file)
+        if worded.keys() & plain.keys():  # these are images, and the others their masks
+            return worded
+        if len(plain) < len(self._files):
+            twin = next(file for file in self._files if plain[_name(file)] != file)
+            raise UserError(
+                f"{self.root} holds two masks of one name, {plain[_name(twin)]} and {twin}; "
+                "keep one of them"
+            )
+        return worded | {name: [file] for name, file in plain.items()}
 
 
-def _name(path: Path) -> str:
-    return path.with_suffix("").as_posix()
+def _name(path: str) -> str:
+    return PurePosixPath(path).with_suffix("").as_posix()
 
 
 def _read(file: Path) -> Bools:
+    """Read a mask as an image is read: inside is what is shown brighter than black.
+
+    Indices of a palette are looked up, transparent pixels are outside, and the orientation and the
+    polarity (WhiteIsZero) of the file hold.
+    """
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UserError(
-                    f"the mask {file} has more than {MAX_PIXELS} pixels; make it smaller"
-                )
-            threshold = LOSSY_THRESHOLD if image.format == "JPEG" else 0
-            values = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        problem = f"cannot be read ({type(error).__name__})"
-        raise UserError(f"the mask {file} {problem}; correct or remove it") from error
-    inside: Bools = np.atleast_3d(values)[..., :3].max(axis=-1) > threshold
+        shown = decode(file, readers=RASTER_READERS)
+    except ImageRefused as refused:
+        problem = f"cannot be read ({refused.code}: {refused})"
+        raise UserError(f"the mask {file} {problem}; correct or remove it") from refused
+    values, lossy = shown.values.max(axis=-1), detect(file, FORMATS) == "JPEG"
+    if shown.low is not None and shown.high is not None and shown.low > shown.high:
+        dark: Bools = values >= (np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1)
+        return ~dark
+    if lossy and 0 < values.max() <= LOSSY_THRESHOLD:
+        raise UserError(
+            f"the mask {file} is a JPEG of values up to {values.max()} of 255, whose borders are "
+            "lost; save it as PNG"
+        )
+    inside: Bools = values > (LOSSY_THRESHOLD if lossy else 0)
     return inside
 
 

@@ -119,15 +119,24 @@ def pixel_hash(image: Pixels) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def read_again(source: ImageSource, path: str) -> Pixels:
-    """Read the pixels (H, W, C) of an image of the manifest again. Raises `UserError`."""
+INGEST_AGAIN = "run `kedro run --pipelines ingestion,preprocessing` again"
+
+
+def read_again(source: ImageSource, path: str, known: str | None = None) -> Pixels:
+    """Read the pixels (H, W, C) of an image of the manifest again.
+
+    Raises:
+        UserError: it cannot be read any more, or its pixels have not the hash `known`.
+    """
     try:
-        return source.read(path).pixels
+        pixels = source.read(path).pixels
     except ImageRefused as error:
         raise UserError(
-            f"{path} was readable at ingestion and is not any more ({error}); "
-            "run `kedro run --pipeline ingestion` again"
+            f"{path} was readable at ingestion and is not any more ({error}); {INGEST_AGAIN}"
         ) from error
+    if known is not None and pixel_hash(pixels) != known:
+        raise UserError(f"{path} has changed since ingestion; {INGEST_AGAIN}")
+    return pixels
 
 
 def age_bands(ages: Sequence[float | None] | ArrayLike) -> NDArray[np.object_]:

@@ -13,7 +13,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from PIL import Image
 
-from medgan.sources.checks import check_share, require
+from medgan.ranges import ShareBelowOne
+from medgan.sources.checks import require
 from medgan.sources.raw import Pixels
 
 
@@ -46,16 +47,14 @@ class Crop:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    top: float = 0.0
+    top: ShareBelowOne = 0.0
     centre: bool = False
-    bottom: float = 0.0
-    left: float = 0.0
-    right: float = 0.0
+    bottom: ShareBelowOne = 0.0
+    left: ShareBelowOne = 0.0
+    right: ShareBelowOne = 0.0
     pad: bool = False
 
     def __post_init__(self) -> None:
-        for side in ("top", "bottom", "left", "right"):
-            check_share(getattr(self, side), f"preprocessing.crop.{side}")
         for first, second in (("top", "bottom"), ("left", "right")):
             require(
                 getattr(self, first) + getattr(self, second) < 1.0,

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, TrainingSet
-from medgan.errors import UserError
+from medgan.errors import NotEnoughData, UserError
 from medgan.files.digest import digest
 from medgan.images.config import AUTO, FOLDS, PARTS, REPEATS, PreprocessingConfig, check_fractions
 from medgan.images.duplicates import linked_groups
@@ -122,6 +122,26 @@ def chosen_split(manifest: pd.DataFrame, wanted: str) -> str:
     return "repeated_k_fold" if manifest["group_id"].nunique() < SMALL_COHORT else "by_patient"
 
 
+def require_normals(splits: pd.DataFrame) -> None:
+    """Raise `UserError` for a split that nothing can be trained, validated or tested on.
+
+    Anomalies may be missing everywhere.
+    """
+    normal = splits["label"] == 0
+    needs = {"train": "every detector learns from them", "val": "thresholds are taken from them"}
+    for part, why in needs.items():
+        if not (normal & (splits["split"] == part)).any():
+            raise UserError(
+                f"the {part} part of the split has no normal image, and {why}; choose another "
+                "preprocessing.split, or larger preprocessing.fractions"
+            )
+    if not (splits["split"] == "test").any():
+        raise UserError(
+            "the test part of the split has no image; choose another preprocessing.split, or "
+            "larger preprocessing.fractions"
+        )
+
+
 def _table(manifest: pd.DataFrame, parts: NDArray[np.object_]) -> pd.DataFrame:
     """Make the table of splits without roles; `row` is the place in manifest and image store."""
     official = manifest["split"].astype(object)
@@ -147,15 +167,27 @@ def _deal(
     return np.asarray(list(fractions), dtype=object)[owner][groups]
 
 
+def require_patients(images: pd.DataFrame) -> None:
+    """Raise `UserError` where all images are of one patient, as some anonymizers write it."""
+    if len(images) > 1 and images["group_id"].nunique() == 1:
+        raise UserError(
+            f"all {len(images)} images are of one patient, so they cannot be split; if an "
+            "anonymizer wrote the same PatientID into all files, set the field group_id of the "
+            "source to what tells the patients apart (docs/formats.md)"
+        )
+
+
 def _count_groups(groups: Ints, manifest: pd.DataFrame, parts: int) -> Floats:
     """Count images (groups, categories). Raises `UserError` for a category of too few groups."""
+    require_patients(manifest)
     counts = pd.crosstab(groups, manifest["category"])
     for category, available in (counts > 0).sum().items():
         if available < parts and category != SEVERAL:
             raise UserError(
                 f"category `{category}` has images of {available} patient(s) only, too few for "
                 f"{parts} parts of a split; add patients, merge it with another category in "
-                "ingestion.labels, or leave it out"
+                "ingestion.labels, leave it out, or set the field group_id of the source if the "
+                "patients are not the real ones"
             )
     return counts.to_numpy().astype(np.float64)
 
@@ -209,18 +241,35 @@ def _take(groups: Ints, wanted: float, rng: np.random.Generator) -> list[int]:
 def training_rows(
     splits: pd.DataFrame, training_set: TrainingSet, classes: Sequence[str] = (NORMAL,)
 ) -> TrainingRows:
-    """Return what a model may use of the training split. Raises `UserError` for nothing."""
+    """Return what a model may use of the training split.
+
+    Raises:
+        NotEnoughData: anomalous images are missing that this kind of training needs.
+        UserError: there is no normal image.
+    """
     train = splits[splits["split"] == "train"]
     if training_set is TrainingSet.NORMAL:
         return TrainingRows(_rows(train, train["label"] == 0, f"image of the category `{NORMAL}`"))
     if training_set is TrainingSet.MIX:
-        outside = _rows(train, train["role"] == "normal", "normal image outside the mix")
-        mix = _rows(train, train["role"] == "mix", "unlabelled mix")
-        return TrainingRows(outside, unlabelled_rows=mix)
+        return _mix_rows(train)
+    if len(classes) < 2:
+        raise NotEnoughData("it learns from labels, and all images are normal")
     for name in classes:
-        _rows(train, shows(train, name), f"image of the category `{name}`")
+        if not shows(train, name).any():
+            raise NotEnoughData(f"it learns every category, and no training image is `{name}`")
     every = np.ones(len(train), dtype=bool)
     return TrainingRows(_rows(train, every, "image"), labels=class_labels(train, classes))
+
+
+def _mix_rows(train: pd.DataFrame) -> TrainingRows:
+    mixed = train["role"] == "mix"
+    if not (train.loc[mixed, "label"] == 1).any():
+        raise NotEnoughData("it learns from an unlabelled mix, and no anomalous image is in it")
+    outside, mix = train[train["role"] == "normal"], train[mixed]
+    if outside.empty or not (mix["label"] == 0).any():
+        raise NotEnoughData("it learns from normal images in and outside the mix, and has too few")
+    rows = (part["row"].to_numpy(dtype=np.int64) for part in (outside, mix))
+    return TrainingRows(next(rows), unlabelled_rows=next(rows))
 
 
 def _rows(train: pd.DataFrame, chosen: Any, what: str) -> Ints:

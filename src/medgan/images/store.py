@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -21,12 +19,14 @@ from numpy.typing import NDArray
 
 from medgan.contracts import ImageSpec
 from medgan.errors import UserError
+from medgan.files.atomic import new_folder, recovered
 from medgan.files.digest import digest
+from medgan.files.integrity import DamagedFile, reading
 
 PIXELS = "images.u8"
 INDEX = "index.json"
 SMALLEST = 32  # side of the smallest images that networks are built for
-REMEDY = "delete it and run `kedro run --pipeline preprocessing`"
+REMEDY = "`kedro run --pipeline preprocessing` makes it again"
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,20 @@ class ImageStore:
 
     @classmethod
     def open(cls, folder: Path | str) -> ImageStore:
-        """Open a store. Raises `UserError` where it is missing, damaged or cut short."""
-        folder = Path(folder)
-        try:
+        """Open a store, once its checksums are compared; a large one is hashed once in a process.
+
+        Raises `UserError` where it is missing, damaged or cut short.
+        """
+        folder = recovered(Path(folder))
+        if not (folder / INDEX).exists():
+            raise UserError(f"{folder} is no image store: {REMEDY}.")
+        with reading(folder, REMEDY):
             fields = json.loads((folder / INDEX).read_text(encoding="utf-8"))
             info = StoreInfo(**{**fields, "classes": tuple(fields["classes"])})
-            size = (folder / PIXELS).stat().st_size
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(
-                f"{folder} is no image store ({type(error).__name__}); "
-                "`kedro run --pipeline preprocessing` makes it anew"
-            ) from error
-        expected = info.count * info.image_bytes
-        if size != expected:
-            raise UserError(f"the image store {folder} has {size} bytes of {expected}; {REMEDY}")
-        return cls(folder, info)
+            size, expected = (folder / PIXELS).stat().st_size, info.count * info.image_bytes
+            if size != expected:
+                raise DamagedFile(folder, f"it has {size} bytes of {expected}")
+            return cls(folder, info)
 
     @property
     def key(self) -> str:
@@ -127,7 +126,7 @@ class ImageStore:
         while filled < len(buffer):
             count = os.preadv(self._descriptor, [buffer[filled:]], offset + filled)
             if not count:
-                raise UserError(f"the image store {self.folder} is cut short; {REMEDY}")
+                raise DamagedFile(self.folder, "it is cut short", REMEDY)
             filled += count
 
 
@@ -138,21 +137,9 @@ def write_store(
 
     Returns `info` with the checksum. Raises ValueError for images that do not match it.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with new_folder(Path(folder), sealed=True) as work:
         written = replace(info, sha256=_write_pixels(work / PIXELS, images, info))
-        index = json.dumps(asdict(written), indent=1).encode()
-        _write_synced(work / INDEX, [index])
-        work.chmod(0o755)
-        old = work.with_name(work.name + "-old")
-        if folder.exists():
-            folder.rename(old)
-        work.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        (work / INDEX).write_text(json.dumps(asdict(written), indent=1), encoding="utf-8")
     return written
 
 
@@ -170,14 +157,8 @@ def _write_pixels(path: Path, images: Iterable[NDArray[np.uint8]], info: StoreIn
             count += 1
             yield data
 
-    _write_synced(path, checked())
+    with path.open("wb") as file:
+        file.writelines(checked())
     if count != info.count:
         raise ValueError(f"{count} images for a store of {info.count}")
     return checksum.hexdigest()
-
-
-def _write_synced(path: Path, chunks: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
-        file.writelines(chunks)
-        file.flush()
-        os.fsync(file.fileno())

@@ -16,9 +16,13 @@ from medgan.errors import UserError
 from medgan.files.digest import file_digest
 from medgan.sources.files import given_path
 from medgan.sources.raw import ImageRefused, Ints, Picture, Pixels
+from medgan.sources.rows import PARTS
 
-PARTS = ("train", "val", "test")
 MAX_BYTES = 64 * 2**30  # largest unpacked size of a file that is loaded
+MAX_RATIO = 100
+"""Largest unpacked size as a multiple of the file, from SMALL bytes on; images compress to a tenth
+at best, and a file that was made to fill the memory to a thousandth."""
+SMALL = 2**27
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,11 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         if unpacked > MAX_BYTES:
             raise UserError(
                 f"{path} would unpack to {unpacked >> 30} GiB, more than {MAX_BYTES >> 30}, "
+                "and was not loaded; check where it came from"
+            )
+        if unpacked > max(SMALL, MAX_RATIO * path.stat().st_size):
+            raise UserError(
+                f"{path} would unpack to {unpacked >> 20} MiB, more than {MAX_RATIO} times its size, "
                 "and was not loaded; check where it came from"
             )
         with np.load(path, allow_pickle=False) as file:

@@ -22,8 +22,3 @@ def check_choice(value: str, choices: Collection[str], key: str) -> None:
 def check_range(value: float, low: float, high: float, key: str) -> None:
     """Raise `UserError` for a value outside [low, high]."""
     require(low <= value <= high, f"{key} is {value}; give a number from {low} to {high}")
-
-
-def check_share(value: float, key: str) -> None:
-    """Raise `UserError` for a value outside [0, 1)."""
-    require(0 <= value < 1, f"{key} is {value}; give a share from 0 up to but not including 1")

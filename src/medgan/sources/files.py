@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from medgan.errors import UserError
 from medgan.files.digest import digest, file_digest
 from medgan.files.parallel import Recent, in_order, stamp
+from medgan.sources.neutral_ids import PROCESS_KEY, neutral
 from medgan.sources.raw import ImageRefused, Picture
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import frames, read_picture
-from medgan.sources.readers.dicom_metadata import secret
-from medgan.sources.readers.formats import claims_to_be_image
+from medgan.sources.readers.formats import remedy_for
+from medgan.sources.readers.pseudonyms import secret
+from medgan.sources.rows import Remark, exclusions
 
 NUMBER = re.compile(r"[0-9]{3,}")
 THREADS = 8
 PLUGINS = ("gdcm", "libjpeg", "openjpeg", "rle", "jpeg_ls")
 """Packages that decode compressed DICOM files: with another set, other files are readable."""
-COPY = "a copy of another file (same name, same content)"  # reason for the exclusion of `copies`
-VERSION = 1
+VERSION = 2
 """Part of every fingerprint; raise it when the readers decode other pixels from the same file."""
 
 
@@ -34,23 +34,36 @@ class FileImages:
     """Images below a root folder; the path of a slice or frame is `FILE/NUMBER`."""
 
     def __init__(
-        self, name: str, root: Path, table: pd.DataFrame, reading: ReadingConfig | None = None
+        self,
+        name: str,
+        root: Path,
+        table: pd.DataFrame,
+        reading: ReadingConfig | None = None,
+        remarks: Sequence[Remark] = (),
     ) -> None:
         self.name = name
         self.root = root
+        self.remarks = tuple(remarks)
         self._reading = reading or ReadingConfig()
         self._settings = _settings(self._reading)
         self._files = table
         self._rows: pd.DataFrame | None = None
         self._lock = threading.Lock()
         self._checksums: Recent[str] = Recent(THREADS)
+        self.key = secret(self._reading)
+        """Key of the neutral ids, PROCESS_KEY where it is None."""
 
     def rows(self) -> pd.DataFrame:
         """List the images: image_id, path (below the root), category_raw and optional fields.
 
-        A volume or file of several frames has one row per image, with the columns volume (its file)
-        and slice (its number). Only headers are read; a file with an unreadable header has one row.
+        A volume or file of several frames has one row per image, with the columns volume (the id of
+        its file) and slice (its number). Only headers are read; a file with an unreadable header
+        has one row. Ids of images, volumes and patients are neutral: only `path` names the file.
         """
+        return neutral(self.named_rows(), self.key or PROCESS_KEY)
+
+    def named_rows(self) -> pd.DataFrame:
+        """List the images as `rows` does, with the ids of the source and the path of a volume."""
         with self._lock:
             if self._rows is None:
                 self._rows = self._expanded()
@@ -74,7 +87,8 @@ class FileImages:
     def _expanded(self) -> pd.DataFrame:
         if self._reading.frames != "all" and self._reading.slices is None:
             return self._files
-        numbers = list(in_order(self._numbers, self._files["path"], THREADS))
+        wanted = self._files["path"].where(exclusions(self._files).isna(), "")
+        numbers = list(in_order(self._numbers, wanted, THREADS))
         if not any(numbers):
             return self._files
         slices = pd.Series([[f"{number:03d}" for number in found] for found in numbers])
@@ -88,7 +102,7 @@ class FileImages:
 
     def _numbers(self, path: str) -> Sequence[int]:
         try:
-            return frames(self._file(path), self._reading)
+            return frames(self._file(path), self._reading) if path else ()
         except ImageRefused:
             return ()
 
@@ -107,7 +121,7 @@ class FileImages:
         except (OSError, RuntimeError, ValueError):  # a link to itself, a long name, a null byte
             raise ImageRefused("UNREADABLE", "its name or its link leads nowhere") from None
         if not inside:
-            raise ImageRefused("OUTSIDE", "it leads out of the folder of the data set")
+            raise ImageRefused("OUTSIDE", f"it leads out of {self.root.name}; copy it there")
         if not regular:
             raise ImageRefused("UNREADABLE", "it is a device or a pipe, not a file")
         return file
@@ -119,42 +133,12 @@ def _settings(reading: ReadingConfig) -> str:
     return digest([VERSION, plugins, asdict(reading) | {"pseudonym_key": secret(reading)}])
 
 
-def walk(root: Path) -> Iterator[str]:
-    """Iterate over files that claim to be images, as POSIX paths below the root, sorted by folder.
-
-    Skips hidden files and linked folders. Raises `UserError` for a name that is not UTF-8.
-    """
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        for name in sorted(files):
-            path = Path(folder) / name
-            if name.startswith(".") or not claims_to_be_image(path):
-                continue
-            relative = path.relative_to(root).as_posix()
-            try:
-                relative.encode()
-            except UnicodeEncodeError:
-                problem = f"a file whose name is not UTF-8 ({relative!a})"
-                raise UserError(f"{root} holds {problem}; rename it") from None
-            yield relative
-
-
-def copies(root: Path, paths: Iterable[str]) -> set[str]:
-    """Find files with the name and content of another, which is higher up or earlier by name."""
-    alike: dict[tuple[str, int], list[str]] = {}
-    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
-        alike.setdefault((PurePosixPath(path).name, (root / path).stat().st_size), []).append(path)
-    found: set[str] = set()
-    for group in (group for group in alike.values() if len(group) > 1):
-        first: dict[str, str] = {}
-        found |= {
-            path for path in group if first.setdefault(file_digest(root / path), path) != path
-        }
-    return found
-
-
 def given_path(path: str | None, what: str) -> Path:
-    """Resolve an existing path that the user gave. Raises `UserError`."""
+    """Resolve an existing path that the user gave.
+
+    Raises:
+        UserError: no path, nothing there, or an archive (an NPZ file is none).
+    """
     if not path:
         raise UserError(f"no path was given for {what}; give it with --params source=PATH")
     found = Path(path).expanduser()
@@ -163,4 +147,6 @@ def given_path(path: str | None, what: str) -> Path:
             f"{found} does not exist; give the path to {what} with --params source=PATH, "
             "relative to the working directory"
         )
+    if remedy := remedy_for(found):
+        raise UserError(f"{found} is {remedy}, and give {what} with --params source=PATH")
     return found.resolve()

@@ -9,9 +9,19 @@ from typing import ClassVar
 import pandas as pd
 
 from medgan.errors import UserError
-from medgan.sources.files import COPY, FileImages, copies, given_path, walk
+from medgan.sources.checks import require
+from medgan.sources.files import FileImages, given_path
+from medgan.sources.forms import Text
+from medgan.sources.listing import COPY, copies, find_images
 from medgan.sources.readers.config import ReadingConfig
-from medgan.sources.rows import FIELDS, exclude, tidy
+from medgan.sources.rows import (
+    FIELDS,
+    exclude,
+    known_fields,
+    one_spelling,
+    require_some,
+    tidy,
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +33,13 @@ class FolderSource:
     fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
     """Field -> regular expressions on the POSIX path below the folder; the value is group 1 of the
     first that matches. By default the label is the name of the image's folder."""
-    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    values: dict[str, dict[Text, Text]] = field(default_factory=dict)
     """Field -> value in the path -> value here, such as `split: {valid: val}`."""
+    leave_out: list[str] = field(default_factory=list)
+    """Regular expressions on the path; files that match one are left out and counted."""
+    leave_out_masks: bool = True
+    """Whether files that look like masks or thumbnails of other images, by their names, are left
+    out and counted."""
     leave_out_copies: bool = False
     """Whether files with the name and content of another are left out and counted."""
     reading: ReadingConfig = field(default_factory=ReadingConfig)  # how files are decoded
@@ -39,12 +54,10 @@ class FolderSource:
                 f"the source's `values` are about `{unread[0]}`, which its `fields` do not read; "
                 f"choose from {', '.join(self.fields)}"
             )
-        paths = list(walk(root)) if root.is_dir() else []
-        if not paths:
-            raise UserError(
-                f"{root} holds no images (JPEG, PNG, BMP, TIFF, DICOM, NIfTI, NPY or NPZ files); "
-                "give the folder that holds them with --params source=PATH"
-            )
+        require(root.is_dir(), f"{root} is a file; give the folder that holds the images")
+        found = find_images(root, self.leave_out, self.leave_out_masks).require_images(root)
+        paths = found.images
+        patterns = {name: _as_meant(compiled, paths) for name, compiled in patterns.items()}
         columns = {
             FIELDS[name]: [first_match(compiled, path) for path in paths]
             for name, compiled in patterns.items()
@@ -52,7 +65,12 @@ class FolderSource:
         rows = pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | columns)
         if self.leave_out_copies:
             rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)
-        return FileImages(root.name, root, tidy(rows, self.values), self.reading)
+        rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"])
+        rows, remarks = one_spelling(tidy(rows, self.values))
+        origins = {name: _origin(compiled, paths) for name, compiled in patterns.items()}
+        known = known_fields(require_some(rows, str(root)), origins)
+        rows = pd.concat([rows, found.rows()], ignore_index=True)
+        return FileImages(root.name, root, rows, self.reading, (*remarks, *known))
 
 
 def compile_fields(fields: dict[str, list[str]]) -> dict[str, list[re.Pattern[str]]]:
@@ -81,3 +99,34 @@ def first_match(patterns: list[re.Pattern[str]], path: str) -> str | None:
     """Return group 1 of the first pattern that matches the path."""
     matches = (pattern.search(path) for pattern in patterns)
     return next((match.group(1) for match in matches if match), None)
+
+
+def _as_meant(patterns: list[re.Pattern[str]], paths: list[str]) -> list[re.Pattern[str]]:
+    """Read two backslashes as one where the patterns match no path as they are: in single quotes
+    YAML leaves both, and then `\\\\d` is no digit.
+    """
+    once = [pattern.pattern.replace(r"\\", "\\") for pattern in patterns]
+    if any(first_match(patterns, path) for path in paths) or not any(
+        _matches(text, paths) for text in once
+    ):
+        return patterns
+    return [re.compile(text) for text in once]
+
+
+def _origin(patterns: list[re.Pattern[str]], paths: list[str]) -> str:
+    """Describe the patterns of a field, and why they match nothing where that can be told."""
+    texts = [pattern.pattern for pattern in patterns]
+    words = f"its pattern{'s' if len(texts) > 1 else ''} {' and '.join(texts)}"
+    if any(first_match(patterns, path) for path in paths):
+        return words
+    for text in texts:
+        if _matches(f"(?i){text}", paths):
+            return f"{words} (it matches with (?i) in front of it, where case does not count)"
+    return words
+
+
+def _matches(text: str, paths: list[str]) -> bool:
+    try:
+        return any(re.search(text, path) for path in paths)
+    except re.error:
+        return False

@@ -20,6 +20,9 @@ METADATA = (
 """What a file may tell of its image besides the pixels, as text. Nothing identifies a person:
 `group_id` is a pseudonym."""
 
+OF_ANOTHER_KIND = frozenset(("NOT_AN_IMAGE", "LOCALIZER"))
+"""Codes of sound files that are no images of the data set: left out and counted, not quarantined."""
+
 
 class ImageRefused(Exception):
     """An image that cannot be used. `code` names the reason in capitals, such as UNREADABLE."""

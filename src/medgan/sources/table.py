@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import re
+import string
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
 
-from medgan.errors import UserError
+from medgan.errors import UserError, closest
 from medgan.sources.checks import check_choice
-from medgan.sources.files import COPY, FileImages, copies, given_path, walk
+from medgan.sources.dialects import Table, TableFormat, joined, read_table
+from medgan.sources.files import FileImages, given_path
+from medgan.sources.forms import Text, form
+from medgan.sources.listed import Place, locate, parts_of, read_lists
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.rows import (
     EXCLUDED,
     FIELDS,
+    Remark,
     blank_to_none,
     exclude,
     exclusions,
+    known_fields,
+    one_spelling,
     require_some,
     tidy,
 )
 
-ANYWHERE = "**"  # as the folder of the images: anywhere below the table, found by file name
 ON_MISSING = ("fail", "leave_out")
 UNLISTED = "not listed"  # reason for the exclusion of a file that no row names
-
-
-@dataclass(frozen=True)
-class TableFormat:
-    """How the rows of a table are written."""
-
-    separator: str = ","
-    names: list[str] | None = None  # names of the columns, for a table without a header
-    line: str | None = None
-    """A regular expression with one named group per column, for a list that is no CSV."""
+MISSING = "listed, and its file is missing"
+YES, NO = frozenset({"1", "true", "yes", "y", "x"}), frozenset({"0", "false", "no", "n", ""})
+"""Cells of one-hot columns, as `forms.form` writes them."""
+FINDINGS = "|"  # between the labels of an image for which several one-hot columns hold 1
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,20 @@ class CsvSource:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     columns: dict[str, str | list[str]]
-    """Field -> column of the table; `category` is required. Of several columns the first that
-    exists and is filled counts, row by row. A text with columns in braces, such as
-    `"{source} {patientid}"`, is a template."""
+    """Field -> column of the table; `category` is required, unless there is `one_hot`. Of several
+    columns the first that exists and is filled counts, row by row. A text with columns in braces,
+    such as `"{source} {patientid}"`, is a template."""
     path: str | None = None  # the table, or the folder that holds it as `table`
     table: str = "metadata.csv"
     """Name of the table, or a pattern such as `*metadata.csv` that one file matches."""
     tables: dict[str, str] = field(default_factory=dict)
     """Part of the split -> its table, where each part has one."""
-    separator: str = ","
+    one_hot: list[str] = field(default_factory=list)
+    """Columns of 0 and 1 that are labels: an image has those whose column holds 1."""
+    separator: str | None = None
     names: list[str] | None = None
-    line: str | None = None  # see `TableFormat` for these three
+    line: str | None = None
+    encoding: str | None = None  # see `TableFormat` for these four
     images: str = "images"
     """Folder of the images, relative to the table; `**` searches below it by file name."""
     file: str = "{image_id}.jpg"
@@ -62,10 +66,12 @@ class CsvSource:
     key named `filename` absolute paths.)"""
     splits: dict[str, str] = field(default_factory=dict)
     """Part of the split -> a list of its file names, one per line."""
-    where: dict[str, str | list[str]] = field(default_factory=dict)
+    where: dict[str, Text | list[Text]] = field(default_factory=dict)
     """Field or column -> values of images that are used; others are left out and counted."""
-    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    values: dict[str, dict[Text, Text]] = field(default_factory=dict)
     """Field -> value in the table -> value here, such as `split: {valid: val}`."""
+    leave_out: list[str] = field(default_factory=list)
+    """Regular expressions on the path; files that match one are left out and counted."""
     on_missing: str = "fail"  # what to do where a listed file is missing: fail, or leave_out
     reading: ReadingConfig = field(default_factory=ReadingConfig)  # how files are decoded
 
@@ -76,27 +82,48 @@ class CsvSource:
         root = next(iter(tables.values())).parent
         names = " and ".join(map(str, tables.values()))
         table = self._read(tables)
-        rows = self._filtered(self._fields(table), table)
-        files = fill_template(self.file, table, rows).fillna("").tolist()
-        rows = with_paths(rows, files, root, self.images)
+        rows, remarks = one_spelling(self._fields(table))
+        rows = self._filtered(rows, table.cells)
+        files = fill_template(self.file, table.cells, rows).fillna("").tolist()
+        rows, otherwise = with_paths(rows, files, Place(root, self.images, self.leave_out))
+        rows, repeated = once(rows, table.lines)
         rows = self._split(check_missing(rows, root, names, self.on_missing), root)
+        known = known_fields(require_some(rows, names), self._origins())
         ids = rows.reindex(columns=["image_id"])["image_id"].astype(object)
         rows["image_id"] = ids.where(ids.notna(), rows["path"])
-        return FileImages(root.name, root, require_some(rows, names), self.reading)
+        return FileImages(
+            root.name, root, rows, self.reading, (*remarks, *otherwise, *repeated, *known)
+        )
 
     def _check(self) -> None:
+        needed = [] if self.one_hot else ["category"]
         unknown = [name for name in {**self.columns, **self.values} if name not in FIELDS]
-        if unknown or "category" not in self.columns:
+        wrong = [*unknown, *(name for name in needed if name not in self.columns)]
+        if wrong:
             raise UserError(
                 f"the source's `columns` and `values` are about {', '.join(FIELDS)}, "
-                f"and need category; check `{[*unknown, 'category'][0]}`"
+                f"and need category (or `one_hot`); check `{wrong[0]}`"
             )
+        if self.one_hot and "category" in self.columns:
+            raise UserError("the source has the column `category` and `one_hot`; drop one of them")
         check_choice(self.on_missing, ON_MISSING, "the source's `on_missing`")
         try:
             re.compile(self.line or "")
         except re.error as error:
             problem = f"`line` is no regular expression ({error})"
             raise UserError(f"the source's {problem}; correct it in the catalog") from error
+
+    def _origins(self) -> dict[str, str]:
+        """Return where each field comes from, in words; a group of `line` without a value is one
+        that its author made optional.
+        """
+        if self.line:
+            return {}
+        origins = {
+            name: f"its column `{column if isinstance(column, str) else ', '.join(column)}`"
+            for name, column in self.columns.items()
+        }
+        return origins | ({"category": "its `one_hot`"} if self.one_hot else {})
 
     def _tables(self) -> dict[str, Path]:
         """Return part -> table; one table for all parts has the key ''."""
@@ -109,60 +136,69 @@ class CsvSource:
             raise UserError(f"{given} is one table, and {names} are needed; give their folder")
         return {"": given}
 
-    def _read(self, tables: dict[str, Path]) -> pd.DataFrame:
-        form = TableFormat(self.separator, self.names, self.line)
-        parts = [
-            read_table(path, form).assign(**({"split": part} if part else {}))
-            for part, path in tables.items()
-        ]
-        table = pd.concat(parts, ignore_index=True)
-        single = [name for name in self.columns.values() if isinstance(name, str)]
-        needed = [name for name in single if "{" not in name]
-        for column in [*needed, *(name for name in self.where if name not in self.columns)]:
-            if column not in table:
-                raise UserError(
-                    f"{next(iter(tables.values()))} has no column `{column}`; it has "
-                    f"{', '.join(map(str, table.columns))}: correct the source in the catalog"
-                )
-        return table
+    def _read(self, tables: dict[str, Path]) -> Table:
+        expected = TableFormat(self.separator, self.names, self.line, self.encoding)
+        read = {part: read_table(path, expected) for part, path in tables.items()}
+        for part, table in read.items():
+            self._check_columns(table, tables[part])
+        return joined([table.assign(split=part) if part else table for part, table in read.items()])
 
-    def _fields(self, table: pd.DataFrame) -> pd.DataFrame:
+    def _check_columns(self, table: Table, path: Path) -> None:
+        present = [str(name) for name in table.cells]
+        for column in self._needed():
+            if column in table.repeated:
+                raise UserError(f"{path} has several columns `{column}`; rename all but one")
+            if column not in present:
+                alike = [name for name in present if form(name) == form(column)]
+                close = alike or closest(column, present)
+                raise UserError(
+                    f"{path} has no column `{column}`; it has {', '.join(present)}: "
+                    + (f"did you mean `{close[0]}`? " if close else "")
+                    + "Correct the source in the catalog, or give it `names` if the table has no "
+                    "header"
+                )
+
+    def _needed(self) -> Iterator[str]:
+        """Iterate over the columns that every table must have."""
+        yield from self.one_hot
+        for column in self.columns.values():
+            if isinstance(column, str):
+                yield from columns_of(column) if "{" in column else [column]
+        yield from (name for name in self.where if name not in self.columns)
+
+    def _fields(self, table: Table) -> pd.DataFrame:
         fields = {FIELDS[name]: self._field(table, name) for name in self.columns}
-        rows = pd.DataFrame(fields, index=table.index)
+        rows = pd.DataFrame(fields, index=table.cells.index)
+        if self.one_hot:
+            rows[FIELDS["category"]] = one_hot_labels(table, self.one_hot)
         if self.tables:
-            rows["split"] = table["split"]
+            rows["split"] = table.cells["split"]
         return tidy(rows, self.values)
 
-    def _field(self, table: pd.DataFrame, name: str) -> pd.Series[Any]:
-        column = self.columns[name]
+    def _field(self, table: Table, name: str) -> pd.Series[Any]:
+        column, cells = self.columns[name], table.cells
         if isinstance(column, list):
-            present = [name for name in column if name in table]
-            if not present:
-                raise UserError(
-                    f"the table has none of the columns {', '.join(column)} of the source"
-                )
-            found = table[present].apply(blank_to_none).bfill(axis=1).iloc[:, 0]
+            found = first_filled(table, column, name)
         elif "{" in column:
-            found = fill_template(column, table, pd.DataFrame(index=table.index))
+            found = fill_template(column, cells, pd.DataFrame(index=cells.index))
         else:
-            found = table[column]
+            found = cells[column]
         return found if name in ("category", "image_id") else blank_to_none(found)
 
     def _filtered(self, rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         for name, wanted in self.where.items():
             values = rows[FIELDS[name]] if name in self.columns else table[name]
             text = values.where(values.notna(), "missing").astype(str)
-            kept = text.isin([wanted] if isinstance(wanted, str) else wanted)
+            kept = text.map(form).isin(map(form, [wanted] if isinstance(wanted, str) else wanted))
             rows = exclude(rows, ~kept, name + " " + text)
         return rows
 
     def _split(self, rows: pd.DataFrame, root: Path) -> pd.DataFrame:
         if not self.splits:
             return rows
-        parts = read_lists(root, self.splits)
-        split = rows["path"].map(lambda path: parts.get(PurePosixPath(path).name)).astype(object)
-        rows = rows.assign(split=split.where(split.notna(), None))
-        return exclude(rows, split.isna(), "in none of the official lists")
+        found = parts_of(rows["path"].tolist(), read_lists(root, self.splits))
+        split = pd.Series(found, index=rows.index, dtype=object)
+        return exclude(rows.assign(split=split), split.isna(), "in none of the official lists")
 
 
 def find_table(folder: Path, name: str) -> Path:
@@ -176,103 +212,98 @@ def find_table(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read_table(path: Path, form: TableFormat) -> pd.DataFrame:
-    """Read a table as stripped text, empty cells missing. Raises `UserError`."""
+def columns_of(template: str) -> list[str]:
+    """Return the columns in the braces of a template."""
     try:
-        if form.line:
-            table = _read_lines(path, form.line)
-        else:
-            # index_col=False: a comma at the end of each row (ChestX-ray14) shifts no columns.
-            table = pd.read_csv(
-                path,
-                sep=form.separator,
-                names=form.names,
-                header=None if form.names else 0,
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                encoding="utf-8-sig",
-            )
-    except (ValueError, OSError) as error:
-        problem = f"cannot be read as CSV ({type(error).__name__})"
-        raise UserError(f"{path} {problem}; correct or replace it") from error
-    if not len(table):
-        raise UserError(f"{path} lists no images; give a table with one row per image")
-    text = table.astype(object).where(table.notna(), "").astype(str)
-    text = text.apply(lambda column: column.str.strip()).astype(object)
-    stripped: pd.DataFrame = text.where(text != "", None)
-    return stripped
+        return [name for _, name, *_ in string.Formatter().parse(template) if name]
+    except ValueError as error:
+        raise UserError(f"`{template}` in the source is no template ({error})") from error
 
 
-def _read_lines(path: Path, line: str) -> pd.DataFrame:
-    pattern = re.compile(line)
-    lines = _lines(path)
-    matches = [pattern.fullmatch(text) for text in lines]
-    strange = [text for text, match in zip(lines, matches, strict=True) if match is None]
-    if strange:
+def first_filled(table: Table, columns: list[str], name: str) -> pd.Series[Any]:
+    """Return the first of several columns that is filled, row by row. Raises `UserError`."""
+    present = table.cells[[column for column in columns if column in table.cells]]
+    if present.empty:
+        raise UserError(f"the table has none of the columns {', '.join(columns)} of the source")
+    marks = {form(str(value)) for value in present.stack().dropna()}
+    if name == "category" and len(present.columns) > 1 and marks <= YES | NO:
+        listed = ", ".join(columns)
         raise UserError(
-            f"{len(strange)} of {len(lines)} lines of {path} do not match the source's `line`, "
-            f"for example `{strange[0]}`; correct them"
+            f"the columns {listed} of the table hold 0 and 1 and no labels; replace the source's "
+            f"column `category` by `one_hot: [{listed}]`"
         )
-    groups = [match.groupdict() for match in matches if match]
-    return pd.DataFrame(groups, columns=list(pattern.groupindex), dtype=object)
+    return present.apply(blank_to_none).bfill(axis=1).iloc[:, 0]
 
 
-def _lines(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8-sig")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def one_hot_labels(table: Table, columns: list[str]) -> pd.Series[Any]:
+    """Return the names of the columns that hold 1, joined by `|`; None for a row without one.
 
-
-def read_lists(folder: Path, lists: dict[str, str]) -> dict[str, str]:
-    """Read one list of file names per part into file name -> part. Raises `UserError`."""
-    parts: dict[str, str] = {}
-    for part, name in lists.items():
-        path = folder / name
-        if not path.is_file():
-            remedy = f"put the list of {part} images there, or drop `splits`"
-            raise UserError(f"{path} does not exist; {remedy}")
-        for text in _lines(path):
-            if parts.setdefault(text, part) != part:
-                both = f"the list of {parts[text]} images and in {path}"
-                raise UserError(f"{text} is both in {both}; correct them")
-    return parts
-
-
-def files_by_name(root: Path, images: str) -> tuple[dict[str, str], set[str]]:
-    """Index the image files in the folder `images`: name -> path below root, and paths of copies.
-
-    A name is the path below the folder, or, with ANYWHERE, the file name, which must be unique.
+    Raises:
+        UserError: a cell is neither 0 nor 1, with its line.
     """
-    if images != ANYWHERE:
-        return {name: _below(images, name) for name in walk(root / images)}, set()
-    paths = list(walk(root))
-    duplicates = copies(root, paths)
-    named: dict[str, str] = {}
-    for path in paths:
-        name = PurePosixPath(path).name
-        if path not in duplicates and named.setdefault(name, path) != path:
+    marks = table.cells[columns].fillna("").map(form)
+    for column in columns:
+        wrong = (~marks[column].isin(YES | NO)).to_numpy().nonzero()[0]
+        if len(wrong):
             raise UserError(
-                f"{named[name]} and {path} in {root} have one name and differ, "
-                "so a table cannot tell them apart; rename one"
+                f"{table.lines[wrong[0]]} has `{table.cells[column].iloc[wrong[0]]}` in the "
+                f"one-hot column `{column}`; correct it to 0 or 1, or leave such rows out with "
+                "the source's `where`"
             )
-    return named, duplicates
+    labels = [
+        FINDINGS.join(column for column, shown in zip(columns, row, strict=True) if shown) or None
+        for row in marks.isin(YES).to_numpy()
+    ]
+    return pd.Series(labels, index=table.cells.index, dtype=object)
 
 
-def _below(images: str, name: str) -> str:
-    return name if images in (ANYWHERE, ".") else f"{images}/{name}"
-
-
-def with_paths(rows: pd.DataFrame, names: list[str], root: Path, images: str) -> pd.DataFrame:
+def with_paths(
+    rows: pd.DataFrame, names: list[str], place: Place
+) -> tuple[pd.DataFrame, list[Remark]]:
     """Add the path of each image, and an excluded row for each file that is not listed."""
-    named, duplicates = files_by_name(root, images)
-    listed = rows.assign(path=[named.get(name, _below(images, name)) for name in names])
-    unlisted = sorted({*named.values(), *duplicates} - set(listed["path"]))
+    named, others = place.find()
+    paths, remarks = locate(names, named, place)
+    listed = rows.assign(path=paths)
+    others = dict.fromkeys(named.values(), UNLISTED) | others
+    unlisted = sorted(others.keys() - set(paths))
     if not unlisted:
-        return listed
-    reasons = [COPY if path in duplicates else UNLISTED for path in unlisted]
+        return listed, remarks
+    reasons = [others[path] for path in unlisted]
     extra = pd.DataFrame({"path": unlisted, EXCLUDED: reasons}, dtype=object)
     listed[EXCLUDED] = exclusions(listed)
-    return pd.concat([listed, extra], ignore_index=True)
+    return pd.concat([listed, extra], ignore_index=True), remarks
+
+
+def once(rows: pd.DataFrame, lines: list[str]) -> tuple[pd.DataFrame, list[Remark]]:
+    """Keep one row for each path, with what any of its rows tell.
+
+    Raises:
+        UserError: two used rows of one path contradict each other; names both lines.
+    """
+    of_line = pd.Series(range(len(rows)), index=rows.index)
+    used = rows[exclusions(rows).isna()]
+    again = used[used["path"].duplicated(keep=False)]
+    fields = [column for column in FIELDS.values() if column in rows]
+    for column in fields:
+        values = again[column].fillna("") if column == FIELDS["category"] else again[column]
+        first = values.groupby(again["path"]).transform("first")
+        wrong = again.index[values.notna() & (values != first)]
+        if len(wrong):
+            path = again.loc[wrong[0], "path"]
+            other = again.index[(again["path"] == path) & (values == first)][0]
+            both = [f"{lines[of_line[place]]} (`{values[place]}`)" for place in (other, wrong[0])]
+            raise UserError(
+                f"{' and '.join(both)} are about one image, {path}, and contradict each other in "
+                f"{column.removesuffix('_raw')}; correct one of them"
+            )
+    filled = again.groupby("path")[fields].transform("first")
+    rows.loc[again.index, fields] = filled.astype(object).where(filled.notna(), None)
+    ordered = rows.assign(left=exclusions(rows).notna()).sort_values("left", kind="stable")
+    kept = rows.loc[ordered.index[~ordered["path"].duplicated()].sort_values()]
+    count = len(rows) - len(kept)
+    text = f"{count} rows are about an image that has a row already, and count once"
+    remarks = [Remark("repeated rows", count, text)] if count else []
+    return kept.reset_index(drop=True), remarks
 
 
 def check_missing(rows: pd.DataFrame, root: Path, table: str, on_missing: str) -> pd.DataFrame:
@@ -280,11 +311,11 @@ def check_missing(rows: pd.DataFrame, root: Path, table: str, on_missing: str) -
     reasons = exclusions(rows)
     missing = reasons.isna() & ~rows["path"].map(lambda path: (root / path).is_file()).astype(bool)
     if on_missing == "leave_out":
-        return exclude(rows, missing, "listed, and its file is missing")
+        return exclude(rows, missing, MISSING)
     if missing.any():
         raise UserError(
             f"{missing.sum()} of {reasons.isna().sum()} images that {table} lists are missing "
-            f"(for example {rows.loc[missing, 'path'].iloc[0]}), and "
+            f"(for example {rows.loc[missing, 'path'].iloc[0] or 'a blank name'}), and "
             f"{(reasons == UNLISTED).sum()} files there are not listed; complete the folder, "
             "correct the table or the source's `file`, or set its `on_missing` to leave_out"
         )

@@ -1,6 +1,7 @@
 """Read NPY files, and NPZ files of one array, without unpickling.
 
-(H, W) or (H, W, 1 or 3) is an image, any other (slices, H, W) a volume.
+(H, W), (H, W, 1 or 3) and (1, H, W) are images, other (slices, H, W) volumes. A shape that may mean
+channels, or slices along the last axis, is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import Decoded, check_pixels, windowed
 
 NUMBERS = "biuf"
+OTHER_VALUES = {
+    "O": "Python objects, which are never unpickled",
+    "V": "records",
+    "c": "complex numbers",
+    **dict.fromkeys("SU", "text"),
+    **dict.fromkeys("Mm", "times"),
+}
+"""Kind of NumPy type -> what is not read."""
 MAX_NUMBER_BYTES = 8
+CHANNELS = (2, 3, 4)  # lengths of an axis that may be of channels
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -34,7 +44,26 @@ class _Header:
 
     @property
     def is_image(self) -> bool:
-        return len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[2] in (1, 3))
+        return len(self.shape) == 2 or self.shape[2] in (1, 3) or self.shape[0] == 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        last = len(self.shape) == 2 or self.shape[2] in (1, 3)
+        height, width = self.shape[:2] if last else self.shape[1:]
+        return height, width
+
+    @property
+    def problem(self) -> str:
+        """Say why the axes are not sure; empty where they are."""
+        first, second, last = self.shape if len(self.shape) == 3 else (0, 0, 0)
+        if self.is_image:
+            return ""
+        if first in CHANNELS or last in CHANNELS:
+            return "may have channels or slices; store colors as (H, W, 3), a volume as NIfTI"
+        if first == second > last:
+            return "seems to have its slices along the last axis; move them to the first"
+        return ""
 
 
 def frames(path: Path, config: ReadingConfig) -> Sequence[int]:
@@ -50,6 +79,7 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
         header = _header(stream, path, config)
         if header.is_image:
             values = _array(stream, header)
+            values = values.reshape(*header.size, -1)
             return windowed(values, "RGB" if values.shape[2:] == (3,) else "grey", config)
     volumes.check_slice(header.shape, frame)
     return volumes.read_slice(path, frame, config, lambda: _volume(path, config))
@@ -77,11 +107,14 @@ def _header(stream: BinaryIO, path: Path, config: ReadingConfig) -> _Header:
         raise ImageRefused("FORMAT", f"it is an array file of version {version}, which is not read")
     shape, columns_first, dtype = HEADERS[version](stream)
     if dtype.kind not in NUMBERS or dtype.itemsize > MAX_NUMBER_BYTES or dtype.fields:
-        raise ImageRefused("FORMAT", "it does not hold booleans, or numbers of up to 64 bits")
+        kind = OTHER_VALUES.get(dtype.kind, "numbers of more than 64 bits")
+        raise ImageRefused("FORMAT", f"it holds {kind}; save numbers of up to 64 bits")
     header = _Header(tuple(map(int, shape)), columns_first, dtype)
     if not 2 <= len(shape) <= 3 or min(shape) < 1:
         raise ImageRefused("FORMAT", f"its shape {shape} is not (H, W[, 3]) or (slices, H, W)")
-    height, width = header.shape[:2] if header.is_image else header.shape[1:]
+    if header.problem:
+        raise ImageRefused("FORMAT", f"its shape {header.shape} {header.problem}")
+    height, width = header.size
     check_pixels(width, height, config)
     needed = math.prod(header.shape) * dtype.itemsize
     volumes.check_bytes(needed, path, zipfile.is_zipfile(path), config)

@@ -28,6 +28,7 @@ that they are perpendicular to."""
 FRAME_POLICIES = ("refuse", "first", "all")
 VOLUMES_4D_POLICIES = ("refuse", "first")
 BURNED_IN_POLICIES = ("refuse", "keep")
+SECONDARY_CAPTURE_POLICIES = ("films", "all")
 SHORTEST_KEY = 16
 
 
@@ -91,6 +92,8 @@ class ReadingConfig:
     volumes_4d: str = "refuse"  # NIfTI files of several volumes: refuse, or first
     burned_in: str = "refuse"
     """DICOM images whose header says that text is drawn into the pixels: refuse, or keep."""
+    secondary_captures: str = "films"
+    """DICOM captures of screens and paper: films (only digitized films and scans), or all."""
     pseudonym_key: str | None = None
     """Secret that turns patient ids into pseudonyms; better given as the environment variable
     MEDGAN_PSEUDONYM_KEY than in a file."""
@@ -110,6 +113,9 @@ class ReadingConfig:
         check_choice(self.frames, FRAME_POLICIES, "reading.frames")
         check_choice(self.volumes_4d, VOLUMES_4D_POLICIES, "reading.volumes_4d")
         check_choice(self.burned_in, BURNED_IN_POLICIES, "reading.burned_in")
+        check_choice(
+            self.secondary_captures, SECONDARY_CAPTURE_POLICIES, "reading.secondary_captures"
+        )
         if self.pseudonym_key is not None:
             check_secret(self.pseudonym_key, "reading.pseudonym_key")
         check_range(self.max_pixels, 1, math.inf, "reading.max_pixels")

@@ -60,7 +60,17 @@ def read_picture(
     readers: Mapping[str, str] = READERS,
 ) -> Picture:
     """Read a file, or one of its images: uint8 (H, W, 1 or 3), upright. Raises `ImageRefused`."""
-    return _safely(lambda: render(_reader(Path(path), readers).read(Path(path), frame, config)))
+    return _safely(lambda: render(decode(path, frame, config, readers)))
+
+
+def decode(
+    path: Path | str,
+    frame: int | None = None,
+    config: ReadingConfig = DEFAULT,
+    readers: Mapping[str, str] = READERS,
+) -> Decoded:
+    """Decode a file, or one of its images, in the unit of the file. Raises `ImageRefused`."""
+    return _safely(lambda: _reader(Path(path), readers).read(Path(path), frame, config))
 
 
 def frames(path: Path | str, config: ReadingConfig = DEFAULT) -> Sequence[int]:
@@ -129,7 +139,9 @@ def render(decoded: Decoded) -> Picture:
 
 def _reader(path: Path, readers: Mapping[str, str]) -> Reader:
     if not path.is_file():
-        raise ImageRefused("UNREADABLE", "there is no such file")
+        annexed = "annex" in path.resolve().parts
+        remedy = "; it is a link of git-annex, fetch it with `git annex get`" if annexed else ""
+        raise ImageRefused("UNREADABLE", f"there is no such file{remedy}")
     module = readers[detect(path, readers.keys())]
     return cast(Reader, importlib.import_module(f"medgan.sources.readers.{module}"))
 

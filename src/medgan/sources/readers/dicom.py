@@ -25,66 +25,61 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+    RLELossless,
+)
+from pydicom.values import converters
 
 from medgan.files.parallel import Recent, stamp
-from medgan.sources.raw import ImageRefused, Values
-from medgan.sources.readers import dicom_metadata, dicom_pixels
+from medgan.sources.raw import Bools, ImageRefused, Values
+from medgan.sources.readers import dicom_header, dicom_kinds, dicom_metadata, dicom_pixels
 from medgan.sources.readers.config import ReadingConfig, evenly_spaced
-from medgan.sources.readers.decoding import Decoded, check_frame, check_pixels, percentile_window
+from medgan.sources.readers.decoding import Decoded, check_frame, percentile_window
+from medgan.sources.readers.dicom_detection import PREFIX
+from medgan.sources.readers.dicom_frames import check_size
+from medgan.sources.readers.dicom_header import COLORS, MONOCHROME, check_header, frame_count
+from medgan.sources.readers.dicom_pixels import Stored
+from medgan.sources.readers.formats import GZIP
 
 # Warnings and log records of pydicom quote the file, names of patients included.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
-PALETTES = tuple(
-    f"{color}PaletteColorLookupTable{part}"
-    for color in ("Red", "Green", "Blue")
-    for part in ("Descriptor", "Data")
-)
-SEGMENTED = "SegmentedRedPaletteColorLookupTableData"
 KEYWORDS = (
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
-    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "BurnedInAnnotation"),
-    *(*PALETTES, SEGMENTED, *dicom_pixels.KEYWORDS, *dicom_metadata.KEYWORDS),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", *dicom_header.KEYWORDS),
+    *(*dicom_kinds.KEYWORDS, *dicom_pixels.KEYWORDS, *dicom_metadata.KEYWORDS),
 )
 """All attributes that are ever read."""
 TAGS: list[BaseTag | int] = [BaseTag(cast(int, tag_for_keyword(keyword))) for keyword in KEYWORDS]
 PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
-MAX_FRAMES = 16_384
 SAMPLED_FRAMES = 16  # frames of a file that its percentiles are computed from
 SAMPLED_VALUES = 2**18  # values of each of them
-COLORS = {
-    "MONOCHROME1": "MONOCHROME1, inverted",
-    "MONOCHROME2": "MONOCHROME2",
-    "RGB": "RGB",
-    "PALETTE COLOR": "palette to RGB",
-    **{name: f"{name} to RGB" for name in ("YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")},
-}
-"""Photometric interpretation -> its description in the manifest; others are refused."""
-NATIVE_SHARES = {"YBR_FULL_422": 2 / 3}
-"""Photometric interpretation -> share of the bytes that uncompressed pixels have."""
+PIXEL_VRS = frozenset((b"OB", b"OW", b"OF", b"OD", b"UN"))  # all with lengths of four bytes
+UNDEFINED = 0xFFFFFFFF  # length of compressed pixel data
 _windows: Recent[tuple[float, float]] = Recent(8)
 
 
 @dataclass(frozen=True)
 class _File:
-    """An open file, positioned at its pixel data."""
+    """An open file with a checked header, positioned at its pixel data."""
 
     stream: BinaryIO
     header: Dataset
     syntax: UID
-    options: dict[str, Any]
-    size: int  # bytes from the start of the pixel data to the end of the file
+    options: dict[str, str]  # of the decoder
 
     @property
     def count(self) -> int:
-        return int(self.header.get("NumberOfFrames") or 1)
+        return frame_count(self.header)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -100,14 +95,12 @@ def frames(path: Path, config: ReadingConfig) -> Sequence[int]:
     if config.frames != "all":
         return ()
     with _opened(path, config) as file:
-        _check_header(file, config)
         return range(file.count) if file.count > 1 else ()
 
 
 def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
     """Decode a frame. Raises `ImageRefused`."""
     with _opened(path, config) as file:
-        _check_header(file, config)
         check_frame(file.count, frame, config, "frames")
         decoded = _decoded(file, path, frame or 0, config)
         metadata = dicom_metadata.describe(file.header, config)
@@ -116,11 +109,17 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
 
 @contextmanager
 def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
-    with path.open("rb") as raw:
-        read_preamble(raw, force=False)
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+        file.seek(0)
+        raw = _unpacked(file, config, 16 + zlib.MAX_WBITS) if packed else file
+        if raw.read(len(PREFIX)) != PREFIX:  # some files begin with it
+            raw.seek(0)
+            read_preamble(raw, force=True)
         meta = _read_file_meta_info(raw)
-        syntax = UID(meta.TransferSyntaxUID)
-        stream = _inflated(raw, config) if syntax == DeflatedExplicitVRLittleEndian else raw
+        syntax = _transfer_syntax(raw, meta)
+        deflated = syntax == DeflatedExplicitVRLittleEndian
+        stream = _unpacked(raw, config, -zlib.MAX_WBITS) if deflated else raw
         header = read_dataset(
             stream,
             is_implicit_VR=syntax.is_implicit_VR,
@@ -129,89 +128,108 @@ def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
             specific_tags=TAGS,
         )
         header.file_meta = meta
-        options = _pixel_element(stream, syntax)
-        start = stream.tell()
-        size = stream.seek(0, io.SEEK_END) - start
-        stream.seek(start)
-        yield _File(stream, header, syntax, options, size)
+        dicom_kinds.check_kind(header, config)
+        options, size = _pixel_element(stream, syntax)
+        check_header(header, options["pixel_keyword"], syntax.is_encapsulated, size, config)
+        yield _File(stream, header, syntax, options)
 
 
-def _inflated(raw: BinaryIO, config: ReadingConfig) -> BinaryIO:
-    """Unpack the rest of a file in the deflated syntax, up to the cap."""
+def _unpacked(raw: BinaryIO, config: ReadingConfig, bits: int) -> BinaryIO:
+    """Unpack the rest of a file, up to the cap."""
     cap = config.max_volume_bytes
-    data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw.read(), cap + 1)
+    data = zlib.decompressobj(bits).decompress(raw.read(), cap + 1)
     if len(data) > cap:
         raise ImageRefused("TOO_LARGE", f"it unpacks to more than reading.max_volume_bytes = {cap}")
     return io.BytesIO(data)
 
 
-def _pixel_element(stream: BinaryIO, syntax: UID) -> dict[str, Any]:
-    """Read tag, value representation and length of the pixel data into options of the decoder."""
+def _transfer_syntax(raw: BinaryIO, meta: Dataset) -> UID:
+    """Return the stated syntax or, without one, that of the first element."""
+    stated = meta.get("TransferSyntaxUID")
+    if not stated:
+        start = raw.read(6)
+        raw.seek(-len(start), io.SEEK_CUR)
+        if start[4:6].decode("latin-1") not in converters:
+            stated = ImplicitVRLittleEndian
+        else:
+            stated = ExplicitVRBigEndian if start[0] == 0 else ExplicitVRLittleEndian
+        meta.TransferSyntaxUID = stated
+    syntax = UID(str(stated))
+    if syntax.is_private or syntax.type != "Transfer Syntax":
+        raise ImageRefused("NO_DECODER", "no package decodes its transfer syntax")
+    return syntax
+
+
+def _pixel_element(stream: BinaryIO, syntax: UID) -> tuple[dict[str, str], int]:
+    """Return the options of the decoder that the pixel element states, and its bytes."""
     start = stream.read(8)
     if len(start) < 8:
-        raise ImageRefused("NO_PIXELS", "it has no pixel data: it is no image, or it is cut")
+        problem = "it has no PixelData: it is no image, or it is cut"
+        raise ImageRefused("NO_PIXELS", problem)
     order = "><"[syntax.is_little_endian]
     group, element, representation = struct.unpack_from(f"{order}HH2s", start)
     options = {"pixel_keyword": PIXELS[group << 16 | element]}
-    if syntax.is_implicit_VR or not representation.isalpha():  # some writers change to implicit
-        return options
-    stream.read(4)
-    return options | {"pixel_vr": representation.decode("ascii")}
-
-
-def _check_header(file: _File, config: ReadingConfig) -> None:
-    """Raise `ImageRefused` for a header that is not allowed, or does not match the file."""
-    burned_in = str(file.header.get("BurnedInAnnotation") or "").upper() == "YES"
-    if burned_in and config.burned_in == "refuse":
-        remedy = "reading.burned_in = keep reads it anyway"
-        raise ImageRefused("BURNED_IN", f"its header says that its pixels show text; {remedy}")
-    if file.photometric not in COLORS or SEGMENTED in file.header:
-        raise ImageRefused("FORMAT", f"its colors are none of {', '.join(COLORS)}")
-    rows, columns, samples = file.shape
-    check_pixels(columns, rows, config)
-    if samples not in (1, 3) or not 1 <= file.count <= MAX_FRAMES:
-        raise ImageRefused("UNREADABLE", f"it has {samples} samples and {file.count} frames")
-    bits = rows * columns * samples * int(file.header.BitsAllocated) * file.count
-    native = math.ceil(bits / 8 * NATIVE_SHARES.get(file.photometric, 1.0))
-    least = 8 * file.count if file.syntax.is_encapsulated else native  # an item header a frame
-    if file.size < least:
-        raise ImageRefused("UNREADABLE", f"it is cut: it has {file.size} of {least} bytes")
+    length = start[4:]
+    if (
+        representation in PIXEL_VRS
+    ):  # some writers change to another syntax: even lengths have no O, U
+        options["pixel_vr"] = representation.decode("ascii")
+        length = stream.read(4)
+    stated = struct.unpack(f"{order}I", length)[0]
+    if (stated == UNDEFINED) != syntax.is_encapsulated:
+        problem = "compressed" if stated == UNDEFINED else "not compressed"
+        problem = f"its PixelData are {problem}, against its TransferSyntaxUID"
+        raise ImageRefused("UNREADABLE", problem)
+    place = stream.tell()
+    rest = stream.seek(0, io.SEEK_END) - place
+    stream.seek(place)
+    return options, min(stated, rest)
 
 
 def _decoded(file: _File, path: Path, frame: int, config: ReadingConfig) -> Decoded:
-    stored = _stored(file, frame)
-    if file.photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, file.header)
-    metadata = {"color": COLORS[file.photometric]}
-    if stored.ndim == 3:
-        if stored.dtype == np.uint8:
-            return Decoded(stored, metadata=metadata)
-        palette = file.header.get(PALETTES[0])
-        depth = int(palette[2] if palette else file.header.BitsStored)
-        return Decoded(stored, 0.0, 2.0**depth - 1.0, metadata)
-    values = dicom_pixels.modality_values(stored, file.header, frame)
+    stored, header = _stored(file, frame), file.header
+    if file.photometric not in MONOCHROME:
+        return _colored(file, stored.values)
+    values = dicom_pixels.modality_values(stored.values, header, frame)
     shown = dicom_pixels.voi_window(
-        values, file.header, frame, config, lambda: _percentiles(file, path, values)
+        values, header, frame, config, lambda: _percentiles(file, path, values, stored.padded)
     )
+    inverted = file.photometric == "MONOCHROME1"
+    if stored.padded is not None:
+        shown = dicom_pixels.show_black(shown, stored.padded, inverted)
     low, high = shown.limits or (None, None)
-    if file.photometric == "MONOCHROME1":
+    if inverted:
         low, high = (255.0, 0.0) if low is None else (high, low)
-    if shown.name:
-        metadata["window"] = shown.name
+    metadata = {"color": COLORS[file.photometric]} | ({"window": shown.name} if shown.name else {})
     return Decoded(shown.values[:, :, None], low, high, metadata)
 
 
-def _stored(file: _File, frame: int) -> Values:
+def _colored(file: _File, stored: Values) -> Decoded:
+    depth, metadata = int(file.header.BitsStored), {"color": COLORS[file.photometric]}
+    if file.photometric == "PALETTE COLOR":
+        stored, depth = dicom_pixels.palette_colors(
+            stored, file.header, "><"[file.syntax.is_little_endian]
+        )
+    if stored.dtype == np.uint8 and depth == 8:
+        return Decoded(stored, metadata=metadata)
+    return Decoded(stored, 0.0, 2.0**depth - 1.0, metadata)
+
+
+def _stored(file: _File, frame: int) -> Stored:
     """Decode stored values (H, W) or, in color, RGB (H, W, 3)."""
-    decoder = _decoder(file)
-    start = file.stream.tell()
+    decoder, header = _decoder(file), file.header
+    start, precision = file.stream.tell(), None
     if file.syntax.is_encapsulated:
-        _check_frame(file, frame)
+        precision = _check_frame(file, frame)
         file.stream.seek(start)
-    options = as_pixel_options(file.header, transfer_syntax_uid=file.syntax, **file.options)
-    values, _ = decoder.as_array(file.stream, index=frame, **options)
+    options = as_pixel_options(header, transfer_syntax_uid=file.syntax, **file.options)
+    words, _ = decoder.as_array(file.stream, index=frame, correct_unused_bits=False, **options)
     file.stream.seek(start)
-    return cast(Values, values)
+    values = dicom_pixels.stored_bits(words, header, precision)
+    if file.photometric not in MONOCHROME:
+        return Stored(values)
+    keyword = file.options["pixel_keyword"]
+    return Stored(values, dicom_pixels.padding(words, values, header, keyword))
 
 
 def _decoder(file: _File) -> Any:
@@ -227,8 +245,11 @@ def _decoder(file: _File) -> Any:
     return decoder
 
 
-def _check_frame(file: _File, frame: int) -> None:
-    """Raise `ImageRefused` for a compressed frame of another size than the header says."""
+def _check_frame(file: _File, frame: int) -> int | None:
+    """Return the bits of a compressed frame, where it states them.
+
+    Raises `ImageRefused` for a frame of another size than the header says.
+    """
     header = file.header
     offsets = None
     if "ExtendedOffsetTable" in header:
@@ -236,21 +257,39 @@ def _check_frame(file: _File, frame: int) -> None:
     data = get_frame(file.stream, frame, number_of_frames=file.count, extended_offsets=offsets)
     rows, columns, samples = file.shape
     if file.syntax != RLELossless:
-        dicom_pixels.check_size(data, (columns, rows, samples))
-        return
+        return check_size(data, (columns, rows, samples))
     raw = rows * columns * samples * math.ceil(int(header.BitsAllocated) / 8)
     if len(data) > 2 * raw + 64 + 16 * 15:
         raise ImageRefused("UNREADABLE", "its compressed data are too long for its size")
+    return None
 
 
-def _percentiles(file: _File, path: Path, values: Values) -> tuple[float, float]:
-    """Compute the percentiles of an image, or of its whole file, which keeps frames comparable."""
+def _percentiles(
+    file: _File, path: Path, values: Values, padded: Bools | None
+) -> tuple[float, float]:
+    """Compute the percentiles of an image, or of its whole file, which keeps frames comparable.
+
+    Padding does not count. Raises `ImageRefused` where there is nothing else.
+    """
 
     def sampled() -> tuple[float, float]:
         parts = []
         for frame in evenly_spaced(file.count, SAMPLED_FRAMES):
-            shown = dicom_pixels.modality_values(_stored(file, frame), file.header, frame)
-            parts.append(shown.reshape(-1)[:: shown.size // SAMPLED_VALUES | 1])
-        return percentile_window(np.concatenate(parts))
+            stored = _stored(file, frame)
+            shown = dicom_pixels.modality_values(stored.values, file.header, frame)
+            part = _counted(shown, stored.padded)
+            parts.append(part[:: part.size // SAMPLED_VALUES | 1])
+        return percentiles(np.concatenate(parts))
 
-    return percentile_window(values) if file.count == 1 else _windows.get(stamp(path), sampled)
+    def percentiles(counted: Values) -> tuple[float, float]:
+        if not counted.size:
+            raise ImageRefused("CONSTANT", "all of its pixels are padding")
+        return percentile_window(counted)
+
+    if file.count == 1:
+        return percentiles(_counted(values, padded))
+    return _windows.get(stamp(path), sampled)
+
+
+def _counted(values: Values, padded: Bools | None) -> Values:
+    return values.reshape(-1) if padded is None else values[~padded]

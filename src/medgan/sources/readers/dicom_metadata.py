@@ -1,21 +1,24 @@
-"""Metadata of DICOM headers: a fixed list of attributes, none of which identifies a person."""
+"""Metadata of DICOM headers: a fixed list of attributes, none of which identifies a person.
+
+Text is passed on only where it is one of the listed values; any other text becomes `other`.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from medgan.sources.readers.config import ReadingConfig, check_secret
+from medgan.sources.readers.config import ReadingConfig
+from medgan.sources.readers.dicom_attributes import codes
+from medgan.sources.readers.dicom_kinds import MODALITIES
+from medgan.sources.readers.pseudonyms import pseudonym, secret
 from medgan.sources.rows import years
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-VARIABLE = "MEDGAN_PSEUDONYM_KEY"
 KEYWORDS = (
     *("PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "PatientID"),
     *("IssuerOfPatientID", "SeriesInstanceUID", "Modality", "ViewPosition", "ScanningSequence"),
@@ -25,12 +28,49 @@ KEYWORDS = (
 AGE = re.compile(r"\d{3}[DWMY]")
 SEXES = {"F": "F", "M": "M", "O": "O"}
 DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-CODED = re.compile(r"[A-Z0-9_]+(?: [A-Z0-9_]+)*")
-"""Value representation CS: capitals, digits, underscores and single blanks."""
+OTHER = "other"
+VIEWS = frozenset(
+    (
+        *("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LATERAL", "LAT", "FRONTAL"),
+        *("OBLIQUE", "LAO", "RAO", "LPO", "RPO", "AXIAL", "AP AXIAL", "AP LLD", "AP RLD"),
+        *("PA LLD", "PA RLD", "SWIMMERS", "XTABLE LATERAL", "POSTERO ANTERIOR"),
+        *("ANTERO POSTERIOR", "LATERAL DECUBITUS", "ERECT", "SUPINE", "PRONE"),
+        *("CC", "ML", "MLO", "LM", "LMO", "FB", "SIO", "ISO", "XCC", "XCCL", "XCCM", "CV", "AT"),
+    )
+)
+"""View positions of radiographs and mammograms (PS3.3 C.8.1.2, C.8.11), and those of public
+data sets, with blanks for underscores."""
+SCANNING_SEQUENCES = frozenset(("SE", "IR", "GR", "EP", "RM"))
+SEQUENCE_VARIANTS = frozenset(("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "TOF", "NONE"))
+"""Terms of MR images (PS3.3 C.8.3.1)."""
+MAKERS: Mapping[str, str] = {
+    name.lower(): name
+    for name in (
+        *("Accuray", "Acuson", "ADAC", "Agfa", "Aloka", "Aperio", "Bruker", "Canon"),
+        *("Carestream", "DRGem", "DRTech", "Elekta", "Elscint", "Esaote", "Fujifilm", "GE"),
+        *("Gendex", "Giotto", "Hamamatsu", "Heidelberg", "Hitachi", "Hologic", "Howtek", "iRay"),
+        *("Kodak", "Konica", "Leica", "Lodox", "Lumisys", "Marconi", "Metaltronica", "Mindray"),
+        *("Neusoft", "Nidek", "Oldelft", "Olympus", "Optovue", "Philips", "Picker", "Planmeca"),
+        *("Planmed", "Rayence", "Samsung", "Sectra", "Shimadzu", "Siemens", "Sirona"),
+        *("SonoSite", "Swissray", "TomoTherapy", "Topcon", "Toshiba", "Varian", "Vatech"),
+        *("Vidar", "Vieworks", "Zeiss"),
+    )
+} | {
+    "gems": "GE",
+    "fuji": "Fujifilm",
+    "lorad": "Hologic",
+    "medison": "Samsung",
+    "uih": "United Imaging",
+    "united": "United Imaging",
+}
+"""Word of a manufacturer's name, in small letters -> the maker's usual name."""
 
 
 def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
-    """Return what is known of `FACTS` and, with a secret key, `group_id` and `volume`."""
+    """Return what is known of `FACTS` and, with a secret key, `group_id` and `volume`.
+
+    With a key, models of one maker are told apart by six digits of a pseudonym.
+    """
     key = secret(config)
     known = FACTS if key is None else FACTS | _pseudonyms(key)
     facts = {}
@@ -40,23 +80,6 @@ def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
         except Exception:  # a damaged attribute is a missing one: the pixels are still good
             facts[name] = ""
     return {name: text for name, text in facts.items() if text}
-
-
-def secret(config: ReadingConfig) -> str | None:
-    """Return the key of the configuration, or of the environment. Raises `UserError`."""
-    key = config.pseudonym_key or os.environ.get(VARIABLE) or None
-    if key is not None:
-        check_secret(key, f"the environment variable {VARIABLE}")
-    return key
-
-
-def pseudonym(text: str, key: str, purpose: str) -> str:
-    """Compute a keyed hash, 32 hexadecimal digits; `purpose` has at most 16 characters."""
-    secret_key = hashlib.sha512(key.encode()).digest()
-    data = text.encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(
-        data, key=secret_key, digest_size=16, person=purpose.encode()
-    ).hexdigest()
 
 
 def _pseudonyms(key: str) -> dict[str, Callable[[Dataset], str]]:
@@ -69,18 +92,21 @@ def _pseudonyms(key: str) -> dict[str, Callable[[Dataset], str]]:
         uid = _text(header, "SeriesInstanceUID")
         return pseudonym(uid, key, "series") if uid else ""
 
-    return {"group_id": patient, "volume": series}
+    def scanner(header: Dataset) -> str:
+        model = _text(header, "ManufacturerModelName").lower()
+        number = pseudonym(model, key, "model")[:6] if model else ""
+        return f"{_maker(header) or OTHER} {number}" if number else _maker(header)
+
+    return {"group_id": patient, "volume": series, "scanner": scanner}
 
 
 def _text(header: Dataset, keyword: str) -> str:
     return str(header.get(keyword) or "").strip(" \x00")
 
 
-def _codes(header: Dataset, keyword: str) -> list[str]:
-    """Return the coded values of an attribute that may have several."""
-    value = header.get(keyword)
-    several = [value] if isinstance(value, str) else list(value or ())
-    return [text for text in map(str, several) if len(text) <= 16 and CODED.fullmatch(text)]
+def _listed(header: Dataset, keyword: str, known: Collection[str]) -> list[str]:
+    """Return the values of an attribute, with OTHER for those that are not `known`."""
+    return [code if code in known else OTHER for code in codes(header, keyword)]
 
 
 def _age(header: Dataset) -> str:
@@ -101,13 +127,17 @@ def _age(header: Dataset) -> str:
 
 def _sequence(header: Dataset) -> str:
     """Return codes such as `MR SE/SK`; the names of sequence and protocol are free text."""
-    names = ["/".join(_codes(header, name)) for name in ("ScanningSequence", "SequenceVariant")]
-    return " ".join([*_codes(header, "Modality")[:1], "/".join(filter(None, names))]).strip()
+    known = {"ScanningSequence": SCANNING_SEQUENCES, "SequenceVariant": SEQUENCE_VARIANTS}
+    names = [code for keyword, terms in known.items() for code in _listed(header, keyword, terms)]
+    return " ".join([*_listed(header, "Modality", MODALITIES)[:1], "/".join(names)]).strip()
 
 
-def _scanner(header: Dataset) -> str:
-    words = " ".join(_text(header, name) for name in ("Manufacturer", "ManufacturerModelName"))
-    return " ".join(re.sub(r"[^\x20-\x7e]", " ", words).split())[:128]
+def _maker(header: Dataset) -> str:
+    """Return the manufacturer, which is free text, as one of MAKERS, or OTHER."""
+    text = _text(header, "Manufacturer")
+    words = re.findall("[a-z]+", text.lower())
+    found = next((MAKERS[word] for word in words if word in MAKERS), OTHER)
+    return found if text else ""
 
 
 def _position(header: Dataset) -> str:
@@ -119,9 +149,9 @@ def _position(header: Dataset) -> str:
 FACTS: dict[str, Callable[[Dataset], str]] = {
     "sex": lambda header: SEXES.get(_text(header, "PatientSex").upper(), ""),
     "age": _age,
-    "view": lambda header: next(iter(_codes(header, "ViewPosition")), ""),
+    "view": lambda header: next(iter(_listed(header, "ViewPosition", VIEWS)), ""),
     "sequence": _sequence,
-    "scanner": _scanner,
+    "scanner": _maker,
     "slice": _position,
 }
 """Key of `raw.METADATA` -> its value in a header; empty where there is no usable one."""

@@ -1,34 +1,49 @@
-"""Interpret DICOM pixels: size of compressed frames, modality LUT, VOI window (PS3.3 C.11)."""
+"""Interpret DICOM pixels: stored bits, padding, modality LUT, VOI window (PS3.3 C.7.6.3, C.11)."""
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
-from medgan.sources.raw import ImageRefused, Values
+from medgan.sources.raw import Bools, ImageRefused, Values
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import IMAGE_PERCENTILES, WINDOW_NAME, as_float
+from medgan.sources.readers.dicom_attributes import codes, entries, numbers
 
+PALETTES = tuple(
+    f"{color}PaletteColorLookupTable{part}"
+    for color in ("Red", "Green", "Blue")
+    for part in ("Descriptor", "Data")
+)
+PADDING = {
+    "PixelData": "PixelPadding",
+    "FloatPixelData": "FloatPixelPadding",
+    "DoubleFloatPixelData": "DoubleFloatPixelPadding",
+}
+"""Attribute of the pixels -> beginning of those of their padding."""
 KEYWORDS = (
     *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth"),
     *("VOILUTFunction", "VOILUTSequence"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *(f"{start}{end}" for start in PADDING.values() for end in ("Value", "RangeLimit")),
 )
 Percentiles = Callable[[], tuple[float, float]]
 HOUNSFIELD = "CT"
-JPEG = b"\xff\xd8"
-JPEG_2000 = b"\xff\x4f\xff\x51"
-JP2 = b"\x00\x00\x00\x0cjP  "
-FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
-"""JPEG markers that start a frame header (ITU T.81, table B.1; F7 is that of JPEG-LS)."""
-MAX_TILES = 65_535  # tiles of a JPEG 2000 image (ITU T.800, A.5.1)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Stored values (H, W) or, in color, (H, W, 3), and which of them are padding, if any."""
+
+    values: Values
+    padded: Bools | None = None
 
 
 @dataclass(frozen=True)
@@ -40,15 +55,85 @@ class Windowed:
     name: str = ""
 
 
+def stored_bits(words: Values, header: Dataset, precision: int | None) -> Values:
+    """Cut the stored bits, with their sign, out of words that hold other bits too (PS3.5 8.1.1).
+
+    `precision` is that of compressed words, whose lowest bits they are unless it is higher than
+    the number of stored bits.
+    """
+    width, stored = 8 * words.dtype.itemsize, int(header.get("BitsStored") or 0)
+    if words.dtype.kind == "f" or not 0 < stored < width:
+        return words
+    high = numbers(header, "HighBit")
+    above = width - 1 - int(high[0]) if high and stored - 1 <= high[0] < width else width - stored
+    if precision is not None and precision <= stored:
+        above = width - stored
+    return cast(Values, np.right_shift(np.left_shift(words, above), width - stored))
+
+
+def padding(words: Values, stored: Values, header: Dataset, keyword: str) -> Bools | None:
+    """Find the padding of a gray image (PS3.3 C.7.5.1.1.2); None where there is none.
+
+    A padding value that the stored bits cannot hold is looked for in the words.
+    """
+    start = PADDING[keyword]
+    found = [*numbers(header, f"{start}Value")[:1], *numbers(header, f"{start}RangeLimit")[:1]]
+    if not numbers(header, f"{start}Value") or not np.isfinite(found).all():
+        return None
+    if stored.dtype.kind == "f":
+        ends, compared = found, stored
+    else:
+        bits, signed = int(header.BitsStored), stored.dtype.kind == "i"
+        fits = all(-(2 ** (bits - 1)) * signed <= end < 2**bits for end in found)
+        compared, bits = (stored, bits) if fits else (words, 8 * words.dtype.itemsize)
+        ends = [_as_stored(int(end), bits, signed) for end in found]
+    numeric = cast(NDArray[Any], compared)
+    padded = (numeric >= min(ends)) & (numeric <= max(ends))
+    return padded if padded.any() else None
+
+
+def _as_stored(number: int, bits: int, signed: bool) -> int:
+    """Interpret a number, which may have been written with the other sign, as the pixels are."""
+    pattern = number % (1 << bits)
+    return pattern - (1 << bits) if signed and pattern >= 1 << (bits - 1) else pattern
+
+
+def palette_colors(indices: Values, header: Dataset, order: str) -> tuple[Values, int]:
+    """Look up RGB colors (H, W, 3) and their bits; `order` of bytes is < or > (PS3.3 C.7.6.3.1.5).
+
+    pydicom does this wrongly for tables of 8 bits with more than 256 entries, and in big endian.
+    """
+    colors, depth = [], 8
+    for descriptor, data in zip(PALETTES[::2], PALETTES[1::2], strict=True):
+        stated = numbers(header, descriptor)
+        if len(stated) != 3 or not np.isfinite(stated).all():
+            raise ImageRefused("UNREADABLE", f"its {descriptor} is not three numbers")
+        count, first = int(stated[0]) or 2**16, int(stated[1])
+        table = np.asarray(entries(header, data))
+        if table.dtype.kind == "S":
+            raw = bytes(header[data].value)
+            table = np.frombuffer(raw, f"{order}u{2 if len(raw) >= 2 * count else 1}")
+        if not 0 < count <= len(table):
+            raise ImageRefused("UNREADABLE", f"its {data} has {len(table)} of {count} entries")
+        depth = 16 if table.dtype.itemsize > 1 and stated[2] > 8 else depth
+        colors.append(table[np.clip(indices.astype(np.int64) - first, 0, count - 1)])
+    return np.stack(colors, axis=2).astype(np.uint16 if depth == 16 else np.uint8), depth
+
+
 def modality_values(stored: Values, header: Dataset, frame: int) -> Values:
     """Convert stored values (H, W) to the unit of the modality, for CT Hounsfield units."""
     if header.get("ModalityLUTSequence"):
+        if not _is_table(header.ModalityLUTSequence[0]):
+            raise ImageRefused("UNREADABLE", "its ModalityLUTSequence has no usable table")
         return cast(Values, apply_modality_lut(stored, header))
     group = _group(header, frame, "PixelValueTransformationSequence")
-    slope, intercept = _number(group, "RescaleSlope", 1.0), _number(group, "RescaleIntercept", 0.0)
-    if (slope, intercept) == (1.0, 0.0):
+    slope, intercept = (numbers(group, f"Rescale{name}")[:1] for name in ("Slope", "Intercept"))
+    for name, number in (("Slope", slope), ("Intercept", intercept)):
+        if number and (not math.isfinite(number[0]) or (name, number) == ("Slope", [0.0])):
+            raise ImageRefused("UNREADABLE", f"its Rescale{name} is no usable number")
+    if (slope or [1.0], intercept or [0.0]) == ([1.0], [0.0]):
         return stored
-    scaled: Values = as_float(stored) * slope + intercept
+    scaled: Values = as_float(stored) * (slope or [1.0])[0] + (intercept or [0.0])[0]
     return scaled
 
 
@@ -57,56 +142,78 @@ def voi_window(
 ) -> Windowed:
     """Window values by configuration, the file's LUT or window, 8 bits, or percentiles."""
     if config.limits:
-        modality = str(header.get("Modality") or HOUNSFIELD)
+        modality = next(iter(codes(header, "Modality")), HOUNSFIELD)
         if isinstance(config.window, str) and modality != HOUNSFIELD:
             problem = f"reading.window = {config.window} is for CT, and this is another image"
             raise ImageRefused("WINDOW", f"{problem}; give [lowest, highest]")
         return Windowed(values, config.limits, config.window_name)
     group = _group(header, frame, "FrameVOILUTSequence")
-    if group.get("VOILUTSequence"):
+    if group.get("VOILUTSequence") and _is_table(group.VOILUTSequence[0]):
         return _by_lut(values, group, header)
     found = _by_window(values, group)
     if found is not None:
         return found
-    bits = int(header.BitsStored)
-    if values.dtype == np.uint8 and bits <= 8:
-        return Windowed(values, None if bits == 8 else (0.0, 2.0**bits - 1.0))
+    bits = int(header.get("BitsStored") or 0)
+    if values.dtype.kind == "u" and 0 < bits <= 8 and "ModalityLUTSequence" not in header:
+        whole = values.dtype == np.uint8 and bits == 8
+        return Windowed(values, None if whole else (0.0, 2.0**bits - 1.0))
     return Windowed(values, percentiles(), WINDOW_NAME.format(*IMAGE_PERCENTILES))
 
 
-def _by_lut(values: Values, group: Dataset, header: Dataset) -> Windowed:
+def show_black(shown: Windowed, padded: Bools, inverted: bool) -> Windowed:
+    """Set padding to the end of the shown range that is black."""
+    black = (shown.limits or (0.0, 255.0))[int(inverted)]
+    if shown.limits is None:
+        return Windowed(np.where(padded, np.uint8(black), shown.values), None, shown.name)
+    return Windowed(np.where(padded, black, as_float(shown.values)), shown.limits, shown.name)
+
+
+def _is_table(item: Dataset) -> bool:
+    """Return whether a lookup table has its three numbers, and data."""
+    return len(numbers(item, "LUTDescriptor")) == 3 and bool(entries(item, "LUTData"))
+
+
+def _by_lut(shown: Values, group: Dataset, header: Dataset) -> Windowed:
     holder = Dataset()
     holder.VOILUTSequence = group.VOILUTSequence
     holder.file_meta = header.file_meta
     depth = int(group.VOILUTSequence[0].LUTDescriptor[2])
-    whole = np.rint(values.astype(np.float64)).astype(np.int32)
+    whole = np.rint(shown.astype(np.float64)).astype(np.int32)
     return Windowed(apply_voi(whole, holder), (0.0, 2.0**depth - 1.0), "file, table")
 
 
-def _by_window(values: Values, group: Dataset) -> Windowed | None:
-    """Apply the first window of the file; skip one that is not usable, such as of width 0."""
-    center = _number(group, "WindowCenter", math.nan)
-    width = _number(group, "WindowWidth", math.nan)
-    function = str(group.get("VOILUTFunction") or "LINEAR")
-    least = 1.0 if function == "LINEAR" else 0.0
-    if function not in FUNCTIONS or not math.isfinite(center) or not least < width < math.inf:
-        return None
-    return FUNCTIONS[function](values, center, width)
+def _by_window(shown: Values, group: Dataset) -> Windowed | None:
+    """Apply the first window of the file that is usable: numbers, and wide enough."""
+    function = next(iter(entries(group, "VOILUTFunction")), "LINEAR")
+    function = str(function).strip().upper()
+    least = 1.0 if function == "LINEAR" else np.nextafter(0.0, 1.0)
+    pairs = zip(numbers(group, "WindowCenter"), numbers(group, "WindowWidth"), strict=False)
+    for center, width in pairs:
+        if function in FUNCTIONS and math.isfinite(center) and least <= width < math.inf:
+            return FUNCTIONS[function](shown, center, width)
+    return None
 
 
-def _linear_exact(values: Values, center: float, width: float) -> Windowed:
+def _linear(shown: Values, center: float, width: float) -> Windowed:
+    if width == 1.0:  # black up to the center, white above it
+        shown = (cast(NDArray[Any], shown) > center - 0.5).astype(np.float32)
+        return Windowed(shown, (0.0, 1.0), f"file, above {center - 0.5:g}")
+    return _linear_exact(shown, center - 0.5, width - 1.0)
+
+
+def _linear_exact(shown: Values, center: float, width: float) -> Windowed:
     low, high = center - width / 2, center + width / 2
-    return Windowed(values, (low, high), f"file {low:g} to {high:g}")
+    return Windowed(shown, (low, high), f"file {low:g} to {high:g}")
 
 
-def _sigmoid(values: Values, center: float, width: float) -> Windowed:
-    exponent = np.clip(-4.0 * (values.astype(np.float64) - center) / width, -700.0, 700.0)
+def _sigmoid(shown: Values, center: float, width: float) -> Windowed:
+    exponent = np.clip(-4.0 * (shown.astype(np.float64) - center) / width, -700.0, 700.0)
     name = f"file, sigmoid at {center:g}, width {width:g}"
     return Windowed(1.0 / (1.0 + np.exp(exponent)), (0.0, 1.0), name)
 
 
 FUNCTIONS: Mapping[str, Callable[[Values, float, float], Windowed]] = {
-    "LINEAR": lambda values, center, width: _linear_exact(values, center - 0.5, width - 1.0),
+    "LINEAR": _linear,
     "LINEAR_EXACT": _linear_exact,
     "SIGMOID": _sigmoid,
 }
@@ -124,50 +231,3 @@ def _group(header: Dataset, frame: int, name: str) -> Dataset:
         if found:
             return cast(Dataset, found[0])
     return header
-
-
-def _number(group: Dataset, keyword: str, absent: float) -> float:
-    value: Any = group.get(keyword)
-    first = value if isinstance(value, float | int | str) else next(iter(value or ()), None)
-    return absent if first is None or first == "" else float(first)
-
-
-def check_size(data: bytes, size: tuple[int, int, int]) -> None:
-    """Raise `ImageRefused` unless JPEG (2000, LS) data declare this width, height, samples."""
-    if data.startswith((JPEG_2000, JP2)):
-        found = _jpeg_2000_size(data)
-    elif data.startswith(JPEG):
-        found = _jpeg_size(data)
-    else:
-        raise ImageRefused("UNREADABLE", "its compressed data are not what its header says")
-    if found != size:
-        problem = f"its compressed data are of the size {found}, its header says {size}"
-        raise ImageRefused("UNREADABLE", problem)
-
-
-def _jpeg_2000_size(data: bytes) -> tuple[int, int, int]:
-    start = data.find(JPEG_2000)
-    if start < 0 or len(data) < start + 42:
-        raise ImageRefused("UNREADABLE", "its compressed data have no header")
-    right, lower, left, upper, tile_width, tile_height, tile_left, tile_upper, samples = (
-        struct.unpack_from(">8IH", data, start + 8)
-    )
-    across = -(-(right - tile_left) // max(tile_width, 1))
-    tiles = across * -(-(lower - tile_upper) // max(tile_height, 1))
-    if not 0 < tiles <= MAX_TILES:
-        raise ImageRefused("UNREADABLE", f"its compressed data come in {tiles} tiles")
-    return right - left, lower - upper, samples
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int, int]:
-    place = 2
-    while place + 10 <= len(data):
-        marker = data[place + 1]
-        if data[place] != 0xFF or marker in (0xFF, 0x00):
-            place += 1
-        elif marker in FRAME_MARKERS:
-            height, width, samples = struct.unpack_from(">HHB", data, place + 5)
-            return width, height, samples
-        else:
-            place += 2 + struct.unpack_from(">H", data, place + 2)[0]
-    raise ImageRefused("UNREADABLE", "its compressed data have no header")

@@ -1,32 +1,32 @@
-"""Recognise image files: by their names when a folder is listed, by their content when read."""
+"""Recognize files by their content: images, other formats, archives, and what is no image."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from medgan.sources.raw import ImageRefused
+from medgan.sources.readers.contents import UNPACK, VOLUME, known_content
+from medgan.sources.readers.dicom_detection import is_dicom
 
 HEAD = 540
 """Bytes that are read to detect a format: the longest header with a magic number, NIfTI-2's."""
 GZIP = b"\x1f\x8b"
-BEGINNINGS: dict[str, tuple[bytes, ...]] = {
+ZIP = b"PK\x03\x04"
+BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "BMP": (b"BM",),
-    "TIFF": (b"II*\x00", b"MM\x00*"),
+    "TIFF": (b"II*\x00", b"MM\x00*", b"II+\x00"),
     "NPY": (b"\x93NUMPY",),
-    "NPZ": (b"PK\x03\x04",),
 }
-"""Format -> first bytes of its files. DICOM and NIfTI have their magic numbers further on."""
-OTHER_BEGINNINGS = (
-    *(b"GIF8", b"RIFF", b"%!PS", b"%PDF", b"8BPS", b"SIMPLE", b"P5", b"P6", b"\x00\x00\x01\x00"),
-    GZIP,
+"""Format -> first bytes of its files. The other formats that are read need a closer look."""
+BITMAP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes of the second header of a BMP file
+DOCUMENTS = frozenset(
+    (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".epub", ".jar", ".whl", ".kmz", ".pt")
 )
-"""First bytes of well-known formats that are not read."""
+"""Names of files that are zip archives, and that nobody unpacks."""
 IMAGE_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".dcm", ".dicom", ".ima"),
@@ -34,24 +34,60 @@ IMAGE_SUFFIXES = frozenset(
         *(".ppm", ".pgm"),
     )
 )
-"""Names of image files. Those in formats that are not read are quarantined, not skipped."""
-NAMELESS = re.compile(r"\.\d*")  # suffixes that tell nothing: none, or the last part of a DICOM UID
+"""Names of image files, which are listed unseen. The content of all others decides."""
 MEDIA_DIRECTORY = "DICOMDIR"
 """Index of a medium with DICOM files: in their format, without an image."""
+DEVICE = "a device, a pipe or a socket"
+INDEX = f"the index of a medium ({MEDIA_DIRECTORY})"
+TEXT = "text or a table"
+OTHER = "no image"
 
 
-def claims_to_be_image(path: Path) -> bool:
-    """Return whether a file has the name of an image, or, without a suffix, DICOM content."""
-    name = path.name.lower()
-    suffix = ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return True
-    if not NAMELESS.fullmatch(suffix or ".") or path.name.upper() == MEDIA_DIRECTORY:
-        return False
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file name in lower case; that of a packed file has two parts."""
+    path = Path(name.lower())
+    suffix = path.suffix
+    return Path(path.stem).suffix + suffix if suffix == ".gz" else suffix
+
+
+def passed_over(path: Path) -> str | None:
+    """Return why a file is no image; None for an image, or a file that cannot be looked into."""
+    if path.name.upper() == MEDIA_DIRECTORY:
+        return INDEX
+    if suffix_of(path.name) in IMAGE_SUFFIXES:
+        return None
     try:
-        return path.is_file() and _is_dicom(read_head(path))  # reading a pipe would block
-    except OSError:
-        return False
+        if not path.is_file() and path.exists():  # reading a pipe would block
+            return DEVICE
+        head = read_head(path)
+    except (OSError, RuntimeError):
+        return None
+    return None if _claims(head) else _kind_of_other(head, path)
+
+
+def _claims(head: bytes) -> bool:
+    """Return whether the content is an image, also packed or in a format that is not read."""
+    other = known_content(head)
+    return bool(_format(head) or (other and other.is_image) or _format(_unpacked(head)))
+
+
+def _kind_of_other(head: bytes, path: Path) -> str:
+    other = known_content(head)
+    if other and other.remedy == UNPACK and path.suffix.lower() not in DOCUMENTS:
+        return f"{other.name}; {UNPACK}"
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        # The last character may be cut off.
+        return OTHER if error.start < len(head) - 4 else TEXT
+    return OTHER if b"\x00" in head else TEXT
+
+
+def remedy_for(path: Path) -> str | None:
+    """Return what a file that was given as data is instead, and what to do; None for data."""
+    head = read_head(path) if path.is_file() else b""
+    other = None if _format(head) else known_content(head)
+    return f"{other.name}; {other.remedy}" if other else None
 
 
 def detect(path: Path, known: Collection[str]) -> str:
@@ -60,8 +96,12 @@ def detect(path: Path, known: Collection[str]) -> str:
     found = _format(head)
     if found in known:
         return found
-    if found or head.startswith(OTHER_BEGINNINGS):
-        raise ImageRefused("FORMAT", f"its content is not {', '.join(sorted(known))}")
+    if other := known_content(head):
+        raise ImageRefused("FORMAT", f"it is {other.name}; {other.remedy}")
+    if found:
+        raise ImageRefused("FORMAT", f"its content is {found}, not {', '.join(sorted(known))}")
+    if path.suffix.lower() == ".img" and path.with_suffix(".hdr").is_file():
+        raise ImageRefused("FORMAT", f"it is half of a NIfTI or Analyze pair; {VOLUME}")
     problem = "its content is no known image format" if head else "it is empty"
     raise ImageRefused("UNREADABLE", problem)
 
@@ -74,16 +114,22 @@ def read_head(path: Path) -> bytes:
 
 
 def _format(head: bytes) -> str:
-    if _is_dicom(head):
+    inner = _unpacked(head)
+    if is_dicom(inner):
         return "DICOM"
-    inner = head
-    if head.startswith(GZIP):
-        with contextlib.suppress(zlib.error):
-            inner = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(head, HEAD)
     if inner[344:348] == b"n+1\x00" or inner[4:12] == b"n+2\x00\r\n\x1a\n":
         return "NIfTI"
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in BITMAP_HEADERS:
+        return "BMP"
+    if head.startswith(ZIP):
+        name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+        return "NPZ" if name.endswith(b".npy") else ""
     return next((name for name, starts in BEGINNINGS.items() if head.startswith(starts)), "")
 
 
-def _is_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM"
+def _unpacked(head: bytes) -> bytes:
+    """Return the first bytes of the content of a gzip file; of another one its own."""
+    if head.startswith(GZIP):
+        with contextlib.suppress(zlib.error):
+            return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(head, HEAD)
+    return head

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.orientations import io_orientation
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medgan.sources.raw import ImageRefused
@@ -24,8 +26,17 @@ from medgan.sources.readers import volumes
 from medgan.sources.readers.config import AXES, ReadingConfig
 from medgan.sources.readers.decoding import Decoded
 
-VOXEL_TYPES = "iuf"
-MAX_VOXEL_BYTES = 8
+NUMBERS = (2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280)
+"""Codes of integers and floats of 8 to 64 bits."""
+OTHER_VOXELS = {1: "single bits", 128: "colors (RGB)", 1536: "floats of 128 bits"} | {
+    2304: "colors (RGBA)",
+    **dict.fromkeys((32, 1792, 2048), "complex numbers"),
+}
+"""Code -> type of voxels that is not read."""
+MILLIMETERS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+"""Code of the unit of length -> millimeters; 0 says nothing, which is taken for millimeters."""
+SPATIAL_UNIT = 0b111  # bits of xyzt_units
+REMEDY = "convert it again from DICOM, or correct its header"
 MAX_OFFSET = 2**20  # bytes of header and extensions before the voxels
 IN_SLICE = {"axial": (1, 0), "coronal": (2, 0), "sagittal": (2, 1)}
 """Plane -> canonical axes of its rows and columns, both shown from their far end."""
@@ -90,19 +101,75 @@ def _header(stream: BinaryIO, config: ReadingConfig) -> _Header:
     raw = stream.read(540)
     kind, length = (Nifti1Header, 348) if raw[344:348] == b"n+1\x00" else (Nifti2Header, 540)
     header = kind.from_fileobj(io.BytesIO(raw[:length]), check=False)  # type: ignore[no-untyped-call]
-    offset, dtype = float(header["vox_offset"]), header.get_data_dtype()
-    if dtype.kind not in VOXEL_TYPES or dtype.itemsize > MAX_VOXEL_BYTES:
-        raise ImageRefused("FORMAT", "its voxels are not numbers of up to 64 bits")
+    dtype, offset = _voxel_type(header), float(header["vox_offset"])
     if not length <= offset <= MAX_OFFSET:
         raise ImageRefused("UNREADABLE", "its header says an impossible offset of the voxels")
-    slope, intercept = header.get_slope_inter()
+    shape = _shape(tuple(int(size) for size in header.get_data_shape()), config)
+    slope, intercept = _scale(header)
+    return _Header(shape, dtype, int(offset), slope, intercept, *_geometry(header))
+
+
+def _voxel_type(header: Nifti1Header) -> np.dtype[Any]:
+    code = int(header["datatype"])
+    if code not in NUMBERS:
+        found = OTHER_VOXELS.get(code, f"of the unknown type {code}")
+        raise ImageRefused("FORMAT", f"its voxels are {found}; save one number a voxel")
+    dtype: np.dtype[Any] = header.get_data_dtype()  # type: ignore[no-untyped-call]
+    return dtype
+
+
+def _scale(header: Nifti1Header) -> tuple[float, float]:
+    """Return slope and intercept; a slope of 0 or NaN means that there are none."""
+    problem = "its header scales voxels by numbers that are not finite"
+    try:
+        slope, intercept = header.get_slope_inter()  # type: ignore[no-untyped-call]
+    except HeaderDataError:
+        raise ImageRefused("NONFINITE", problem) from None
     slope, intercept = float(1.0 if slope is None else slope), float(intercept or 0.0)
     if not math.isfinite(slope) or not math.isfinite(intercept):
-        raise ImageRefused("NONFINITE", "its header scales voxels by numbers that are not finite")
-    shape = _shape(tuple(int(size) for size in header.get_data_shape()), config)
-    axes, flipped = _orientation(header.get_best_affine())
-    x, y, z = [*(abs(float(zoom)) for zoom in header.get_zooms()[:3]), 1.0, 1.0][:3]
-    return _Header(shape, dtype, int(offset), slope, intercept, axes, flipped, (x, y, z))
+        raise ImageRefused("NONFINITE", problem)
+    return slope, intercept
+
+
+def _geometry(
+    header: Nifti1Header,
+) -> tuple[tuple[int, ...], tuple[bool, ...], tuple[float, float, float]]:
+    """Return axes, flips and spacing, all from one affine: the sform, else the qform.
+
+    Raises:
+        ImageRefused: ORIENTATION where both codes are 0, the forms contradict each other, or the
+            affine is unusable; SPACING where pixdim is unusable, or contradicts the affine.
+    """
+    used = min(3, int(header["dim"][0]))
+    stated = [float(size) for size in header["pixdim"][1 : used + 1]]
+    unit = MILLIMETERS.get(int(header["xyzt_units"]) & SPATIAL_UNIT)
+    if unit is None or not all(math.isfinite(size) and size > 0 for size in stated):
+        raise ImageRefused("SPACING", f"its header says voxels of {_sides(stated)}, or no unit")
+    forms = (("sform_code", header.get_sform), ("qform_code", header.get_qform))
+    affines = [_affine(form) for code, form in forms if int(header[code]) > 0]
+    if not affines:
+        raise ImageRefused("ORIENTATION", f"its sform and qform codes are 0; {REMEDY}")
+    orientations = [_orientation(affine) for affine in affines]
+    if orientations[0] != orientations[-1]:
+        raise ImageRefused("ORIENTATION", f"its sform and qform contradict each other; {REMEDY}")
+    measured = [float(size) for size in voxel_sizes(affines[0])[:used]]  # type: ignore[no-untyped-call]
+    pairs = zip(stated, measured, strict=True)
+    if any(max(pair) > volumes.SAME_SPACING * min(pair) for pair in pairs):
+        problem = f"pixdim says voxels of {_sides(stated)}, and its affine {_sides(measured)}"
+        raise ImageRefused("SPACING", f"{problem}; {REMEDY}")
+    x, y, z = [*(size * unit for size in measured), 1.0, 1.0][:3]
+    return *orientations[0], (x, y, z)
+
+
+def _sides(lengths: list[float]) -> str:
+    return " x ".join(f"{length:.3g}" for length in lengths)
+
+
+def _affine(form: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+    try:
+        return form()
+    except (HeaderDataError, ValueError):  # numbers that are no rotation
+        raise ImageRefused("ORIENTATION", "its qform is no rotation") from None
 
 
 def _shape(shape: tuple[int, ...], config: ReadingConfig) -> tuple[int, int, int]:

@@ -1,0 +1,77 @@
+"""Spellings of one and the same value: `12`, `12.0` and ` 012`, or `No Finding` and `no_finding`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from medgan.errors import UserError
+
+NUMBER = re.compile(r"([+-]?)(\d+)(?:[.,](\d*))?(?:e\+(\d{1,2}))?")
+"""A number as records write it: with a decimal point or comma, or as pandas writes large ones."""
+SEPARATORS = re.compile(r"(?<=[^\W_])[\s_./\u2010-\u2015\u2212-]+(?=[^\W_])")
+"""What stands between two letters or digits: blanks, underscores, full stops, slashes, dashes."""
+EXCEL_TEXT = re.compile(r'="(.*)"')  # how a spreadsheet is told to leave a number as it is
+
+
+def plain(text: str) -> str:
+    """Return the text without outer blanks, invisible characters and Excel's `="..."`, in NFC."""
+    if not text.isascii():
+        shown = "".join(one for one in text if unicodedata.category(one) != "Cf")
+        text = unicodedata.normalize("NFC", shown)
+    text = text.strip()
+    return EXCEL_TEXT.sub(r"\1", text) if text.startswith("=") else text
+
+
+def form(text: str) -> str:
+    """Return the same text for spellings that differ only in form.
+
+    Case, Unicode form, blanks and other separators, leading zeros, and the zeros of a decimal
+    fraction do not count. The sign of a number and other symbols do (`ER-` is not `ER`).
+    """
+    folded = unicodedata.normalize("NFKC", plain(text)).casefold().strip(" _")
+    number = NUMBER.fullmatch(folded)
+    if number:
+        return _number(*number.groups(default=""))
+    words = re.sub(r"(?<!\d)0+(?=\d)", "", SEPARATORS.sub(" ", folded))
+    return re.sub(r"(?<!\d) | (?!\d)", "", words) or folded
+
+
+def _number(sign: str, whole: str, fraction: str, exponent: str) -> str:
+    shift = int(exponent or 0)
+    digits = (whole + fraction[:shift].ljust(shift, "0")).lstrip("0") or "0"
+    rest = fraction[shift:].rstrip("0")
+    return f"{sign.strip('+')}{digits}{'.' * bool(rest)}{rest}"
+
+
+def spellings(values: Iterable[str]) -> list[list[str]]:
+    """Group values of one form: those with several spellings, the most frequent one first."""
+    groups: dict[str, list[str]] = {}
+    for value, _ in sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0])):
+        groups.setdefault(form(value), []).append(value)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def as_text(value: object) -> object:
+    """Convert a number that YAML read to text. Raises `UserError` for yes, no, true and false."""
+    if isinstance(value, bool):
+        raise UserError(
+            "conf: YAML reads yes, no, on, off, true and false as a truth value and not as text; "
+            "put the label or value in quotes, such as 'no': normal"
+        )
+    return str(value) if isinstance(value, int | float) else value
+
+
+class FromYaml:
+    """Mark a type as text that YAML may have read as a number (`as_text`), for pydantic."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, object]:
+        """Return the schema of the type, with the conversion before it."""
+        convert = {"type": "no-info", "function": as_text}
+        return {"type": "function-before", "function": convert, "schema": handler(source)}
+
+
+Text = Annotated[str, FromYaml()]

@@ -1,0 +1,137 @@
+"""Find the files of a folder that a table or list names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from medgan.errors import UserError
+from medgan.sources.dialects import read_lines
+from medgan.sources.forms import plain
+from medgan.sources.listing import COPY, Found, copies, find_images
+from medgan.sources.rows import Remark
+
+ANYWHERE = "**"  # as the folder of the images: anywhere below the table, found by file name
+SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$")  # of an image, in lower case
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the images of a table are: a folder below `root`, or ANYWHERE below it."""
+
+    root: Path
+    images: str
+    leave_out: Sequence[str] = ()
+
+    def find(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Index the files: name -> path below the root of images, path -> reason of the others.
+
+        A name is the path below the folder, or, with ANYWHERE, the file name, which must be unique.
+        """
+        anywhere = self.images == ANYWHERE
+        folder = self.root if anywhere else self.root / self.images
+        found = find_images(folder, self.leave_out) if folder.is_dir() else Found()
+        left_out = {self.below(path): reason for path, reason in found.left_out.items()}
+        if not anywhere:
+            return {name: self.below(name) for name in found.images}, left_out
+        duplicates = copies(self.root, found.images)
+        named: dict[str, str] = {}
+        for path in found.images:
+            name = PurePosixPath(path).name
+            if path not in duplicates and named.setdefault(name, path) != path:
+                raise UserError(
+                    f"{named[name]} and {path} in {self.root} have one name and differ, so a table "
+                    "cannot tell them apart; rename one, or leave one out with `leave_out`"
+                )
+        return named, left_out | dict.fromkeys(duplicates, COPY)
+
+    def below(self, name: str) -> str:
+        """Return the path below the root of a file in the folder."""
+        return name if self.images in (ANYWHERE, ".") else f"{self.images}/{name}"
+
+
+def locate(
+    names: Sequence[str], named: Mapping[str, str], place: Place
+) -> tuple[list[str], list[Remark]]:
+    """Return the path of each name, also of names that are written otherwise than their files.
+
+    Case, Unicode form, backslashes and a missing suffix do not count where one file fits. Where no
+    name fits, folders in front of all of them are left out. Names without a file stay as they are.
+    """
+    found = _spelled(names, named)
+    deepest = max((_key(name).count("/") for name in names), default=0)
+    for folders in range(1, deepest + 1):
+        if found:
+            break
+        shorter = {name: "/".join(_key(name).split("/")[folders:]) for name in names}
+        of_shorter = _spelled(shorter.values(), named)
+        longer = {name: of_shorter[short] for name, short in shorter.items() if short in of_shorter}
+        found = longer if len(set(longer.values())) == len(longer) else {}
+    otherwise = [name for name in names if name in found and name not in named]
+    remarks = []
+    if otherwise:
+        text = (
+            f"{len(otherwise)} names of files are written otherwise in the table (case, folders, "
+            "backslashes, suffix) and were found"
+        )
+        remarks.append(Remark("file names", len(otherwise), text))
+    return [found.get(name, place.below(name)) for name in names], remarks
+
+
+def _spelled(names: Iterable[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Return name -> path: of the file of this very name, else of the only one that fits."""
+    folded: dict[str, set[str]] = {}
+    stems: dict[str, set[str]] = {}
+    for name, path in named.items():
+        folded.setdefault(_key(name), set()).add(path)
+        stems.setdefault(SUFFIX.sub("", _key(name)), set()).add(path)
+    found = {}
+    for name in names:
+        key = _key(name)
+        fitting = {named[name]} if name in named else folded.get(key) or stems.get(key, set())
+        if len(fitting) == 1:
+            found[name] = next(iter(fitting))
+    return found
+
+
+def _key(name: str) -> str:
+    parts = PurePosixPath(plain(name).replace("\\", "/")).parts
+    return "/".join(part.strip() for part in parts if part not in (".", "/")).casefold()
+
+
+def read_lists(folder: Path, lists: Mapping[str, str]) -> dict[str, str]:
+    """Read one list of file names per part into file name -> part. Raises `UserError`."""
+    parts: dict[str, str] = {}
+    for part, name in lists.items():
+        path = folder / name
+        if not path.is_file():
+            remedy = f"put the list of {part} images there, or drop `splits`"
+            raise UserError(f"{path} does not exist; {remedy}")
+        for number, text in read_lines(path):
+            if parts.setdefault(_file(text), part) != part:
+                both = f"the list of {parts[_file(text)]} images and in {path} (line {number})"
+                raise UserError(f"{text} is both in {both}; correct them")
+    return parts
+
+
+def parts_of(paths: Sequence[str], parts: Mapping[str, str]) -> list[str | None]:
+    """Return the part of each path by its file name, or by its name without suffix.
+
+    Raises:
+        UserError: no path is of one of the parts.
+    """
+    found = [parts.get(_file(path)) or parts.get(SUFFIX.sub("", _file(path))) for path in paths]
+    for part in dict.fromkeys(parts.values()):
+        if part not in found:
+            example = next(name for name, other in parts.items() if other == part)
+            raise UserError(
+                f"the list of {part} images names no image of the data set (it has `{example}`, for "
+                "example); correct the list, or drop it from `splits`"
+            )
+    return found
+
+
+def _file(path: str) -> str:
+    return _key(path).rpartition("/")[2]
