@@ -33,7 +33,7 @@ from medgan.datasets.parts import Arrays
 from medgan.datasets.tables import CSVDataset, JSONDataset, ParquetDataset
 from medgan.errors import UserError
 from medgan.evaluation.details import ExternalTests
-from medgan.evaluation.results import DetectorResult, Section, SynthesisResult
+from medgan.evaluation.results import DetectorResult, LeftOut, Section, SynthesisResult
 from medgan.files.documents import from_json
 from medgan.metrics.quality import QualityMetric
 from medgan.models import PublishedModel
@@ -400,7 +400,7 @@ def test_results_that_json_cannot_hold_are_not_written(tmp_path):
     assert quality.load() == quality_section("aa", dcgan=1.0)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 2}'])
+@pytest.mark.parametrize("text", ["[]", '{"schema": 2}'])
 def test_an_unreadable_results_document_is_named(tmp_path, text):
     path = tmp_path / "08_reporting" / "phantoms" / "results.json"
     path.parent.mkdir(parents=True)
@@ -465,5 +465,36 @@ def test_external_tests_are_found_where_the_images_are(tmp_path):
     with pytest.raises(DatasetError, match="read only"):
         index.save({})
     (tmp_path / "b/dcgan/external.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"external\.json is not JSON"):
+    with pytest.raises(DatasetError, match=r"external\.json is damaged"):
         index.load()
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_folder_may_say_that_its_model_was_left_out(tmp_path: Path, versioned: bool) -> None:
+    entry = {"type": FolderDataset, "filepath": str(tmp_path / "made"), "of": MADE}
+    catalog = DataCatalog.from_config({"made": entry | {"versioned": versioned}})
+    catalog.save("made", LeftOut("all images are normal"))
+    assert catalog.load("made") == LeftOut("all images are normal")
+    dataset: Any = catalog.get("made")
+    assert list(dataset.mlflow_parts(LeftOut("all images are normal"))) == []
+    earlier = EarlierDataset(datasets={"made": entry | {"versioned": versioned}}).load()
+    assert earlier("made") is None
+
+
+def test_the_results_name_what_was_left_out(tmp_path: Path) -> None:
+    filepath = str(tmp_path / "some" / "results.json")
+    quality, arms = (
+        ResultsSectionDataset(filepath=filepath, section=name)
+        for name in ("quality", "classifiers")
+    )
+    arms.save(Section("hash", {}, {"real": "one class"}))
+    quality.save(Section("hash", {}, {"acgan": "one class"}))
+    document = read_document(Path(filepath))
+    assert document is not None
+    assert document.left_out == {
+        "classifiers": {"real": "one class"},
+        "quality": {"acgan": "one class"},
+    }
+    assert arms.load() == Section("hash", {}, {"real": "one class"})
+    arms.save(Section("hash", {}))
+    assert arms.load() is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +15,6 @@ import pandas as pd
 import pytest
 
 from medgan.datasets.tables import FactsDataset
-from medgan.errors import UserError
 from medgan.images.metadata import ImageFacts
 from tests.conftest import environment, kedro_command
 from tests.end_to_end.project import make_project
@@ -41,18 +42,32 @@ def test_facts_are_kept_replaced_and_found_by_path(tmp_path: Path) -> None:
     assert found["bad"].code == "UNREADABLE"
 
 
-def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def flipped(content: bytes) -> bytes:
+    at = content.index(b"aaaa")
+    return content[:at] + b"b" + content[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"no database" * 1000, lambda b: b[: len(b) // 2], flipped]
+)
+def test_a_damaged_file_is_reported_and_made_again(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "facts.sqlite"
-    path.write_bytes(b"no database" * 1000)
-    with pytest.raises(UserError, match=r"facts\.sqlite is damaged .*delete it"):
-        FactsDataset(filepath=path.as_posix()).load().of(["0"])
+    dataset = FactsDataset(filepath=path.as_posix())
+    dataset.save([facts(str(number)) for number in range(100)])
+    path.write_bytes(damage(path.read_bytes()))
+    assert dataset.load().of(["0", "5"]) == {}
+    assert "facts.sqlite is damaged" in caplog.text
+    dataset.save([facts("5")])
+    assert list(dataset.load().of(["0", "5"])) == ["5"]
 
 
 def written(store: Path) -> int:
     """Rows that a running ingestion has committed."""
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-            return int(connection.execute("SELECT count(*) FROM image_facts").fetchone()[0])
+            return int(connection.execute("SELECT count(*) FROM facts_of_images").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
 
@@ -77,11 +92,12 @@ def test_a_killed_ingestion_goes_on_where_it_stopped(tmp_path: Path) -> None:
     process.wait()
     assert not (store.parent / "manifest.parquet").exists()
     with closing(sqlite3.connect(store)) as connection, connection:
-        rows = connection.execute("SELECT path, facts FROM image_facts").fetchall()
+        rows = connection.execute("SELECT path, facts FROM facts_of_images").fetchall()
         for path, text in rows:
-            kept = json.loads(text) | {"metadata": {"scanner": "read before the kill"}}
+            kept = json.dumps(json.loads(text) | {"metadata": {"scanner": "read before the kill"}})
             connection.execute(
-                "UPDATE image_facts SET facts = ? WHERE path = ?", (json.dumps(kept), path)
+                "UPDATE facts_of_images SET facts = ?, sha256 = ? WHERE path = ?",
+                (kept, hashlib.sha256(f"{path}\0{kept}".encode()).hexdigest(), path),
             )
     assert 0 < len(rows) < 700
     subprocess.run(

@@ -14,6 +14,7 @@ from kedro.io import DatasetError
 
 from medgan.datasets.tables import CSVDataset, JSONDataset, ParquetDataset
 from medgan.files.atomic import new_file, new_folder, write_text
+from medgan.files.integrity import sidecar
 from tests.conftest import ROOT, environment
 
 
@@ -78,7 +79,7 @@ def test_a_table_that_cannot_be_saved_leaves_the_old_one(tmp_path, kind):
     with pytest.raises(DatasetError):
         dataset.save({"a": object()} if kind is JSONDataset else {"no": "table"})
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [sidecar(path), path]
 
 
 def test_f25_a_killed_save_of_a_table_leaves_the_old_one(tmp_path):

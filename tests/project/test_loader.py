@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from kedro.config import MissingConfigException
 
+from medgan.errors import UserError
 from medgan.project.environment import Environment
 from medgan.project.loader import MedganConfigLoader
 from tests.conftest import ROOT
@@ -102,3 +104,37 @@ def test_every_environment_says_where_its_runs_are_tracked(path, monkeypatch):
     environment = Environment(ROOT / "conf", path.parent.name)
     assert environment.tracking()["uri"] == "http://127.0.0.1:5000"
     assert environment.tracking()["experiment"] == environment.dataset()
+
+
+def test_loaders_in_threads_keep_their_own_values(tmp_path):
+    conf = write_conf(
+        tmp_path,
+        CONF
+        | {
+            "xray/parameters.yml": (
+                'name: "${globals:dataset}"\ngiven: "${runtime_params:flag}"\nhome: "${oc.env:HOME}"\n'
+            )
+        },
+    )
+
+    def read(number: int) -> bool:
+        found = MedganConfigLoader(conf, "xray", {"flag": f"n{number}"})["parameters"]
+        return (found["name"], found["given"]) == (f"xray_n{number}", f"n{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(100)))
+
+
+@pytest.mark.parametrize(
+    "flag", ["../../x", "/x", "a/b", "a\\b", "a b", "a:b", "x" * 200, "\n", "*", "~$(x)"]
+)
+def test_f51_a_data_set_is_not_named_like_a_path(tmp_path, flag):
+    conf = write_conf(tmp_path, CONF)
+    with pytest.raises(UserError, match="which names folders below data/"):
+        MedganConfigLoader(conf, "xray", {"flag": flag})
+
+
+@pytest.mark.parametrize("flag", ["v1.2", "BraTS-2021", "röntgen"])
+def test_a_data_set_keeps_a_name_of_letters_and_digits(tmp_path, flag):
+    loader = MedganConfigLoader(write_conf(tmp_path, CONF), "xray", {"flag": flag})
+    assert loader["globals"]["dataset"] == f"xray_{flag}"

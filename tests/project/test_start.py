@@ -46,7 +46,7 @@ def test_help_does_not_import_kedro():
 def test_importing_the_project_leaves_warnings_and_variables_alone():
     code = (
         "import os, warnings, kedro.framework.project; "
-        "before = list(warnings.filters), dict(os.environ); "
+        "os.environ['DO_NOT_TRACK'] = '1'; before = list(warnings.filters), dict(os.environ); "
         "import medgan, medgan.settings, medgan.cli.main, medgan.tracking.hooks; "
         "print((list(warnings.filters), dict(os.environ)) == before)"
     )

@@ -4,6 +4,7 @@ alike.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,50 @@ def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(
     assert replace(job, training=replace(FEW, report_every=2)).key == job.key
     with pytest.raises(UserError, match="not trained"):
         jobs.publish(longer, checkpoints)
+
+
+def half_done(job: TrainingJob, folder: Path) -> CheckpointFolder:
+    """A training that was killed after its first checkpoint."""
+    checkpoints = CheckpointFolder(folder)
+    states = (step.state for step in jobs.train(job, checkpoints))
+    checkpoints.write(next(state for state in states if isinstance(state, TrainingState)))
+    return checkpoints
+
+
+def test_f32_other_settings_beside_a_half_done_training_are_refused_by_name(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    saved_often = replace(FEW, checkpoint_every=1, steps={"classification": 4})
+    job = replace(arm("real", images, splits), training=saved_often)
+    folder = tmp_path / "trainings"
+    checkpoints = half_done(job, folder)
+    assert checkpoints.latest(job.key).settings["seed"] == 0  # type: ignore[union-attr]
+    other = replace(job, seed=1, training=replace(saved_often, batch_size=3))
+    with pytest.raises(UserError) as refused:
+        next(jobs.train(other, checkpoints))
+    for words in (
+        "training of real is half done (step 1)",
+        f"training.batch_size was {FEW.batch_size} and is 3",
+        "seed was 0 and is 1",
+        "--params fresh=true",
+    ):
+        assert words in str(refused.value)
+    assert "classification" not in str(refused.value)
+    fresh = CheckpointFolder(folder, fresh=True)
+    for step in jobs.train(other, fresh):
+        if isinstance(step.state, TrainingState):
+            fresh.write(step.state)
+    assert [path.name for path in folder.iterdir()] == [other.key], "the half-done one is gone"
+    assert next(jobs.train(other, checkpoints)).state is UNCHANGED
+    assert isinstance(next(jobs.train(job, checkpoints)).state, TrainingState), "that one is over"
+
+
+def test_finished_trainings_with_other_settings_are_kept_but_not_for_ever(tmp_path: Path) -> None:
+    checkpoints = CheckpointFolder(tmp_path)
+    for number in range(6):
+        path = checkpoints.write(TrainingState(f"key-{number}", 9, True, {"w": torch.ones(2)}))
+        os.utime(path, (number, number))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key-3", "key-4", "key-5"]
 
 
 def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.DataFrame) -> None:

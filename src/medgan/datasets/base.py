@@ -13,6 +13,7 @@ from kedro.io import AbstractVersionedDataset, Version
 from kedro.io.core import get_protocol_and_path
 
 from medgan.files.atomic import new_file
+from medgan.files.integrity import REMEDY, reading
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -20,7 +21,9 @@ LOCAL = "file"
 
 
 class WholeFiles(LocalFileSystem):
-    """The local file system; a file that is written replaces the old one once it is complete."""
+    """The local file system; a file that is written replaces the old one once it is complete, and
+    has its checksum beside it.
+    """
 
     def open(self, path: str, mode: str = "rb", **options: Any) -> AbstractContextManager[Any]:
         """Open a file; text is UTF-8."""
@@ -35,12 +38,16 @@ class WholeFiles(LocalFileSystem):
 @contextmanager
 def _written(path: Path, mode: str, options: Mapping[str, Any]) -> Iterator[Any]:
     kept = {name: options[name] for name in ("encoding", "newline") if name in options}
-    with new_file(path) as temporary, temporary.open(mode, **kept) as file:
+    with new_file(path, sealed=True) as temporary, temporary.open(mode, **kept) as file:
         yield file
 
 
-class Optional:
-    """`metadata: {optional: true}`: a pipeline may start without the entry, which loads as None."""
+class Entry:
+    """What the `metadata` of a catalog entry says.
+
+    `optional: true`: a pipeline may start without it, and it loads as None. `made_by: PIPELINE`, or
+    a list of them: named where the data is damaged.
+    """
 
     metadata: dict[str, object] | None
 
@@ -49,9 +56,19 @@ class Optional:
         """Whether a pipeline may start without it."""
         return bool((self.metadata or {}).get("optional", False))
 
+    @property
+    def remedy(self) -> str:
+        """How the data is made again."""
+        made_by: Any = (self.metadata or {}).get("made_by", ())
+        names = [made_by] if isinstance(made_by, str) else list(made_by)
+        option = f"--pipeline{'s' if len(names) > 1 else ''} {','.join(names)}"
+        return f"`kedro run {option}` makes it again" if names else REMEDY
 
-class Whole(Optional):
-    """Mixin for a data set of kedro-datasets: whole saves, and None where optional and absent."""
+
+class Whole(Entry):
+    """Mixin for a data set of kedro-datasets: whole saves, checked loads, and None where optional
+    and absent.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -62,10 +79,12 @@ class Whole(Optional):
         """Load the content, or None where it is optional and absent."""
         if self.optional and not self.exists():  # type: ignore[attr-defined]
             return None
-        return super().load()  # type: ignore[misc]
+        path = Path(self._get_load_path())  # type: ignore[attr-defined]
+        with reading(path, self.remedy, self._protocol == LOCAL):  # type: ignore[attr-defined]
+            return super().load()  # type: ignore[misc]
 
 
-class StoredDataset(Optional, AbstractVersionedDataset[In, Out]):
+class StoredDataset(Entry, AbstractVersionedDataset[In, Out]):
     """A file or folder on any file system of fsspec, versioned where the catalog says so."""
 
     def __init__(
@@ -94,6 +113,10 @@ class StoredDataset(Optional, AbstractVersionedDataset[In, Out]):
         self._clear_version_cache()
         return Path(self._get_load_path()) if self.local and self.exists() else None
 
+    def reading(self) -> AbstractContextManager[None]:
+        """Check what is loaded; see `medgan.files.integrity.reading`."""
+        return reading(Path(self._get_load_path()), self.remedy, self.local)
+
     def absent(self) -> bool:
         """Whether loading should give None."""
         return self.optional and not self.exists()
@@ -109,7 +132,7 @@ class StoredDataset(Optional, AbstractVersionedDataset[In, Out]):
         }
 
 
-class LocalPath(Optional):
+class LocalPath(Entry):
     """A path on this machine, and the `metadata` of its catalog entry."""
 
     def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,9 @@ from medgan.evaluation.reading import SECTIONS, read_results
 from medgan.evaluation.results import Results, Section
 from medgan.files.atomic import write_text
 from medgan.files.documents import from_json, to_json
+from medgan.files.integrity import DamagedFile, reading
 
+logger = logging.getLogger(__name__)
 DOCUMENT = "external.json"
 
 
@@ -57,17 +60,28 @@ class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]
     def load(self) -> Section[Any] | None:
         """Load the section, or None where there is none."""
         found = self.document()
-        rows = getattr(found, self.section, None)
-        return Section(found.provenance.get("data_hash", ""), rows) if found and rows else None
+        rows: Any = getattr(found, self.section, None)
+        left_out = found.left_out.get(self.section, {}) if found else {}
+        if not found or not (rows or left_out):
+            return None
+        return Section(found.provenance.get("data_hash", ""), rows or {}, left_out)
 
     def save(self, data: Section[Any]) -> None:
         """Replace the section; sections about other data go."""
-        found = self.document()
+        try:
+            found = self.document()
+        except DamagedFile as error:
+            logger.warning(
+                "%s is damaged (%s): results are started anew.", error.path, error.problem
+            )
+            found = None
         about = (found.dataset, found.provenance.get("data_hash")) if found else None
         same = found if about == (self.dataset, data.data) else None
         results = same or Results(dataset=self.dataset)
+        left_out = {**results.left_out, self.section: dict(data.left_out)}
         changed: dict[str, Any] = {
             self.section: dict(data.rows),
+            "left_out": {name: found for name, found in left_out.items() if found},
             "provenance": {**results.provenance, "data_hash": data.data},
         }
         self.write(replace(results, **changed))
@@ -81,8 +95,8 @@ class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]
             return None
         if not self._fs.exists(str(path)):
             return None
-        with self._fs.open(str(path), "r") as file:
-            return _results(file.read(), str(path))
+        with reading(Path(path), self.remedy, self.local):
+            return _results(self._fs.cat_file(str(path)), str(path))
 
     def write(self, results: Results) -> None:
         """Write the document as that of this run."""
@@ -97,7 +111,12 @@ class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]
         return JSONPreview(json.dumps(to_json(self.load())))
 
     def _exists(self) -> bool:
-        return self.load() is not None
+        try:
+            return self.load() is not None
+        except DatasetError as error:
+            if isinstance(error.__cause__, DamagedFile):
+                return False
+            raise
 
     def _describe(self) -> dict[str, object]:
         return {**super()._describe(), "section": self.section}
@@ -118,19 +137,18 @@ def read_document(path: Path) -> Results | None:
         UserError: the file is no results document.
     """
     file = newest_version(path)
-    return _results(file.read_text(encoding="utf-8"), str(file)) if file.is_file() else None
+    if not file.is_file():
+        return None
+    with reading(file):
+        return _results(file.read_bytes(), str(file))
 
 
-def _results(text: str, where: str) -> Results:
+def _results(text: bytes, where: str) -> Results:
     try:
         return read_results(json.loads(text))
     except UserError as error:
         raise UserError(
             f"{where}: {error} If `kedro run` says this, delete the file first."
-        ) from error
-    except ValueError as error:
-        raise UserError(
-            f"{where} is not JSON ({error}): delete it, then `kedro run` writes it again."
         ) from error
 
 
@@ -164,13 +182,8 @@ class ExternalTestsDataset(LocalPath, AbstractDataset[None, ExternalTests]):
 
     def _tests(self) -> Iterator[ExternalTest]:
         for path in sorted(self.path.glob(f"*/*/{DOCUMENT}")):
-            try:
+            with reading(path, "`kedro run --tags external` makes it again"):
                 found = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise UserError(
-                    f"{path} is not JSON ({error}): delete it, then "
-                    "`kedro run --tags external` writes it again."
-                ) from error
             if found.get("trained_on") == self.trained_on:
                 where = {"model": path.parent.name, "tested_on": path.parents[1].name}
                 yield from_json(ExternalTest, where | found, str(path))

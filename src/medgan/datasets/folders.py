@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import filecmp
+import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,18 +13,23 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview
 
-from medgan.datasets.base import Optional, StoredDataset
-from medgan.datasets.parts import Part, contact, parts_of
-from medgan.files.atomic import new_folder, recovered
-from medgan.files.documents import to_json
+from medgan.datasets.base import Entry, StoredDataset
+from medgan.datasets.parts import Part, contact, document, parts_of
+from medgan.errors import chain
+from medgan.evaluation.results import LeftOut
+from medgan.files.atomic import publish_folder, recovered, scratch_folder, seal
+from medgan.files.documents import from_json, to_json
+from medgan.files.integrity import MANIFEST, DamagedFile, intact, reading
 
 logger = logging.getLogger(__name__)
+LEFT_OUT = "left_out.json"
+"""The only file of a folder whose model was left out."""
 
 
 class FolderDataset(StoredDataset[Any, Any]):
     """A folder with a file for each field of a dataclass; a field that is None has no file.
 
-    It is saved as a whole or not at all. With `versioned: true`, a save that would repeat the
+    `LeftOut` may be saved instead of the dataclass, and is loaded then. It is saved as a whole or not at all. With `versioned: true`, a save that would repeat the
     newest version makes no new one.
 
     Args:
@@ -55,37 +59,44 @@ class FolderDataset(StoredDataset[Any, Any]):
         if self.absent():
             return None
         folder = self._folder()
-        found = {
-            part.name: part.format.read(part, folder / part.file)
-            for part in self.parts
-            if (folder / part.file).exists()
-        }
-        return load_obj(self.of)(**found)
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is not there: {self.remedy}.")
+        with reading(folder, self.remedy):
+            if (folder / LEFT_OUT).exists():
+                reason = json.loads((folder / LEFT_OUT).read_text(encoding="utf-8"))
+                return from_json(LeftOut, reason, str(folder / LEFT_OUT))
+            found = {
+                part.name: part.format.read(part, folder / part.file)
+                for part in self.parts
+                if (folder / part.file).exists()
+            }
+            return load_obj(self.of)(**found)
 
     def save(self, data: Any) -> None:
         """Write the folder."""
         self._clear_version_cache()
-        newest = self.newest()
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            for part in self.parts:
-                value = getattr(data, part.name)
-                if value is not None:
-                    part.format.write(part, value, folder / part.file)
-            if newest is None or self._version is None or not _equal(folder, newest):
-                self._publish(folder)
+        if self.local:
+            with scratch_folder(Path(self._filepath)) as folder:
+                self._write(data, folder)
+                if not self._repeats(folder):
+                    publish_folder(folder, Path(self._get_save_path()))
+        else:
+            with tempfile.TemporaryDirectory() as temporary:
+                self._write(data, Path(temporary))
+                self._upload(temporary)
         self._clear_version_cache()
 
     def preview(self) -> ImagePreview:
         """Show its pictures in kedro-viz, one below the other."""
         folder = self._folder()
         files = (folder / part.file for part in self.parts if part.format.suffix == ".png")
-        return ImagePreview(contact([file.read_bytes() for file in files if file.exists()]))
+        with reading(folder, self.remedy):
+            return ImagePreview(contact([file.read_bytes() for file in files if file.exists()]))
 
     def mlflow_parts(self, data: Any) -> Iterator[tuple[str, Any, Path]]:
         """Yield what MLflow is to keep of a save: what it is, its value, its file."""
         folder = self.newest()
-        if folder is None:
+        if folder is None or isinstance(data, LeftOut):
             return
         for part in self.parts:
             value, path = getattr(data, part.name), folder / part.file
@@ -96,7 +107,7 @@ class FolderDataset(StoredDataset[Any, Any]):
         """The folder that is loaded, copied to this machine where it is on another."""
         path = self._get_load_path()
         if self.local:
-            return Path(path)
+            return recovered(Path(path))
         self._fetched = tempfile.TemporaryDirectory()
         here = Path(self._fetched.name) / path.name
         self._fs.get(str(path), str(here), recursive=True)
@@ -107,27 +118,34 @@ class FolderDataset(StoredDataset[Any, Any]):
             recovered(Path(self._filepath))
         return super()._exists()
 
-    def _publish(self, folder: Path) -> None:
-        path = self._get_save_path()
-        if not self.local:
-            if self._fs.exists(str(path)):
-                self._fs.rm(str(path), recursive=True)
-            self._fs.put(str(folder), str(path), recursive=True)
-            return
-        with new_folder(Path(path)) as new:
-            shutil.copytree(folder, new, dirs_exist_ok=True)
+    def _write(self, data: Any, folder: Path) -> None:
+        if isinstance(data, LeftOut):
+            (folder / LEFT_OUT).write_text(document(data), encoding="utf-8")
+        else:
+            for part in self.parts:
+                value = getattr(data, part.name)
+                if value is not None:
+                    part.format.write(part, value, folder / part.file)
+        seal(folder)
+
+    def _repeats(self, folder: Path) -> bool:
+        """Whether the newest version is intact, and has the same files."""
+        newest = self.newest() if self._version else None
+        if newest is None:
+            return False
+        if not intact(newest):
+            logger.warning("%s is damaged or has no checksums: it is saved again.", newest)
+            return False
+        return (folder / MANIFEST).read_bytes() == (newest / MANIFEST).read_bytes()
+
+    def _upload(self, folder: str) -> None:
+        path = str(self._get_save_path())
+        if self._fs.exists(path):
+            self._fs.rm(path, recursive=True)
+        self._fs.put(folder, path, recursive=True)
 
     def _describe(self) -> dict[str, object]:
         return {**super()._describe(), "of": self.of}
-
-
-def _equal(folder: Path, other: Path) -> bool:
-    """Whether two folders hold the same files with the same content."""
-    files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    there = {path.relative_to(other) for path in other.rglob("*") if path.is_file()}
-    return files == there and all(
-        filecmp.cmp(folder / file, other / file, shallow=False) for file in files
-    )
 
 
 class Earlier:
@@ -137,7 +155,8 @@ class Earlier:
         self._entries = entries
 
     def __call__(self, kind: str, model: str = "") -> Any | None:
-        """Load an earlier output; None where there is none that this version can read.
+        """Load an earlier output; None where there is none that this version can read. A damaged
+        one is reported.
 
         Args:
             kind: one of the names under `datasets` in the catalog.
@@ -147,13 +166,17 @@ class Earlier:
         entry["filepath"] = str(entry["filepath"]).replace("{model}", model)
         dataset = AbstractDataset.from_config(f"{model}.{kind}", entry)
         try:
-            return dataset.load()
+            found = dataset.load()
         except DatasetError as error:
+            damage = next((link for link in chain(error) if isinstance(link, DamagedFile)), None)
+            if damage is not None:
+                logger.warning("%s is damaged (%s): not used.", damage.path, damage.problem)
             logger.debug("%s cannot be reused: %s", dataset, error)
             return None
+        return None if isinstance(found, LeftOut) else found
 
 
-class EarlierDataset(Optional, AbstractDataset[None, Earlier]):
+class EarlierDataset(Entry, AbstractDataset[None, Earlier]):
     """The outputs of the last run that the nodes of a pipeline may reuse: a node cannot read its
     own output.
 

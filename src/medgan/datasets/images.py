@@ -7,7 +7,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,13 @@ from medgan.datasets.parts import Arrays, npz
 from medgan.errors import UserError
 from medgan.images.masks import MaskFolder
 from medgan.images.store import ImageStore, StorePlan, write_store
+from medgan.sources.folder import FolderSource
+from medgan.sources.neutral_ids import stored_key
+from medgan.sources.readers.pseudonyms import secret
 from medgan.sources.registry import SOURCES, ImageSource, SourceConfig
+from medgan.sources.table import CsvSource
 
+logger = logging.getLogger(__name__)
 PREVIEW = (4, 8)
 """Rows and columns of the preview."""
 
@@ -36,7 +43,9 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
         super().__init__(filepath, metadata)
 
     def load(self) -> ImageStore:
-        """Opens the store. Raises `UserError` where it is missing or damaged."""
+        """Opens the store, once its checksums are compared. Raises `UserError` where it is missing
+        or damaged.
+        """
         return ImageStore.open(self.path)
 
     def save(self, data: StorePlan) -> None:
@@ -50,9 +59,11 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
         try:
             return (
                 bool(plan.info.source_key)
-                and ImageStore.open(self.path).info.source_key == plan.info.source_key
+                and self.path.exists()
+                and self.load().info.source_key == plan.info.source_key
             )
-        except UserError:
+        except UserError as error:
+            logger.warning("%s", error)
             return False
 
     def preview(self) -> ImagePreview:
@@ -87,6 +98,8 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
         self.location = location
         self.fields = fields
         self.metadata = dict(metadata or {})
+        self.key_file: Path | None = None
+        """Key of the neutral ids of a run, where neither environment nor `reading` has one."""
         self._opened: ImageSource | None = None
 
     def check(self) -> SourceConfig:
@@ -113,8 +126,17 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
         of another kind.
         """
         if self._opened is None:
-            self._opened = self.check().open()
+            self._opened = self._keyed(self.check()).open()
         return self._opened
+
+    def _keyed(self, config: SourceConfig) -> SourceConfig:
+        """With the stored key in `reading`, where there is none: the one key of all pseudonyms."""
+        if self.key_file is None or not isinstance(config, FolderSource | CsvSource):
+            return config
+        if secret(config.reading) is not None:
+            return config
+        key = stored_key(self.key_file)
+        return replace(config, reading=replace(config.reading, pseudonym_key=key))
 
     def save(self, data: None) -> None:
         """Sources are never written."""
@@ -186,6 +208,7 @@ class ArraysDataset(StoredDataset[Arrays, "dict[str, NDArray[Any]] | None"]):
         if self.absent():
             return None
         with (
+            self.reading(),
             self._fs.open(str(self._get_load_path()), "rb") as file,
             np.load(io.BytesIO(file.read()), allow_pickle=False) as stored,
         ):

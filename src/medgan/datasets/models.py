@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
+import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.datasets.base import LocalPath
-from medgan.files.atomic import write_bytes, write_text
+from medgan.files.atomic import remove, write_bytes, write_text
+from medgan.files.integrity import DamagedFile, reading, require_intact
 from medgan.training.checkpoints import CheckpointFolder, TrainingState, Unchanged
 from medgan.training.job import SampleGrid, TrainingStep
 
+logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
+T = TypeVar("T")
 LEAST_SIDE = 64
 """Pixels of an image in a grid, at least: smaller ones are enlarged by a whole factor."""
 
@@ -39,22 +42,27 @@ class TrainingDataset(LocalPath, AbstractDataset[TrainingStep, Any]):
     Args:
         filepath: a folder on this machine.
         of: the dataclass that it loads as: fields checkpoints, curves, samples.
+        fresh: train anew where a half-done training has other settings.
         metadata: of the entry.
     """
 
     def __init__(
-        self, *, filepath: str, of: str, metadata: Mapping[str, object] | None = None
+        self,
+        *,
+        filepath: str,
+        of: str,
+        fresh: bool = False,
+        metadata: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(filepath, {"optional": True, **(metadata or {})})
         self.of = of
+        self.checkpoints = CheckpointFolder(self.path, fresh)
         self.curves = Curves(self.path / "curves.csv")
         self.snapshots = Snapshots(self.path / "snapshots")
 
     def load(self) -> Any:
         """Load the folder; a state is read by the training that knows its key."""
-        return load_obj(self.of)(
-            CheckpointFolder(self.path), self.curves.load(), self.snapshots.newest()
-        )
+        return load_obj(self.of)(self.checkpoints, self.curves.load(), self.snapshots.newest())
 
     def save(self, data: TrainingStep) -> None:
         """Write a state, the last three kept, rows of the curves and a grid; UNCHANGED writes
@@ -64,7 +72,7 @@ class TrainingDataset(LocalPath, AbstractDataset[TrainingStep, Any]):
         if not isinstance(data.grid, Unchanged):
             self.snapshots.add(data.grid)
         if isinstance(data.state, TrainingState):
-            CheckpointFolder(self.path).write(data.state)
+            self.checkpoints.write(data.state)
 
     def mlflow_parts(self, data: TrainingStep) -> Iterator[tuple[str, Any, Path]]:
         """Yield what MLflow is to keep of a save: what it is, its value, its file."""
@@ -79,13 +87,7 @@ class TrainingDataset(LocalPath, AbstractDataset[TrainingStep, Any]):
 
     def _exists(self) -> bool:
         """Whether the newest training is finished."""
-        states = sorted(
-            self.path.glob("*/step-*.safetensors"), key=lambda path: path.stat().st_mtime_ns
-        )
-        if not states:
-            return False
-        note = states[-1].with_suffix(".json")
-        return note.exists() and bool(json.loads(note.read_text(encoding="utf-8"))["finished"])
+        return self.checkpoints.finished()
 
 
 @dataclass(frozen=True)
@@ -99,21 +101,47 @@ class Curves:
     path: Path
 
     def load(self) -> pd.DataFrame:
-        """Load all rows; an empty table where there are none yet."""
-        return pd.read_csv(self.path) if self.path.exists() else pd.DataFrame(columns=["step"])
+        """Load all rows; an empty table where there are none yet, or they are damaged."""
+        return self._read(pd.read_csv, pd.DataFrame(columns=["step"]))
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows in the order of their steps; no rows, no change."""
         if rows:
             first = int(rows[0]["step"])
             kept: list[Row] = [row for row in self._stored() if int(row["step"]) < first]
-            write_text(self.path, as_csv([*kept, *rows]))
+            write_text(self.path, as_csv([*kept, *rows]), sealed=True)
 
     def _stored(self) -> list[dict[str, str]]:
+        return self._read(_rows_of, [])
+
+    def _read(self, parse: Callable[[Path], T], otherwise: T) -> T:
         if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            return otherwise
+        try:
+            with reading(self.path):
+                return parse(self.path)
+        except DamagedFile as error:
+            _report(error, "the curves begin anew")
+            return otherwise
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _report(error: DamagedFile, consequence: str) -> None:
+    logger.warning("%s is damaged (%s): %s.", error.path, error.problem, consequence)
+
+
+def _shown(picture: Path) -> bool:
+    """Whether a picture fits its checksum; one that does not is reported."""
+    try:
+        require_intact(picture)
+    except DamagedFile as error:
+        _report(error, "it is not shown")
+        return False
+    return True
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -139,16 +167,16 @@ class Snapshots:
         return sorted(self.path.glob("step-*.png"))
 
     def newest(self) -> bytes | None:
-        """The last grid, or None."""
-        files = self.files()
-        return files[-1].read_bytes() if files else None
+        """The last intact grid, or None."""
+        last = next(filter(_shown, reversed(self.files())), None)
+        return last.read_bytes() if last else None
 
     def add(self, grid: SampleGrid) -> None:
         """Write a grid, and drop those of later steps: a new training begins before them."""
         new = self.file(grid.step)
         for later in [path for path in self.files() if path >= new]:
-            later.unlink()
-        write_bytes(new, tiled_png(grid.images))
+            remove(later)
+        write_bytes(new, tiled_png(grid.images), sealed=True)
 
     def file(self, step: int) -> Path:
         """Where the grid of a step lies."""

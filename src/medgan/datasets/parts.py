@@ -20,6 +20,7 @@ from PIL import Image
 
 from medgan.errors import UserError
 from medgan.files.documents import from_json, to_json
+from medgan.files.names import csv_text, from_cells, slug
 from medgan.models import WEIGHTS, PublishedModel
 
 if TYPE_CHECKING:
@@ -132,21 +133,18 @@ def _write_document(_: Part, value: Any, path: Path) -> None:
 
 
 def _read_document(part: Part, path: Path) -> Any:
-    try:
-        return from_json(part.type, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): delete it, then run again.") from error
+    return from_json(part.type, json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def _write_table(_: Part, table: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
-        table.to_csv(path, index=False)
+        path.write_text(csv_text(table), encoding="utf-8", newline="")
     else:
         table.to_parquet(path)
 
 
 def _read_table(_: Part, path: Path) -> pd.DataFrame:
-    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    return from_cells(pd.read_csv(path)) if path.suffix == ".csv" else pd.read_parquet(path)
 
 
 def _write_picture(part: Part, figure: Figure | bytes, path: Path) -> None:
@@ -166,7 +164,7 @@ def render(figure: Figure, dpi: int = DPI) -> bytes:
 def _write_pictures(part: Part, figures: Mapping[str, Any], path: Path) -> None:
     path.mkdir()
     for name, figure in figures.items():
-        _write_picture(part, figure, path / f"{name}.png")
+        _write_picture(part, figure, path / f"{slug(name)}.png")
 
 
 def _read_pictures(_: Part, path: Path) -> dict[str, bytes]:

@@ -28,12 +28,14 @@ from medgan.contracts import (
     TrainingSet,
 )
 from medgan.errors import UserError
+from medgan.files.integrity import DamagedFile, reading
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 """Files of a published model."""
+PUBLISH = "`kedro run --pipeline gan_training` publishes it again"
 
 
 def names() -> tuple[str, ...]:
@@ -139,6 +141,12 @@ def create(
     return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
 
 
+def _fits(described: Sequence[int], found: Sequence[int]) -> bool:
+    """Whether a tensor may be loaded; an empty one, as of memorized images, takes any number."""
+    rows = found[:1] if described[:1] == (0,) else described[:1]
+    return (*rows, *described[1:]) == tuple(found)
+
+
 @dataclass(frozen=True)
 class PublishedModel:
     """A trained model: its configuration, its weights and its model card."""
@@ -197,21 +205,38 @@ class PublishedModel:
                 f"There is no published model in {folder}: give the folder that holds {CARD} and "
                 f"{WEIGHTS}."
             )
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
-        tensors = load_file(folder / WEIGHTS)
-        model = cls(card["name"], card["configuration"], spec, tensors, card["card"])
-        if model.key != card["key"]:
-            raise UserError(
-                f"The published model in {folder} is damaged: delete it, then "
-                "`kedro run --pipeline gan_training` publishes it again."
-            )
-        return model
+        with reading(folder, PUBLISH):
+            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
+            tensors = load_file(folder / WEIGHTS)
+            model = cls(card["name"], card["configuration"], spec, tensors, card["card"])
+            if model.key != card["key"]:
+                raise DamagedFile(folder, f"{WEIGHTS} does not fit {CARD}")
+            return model
 
     def build(self) -> nn.Module:
-        """Build the model with its weights, in eval mode."""
+        """Build the model with its weights, in eval mode.
+
+        Raises:
+            UserError: its configuration describes other weights than it has. This is found out
+                before memory is taken for them: a card of 1 KB may describe any number of weights.
+        """
+        import torch
+
         module = load(self.name)
-        model: nn.Module = module.build(module.Config(**self.configuration), self.spec)
+        config = module.Config(**self.configuration)
+        with torch.device("meta"):
+            planned: nn.Module = module.build(config, self.spec)
+        described = planned.state_dict()
+        if described.keys() != self.tensors.keys() or not all(
+            _fits(described[name].shape, value.shape) for name, value in self.tensors.items()
+        ):
+            raise UserError(
+                f"The {CARD} of the published model {self.name} describes other weights than its "
+                f"{WEIGHTS} has: delete it, then `kedro run --pipeline gan_training` publishes it "
+                "again."
+            )
+        model: nn.Module = module.build(config, self.spec)
         model.load_state_dict(dict(self.tensors))
         return model.eval()
 

@@ -44,6 +44,7 @@ from medgan.networks.dcgan import (
     latents_for,
     normal_latents,
 )
+from medgan.ranges import Cosine, LatentDim, LearningRate, Temperature, Weight, Width
 
 NAME = "ACGAN"
 TRAINING_SET = TrainingSet.LABELLED
@@ -53,20 +54,20 @@ TRAINING_SET = TrainingSet.LABELLED
 class Config:
     """Settings of `acgan`."""
 
-    latent_dim: int = 64
-    width: int = 32
+    latent_dim: LatentDim = 64
+    width: Width = 32
     adversarial_loss: Literal["bce", "hinge", "lsgan"] = "bce"
     class_loss: Literal["ce", "bce", "d2d_ce"] = "ce"
-    class_weight: float = 1.0
+    class_weight: Weight = 1.0
     """w; 0.5 with `d2d_ce`."""
-    positive_margin: float = 0.98
+    positive_margin: Cosine = 0.98
     """m_p of `d2d_ce`: similarity to its proxy above which an image has no gradient."""
-    negative_margin: float = 0.02
+    negative_margin: Cosine = 0.02
     """m_n of `d2d_ce`: similarity below which images of other classes have no gradient; Kang takes
     1 - m_p."""
-    temperature: float = 0.5
+    temperature: Temperature = 0.5
     """tau of `d2d_ce`."""
-    lr: float = 2e-4
+    lr: LearningRate = 2e-4
 
 
 @dataclass(frozen=True)

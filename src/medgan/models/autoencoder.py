@@ -26,6 +26,7 @@ from medgan.contracts import (
 )
 from medgan.losses import l1_per_image, mse_per_image, residual_map
 from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncoder
+from medgan.ranges import LatentDim, LearningRate, Width
 
 TRAINING_SET = TrainingSet.NORMAL
 
@@ -34,9 +35,9 @@ TRAINING_SET = TrainingSet.NORMAL
 class Config:
     """Settings of `autoencoder`."""
 
-    latent_dim: int = 16
-    width: int = 32
-    lr: float = 1e-3
+    latent_dim: LatentDim = 16
+    width: Width = 32
+    lr: LearningRate = 1e-3
 
 
 class Autoencoder(nn.Module):

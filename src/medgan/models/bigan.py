@@ -57,6 +57,7 @@ from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import spectrally_normalized
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
+from medgan.ranges import LatentDim, LearningRate, Share, Width
 
 NAME = "BiGAN"
 TRAINING_SET = TrainingSet.NORMAL
@@ -66,12 +67,12 @@ TRAINING_SET = TrainingSet.NORMAL
 class Config:
     """Settings of `bigan`."""
 
-    latent_dim: int = 64
-    width: int = 32
+    latent_dim: LatentDim = 64
+    width: Width = 32
     cycle: bool = True
     """ALAD; EGBAD without it."""
-    lr: float = 2e-4
-    feature_share: float = 0.1
+    lr: LearningRate = 2e-4
+    feature_share: Share = 0.1
     """Share of the feature term in EGBAD's score."""
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
 from medgan.errors import UserError
 from medgan.networks.classifier import CLASSIFIERS
+from medgan.ranges import LearningRate, Share
 
 TRAINING_SET = TrainingSet.LABELLED
 
@@ -26,8 +27,8 @@ class Config:
 
     network: str = "small"
     """A key of `networks.classifier.CLASSIFIERS`."""
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
+    lr: LearningRate = 1e-3
+    weight_decay: Share = 1e-4
 
 
 class Classifier(nn.Module):

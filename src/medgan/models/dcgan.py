@@ -44,6 +44,7 @@ from medgan.losses import (
 )
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for, normal_latents
+from medgan.ranges import Count, LatentDim, LearningRate, Share, Width
 
 NAME = "DCGAN"
 TRAINING_SET = TrainingSet.NORMAL
@@ -53,20 +54,20 @@ TRAINING_SET = TrainingSet.NORMAL
 class Config:
     """Settings of `dcgan`."""
 
-    latent_dim: int = 64
-    width: int = 32
+    latent_dim: LatentDim = 64
+    width: Width = 32
     adversarial_loss: Literal["bce", "hinge", "lsgan", "wgan_gp"] = "bce"
-    lr: float = 2e-4
-    search_steps: int = 500
+    lr: LearningRate = 2e-4
+    search_steps: Count = 500
     """Adam steps of the latent search for each image."""
-    search_lr: float = 0.01
-    feature_share: float = 0.1
+    search_lr: LearningRate = 0.01
+    feature_share: Share = 0.1
     """l, the share of the feature term."""
-    warm_start: int = 256
+    warm_start: Count = 256
     """Random latents among which the search selects its start; 1 is AnoGAN's random start."""
     encoder: bool = False
     """Whether to train E in a stage `encoder` and add E(x) to the candidates of each image."""
-    encoder_lr: float = 1e-3
+    encoder_lr: LearningRate = 1e-3
 
 
 class DCGAN(nn.Module):

@@ -41,6 +41,7 @@ from medgan.losses import (
 )
 from medgan.networks.dcgan import draw, latents_for
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
+from medgan.ranges import CriticSteps, LatentDim, LearningRate, Weight, Width
 
 NAME = "f-AnoGAN"
 TRAINING_SET = TrainingSet.NORMAL
@@ -53,12 +54,12 @@ MONITORED = 8
 class Config:
     """Settings of `fanogan`."""
 
-    latent_dim: int = 128
-    width: int = 64
-    lr: float = 1e-4
-    encoder_lr: float = 5e-5
-    n_critic: int = 5
-    kappa: float = 1.0
+    latent_dim: LatentDim = 128
+    width: Width = 64
+    lr: LearningRate = 1e-4
+    encoder_lr: LearningRate = 5e-5
+    n_critic: CriticSteps = 5
+    kappa: Weight = 1.0
     """k, the weight of the feature residual."""
 
 

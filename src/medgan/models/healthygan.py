@@ -50,6 +50,7 @@ from medgan.contracts import (
 )
 from medgan.losses import ADVERSARIAL, gradient_penalty, pairwise_accuracy, residual_map
 from medgan.networks.translator import PatchDiscriminator, Translator
+from medgan.ranges import CriticSteps, LearningRate, ResidualBlocks, Weight, Width
 
 NAME = "HealthyGAN"
 TRAINING_SET = TrainingSet.MIX
@@ -64,16 +65,16 @@ class Config:
     output: Literal["mask", "additive"] = "additive"
     """Meaning of G's head: Brainomaly's additive map, or HealthyGAN's image and mask, which is
     weaker after a short training (decision 0014)."""
-    width: int = 64
-    residual_blocks: int = 6
-    lr: float = 1e-4
-    discriminator_lr: float = 1e-4
+    width: Width = 64
+    residual_blocks: ResidualBlocks = 6
+    lr: LearningRate = 1e-4
+    discriminator_lr: LearningRate = 1e-4
     """Both rates are equal in the papers; in the CPU budgets D has to be faster (decision 0014)."""
-    n_critic: int = 2
-    identity_weight: float = 1.0
-    reconstruction_weight: float = 1.0
+    n_critic: CriticSteps = 2
+    identity_weight: Weight = 1.0
+    reconstruction_weight: Weight = 1.0
     """Of the mask output only."""
-    focus_weight: float = 0.1
+    focus_weight: Weight = 0.1
     """Of the mask output only."""
 
 

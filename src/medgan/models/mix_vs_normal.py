@@ -25,6 +25,7 @@ from medgan.contracts import (
     TrainingSet,
 )
 from medgan.networks.classifier import PatchClassifier
+from medgan.ranges import LearningRate, Share, Width
 
 TRAINING_SET = TrainingSet.MIX
 
@@ -33,9 +34,9 @@ TRAINING_SET = TrainingSet.MIX
 class Config:
     """Settings of `mix_vs_normal`."""
 
-    width: int = 16
-    lr: float = 1e-3
-    weight_decay: float = 1e-2
+    width: Width = 16
+    lr: LearningRate = 1e-3
+    weight_decay: Share = 1e-2
 
 
 class MixVsNormal(nn.Module):

@@ -35,6 +35,7 @@ from medgan.losses import ADVERSARIAL, AdversarialLoss, pairwise_accuracy
 from medgan.networks.blocks import spectrally_normalized
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
 from medgan.networks.resnet import ResNetDiscriminator, ResNetGenerator, xavier
+from medgan.ranges import CriticSteps, LatentDim, LearningRate, Width
 
 NAME = "SNGAN"
 TRAINING_SET = TrainingSet.NORMAL
@@ -44,11 +45,11 @@ TRAINING_SET = TrainingSet.NORMAL
 class Config:
     """Settings of `sngan`."""
 
-    latent_dim: int = 128
-    width: int = 64
+    latent_dim: LatentDim = 128
+    width: Width = 64
     variant: Literal["resnet", "medgan"] = "resnet"
-    lr: float = 2e-4
-    n_critic: int = 2
+    lr: LearningRate = 2e-4
+    n_critic: CriticSteps = 2
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset, DataCatalog, DatasetError
 
+from medgan.datasets.folders import LEFT_OUT
 from medgan.errors import UserError
-from medgan.evaluation.results import DetectorResult
+from medgan.evaluation.results import LeftOut
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
-from medgan.pipelines.outputs import Arrays, Evaluation, Scores, Trained
+from medgan.pipelines.outputs import Arrays, Scores, Trained
 from medgan.project.environment import Environment
 from medgan.project.loader import environment_of
 
@@ -46,8 +47,11 @@ class Project:
 
     def trained(self, dataset: str, names: Sequence[str]) -> list[str]:
         """Those of `names` that are published, in the order of `names`."""
-        catalog = self.catalog(dataset)
-        return [name for name in names if catalog.exists(f"{name}.trained")]
+        catalog: Any = self.catalog(dataset)
+        folders = {name: catalog.get(f"{name}.trained").newest() for name in names}
+        return [
+            name for name, folder in folders.items() if folder and not (folder / LEFT_OUT).exists()
+        ]
 
     def version(self, dataset: str, name: str) -> str:
         """The newest version of a published model: the name of its folder, a time.
@@ -66,7 +70,9 @@ class Project:
         damaged.
         """
         self.version(dataset, name)
-        found: Trained = _loaded(self._entry(dataset, f"{name}.trained"))
+        found: Trained | LeftOut = _loaded(self._entry(dataset, f"{name}.trained"))
+        if isinstance(found, LeftOut):
+            raise UserError(f"{name} was left out of {dataset}: {found.reason}.")
         return found.model
 
     def trainings(self, dataset: str, name: str) -> set[str]:
@@ -116,11 +122,6 @@ class Project:
         found = self.read(dataset, "shortcut_scores")
         return found.shortcut_scores if found else None
 
-    def evaluation(self, dataset: str, name: str) -> DetectorResult | None:
-        """The row of a detector as its evaluation has written it, or None."""
-        found: Evaluation | None = self.read(dataset, f"{name}.evaluation")
-        return found.evaluation if found else None
-
     def evaluation_files(self, dataset: str, name: str) -> tuple[Path, ...]:
         """The files that an evaluation of a detector writes anew."""
         entries = (
@@ -134,8 +135,9 @@ class Project:
         Raises:
             UserError: it is damaged, or of another version of medgan.
         """
-        found = self._entry(dataset, entry)
-        return _loaded(found) if found.exists() else None
+        dataset_entry = self._entry(dataset, entry)
+        found = _loaded(dataset_entry) if dataset_entry.exists() else None
+        return None if isinstance(found, LeftOut) else found
 
     def catalog(self, dataset: str) -> DataCatalog:
         """The catalog of a data set."""

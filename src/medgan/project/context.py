@@ -36,9 +36,14 @@ class MedganContext(KedroContext):
 
     @cached_property
     def _typed(self) -> dict[str, Any]:
-        from medgan.project.parameters import typed
+        from medgan.project.parameters import check_given, typed
 
-        return typed(self._raw(), self.sections())
+        found, kinds = self._raw(), self.sections()
+        check_given({key: found[key] for key in self._given() if key in found}, kinds)
+        return typed(found, kinds)
+
+    def _given(self) -> Mapping[str, Any]:
+        return getattr(self.config_loader, "runtime_params", None) or {}
 
     def _raw(self) -> dict[str, Any]:
         try:

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from omegaconf import OmegaConf
-
 from medgan.errors import UserError, unknown
-from medgan.nested import leaves
+from medgan.project.given import written
 from medgan.project.loader import LOCAL, MedganConfigLoader
 
 if TYPE_CHECKING:
@@ -90,7 +88,7 @@ class Environment:
         options = {
             "--env": self.name if self.name != "base" else None,
             "--pipelines" if len(pipelines) > 1 else "--pipeline": names,
-            "--params": ",".join(f"{key}={value}" for key, value in leaves(self.given)),
+            "--params": written(self.given),
         }
         words = [f"{option} {shlex.quote(value)}" for option, value in options.items() if value]
         return " ".join(["kedro run", *words])
@@ -104,19 +102,3 @@ def require_environment(conf: Path, name: str) -> None:
     known = {folder.name for folder in conf.iterdir() if folder.is_dir()}
     if name not in known:
         raise unknown("environment", name, known - {"base", LOCAL} or known)
-
-
-def given_parameters(text: str) -> dict[str, Any]:
-    """`flag=bloodmnist,preprocessing.size=28` as nested parameters.
-
-    Raises:
-        UserError: a part of the text is not NAME=VALUE.
-    """
-    pairs = [pair.strip() for pair in text.split(",") if pair.strip()]
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name.strip() and equals and value.strip()):
-            raise UserError(
-                f"--params has `{pair}`: give NAME=VALUE, several of them separated by commas."
-            )
-    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.from_dotlist(pairs)))

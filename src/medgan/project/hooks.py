@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
@@ -18,17 +19,25 @@ from kedro.io import AbstractDataset, AbstractVersionedDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from medgan.project.data_summary import data_summary
 from medgan.project.inputs import require_inputs, require_versions
+from medgan.project.lock import RunLock
+from medgan.project.origin import ENTRY as ORIGIN
+from medgan.project.origin import Origin, origin_of, require_same_origin
 from medgan.project.versions import prune
 from medgan.tracking.hooks import to_run
 
 if TYPE_CHECKING:
     from medgan.datasets.documents import ResultsSectionDataset
     from medgan.evaluation.results import Results
+    from medgan.images.summary import DataSummary
 
 logger = logging.getLogger("medgan")
 REPORT = "report_html"
 """The page that a run ends with."""
+PATHS_OF_IMAGES = frozenset({"source", "image_facts", "earlier_image_facts"})
+KEY_FILE = Path("conf/local/pseudonym.key")
+"""Below the project. Git ignores it; without it all images get other ids, and are trained anew."""
 
 
 class ProjectHooks:
@@ -39,22 +48,45 @@ class ProjectHooks:
         self._started = 0.0
         self._node = 0
         self._pipeline = Pipeline([])
+        self._dataset = ""
+        self._lock: RunLock | None = None
+        self._catalog = DataCatalog()
+        self._origin: Origin | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keep the project root."""
+        """Keep the project root, and the name of the data set."""
         self._root = context.project_path
+        try:
+            self._dataset = str(context.config_loader["globals"]["dataset"])
+        except (MissingConfigException, KeyError):
+            self._dataset = "project"
+
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Tell the data sets that know paths of images where the key of their neutral ids is."""
+        for name in PATHS_OF_IMAGES & set(catalog):
+            catalog.get(name).key_file = self._root / KEY_FILE  # type: ignore[union-attr]
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(
         self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """Refuse a run with missing inputs, before any other hook opens anything."""
+        """Refuse a run with missing inputs, or beside another one, before any other hook opens
+        anything.
+        """
         require_versions(catalog, run_params.get("load_versions") or {})
         self._pipeline = to_run(run_params, pipeline, catalog)
         pipelines.set_requested(None)  # loads all of them, if an input is missing
         require_inputs(self._pipeline, catalog, pipelines, run_params)
+        self._catalog, self._origin = catalog, origin_of(catalog, run_params)
+        if self._origin is not None:
+            require_same_origin(catalog, self._origin, "source" in self._pipeline.inputs())
         self._started, self._node = time.monotonic(), 0
+        if self._lock is not None and self._lock.own:
+            self._lock.release()
+        self._lock = RunLock(self._root / "data", self._dataset)
+        self._lock.acquire()
         if not self._pipeline.nodes:
             click.echo("All outputs are there already: nothing to run.")
 
@@ -65,9 +97,32 @@ class ProjectHooks:
         logger.info("%3d/%d  %s", self._node, len(self._pipeline.nodes), node.name)
 
     @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Remember what made the manifest."""
+        if dataset_name == "manifest" and self._origin is not None:
+            self._catalog.save(ORIGIN, self._origin)
+
+    @hook_impl
     def after_pipeline_run(self, catalog: DataCatalog) -> None:
         """Write the provenance of the results, drop old versions, and show the results."""
+        try:
+            self._finish(catalog)
+        finally:
+            self._release()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Let another run begin."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _finish(self, catalog: DataCatalog) -> None:
         prune(self._pipeline, catalog, catalog.load("params:keep_versions"))
+        if summary := data_summary(self._pipeline, catalog):
+            click.echo(words_on_data(summary))
         results = results_of(self._pipeline, catalog)
         document = results.document() if results else None
         if results is None or document is None:
@@ -101,11 +156,21 @@ def newest(dataset: AbstractDataset[Any, Any] | None) -> Path | None:
     return Path(dataset._get_load_path()) if dataset.exists() else None
 
 
+def words_on_data(summary: DataSummary) -> str:
+    """The summary of the data as a table."""
+    from medgan.report.sections.data import render_summary
+
+    return render_summary(summary, "What was used of the data, and what was not", _width())
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+
+
 def closing_words(results: Results, files: Mapping[str, Path | None], root: Path) -> str:
     """The results as one table, their files, and the commands to view them."""
     from medgan.report.summary import render_text
 
-    width = min(shutil.get_terminal_size((100, 24)).columns, 140)
     lines = [
         f"{name:<9}{path.relative_to(root) if path.is_relative_to(root) else path}"
         for name, path in files.items()
@@ -114,7 +179,7 @@ def closing_words(results: Results, files: Mapping[str, Path | None], root: Path
     return "\n".join(
         [
             "",
-            render_text(results, width),
+            render_text(results, _width()),
             "",
             *lines,
             "Look at  make viz (the data flow)   make mlflow (curves and runs)   make app",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
+
+from medgan.errors import UserError
+from medgan.files.names import LONGEST, slug
 
 LOCAL = "local"
 """The folder of conf/ for one person's settings and credentials. Git ignores it."""
@@ -21,6 +25,8 @@ LOADER_SETTINGS: dict[str, Any] = {
     "custom_resolvers": {"oc.env": oc.env},
 }
 """Soft merging keeps the siblings of an overridden key. Catalog entries are replaced as a whole."""
+_READING = threading.RLock()
+"""Held while a loader reads: OmegaConf knows one resolver of a name in the whole process."""
 _GIVEN = re.compile(r"\$\{given:(\w+)[^}]*\}")
 
 
@@ -43,14 +49,18 @@ class MedganConfigLoader(OmegaConfigLoader):
     ) -> None:
         self._used_by_globals: set[str] = set()
         self._given_values = runtime_params or {}
-        super().__init__(conf_source, env, runtime_params, **{**LOADER_SETTINGS, **settings})
+        with _READING:
+            super().__init__(conf_source, env, runtime_params, **{**LOADER_SETTINGS, **settings})
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """Load one type of configuration, such as `catalog` or `parameters`."""
-        # Resolvers are global in OmegaConf: the loader that reads registers its own.
-        OmegaConf.register_new_resolver("given", self._given, replace=True)
-        self._register_globals_resolver()
-        found: dict[str, Any] = super().__getitem__(key) if key in self else self._read(key)
+        with _READING:
+            OmegaConf.register_new_resolver("given", self._given, replace=True)
+            self._register_globals_resolver()
+            self._register_new_resolvers(self._custom_resolvers or {})
+            found: dict[str, Any] = super().__getitem__(key) if key in self else self._read(key)
+        if key == "globals":
+            _require_name(str(found.get("dataset", "project")))
         if key != "parameters":
             return found
         return {name: value for name, value in found.items() if name not in self._used_by_globals}
@@ -79,6 +89,15 @@ class MedganConfigLoader(OmegaConfigLoader):
     def _given(self, name: str, default: Any = None) -> Any:
         self._used_by_globals.add(name)
         return self._given_values.get(name, default)
+
+
+def _require_name(dataset: str) -> None:
+    if slug(dataset.casefold()) != dataset.casefold():
+        raise UserError(
+            f"globals.yml gives the data set the name {dataset!r}, which names folders below data/: "
+            f"use at most {LONGEST} letters, digits, `-`, `_` and `.`, beginning with a letter or "
+            "digit."
+        )
 
 
 def environment_of(conf: Path, dataset: str) -> tuple[str, Mapping[str, str]] | None:

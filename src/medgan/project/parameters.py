@@ -4,14 +4,14 @@ value of its type.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import ConfigDict, ValidationError, create_model
 
-from medgan.errors import UserError
+from medgan.errors import UserError, closest, unknown
+from medgan.ranges import CountOrNone, Seed
 
 SCALES = ("smoke", "cpu", "gpu")
 Scale = Literal["smoke", "cpu", "gpu"]
@@ -29,8 +29,9 @@ def sections() -> dict[str, object]:
 
     return {
         "scale": Scale,
-        "seed": int,
-        "keep_versions": Annotated[int, Field(ge=0)],
+        "seed": Seed,
+        "keep_versions": CountOrNone,
+        "fresh": bool,
         "source": str | None,
         "masks": str | None,
         "classifier": Literal.__getitem__(tuple(CLASSIFIERS)),
@@ -66,6 +67,14 @@ def typed(parameters: Mapping[str, object], kinds: Mapping[str, object]) -> dict
     except ValidationError as error:
         raise UserError(_sentence(error, kinds)) from None
     return {name: getattr(checked, name) for name in kinds}
+
+
+def check_given(given: Mapping[str, object], kinds: Mapping[str, object]) -> None:
+    """Raise `UserError` for a parameter of `--params` that does not exist."""
+    for name in given:
+        if name not in kinds:
+            error = unknown("parameter", name, kinds)
+            raise UserError(f"--params: {error} A value that holds `,{name}=` needs quotes.")
 
 
 def _settings(config: type) -> Any:
@@ -114,7 +123,7 @@ def _sentence(error: ValidationError, kinds: Mapping[str, object]) -> str:
 
 def _unknown(path: list[str], _: Any, kinds: Mapping[str, object]) -> str:
     known = sorted(_keys_at(kinds, path[:-1]))
-    close = difflib.get_close_matches(path[-1], known, n=1)
+    close = closest(path[-1], known)
     return (
         f"is not a known key; did you mean `{close[0]}`?"
         if close

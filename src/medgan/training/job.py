@@ -20,6 +20,7 @@ from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingSta
 from medgan.training.progress import LiveView
 from medgan.training.runtime import seeded
 from medgan.training.settings import TrainingConfig
+from medgan.training.stopping import Stop, StopNow
 from medgan.training.validation import HeldOutMetrics, Selection
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
@@ -71,18 +72,23 @@ class TrainingJob:
     @property
     def key(self) -> str:
         """Hash of everything that determines the weights; names the checkpoints."""
+        return digest(list(self.settings.values()))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that determines the weights, in the order in which the key is made of it."""
         budget = asdict(self.training)
-        parts = [
-            self.model,
-            asdict(self.config),
-            asdict(self.spec),
-            {name: value for name, value in budget.items() if name not in BOOKKEEPING},
-            self.seed,
-            self.data,
-            self.initial,
-            [self.held_out.criterion, dict(self.held_out.about)] if self.held_out else None,
-        ]
-        return digest(parts)
+        judge = self.held_out
+        return {
+            "name": self.model,
+            "model": asdict(self.config),
+            "image": asdict(self.spec),
+            "training": {name: budget[name] for name in budget if name not in BOOKKEEPING},
+            "seed": self.seed,
+            "data (images, splits, augmentations)": self.data,
+            "initial": self.initial,
+            "validation": [judge.criterion, dict(judge.about)] if judge else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,9 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
     Yields:
         A step at each checkpoint and sample grid, and every few seconds in between. A finished
         training yields once, without anything to save.
+
+    Raises:
+        UserError: another training is half done, and has other settings.
     """
     from medgan.training import loop
 
@@ -117,22 +126,39 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
     if state is not None and state.finished:
         yield TrainingStep(UNCHANGED, [], UNCHANGED)
         return
+    if state is None:
+        checkpoints.require_no_other(job.name, job.settings)
     with seeded(job.seed, job.initial):
         model = models.load(job.model).build(job.config, job.spec)
+    stop = Stop()
+    with stop.listening():
+        try:
+            reports = loop.train(
+                model, job.batches, job.training, state, held_out=job.held_out, stop=stop
+            )
+            yield from _saved(job, reports, stop)
+        except StopNow:
+            stop.deliver()
+
+
+def _saved(job: TrainingJob, reports: Iterator[Progress], stop: Stop) -> Iterator[TrainingStep]:
+    """What is to be saved of the reports; ends after the checkpoint that a signal has asked for."""
     observe, rows, saved = LiveView(job.name), list[dict[str, Any]](), time.monotonic()
-    for report in loop.train(model, job.batches, job.training, state, held_out=job.held_out):
+    for report in reports:
         observe(report)
         if report.terms:
             rows.append(_row(report))
         samples = report.validation.samples if report.validation else None
-        new = report.state is not None or samples is not None
-        if new or time.monotonic() - saved > SAVE_EVERY:
+        state = report.state and replace(report.state, key=job.key, settings=job.settings)
+        if state or samples is not None or time.monotonic() - saved > SAVE_EVERY:
             yield TrainingStep(
-                UNCHANGED if report.state is None else replace(report.state, key=job.key),
+                state or UNCHANGED,
                 rows,
                 UNCHANGED if samples is None else _grid(report.step, samples, job),
             )
             rows, saved = [], time.monotonic()
+        if state and stop.requested:
+            stop.deliver()
 
 
 def _row(report: Progress) -> dict[str, Any]:

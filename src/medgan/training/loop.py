@@ -31,9 +31,12 @@ from medgan.training.optimization import (
 )
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
+from medgan.training.stopping import Stop, StopNow
 from medgan.training.validation import HeldOutMetrics, Selection, Validation, Validator
 
 logger = logging.getLogger(__name__)
+CHECKPOINT_SECONDS = 60.0
+"""Seconds between checkpoints, where `checkpoint_every` steps take longer."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Progress:
     """Set every `inspect_every` steps."""
     images_per_second: float = 0.0
     state: TrainingState | None = None
-    """A checkpoint, every `checkpoint_every` steps and at the end. Its key is empty: the caller
-    names the training."""
+    """A checkpoint, every `checkpoint_every` steps, every CHECKPOINT_SECONDS and at the end. Its
+    key is empty: the caller names the training."""
+    unvalidated: Mapping[str, float] | None = None
+    """The terms of this step, if a signal has interrupted its validation."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ def train(
     resume: TrainingState | None = None,
     runtime: Runtime | None = None,
     held_out: HeldOutMetrics | None = None,
+    stop: Stop | None = None,
 ) -> Iterator[Progress]:
     """Train a model in place, all stages or what is left of them, and report the progress.
 
@@ -98,18 +104,22 @@ def train(
         runtime: device and precision; detected if not given.
         held_out: metrics that select among the validations; without them the last weights are
             published.
+        stop: where it is requested, the next report has a checkpoint, and the caller ends there.
 
     Raises:
+        StopNow: a signal has come while nothing was to be saved.
         UserError: if a stage has no budget, a loss or gradient is infinite or NaN, or the memory of
             the accelerator is full.
     """
     runtime = runtime or Runtime.detect(config.precision)
     runtime.place(model)
-    training = _Training(model, batches, config, runtime, held_out)
+    stop = stop or Stop()
+    training = _Training(model, batches, config, runtime, (held_out, stop))
     yield from training.run(resume)
     if isinstance(model, Fitted):
         model.eval()
-        model.fit(batches.epoch(config.batch_size))
+        with stop.interruptible():
+            model.fit(batches.epoch(config.batch_size))
         total = training.total
         notes = {"planned_steps": total}
         state = TrainingState("", total, True, training.model_tensors(), notes)
@@ -126,9 +136,12 @@ class _Training:
         batches: BatchSource,
         config: TrainingConfig,
         runtime: Runtime,
-        held_out: HeldOutMetrics | None,
+        outside: tuple[HeldOutMetrics | None, Stop],
     ) -> None:
         self.model, self.batches, self.config, self.runtime = model, batches, config, runtime
+        held_out, self.stop = outside
+        self.unvalidated: Mapping[str, float] | None = None
+        self.saved_at = time.monotonic()
         self.stages = _stages(model, config)
         self.total = self.stages[-1].end if self.stages else 0
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
@@ -145,8 +158,20 @@ class _Training:
         done = self._restore(resume)
         for stage in self.stages:
             for report in self._run(stage, max(done, stage.first)):
-                due = report.step % self.config.checkpoint_every == 0 or report.step == report.total
-                yield replace(report, state=self._state(stage, report)) if due else report
+                if self._saves(report):
+                    yield replace(report, state=self._state(stage, report))
+                    self.saved_at = time.monotonic()
+                else:
+                    yield report
+
+    def _saves(self, report: Progress) -> bool:
+        """Whether a report has a checkpoint."""
+        counted = report.step % self.config.checkpoint_every == 0 or report.step == report.total
+        return counted or self._overdue()
+
+    def _overdue(self) -> bool:
+        """Whether a checkpoint cannot wait for its step."""
+        return self.stop.requested or time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
 
     def _run(self, stage: Stage, done: int) -> Iterator[Progress]:
         config = self.config
@@ -156,24 +181,36 @@ class _Training:
             self.model.load_state_dict(self.average.weights)
         images = config.batch_size * config.accumulate
         started, first = time.perf_counter(), done
-        for step in range(done, stage.end):
-            terms = self._step(stage, step)
-            if self.average is not None:
-                self.average.update()
-            now, total, validation = step + 1, self.total, None
-            if stage.due(config.inspect_every, now):
-                paused = time.perf_counter()
+        for now, terms in self._steps(stage, done):
+            paused = time.perf_counter()
+            try:
                 validation = self._validate(stage, now)
-                started += time.perf_counter() - paused  # the speed is that of training alone
-                if stage is self.stages[-1] and self.selection.exhausted(config.patience):
-                    total = now
+            except StopNow:
+                values = {name: float(value) for name, value in terms.items()}
+                yield Progress(stage.name, now, self.total, unvalidated=values)
+                return
+            started += time.perf_counter() - paused  # the speed is that of training alone
+            total = now if validation and self._exhausted(stage) else self.total
             reported = (config.report_every, config.checkpoint_every)
             if validation or any(stage.due(every, now) for every in reported):
                 speed = (now - first) * images / (time.perf_counter() - started)
-                values = {name: value.item() for name, value in terms.items()}
+                values = {name: float(value) for name, value in terms.items()}
                 yield Progress(stage.name, now, total, values, validation, speed)
+            elif self._overdue():
+                yield Progress(stage.name, now, total)
             if now == total:
                 return
+
+    def _steps(self, stage: Stage, done: int) -> Iterator[tuple[int, Mapping[str, Tensor | float]]]:
+        """Make the steps that are left; begin with the one whose validation was interrupted."""
+        if self.unvalidated is not None and stage.first < done <= stage.end:
+            terms, self.unvalidated = self.unvalidated, None
+            yield done, terms
+        for step in range(done, stage.end):
+            updated = self._step(stage, step)
+            if self.average is not None:
+                self.average.update()
+            yield step + 1, updated
 
     def _step(self, stage: Stage, step: int) -> dict[str, Tensor]:
         """Make all updates of all players, each on its own batches."""
@@ -196,20 +233,26 @@ class _Training:
         return terms
 
     def _validate(self, stage: Stage, step: int) -> Validation | None:
-        if self.validator is None:
+        """Validate where that is due. Raises `StopNow`, and has changed nothing then."""
+        if self.validator is None or not stage.due(self.config.inspect_every, step):
             return None
         weights = self.average.weights if self.average is not None else self.model.state_dict()
         last = stage is self.stages[-1]
-        validation = self.validator.validate(weights, held_out=last)
+        with self.stop.interruptible():
+            validation = self.validator.validate(weights, held_out=last)
         self.selection.add(step, validation.metrics, weights, eligible=last)
         return validation
+
+    def _exhausted(self, stage: Stage) -> bool:
+        return stage is self.stages[-1] and self.selection.exhausted(self.config.patience)
 
     def model_tensors(self) -> dict[str, Tensor]:
         """Copy the weights for a checkpoint."""
         return {MODEL + name: value.clone() for name, value in self.model.state_dict().items()}
 
     def _state(self, stage: Stage, report: Progress) -> TrainingState:
-        finished = report.step == report.total and not isinstance(self.model, Fitted)
+        ended = report.step == report.total and report.unvalidated is None
+        finished = ended and not isinstance(self.model, Fitted)
         tensors = self.model_tensors()
         tensors |= {SELECTED + name: value for name, value in self.selection.weights.items()}
         if self.average is not None:
@@ -223,6 +266,7 @@ class _Training:
             "threads": torch.get_num_threads(),
             "planned_steps": self.total,
             "selection": self.selection.notes(),
+            "unvalidated": report.unvalidated,
         }
         return TrainingState("", report.step, finished, tensors, notes)
 
@@ -230,6 +274,7 @@ class _Training:
         """Restore a checkpoint and return its step."""
         if resume is None:
             return 0
+        self.unvalidated = resume.notes.get("unvalidated")
         self.model.load_state_dict(resume.part(MODEL))
         if self.average is not None:
             self.average.restore(resume.part(AVERAGE))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from medgan.images.transforms import check_augmentations
+from medgan.ranges import Accumulated, BatchSize, Count, CountOrNone, ShareBelowOne, Steps
 
 C = TypeVar("C")
 
@@ -15,33 +16,34 @@ C = TypeVar("C")
 class TrainingConfig:
     """Budget of a training, in steps so that it can be reproduced."""
 
-    steps: Mapping[str, int] = field(default_factory=dict)
+    steps: Mapping[str, Steps] = field(default_factory=dict)
     """Steps of each stage of the model."""
-    batch_size: int = 32
-    accumulate: int = 1
+    batch_size: BatchSize = 32
+    accumulate: Accumulated = 1
     """Batches whose gradients are averaged for one update: `batch_size * accumulate` images with
     the memory of `batch_size`."""
-    ema_decay: float = 0.0
+    ema_decay: ShareBelowOne = 0.0
     """Decay of the averaged weights that are validated and published; 0 does not average."""
     decay: Literal["none", "linear", "cosine"] = "none"
     """How the learning rates decay to 0 at the end of each stage."""
-    decay_from: float = 0.5
+    decay_from: ShareBelowOne = 0.5
     """Share of a stage after which they decay."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """`bf16` is autocast, on CPUs and on GPUs."""
     compile: bool = False
     """torch.compile: faster after minutes of warm-up; needs a C++ compiler."""
-    inspect_every: int = 0
+    inspect_every: CountOrNone = 0
     """Steps between validations: sample grid, diversity, weight selection. 0 never validates."""
     criterion: Literal["auto", "aucp", "val_auroc", "last"] = "auto"
     """Metric that selects the weights: `auto` is AUCp with an unlabelled mix, else the validation
     AUROC, else `last`, the weights after the last step."""
-    patience: int = 0
+    patience: CountOrNone = 0
     """Validations of the last stage without a higher criterion after which training stops; 0 never
     stops early."""
-    checkpoint_every: int = 250
-    """Steps between checkpoints; a killed training resumes from the last one."""
-    report_every: int = 10
+    checkpoint_every: Count = 250
+    """Steps between checkpoints, or fewer where they take over a minute; a killed training resumes
+    from the last one."""
+    report_every: Count = 10
     """Steps between rows of the curves."""
 
 
