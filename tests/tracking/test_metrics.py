@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from medgan.audits.data_results import Count
+from medgan.datasets.tables import JSONDataset
+from medgan.evaluation.results import LeftOut
 from medgan.nested import numbers, shallow
-from medgan.tracking.hooks import _LOGGERS, MOST_METRICS
+from medgan.tracking.hooks import _LOGGERS, MOST_METRICS, _parts
 
 FIGURE = {"value": 0.8, "low": 0.7, "high": None, "reason": "none"}
 
@@ -67,3 +70,14 @@ def test_the_figures_of_all_classes_together_are_main_figures():
         "normal": {"kid_domain": FIGURE},
     }
     assert shallow(document) == {"overall": {"kid_domain": FIGURE}}
+
+
+def test_a_typed_result_is_logged_as_its_document(recorder, tmp_path):
+    dataset = JSONDataset(
+        of="medgan.audits.data_results.Count", filepath=str(tmp_path / "audit.json")
+    )
+    for kind, data, path in _parts("metrics", LeftOut("no anomalies"), dataset):
+        _LOGGERS[kind](recorder, "run", data, path)
+    for kind, data, path in _parts("metrics", Count(3, 0.5), dataset):
+        _LOGGERS[kind](recorder, "run", data, path)
+    assert recorder.logged == {"audit.n": 3, "audit.share": 0.5}

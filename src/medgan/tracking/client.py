@@ -1,112 +1,195 @@
-"""A tracker that never stops a training: short timeouts, and a queue while a server is down."""
+"""Track a run in MLflow without waiting for MLflow: records go to the disk, and are sent beside."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import subprocess
+import sys
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from filelock import FileLock
-
-from medgan.errors import chain
+from medgan.errors import UserError, chain
+from medgan.files.processes import cpu_ticks
 from medgan.nested import not_finite, numbers, texts
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from medgan.tracking.redaction import redact
+from medgan.tracking.sender import Report
+from medgan.tracking.spool import (
+    END,
+    FILE,
+    FINISH,
+    FOLDER,
+    IMAGE,
+    METRICS,
+    PARAMETERS,
+    START,
+    TAG,
+    Record,
+    Spool,
+    now,
+)
+from medgan.tracking.store import is_folder, require_store, sqlite_file
 
 logger = logging.getLogger(__name__)
-SQLITE = "sqlite:///"
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-"""By default MLflow waits up to 248 s for a call."""
-RETRY_SECONDS = 30.0
-BATCH = {"metrics": 1000, "params": 100}
-"""Most items that MLflow takes in one call."""
-Call = Callable[["MlflowClient"], Any]
+BUSY_SECONDS = 120.0
+"""How long to wait while MLflow is imported and its store is made, which nothing holds up."""
 
 
-def store_uri(uri: str, root: Path) -> str:
-    """The address of the store; a relative SQLite file lies in the project root.
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a tracker, in seconds."""
 
-    Relative to the working directory, a notebook would make a second store.
-    """
-    if not uri.startswith(SQLITE):
-        return uri
-    path = uri.removeprefix(SQLITE)
-    return uri if Path(path).is_absolute() else f"{SQLITE}{root / path}"
+    silent: float
+    """While it does not answer."""
+    total: float
+    """In all."""
+
+
+RUN_ENDS = Patience(3.0, 3.0)
+RUN_ENDS_FILE = Patience(3.0, 60.0)
+"""A file on this machine takes what is there."""
+WORKING_TICKS = 5
+"""Processor time of the sender that tells a machine with much to do from a silent tracker."""
+REPLAY = Patience(30.0, 3600.0)
+
+
+class Courier:
+    """The process `medgan.tracking.sender` of a run, and what it reports."""
+
+    def __init__(self, root: Path, uri: str, *words: str, quiet: bool = False) -> None:
+        self.report = Report()
+        self._quiet = quiet
+        self._heard = time.monotonic()
+        self.patience = RUN_ENDS_FILE if sqlite_file(uri) else RUN_ENDS
+        self._address = redact(uri)
+        self._warned: set[str] = set()
+        package = str(Path(__file__).parents[2])  # a script may have put it on its own sys.path
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "medgan.tracking.sender", str(root), *words],
+            env={**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": os.pathsep.join(paths)},
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the training, whose records are still sent
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            with suppress(ValueError, TypeError):
+                before, self.report = self.report, Report(**json.loads(line))
+                if self.report.busy or self.report.sent != before.sent:
+                    self._heard = time.monotonic()
+                self._show()
+
+    def _show(self) -> None:
+        """Warn of a problem and of each note once."""
+        report, outage = self.report, "outage"
+        if report.problem and not self._quiet and outage not in self._warned:
+            self._warned.add(outage)
+            logger.warning("%s: the run goes on, and its records wait.", self.problem())
+        if report.note and not self._quiet and report.note not in self._warned:
+            self._warned.add(report.note)
+            logger.warning("%s", report.note)
+
+    def problem(self) -> str:
+        """Why MLflow takes nothing."""
+        problem = self.report.problem
+        if " " in problem:  # a sentence
+            return problem
+        return f"MLflow at {self._address} does not answer ({problem or 'no answer'})"
+
+    def finish(self, interrupted: bool = False) -> bool:
+        """Wait until all is sent or MLflow is silent; True if all is sent.
+
+        After a signal it waits for RUN_ENDS at most, and the process goes on by itself.
+        """
+        with suppress(OSError):
+            if self._process.stdin:
+                self._process.stdin.close()
+        patience = RUN_ENDS if interrupted else self.patience
+        began = self._heard = time.monotonic()
+        worked = cpu_ticks(self._process.pid)
+        while self._process.poll() is None and not self.report.done:
+            moment, busy = time.monotonic(), self.report.busy and not interrupted
+            if cpu_ticks(self._process.pid) > worked + WORKING_TICKS:  # slow, but not silent
+                self._heard, worked = moment, cpu_ticks(self._process.pid)
+            began = moment if busy else began
+            silence = BUSY_SECONDS if busy else patience.silent
+            if moment - began > patience.total or moment - self._heard > silence:
+                break
+            time.sleep(0.02)
+        if not interrupted or self.report.done:
+            self.kill()
+        return self.report.done
+
+    def kill(self) -> None:
+        """End the process, which does no harm at any moment."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(1.0)
 
 
 @dataclass
 class Tracker:
-    """One MLflow experiment.
+    """One MLflow experiment, for one `kedro run`. No method waits for MLflow."""
 
-    Calls that fail wait in a queue, and later calls send them first, in their order.
-    """
-
-    client: MlflowClient
-    experiment_id: str
-    _queue: deque[Call] = field(default_factory=deque)
-    _retry_at: float = 0.0
+    spool: Spool
+    experiment: str
+    store: str
+    """Where records may be sent, without credentials; empty for any place."""
+    courier: Courier | None = None
+    _failed: bool = False
 
     @classmethod
     def open(cls, uri: str, experiment: str, root: Path) -> Tracker:
-        """Connect; make the store and the experiment if they do not exist.
+        """Start the process that makes the store and the experiment. Nothing is recorded yet.
 
         Args:
             uri: where MLflow keeps its runs; `sqlite:///mlflow.db` is a file in the project root.
             experiment: name of the experiment.
-            root: the project root, which keeps the artifacts of a local store.
+            root: the project root, which keeps the records and the artifacts of a local store.
         """
-        for name, value in PATIENCE.items():
-            os.environ.setdefault(name, value)
-        from mlflow import MlflowClient
-
-        address = store_uri(uri, root)
-        with _migrating(address):
-            client = MlflowClient(tracking_uri=address)
-            found = client.get_experiment_by_name(experiment)
-            if found:
-                return cls(client, found.experiment_id)
-            artifacts = (root / "mlartifacts").as_uri() if address.startswith(SQLITE) else None
-            return cls(client, client.create_experiment(experiment, artifact_location=artifacts))
+        spool = Spool.new(root)
+        tracker = cls(spool, experiment, "" if is_folder(uri) else redact(uri))
+        try:
+            tracker.courier = Courier(root, uri, str(spool.folder))
+        except OSError as error:
+            logger.warning("MLflow could not be started (%s): records wait.", error.strerror)
+        return tracker
 
     def start(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
-        """Start a run, a child of `parent` if given; return its id."""
-        nested = {"mlflow.parentRunId": parent} if parent else {}
-        run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **nested})
-        return str(run.info.run_id)
+        """Start a run, a child of `parent` if given; return our id of it."""
+        key = uuid.uuid4().hex
+        self._add(Record(START, key, name, text=parent or "", values=tags))
+        return key
 
-    def curves(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def curves(self, run: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Log rows with a `step`: every other number in them is a metric at that step."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [
-            Metric(name, value, now, int(row["step"]))
+        points = [
+            (name, value, int(row["step"]), now())
             for row in rows
             for name, value in numbers(row).items()
             if name not in ("step", "epoch")
         ]
-        self._batches(run_id, "metrics", metrics)
+        self._add(Record(METRICS, run, points=points))
 
-    def metrics(self, run_id: str, values: Any) -> None:
+    def metrics(self, run: str, values: Any) -> None:
         """Log every finite number of a nested result; warn of the others.
 
         MLflow would store infinity as 1.8e308.
         """
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
         left_out = not_finite(values)
         if left_out:
             logger.warning(
@@ -114,106 +197,98 @@ class Tracker:
                 len(left_out),
                 ", ".join(left_out[:5]),
             )
-        metrics = [Metric(name, value, now, 0) for name, value in numbers(values).items()]
-        self._batches(run_id, "metrics", metrics)
+        points = [(name, value, 0, now()) for name, value in numbers(values).items()]
+        self._add(Record(METRICS, run, points=points))
 
-    def parameters(self, run_id: str, values: Any) -> None:
+    def parameters(self, run: str, values: Any) -> None:
         """Log nested settings by their dotted names."""
-        from mlflow.entities import Param
+        self._add(Record(PARAMETERS, run, values=texts(values)))
 
-        params = [Param(name, value) for name, value in texts(values).items()]
-        self._batches(run_id, "params", params)
-
-    def file(self, run_id: str, path: Path, folder: str) -> None:
+    def file(self, run: str, path: Path, folder: str) -> None:
         """Copy a file to the artifacts of a run."""
-        self._send(lambda client: client.log_artifact(run_id, str(path), folder))
+        self._add(Record(FILE, run, folder), path)
 
-    def image(self, run_id: str, path: Path, key: str, step: int) -> None:
+    def image(self, run: str, path: Path, key: str, step: int) -> None:
         """Log an image under a key; the MLflow UI has a slider over its steps."""
-        from PIL import Image
+        self._add(Record(IMAGE, run, key, step=step), path)
 
-        def log(client: MlflowClient) -> None:
-            with Image.open(path) as picture:
-                client.log_image(
-                    run_id, picture.convert("RGB"), key=key, step=step, synchronous=True
-                )
-
-        self._send(log)
-
-    def tag(self, run_id: str, name: str, value: str) -> None:
+    def tag(self, run: str, name: str, value: str) -> None:
         """Set a tag."""
-        self._send(lambda client: client.set_tag(run_id, name, value))
+        self._add(Record(TAG, run, name, value))
 
-    def finish(self, run_id: str, status: str) -> None:
+    def finish(self, run: str, status: str) -> None:
         """Close a run as FINISHED, FAILED or KILLED."""
-        self._send(lambda client: client.set_terminated(run_id, status))
+        self._add(Record(FINISH, run, text=status))
 
-    def finish_children(self, parent: str, status: str) -> None:
-        """Close every child that is still RUNNING.
+    def close(self, interrupted: bool = False) -> None:
+        """Say that the run is over; warn where MLflow has not taken all of it."""
+        if self.courier is not None and not self.spool.folder.exists():
+            self.courier.kill()
+            return
+        self._add(Record(END))
+        if self.courier is None or self.courier.finish(interrupted) or interrupted:
+            return
+        logger.warning(
+            "%s: %d records of this run wait in %s. The next run sends them, or `medgan tracking "
+            "replay`; results and checkpoints are complete without them.",
+            self.courier.problem(),
+            self.spool.count(),
+            FOLDER,
+        )
 
-        A signal between the creation of a run and the note of its id leaves such a child.
-        """
-
-        def finish_all(client: MlflowClient) -> None:
-            running = f"tags.`mlflow.parentRunId` = '{parent}' and attributes.status = 'RUNNING'"
-            for run in client.search_runs([self.experiment_id], filter_string=running):
-                client.set_terminated(run.info.run_id, status)
-
-        self._send(finish_all)
-
-    def close(self) -> None:
-        """Try once more to send the queue; warn if that fails."""
-        self._retry_at = 0.0
-        self._flush()
-        if self._queue:
-            logger.warning(
-                "MLflow did not take %d records of this run; "
-                "results and checkpoints are complete without them.",
-                len(self._queue),
-            )
-
-    def _batches(self, run_id: str, kind: str, items: list[Any]) -> None:
-        for start in range(0, len(items), BATCH[kind]):
-            batch = {kind: items[start : start + BATCH[kind]]}
-            self._send(partial(_log_batch, run_id, batch))
-
-    def _send(self, call: Call) -> None:
-        self._queue.append(call)
-        if time.monotonic() >= self._retry_at:
-            self._flush()
-
-    def _flush(self) -> None:
+    def _add(self, record: Record, path: Path | None = None) -> None:
         try:
-            while self._queue:
-                self._queue[0](self.client)
-                self._queue.popleft()
-        except Exception as error:
-            if interrupted(error):
-                raise
-            if not self._retry_at:
+            if not self.spool.folder.exists():
+                self.spool.make(self.experiment, self.store)
+            kept = record if path is None else _with_file(record, self.spool.keep(path))
+            self.spool.append(kept)
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
                 logger.warning(
-                    "MLflow does not answer (%s): the run goes on, and its records wait.",
-                    type(error).__name__,
+                    "Records for MLflow could not be written to %s (%s): the run goes on.",
+                    FOLDER,
+                    error.strerror,
                 )
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+
+
+def replayed(root: Path, uri: str, every_store: bool) -> str:
+    """Send the records that earlier runs have left; return a sentence on what was done.
+
+    Args:
+        root: the project root.
+        uri: where MLflow keeps its runs.
+        every_store: also send records that were made for another store.
+
+    Raises:
+        UserError: MLflow does not answer, or refuses them.
+    """
+    require_store(uri)
+    before = len(Spool.waiting(root))
+    if not before:
+        return "No records wait to be sent to MLflow."
+    courier = Courier(root, uri, *(["--all"] if every_store else []), quiet=True)
+    courier.patience = REPLAY
+    done, sent = courier.finish(), courier.report.replayed
+    left = Spool.waiting(root)
+    elsewhere = {spool.header.text for spool in left if spool.header} - {redact(uri)}
+    waiting = f"{_runs(len(left))} still in {FOLDER}"
+    if not done:
+        raise UserError(f"{courier.problem()}: {_runs(sent)} sent, {waiting}.")
+    if courier.report.note and left:
+        raise UserError(f"{courier.report.note} {_runs(sent)} sent, {waiting}.")
+    others = f" {waiting}, of {', '.join(sorted(elsewhere))}: add --all." if elsewhere else ""
+    return f"{_runs(sent)} sent to MLflow at {redact(uri)}.{others}"
+
+
+def _runs(number: int) -> str:
+    return f"{number} run" if number == 1 else f"{number} runs"
+
+
+def _with_file(record: Record, place: str) -> Record:
+    return Record(record.kind, record.run, record.name, place, record.step, at=record.at)
 
 
 def interrupted(error: BaseException) -> bool:
     """Whether a signal caused an exception: its exit code is 128 plus the signal number."""
     return any(getattr(link, "exit_code", 0) > 128 for link in chain(error))
-
-
-@contextmanager
-def _migrating(address: str) -> Iterator[None]:
-    """Let one process at a time make or migrate an SQLite store; two at once fail."""
-    if not address.startswith(SQLITE):
-        yield
-        return
-    path = Path(address.removeprefix(SQLITE))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=120):
-        yield
-
-
-def _log_batch(run_id: str, batch: Mapping[str, Any], client: Any) -> None:
-    client.log_batch(run_id, **batch)

@@ -8,6 +8,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
+from medgan.files.documents import to_json
 from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
 
 logger = logging.getLogger(__name__)
 EVALUATION = "evaluation"
+SHOWN = ("scale", "seed")
+"""Parameters that are tags too."""
+PATHS = frozenset({"source", "masks"})
+"""Parameters that are not logged: names of files and folders may be those of patients."""
 MOST_METRICS = 100
 """Numbers of one document that MLflow shows as metrics: more hide those that runs are compared
 by.
@@ -36,7 +42,8 @@ class MlflowHooks:
     catalog entry asks for.
 
     conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer
-    never stops a run.
+    never stops a run. The MLflow run begins when the first output is saved, so that a run that was
+    refused leaves none.
     """
 
     def __init__(self) -> None:
@@ -44,15 +51,17 @@ class MlflowHooks:
         self._config: Mapping[str, Any] = {}
         self._parameters: Mapping[str, Any] = {}
         self._catalog: DataCatalog | None = None
+        self._run_params: Mapping[str, Any] = {}
         self._tracker: Tracker | None = None
         self._parent = ""
         self._children: dict[str, str] = {}
         self._left: Counter[str] = Counter()
         self._namespace: str | None = None
+        self._data_hash: str | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Reads tracking.yml; MLflow is not imported yet."""
+        """Reads tracking.yml."""
         self._root = context.project_path
         try:
             self._config = context.config_loader["tracking"]
@@ -63,44 +72,28 @@ class MlflowHooks:
     def after_catalog_created(self, catalog: DataCatalog, parameters: Mapping[str, Any]) -> None:
         """Keeps the catalog, which knows what to log, and the parameters."""
         self._catalog = catalog
-        self._parameters = parameters.get("parameters", {})
+        given = parameters.get("parameters", {})
+        self._parameters = {name: given[name] for name in given if name not in PATHS}
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: Mapping[str, Any], pipeline: Pipeline) -> None:
-        """Opens the parent run, unless all outputs are there: MLflow takes seconds to import."""
-        if not self._config.get("enabled", False):
-            return
-        if self._catalog is not None and not to_run(run_params, pipeline, self._catalog).nodes:
-            return
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or str(self._config["uri"])
+        """Starts the process that sends, unless all outputs are there: MLflow takes seconds to
+        import.
+        """
+        self._run_params, self._tracker, self._data_hash = run_params, None, None
         self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
         self._namespace, self._parent, self._children = None, "", {}
-        try:
-            self._open(uri, run_params)
-        except Exception as error:
-            if interrupted(error):
-                self._close("KILLED")  # Kedro tells nobody of what happens before the first node
-                raise
-            self._tracker = None
-            logger.warning(
-                "MLflow at %s does not answer (%s): this run is not tracked.",
-                uri,
-                type(error).__name__,
-            )
-
-    def _open(self, uri: str, run_params: Mapping[str, Any]) -> None:
-        self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
-        self._parent = self._tracker.start(_title(run_params), self._tags(run_params))
-        shared = {name: value for name, value in self._parameters.items() if name not in self._left}
-        self._tracker.parameters(self._parent, shared)
+        if not self._config.get("enabled", False):
+            return
+        if self._catalog is None or to_run(run_params, pipeline, self._catalog).nodes:
+            uri = os.environ.get("MLFLOW_TRACKING_URI") or str(self._config["uri"])
+            self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         """Closes the children whose last node is done: a generator node is done when the next node
         starts.
         """
-        if self._tracker is None:
-            return
         self._close_namespace("FINISHED", only_if_done=True)
         self._namespace = _space(node)
         if self._namespace:
@@ -109,31 +102,34 @@ class MlflowHooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Tags the run with the hash of the images, as soon as they are opened."""
-        if (
-            self._tracker is not None
-            and dataset_name == "images"
-            and isinstance(getattr(data, "key", None), str)
-        ):
-            self._tracker.tag(self._parent, "data_hash", data.key)
+        if dataset_name == "images" and isinstance(getattr(data, "key", None), str):
+            self._data_hash = data.key
+            if self._tracker is not None and self._parent:
+                self._tracker.tag(self._parent, "data_hash", data.key)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
         """Logs what was saved, to the child run of the node's namespace."""
-        if self._tracker is None or self._catalog is None:
-            return
-        dataset = self._catalog.get(dataset_name)
-        kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
-        if kind is None or dataset is None:
+        tracker = self._tracker
+        if tracker is None or self._catalog is None:
             return
         try:
-            run = self._run_of(node)
+            if not self._parent:
+                self._start(tracker)
+            dataset = self._catalog.get(dataset_name)
+            kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
+            if kind is None or dataset is None:
+                return
+            run = self._run_of(node, tracker)
             for part, value, path in _parts(kind, data, dataset):
-                _LOGGERS[part](self._tracker, run, value, path)
+                _LOGGERS[part](tracker, run, value, path)
         except Exception as error:
             if interrupted(error):
                 raise
             logger.warning(
-                "MLflow did not take %s (%s): the run goes on.", dataset_name, type(error).__name__
+                "%s could not be recorded for MLflow (%s): the run goes on.",
+                dataset_name,
+                type(error).__name__,
             )
 
     @hook_impl
@@ -146,18 +142,22 @@ class MlflowHooks:
         """Closes what was running as KILLED where a signal stopped it, else as FAILED."""
         self._close("KILLED" if interrupted(error) else "FAILED")
 
-    def _run_of(self, node: Node) -> str:
+    def _start(self, tracker: Tracker) -> None:
+        self._parent = tracker.start(self._title(), self._tags())
+        shared = {name: value for name, value in self._parameters.items() if name not in self._left}
+        tracker.parameters(self._parent, shared)
+
+    def _run_of(self, node: Node, tracker: Tracker) -> str:
         """The child run of a node's namespace, started when it first has something to log; the
         parent for a node without one.
         """
         space = _space(node)
-        if space is None or self._tracker is None:
+        if space is None:
             return self._parent
         if space not in self._children:
-            self._children[space] = self._tracker.start(
-                space, {"namespace": space}, parent=self._parent
-            )
-            self._tracker.parameters(self._children[space], self._parameters.get(space, {}))
+            tags = {**self._about(), "namespace": space, "model": space, "kind": "model"}
+            self._children[space] = tracker.start(space, tags, parent=self._parent)
+            tracker.parameters(self._children[space], self._parameters.get(space, {}))
         return self._children[space]
 
     def _close_namespace(self, status: str, only_if_done: bool) -> None:
@@ -169,28 +169,41 @@ class MlflowHooks:
             self._tracker.finish(run, status)
 
     def _close(self, status: str) -> None:
-        if self._tracker is None or not self._parent:
+        if self._tracker is None:
             return
         self._close_namespace(status, only_if_done=False)
         for run in self._children.values():
             self._tracker.finish(run, "FINISHED" if status == "FINISHED" else "KILLED")
-        self._tracker.finish_children(self._parent, status)
-        self._tracker.finish(self._parent, status)
-        self._tracker.close()
+        if self._parent:
+            self._tracker.finish(self._parent, status)
+        self._tracker.close(interrupted=status == "KILLED")
         self._children, self._tracker = {}, None
 
-    def _tags(self, run_params: Mapping[str, Any]) -> dict[str, str]:
+    def _about(self) -> dict[str, str]:
+        """What runs are filtered by in the MLflow UI."""
+        known = {"dataset": self._config["experiment"]}
+        known |= {name: self._parameters[name] for name in SHOWN if name in self._parameters}
+        return {name: str(value) for name, value in known.items()}
+
+    def _title(self) -> str:
+        """`phantoms · cpu · seed 0`, and the pipelines where not all of them run."""
+        about = self._about()
+        seed = f"seed {about['seed']}" if "seed" in about else ""
+        pipelines = "+".join(sorted(self._run_params.get("pipeline_names") or []))
+        parts = (about["dataset"], about.get("scale"), seed, pipelines)
+        return " · ".join(part for part in parts if part)
+
+    def _tags(self) -> dict[str, str]:
         tags = {
-            "env": run_params.get("env") or "base",
-            "kedro.run_id": run_params.get("run_id"),
+            **self._about(),
+            "kind": "run",
+            "env": self._run_params.get("env") or "base",
+            "kedro.run_id": self._run_params.get("run_id"),
             "git": git_revision(self._root),
             "lock_hash": lock_hash(self._root),
+            "data_hash": self._data_hash,
         }
         return {name: str(value) for name, value in tags.items() if value}
-
-
-def _title(run_params: Mapping[str, Any]) -> str:
-    return "+".join(sorted(run_params.get("pipeline_names") or ["all"]))
 
 
 def to_run(run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> Pipeline:
@@ -213,7 +226,8 @@ def _parts(
     if kind == "parts":
         parts: Iterable[tuple[str, Any, Path]] = dataset.mlflow_parts(data)  # type: ignore[attr-defined]
         return parts
-    return [(kind, data, Path(dataset._get_load_path()))]  # type: ignore[attr-defined]
+    document = to_json(data) if is_dataclass(data) else data
+    return [(kind, document, Path(dataset._get_load_path()))]  # type: ignore[attr-defined]
 
 
 def _log_curves(tracker: Tracker, run: str, data: Any, _: Path) -> None:

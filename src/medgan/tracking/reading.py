@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,19 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medgan.errors import UserError
-from medgan.tracking.client import PATIENCE, SQLITE, store_uri
+from medgan.tracking.store import (
+    answering,
+    limit,
+    open_client,
+    require_store,
+    sqlite_file,
+    store_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 PARENT = "mlflow.parentRunId"
-SILENCE = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 ID_LENGTH = 4
 """Fewest letters that are read as the start of a run id."""
 MOST = 500
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 PLACES = {"latest": 0, "previous": 1}
+"""Among the runs that evaluated something."""
+UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED")
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,9 @@ class TrackedRun:
 class RunArchive:
     """The runs of one experiment, newest first."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, experiment: str) -> None:
+    def __init__(self, client: MlflowClient, uri: str, experiment_id: str, experiment: str) -> None:
         self._client = client
+        self._uri = uri
         self._experiment_id = experiment_id
         self._experiment = experiment
 
@@ -62,37 +70,42 @@ class RunArchive:
         Raises:
             UserError: there is no store, it does not answer, or it has no such experiment.
         """
-        for name, value in {**PATIENCE, **SILENCE}.items():
-            os.environ.setdefault(name, value)
-        address = store_uri(uri, root)
-        if address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
+        require_store(uri)
+        path = sqlite_file(store_uri(uri, root))
+        if path is not None and not path.exists():
             raise UserError(
                 "There is no MLflow store here yet: `kedro run` makes it; or give two results.json "
                 "files."
             )
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=address)
-        try:
-            found = client.get_experiment_by_name(experiment)
-        except Exception as error:
-            raise UserError(
-                f"MLflow at {uri} does not answer ({type(error).__name__}): start it, or give two "
-                "results.json files."
-            ) from error
+        with answering(uri):
+            client, _ = open_client(uri, root)
+            with limit():
+                found = client.get_experiment_by_name(experiment)
         if found is None:
             raise UserError(
                 f"MLflow has no runs of '{experiment}' yet: make one with `kedro run`, or name "
                 "another data set with --env."
             )
-        return cls(client, str(found.experiment_id), experiment)
+        if found.lifecycle_stage != "active":
+            raise UserError(
+                f"The MLflow experiment '{experiment}' is deleted: restore it with `mlflow "
+                f"experiments restore --experiment-id {found.experiment_id}`, or give two "
+                "results.json files."
+            )
+        return cls(client, uri, str(found.experiment_id), experiment)
 
     def runs(self) -> list[TrackedRun]:
         """The parent runs."""
-        found = self._client.search_runs(
-            [self._experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST * 20
-        )
+        found = self._search(order_by=["attributes.start_time DESC"], max_results=MOST * 20)
         return [_tracked(run) for run in found if PARENT not in run.data.tags][:MOST]
+
+    def evaluated(self) -> list[TrackedRun]:
+        """The parent runs that evaluated a detector and were not killed."""
+        query = "metrics.`auroc.value` >= 0"
+        parents = {run.data.tags.get(PARENT) for run in self._search(filter_string=query)}
+        return [
+            run for run in self.runs() if run.run_id in parents and run.status not in UNFINISHED
+        ]
 
     def find(self, words: str) -> TrackedRun:
         """Find a run by the start of its id, `latest`, `previous`, its start time or its name.
@@ -102,12 +115,20 @@ class RunArchive:
         Raises:
             UserError: there is none, or several ids begin with `words`.
         """
+        if words in PLACES:
+            found = self.evaluated()[PLACES[words] :]
+            if found:
+                return found[0]
+            raise UserError(
+                f"There is no {words} run of '{self._experiment}' that evaluated a detector: make "
+                "one with `kedro run`; `medgan compare` lists all."
+            )
         runs = self.runs()
         for matching in _MATCHES:
             found = matching(words, runs)
             if found:
                 return found[0]
-        known = "; ".join(run.title for run in runs[:3])
+        known = "; ".join(run.title for run in runs[:3]) or "none"
         raise UserError(
             f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. "
             "`medgan compare` lists more."
@@ -116,9 +137,7 @@ class RunArchive:
     def children(self, run: TrackedRun) -> dict[str, TrackedRun]:
         """The child runs by their namespace."""
         query = f"tags.`{PARENT}` = '{run.run_id}'"
-        found = self._client.search_runs(
-            [self._experiment_id], filter_string=query, max_results=MOST
-        )
+        found = self._search(filter_string=query, max_results=MOST)
         return {
             str(child.data.tags.get("namespace", child.info.run_name)): _tracked(child)
             for child in found
@@ -127,10 +146,14 @@ class RunArchive:
     def artifact(self, run: TrackedRun, path: str) -> bytes | None:
         """The content of a logged file; None if the run has no such file."""
         folder = str(Path(path).parent)
-        if path not in {file.path for file in self._client.list_artifacts(run.run_id, folder)}:
-            return None
-        with tempfile.TemporaryDirectory() as where:
+        with answering(self._uri), limit(), tempfile.TemporaryDirectory() as where:
+            if path not in {file.path for file in self._client.list_artifacts(run.run_id, folder)}:
+                return None
             return Path(self._client.download_artifacts(run.run_id, path, where)).read_bytes()
+
+    def _search(self, **query: Any) -> list[Run]:
+        with answering(self._uri), limit():
+            return list(self._client.search_runs([self._experiment_id], **query))
 
 
 def nested(metrics: Mapping[str, float]) -> dict[str, Any]:
@@ -173,11 +196,6 @@ def _by_id(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
     return found
 
 
-def _by_place(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
-    place = PLACES.get(words, len(runs))
-    return list(runs[place : place + 1])
-
-
 def _by_date(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
     return [
         run
@@ -192,7 +210,6 @@ def _by_name(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
 
 _MATCHES: Sequence[Callable[[str, Sequence[TrackedRun]], list[TrackedRun]]] = (
     _by_id,
-    _by_place,
     _by_date,
     _by_name,
 )
