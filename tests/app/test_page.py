@@ -10,6 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import medgan.app.main as page
+from medgan.evaluation.domain import Domain
 from tests.app.conftest import ROOT, film
 
 MAIN = page.__file__
@@ -88,6 +89,20 @@ def test_an_upload_gets_a_score_and_its_place(
     assert "of the 3 normal test images" in shown
     assert "frozen on validation" in shown
     assert "75th percentile of the pixels of normal validation images" in shown
+
+
+def test_a_foreign_upload_gets_no_verdict_and_a_weak_detector_says_so(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "outside the domain of this detector: its coarse layout differs"
+    monkeypatch.setattr(Domain, "outside", lambda self, native, prepared: said)
+    app = opened(evaluated, monkeypatch)
+    app.selectbox(key="detector").set_value("nearest_neighbour").run()
+    assert any("3 normal validation images only" in found.value for found in app.warning)
+    app.file_uploader(key="upload").set_value(("noise.png", png_file(), "image/png")).run()
+    assert [found.value for found in app.error] == [f"No verdict: {said}."]
+    assert "frozen on validation" not in texts(app)
+    assert "of the 3 normal" not in texts(app)
 
 
 def test_an_upload_without_an_evaluation_still_gets_a_score(

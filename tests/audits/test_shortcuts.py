@@ -134,7 +134,7 @@ def test_size_and_the_kind_of_file_are_shortcuts_too():
     pixels, splits = cohort(0.0)
     anomalous = splits["label"] == 1
     splits = splits.assign(
-        width=np.where(anomalous, 64, 40), path=np.where(anomalous, "a.JPG", "b/c.png")
+        width=np.where(anomalous, 64, 40), file_format=np.where(anomalous, ".jpg", ".png")
     )
     document = audited(pixels, splits, one=splits["label"])
     for kind in ("one_class", "probe"):
@@ -152,7 +152,7 @@ def test_features_are_what_they_are_called():
     assert features["thumbnail"].reshape(2, 8, 8)[1, 0] == pytest.approx(0.5)
     assert features["intensity"][0, 0] == pytest.approx(images[0].mean() / 255)
     told = metadata_features(
-        pd.DataFrame({"path": ["a/b.nii.gz", "x.PNG", None, "17"], "sex": ["F", None, "", "M"]})
+        pd.DataFrame({"file_format": [".nii", ".png", None, ""], "sex": ["F", None, "", "M"]})
     )
     assert told["file format"].tolist() == [".nii", ".png", "unknown", "unknown"]
     assert told["sex"].tolist() == ["F", "unknown", "unknown", "M"]

@@ -19,8 +19,6 @@ def test_the_rules_of_the_configuration_are_parsed_once():
     ("setting", "key"),
     [
         ({"decision_rules": ("best",)}, "decision_rules"),
-        ({"prevalences": (0.0,)}, "prevalences"),
-        ({"prevalences": (10,)}, "prevalences"),
         ({"patient_score": "sum"}, "patient_score"),
     ],
 )

@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from medgan.evaluation.details import LocalisationResult
+from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.results import DetectorResult
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Evaluation, Scores, Trained
@@ -50,9 +51,20 @@ def leave_scores(
 def leave_evaluation(
     root: Path, dataset: str, name: str, table: pd.DataFrame, result: DetectorResult
 ) -> None:
-    """Save the evaluation of a detector."""
-    pictures = picture(), picture()
-    found = Evaluation(result, NO_CLAIM, table, table, *pictures)
+    """Save the evaluation of a detector, with the domain of its data set."""
+    project = Project(root)
+    splits = project.splits(dataset)
+    assert splits is not None
+    domain = freeze_domain(project.store(dataset), splits)
+    found = Evaluation(
+        result,
+        NO_CLAIM,
+        table,
+        table,
+        *(picture(), picture()),
+        domain=domain.limits,
+        domain_reference=domain.reference,
+    )
     leave(root, dataset, f"{name}.evaluation", found)
 
 

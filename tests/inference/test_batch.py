@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,17 @@ from PIL import Image
 from medgan.cli.main import main
 from medgan.errors import UserError
 from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.domain import OUTSIDE
 from medgan.evaluation.protocol import Protocol
+from medgan.files.integrity import MANIFEST, sidecar
 from medgan.inference import Options, score_path
 from medgan.inference import batch as scoring_run
+from medgan.project.artifacts import Project
+from medgan.sources.readers.formats import TEXT
 from medgan.stats.thresholds import Conformal
 from tests.conftest import ROOT, environment
 from tests.faults.making import dicom
-from tests.inference.artifacts import folder, leave_evaluation
+from tests.inference.artifacts import folder, leave, leave_evaluation
 from tests.inference.conftest import MODEL, add_environment, drawn
 
 NO_MAPS = Options("none")
@@ -36,8 +41,12 @@ MEDGAN = str(Path(sys.executable).with_name("medgan"))
 
 
 def known_scores(root: Path, name: str) -> pd.Series:
+    """The score of each path."""
     table = pd.read_parquet(folder(root, name, f"{MODEL}.scores") / "scores.parquet")
-    return table.set_index("image_id")["score"]
+    manifest = pd.read_parquet(root / "data/02_intermediate" / name / "manifest.parquet")
+    return table.assign(
+        path=table["image_id"].map(manifest.set_index("image_id")["path"])
+    ).set_index("path")["score"]
 
 
 def evaluated(root: Path, name: str, **protocol: Any) -> float:
@@ -130,8 +139,12 @@ def test_decisions_are_those_of_the_frozen_threshold_and_percentiles_those_of_va
         "images": 30,
         "volumes": 0,
         "anomalous": (table["decision"] == "anomalous").sum(),
+        "outside": 0,
         "refused": 0,
+        "no_image": 0,
+        "hidden": 0,
     }
+    assert card["cautions"]
 
 
 def test_a_conformal_threshold_knows_which_images_are_of_one_patient(project: Path) -> None:
@@ -142,6 +155,7 @@ def test_a_conformal_threshold_knows_which_images_are_of_one_patient(project: Pa
     normals = splits.index[(splits["split"] == "val") & (splits["label"] == 0)]
     splits.loc[normals, "group_id"] = [f"p{number // 2}" for number in range(len(normals))]
     splits.to_parquet(path)
+    sidecar(path).unlink()
     threshold = evaluated(project, "films", rule=rule)
     assert threshold != alone
     assert set(
@@ -163,8 +177,99 @@ def test_refused_files_are_rows_with_their_reason(project: Path) -> None:
     assert (refused[["score", "threshold", "decision", "percentile", "heat_map"]] == "").all(
         axis=None
     )
-    assert len(table) == 13
+    assert len(table) == 14
     assert table["score"].notna().sum() == 10
+    other = table.set_index("path").loc["notes.txt"]
+    assert (other["unit"], other["code"], other["message"]) == ("file", "NO_IMAGE", TEXT)
+
+
+def test_f51_no_file_name_is_a_formula_in_the_table_or_a_path(project: Path) -> None:
+    names = ["=1+1.png", "@a.png", "-rf.png", "+.png"]
+    (project / "new").mkdir()
+    for name in names:
+        shutil.copy(next((project / "films/sick").iterdir()), project / "new" / name)
+    table = score_path("new", MODEL, "out", env="films", options=Options("all"))
+    assert sorted(table["path"]) == sorted(names)
+    assert sorted(read(project / "out")["path"]) == sorted(f"'{name}" for name in names)
+    drawn = [path.name for path in (project / "out/heat_maps").iterdir()]
+    assert len(drawn) == len(names)
+    assert all(name[0].isalnum() for name in drawn)
+
+
+def test_every_file_of_a_folder_has_a_row_and_hidden_ones_are_counted(project: Path) -> None:
+    new, elsewhere = project / "new", project / "elsewhere"
+    for place in (new / "inner", elsewhere):
+        place.mkdir(parents=True)
+    film = Image.open(project / "films/normal/p1.png")
+    film.save(new / "film.png")
+    film.convert("RGB").save(new / "film.jfif", format="JPEG")
+    film.save(new / "inner/no_suffix", format="PNG")
+    film.save(elsewhere / "linked.png")
+    dicom(new / "E1S1I1.MR", np.asarray(film).astype(np.uint16), Modality="MR")
+    (new / "films.zip").write_bytes(b"PK\x03\x04" + bytes(40))
+    (new / "report.pdf").write_bytes(b"%PDF-1.4" + bytes([200] * 40))
+    (new / "inner/list.csv").write_text("a,b")
+    for name in (".DS_Store", "Thumbs.db", "._film.png"):
+        (new / name).write_bytes(b"x")
+    (new / "more").symlink_to(elsewhere)
+    score_path("new", MODEL, "out", env="films", options=NO_MAPS)
+    table = read(project / "out").set_index("path")
+    scored = {"film.png", "film.jfif", "inner/no_suffix", "E1S1I1.MR"}
+    assert set(table.index[table["score"] != ""]) == scored
+    others = {"films.zip", "report.pdf", "inner/list.csv"}
+    assert set(table.index[table["code"] == "NO_IMAGE"]) == others
+    assert "zip archive; unpack it" in table.loc["films.zip", "message"]
+    assert table.loc["more/linked.png", "code"] == "OUTSIDE"
+    assert len(table) == 8
+    card = json.loads((project / "out/scoring.json").read_text())
+    assert card["counts"] | {"anomalous": 0, "outside": 0} == {
+        "images": 5,
+        "volumes": 0,
+        "anomalous": 0,
+        "outside": 0,
+        "refused": 1,
+        "no_image": 3,
+        "hidden": 3,
+    }
+
+
+def test_foreign_images_get_no_verdict_and_no_heat_map(project: Path) -> None:
+    (project / "new").mkdir()
+    pixels = np.asarray(Image.open(project / "films/sick/p0.png"))
+    Image.fromarray(pixels).save(project / "new/film.png")
+    noise = np.random.default_rng(0).integers(0, 256, (*pixels.shape, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(project / "new/noise.png")
+    Image.fromarray(pixels).resize((200, 52)).save(project / "new/wide.png")
+    table = score_path("new", MODEL, "out", env="films").set_index("path")
+    assert table.loc["film.png", "decision"] in ("normal", "anomalous")
+    for name in ("noise.png", "wide.png"):
+        assert table.loc[name, "decision"] == OUTSIDE
+        assert table.loc[name, "message"].startswith("outside the domain of this detector: ")
+        assert table.loc[name, ["threshold", "percentile"]].isna().all()
+        assert table.loc[name, "heat_map"] == ""
+        assert np.isfinite(table.loc[name, "score"])
+
+
+def test_without_an_environment_the_only_data_set_is_taken_and_named(project: Path) -> None:
+    several = CliRunner().invoke(main, ["score", "films/sick", "-m", MODEL, "-o", "out"])
+    assert several.exit_code == 1
+    assert "trained on 2 data sets" in several.output
+    assert "--env films (films), --env scans (scans)" in several.output
+    assert not (project / "out").exists()
+    shutil.rmtree(project / "data/06_models/scans")
+    arguments = ["score", "films/sick", "-m", MODEL, "-o", "out", "--maps", "none"]
+    only = CliRunner().invoke(main, arguments)
+    assert only.exit_code == 0, only.output
+    assert f"{MODEL}, trained on the data set films" in only.output
+    assert "p0.png" in only.output
+
+
+def test_an_evaluation_without_a_domain_has_to_be_made_again(project: Path) -> None:
+    entry = f"{MODEL}.evaluation"
+    older = replace(Project(project).read("films", entry), domain=None, domain_reference=None)
+    leave(project, "films", entry, older)
+    with pytest.raises(UserError, match="kedro run --env films --pipeline anomaly_evaluation"):
+        score_path("films", MODEL, "out", env="films")
 
 
 def test_where_all_are_refused_the_table_says_why(project: Path) -> None:
@@ -172,7 +277,8 @@ def test_where_all_are_refused_the_table_says_why(project: Path) -> None:
     (project / "new/broken.png").write_bytes(b"")
     shown = CliRunner().invoke(main, ["score", "new", "-m", MODEL, "-o", "out", "-e", "films"])
     assert shown.exit_code == 1
-    assert "None of the 1 images could be scored: out/scores.csv says why." in shown.output
+    assert "None of the 1 files could be scored (broken.png: it is empty)" in shown.output
+    assert "out/scores.csv says why." in shown.output
     assert read(project / "out")["code"].tolist() == ["UNREADABLE"]
     assert not (project / "out/heat_maps").exists()
 
@@ -304,6 +410,7 @@ def test_without_an_evaluation_it_names_the_command_or_scores_without_decisions(
 
 def test_a_threshold_of_another_version_is_refused(project: Path) -> None:
     path = folder(project, "films", f"{MODEL}.evaluation") / "evaluation.json"
+    (path.parent / MANIFEST).unlink()
     row = json.loads(path.read_text())
     path.write_text(
         json.dumps({**row, "threshold": {"rule": "youden", "value": 2 * row["threshold"]["value"]}})
@@ -311,6 +418,7 @@ def test_a_threshold_of_another_version_is_refused(project: Path) -> None:
     assert "is not that of its newest version" in refusal("films", MODEL, "out", env="films")
     path.write_text(json.dumps(row))
     scores = folder(project, "films", f"{MODEL}.scores") / "scores.parquet"
+    (scores.parent / MANIFEST).unlink()
     table = pd.read_parquet(scores)
     table.assign(score=2 * table["score"]).to_parquet(scores)
     assert "is not that of its newest version" in refusal("films", MODEL, "out", env="films")
@@ -393,7 +501,8 @@ def test_the_command_in_a_process_of_its_own(project: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "10 images scored" in done.stdout
-    assert "0 refused: out/scores.csv" in done.stdout
+    assert "0 refused, 0 other files: out/scores.csv" in done.stdout
+    assert "trained on the data set films" in done.stdout
     assert "Warning" not in done.stderr
     assert len(read(project / "out")) == 10
 
@@ -419,7 +528,7 @@ def test_a_batch_of_any_size_gives_the_same(project: Path) -> None:
 
 
 def test_slices_need_the_environment_to_say_so(project: Path) -> None:
-    with pytest.raises(UserError, match="None of the 1 images"):
+    with pytest.raises(UserError, match="None of the 1 files"):
         score_path("scans/sick/s0.nii.gz", MODEL, "out", env="films")
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from medgan.errors import UserError
-from medgan.inference.output import NAME_BYTES, picture, picture_name
+from medgan.files.names import LONGEST
+from medgan.inference.output import picture, picture_name
 from medgan.plots.anomaly_maps import MapScale
-from medgan.project.environment import given_parameters
+from medgan.project.given import given_parameters
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ from medgan.project.environment import given_parameters
 )
 def test_a_picture_has_a_safe_name(path: str) -> None:
     name = picture_name(path, "")
-    assert len(name.encode()) <= NAME_BYTES
+    assert len(name.encode()) <= LONGEST + len(".png")
     assert "/" not in name
     assert name.isprintable()
     assert not name.startswith((".", "-"))

@@ -21,6 +21,7 @@ from medgan.datasets.images import ImageSourceDataset, ImageStoreDataset
 from medgan.errors import UserError
 from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.images.loading import StoredImages
+from medgan.images.metadata import pixel_hash
 from medgan.images.profile import profile
 from medgan.images.resizing import fit_square
 from medgan.images.splits import training_rows
@@ -84,7 +85,8 @@ def test_store_rows_are_those_of_the_splits(
     splits, audit = split_images(manifest, config, 0)
     assert audit.verdict == "no leak"
     for place in (0, 17, 79):
-        row, path = splits.loc[place, ["row", "path"]]
+        row, image_id = splits.loc[place, ["row", "image_id"]]
+        path = manifest.set_index("image_id").loc[image_id, "path"]
         assert np.array_equal(
             dataset.load().read(np.array([row]))[0], source.read(str(path)).pixels
         )
@@ -120,14 +122,16 @@ def test_trainings_with_other_seeds_share_a_split_that_has_its_own(
 
 
 def test_an_image_lost_between_two_pipelines_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "1.png")
+    folder = tmp_path / "normal"
+    folder.mkdir()
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(folder / "1.png")
     source = ImageSourceDataset(kind="folder", location=str(tmp_path)).load()
     manifest = pd.DataFrame(
         {
             "image_id": ["1", "2"],
-            "path": ["1.png", "2.png"],
+            "path": ["normal/1.png", "normal/2.png"],
             "category": "normal",
-            "pixel_hash": ["a", "b"],
+            "pixel_hash": [pixel_hash(source.read("normal/1.png").pixels), "b"],
         }
     )
     plan = build_images(source, manifest, PreprocessingConfig(), IngestionConfig())

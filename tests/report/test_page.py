@@ -297,6 +297,17 @@ def test_what_was_not_run_says_how_to_run_it():
         assert f"{what}: not run yet; run 'kedro run --pipeline" in page
 
 
+def test_smoke_is_marked_and_nothing_is_ranked():
+    cards = {
+        name: {"planned_steps": 6, "published_step": 6, "choice": "last", "scale": "smoke"}
+        for name in ("nearest_neighbour", "dcgan")
+    }
+    page = words(page_of(results(), cards=cards))
+    assert "No detector is ranked: scale=smoke: figures mean nothing." in page
+    assert "ranks first: AUROC" not in page
+    assert "ranks first: AUROC" in words(page_of(results()))
+
+
 def test_a_document_without_detectors_is_a_report_all_the_same():
     made = results()
     made["detectors"] = {}

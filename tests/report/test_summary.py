@@ -75,6 +75,18 @@ def test_what_has_not_been_run_names_its_command():
         assert f"kedro run --pipeline {pipeline}" in " ".join(text.split())
 
 
+def test_what_was_left_out_says_why_and_smoke_is_marked():
+    why = "it learns from labels, and all images are normal"
+    left_out = {"classifiers": {"real": why, "gan": why}, "quality": {"acgan": why}}
+    results = Results(dataset="phantoms", provenance={"scale": "smoke"}, left_out=left_out)
+    text = " ".join(render_text(results).split())
+    assert text.startswith("*** scale=smoke: figures mean nothing ***")
+    assert f"Classifier arms: left out: {why}." in text
+    assert f"Left out: real, gan, acgan: {why}." in text
+    assert "kedro run --pipeline classifier_training" not in text
+    assert "smoke" not in render_text(Results(dataset="phantoms", provenance={"scale": "cpu"}))
+
+
 def test_a_warning_of_all_detectors_stands_once(document):
     for row in document["detectors"].values():
         row["warnings"] = ["Patients are unknown."]

@@ -7,6 +7,7 @@ version of the model.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from medgan import models
 from medgan.app import sampling
 from medgan.app.sampling import Request
 from medgan.errors import user_message
+from medgan.files.names import slug
+from medgan.inference import cautions
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.inference.upload import Verdict, refusal_sentence, score_upload
 from medgan.models import PublishedModel
@@ -98,6 +101,11 @@ def _describe(chosen: Chosen, published: PublishedModel) -> None:
     st.caption(f"Version {chosen.version}, key {published.key}, seed {seed}")
 
 
+def _warn(found: Iterable[str]) -> None:
+    for caution in found:
+        st.warning(f"{caution[:1].upper()}{caution[1:]}.")
+
+
 @st.cache_resource(max_entries=4, show_spinner="Loading the generator")
 def _generator(chosen: Chosen) -> tuple[PublishedModel, Any]:
     published = Project(chosen.root).published(chosen.dataset, chosen.name)
@@ -110,6 +118,7 @@ def _draw_tab(project: Project, dataset: str) -> None:
         return
     published, module = _generator(chosen)
     _describe(chosen, published)
+    _warn(cautions.of_model(published))
     with st.form("draw"):
         left, middle, right = st.columns(3)
         label = left.selectbox("Class", published.drawable, key="class")
@@ -130,7 +139,8 @@ def _show_drawn(images: Any, card: dict[str, Any]) -> None:
     about = f"{len(images)} synthetic images of class {card['class']}, seed {card['seed']}"
     st.caption(f"{about}. {sampling.NOTICE}")
     st.image([sampling.enlarged(image) for image in images], width=sampling.SIDE)
-    name = f"{card['dataset']}-{card['model']}-{card['class']}-{card['seed']}.zip"
+    subject = "-".join(slug(card[part]) for part in ("dataset", "model", "class"))
+    name = f"{subject}-{card['seed']}.zip"
     packed = sampling.archive(images, card)
     st.download_button("Download (ZIP)", packed, name, "application/zip", key="download")
 
@@ -140,14 +150,15 @@ def _score_tab(project: Project, dataset: str) -> None:
     if chosen is None:
         return
     _describe(chosen, _detector(chosen).published)
+    files = project.evaluation_files(dataset, chosen.name)
+    stamp = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    _warn(_evaluated(chosen, stamp)[0].cautions)
     upload = st.file_uploader(
         "Image: PNG, JPEG, BMP or TIFF, up to 20 MB. It is read on this machine and not kept.",
         key="upload",
     )
     if upload is None:
         return
-    files = project.evaluation_files(dataset, chosen.name)
-    stamp = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
     try:
         _show_verdict(*_verdict(chosen, stamp, upload.name, upload.getvalue()))
     except ImageRefused as refused:
@@ -188,6 +199,8 @@ def _verdict(
 def _show_verdict(found: Verdict, missing: str, scaled: bool) -> None:
     hint = "Higher is more anomalous. Scores of different detectors are not comparable."
     st.metric("Anomaly score", f"{found.score:.4g}", help=hint)
+    if found.outside:
+        st.error(f"No verdict: {found.outside}.")
     for sentence in found.sentences:
         st.markdown(sentence)
     if missing:

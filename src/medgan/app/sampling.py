@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from medgan import __version__
 from medgan.contracts import ImageSynthesizer
 from medgan.errors import UserError
+from medgan.files.names import slug
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.runtime import generator
@@ -128,7 +129,7 @@ def archive(images: NDArray[np.uint8], card: Mapping[str, Any]) -> bytes:
     drawn = f"{card['model']} {card['key']}, class {card['class']}, seed {card['seed']}"
     description = f"{card['notice']} {drawn}."
     files = {
-        f"{card['class']}-{index:03d}.png": png(image, description)
+        f"{slug(card['class'])}-{index:03d}.png": png(image, description)
         for index, image in enumerate(images)
     }
     files[CARD] = json.dumps(card, indent=1, default=str).encode()

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.audits.cohort import as_text, column_of
+from medgan.audits.cohort import as_text
 from medgan.evaluation.components import mahalanobis
 from medgan.images.metadata import UNKNOWN
 
@@ -161,9 +161,7 @@ def size_features(splits: pd.DataFrame) -> Floats | None:
 
 def metadata_features(splits: pd.DataFrame) -> Mapping[str, pd.Series[Any]]:
     """Each kind of metadata as text (n,), `unknown` where it is not recorded."""
-    paths = column_of(splits, "path").astype("string").fillna("").astype(object)
-    formats = paths.str.extract(r"(\.[A-Za-z]\w*)(?:\.gz)?$")[0].str.lower()
-    told = splits.reindex(columns=list(METADATA)).assign(**{"file format": formats})
+    told = splits.rename(columns={"file_format": "file format"}).reindex(columns=list(METADATA))
     return {name: as_text(told[name]) for name in METADATA}
 
 
@@ -178,7 +176,8 @@ def _one_class(values: Any, fitting: Fitting) -> Floats:
     normals, test = values[fitting.normals], values[fitting.test]
     if isinstance(normals, pd.Series):
         return _rarity(normals, test, values.nunique())
-    return (_nearest if values.shape[1] > MANY_FEATURES else _mahalanobis)(normals, test)
+    nearest = values.shape[1] > MANY_FEATURES or len(normals) < 2
+    return (_nearest if nearest else _mahalanobis)(normals, test)
 
 
 def _rarity(normals: pd.Series[Any], test: pd.Series[Any], values: int) -> Floats:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from medgan.errors import UserError
 from medgan.evaluation.volumes import AUTO, VOLUME_SCORES
+from medgan.ranges import InnerShare, Range, ShareBelowOne
 from medgan.stats.thresholds import Conformal, FalsePositiveRate, Rule, Youden, parse_rule
 
 PATIENT_SCORES = ("mean", "max")
@@ -15,15 +17,6 @@ which may tell the label by itself.
 RULE = Youden()
 RULES: tuple[Rule, ...] = (RULE, FalsePositiveRate(0.05), Conformal(0.05))
 PREVALENCES = (0.01, 0.1, 0.5)
-LEAST = {
-    "n_resamples": 100,
-    "batch_size": 1,
-    "heatmap_examples": 1,
-    "random_errors": 2,
-    "projected_images": 10,
-    "category_images": 10,
-}
-"""The smallest value of each setting."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,13 @@ class Protocol:
 class LabelNoise:
     """How often the labels of the test images are known to be wrong."""
 
-    anomalous: float
+    anomalous: ShareBelowOne
     """Share of the images labelled anomalous that are normal."""
-    normal: float
+    normal: ShareBelowOne
     """Share of the images labelled normal that are anomalous."""
 
     def __post_init__(self) -> None:
-        if min(self.anomalous, self.normal) < 0 or self.anomalous + self.normal >= 1:
+        if self.anomalous + self.normal >= 1:
             raise UserError(
                 f"evaluation.label_noise is anomalous: {self.anomalous}, normal: {self.normal}: "
                 "give shares from 0 on whose sum is under 1."
@@ -67,18 +60,10 @@ class LabelNoise:
 class RobustnessConfig:
     """How the scores are tested under noise, blur, exposure, JPEG and rotation."""
 
-    images: int = 200
+    images: Annotated[int, Range(20, 1_000_000)] = 200
     """Test images, drawn at random; each is scored once for every perturbation and severity."""
-    seconds: float = 120.0
+    seconds: Annotated[float, Range(0.0, 1e6)] = 120.0
     """A detector that would take longer than this on this machine is left out, saying so."""
-
-    def __post_init__(self) -> None:
-        for key, least in (("images", 20), ("seconds", 0)):
-            if getattr(self, key) < least:
-                raise UserError(
-                    f"evaluation.robustness.{key} is {getattr(self, key)}: "
-                    f"it has to be {least} or more."
-                )
 
 
 @dataclass(frozen=True)
@@ -93,7 +78,7 @@ class EvaluationConfig:
     """
     decision_rules: tuple[str, ...] = tuple(map(str, RULES))
     """Rules whose decisions stand beside those of `threshold_rule`, each frozen on validation."""
-    prevalences: tuple[float, ...] = PREVALENCES
+    prevalences: tuple[InnerShare, ...] = PREVALENCES
     """Shares of anomalous images for which predictive values are given."""
     patient_score: str = "mean"
     """`mean` or `max`: how the scores of a patient's images become one."""
@@ -101,24 +86,24 @@ class EvaluationConfig:
     """`mean`, `top10%` or `max`: how the scores of a volume's slices become its own; `auto` takes
     the best on validation, per detector.
     """
-    n_resamples: int = 1000
+    n_resamples: Annotated[int, Range(100, 100_000)] = 1000
     """Resamples of the bootstrap of patients."""
-    batch_size: int = 64
+    batch_size: Annotated[int, Range(1, 4096)] = 64
     """Images scored at a time; scores do not depend on it."""
-    heatmap_examples: int = 2
+    heatmap_examples: Annotated[int, Range(1, 100)] = 2
     """Images of each outcome (true and false positives and negatives) in the pictures of the most
     confident and of the closest decisions.
     """
-    random_errors: int = 20
+    random_errors: Annotated[int, Range(2, 1000)] = 20
     """False negatives and false positives drawn at random for a picture of their own."""
     robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
     reference_standard: str | None = None
     """Who labelled the images, and how; None is reported as such."""
     label_noise: LabelNoise | None = None
     """Shares of wrong labels, where they are known."""
-    projected_images: int = 1000
+    projected_images: Annotated[int, Range(10, 100_000)] = 1000
     """Images that PCA, t-SNE and UMAP show, at most: training normals, validation and test."""
-    category_images: int = 500
+    category_images: Annotated[int, Range(10, 1_000_000)] = 500
     """Training images of each anomalous category from which anomaly types are learned, at most."""
     model_from: str | None = None
     """Another dataset, whose published models and frozen thresholds are tried on the test images
@@ -139,12 +124,6 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         self.protocol()
-        wrong = [share for share in self.prevalences if not 0 < share < 1]
-        if wrong:
-            raise UserError(
-                f"evaluation.prevalences holds {wrong[0]}: a prevalence lies between 0 and 1, "
-                "as 0.1 for one image in ten."
-            )
         if self.patient_score not in PATIENT_SCORES:
             raise UserError(
                 f"evaluation.patient_score is '{self.patient_score}': "
@@ -155,8 +134,3 @@ class EvaluationConfig:
                 f"evaluation.volume_score is '{self.volume_score}': "
                 f"use {', '.join(VOLUME_SCORES[:-1])} or {VOLUME_SCORES[-1]}."
             )
-        for key, least in LEAST.items():
-            if getattr(self, key) < least:
-                raise UserError(
-                    f"evaluation.{key} is {getattr(self, key)}: it has to be {least} or more."
-                )

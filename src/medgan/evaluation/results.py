@@ -271,11 +271,20 @@ class SynthesisResult(OpenKeys):
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What stands for every output of a model that the data set is not enough for."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Section(Generic[Row]):
     """A section of the results as the catalog keeps it: its rows, and the hash of their data."""
 
     data: str
     rows: Mapping[str, Row]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Name of a model or arm that has no row -> reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,4 +297,6 @@ class Results:
     detectors: Mapping[str, DetectorResult] = field(default_factory=dict, metadata=ALWAYS)
     classifiers: Mapping[str, ClassifierResult] = field(default_factory=dict, metadata=ALWAYS)
     quality: Mapping[str, SynthesisResult] = field(default_factory=dict, metadata=ALWAYS)
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Section -> name of a model or arm that the data set is not enough for -> reason."""
     schema: int = field(default=SCHEMA, metadata=ALWAYS)

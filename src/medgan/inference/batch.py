@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medgan import __version__
 from medgan.datasets.documents import write_document
 from medgan.errors import UserError, unknown
+from medgan.files.names import csv_text
 from medgan.images.store import StoreInfo
 from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
@@ -35,12 +36,21 @@ from medgan.inference.table import (
     COLUMNS,
     KEPT,
     NOT_KEPT,
+    REASON,
     counts,
     image_rows,
     judged,
+    with_others,
     with_volumes,
 )
-from medgan.inference.trained import Frozen, NotEvaluated, Trained, trained, with_threshold
+from medgan.inference.trained import (
+    Frozen,
+    NotEvaluated,
+    Trained,
+    detector_named,
+    trained,
+    with_threshold,
+)
 from medgan.plots.anomaly_maps import MapScale, own_scale
 from medgan.project.artifacts import Project, project_root
 from medgan.project.environment import Environment, require_environment
@@ -67,6 +77,8 @@ def _anomalous(frozen: Frozen | None) -> Wanted:
     highest: dict[str, float] = {}
 
     def wanted(seen: Seen, score: float) -> bool:
+        if seen.outside:
+            return False
         if frozen.unit == "image" or not seen.group:
             return score >= frozen.value
         before = highest.get(seen.group, -np.inf)
@@ -166,36 +178,64 @@ def score_path(
     params: Mapping[str, Any] | None = None,
     options: Options | None = None,
 ) -> pd.DataFrame:
-    """Score a file, or all images below a folder, and return scores.csv as a table.
+    """Score a file, or all files below a folder, and return scores.csv as a table.
 
     The newest version of the detector is used. Files are read, cropped, resized and scaled as the
     environment's own images are, and judged by the threshold that its evaluation froze.
 
     Args:
-        path: a file or a folder; links to folders are not followed.
+        path: a file or a folder.
         model: a detector such as `healthygan`.
         output: folder for `scores.csv`, `scoring.json` and `heat_maps/`.
-        env: the environment, a folder of conf/; the embedded phantoms by default.
+        env: the environment, a folder of conf/; without it, the only data set that the detector
+            was trained on.
         params: what `kedro run --params` was given, nested.
         options: heat maps, threshold, overwriting, project.
 
     Raises:
-        UserError: nothing can be scored, or the results cannot be written. Where every image was
-            refused, scores.csv is there and says why.
+        UserError: nothing can be scored, the data set is not clear, or the results cannot be
+            written. Where every image was refused, scores.csv is there and says why.
     """
+    return score_with_detector(path, model, output, env=env, params=params, options=options).table
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The outcome of a scoring."""
+
+    table: pd.DataFrame
+    """scores.csv."""
+    using: Trained
+    """The detector."""
+    hidden: int
+    """Hidden files and files of the system, which have no row."""
+
+
+def score_with_detector(
+    path: Path | str,
+    model: str,
+    output: Path | str,
+    *,
+    env: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+) -> Scoring:
+    """Score as `score_path` does; return the detector with the table."""
     path, output, options = Path(path).expanduser(), Path(output).expanduser(), options or Options()
     root = Path(options.project).resolve() if options.project else project_root()
-    environment = _environment(root / "conf", env, params or {})
+    environment = _environment(root, env, params or {}, model)
     check_output(output, path, options.overwrite)
     images = find_images(path, environment.reading())
     using = _detector(Project(root), environment, model, options.threshold)
     with result_folder(output) as folder:
         table = _written(folder, images, using, options, str(path))
     if table["score"].isna().all():
+        first = table.loc[table["message"] != "", ["path", "message"]].iloc[0]
         raise UserError(
-            f"None of the {len(table)} images could be scored: {output / TABLE} says why."
+            f"None of the {len(table)} files could be scored ({first['path']}: "
+            f"{first['message']}): {output / TABLE} says why."
         )
-    return table
+    return Scoring(table, using, len(images.hidden))
 
 
 def _detector(project: Project, environment: Environment, model: str, threshold: bool) -> Trained:
@@ -214,31 +254,47 @@ def _written(
     """Write all results into a folder; return the table."""
     with Spool(folder, using.store.info) as spool:
         rows = with_volumes(_scored(images, using, options, spool), using.aggregate)
-        table = judged(rows, using.frozen)
+        table = with_others(judged(rows, using.frozen, using.cautions), images.left_out)
         table = table.assign(heat_map=_drawn(folder, table, using, options, spool))[list(COLUMNS)]
         made = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"notice": NOTICE, "medgan": __version__, "made": made, "input": path}
         card = {**about, **using.card(), **_card(table, using, options, spool)}
+        card["counts"] |= {"hidden": len(images.hidden)}
     write_document(folder / CARD, card)
-    table.to_csv(folder / TABLE, index=False)
+    (folder / TABLE).write_text(csv_text(table), encoding="utf-8", newline="")
     return table
 
 
-def _environment(conf: Path, name: str | None, params: Mapping[str, Any]) -> Environment:
+def _environment(
+    root: Path, name: str | None, params: Mapping[str, Any], model: str
+) -> Environment:
+    """Find the data set of the detector; without a name, the only one that it was trained on."""
+    conf = root / "conf"
     if not conf.is_dir():
         raise UserError(
-            f"{conf.parent} is not a medgan project: go to the folder that holds conf/ and data/."
+            f"{root} is not a medgan project: go to the folder that holds conf/ and data/."
         )
     if name is not None:
         require_environment(conf, name)
-    return Environment(conf, name, params)
+        return Environment(conf, name, params)
+    project, detector = Project(root), detector_named(model)
+    data_sets = project.data_sets([detector])
+    if len(data_sets) > 1:
+        named = {dataset: project.environment(dataset).name for dataset in data_sets}
+        choices = ", ".join(f"--env {env} ({dataset})" for dataset, env in named.items())
+        raise UserError(
+            f"{detector} is trained on {len(data_sets)} data sets: name the one that these images "
+            f"are like: {choices}."
+        )
+    found = project.environment(data_sets[0]) if data_sets else Environment(conf)
+    return replace(found, given={**found.given, **params})
 
 
 def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -> pd.DataFrame:
     """Make the rows of all entries; images and maps that may be drawn are put in the spool."""
     wanted = MAPS[options.shown](using.frozen)
     seen, scores, kept = list[Seen](), list[float](), list[int]()
-    entries = images.read(using.prepared)
+    entries = images.read(using.prepared, using.frozen.domain.outside if using.frozen else None)
     with (
         warnings.catch_warnings(action="ignore"),
         progress_bar("scoring", "image", len(images.entries)) as bar,
@@ -281,12 +337,12 @@ def _drawn(
     if kept and scale is not None:
         (folder / PICTURES).mkdir()
         with progress_bar("heat maps", "picture", len(rows)) as bar:
-            for number, path, part, score, unit in rows[
-                [KEPT, "path", "slice", "score", "unit"]
+            for number, path, part, score, unit, outside in rows[
+                [KEPT, "path", "slice", "score", "unit", REASON]
             ].itertuples(index=False):
                 files[number] = f"{PICTURES}/{picture_name(path, part)}"
                 name = f"{path}, slice {int(part)}" if part else path
-                words = using.verdict(score, unit)
+                words = using.verdict(score, unit, outside)
                 shown = picture(*spool.read(number), scale, name, words)
                 (folder / files[number]).write_bytes(shown)
                 bar.update()

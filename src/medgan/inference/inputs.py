@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 
 from medgan.errors import UserError
 from medgan.files.parallel import in_order
-from medgan.sources.files import FileImages, walk
+from medgan.sources.files import FileImages
+from medgan.sources.listing import HIDDEN, SYSTEM, Found
+from medgan.sources.listing import find_images as list_folder
 from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.config import ReadingConfig
 
-Prepare = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+Pixels = NDArray[np.uint8]
+Prepare = Callable[[Pixels], Pixels]
+UNSEEN = frozenset({HIDDEN, SYSTEM})
+"""Reasons for which a file has no row of its own."""
+Outside = Callable[[Pixels, Pixels], str]
+"""Native and prepared pixels to why they are outside the domain, or an empty text."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class Seen:
     """
     code: str = ""
     message: str = ""
+    outside: str = ""
+    """Why it is outside the domain of the detector."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +66,25 @@ class NewImages:
 
     source: FileImages
     entries: list[Entry]
+    left_out: Mapping[str, str]
+    """Path of a file that is no image -> reason."""
+    hidden: Sequence[str]
+    """Paths of hidden files and folders, and of those of the system."""
 
-    def read(self, prepare: Prepare) -> Iterator[Seen]:
+    def read(self, prepare: Prepare, outside: Outside | None = None) -> Iterator[Seen]:
         """Read every entry in order, several at a time, with few of them in memory."""
-        return in_order(lambda entry: self._seen(entry, prepare), self.entries)
+        return in_order(lambda entry: self._seen(entry, prepare, outside), self.entries)
 
-    def _seen(self, entry: Entry, prepare: Prepare) -> Seen:
+    def _seen(self, entry: Entry, prepare: Prepare, outside: Outside | None) -> Seen:
         volume = entry.file if entry.number else ""
         try:
             image = self.source.read(entry.name)
             pixels = prepare(not_constant(image.pixels))
+            reason = outside(image.pixels, pixels) if outside else ""
         except ImageRefused as refused:
             return Seen(entry, group=volume, code=refused.code, message=str(refused))
-        return Seen(entry, pixels, volume or str(image.metadata.get("volume", "")))
+        group = volume or str(image.metadata.get("volume", ""))
+        return Seen(entry, pixels, group, outside=reason)
 
 
 def not_constant(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -80,7 +95,7 @@ def not_constant(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def find_images(path: Path, reading: ReadingConfig) -> NewImages:
-    """Find the image of a file, or of all files below a folder whose names are those of images.
+    """Find the image of a file, or of all files below a folder.
 
     The pseudonyms of DICOM series use a random key that is not kept, so that they cannot be
     compared with others.
@@ -88,20 +103,23 @@ def find_images(path: Path, reading: ReadingConfig) -> NewImages:
     Raises:
         UserError: there is no such path, or no image in the folder.
     """
-    root, files = _files(path)
+    root, listed = _files(path)
+    files = listed.images
+    hidden = [name for name, reason in listed.left_out.items() if reason in UNSEEN]
     rows = pd.DataFrame({"image_id": files, "path": files}, dtype=object)
     private = replace(reading, pseudonym_key=secrets.token_hex(16))
     source = FileImages(path.name, root, rows, private)
-    found = source.rows().reindex(columns=["path", "volume", "slice"])
+    found = source.named_rows().reindex(columns=["path", "volume", "slice"])
     entries = [
         Entry(str(volume), number) if isinstance(number, str) else Entry(str(name))
         for name, volume, number in found.itertuples(index=False)
     ]
-    return NewImages(source, entries)
+    others = {name: why for name, why in listed.left_out.items() if why not in UNSEEN}
+    return NewImages(source, entries, others, hidden)
 
 
-def _files(path: Path) -> tuple[Path, list[str]]:
-    """Return the folder that all paths are relative to, and the paths."""
+def _files(path: Path) -> tuple[Path, Found]:
+    """Return the folder that all paths are relative to, and what is in it."""
     if not path.exists():
         raise UserError(f"There is no file or folder '{path}': {_similar(path)}")
     found = path.resolve()
@@ -112,12 +130,13 @@ def _files(path: Path) -> tuple[Path, list[str]]:
             raise UserError(
                 f"The name of the file {found.name!a} is not UTF-8: rename it."
             ) from None
-        return found.parent, [found.name]
-    files = list(walk(found))
-    if not files:
+        return found.parent, Found([found.name])
+    files = list_folder(found)
+    if not files.images:
+        first = "; ".join(f"{name}: {why}" for name, why in list(files.left_out.items())[:3])
         raise UserError(
-            f"{path} holds no images: files are found by their names (.png, .jpg, .dcm, .nii.gz "
-            "and others, see docs/formats.md); give a folder with images, or one file."
+            f"{path} holds no images{f' ({first})' if first else ''}: give a folder with images, "
+            "or one file (docs/formats.md)."
         )
     return found, files
 

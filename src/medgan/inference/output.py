@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shutil
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,11 @@ from numpy.typing import NDArray
 
 from medgan.errors import UserError
 from medgan.files.atomic import new_folder
+from medgan.files.names import slug
 from medgan.plots.anomaly_maps import MapScale, scored_image
 from medgan.words import RESEARCH_ONLY
 
 TABLE, CARD, PICTURES = "scores.csv", "scoring.json", "heat_maps"
-NAME_BYTES = 255
-"""Longest file name of the usual file systems."""
-ASIDE_BYTES = 200
 DPI = 120
 NOTICE = (
     f"{RESEARCH_ONLY} A score is not a diagnosis: do not use it for a decision about a patient."
@@ -78,7 +74,7 @@ def result_folder(output: Path) -> Iterator[Path]:
     output = output.resolve()
     try:
         free = is_free(output)
-        aside = output if free else output.with_name(f".{_cut(output.name, ASIDE_BYTES)}.scored")
+        aside = output if free else output.with_name(f".{slug(output.name)}.scored")
         with new_folder(aside) as folder:
             yield folder
         if not free:
@@ -100,21 +96,8 @@ def _replace(aside: Path, output: Path) -> None:
 
 
 def picture_name(path: str, number: str) -> str:
-    """Name the picture of an image: readable, at most 255 bytes, and unique.
-
-    Names that differ by the case of a letter, or by how an accent is encoded, differ in the 12
-    digits at the end.
-    """
-    digest = hashlib.sha256(f"{path}\0{number}".encode()).hexdigest()[:12]
-    readable = unicodedata.normalize("NFC", path + (f"_{number}" if number else ""))
-    safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in readable)
-    ending = f"_{digest}.png"
-    return _cut(safe.lstrip("._-"), NAME_BYTES - len(ending)) + ending
-
-
-def _cut(text: str, size: int) -> str:
-    """Return the first letters of a text, at most `size` bytes of UTF-8."""
-    return text.encode()[:size].decode(errors="ignore")
+    """Name the picture of an image, or of a slice of it."""
+    return slug(f"{path}\0{number}") + ".png"
 
 
 def picture(

@@ -18,17 +18,19 @@ from numpy.typing import NDArray
 from medgan import models
 from medgan.contracts import AnomalyDetector
 from medgan.errors import UserError, unknown
-from medgan.evaluation.results import DetectorResult
+from medgan.evaluation.domain import OUTSIDE, Domain
 from medgan.evaluation.score_table import joined
 from medgan.evaluation.scores import Batches, Images, Scored, score_images
 from medgan.evaluation.volumes import MEAN
+from medgan.files.documents import to_json
 from medgan.images.config import PreprocessingConfig
 from medgan.images.loading import StoredImages
 from medgan.images.resizing import fit_square
 from medgan.images.store import ImageStore, StoreInfo, padded_size
 from medgan.images.transforms import crop_padding, prepare
+from medgan.inference import cautions
 from medgan.models import PublishedModel
-from medgan.pipelines.outputs import Arrays
+from medgan.pipelines.outputs import Arrays, Evaluation
 from medgan.pipelines.preprocessing.nodes import store_key
 from medgan.plots.anomaly_maps import MapScale, normal_scale
 from medgan.project.artifacts import Project
@@ -72,6 +74,10 @@ class Frozen:
     """Scores (m,) of the normal test images or volumes, sorted."""
     scale: MapScale | None
     """Of all anomaly maps; None where no maps were stored."""
+    domain: Domain
+    """Images outside of it get no verdict."""
+    cautions: tuple[str, ...] = ()
+    """What is weak about the evaluation."""
 
     def decision(self, score: float) -> str:
         """Normal or anomalous."""
@@ -108,6 +114,14 @@ class Trained:
         return int(self.published.card.get("seed", 0))
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What has to be known before its scores are believed; nothing for a sound detector."""
+        return (
+            *cautions.of_model(self.published),
+            *(self.frozen.cautions if self.frozen else ()),
+        )
+
+    @property
     def aggregate(self) -> str:
         """How the scores of slices become the score of a volume; the mean without an evaluation."""
         return self.frozen.aggregate if self.frozen else MEAN
@@ -123,12 +137,19 @@ class Trained:
         """Score a batch of prepared images, see `score_pixels`."""
         return score_pixels(self.detector, pixels, self.store.info, self.seed, names)
 
-    def verdict(self, score: float, unit: str = "image") -> str:
-        """Name the score, and the decision where the threshold applies to the unit."""
+    def verdict(self, score: float, unit: str = "image", outside: str = "") -> str:
+        """Name the score, and the decision where the threshold applies to the unit.
+
+        For an image outside the domain there is no decision. A caution, if any, stands at the end.
+        """
         said = f"{self.published.name}: score {score:.4g}"
+        if outside:
+            return f"{said}, {OUTSIDE}"
         if self.frozen is None or not self.frozen.judges(unit):
             return said
-        return f"{said}, {self.frozen.decision(score)} (threshold {self.frozen.value:.4g})"
+        caution = f"; {self.cautions[0]}" if self.cautions else ""
+        decided = self.frozen.decision(score)
+        return f"{said}, {decided} (threshold {self.frozen.value:.4g}){caution}"
 
     def card(self) -> dict[str, Any]:
         """Describe the detector as JSON, without the key of the pseudonyms."""
@@ -146,6 +167,8 @@ class Trained:
             "version": self.version,
             "key": self.published.key,
             "threshold": threshold,
+            "domain": self.frozen and to_json(self.frozen.domain.limits),
+            "cautions": list(self.cautions),
             "reading": reading,
             "preprocessing": {name: preparation[name] for name in PREPARATION},
         }
@@ -225,26 +248,32 @@ def with_threshold(project: Project, environment: Environment, using: Trained) -
     """
     name, dataset = using.published.name, using.dataset
     command = environment.command("anomaly_evaluation")
-    found: DetectorResult | None = project.evaluation(dataset, name)
+    evaluation: Evaluation | None = project.read(dataset, f"{name}.evaluation")
     scores, splits = project.scores(dataset, name), project.splits(dataset)
-    if found is None or scores is None or splits is None:
+    if evaluation is None or scores is None or splits is None:
         raise NotEvaluated(f"{name} has no threshold on {dataset} yet: `{command}` makes one.")
+    found = evaluation.evaluation
     same = _same_scores(using, splits.merge(scores[["image_id", "score"]], on="image_id"))
     validation, test = (joined(scores, splits, part, found.aggregate) for part in ("val", "test"))
-    if not same or not _gives(found.threshold, validation):
+    limits, reference = evaluation.domain, evaluation.domain_reference
+    if not same or not _gives(found.threshold, validation) or not (limits and reference):
         raise NotEvaluated(
             f"The evaluation of {name} on {dataset} is not that of its newest version: "
             f"`{command}` evaluates it again."
         )
     arrays = project.anomaly_maps(dataset, name)
+    normals, test_normals = _normal_scores(validation), _normal_scores(test)
+    spread = float(np.ptp(np.concatenate([normals, test_normals])))
     frozen = Frozen(
         rule=found.threshold.rule,
         value=found.threshold.frozen,
         unit=found.scored_unit,
         aggregate=found.aggregate,
-        normals=_normal_scores(validation),
-        test_normals=_normal_scores(test),
+        normals=normals,
+        test_normals=test_normals,
         scale=_scale(arrays, validation) if arrays is not None else None,
+        domain=Domain(limits, dict(reference)),
+        cautions=tuple(cautions.of_evaluation(found, len(normals), spread)),
     )
     return replace(using, frozen=frozen)
 

@@ -14,15 +14,18 @@ from medgan.inference.output import picture
 from medgan.inference.trained import Frozen, Trained
 from medgan.plots.anomaly_maps import own_scale
 from medgan.sources.raw import ImageRefused
+from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import RASTER_READERS, read_picture
 
 SIZE_CAP = 20 * 2**20
 """Largest file that is read, in bytes."""
+READING = ReadingConfig(max_pixels=12_000_000)
+"""A file of 20 MB may hold far more pixels than a page has memory for: these take 400 MB at most."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a detector says about one image."""
+    """What a detector says about one image; no decision about one outside its domain."""
 
     score: float
     """Higher is more anomalous; scores of different detectors are not comparable."""
@@ -32,6 +35,8 @@ class Verdict:
     """The decision, and where the score lies among those of normal images; empty without an
     evaluation.
     """
+    outside: str = ""
+    """Why the image is outside the domain of the detector; empty where it is inside."""
 
 
 def read_upload(data: bytes) -> NDArray[np.uint8]:
@@ -50,7 +55,7 @@ def read_upload(data: bytes) -> NDArray[np.uint8]:
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        image = read_picture(file.name, readers=RASTER_READERS).pixels
+        image = read_picture(file.name, config=READING, readers=RASTER_READERS).pixels
     return not_constant(image)
 
 
@@ -61,12 +66,15 @@ def score_upload(using: Trained, data: bytes, name: str) -> Verdict:
         ImageRefused: as `read_upload` does.
         UserError: the score is not a finite number.
     """
-    pixels = using.prepared(read_upload(data))
+    native, frozen = read_upload(data), using.frozen
+    pixels = using.prepared(native)
+    outside = frozen.domain.outside(native, pixels) if frozen else ""
     scores, maps = using.score(pixels[None], [name])
-    score, frozen = float(scores[0]), using.frozen
+    score = float(scores[0])
     scale = (frozen and frozen.scale) or own_scale(maps)
-    shown = picture(pixels, maps[0], scale, name, using.verdict(score))
-    return Verdict(score, shown, tuple(_sentences(frozen, score)) if frozen else ())
+    shown = picture(pixels, maps[0], scale, name, using.verdict(score, outside=outside))
+    sentences = tuple(_sentences(frozen, score)) if frozen and not outside else ()
+    return Verdict(score, shown, sentences, outside)
 
 
 def _sentences(frozen: Frozen, score: float) -> Iterator[str]:

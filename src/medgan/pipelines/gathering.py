@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any
 
+from medgan.evaluation.results import LeftOut
 from medgan.pipelines.shared import EvaluationData
 
 
@@ -14,22 +16,34 @@ def by_model(kind: str, dataset: str, names: tuple[str, ...]) -> dict[str, str]:
     return {f"{kind}.{name}": f"{name}.{dataset}" for name in names}
 
 
-def gathered(function: Callable[..., Any], **types: Callable[..., Any]) -> Callable[..., Any]:
+def gathered(
+    function: Callable[..., Any], keeps: str = "", **types: Callable[..., Any]
+) -> Callable[..., Any]:
     """Call a function with typed arguments.
 
     Inputs `<kind>.<name>` become the fields of `types[kind]`, or a mapping where there is no such
     type. What is None is left out of both, so a field of something optional needs a default.
+
+    A model that is left out has no entry in a mapping; its reason stands in the argument
+    `left_out`, where the function has one. A function of one model is not called at all: its
+    output is left out too. Only the input that `keeps` names is handed on as `LeftOut`.
     """
+    told = "left_out" in signature(function).parameters
 
     @wraps(function)
     def node(**inputs: Any) -> Any:
-        nested: dict[str, Any] = {}
+        nested: dict[str, Any] = {"left_out": {}} if told else {}
         for path, value in inputs.items():
             *kinds, name = path.split(".")
             place = nested
             for kind in kinds:
                 place = place.setdefault(kind, {})
-            if value is not None or not kinds:
+            if isinstance(value, LeftOut) and name != keeps:
+                if not kinds:
+                    return value
+                if told:
+                    nested["left_out"][name] = value.reason
+            elif value is not None or not kinds:
                 place[name] = value
         return function(
             **{name: types[name](**v) if name in types else v for name, v in nested.items()}
@@ -49,4 +63,4 @@ DATA = {
 
 def on_data(function: Callable[..., Any], **types: Callable[..., Any]) -> Callable[..., Any]:
     """`gathered` for a function that takes `data`."""
-    return gathered(function, data=EvaluationData, **types)
+    return gathered(function, "", data=EvaluationData, **types)

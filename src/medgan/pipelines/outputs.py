@@ -24,6 +24,7 @@ from medgan.evaluation.details import (
     LocalisationResult,
     ProjectionsResult,
 )
+from medgan.evaluation.domain import DomainLimits
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
@@ -148,6 +149,10 @@ class Evaluation:
     histogram: Picture
     components: ComponentsResult | None = None
     components_figure: Picture | None = None
+    domain: DomainLimits | None = field(default=None, metadata=UNLOGGED)
+    """None in evaluations of earlier versions."""
+    domain_reference: Arrays | None = None
+    """`medgan.evaluation.domain.Domain.reference`."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.errors import NotEnoughData
 from medgan.evaluation.embeddings import described_images, features_of
 from medgan.evaluation.protocol import EvaluationConfig
+from medgan.evaluation.results import LeftOut
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
@@ -26,16 +28,34 @@ Plan = Callable[..., TrainingJob]
 
 
 def train_model(plan: Plan, name: str, earlier: Earlier, *inputs: Any) -> Iterator[TrainingStep]:
-    """Train the job `plan(name, *inputs)`; resume an earlier training."""
+    """Train the job `plan(name, *inputs)`; resume an earlier training. Yield nothing for a model
+    that is left out.
+    """
+    job = _planned(plan, name, *inputs)
+    if isinstance(job, LeftOut):
+        return
     checkpoints: CheckpointFolder = earlier("training", name).checkpoints  # type: ignore[union-attr]
-    yield from train(plan(name, *inputs), checkpoints)
+    yield from train(job, checkpoints)
 
 
-def publish_model(plan: Plan, name: str, training: Training, *inputs: Any) -> Trained:
+def publish_model(plan: Plan, name: str, training: Training, *inputs: Any) -> Trained | LeftOut:
     """Publish the selected weights of a finished training, with its curves."""
-    job = plan(name, *inputs)
+    job = _planned(plan, name, *inputs)
+    if isinstance(job, LeftOut):
+        return job
     curves = training_curves(training.curves, job.name)
     return Trained(publish(job, training.checkpoints), training.curves, curves, training.samples)
+
+
+def _planned(plan: Plan, name: str, *inputs: Any) -> TrainingJob | LeftOut:
+    """Plan a job; say why a model is left out that the data, or another model, is missing for."""
+    missing = next((one for one in inputs if isinstance(one, LeftOut)), None)
+    if missing is not None:
+        return missing
+    try:
+        return plan(name, *inputs)
+    except NotEnoughData as error:
+        return LeftOut(str(error))
 
 
 @dataclass(frozen=True)

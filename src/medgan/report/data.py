@@ -29,8 +29,10 @@ from medgan.evaluation.details import (
 from medgan.evaluation.results import DetectorResult, Results
 from medgan.images.cropping import CutProfile
 from medgan.images.leakage import LeakageAudit
+from medgan.images.summary import DataSummary
 from medgan.models import display_name
 from medgan.report.text import best_first
+from medgan.words import SMOKE_SCALE
 
 T = TypeVar("T")
 
@@ -59,6 +61,8 @@ class Card:
     choice: str
     figures: Mapping[str, float | str | None] = field(default_factory=dict)
     """Validation metrics of the published step."""
+    scale: str = ""
+    """Of the training: smoke, cpu or gpu."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,7 @@ class ReportData:
     cohort: CohortResult | None = None
     reference: ReferenceStandard | None = None
     leakage: LeakageAudit | None = None
+    summary: DataSummary | None = None
     cut: CutProfile | None = None
     elsewhere: ExternalTests | None = None
     claim: Checklist | None = None
@@ -131,6 +136,13 @@ class ReportData:
         """Display name and row of each detector, the best first."""
         for name in self.order:
             yield display_name(name), self.results.detectors[name]
+
+    @property
+    def smoke(self) -> bool:
+        """Whether a detector was trained at scale=smoke, so that no metric means anything."""
+        return any(
+            self.cards[name].scale == SMOKE_SCALE for name in self.order if name in self.cards
+        )
 
     @property
     def best(self) -> DetectorResult | None:

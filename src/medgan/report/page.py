@@ -14,6 +14,7 @@ from PIL import Image
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Terms
 from medgan.report.data import ReportData
 from medgan.report.sections import audits, cohort, detectors, embeddings, training, verdict
+from medgan.report.sections import data as sections_data
 from medgan.report.tables import Table
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
@@ -28,6 +29,7 @@ SECTIONS: Sequence[Callable[[ReportData], Section]] = (
     audits.shortcuts,
     audits.subgroups,
     audits.robustness,
+    sections_data.data,
     cohort.cohort,
     cohort.labels,
     embeddings.components,

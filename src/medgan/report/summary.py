@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,10 +17,11 @@ from medgan.evaluation.metrics import (
 from medgan.evaluation.results import DetectorResult, Results
 from medgan.report.tables import INTERVAL, VALUE, Cell, Column, Table, print_text
 from medgan.report.text import (
-    ABSENT,
+    absent,
     best_first,
     grouped_warnings,
     interval_name,
+    left_out_sentences,
     missing_reasons,
     notes_of,
     seeds_text,
@@ -28,6 +29,7 @@ from medgan.report.text import (
     size_of,
 )
 from medgan.stats.bootstrap import Estimate
+from medgan.words import SMOKE, SMOKE_SCALE
 
 NARROW = 100
 FACTS = ("n_images", "n_patients", "interval_unit", "sees_mix", "labels_used")
@@ -41,9 +43,16 @@ def render_text(results: Results, width: int = 100) -> str:
 def summary(results: Results, width: int = 100) -> Iterator[Table | str]:
     """Make a table of each section of the results, with the sentences that explain it."""
     wide = INTERVAL if width >= NARROW else VALUE
-    yield from _detectors(results, width) if results.detectors else [ABSENT["detectors"]]
-    yield _classifiers(results, wide) if results.classifiers else ABSENT["classifiers"]
-    yield from _quality(results) if results.quality else [ABSENT["quality"]]
+    if results.provenance.get("scale") == SMOKE_SCALE:
+        yield f"*** {SMOKE} ***"
+    sections: Mapping[str, Callable[[], Iterable[Table | str]]] = {
+        "detectors": lambda: _detectors(results, width),
+        "classifiers": lambda: [_classifiers(results, wide)],
+        "quality": lambda: _quality(results),
+    }
+    for name, section in sections.items():
+        yield from section() if getattr(results, name) else [absent(results, name)]
+    yield from left_out_sentences(results)
 
 
 def _detectors(results: Results, width: int) -> Iterator[Table | str]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from medgan.files.names import csv_text
 from medgan.report.text import Value, number, or_reason, signed_interval, value_of, with_interval
 from medgan.stats.bootstrap import Estimate
 
@@ -108,7 +109,7 @@ class Table:
 
     def csv(self) -> str:
         """The bare values as CSV."""
-        return self.frame().to_csv(index=False)
+        return csv_text(self.frame())
 
 
 def print_text(parts: Iterable[Table | str], width: int = 100) -> str:

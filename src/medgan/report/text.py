@@ -10,6 +10,7 @@ from medgan.evaluation.results import (
     ClassifierResult,
     DetectorResult,
     Measured,
+    Results,
     SynthesisResult,
 )
 from medgan.metrics.quality import QualityMetric
@@ -136,6 +137,23 @@ def grouped_warnings(rows: Mapping[str, DetectorResult]) -> Iterator[tuple[str, 
             named.setdefault(warning, []).append(name)
     for warning, names in named.items():
         yield warning, [] if len(names) == len(rows) else names
+
+
+def absent(results: Results, section: str) -> str:
+    """Say why a section of the results has no row: left out, or not run."""
+    reasons = sorted(set(results.left_out.get(section, {}).values()))
+    what = ABSENT[section].partition(":")[0]
+    return f"{what}: left out: {'; '.join(reasons)}." if reasons else ABSENT[section]
+
+
+def left_out_sentences(results: Results) -> Iterator[str]:
+    """Say which models and arms were left out, once for each reason."""
+    named: dict[str, dict[str, None]] = {}
+    for found in results.left_out.values():
+        for name, reason in found.items():
+            named.setdefault(reason, {})[name] = None
+    for reason, names in named.items():
+        yield f"Left out: {', '.join(names)}: {reason}."
 
 
 def direction(metric: Metric[Any]) -> str:

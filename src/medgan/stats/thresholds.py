@@ -18,6 +18,7 @@ from medgan.errors import UserError
 
 Scores = NDArray[Any]
 ROUNDING = 1e-9
+LARGEST_EXPONENT = 100.0  # keeps a limit finite
 FALLBACK_FPR = 0.05
 NO_ANOMALIES = "not estimable: validation has no anomalous image to take the threshold from"
 WANTED_RULES = (
@@ -290,6 +291,32 @@ def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | Non
     if not len(refused):
         return float(descending[-1])
     return float(np.nextafter(descending[refused[0]], np.inf))
+
+
+def upper_limit(values: Scores, alpha: float, groups: Scores) -> float | None:
+    """The limit that a new value reaches with probability `alpha` at most.
+
+    It is conformal over groups where there are enough of them. With fewer, it is the prediction
+    limit of a log-normal distribution (Hahn & Meeker 1991), if that lies above all values.
+
+    Args:
+        values: of the validation images (n,), 0 or more.
+        alpha: the share.
+        groups: patient of each (n,).
+
+    Returns:
+        The limit, or None where there is one group alone.
+    """
+    from scipy.stats import t
+
+    count, limit = len(np.unique(groups)), conformal_quantile(values, alpha, groups)
+    if count < 2:
+        return None
+    if alpha * (count + 1) >= 1:
+        return limit
+    logs = np.log(np.maximum(values, ROUNDING))
+    width = t.ppf(1 - alpha, count - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
+    return max(limit, float(np.exp(min(logs.mean() + width, LARGEST_EXPONENT))))
 
 
 def lowest_of_share(anomalous_scores: Scores, share: float) -> float:

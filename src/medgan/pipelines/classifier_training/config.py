@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from medgan.ranges import LearningRate, Share
 from medgan.training.settings import TrainingConfig
 
 
@@ -33,6 +34,6 @@ SYNTHESIZER = "acgan"
 class ClassifierConfig:
     """Section `classifier_training`. The network is the top-level key `classifier`."""
 
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
+    lr: LearningRate = 1e-3
+    weight_decay: Share = 1e-4
     training: TrainingConfig = field(default_factory=TrainingConfig)

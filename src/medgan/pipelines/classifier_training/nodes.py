@@ -132,9 +132,12 @@ def evaluate_arm(
 
 
 def compare_arms(
-    images: ImageStore, splits: pd.DataFrame, arms: Mapping[str, Classification]
+    images: ImageStore,
+    splits: pd.DataFrame,
+    arms: Mapping[str, Classification],
+    left_out: Mapping[str, str] | None = None,
 ) -> tuple[Section[ClassifierResult], Figures]:
     """Collect the section `classifiers` of the results, and the confusion matrices."""
     rows = {name: arm.evaluation for name, arm in arms.items()}
     matrices = Figures({name: arm.confusion for name, arm in arms.items()})
-    return Section(data_hash(images, splits), rows), matrices
+    return Section(data_hash(images, splits), rows, left_out or {}), matrices

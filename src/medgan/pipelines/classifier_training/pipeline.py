@@ -27,9 +27,16 @@ def create_pipeline(**_: object) -> Pipeline:
 
 def _arm_pipeline(arm: str) -> Pipeline:
     added = [f"{SYNTHESIZER}.synthetic"] if ARMS[arm].synthetic else []
+    inputs = {
+        "trained": f"{arm}.trained",
+        "images": "images",
+        "splits": "splits",
+        "n_resamples": "params:evaluation.n_resamples",
+        "seed": "params:seed",
+    }
     evaluate = Node(
-        nodes.evaluate_arm,
-        [f"{arm}.trained", "images", "splits", "params:evaluation.n_resamples", "params:seed"],
+        gathered(nodes.evaluate_arm),
+        inputs,
         f"{arm}.classification",
         name="evaluate",
     )

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from medgan import models
+from medgan.contracts import TrainingSet
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
+from medgan.ranges import Count
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
@@ -23,7 +25,7 @@ from medgan.training.validation import HeldOutMetrics
 class GanTrainingConfig:
     """Section `gan_training`."""
 
-    judged_images: int = 400
+    judged_images: Count = 400
     """Images that a detector scores at each validation."""
 
 
@@ -38,6 +40,8 @@ class GanSettings:
     config: GanTrainingConfig
     augmentation: AugmentationConfig
     seed: int
+    scale: str = ""
+    """Named in the card; the weights do not depend on it beyond the other settings."""
 
 
 def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
@@ -74,17 +78,18 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         initial=name,
         held_out=judge,
         card={
-            "training_set": training_set.value,
-            **_counts(chosen),
+            "scale": found.scale,
+            **_counts(chosen, training_set),
             "augmentations": augment,
             **_about(images, splits),
         },
     )
 
 
-def _counts(chosen: TrainingRows) -> dict[str, int]:
+def _counts(chosen: TrainingRows, training_set: TrainingSet) -> dict[str, int | str]:
     unlabelled = chosen.unlabelled_rows
     return {
+        "training_set": training_set.value,
         "training_images": len(chosen.rows),
         "unlabelled_images": 0 if unlabelled is None else len(unlabelled),
     }

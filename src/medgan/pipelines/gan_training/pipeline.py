@@ -9,7 +9,7 @@ from medgan.pipelines.gan_training.nodes import plan_model
 from medgan.pipelines.training import training_nodes
 
 NAME = "gan_training"
-SHARED = ["params:gan_training", "params:augmentation", "params:seed"]
+SHARED = ["params:gan_training", "params:augmentation", "params:seed", "params:scale"]
 
 
 def create_pipeline(**_: object) -> Pipeline:

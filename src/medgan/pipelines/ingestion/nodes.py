@@ -12,6 +12,7 @@ from medgan.images.duplicates import captions, differences, select_groups
 from medgan.images.manifest import build_manifest, listing
 from medgan.images.metadata import ImageFacts, KnownFacts, read_facts
 from medgan.images.profile import intensity_bands, previews, profile, sample
+from medgan.images.summary import DataSummary, summarize_ingestion
 from medgan.pipelines.outputs import DataProfile
 from medgan.sources.registry import ImageSource
 from medgan.training.progress import progress_bar
@@ -38,9 +39,10 @@ def read_images(
 
 def make_manifest(
     source: ImageSource, facts: KnownFacts, config: IngestionConfig
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the manifest of usable images, the quarantine and the exclusions."""
-    return build_manifest(source, facts, config)
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, DataSummary]:
+    """Return the manifest of usable images, the quarantine, the exclusions and their summary."""
+    tables = build_manifest(source, facts, config)
+    return (*tables, summarize_ingestion(source, *tables))
 
 
 def profile_data(

@@ -1,4 +1,6 @@
-"""ingestion: source -> manifest, quarantine, exclusions, near_duplicates, data_profile."""
+"""ingestion: source -> manifest, quarantine, exclusions, ingestion_summary,
+near_duplicates, data_profile.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(nodes.read_images, read, "image_facts", name="read_images"),
             Node(
-                nodes.make_manifest, ["source", "image_facts", CONFIG], tables, name="make_manifest"
+                nodes.make_manifest,
+                ["source", "image_facts", CONFIG],
+                [*tables, "ingestion_summary"],
+                name="make_manifest",
             ),
             Node(
                 find_near_duplicates,

@@ -15,16 +15,18 @@ from medgan.files.parallel import in_order
 from medgan.images import cropping
 from medgan.images.config import FOLDS, REPEATS, IngestionConfig, PreprocessingConfig
 from medgan.images.leakage import Fold, LeakageAudit, enforce, leakage_audit
+from medgan.images.manifest import require_unchanged
 from medgan.images.masks import HasMasks, MaskFolder, masks_key, stored_mask
 from medgan.images.metadata import read_again
 from medgan.images.resizing import fit_square
-from medgan.images.splits import SPLITTERS, assign_roles, chosen_split
+from medgan.images.splits import SPLITTERS, assign_roles, chosen_split, require_normals
 from medgan.images.store import ImageStore, StoreInfo, StorePlan
+from medgan.images.summary import DataSummary, MaskMatch, with_split
 from medgan.pipelines.outputs import Cut, NearDuplicates
 from medgan.sources.registry import ImageSource
 from medgan.training.progress import progress_bar
 
-VERSION = 1
+VERSION = 2
 """Part of the key of a store; raise it when resizing changes."""
 
 
@@ -33,10 +35,24 @@ def build_images(
     manifest: pd.DataFrame,
     config: PreprocessingConfig,
     ingestion: IngestionConfig,
+    *others: pd.DataFrame,
 ) -> StorePlan:
     """The image store, row by row in the order of the manifest; images are read when it is
     written.
+
+    Args:
+        source: the images.
+        manifest: those that are stored.
+        config: how they are stored.
+        ingestion: gives the classes.
+        others: tables of the other paths of the source; without them its listing is not checked.
+
+    Raises:
+        UserError: the source lists other files than at ingestion; when it is written, an image has
+            changed since then.
     """
+    if others:
+        require_unchanged(source, manifest, *others)
     classes = ingestion.classes(manifest)
     info = StoreInfo(
         count=len(manifest),
@@ -69,11 +85,12 @@ def store_key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tupl
 def _resized(
     source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig
 ) -> Iterator[NDArray[np.uint8]]:
-    def stored(path: str) -> NDArray[np.uint8]:
-        return fit_square(read_again(source, path), config.size, config.channels, config.crop)
+    def stored(image: tuple[str, str]) -> NDArray[np.uint8]:
+        pixels = read_again(source, *image)
+        return fit_square(pixels, config.size, config.channels, config.crop)
 
     with progress_bar("storing images", "image", len(manifest)) as bar:
-        for image in in_order(stored, manifest["path"]):
+        for image in in_order(stored, zip(manifest["path"], manifest["pixel_hash"], strict=True)):
             yield image
             bar.update()
 
@@ -96,7 +113,7 @@ def split_images(
     near_duplicates: NearDuplicates | None = None,
 ) -> tuple[pd.DataFrame, LeakageAudit]:
     """The splits table with the unlabelled mix, and what the audit found. Raises `UserError` for a
-    split that leaks, as `on_leak` says.
+    split that leaks, as `on_leak` says. Paths, which may name patients, stay in the manifest.
 
     A split of ours keeps the near-duplicates that ingestion verified together.
     """
@@ -107,6 +124,7 @@ def split_images(
     split = SPLITTERS[chosen](manifest, config, seed, pairs)
     found = leakage_audit(split, pairs, search)
     kept = enforce(found, config.on_leak, split, pairs)
+    require_normals(kept)
     fold = Fold(config.fold, FOLDS * REPEATS) if chosen == "repeated_k_fold" else None
     audit = replace(
         found,
@@ -116,7 +134,7 @@ def split_images(
         validation=_validation(split),
         fold=fold,
     )
-    return assign_roles(kept, config.contamination, seed, pairs), audit
+    return assign_roles(kept.drop(columns="path"), config.contamination, seed, pairs), audit
 
 
 def measure_cut(source: ImageSource, manifest: pd.DataFrame, config: PreprocessingConfig) -> Cut:
@@ -145,8 +163,11 @@ def build_masks(
     A folder of masks goes before what the source itself knows.
 
     Raises:
-        UserError: when it is written, a mask that is not of its image's size.
+        UserError: no mask of the folder belongs to an image; when it is written, a mask that is not
+            of its image's size.
     """
+    if folder is not None:
+        folder.unmatched(manifest["path"])
     known = folder if folder is not None else source if isinstance(source, HasMasks) else None
     fingerprints = (
         [known.fingerprint(path) for path in manifest["path"]] if known is not None else []
@@ -175,3 +196,15 @@ def _masks(
                 f"the mask of {path} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {width} x {height}; give a mask of equal size"
             )
         yield stored_mask(mask, config.size, config.crop)
+
+
+def summarize_data(
+    ingested: DataSummary,
+    manifest: pd.DataFrame,
+    splits: pd.DataFrame,
+    audit: LeakageAudit,
+    folder: MaskFolder | None,
+) -> DataSummary:
+    """Summarize what became of every file, class, patient and part of the split."""
+    masks = MaskMatch.of(folder, manifest) if folder is not None else None
+    return with_split(ingested, splits, audit, masks)

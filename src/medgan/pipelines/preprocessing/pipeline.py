@@ -1,4 +1,6 @@
-"""preprocessing: source, manifest, near_duplicates -> images, masks, splits, leakage_audit, cut."""
+"""preprocessing: source, manifest, near_duplicates -> images, masks, splits, leakage_audit, cut,
+data_summary.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.build_images,
-                ["source", "manifest", CONFIG, "params:ingestion"],
+                ["source", "manifest", CONFIG, "params:ingestion", "quarantine", "exclusions"],
                 "images",
                 name="build_images",
             ),
@@ -32,6 +34,12 @@ def create_pipeline(**_: object) -> Pipeline:
                 ["source", "mask_folder", "manifest", "images", CONFIG],
                 "masks",
                 name="build_masks",
+            ),
+            Node(
+                nodes.summarize_data,
+                ["ingestion_summary", "manifest", "splits", "leakage_audit", "mask_folder"],
+                "data_summary",
+                name="summarize_data",
             ),
         ],
         namespace=NAME,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from medgan.metrics.precision_recall import Neighbours
+from medgan.ranges import Count, Range
 from medgan.training.settings import TrainingConfig
 
 
@@ -13,10 +14,10 @@ from medgan.training.settings import TrainingConfig
 class SynthesisConfig:
     """Section `synthesis`."""
 
-    images_per_class: int = 200
-    grid_per_class: int = 16
+    images_per_class: Count = 200
+    grid_per_class: Annotated[int, Range(1, 100)] = 16
     """Images of each class in the sample grid."""
-    paired_images: int = 200
+    paired_images: Annotated[int, Range(1, 10_000)] = 200
     """Images of each class in the paired metrics (PSNR, MS-GMSD, LPIPS), whose nearest pairing
     takes the square of it.
     """

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.contracts import FeatureExtractor, TrainingSet
+from medgan.contracts import TrainingSet
 from medgan.evaluation.embeddings import features_of
-from medgan.evaluation.results import Section, SynthesisResult
+from medgan.evaluation.results import LeftOut, Section, SynthesisResult
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import data_hash, training_rows
@@ -30,7 +30,8 @@ from medgan.training.runtime import generator
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from medgan.evaluation.synthesis import LabelledFeatures
+    from medgan.evaluation.synthesis import Features, LabelledFeatures
+    from medgan.metrics.lpips import Unavailable
 
 Arrays = Mapping[str, NDArray[Any]]
 DRAWN_AT_ONCE = 250
@@ -69,7 +70,7 @@ def plan_domain_features(
 
 def synthesize(
     trained: Trained,
-    features: Trained,
+    features: Trained | LeftOut,
     images: ImageStore,
     splits: pd.DataFrame,
     settings: Settings,
@@ -78,7 +79,8 @@ def synthesize(
     quality.
     """
     drawn = draw(trained.model, settings.config, settings.seed)
-    quality = assess(drawn, images, splits, features.model, settings)
+    network = features if isinstance(features, LeftOut) else features.model
+    quality = assess(drawn, images, splits, network, settings)
     return Synthetic(drawn, quality, sample_grid(drawn, images, settings.config))
 
 
@@ -118,7 +120,7 @@ def assess(
     synthetic: Arrays,
     images: ImageStore,
     splits: pd.DataFrame,
-    features: PublishedModel,
+    features: PublishedModel | LeftOut,
     settings: Settings,
 ) -> SynthesisResult:
     """Compare synthetic images of each class with held-out real ones (validation and test).
@@ -135,7 +137,6 @@ def assess(
     from medgan.metrics.lpips import load_lpips
 
     held_out, config = one_finding(splits[splits["split"] != "train"]), settings.config
-    network: Any = features.build()
     stored, classes = StoredImages(images), images.spec.classes
     drawn = pad_square(as_tensor(synthetic["images"]), images.spec.size)
     real = LabelledImages(
@@ -147,17 +148,34 @@ def assess(
         LabelledImages(drawn, synthetic["labels"]),
         real,
         classes,
-        Networks(load_lpips(config.lpips_backbone, settings.lpips_weights), network.features),
+        Networks(load_lpips(config.lpips_backbone, settings.lpips_weights), _features(features)),
         QualitySettings(settings.seed, config.paired_images, config.neighbours),
-        _described_training(network, stored, splits, classes),
+        _described_training(features, stored, splits, classes),
     )
 
 
+def _features(features: PublishedModel | LeftOut) -> Features | Unavailable:
+    from medgan.metrics.lpips import Unavailable
+
+    if isinstance(features, LeftOut):
+        reason = f"no network of domain features: {features.reason}"
+        return Unavailable("domain features", reason)
+    network: Any = features.build()
+    found: Features = network.features
+    return found
+
+
 def _described_training(
-    network: FeatureExtractor, stored: StoredImages, splits: pd.DataFrame, classes: Sequence[str]
-) -> LabelledFeatures:
+    features: PublishedModel | LeftOut,
+    stored: StoredImages,
+    splits: pd.DataFrame,
+    classes: Sequence[str],
+) -> LabelledFeatures | None:
     from medgan.evaluation.synthesis import LabelledFeatures
 
+    if isinstance(features, LeftOut):
+        return None
+    network: Any = features.build()
     chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, classes)
     names = [f"row {row} of the image store" for row in chosen.rows]
     return LabelledFeatures(
@@ -166,9 +184,12 @@ def _described_training(
 
 
 def compare_generators(
-    images: ImageStore, splits: pd.DataFrame, synthetic: Mapping[str, Synthetic]
+    images: ImageStore,
+    splits: pd.DataFrame,
+    synthetic: Mapping[str, Synthetic],
+    left_out: Mapping[str, str] | None = None,
 ) -> tuple[Section[SynthesisResult], Figures]:
     """Collect the section `quality` of the results, and the sample grids."""
     rows = {name: made.quality for name, made in synthetic.items()}
     grids = Figures({name: made.samples for name, made in synthetic.items()})
-    return Section(data_hash(images, splits), rows), grids
+    return Section(data_hash(images, splits), rows, left_out or {}), grids

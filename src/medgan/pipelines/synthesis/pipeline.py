@@ -44,5 +44,5 @@ def _part(name: str, part: list[Node]) -> Pipeline:
 
 def _synthesize(name: str) -> Node:
     trained = {"trained": f"{name}.trained", "features": f"{FEATURES}.trained"}
-    function = gathered(nodes.synthesize, settings=nodes.Settings)
+    function = gathered(nodes.synthesize, keeps="features", settings=nodes.Settings)
     return Node(function, trained | DATA | SETTINGS, f"{name}.synthetic", name="synthesize")

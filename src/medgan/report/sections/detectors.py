@@ -26,7 +26,7 @@ from medgan.report.blocks import (
 )
 from medgan.report.data import ReportData
 from medgan.report.tables import OR_REASON, SIGNED, Column, Columns, Rows, Table
-from medgan.report.text import ABSENT, MISSING, interval_name, notes_of, number, p_text
+from medgan.report.text import MISSING, absent, interval_name, notes_of, number, p_text
 from medgan.words import readable
 
 CATEGORY_METRIC = AUROC
@@ -38,7 +38,9 @@ def detectors(data: ReportData) -> Section:
     """All metrics of all detectors, and their decisions at several thresholds."""
     title = "Detectors"
     if not data.order:
-        return Section("detectors", title, "Not run yet.", [Absent(ABSENT["detectors"])])
+        return Section(
+            "detectors", title, "Not run yet.", [Absent(absent(data.results, "detectors"))]
+        )
     curves = [Picture("roc", "ROC curves"), Picture("pr", "Precision-recall curves")]
     known = data.results.detectors
     described = {

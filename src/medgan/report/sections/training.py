@@ -16,8 +16,8 @@ from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section
 from medgan.report.data import ReportData
 from medgan.report.tables import VALUE, Column, Columns, Rows, Table
 from medgan.report.text import (
-    ABSENT,
     MISSING,
+    absent,
     direction,
     interval_name,
     missing_reasons,
@@ -59,7 +59,7 @@ def arms(data: ReportData) -> Section:
     """Classifiers on real images with and without additions."""
     title, rows = "Classifiers with synthetic training images", data.results.classifiers
     if not rows:
-        return Section("arms", title, "Not run yet.", [Absent(ABSENT["classifiers"])])
+        return Section("arms", title, "Not run yet.", [Absent(absent(data.results, "classifiers"))])
     metrics = {arm: [row.metric(metric) for metric in CLASSIFIER] for arm, row in rows.items()}
     first = next(iter(rows.values()))
     reasons = missing_reasons(found for each in metrics.values() for found in each)
@@ -123,7 +123,9 @@ def quality(data: ReportData) -> Section:
     ]
     shown = Pictures(pictures, "half")
     if not found:
-        return Section("images", title, "Not measured yet.", [shown, Absent(ABSENT["quality"])])
+        return Section(
+            "images", title, "Not measured yet.", [shown, Absent(absent(data.results, "quality"))]
+        )
     first, *others = _quality(found)
     takeaway = (
         "In parentheses: the metric of real images against real images. The closer to "

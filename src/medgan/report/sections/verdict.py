@@ -11,6 +11,7 @@ from medgan.models import display_name
 from medgan.report.data import ReportData
 from medgan.report.text import (
     grouped_warnings,
+    left_out_sentences,
     number,
     p_text,
     percent,
@@ -18,7 +19,7 @@ from medgan.report.text import (
     size_of,
     with_interval,
 )
-from medgan.words import capital
+from medgan.words import SMOKE, capital
 
 SIMPLE = tuple(name for names in BASELINES.values() for name in names)
 """The baselines."""
@@ -28,6 +29,8 @@ NO_LEAK = "no leak"
 def headline(data: ReportData) -> str:
     """State which detector ranks first, and whether it is better than its baseline."""
     best, order = data.best, data.order
+    if data.smoke:
+        return f"No detector is ranked: {SMOKE}."
     if best is None:
         rows = data.results.detectors
         reason = rows[order[0]].auroc.reason if order else "no detector was evaluated"
@@ -63,7 +66,8 @@ def _against(test: DetectorTest) -> str:
 def details(data: ReportData) -> Iterator[str]:
     """The sentences below the headline."""
     best, rows = data.best, data.results.detectors
-    if best is None:
+    yield from left_out_sentences(data.results)
+    if best is None or data.smoke:
         return
     yield (
         f"At its threshold, frozen on validation, it detects {percent(best.sensitivity)} of the "

@@ -46,6 +46,7 @@ def compare_detectors(
     evaluations: Evaluations,
     audits: Mapping[str, Audit],
     shortcut_scores: ShortcutScores,
+    left_out: Mapping[str, str] | None = None,
 ) -> tuple[Section[DetectorResult], pd.DataFrame, Comparison]:
     """Return the section `detectors` of the results, its table, and the tests and pictures."""
     config, seed = data.config, data.seed
@@ -77,7 +78,7 @@ def compare_detectors(
             config.reference_standard, config.label_noise, aurocs
         ),
     )
-    section = Section(data_hash(data.images, data.splits), rows)
+    section = Section(data_hash(data.images, data.splits), rows, left_out or {})
     return section, comparison_table(rows), comparison
 
 

@@ -14,6 +14,7 @@ from medgan.evaluation.results import ClassifierResult, Results, Section, Synthe
 from medgan.files.documents import from_json, to_json
 from medgan.images.leakage import LeakageAudit
 from medgan.images.splits import data_hash
+from medgan.images.summary import DataSummary
 from medgan.pipelines.outputs import (
     Audit,
     Cohort,
@@ -71,14 +72,15 @@ class Made:
     cohort: Cohort
     leakage_audit: LeakageAudit
     tested_elsewhere: ExternalTests
+    data_summary: DataSummary | None = None
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
     sample_grids: Figures = field(default_factory=lambda: Figures({}))
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
-    def report_data(self, data: EvaluationData) -> ReportData:
-        """Collect the data of the report."""
+    def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
+        """Collect the data of the report; `left_out` has the reason for each missing model."""
         import torch
 
         results = Results(
@@ -87,6 +89,7 @@ class Made:
             detectors={name: found.evaluation for name, found in self.evaluations.items()},
             classifiers=self.classifiers.rows if self.classifiers else {},
             quality=self.quality.rows if self.quality else {},
+            left_out=self.left_out(left_out),
         )
         info, compared = data.images.info, self.comparison
         return ReportData(
@@ -100,6 +103,7 @@ class Made:
             cohort=self.cohort.cohort,
             reference=compared.reference_standard,
             leakage=self.leakage_audit,
+            summary=self.data_summary,
             cut=self.cut.what_was_cut if self.cut else None,
             elsewhere=self.tested_elsewhere,
             fold=fold_of(data.splits),
@@ -112,6 +116,12 @@ class Made:
                 slices=slices_of(data.splits),
             ),
         )
+
+    def left_out(self, detectors: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        """Collect the models and arms that were left out, by section of the results."""
+        sections = {"classifiers": self.classifiers, "quality": self.quality}
+        others = {name: section.left_out for name, section in sections.items() if section}
+        return {"detectors": detectors, **others}
 
     def documents(self) -> dict[str, ModelDocuments]:
         """Collect the documents of each detector and of each feature network."""
@@ -158,14 +168,16 @@ def _parts(found: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {model: part for model, part in parts.items() if part is not None}
 
 
-def report(data: EvaluationData, made: Made) -> tuple[str, Checklist]:
+def report(
+    data: EvaluationData, made: Made, left_out: Mapping[str, str] | None = None
+) -> tuple[str, Checklist]:
     """Write the report of a dataset.
 
     Returns:
         One HTML page without any remote part, and the checklist CLAIM 2024, answered from the
         documents of the run.
     """
-    everything = made.report_data(data)
+    everything = made.report_data(data, left_out or {})
     claim = checklist(everything)
     page = render_report(replace(everything, claim=claim), made.figures())
     return page, claim

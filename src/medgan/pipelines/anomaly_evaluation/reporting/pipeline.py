@@ -15,6 +15,7 @@ TOGETHER = {
         "comparison",
         "cohort",
         "leakage_audit",
+        "data_summary",
         "tested_elsewhere",
         "cut",
         "sample_grids",

@@ -29,12 +29,13 @@ def evaluate_parts(
     """Evaluate each component of a detector's score, and draw their AUROC.
 
     With embeddings there is one more: the Mahalanobis distance of the features from those of the
-    normals that it was trained on.
+    normals that it was trained on, where there are two or more.
     """
     table = scores.scores
     if scores.embeddings is not None:
         distances = _distances(model, table, data, scores.embeddings)
-        table = table.assign(**{f"score_{MAHALANOBIS}": distances})
+        if distances is not None:
+            table = table.assign(**{f"score_{MAHALANOBIS}": distances})
     weights = model.build().score_weights()  # type: ignore[operator]  # composed() has it
     found = evaluate_components(table, data.splits, own, weights, data.config.protocol(data.seed))
     sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
@@ -46,12 +47,14 @@ def evaluate_parts(
 
 def _distances(
     model: PublishedModel, table: pd.DataFrame, data: EvaluationData, embeddings: Arrays
-) -> NDArray[np.float64]:
-    """(n,) for the images of `table`."""
+) -> NDArray[np.float64] | None:
+    """(n,) for the images of `table`; None with fewer than two training normals."""
     splits, learns_from = data.splits, models.load(model.name).TRAINING_SET
     normals = training_rows(splits, learns_from, data.images.spec.classes).rows
     known = splits.loc[splits["row"].isin(normals), "image_id"].astype(str)
     features = np.asarray(embeddings["features"], dtype=np.float64)
     order = places(embeddings["image_id"])
     learned = features[order.reindex(known).dropna().astype(int).to_numpy()]
+    if len(learned) < 2:
+        return None
     return mahalanobis(learned, features[order.loc[table["image_id"].astype(str)].to_numpy()])

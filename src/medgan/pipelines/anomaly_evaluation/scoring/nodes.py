@@ -15,6 +15,7 @@ from medgan.errors import UserError
 from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.details import ExternalResult
 from medgan.evaluation.detector import evaluate_detector
+from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.external import (
     Images,
     Origin,
@@ -43,6 +44,7 @@ from medgan.pipelines.cache import Earlier
 from medgan.pipelines.outputs import Evaluation, Illustrations, Scores, Trained
 from medgan.pipelines.shared import EvaluationData, embed
 from medgan.plots.detectors import confusion_matrix, score_histograms
+from medgan.words import SMOKE, SMOKE_SCALE
 
 
 def score(data: EvaluationData, trained: Trained, earlier: Earlier) -> Scores:
@@ -70,7 +72,7 @@ def evaluate(
     data: EvaluationData, trained: Trained, scores: Scores, masks: ImageStore | None
 ) -> Evaluation:
     """Evaluate a detector on the test images: its metrics, its maps against masks, the components
-    of its score.
+    of its score; freeze its domain on validation.
     """
     model, table = trained.model, scores.scores
     result = detector_result(model, table, data)
@@ -78,6 +80,7 @@ def evaluate(
     test = units_in(images, "test", result)
     composed = model.name in models.composed()
     components = evaluate_parts(model, scores, result, data) if composed else (None, None)
+    domain = freeze_domain(data.images, data.splits, data.seed)
     values, categories = test["score"].to_numpy(), test["category"].to_numpy()
     return Evaluation(
         evaluation=result,
@@ -90,6 +93,8 @@ def evaluate(
         histogram=score_histograms(values, categories, result.threshold.value, model.name),
         components=components[0],
         components_figure=components[1],
+        domain=domain.limits,
+        domain_reference=domain.reference,
     )
 
 
@@ -100,8 +105,10 @@ def detector_result(
     mix = models.load(model.name).TRAINING_SET is TrainingSet.MIX
     found = evaluate_detector(table, data.splits, data.config.protocol(data.seed), mix)
     chosen = model.card["labels_used"] == "checkpoint"
+    smoke = model.card.get("scale") == SMOKE_SCALE
     return replace(
         found,
+        warnings=(*([f"{SMOKE}."] if smoke else []), *found.warnings),
         search_steps=model.configuration.get("search_steps"),
         labels_used="checkpoint" if chosen else found.labels_used,
         published_step=model.card["published_step"],

@@ -1,0 +1,49 @@
+"""What has to be known of a model before what it says is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from medgan.evaluation.results import DetectorResult
+from medgan.models import PublishedModel
+from medgan.stats.bootstrap import Estimate
+from medgan.training.validation import COLLAPSED_BELOW, DIVERSITY
+from medgan.words import SMOKE, SMOKE_SCALE
+
+FEW_NORMALS = 20
+"""Normal validation images; fewer cannot support a false-positive rate of 5 %."""
+
+
+def of_model(model: PublishedModel) -> Iterator[str]:
+    """Say whether a model was trained at scale=smoke, and whether its generator has collapsed."""
+    if model.card.get("scale") == SMOKE_SCALE:
+        yield SMOKE
+    diversity = model.card.get("figures", {}).get(DIVERSITY)
+    if isinstance(diversity, float | int) and diversity < COLLAPSED_BELOW:
+        yield (
+            f"mode collapse: two images of its generator differ {diversity:.2f} times as much as "
+            f"two real ones (warning below {COLLAPSED_BELOW})"
+        )
+
+
+def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Iterator[str]:
+    """Say how weak the evaluation of a detector is.
+
+    Args:
+        found: its result.
+        n_normals: normal validation images or volumes, which its threshold rests on.
+        spread: highest minus lowest score of the normal validation and test images.
+    """
+    if n_normals < FEW_NORMALS:
+        images = f"{found.scored_unit}{'' if n_normals == 1 else 's'}"
+        yield f"its threshold rests on {n_normals} normal validation {images} only"
+    if spread == 0:
+        yield "collapsed: it gives all normal images the same score"
+    yield from _skill(found.auroc)
+
+
+def _skill(area: Estimate) -> Iterator[str]:
+    if area.value is None:
+        yield "not shown to detect any anomaly: no AUROC on the test images"
+    elif area.low is None or area.low <= 0.5:
+        yield f"not significantly better than chance on the test images (AUROC {area.value:.2f})"

@@ -1,0 +1,62 @@
+"""What `medgan score` says in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+from medgan.inference.batch import Scoring
+from medgan.inference.table import counts
+from medgan.report.tables import VALUE, Column, Table, print_text
+
+ROWS = 20
+"""Rows of the table; scores.csv has all of them."""
+COLUMNS = (
+    Column("file", text=True),
+    Column("score", VALUE, digits=4),
+    Column("decision", text=True),
+    Column("remark", text=True),
+)
+
+
+def scores_text(scoring: Scoring, file: Path) -> str:
+    """Write the detector and its data set, the first rows, and the counts as text.
+
+    Args:
+        scoring: the outcome.
+        file: where scores.csv lies.
+    """
+    using, table = scoring.using, scoring.table
+    shown = table[table["unit"] != "slice"]
+    title = f"{using.published.name}, trained on the data set {using.dataset} ({using.version})"
+    parts: list[Table | str] = [
+        title,
+        Table(COLUMNS, [_row(row) for row in shown.head(ROWS).to_dict("records")]),
+        *(f"Caution: {caution}." for caution in using.cautions),
+        *([f"{len(shown) - ROWS} more rows are in the file."] if len(shown) > ROWS else []),
+        _counted(scoring, file),
+    ]
+    return print_text(parts)
+
+
+def _row(row: dict[Hashable, Any]) -> list[str]:
+    code = f"{row['code']}: " if row["code"] else ""
+    number = "" if math.isnan(row["score"]) else f"{row['score']:.4g}"
+    return [row["path"], number, row["decision"], code + row["message"]]
+
+
+def _counted(scoring: Scoring, file: Path) -> str:
+    found = counts(scoring.table)
+    volumes = f" of {found['volumes']} volumes" if found["volumes"] else ""
+    judged = (
+        f", {found['anomalous']} called anomalous, {found['outside']} outside the domain"
+        if scoring.using.frozen
+        else ""
+    )
+    hidden = f" ({scoring.hidden} hidden not counted)" if scoring.hidden else ""
+    return (
+        f"{found['images'] - found['refused']} images{volumes} scored{judged}, "
+        f"{found['refused']} refused, {found['no_image']} other files{hidden}: {file}"
+    )
