@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test soak check format lock viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long soak campaign check format lock audit sbom viz viz-static mlflow app compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,13 +31,19 @@ help: ## Show this list.
 install: $(STAMP) ## Make .venv and install the locked packages; TORCH=cpu takes the small CPU build of torch, which is not locked by hash.
 
 run: $(STAMP) ## Run all pipelines on the embedded data; ARGS="--env chest_xray --params source=PATH" for others.
-	$(BIN)/kedro run $(ARGS)
+	$(BIN)/python -m medgan $(ARGS)
 
 test: $(STAMP) ## Run the tests.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
+test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, servers and outages.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long $(ARGS)
+
 soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refusal, over 5 seconds, or 2 GB.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.soak $(ARGS)
+
+campaign: $(STAMP) ## Damage what a run leaves, and let the disk fail at every write; fail for silence or a traceback.
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.campaign $(ARGS)
 
 check: $(STAMP) ## Style, types, import walls, notebooks without output.
 	$(BIN)/ruff check
@@ -55,19 +61,26 @@ lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" pyproject.toml --extra dev --output-file requirements.lock
 
+audit: $(STAMP) ## Compare the locked packages with known flaws; fail where one was skipped or the database cannot be reached.
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock --progress-spinner off $(ARGS)
+
+sbom: $(STAMP) ## Write build/sbom.json: the installed packages with versions and licenses (CycloneDX).
+	mkdir -p build
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-file build/sbom.json $(ARGS) $(BIN)/python
+
 viz: $(STAMP) ## The data flow in kedro-viz, on this machine only.
-	$(BIN)/kedro viz run --host 127.0.0.1 --no-browser $(ARGS)
+	$(BIN)/python -m medgan.cli.viz run --host 127.0.0.1 --no-browser $(ARGS)
 
 viz-static: $(STAMP) ## The data flow as a web site in build/, which needs no server of its own.
 	rm -rf build
-	$(BIN)/kedro viz build $(ARGS)
+	$(BIN)/python -m medgan.cli.viz build $(ARGS)
 
 mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
-	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(ARGS)
+	$(BIN)/medgan tracking open
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(ARGS)
 
 app: $(STAMP) ## The Streamlit page, on this machine only.
-	$(BIN)/streamlit run src/medgan/app/main.py --server.address 127.0.0.1 --server.headless true --server.enableXsrfProtection true \
-		--server.maxUploadSize 20 --browser.gatherUsageStats false --client.showErrorDetails none --client.toolbarMode viewer $(ARGS)
+	$(BIN)/python -m medgan.app --server.address 127.0.0.1 $(ARGS)
 
 compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, names, latest, previous, or results.json files. Without RUNS, a list.
 	$(BIN)/medgan compare $(subst $(COMMA), ,$(RUNS)) $(ARGS)
@@ -81,7 +94,7 @@ results: $(STAMP) ## Put the records together: docs/results.md and docs/results/
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "medgan needs Python 3.11, 3.12 or 3.13: install one, or say where it is with make PYTHON=PATH." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement <(sed -n '/^uv==/,/[^\\]$$/p' requirements.lock)
 
 $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 	$(if $(TORCH),$(UV) --torch-backend=$(TORCH) --no-verify-hashes --constraint requirements.lock --requirement pyproject.toml --extra dev,\

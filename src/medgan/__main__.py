@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from kedro.framework.project import configure_project
-
-from medgan.cli.main import cli
+from medgan.cli.starting import end_quietly_while_starting
 
 
 def main() -> None:
     """Runs the pipelines; options are those of `kedro run`."""
+    end_quietly_while_starting()
+
+    from kedro.framework.project import configure_project
+
+    from medgan.cli.main import cli
+
     configure_project("medgan")
     cli(["run", *sys.argv[1:]], prog_name="medgan")
 

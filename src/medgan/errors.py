@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import errno
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 SHOWN = 20
 """Names that a message lists at most."""
+CLOSE = 3
+"""Names in other namespaces that a message lists at most."""
 _CONFIGURATION_ERRORS = (
     "MissingConfigException",
     "ParserError",
@@ -16,6 +20,30 @@ _CONFIGURATION_ERRORS = (
     "UnsupportedInterpolationType",
 )
 """Errors of Kedro's configuration loader, by name to avoid importing Kedro."""
+_CONFIGURATION_PACKAGES = frozenset({"kedro", "omegaconf", "yaml"})
+_SPACE = "free some space, then run the same command again"
+_ACCESS = "give yourself access, then run the same command again"
+_DEVICE = "check the disk, then run the same command again"
+_DISK_ERRORS: Mapping[int, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EFBIG: ("the file would be larger than is allowed here", _SPACE),
+    errno.EIO: ("the disk reports an error", _DEVICE),
+    errno.ESTALE: ("the network disk has lost the file", _DEVICE),
+    errno.EROFS: ("the disk is read-only", _ACCESS),
+    errno.EACCES: ("access is denied", _ACCESS),
+    errno.EPERM: ("access is denied", _ACCESS),
+    errno.EMFILE: ("too many files are open", "raise the limit with `ulimit -n`"),
+    errno.ENAMETOOLONG: ("the name is too long", "use a folder with a shorter name"),
+}
+"""Error number -> what is wrong, and what to do."""
+_SQLITE_ERRORS = {
+    "SQLITE_FULL": errno.ENOSPC,
+    "SQLITE_IOERR": errno.EIO,
+    "SQLITE_READONLY": errno.EROFS,
+    "SQLITE_CANTOPEN": errno.EACCES,
+}
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 class UserError(Exception):
@@ -26,14 +54,31 @@ class UserError(Exception):
     """
 
 
+class NotEnoughData(UserError):
+    """The data set lacks what a model learns from; the model is left out, and the run goes on."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Return the error for an unknown name, with the closest known one or the first few."""
     names = sorted(known)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     hint = f"use one of {', '.join(names[:SHOWN])}{more}."
-    if close := difflib.get_close_matches(name, names, n=1):
-        hint = f"did you mean '{close[0]}'?"
+    if close := closest(name, names):
+        hint = "did you mean " + " or ".join(f"'{one}'" for one in close) + "?"
     return UserError(f"There is no {kind} '{name}': {hint}")
+
+
+def closest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that are closest: in another case, within a namespace (`train` for
+    `dcgan.train`), or of few other letters; none if no name is close.
+    """
+    names = {one.casefold(): one for one in sorted(known)}
+    wanted = name.casefold()
+    if wanted in names:
+        return [names[wanted]]
+    within = [one for folded, one in names.items() if folded.endswith(f".{wanted}")]
+    near = difflib.get_close_matches(wanted, names, n=1)
+    return within[:CLOSE] or [names[one] for one in near]
 
 
 def user_message(error: BaseException) -> str | None:
@@ -57,6 +102,24 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def _message(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return str(error)
-    if type(error).__name__ in _CONFIGURATION_ERRORS:
+    kind = type(error)
+    package = kind.__module__.partition(".")[0]
+    if kind.__name__ in _CONFIGURATION_ERRORS and package in _CONFIGURATION_PACKAGES:
         return f"conf: {' '.join(str(error).split())}"
-    return None
+    found = _DISK_ERRORS.get(disk_error(error) or 0)
+    if found is None:
+        return None
+    problem, remedy = found
+    where = getattr(error, "filename", None)
+    return f"{where}: {problem}; {remedy}." if where else f"{problem.capitalize()}: {remedy}."
+
+
+def disk_error(error: BaseException) -> int | None:
+    """Return the number of an error of the disk, as the system, SQLite or a Rust library has it."""
+    if isinstance(error, OSError):
+        return error.errno
+    name = getattr(error, "sqlite_errorname", None) or ""
+    if sqlite := next((one for one in _SQLITE_ERRORS if name.startswith(one)), None):
+        return _SQLITE_ERRORS[sqlite]
+    rust = _RUST_ERROR.search(str(error)) if type(error).__name__ == "SafetensorError" else None
+    return int(rust[1]) if rust else None

@@ -9,6 +9,10 @@ NOT_A_MEDICAL_DEVICE = (
 )
 """The full form, for cards, pages, tables and the metadata of images."""
 
+SMOKE_SCALE = "smoke"
+SMOKE = "scale=smoke: figures mean nothing"
+"""The mark of a model that was trained for a few steps, to try the software."""
+
 
 def readable(name: str) -> str:
     """Replace underscores by spaces: `nearest_neighbour` becomes `nearest neighbour`."""

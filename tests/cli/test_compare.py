@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 
 from medgan.cli.compare import comparison
 from medgan.cli.main import main
@@ -18,6 +19,7 @@ from medgan.project.environment import Environment
 from medgan.stats.classification import auroc
 from medgan.tracking.client import Tracker
 from medgan.tracking.reading import RunArchive, nested
+from medgan.tracking.sender import KEY
 from tests.evaluation.test_compare_runs import table
 
 
@@ -36,7 +38,7 @@ def row(part):
     }
 
 
-def log_run(tracker, folder, name, part, seed, with_scores=True):
+def log_run(tracker, folder, name, part, seed, with_scores=True, status="FINISHED"):
     parent = tracker.start(name, {"git": "abc"})
     tracker.parameters(parent, {"seed": seed, "scale": "smoke"})
     child = tracker.start("bigan", {"namespace": "bigan"}, parent=parent)
@@ -50,14 +52,16 @@ def log_run(tracker, folder, name, part, seed, with_scores=True):
     trained = tracker.start("sngan", {"namespace": "sngan"}, parent=parent)
     tracker.metrics(trained, {"look": {"diversity": 1.0}})
     for run in (child, trained, parent):
-        tracker.finish(run, "FINISHED")
+        tracker.finish(run, status)
     time.sleep(0.01)
     return parent
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Three runs in a store; the first kept no scores."""
+    """Three runs in a store, of which the first kept no scores; later, a run that was killed and
+    one that evaluated nothing.
+    """
     root = tmp_path_factory.mktemp("project")
     for name, text in {
         "conf/base/globals.yml": "dataset: toys\n",
@@ -73,7 +77,13 @@ def project(tmp_path_factory):
         log_run(tracker, root / "b", "all", table(0), 0),
         log_run(tracker, root / "c", "all", table(1, gain=1.6), 1),
     ]
-    return root, runs
+    log_run(tracker, root / "d", "killed", table(1), 1, status="KILLED")
+    tracker.finish(tracker.start("ingestion", {}), "FINISHED")
+    tracker.close()
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    places = [found.experiment_id for found in client.search_experiments()]
+    ids = {run.data.tags[KEY]: run.info.run_id for run in client.search_runs(places)}
+    return root, [ids[run] for run in runs]
 
 
 @pytest.fixture
@@ -92,7 +102,8 @@ def test_runs_are_found_by_id_place_date_and_name(project):
     assert found.find(old).run_id == found.find(old[:12]).run_id == old
     assert (found.find("latest").run_id, found.find("previous").run_id) == (newest, middle)
     day = found.find("latest").started.date().isoformat()
-    assert found.find(day).run_id == found.find("all").run_id == newest
+    assert found.find("all").run_id == newest
+    assert found.find(day).run_id == found.runs()[0].run_id
     assert found.find("old").run_id == old
     with pytest.raises(UserError, match="no run 'nothing'"):
         found.find("nothing")
@@ -127,6 +138,7 @@ def test_without_runs_the_newest_are_listed(command, project):
         (["one"], "Give two runs"),
         (["no.json", "latest"], "There is no results file"),
         (["deadbeef", "latest"], "no run 'deadbeef'"),
+        (["ingestion", "latest"], "evaluated no detector"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(command, words, message):
@@ -140,6 +152,36 @@ def test_parameters_choose_the_data_set_of_an_environment(command):
     shown = command("--env", "medmnist", "--params", "flag=blood")
     assert shown.exit_code == 1, shown.output
     assert "MLflow has no runs of 'medmnist_blood' yet" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("file:./mlruns", "a folder of files, which MLflow no longer supports"),
+        ("./mlruns", "a folder of files, which MLflow no longer supports"),
+        ("http://user:CANARYPASS@127.0.0.1:9?token=CANARYPASS", "127.0.0.1:9 does not answer"),
+        ("sqlite:///none.db", "There is no MLflow store here yet"),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_one_sentence(command, monkeypatch, uri, message):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    shown = command("previous", "latest")
+    assert shown.exit_code == 1
+    assert message in shown.output
+    assert "CANARYPASS" not in shown.output
+    assert "Traceback" not in shown.output
+
+
+def test_a_deleted_experiment_is_one_sentence(command, project):
+    client = MlflowClient(f"sqlite:///{project[0]}/mlflow.db")
+    experiment = client.get_experiment_by_name("toys").experiment_id
+    client.delete_experiment(experiment)
+    try:
+        shown = command()
+    finally:
+        client.restore_experiment(experiment)
+    assert shown.exit_code == 1
+    assert f"restore --experiment-id {experiment}" in shown.output
 
 
 def results(folder, part, beside):

@@ -12,11 +12,26 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from kedro.pipeline import Pipeline, node
 
 from medgan.cli import cli
+from medgan.cli.run import _full_names
 
 ALL = ["prepare", "training.other.train", "training.toy.train", "judge"]
 Run = Callable[..., Result]
+
+
+FILES = {
+    "x.yml": "x: 1",
+    "empty.yml": "run:",
+    "list.yml": "[1, 2]",
+    "typo.yml": "run: {tag: x}",
+    "broken.yml": "run: [",
+    "tags.yml": "run: {tags: [quick], params: {scale: smoke}}",
+    "wrong.yml": "run: {params: {scael: 1}}",
+    "version.yml": "run: {pipelines: [making], load_versions: {prepared: '2026'}}",
+}
+"""For `--config`."""
 
 
 @pytest.fixture
@@ -26,6 +41,8 @@ def run(configured: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     monkeypatch.delenv("KEDRO_ENV", raising=False)
     shutil.rmtree(configured / "data", ignore_errors=True)
     caplog.set_level(logging.INFO, logger="medgan")
+    for name, text in FILES.items():
+        (configured / name).write_text(text)
 
     def invoke(*arguments: str) -> Result:
         caplog.clear()
@@ -70,12 +87,54 @@ def ran(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         ("--async", "--async does not work here"),
         ("--runner-params is_async=True", "--async does not work here"),
         ("--params toy.steps=", "toy.steps= has no value: give toy.steps=VALUE"),
-        ("--params toy", "must contain a key and a value separated by `=`"),
+        ("--params toy", "--params has `toy`: give NAME=VALUE"),
         ("--conf-source nowhere", "Path 'nowhere' does not exist"),
         ("--env lcoal", "There is no environment 'lcoal'"),
         ("--nodes prepare --namespaces training.toy", "No node fits all of these options together"),
         ("--nodes judge", "make them with `kedro run --pipelines making,training`"),
         ("--pipelin making", "No such option"),
+        ("--pipeline Making", "There is no pipeline 'Making': did you mean 'making'?"),
+        ("--nodes PREPARE", "There is no node 'PREPARE': did you mean 'prepare'?"),
+        ("--nodes train", "did you mean 'training.other.train' or 'training.toy.train'?"),
+        ("--from-nodes toy.train", "did you mean 'training.toy.train'?"),
+        ("--namespaces toy", "There is no namespace 'toy': did you mean 'training.toy'?"),
+        ("--namespaces training,tranining.toy", "did you mean 'training.toy'?"),
+        ("--to-outputs params:seed", "There is no dataset 'params:seed'"),
+        ("--tags quick --tags b", "--tags is given 2 times: give it once"),
+        ("-t quick --tags b", "--tags is given 2 times"),
+        ("--params scale=smoke --params seed=1", "--params is given 2 times"),
+        ("--pipeline=", "--pipeline has no value: give it one, or leave it out."),
+        ("--pipelines ,", "--pipelines has no value"),
+        ("--tags=", "--tags has no value"),
+        ("--env=", "--env has no value"),
+        ("--runner=", "--runner has no value"),
+        ("--load-versions prepared:", "Version string '' is not allowed"),
+        ("--load-versions prepared:../x", "is not allowed"),
+        ("--load-versions :x", "There is no dataset ''"),
+        ("--runner sequentialrunner", "did you mean 'SequentialRunner'?"),
+        ("--runner AbstractRunner", "There is no runner 'AbstractRunner'"),
+        ("--runner torch.nn.Linear", "There is no runner 'torch.nn.Linear'"),
+        ("--runner toy:Runner", "There is no runner 'toy:Runner'"),
+        ("--runner os", "There is no runner 'os'"),
+        ("--runner .", "There is no runner '.'"),
+        ("--runner-params foo", "must contain a key and a value separated by `=`"),
+        ("--runner-params max_workers=4", "SequentialRunner got an unexpected keyword argument"),
+        ("--params scael=smoke", "There is no parameter 'scael': did you mean 'scale'?"),
+        ("--params toy.steps=abc", "conf: `toy.steps` is 'abc': input should be a valid integer"),
+        ("--params scale=huge", "use one of smoke, cpu, gpu"),
+        ("--params scale=smoke,b=c", "A value that holds `,b=` needs quotes"),
+        ("--params toy.steps=1,toy.steps=2", "has `toy.steps` and `toy.steps`: give one value"),
+        ("--conf-source src", "does not exist or is not a valid directory"),
+        ("--pipeline making --pipelines training", "Use --pipeline or --pipelines, not both."),
+        ("making", "Got unexpected extra argument (making)"),
+        ("--config gone.yml", "File 'gone.yml' does not exist"),
+        ("--config x.yml", "x.yml has no section `run` with options"),
+        ("--config empty.yml", "has no section `run` with options"),
+        ("--config list.yml", "has no section `run` with options"),
+        ("--config typo.yml", "Key `tag` in provided configuration is not valid"),
+        ("--config broken.yml", "conf: while parsing"),
+        ("--config tags.yml --tags quik", "There is no tag 'quik'"),
+        ("--config wrong.yml", "There is no parameter 'scael': did you mean 'scale'?"),
     ],
 )
 def test_wrong_options_are_refused_in_one_sentence(run, ran, configured, arguments, words):
@@ -95,6 +154,10 @@ def test_wrong_options_are_refused_in_one_sentence(run, ran, configured, argumen
         ("--runner SequentialRunner", ALL),
         ("--env base --conf-source conf", ALL),
         ("--tags quick", ["prepare"]),
+        ("--config tags.yml", ["prepare"]),
+        ("--runner kedro.runner.SequentialRunner --nodes prepare", ["prepare"]),
+        ("--pipelines making,making", ["prepare"]),
+        ("--params=", ALL),
         ("--nodes prepare", ["prepare"]),
         ("--to-nodes training.toy.train", ["prepare", "training.toy.train"]),
         ("--to-outputs toy.training", ["prepare", "training.toy.train"]),
@@ -148,3 +211,10 @@ def test_load_versions_read_an_older_version(run, configured):
         "--namespaces", "training.toy", "--load-versions", "prepared:2020-01-01T00.00.00.000Z"
     )
     assert "has no version 2020-01-01T00.00.00.000Z: the newest are" in done.output
+
+
+def test_a_node_may_be_given_without_its_namespace_where_only_one_has_that_name():
+    placed = (("one", "read"), ("two", "train"), ("three", "train"))
+    nodes = [node(abs, "a", f"b{place}", name=name, namespace=place) for place, name in placed]
+    known = _full_names(["read", "train", "one.read", "reed"], Pipeline(nodes))
+    assert known == ["one.read", "train", "one.read", "reed"]

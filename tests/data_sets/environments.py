@@ -15,7 +15,6 @@ from medgan.pipelines.preprocessing.pipeline import create_pipeline as preproces
 from medgan.project.loader import MedganConfigLoader
 from medgan.project.parameters import sections, typed
 from medgan.settings import CONFIG_LOADER_ARGS
-from medgan.sources.registry import ImageSource
 from tests.conftest import ROOT
 
 
@@ -36,18 +35,17 @@ def parameters(env: str, **given: Any) -> dict[str, Any]:
     return typed(loaded(env, **given)["parameters"], sections())
 
 
-def opened(env: str, location: Path | None = None, **given: Any) -> ImageSource:
+def opened(env: str, location: Path | None = None, **given: Any) -> Any:
     """The source of an environment."""
     entry = {"source": loaded(env, location, **given)["catalog"]["source"]}
-    source: ImageSource = DataCatalog.from_config(entry).load("source")
-    return source
+    return DataCatalog.from_config(entry).load("source")
 
 
 def rows(env: str, location: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of an environment's source by image_id: those that are used, and those that are left
     out.
     """
-    table = opened(env, location).rows().set_index("image_id").sort_index()
+    table = opened(env, location).named_rows().set_index("image_id").sort_index()
     excluded = table.reindex(columns=["excluded"])["excluded"]
     return table[excluded.isna()], table[excluded.notna()]
 

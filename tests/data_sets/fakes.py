@@ -264,6 +264,26 @@ def adenocarcinoma_ct(root: Path, images: int = 2) -> Path:
     return root
 
 
+def chest_xray(root: Path) -> Path:
+    """Chest X-Ray Images (Pneumonia): everything again in chest_xray/, and what macOS leaves."""
+    for number, part in enumerate(("train", "val", "test")):
+        picture(root / part / "NORMAL" / f"IM-{number:04d}-0001.jpeg")
+        for kind in ("bacteria", "virus"):
+            picture(root / part / "PNEUMONIA" / f"person{number}_{kind}_1.jpeg")
+    parts = [*root.iterdir()]
+    for part in parts:
+        shutil.copytree(part, root / "chest_xray" / part.name)
+    for file in [*root.glob("t*/*/*.jpeg"), *root.glob("val/*/*.jpeg")]:
+        beside = (
+            root / "chest_xray" / "__MACOSX" / file.relative_to(root).with_name(f"._{file.name}")
+        )
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(b"\0\5\26\7")
+    for name in (".DS_Store", "Thumbs.db"):
+        (root / "train" / name).write_bytes(b"x")
+    return root
+
+
 def brain_mri(root: Path, images: int = 3) -> Path:
     """Brain MRI Images for Brain Tumor Detection: every image twice, in yes/ and no/ and again
     below brain_tumor_dataset/.

@@ -11,6 +11,8 @@ import pytest
 from kedro.io import DatasetError
 
 from medgan.cli.errors import find_ending
+from medgan.sources.listing import COPY, HIDDEN, SYSTEM
+from medgan.sources.readers.formats import TEXT
 from tests.data_sets import fakes
 from tests.data_sets.environments import opened, parameters, ran, rows
 
@@ -30,7 +32,7 @@ def test_covidx_reads_its_lists_from_both_ends(tmp_path: Path) -> None:
         "5 is two patients, of two sources"
     )
     assert used["group_id"].nunique() == 9
-    assert counts(left_out["excluded"]) == {"not listed": 1}
+    assert counts(left_out["excluded"]) == {"not listed": 1, TEXT: 2}
 
 
 def test_covidx_reads_its_oldest_lists_without_a_source(tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_chestxray14_keeps_its_official_lists_and_posterior_anterior_films(
     assert ages.tolist()[:2] + ages.tolist()[4:] == [58, 58, 81, 69]
     assert pd.isna(ages.iloc[2]), "414 years are a mistake of the record"
     assert ages.iloc[3] == pytest.approx(13 / 365.25)
-    assert counts(left_out["excluded"]) == {"view AP": 2}
+    assert counts(left_out["excluded"]) == {"view AP": 2, TEXT: 3}
     settings = parameters("chestxray14")
     assert settings["acgan"].model.class_loss == "bce"
     assert "horizontal_flip" not in settings["augmentation"].allowed
@@ -80,6 +82,7 @@ def test_isic_prefers_the_patient_and_counts_what_it_leaves_out(tmp_path: Path) 
         "category Indeterminate": 1,
         "image_type clinical: close-up": 1,
         "category missing": 1,
+        TEXT: 1,
     }
     assert opened("isic", tmp_path / "data").read("ISIC_0015719.jpg").pixels.shape[2] == 3
 
@@ -101,7 +104,7 @@ def test_ham10000_finds_images_in_both_folders_and_leaves_out_the_second_copy(
     assert counts(used["sex"].fillna("unknown")) == {"F": 7, "unknown": 7}
     assert used["age"].notna().sum() == 7
     assert used["site"].notna().sum() == 7
-    assert counts(left_out["excluded"]) == {"a copy of another file (same name, same content)": 7}
+    assert counts(left_out["excluded"]) == {COPY: 7, TEXT: 1}
     assert parameters("ham10000")["preprocessing"].channels == 3
 
 
@@ -110,6 +113,15 @@ def test_adenocarcinoma_ct_has_one_name_for_each_class_and_part(tmp_path: Path) 
     assert counts(used["split"]) == {"train": 9, "val": 8, "test": 8}
     assert counts(used["category_raw"]) == {**dict.fromkeys(fakes.CT_CLASSES, 6), "normal": 7}
     assert "group_id" not in used, "patients are unknown"
+
+
+def test_chest_xray_is_read_once_though_the_download_holds_it_twice(tmp_path: Path) -> None:
+    used, left_out = rows("chest_xray", fakes.chest_xray(tmp_path / "chest_xray"))
+    assert counts(used["category_raw"]) == {"NORMAL": 3, "bacteria": 3, "virus": 3}
+    assert counts(used["split"]) == {"train": 3, "val": 3, "test": 3}
+    assert used["group_id"].nunique() == 9
+    assert not used.index.str.startswith("chest_xray/").any()
+    assert counts(left_out["excluded"]) == {COPY: 9, SYSTEM: 10, HIDDEN: 1}
 
 
 def test_brain_mri_is_read_once_whichever_folder_is_given(tmp_path: Path) -> None:
@@ -123,7 +135,7 @@ def test_brain_mri_is_read_once_whichever_folder_is_given(tmp_path: Path) -> Non
         "yes/Y1.jpg",
         "yes/Y2.jpg",
     ]
-    assert counts(left_out["excluded"]) == {"a copy of another file (same name, same content)": 6}
+    assert counts(left_out["excluded"]) == {COPY: 6}
     used, left_out = rows("brain_mri", root / "brain_tumor_dataset")
     assert counts(used["category_raw"]) == {"no": 3, "yes": 3}
     assert not len(left_out)
@@ -220,5 +232,6 @@ def test_the_copies_of_adenocarcinoma_ct_leave_train(
     )
     audit, splits = catalog.load("leakage_audit"), catalog.load("splits")
     assert audit.dropped == 1
-    assert not splits["image_id"].str.contains("Copy").any()
+    manifest = catalog.load("manifest").set_index("image_id")
+    assert not manifest.loc[splits["image_id"], "path"].str.contains("Copy").any()
     assert counts(splits["split"]) == {"train": 8, "val": 8, "test": 8}

@@ -27,13 +27,13 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def call(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def call(project: Path, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         list(arguments),
         cwd=project,
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=seconds,
         check=False,
     )

@@ -64,6 +64,7 @@ def test_places_are_read_as_kedro_reads_parameters() -> None:
         places(None, "lpips_weights")
 
 
+@pytest.mark.long
 def test_an_experiment_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     (project / "conf" / "experiments.yml").write_text(EXPERIMENTS)

@@ -21,6 +21,7 @@ from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
 from medgan.sources.readers.decoding import frames, read_picture
 from tests.faults.making import BUNDLED, NIBABEL, dicom, nifti, noise, raster
+from tests.sources.readers.raster_files import png, tiff
 
 CONFIGS = (
     ReadingConfig(
@@ -28,6 +29,7 @@ CONFIGS = (
         slices=SlicePolicy(),
         volumes_4d="first",
         burned_in="keep",
+        secondary_captures="all",
         pseudonym_key="a secret of the tests",
     ),
     ReadingConfig(
@@ -96,6 +98,9 @@ def sound_files(folder: Path) -> dict[str, bytes]:
     raster(folder / "progressive.jpg", color, progressive=True, comment="x" * 30)
     raster(folder / "cmyk.jpg", image.convert("CMYK"))
     raster(folder / "grey.bmp", grey)
+    png(folder / "deep_rgb.png", color.astype(np.uint16) * 200, transparent=bytes(6))
+    tiff(folder / "big.tif", color.astype(np.uint16) * 99, 2, big=True, deflate=True)
+    tiff(folder / "film.tif", [grey.astype(np.uint16) * 99] * 2, 0)
     raster(folder / "packed.tif", color, compression="tiff_lzw")
     raster(
         folder / "pages.tif",

@@ -38,6 +38,7 @@ from medgan.stats.thresholds import (
     frozen_on,
 )
 from medgan.tracking.client import Tracker
+from medgan.tracking.spool import METRICS, Spool
 from medgan.training import job as jobs
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.settings import ModelSettings, TrainingConfig
@@ -350,17 +351,11 @@ def test_f47_a_figure_that_is_not_finite_ends_the_evaluation_before_it_is_stored
 def test_f47_the_tracker_leaves_an_infinite_metric_out_and_names_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Client:
-        def __init__(self) -> None:
-            self.stored: list[tuple[str, float]] = []
-
-        def log_batch(self, run: str, metrics: list[object]) -> None:
-            self.stored += [(metric.key, metric.value) for metric in metrics]  # type: ignore[attr-defined]
-
-    client = Client()
-    tracker = Tracker(client, "1")  # type: ignore[arg-type]
+    spool = Spool(tmp_path / "spool")
+    tracker = Tracker(spool, "cohort", "")
     tracker.metrics("run", {"auroc": {"value": 0.8, "high": math.inf}, "f1": {"value": math.nan}})
-    assert client.stored == [("auroc.value", 0.8)]
+    (stored,) = [record for _, record in spool.records(0) if record.kind == METRICS]
+    assert [(name, value) for name, value, *_ in stored.points] == [("auroc.value", 0.8)]
     assert "2 metrics are not finite" in caplog.text
     assert "auroc.high, f1.value" in caplog.text
 

@@ -40,9 +40,12 @@ def test_the_files_that_are_damaged_are_sound_before(tmp_path: Path) -> None:
         found = attempt(tmp_path / "input", CONFIGS[0])
         refused |= {name: found} if found != "read" else {}
     assert refused == {
-        "badVR.dcm": "UNREADABLE",
+        "badVR.dcm": "NOT_AN_IMAGE",
+        "liver_1frame.dcm": "NOT_AN_IMAGE",
+        "rtdose.dcm": "NOT_AN_IMAGE",
+        "rtdose_rle.dcm": "NOT_AN_IMAGE",
         "resampled_anat_moved.nii": "NONFINITE",
         "nested_priv_SQ.dcm": "UNREADABLE",
         "UN_sequence.dcm": "NO_PIXELS",
-        "reportsi.dcm": "NO_PIXELS",
+        "reportsi.dcm": "NOT_AN_IMAGE",
     }

@@ -163,6 +163,14 @@ def test_f22_a_patient_in_two_splits_ends_the_run() -> None:
         split_images(manifest, PreprocessingConfig(**OFFICIAL), 0)
 
 
+@pytest.mark.parametrize("split", ["by_patient", "repeated_k_fold", "official", "auto"])
+def test_f22_one_patient_in_all_files_is_said_with_what_to_do(split: str) -> None:
+    source = Pictures(phantoms(FILMS))
+    manifest = official(source, dict.fromkeys(source.pictures, "anonymous"))
+    with pytest.raises(UserError, match=r"all \d+ images are of one patient.*field group_id"):
+        split_images(manifest, PreprocessingConfig(split=split), 0)
+
+
 def test_f22_without_patients_leakage_is_unknown() -> None:
     source = Pictures(phantoms(FILMS))
     _, audit = split_images(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from medgan.images.config import IngestionConfig
 from medgan.sources.folder import FolderSource
+from medgan.sources.raw import OF_ANOTHER_KIND
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
 from tests.faults.making import BUNDLED, dicom, nifti, noise, raster
 from tests.images.known import tables
@@ -61,7 +62,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "cut.nii.gz": ("UNREADABLE", lambda path: cut(nifti(path, noise(1, 9, 8, 7)))),
     "cut.npz": ("UNREADABLE", lambda path: (np.savez(path, a=SMALL), cut(path))),
     "frames.dcm": ("MULTIPAGE", lambda path: dicom(path, noise(1, 2, 8, 8), NumberOfFrames=2)),
-    "wrong.dcm": ("UNREADABLE", lambda path: shutil.copy(BUNDLED / "badVR.dcm", path)),
+    "wrong.dcm": ("UNREADABLE", lambda path: shutil.copy(BUNDLED / "MR_truncated.dcm", path)),
     "nested.dcm": ("UNREADABLE", sequence_bomb),
     "bomb.png": ("TOO_LARGE", lambda path: raster(path, Image.new("1", (3000, 3000)))),
     "large.dcm": ("TOO_LARGE", lambda path: dicom(path, np.zeros((2001, 2000), np.uint8))),
@@ -75,7 +76,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "four.nii": ("VOLUMES_4D", lambda path: nifti(path, noise(1, 9, 8, 7, 2))),
     "nan.tif": ("NONFINITE", lambda path: raster(path, NAN)),
     "nan.nii.gz": ("NONFINITE", lambda path: nifti(path, np.stack([NAN] * 5, axis=2))),
-    "report.dcm": ("NO_PIXELS", lambda path: shutil.copy(BUNDLED / "test-SR.dcm", path)),
+    "report.dcm": ("NO_PIXELS", lambda path: dicom(path, None)),
     "packed.dcm": ("NO_DECODER", lambda path: dicom(path, SMALL, syntax="1.2.840.10008.1.2.4.102")),
     "names.dcm": ("BURNED_IN", lambda path: dicom(path, SMALL, BurnedInAnnotation="YES")),
     "thin.nii": ("SPACING", lambda path: nifti(path, noise(1, 9, 8, 7), spacing=(1.0, 20.0, 1.0))),
@@ -143,5 +144,5 @@ def test_planted_bad_files_are_quarantined_and_no_sound_one_is(tree: Path) -> No
 
 def test_the_table_of_codes_in_the_documentation_is_complete() -> None:
     text = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
-    for code in {code for code, _ in BAD.values()} | {"VOLUME", "WINDOW"}:
+    for code in {code for code, _ in BAD.values()} | OF_ANOTHER_KIND | {"VOLUME", "WINDOW"}:
         assert f"| `{code}` |" in text, code

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,7 +14,13 @@ from typing import Any
 import click
 
 from medgan.cli.quiet import quiet
+from medgan.cli.starting import end_now, is_command, stopped_by
 from medgan.errors import chain, user_message
+
+CLOSING = 4.5
+"""Seconds that a command may take to end after a signal."""
+AGAIN = 0.05
+"""Seconds between two looks at whether it can end."""
 
 
 class UserCommand(click.Command):
@@ -20,7 +29,24 @@ class UserCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options."""
         with one_sentence():
+            self._check_options(ctx, args)
             return super().parse_args(ctx, args)
+
+    def _check_options(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option that is given twice, of which click would drop the first, and one
+        without a value, such as an unset shell variable, which would count as not given.
+        """
+        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, count in Counter(order).items():
+            if not isinstance(option, click.Option) or option.multiple or option.name is None:
+                continue
+            if count > 1:
+                problem = f"is given {count} times: give it once, with its values separated by"
+                raise click.UsageError(f"{option.opts[0]} {problem} commas.", ctx)
+            value = values.get(option.name)
+            if option.name != "params" and isinstance(value, str) and not value.strip(" ,"):
+                problem = "has no value: give it one, or leave it out."
+                raise click.UsageError(f"{option.opts[0]} {problem}", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -32,7 +58,7 @@ class Interrupted(click.ClickException):
     """SIGINT or SIGTERM, as an `Exception`: Kedro does not call its hooks for KeyboardInterrupt."""
 
     def __init__(self, number: int, then: str = "the same command resumes") -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; {then}.")
+        super().__init__(stopped_by(number, then))
         self.number = number
         self.exit_code = 128 + number  # type: ignore[misc]
 
@@ -61,22 +87,61 @@ def find_ending(error: BaseException) -> click.ClickException | None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Raise `Interrupted` at the first SIGINT or SIGTERM. The second one kills as usual."""
-    previous: dict[int, Any] = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-
-    def restore() -> None:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        restore()
-        raise Interrupted(number)
-
-    for number in previous:
-        signal.signal(number, interrupt)
+    """Raise `Interrupted` at the first SIGINT or SIGTERM, but not inside an import, where others
+    would take it for a missing library. End at once at the second one, or after CLOSING seconds.
+    """
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    previous: dict[int, Any] = {number: signal.getsignal(number) for number in watched}
+    ending = _Ending()
+    signal.signal(signal.SIGINT, ending.begin)
+    signal.signal(signal.SIGTERM, ending.begin)
     try:
         yield
     finally:
-        restore()
+        ending.over = True
+        if not (ending.number and is_command()):  # else closing the process has an end too
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    if ending.number:  # it came in the last import, or somebody has caught the exception
+        raise Interrupted(ending.number)
+
+
+class _Ending:
+    """What happens from the first signal on."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.deadline = 0.0
+        self.raised = False
+        self.over = False
+
+    def begin(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.number:
+            end_now(self.number)
+        self.number, self.deadline = number, time.monotonic() + CLOSING
+        signal.signal(signal.SIGALRM, self.go_on)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
+        self.go_on(number, frame)
+
+    def go_on(self, _: int, frame: FrameType | None) -> None:
+        """Raise once that is possible; end where that is of no use."""
+        if time.monotonic() > self.deadline:
+            if self.over:  # and the sentence was said
+                os._exit(128 + self.number)
+            end_now(self.number)
+        if self.over:
+            return
+        if not self.raised and not _importing(frame):
+            self.raised = True
+            raise Interrupted(self.number)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a frame was called by an import."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False

@@ -10,6 +10,7 @@ from medgan.cli.export import export
 from medgan.cli.results import results
 from medgan.cli.run import run_command
 from medgan.cli.score import score
+from medgan.cli.tracking import tracking
 
 
 class ProjectCommands(click.Group):
@@ -35,6 +36,6 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-for _command in (results, score, export, compare, reproduce, collect):
+for _command in (results, score, export, compare, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

@@ -37,7 +37,8 @@ def chosen(env: str | None, params: str) -> Environment:
     Raises:
         UserError: there is no such environment, or `params` are not NAME=VALUE pairs.
     """
-    from medgan.project.environment import Environment, given_parameters, require_environment
+    from medgan.project.environment import Environment, require_environment
+    from medgan.project.given import given_parameters
 
     conf = project_root_here() / "conf"
     if env is not None:

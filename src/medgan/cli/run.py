@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
@@ -15,6 +16,8 @@ from medgan.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
+
+    from medgan.project.environment import Environment
 
 REFUSED = {
     "ThreadRunner": "nodes would train at the same time on the same cores, and their MLflow runs "
@@ -31,42 +34,100 @@ def run_command() -> click.Command:
 
     if run.callback is None:
         raise RuntimeError("Kedro's run command has no callback")
-    params = [_without_empty_values(one) if one.name == "params" else one for one in run.params]
+    changed = {"params": _with_text, "config": _with_section}
+    params = [changed.get(str(one.name), lambda same: same)(one) for one in run.params]
     return UserCommand("run", callback=_checked(run.callback), params=params, help=run.help)
 
 
-def _without_empty_values(option: click.Parameter) -> click.Parameter:
-    """`--params` that refuses `source=`, an unset shell variable, which Kedro reads as null."""
+def _with_text(option: click.Parameter) -> click.Parameter:
+    """`--params` as `project.given` reads it: Kedro's own splits paths at commas, reads the folder
+    2019 as a number, and `source=`, an unset shell variable, as null.
+    """
+    option = copy(option)
+
+    def parse(_: click.Context, __: click.Parameter, value: Any) -> dict[str, Any]:
+        from medgan.project.given import TEXT, given_parameters
+
+        if isinstance(value, Mapping):  # of a file, by --config
+            from medgan.sources.forms import as_text
+
+            return {key: as_text(one) if key in TEXT else one for key, one in value.items()}
+        return given_parameters(value)
+
+    option.callback = parse
+    return option
+
+
+def _with_section(option: click.Parameter) -> click.Parameter:
+    """`--config` that says what is wrong with the file, and takes lists as YAML writes them."""
     option, parse = copy(option), option.callback
 
     def checked(ctx: click.Context, option: click.Parameter, value: Any) -> Any:
-        pairs = value.split(",") if isinstance(value, str) else []
-        empty = next((pair.strip() for pair in pairs if pair.strip().endswith("=")), None)
-        if empty is not None:
-            raise click.BadParameter(f"{empty} has no value: give {empty}VALUE or leave it out.")
-        return parse(ctx, option, value) if parse else value
+        try:
+            found = parse(ctx, option, value) if parse else value
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"--config {value} has no section `run` with options: give `run:`, and below it "
+                "names and values such as `tags: quick`."
+            ) from error
+        defaults = dict(ctx.default_map or {})
+        for name, one in defaults.items():
+            if isinstance(one, list):
+                defaults[name] = ",".join(map(str, one))
+            elif name == "load_versions" and isinstance(one, Mapping):
+                defaults[name] = ",".join(f"{key}:{version}" for key, version in one.items())
+        ctx.default_map = defaults
+        return found
 
     option.callback = checked
     return option
 
 
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
+    from medgan.project.environment import Environment
+
     def run(**options: Any) -> Any:
-        _check_environment(options["env"], options["conf_source"])
+        conf = _conf(options["conf_source"])
+        _check_environment(options["env"], conf)
+        _check_alone(Environment(conf, options["env"], options["params"] or {}))
         _check_runner(options["runner"], options["is_async"], options["runner_params"])
         names, pipeline = _chosen_pipelines(options["pipeline"], options["pipelines"])
+        for option in ("node_names", "from_nodes", "to_nodes"):
+            options[option] = _full_names(options[option], pipeline)
         _check_selection(pipeline, options)
         return callback(**{**options, "pipeline": None, "pipelines": names})
 
     return run
 
 
-def _check_environment(env: str | None, conf_source: str | None) -> None:
+def _conf(given: str | None) -> Path:
+    return Path(given) if given else project_root_here() / "conf"
+
+
+def _check_environment(env: str | None, conf: Path) -> None:
     from medgan.project.environment import require_environment
 
-    conf = Path(conf_source) if conf_source else project_root_here() / "conf"
     if env is not None and conf.is_dir():
         require_environment(conf, env)
+
+
+def _check_alone(environment: Environment) -> None:
+    """Refuse a second run on the same data at once; the run itself takes the lock."""
+    from kedro.config import MissingConfigException
+
+    from medgan.project.lock import RunLock
+
+    try:
+        root, dataset = project_root_here(), environment.dataset()
+    except (
+        click.ClickException,  # a packaged project runs anywhere
+        MissingConfigException,
+        LookupError,
+        OSError,
+        ValueError,
+    ):  # the run says what is wrong with conf/
+        return
+    RunLock(root / "data", dataset).require_free()
 
 
 def _check_runner(runner: str | None, is_async: bool, settings: Mapping[str, Any]) -> None:
@@ -75,11 +136,20 @@ def _check_runner(runner: str | None, is_async: bool, settings: Mapping[str, Any
 
     try:
         found = load_obj(runner or "SequentialRunner", "kedro.runner")
-    except (ImportError, AttributeError):
-        raise unknown("runner", str(runner), ["SequentialRunner", *REFUSED]) from None
+        works = issubclass(found, kedro.runner.AbstractRunner) and not inspect.isabstract(found)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        works = False
+    if not works:
+        raise unknown("runner", str(runner), ["SequentialRunner", *REFUSED])
     for name, reason in REFUSED.items():
         if issubclass(found, getattr(kedro.runner, name)):
             raise UserError(f"--runner {runner} does not work here, since {reason}: {REMEDY}.")
+    try:
+        inspect.signature(found).bind(**settings)
+    except TypeError as error:
+        raise UserError(
+            f"--runner-params: {found.__name__} {error}: leave the option out."
+        ) from error
     if is_async or settings.get("is_async"):
         raise UserError(
             "--async does not work here, since outputs would be saved in any order while a training "
@@ -101,6 +171,14 @@ def _chosen_pipelines(one: str | None, several: Iterable[str]) -> tuple[list[str
             pipelines.set_requested(None)
             raise unknown("pipeline", name, set(pipelines) - {"__default__"})
     return names, sum((pipelines[name] for name in names or ["__default__"]), start=Pipeline([]))
+
+
+def _full_names(given: Iterable[str], pipeline: Pipeline) -> list[str]:
+    """Names of nodes, also where they were given without the namespace, as kedro-viz shows them."""
+    short: dict[str, list[str]] = {}
+    for node in pipeline.nodes:
+        short.setdefault(node.name.rpartition(".")[2], []).append(node.name)
+    return [short[name][0] if len(short.get(name, ())) == 1 else name for name in given]
 
 
 def _check_selection(pipeline: Pipeline, options: Mapping[str, Any]) -> None:

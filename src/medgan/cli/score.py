@@ -56,13 +56,13 @@ def score(
 
     Research only; not a medical device.
     """
-    from medgan.inference import Options, score_path
-    from medgan.inference.table import counts
-    from medgan.project.environment import given_parameters
+    from medgan.inference.batch import Options, score_with_detector
+    from medgan.inference.summary import scores_text
+    from medgan.project.given import given_parameters
 
     with_threshold = not options["no_threshold"]
     try:
-        table = score_path(
+        found = score_with_detector(
             path,
             model,
             output,
@@ -76,10 +76,4 @@ def score(
         raise Interrupted(
             stop.number, "nothing was written, and the same command starts anew"
         ) from None
-    found = counts(table)
-    judged = f", {found['anomalous']} called anomalous" if with_threshold else ""
-    volumes = f" of {found['volumes']} volumes" if found["volumes"] else ""
-    click.echo(
-        f"{found['images'] - found['refused']} images{volumes} scored{judged}, "
-        f"{found['refused']} refused: {output / 'scores.csv'}"
-    )
+    click.echo(scores_text(found, output / "scores.csv"))

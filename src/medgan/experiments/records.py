@@ -20,6 +20,7 @@ from medgan.evaluation.details import CategoriesResult, ComponentsResult
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
 from medgan.files.atomic import write_text
 from medgan.files.documents import ALWAYS, from_json, to_json
+from medgan.files.names import slug
 from medgan.stats.bootstrap import Estimate
 
 SCHEMA = 1
@@ -253,7 +254,7 @@ Records = Mapping[str, tuple[Record, ...]]
 
 def path_of(root: Path, dataset: str, name: str, seed: int) -> Path:
     """Return the path of a record."""
-    return root / FOLDER / dataset / f"{name}-{seed}.json"
+    return root / FOLDER / dataset / f"{slug(name)}-{seed}.json"
 
 
 def write_record(root: Path, record: Record) -> Path:

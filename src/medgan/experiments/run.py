@@ -36,7 +36,8 @@ from medgan.nested import leaves
 from medgan.pipelines import outputs as made_of
 from medgan.pipelines.outputs import Audit, Classification, Evaluation, Synthetic
 from medgan.project.artifacts import Project
-from medgan.project.environment import Environment, given_parameters, require_environment
+from medgan.project.environment import Environment, require_environment
+from medgan.project.given import given_parameters, written
 from medgan.tracking.provenance import provenance
 
 Say = Callable[[str], None]
@@ -241,7 +242,8 @@ def _kedro(
     Raises:
         UserError: it failed; the last line that it printed.
     """
-    given = ",".join(f"{key}={value}" for key, value in {**place.given, **parameters}.items())
+    # A run that was killed must not stop one with another seed.
+    given = written({**place.given, **parameters, "fresh": "true"})
     options = ["--env", place.dataset, "--params", given, "--pipelines", ",".join(pipelines)]
     options += ["--to-outputs", ",".join(outputs)] if outputs else []
     with place.log.open("a", encoding="utf-8") as log:

@@ -45,14 +45,16 @@ class Backbone:
     file: str
     """Name in torchvision's download folder."""
     sha256: str
-    """First digits of its hash, as in torchvision's file names."""
+    """Its hash, or the first digits that torchvision's file name has; the file is loaded as data,
+    whatever it holds."""
 
 
+CAFFE = "22954858eb1392d200f2bd8ae5fe09ca3d40f2b2a68a5189d1910d0d4d1430b2"
 BACKBONES: Mapping[str, Backbone] = {
     "squeeze": Backbone("squeeze", "squeezenet1_1-b8a52dc0.pth", "b8a52dc0"),
     "alex": Backbone("alex", "alexnet-owt-7be5be79.pth", "7be5be79"),
     "vgg": Backbone("vgg", "vgg16-397923af.pth", "397923af"),
-    "squeeze-caffe": Backbone("squeeze", "squeezenet1_1_caffe_features.pt", "22954858eb1392d2"),
+    "squeeze-caffe": Backbone("squeeze", "squeezenet1_1_caffe_features.pt", CAFFE),
 }
 """`squeeze-caffe` are the original Caffe weights of SqueezeNet 1.1. They are not known to equal
 torchvision's, so they have their own name."""

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.errors import UserError
 from medgan.metrics.features import FeatureSets, Floats, checked
 from medgan.metrics.quality import QualityMetric
+from medgan.ranges import Range
 
 DRAWS = 10
 WORKING_MEMORY = 64
@@ -39,23 +39,12 @@ WORKING_MEMORY = 64
 
 @dataclass(frozen=True)
 class Neighbours:
-    """k of the balls, by default as published.
+    """k of the balls, by default as published."""
 
-    Raises:
-        UserError: if one is below 1.
-    """
-
-    precision: int = 3
+    precision: Annotated[int, Range(1, 100)] = 3
     """Of precision and recall."""
-    density: int = 5
+    density: Annotated[int, Range(1, 100)] = 5
     """Of density and coverage."""
-
-    def __post_init__(self) -> None:
-        if min(self.precision, self.density) < 1:
-            raise UserError(
-                f"synthesis.neighbours: {self.precision} and {self.density} are not both 1 or "
-                "more, so there is no ball: raise them."
-            )
 
 
 PUBLISHED = Neighbours()

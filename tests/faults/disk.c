@@ -1,0 +1,61 @@
+/* A disk that fails: LD_PRELOAD it, then call fault_arm. The n-th write, fsync or rename below a
+   folder fails with an error number, or kills the process (error 0). A full disk stays full. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static long at = -1, calls = 0;
+static int error_number = 0;
+static char prefix[4096] = "";
+
+void fault_arm(long n, int error, const char *folder) {
+    calls = 0;
+    error_number = error;
+    strncpy(prefix, folder, sizeof prefix - 1);
+    at = n;
+}
+
+long fault_calls(void) { return calls; }
+
+static int below(const char *path) { return strncmp(path, prefix, strlen(prefix)) == 0; }
+
+static int fd_below(int fd) {
+    char link[64], path[4096];
+    if (at < 0 || fd <= 2) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    return below(path);
+}
+
+static int fails(int hit, int writes) {
+    if (at < 0 || !hit) return 0;
+    calls++;
+    if (calls != at && !(calls > at && writes && error_number == ENOSPC)) return 0;
+    if (error_number == 0) kill(getpid(), SIGKILL);
+    errno = error_number;
+    return 1;
+}
+
+#define WRAP(type, name, parameters, arguments, hit, writes)                   \
+    type name parameters {                                                     \
+        static __typeof__(name) *real;                                         \
+        if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);         \
+        return fails(hit, writes) ? -1 : real arguments;                       \
+    }
+
+WRAP(ssize_t, write, (int fd, const void *data, size_t n), (fd, data, n), fd_below(fd), 1)
+WRAP(ssize_t, pwrite, (int fd, const void *data, size_t n, off_t o), (fd, data, n, o), fd_below(fd), 1)
+WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t n, off64_t o), (fd, data, n, o), fd_below(fd), 1)
+WRAP(ssize_t, writev, (int fd, const struct iovec *parts, int n), (fd, parts, n), fd_below(fd), 1)
+WRAP(int, fsync, (int fd), (fd), fd_below(fd), 0)
+WRAP(int, fdatasync, (int fd), (fd), fd_below(fd), 0)
+WRAP(int, rename, (const char *from, const char *to), (from, to), below(to), 0)
+WRAP(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to), below(to), 0)
