@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
+
+from medgan.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,29 @@ class Range:
         if isinstance(number, bool) or number not in self:
             raise ValueError(f"give a number {self}")
         return number
+
+
+def require_ranges(section: str, settings: object) -> None:
+    """Check the numbers of a dataclass that Python code makes itself, without Pydantic.
+
+    Raises:
+        UserError: a number is outside the range in the type of its field; `section` and the field
+            name it.
+    """
+    for name, hint in get_type_hints(type(settings), include_extras=True).items():
+        value = getattr(settings, name)
+        values = value if isinstance(value, tuple) else (value,)
+        for allowed in _ranges(hint):
+            for number in values:
+                if isinstance(number, int | float) and number not in allowed:
+                    raise UserError(f"{section}.{name} is {number}; give a number {allowed}")
+
+
+def _ranges(hint: object) -> Iterator[Range]:
+    """Iterate over the ranges in a type, such as `Share`, `Seed | None`, `tuple[Share, ...]`."""
+    yield from (one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Range))
+    for inner in get_args(hint):
+        yield from _ranges(inner)
 
 
 Count = Annotated[int, Range(1, 1_000_000)]

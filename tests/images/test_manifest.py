@@ -124,10 +124,15 @@ def test_the_hash_is_that_of_the_picture() -> None:
     ("make", "message"),
     [
         (lambda: IngestionConfig({"a": "viral"}), r"ingestion\.labels maps nothing to `normal`"),
+        (lambda: IngestionConfig(max_quarantined=5), r"ingestion\.max_quarantined is 5"),
+        (lambda: PreprocessingConfig(size=0), r"preprocessing\.size is 0.*from 16 to 512"),
+        (lambda: PreprocessingConfig(size=5000), r"preprocessing\.size is 5000"),
+        (lambda: PreprocessingConfig(channels=2), r"preprocessing\.channels is 2; choose 1"),
         (
             lambda: PreprocessingConfig(intensity="raw"),
             r"preprocessing\.intensity is `raw`.*unit, standardised",
         ),
+        (lambda: PreprocessingConfig(contamination=1.0), r"preprocessing\.contamination is 1\.0"),
         (lambda: AugmentationConfig(("spin",)), r"augmentation\.allowed names `spin`"),
     ],
 )

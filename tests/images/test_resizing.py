@@ -32,6 +32,11 @@ def test_the_crop_takes_the_top_and_then_the_central_square() -> None:
     assert fit_square(image, 16, 3, Crop(centre=True)).shape == (16, 16, 3)
 
 
+def test_a_crop_of_everything_is_refused() -> None:
+    with pytest.raises(UserError, match=r"preprocessing\.crop\.top is 1\.0"):
+        Crop(top=1.0)
+
+
 @pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
 def test_each_side_can_be_cut_and_not_all_of_it(side: str) -> None:
     kept = kept_box(100, 200, Crop(**{side: 0.1}))
@@ -41,6 +46,8 @@ def test_each_side_can_be_cut_and_not_all_of_it(side: str) -> None:
         100 - 10 * (side == "bottom"),
         200 - 20 * (side == "right"),
     )
+    with pytest.raises(UserError, match=rf"preprocessing\.crop\.{side} is -0\.1"):
+        Crop(**{side: -0.1})
 
 
 def test_sides_that_leave_nothing_are_refused() -> None:

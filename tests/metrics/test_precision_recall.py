@@ -174,3 +174,5 @@ def test_patients_are_in_one_half_only():
 def test_too_few_images_and_no_balls_are_refused():
     with pytest.raises(UserError, match="at least 6 images on each side, there are 5"):
         domain_overlap(FeatureSets(normal(5), normal(50)), "network")
+    with pytest.raises(UserError, match=r"synthesis\.neighbours\.precision is 0; .* from 1 to"):
+        Neighbours(precision=0)

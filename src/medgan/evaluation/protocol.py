@@ -7,7 +7,7 @@ from typing import Annotated
 
 from medgan.errors import UserError
 from medgan.evaluation.volumes import AUTO, VOLUME_SCORES
-from medgan.ranges import InnerShare, Range, ShareBelowOne
+from medgan.ranges import InnerShare, Range, ShareBelowOne, require_ranges
 from medgan.stats.thresholds import Conformal, FalsePositiveRate, Rule, Youden, parse_rule
 
 PATIENT_SCORES = ("mean", "max")
@@ -49,6 +49,7 @@ class LabelNoise:
     """Share of the images labelled normal that are anomalous."""
 
     def __post_init__(self) -> None:
+        require_ranges("evaluation.label_noise", self)
         if self.anomalous + self.normal >= 1:
             raise UserError(
                 f"evaluation.label_noise is anomalous: {self.anomalous}, normal: {self.normal}: "
@@ -64,6 +65,9 @@ class RobustnessConfig:
     """Test images, drawn at random; each is scored once for every perturbation and severity."""
     seconds: Annotated[float, Range(0.0, 1e6)] = 120.0
     """A detector that would take longer than this on this machine is left out, saying so."""
+
+    def __post_init__(self) -> None:
+        require_ranges("evaluation.robustness", self)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         self.protocol()
+        require_ranges("evaluation", self)
         if self.patient_score not in PATIENT_SCORES:
             raise UserError(
                 f"evaluation.patient_score is '{self.patient_score}': "

@@ -13,7 +13,7 @@ from medgan.errors import UserError
 from medgan.images.labels import findings_of
 from medgan.images.resizing import Crop
 from medgan.images.transforms import INTENSITY, check_augmentations
-from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne
+from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne, require_ranges
 from medgan.sources.checks import check_choice, require
 from medgan.sources.forms import Text, form, spellings
 
@@ -40,6 +40,7 @@ class IngestionConfig:
     max_quarantined: Share = 0.05  # largest share of images that may be unreadable
 
     def __post_init__(self) -> None:
+        require_ranges("ingestion", self)
         require(
             self.labels is None or NORMAL in self.labels.values(),
             f"ingestion.labels maps nothing to `{NORMAL}`; map the label of healthy images to it",
@@ -96,6 +97,10 @@ class PreprocessingConfig:
     on_leak: str = "fail"  # what to do with a leaking split: fail, drop_from_train or report
 
     def __post_init__(self) -> None:
+        require_ranges("preprocessing", self)
+        require(
+            self.channels in (1, 3), f"preprocessing.channels is {self.channels}; choose 1 or 3"
+        )
         check_choice(self.intensity, INTENSITY, "preprocessing.intensity")
         check_choice(self.split, SPLIT_NAMES, "preprocessing.split")
         check_choice(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")

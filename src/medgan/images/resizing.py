@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from PIL import Image
 
-from medgan.ranges import ShareBelowOne
+from medgan.ranges import ShareBelowOne, require_ranges
 from medgan.sources.checks import require
 from medgan.sources.raw import Pixels
 
@@ -55,6 +55,7 @@ class Crop:
     pad: bool = False
 
     def __post_init__(self) -> None:
+        require_ranges("preprocessing.crop", self)
         for first, second in (("top", "bottom"), ("left", "right")):
             require(
                 getattr(self, first) + getattr(self, second) < 1.0,

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from medgan.metrics.features import FeatureSets, Floats, checked
 from medgan.metrics.quality import QualityMetric
-from medgan.ranges import Range
+from medgan.ranges import Range, require_ranges
 
 DRAWS = 10
 WORKING_MEMORY = 64
@@ -45,6 +45,9 @@ class Neighbours:
     """Of precision and recall."""
     density: Annotated[int, Range(1, 100)] = 5
     """Of density and coverage."""
+
+    def __post_init__(self) -> None:
+        require_ranges("synthesis.neighbours", self)
 
 
 PUBLISHED = Neighbours()

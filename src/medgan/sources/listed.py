@@ -120,11 +120,11 @@ def parts_of(paths: Sequence[str], parts: Mapping[str, str]) -> list[str | None]
     """Return the part of each path by its file name, or by its name without suffix.
 
     Raises:
-        UserError: no path is of one of the parts.
+        UserError: paths are of some of the parts, and none of another one.
     """
     found = [parts.get(_file(path)) or parts.get(SUFFIX.sub("", _file(path))) for path in paths]
     for part in dict.fromkeys(parts.values()):
-        if part not in found:
+        if part not in found and any(found):
             example = next(name for name, other in parts.items() if other == part)
             raise UserError(
                 f"the list of {part} images names no image of the data set (it has `{example}`, for "
