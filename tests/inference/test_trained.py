@@ -10,6 +10,7 @@ import torch
 
 from medgan.contracts import AnomalyScores
 from medgan.errors import UserError
+from medgan.files.integrity import MANIFEST
 from medgan.images.loading import StoredImages
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, write_store
@@ -108,6 +109,7 @@ def test_the_scale_comes_from_normal_validation_images_alone(evaluated: Path) ->
     )
     arrays["maps"] = np.where(normal[:, None, None], arrays["maps"], 1000).astype(np.float16)
     np.savez(path, **arrays)
+    (path.parent / MANIFEST).unlink()  # the change is meant
     assert frozen(evaluated).scale == expected
 
 

@@ -60,7 +60,7 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
             return (
                 bool(plan.info.source_key)
                 and self.path.exists()
-                and self.load().info.source_key == plan.info.source_key
+                and ImageStore.open(self.path).info.source_key == plan.info.source_key
             )
         except UserError as error:
             logger.warning("%s", error)

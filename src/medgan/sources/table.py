@@ -85,10 +85,15 @@ class CsvSource:
         rows, remarks = one_spelling(self._fields(table))
         rows = self._filtered(rows, table.cells)
         files = fill_template(self.file, table.cells, rows).fillna("").tolist()
-        rows, otherwise = with_paths(rows, files, Place(root, self.images, self.leave_out))
+        rows, others, otherwise = with_paths(rows, files, Place(root, self.images, self.leave_out))
         rows, repeated = once(rows, table.lines)
-        rows = self._split(check_missing(rows, root, names, self.on_missing), root)
+        if self.on_missing == "leave_out":
+            rows = exclude(rows, missing_files(rows, root), MISSING)
+        else:
+            require_files(rows, others, root, names)
+        rows = self._split(rows, root)
         known = known_fields(require_some(rows, names), self._origins())
+        rows = pd.concat([rows, others], ignore_index=True)
         ids = rows.reindex(columns=["image_id"])["image_id"].astype(object)
         rows["image_id"] = ids.where(ids.notna(), rows["path"])
         return FileImages(
@@ -259,19 +264,16 @@ def one_hot_labels(table: Table, columns: list[str]) -> pd.Series[Any]:
 
 def with_paths(
     rows: pd.DataFrame, names: list[str], place: Place
-) -> tuple[pd.DataFrame, list[Remark]]:
-    """Add the path of each image, and an excluded row for each file that is not listed."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Remark]]:
+    """Add the path of each image; return an excluded row for each file that is not listed too."""
     named, others = place.find()
     paths, remarks = locate(names, named, place)
     listed = rows.assign(path=paths)
     others = dict.fromkeys(named.values(), UNLISTED) | others
     unlisted = sorted(others.keys() - set(paths))
-    if not unlisted:
-        return listed, remarks
     reasons = [others[path] for path in unlisted]
     extra = pd.DataFrame({"path": unlisted, EXCLUDED: reasons}, dtype=object)
-    listed[EXCLUDED] = exclusions(listed)
-    return pd.concat([listed, extra], ignore_index=True), remarks
+    return listed.assign(**{EXCLUDED: exclusions(listed)}), extra, remarks
 
 
 def once(rows: pd.DataFrame, lines: list[str]) -> tuple[pd.DataFrame, list[Remark]]:
@@ -306,20 +308,22 @@ def once(rows: pd.DataFrame, lines: list[str]) -> tuple[pd.DataFrame, list[Remar
     return kept.reset_index(drop=True), remarks
 
 
-def check_missing(rows: pd.DataFrame, root: Path, table: str, on_missing: str) -> pd.DataFrame:
-    """Exclude missing files, or raise `UserError` with counts, as `on_missing` says."""
-    reasons = exclusions(rows)
-    missing = reasons.isna() & ~rows["path"].map(lambda path: (root / path).is_file()).astype(bool)
-    if on_missing == "leave_out":
-        return exclude(rows, missing, MISSING)
+def missing_files(rows: pd.DataFrame, root: Path) -> pd.Series[bool]:
+    """Return which rows are used and have no file."""
+    present = rows["path"].map(lambda path: (root / path).is_file()).astype(bool)
+    return exclusions(rows).isna() & ~present
+
+
+def require_files(rows: pd.DataFrame, others: pd.DataFrame, root: Path, table: str) -> None:
+    """Raise `UserError` for rows without a file, with counts of both sides."""
+    missing = missing_files(rows, root)
     if missing.any():
         raise UserError(
-            f"{missing.sum()} of {reasons.isna().sum()} images that {table} lists are missing "
-            f"(for example {rows.loc[missing, 'path'].iloc[0] or 'a blank name'}), and "
-            f"{(reasons == UNLISTED).sum()} files there are not listed; complete the folder, "
-            "correct the table or the source's `file`, or set its `on_missing` to leave_out"
+            f"{missing.sum()} of {exclusions(rows).isna().sum()} images that {table} lists are "
+            f"missing (for example {rows.loc[missing, 'path'].iloc[0] or 'a blank name'}), and "
+            f"{(others[EXCLUDED] == UNLISTED).sum()} files there are not listed; complete the "
+            "folder, correct the table or the source's `file`, or set its `on_missing` to leave_out"
         )
-    return rows
 
 
 def fill_template(template: str, table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[Any]:

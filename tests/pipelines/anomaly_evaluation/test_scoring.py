@@ -174,6 +174,7 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         "leakage_audit",
         "quarantine",
         "exclusions",
+        "data_summary",
         "cut",
         "tested_elsewhere",
         "trained_elsewhere",
