@@ -465,7 +465,7 @@ def test_external_tests_are_found_where_the_images_are(tmp_path):
     with pytest.raises(DatasetError, match="read only"):
         index.save({})
     (tmp_path / "b/dcgan/external.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"external\.json is damaged"):
+    with pytest.raises(DatasetError, match=r"external\.json is damaged \(it is not JSON\)"):
         index.load()
 
 

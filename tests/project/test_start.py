@@ -44,6 +44,7 @@ def test_help_does_not_import_kedro():
 
 
 def test_importing_the_project_leaves_warnings_and_variables_alone():
+    """But for DO_NOT_TRACK, which the settings set so that Kedro sends nothing."""
     code = (
         "import os, warnings, kedro.framework.project; "
         "os.environ['DO_NOT_TRACK'] = '1'; before = list(warnings.filters), dict(os.environ); "

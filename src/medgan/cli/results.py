@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 )
 def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
+    if as_json:
+        _log_to_standard_error()
     found = _newest_results(env, params)
     if as_json:
         from medgan.files.documents import to_json
@@ -34,6 +37,16 @@ def results(env: str | None, params: str, as_json: bool) -> None:
     from medgan.report.summary import render_text
 
     click.echo(render_text(found, terminal_width()))
+
+
+def _log_to_standard_error() -> None:
+    """Keep warnings out of a document on the standard output."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler):
+            handler.console = Console(stderr=True)
 
 
 def terminal_width() -> int:

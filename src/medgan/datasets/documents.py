@@ -71,9 +71,7 @@ class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]
         try:
             found = self.document()
         except DamagedFile as error:
-            logger.warning(
-                "%s is damaged (%s): results are started anew.", error.path, error.problem
-            )
+            logger.warning("%s", error.told("results are started anew"))
             found = None
         about = (found.dataset, found.provenance.get("data_hash")) if found else None
         same = found if about == (self.dataset, data.data) else None

@@ -170,7 +170,7 @@ class Earlier:
         except DatasetError as error:
             damage = next((link for link in chain(error) if isinstance(link, DamagedFile)), None)
             if damage is not None:
-                logger.warning("%s is damaged (%s): not used.", damage.path, damage.problem)
+                logger.warning("%s", damage.told("not used"))
             logger.debug("%s cannot be reused: %s", dataset, error)
             return None
         return None if isinstance(found, LeftOut) else found

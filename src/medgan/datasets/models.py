@@ -121,7 +121,7 @@ class Curves:
             with reading(self.path):
                 return parse(self.path)
         except DamagedFile as error:
-            _report(error, "the curves begin anew")
+            logger.warning("%s", error.told("the curves begin anew"))
             return otherwise
 
 
@@ -130,16 +130,12 @@ def _rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _report(error: DamagedFile, consequence: str) -> None:
-    logger.warning("%s is damaged (%s): %s.", error.path, error.problem, consequence)
-
-
 def _shown(picture: Path) -> bool:
     """Whether a picture fits its checksum; one that does not is reported."""
     try:
         require_intact(picture)
     except DamagedFile as error:
-        _report(error, "it is not shown")
+        logger.warning("%s", error.told("it is not shown"))
         return False
     return True
 

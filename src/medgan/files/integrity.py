@@ -7,6 +7,7 @@ with a warning.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -32,9 +33,12 @@ class DamagedFile(UserError):
     """A file is not what was written, or cannot be read as what it should be."""
 
     def __init__(self, path: Path | str, problem: str, remedy: str = REMEDY) -> None:
-        super().__init__(f"{path} is damaged ({problem}): {remedy}.")
-        self.path = path
-        self.problem = problem
+        self.path, self.problem = path, problem
+        super().__init__(self.told(remedy))
+
+    def told(self, consequence: str) -> str:
+        """Return the sentence with a remedy, or with what a run does about it."""
+        return f"{self.path} is damaged ({self.problem}): {consequence}."
 
 
 def sidecar(path: Path) -> Path:
@@ -84,7 +88,9 @@ def reading(path: Path, remedy: str = REMEDY, local: bool = True) -> Iterator[No
         if any(isinstance(link, UserError) or disk_error(link) for link in chain(error)):
             raise
         root = list(chain(error))[-1]
-        raise DamagedFile(path, f"{type(root).__name__} while reading it", remedy) from error
+        named = f"{type(root).__name__} while reading it"
+        problem = "it is not JSON" if isinstance(root, json.JSONDecodeError) else named
+        raise DamagedFile(path, problem, remedy) from error
 
 
 def intact(path: Path) -> bool:

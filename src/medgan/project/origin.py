@@ -13,7 +13,6 @@ from kedro.io import DataCatalog, DatasetError
 from medgan.errors import UserError
 from medgan.files.digest import digest
 from medgan.files.integrity import DamagedFile
-from medgan.sources.raw import ImageRefused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +94,7 @@ def same_images(source: ImageSource, manifest: pd.DataFrame) -> bool:
     sample = manifest.iloc[np.unique(places)]
 
     from medgan.images.metadata import pixel_hash  # pandas takes a second
+    from medgan.sources.raw import ImageRefused
 
     def alike(path: str, known: str) -> bool:
         found = path if path in listed else by_name.get(PurePosixPath(path).name)

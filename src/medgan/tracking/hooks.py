@@ -20,7 +20,6 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
-from medgan.files.documents import to_json
 from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
@@ -223,6 +222,8 @@ def _parts(
     kind: str, data: Any, dataset: AbstractDataset[Any, Any]
 ) -> Iterable[tuple[str, Any, Path]]:
     """What is to be logged of a data set: how, its value, and its file."""
+    from medgan.files.documents import to_json  # numpy takes a moment, and Kedro's start waits
+
     if kind == "parts":
         parts: Iterable[tuple[str, Any, Path]] = dataset.mlflow_parts(data)  # type: ignore[attr-defined]
         return parts

@@ -87,11 +87,7 @@ class CheckpointFolder:
             try:
                 return _read(path, key)
             except DamagedFile as error:
-                logger.warning(
-                    "%s is damaged (%s): falling back to the checkpoint before it.",
-                    error.path,
-                    error.problem,
-                )
+                logger.warning("%s", error.told("falling back to the checkpoint before it"))
         return None
 
     def finished(self) -> bool:

@@ -113,12 +113,11 @@ def train(
     """
     runtime = runtime or Runtime.detect(config.precision)
     runtime.place(model)
-    stop = stop or Stop()
-    training = _Training(model, batches, config, runtime, (held_out, stop))
+    training = _Training(model, batches, config, runtime, (held_out, stop or Stop()))
     yield from training.run(resume)
     if isinstance(model, Fitted):
         model.eval()
-        with stop.interruptible():
+        with training.stop.interruptible():
             model.fit(batches.epoch(config.batch_size))
         total = training.total
         notes = {"planned_steps": total}
