@@ -12,7 +12,7 @@ from kedro.io import DatasetError
 
 from medgan.cli.errors import find_ending
 from medgan.sources.listing import COPY, HIDDEN, SYSTEM
-from medgan.sources.readers.formats import TEXT
+from medgan.sources.table import OWN_TABLE
 from tests.data_sets import fakes
 from tests.data_sets.environments import opened, parameters, ran, rows
 
@@ -32,7 +32,7 @@ def test_covidx_reads_its_lists_from_both_ends(tmp_path: Path) -> None:
         "5 is two patients, of two sources"
     )
     assert used["group_id"].nunique() == 9
-    assert counts(left_out["excluded"]) == {"not listed": 1, TEXT: 2}
+    assert counts(left_out["excluded"]) == {"not listed": 1, OWN_TABLE: 2}
 
 
 def test_covidx_reads_its_oldest_lists_without_a_source(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_chestxray14_keeps_its_official_lists_and_posterior_anterior_films(
     assert ages.tolist()[:2] + ages.tolist()[4:] == [58, 58, 81, 69]
     assert pd.isna(ages.iloc[2]), "414 years are a mistake of the record"
     assert ages.iloc[3] == pytest.approx(13 / 365.25)
-    assert counts(left_out["excluded"]) == {"view AP": 2, TEXT: 3}
+    assert counts(left_out["excluded"]) == {"view AP": 2, OWN_TABLE: 3}
     settings = parameters("chestxray14")
     assert settings["acgan"].model.class_loss == "bce"
     assert "horizontal_flip" not in settings["augmentation"].allowed
@@ -82,7 +82,7 @@ def test_isic_prefers_the_patient_and_counts_what_it_leaves_out(tmp_path: Path) 
         "category Indeterminate": 1,
         "image_type clinical: close-up": 1,
         "category missing": 1,
-        TEXT: 1,
+        OWN_TABLE: 1,
     }
     assert opened("isic", tmp_path / "data").read("ISIC_0015719.jpg").pixels.shape[2] == 3
 
@@ -104,7 +104,7 @@ def test_ham10000_finds_images_in_both_folders_and_leaves_out_the_second_copy(
     assert counts(used["sex"].fillna("unknown")) == {"F": 7, "unknown": 7}
     assert used["age"].notna().sum() == 7
     assert used["site"].notna().sum() == 7
-    assert counts(left_out["excluded"]) == {COPY: 7, TEXT: 1}
+    assert counts(left_out["excluded"]) == {COPY: 7, OWN_TABLE: 1}
     assert parameters("ham10000")["preprocessing"].channels == 3
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from medgan.cli.errors import find_ending
+from medgan.sources.table import OWN_TABLE
 from tests.data_sets import fakes
 from tests.data_sets.environments import ran, rows
 
@@ -105,7 +106,7 @@ def test_f24_files_that_no_row_names_are_counted_and_left_out(tmp_path: Path) ->
     changed(root).iloc[3:].to_csv(root / "HAM10000_metadata.csv", index=False)
     used, left_out = rows("ham10000", root)
     assert len(used) == 67
-    assert sorted(left_out["excluded"]) == ["not listed"] * 3 + ["text or a table"]
+    assert sorted(left_out["excluded"]) == [OWN_TABLE, *["not listed"] * 3]
 
 
 def test_f24_official_lists_that_know_no_image_of_the_table(

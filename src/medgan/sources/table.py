@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from medgan.sources.rows import (
 ON_MISSING = ("fail", "leave_out")
 UNLISTED = "not listed"  # reason for the exclusion of a file that no row names
 MISSING = "listed, and its file is missing"
+OWN_TABLE = "a table or list that the source itself reads"
 YES, NO = frozenset({"1", "true", "yes", "y", "x"}), frozenset({"0", "false", "no", "n", ""})
 """Cells of one-hot columns, as `forms.form` writes them."""
 FINDINGS = "|"  # between the labels of an image for which several one-hot columns hold 1
@@ -92,6 +94,8 @@ class CsvSource:
         else:
             require_files(rows, others, root, names)
         rows = self._split(rows, root)
+        own = {os.path.relpath(path, root) for path in tables.values()} | set(self.splits.values())
+        others.loc[others["path"].isin(own), EXCLUDED] = OWN_TABLE
         known = known_fields(require_some(rows, names), self._origins())
         rows = pd.concat([rows, others], ignore_index=True)
         ids = rows.reindex(columns=["image_id"])["image_id"].astype(object)
