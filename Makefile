@@ -16,7 +16,7 @@ COMMA := ,
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(TORCH)
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 
 export DO_NOT_TRACK := 1

@@ -99,7 +99,11 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         ending.over = True
-        if not (ending.number and is_command()):  # else closing the process has an end too
+        if ending.number and is_command():  # closing the process has an end too
+            left = ending.deadline - time.monotonic()
+            # Once: Python takes the handler away in its last moments, and the next alarm would kill
+            signal.setitimer(signal.ITIMER_REAL, max(left, AGAIN))
+        else:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in previous.items():
                 signal.signal(number, handler)
