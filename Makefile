@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long soak campaign check format lock audit sbom viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long soak soak-guided campaign check format lock audit sbom viz viz-static mlflow app compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -41,6 +41,10 @@ test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, se
 
 soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refusal, over 5 seconds, or 2 GB.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.soak $(ARGS)
+
+soak-guided: $(STAMP) ## Read DICOM and NIfTI inputs that a coverage-guided fuzzer (atheris) invents; ARGS="-runs=200000".
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/atheris atheris==3.0.0
+	OMP_NUM_THREADS=1 PYTHONPATH=.:build/atheris $(BIN)/python -m tests.faults.guided -artifact_prefix=build/ $(ARGS)
 
 campaign: $(STAMP) ## Damage what a run leaves, and let the disk fail at every write; fail for silence or a traceback.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.campaign $(ARGS)
