@@ -54,7 +54,7 @@ def brute_force_pro(maps, masks, limit=0.3):
 
 def test_areas_are_scikit_learns():
     maps, masks = planted()
-    counts = pixel_counts(maps, masks, bin_edges(maps))
+    counts = pixel_counts(maps, masks, bin_edges(maps, masks))
     assert pixel_auroc(counts, ONES)[0] == pytest.approx(
         roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-12
     )
@@ -65,16 +65,27 @@ def test_areas_are_scikit_learns():
 
 def test_bins_of_equal_mass_stay_within_what_is_promised():
     maps, masks = planted(n=12, side=64, decimals=8)
-    edges = bin_edges(maps)
-    assert len(edges) <= BINS < len(np.unique(maps))
+    edges = bin_edges(maps, masks)
+    assert BINS < len(edges) <= 2 * BINS < len(np.unique(maps))
     counts = pixel_counts(maps, masks, edges)
     assert abs(pixel_auroc(counts, ONES)[0] - roc_auc_score(masks.ravel(), maps.ravel())) < 1 / BINS
+
+
+@pytest.mark.parametrize("share", [0.05, 0.01, 0.001, 0.0005])
+@pytest.mark.parametrize("strength", [1.0, 3.0])
+def test_average_precision_of_small_lesions_is_scikit_learns(share, strength):
+    rng = np.random.default_rng(1)
+    masks = rng.random((20, 128, 128)) < share
+    maps = rng.normal(masks * strength, 1.0)
+    counts = pixel_counts(maps, masks, bin_edges(maps, masks))
+    exact = average_precision_score(masks.ravel(), maps.ravel())
+    assert abs(pixel_average_precision(counts, np.ones((1, 20)))[0] - exact) < 0.002
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.8, 3.0])
 def test_pro_is_the_brute_force_one(strength):
     maps, masks = planted(strength=strength, decimals=1)
-    counts = pixel_counts(maps, masks, bin_edges(maps))
+    counts = pixel_counts(maps, masks, bin_edges(maps, masks))
     assert pro_area(counts, ONES)[0] == pytest.approx(brute_force_pro(maps, masks), abs=1e-3)
 
 
@@ -97,10 +108,10 @@ def test_regions_that_touch_at_a_corner_are_one():
 
 def test_a_resample_is_the_figure_of_the_images_drawn():
     maps, masks = planted()
-    counts = pixel_counts(maps, masks, bin_edges(maps))
+    counts = pixel_counts(maps, masks, bin_edges(maps, masks))
     drawn = RNG.integers(0, 12, 12)
     weights = np.bincount(drawn, minlength=12).astype(float)[None]
-    chosen = pixel_counts(maps[drawn], masks[drawn], bin_edges(maps))
+    chosen = pixel_counts(maps[drawn], masks[drawn], bin_edges(maps, masks))
     for figure in (pixel_auroc, pixel_average_precision, pro_area):
         assert figure(counts, weights)[0] == pytest.approx(figure(chosen, ONES)[0], abs=1e-12)
 
