@@ -44,7 +44,7 @@ soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refu
 
 soak-guided: $(STAMP) ## Read DICOM and NIfTI inputs that a coverage-guided fuzzer (atheris) invents; ARGS="-runs=200000".
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/atheris atheris==3.0.0
-	OMP_NUM_THREADS=1 PYTHONPATH=.:build/atheris $(BIN)/python -m tests.faults.guided -artifact_prefix=build/ $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONPATH=.:build/atheris $(BIN)/python -m tests.faults.guided $(ARGS)
 
 campaign: $(STAMP) ## Damage what a run leaves, and let the disk fail at every write; fail for silence or a traceback.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.campaign $(ARGS)
