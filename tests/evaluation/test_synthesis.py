@@ -62,7 +62,7 @@ def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
         report["fid_domain"].n_real,
         report["kid_domain"].n,
         report["coverage_domain"].n,
-    ) == (20, 12, 10)
+    ) == (10, 12, 10)
     assert all(
         {"value", "n", "n_real", "real_vs_real"} <= set(to_json(report[key]))
         for key in DOMAIN - {"copied_share_domain"}
@@ -150,7 +150,7 @@ def test_patients_and_neighbours_reach_the_figures():
         Networks(NO_LPIPS, features),
         QualitySettings(neighbours=Neighbours(1, 2)),
     ).of("normal")
-    assert found["fid_domain"].n_floor != (10, 10)
+    assert found["fid_domain"].n < 10, "halves are of whole patients"
     assert (found["recall_domain"].k, found["density_domain"].k) == (1, 2)
 
 

@@ -51,18 +51,22 @@ def test_too_few_or_broken_features_are_refused():
         statistics(broken)
 
 
-def test_the_floor_and_the_numbers_stand_beside_the_value():
+def test_the_numbers_stand_beside_the_value():
     real, fake = features(100, seed=1), features(40, shift=3.0, seed=1)
     found = domain_fid(FeatureSets(fake, real), "network")
-    assert (
-        found.n_real,
-        found.n_fake,
-        found.n_floor,
-        found.features,
-        found.backbone,
-    ) == (100, 40, (50, 50), 8, "network")
-    assert 0 < found.floor < found.value
-    by_patient = domain_fid(
-        FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10])), "network"
-    )
-    assert sum(by_patient.n_floor) == 100
+    assert (found.n, found.n_real, found.n_real_vs_real) == (40, 40, 40)
+    assert (found.drawn_from, found.features, found.backbone) == ((40, 100), 8, "network")
+    assert 0 < found.real_vs_real < found.value
+    by_patient = FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10]))
+    assert domain_fid(by_patient, "network").n < 40
+
+
+@pytest.mark.parametrize(("synthetic", "real"), [(400, 120), (120, 400)])
+def test_images_of_the_same_distribution_are_as_far_as_real_ones(synthetic, real):
+    """Whatever the numbers of images: the distance of finite sets is not 0."""
+    ratios = []
+    for seed in range(8):
+        drawn = features(synthetic + real, 32, seed=seed)
+        found = domain_fid(FeatureSets(drawn[:synthetic], drawn[synthetic:]), "network")
+        ratios.append(found.value / found.real_vs_real)
+    assert np.mean(ratios) == pytest.approx(1, abs=0.05)

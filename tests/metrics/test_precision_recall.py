@@ -6,8 +6,8 @@ from scipy.spatial.distance import cdist
 
 from medgan.errors import UserError
 from medgan.metrics import precision_recall
-from medgan.metrics.features import FeatureSets
-from medgan.metrics.precision_recall import DRAWS, Neighbours, domain_overlap, overlap
+from medgan.metrics.features import DRAWS, FeatureSets
+from medgan.metrics.precision_recall import Neighbours, domain_overlap, overlap
 
 
 def normal(n, dimension=16, shift=0.0, seed=0):

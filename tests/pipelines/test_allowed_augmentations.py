@@ -136,7 +136,7 @@ def plan(
         config = ClassifierConfig(training=FEW)
         return plan_arm(name, images, splits, config, "small", augmentation, 0, *added)
     if name == "domain_features":
-        return plan_domain_features(name, images, splits, SynthesisConfig(domain_features=FEW), 0)
+        return plan_domain_features(name, images, splits, SynthesisConfig(domain_features=FEW))
     module = models.load(name)
     known = {field.name for field in fields(module.Config)}
     model: Any = module.Config(**{key: value for key, value in TINY.items() if key in known})

@@ -221,7 +221,7 @@ def test_synthesis_draws_known_classes_and_is_evaluated_on_held_out_images(
     tmp_path: Path, images: ImageStore, splits: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memorisation, "LEAST_HELD_OUT", 5)
-    features_job = plan_domain_features("domain_features", images, splits, SYNTHESIS, 0)
+    features_job = plan_domain_features("domain_features", images, splits, SYNTHESIS)
     features = jobs.publish(features_job, finish(features_job, tmp_path / "features"))
     for name, classes in (("acgan", CLASSES), ("dcgan", CLASSES[:1])):
         module = models.load(name)
@@ -293,4 +293,4 @@ def test_acgan_learns_several_findings_and_the_others_leave_them_out(
         finish(planned["ce"], tmp_path / "refused")
     alone = set(splits.loc[(splits["split"] == "train") & ~several, "row"])
     assert set(arm("real", images, splits).batches.rows) == alone  # type: ignore[attr-defined]
-    assert set(plan_domain_features("features", images, splits, SYNTHESIS, 0).batches.rows) == alone  # type: ignore[attr-defined]
+    assert set(plan_domain_features("features", images, splits, SYNTHESIS).batches.rows) == alone  # type: ignore[attr-defined]

@@ -100,8 +100,7 @@ ANOMALY_TYPES = (
 def _fid(sets: FeatureSets, seed: int, neighbours: Neighbours) -> Mapping[str, QualityMetric]:
     from medgan.metrics.fid import domain_fid
 
-    found = domain_fid(sets, BACKBONE, seed)
-    return {"fid_domain": replace(found, n=found.n_fake, real_vs_real=found.floor)}
+    return {"fid_domain": domain_fid(sets, BACKBONE, seed)}
 
 
 def _kid(sets: FeatureSets, seed: int, neighbours: Neighbours) -> Mapping[str, QualityMetric]:

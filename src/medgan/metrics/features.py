@@ -6,6 +6,7 @@ of random halves of the real images.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from medgan.errors import UserError
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+DRAWS = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,27 @@ class FeatureSets:
     def half_indices(self, seed: int) -> tuple[Indices, Indices]:
         """Return the indices of the real images in each half."""
         return halves(np.arange(len(self.real)) if self.groups is None else self.groups, seed)
+
+    def equal_draws(self, seed: int) -> Iterator[EqualDraw]:
+        """Draw DRAWS times as many features of each half of the real images and of the synthetic
+        ones, so that a metric that depends on numbers of images treats both comparisons alike.
+        """
+        for draw in range(DRAWS):
+            parts = (*self.halves(seed + draw), self.synthetic)
+            n = min(map(len, parts))
+            rng = np.random.default_rng([seed, draw])
+            yield EqualDraw(*(part[rng.permutation(len(part))[:n]] for part in parts))
+
+
+@dataclass(frozen=True)
+class EqualDraw:
+    """Features of equally many images, (N, D) each."""
+
+    reference: NDArray[Any]
+    """Of one half of the real images, with which both others are compared."""
+    others: NDArray[Any]
+    """Of the other half."""
+    synthetic: NDArray[Any]
 
 
 def halves(groups: NDArray[Any], seed: int) -> tuple[Indices, Indices]:

@@ -6,20 +6,20 @@ With C1 = A A^T the last trace is the sum of the square roots of the eigenvalues
 is symmetric: a Cholesky factor and `eigvalsh` replace the matrix square root, 7 times faster and
 never complex.
 
-The distance decreases with the number of images, so it is reported with both numbers and with its
-floor, the distance of two disjoint sets of real images.
+The distance decreases with the number of images, so the synthetic images and other real images are
+compared with the same real images in equal numbers, as for precision and recall.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medgan.metrics.features import FeatureSets, Floats, checked
-from medgan.metrics.quality import QualityMetric
+from medgan.metrics.quality import QualityMetric, over_draws
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,23 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 
 
 def domain_fid(sets: FeatureSets, backbone: str, seed: int = 0) -> QualityMetric:
-    """Compute the Fréchet distance and its floor, the distance of two halves of the real images.
+    """Compute the Fréchet distance, and that of real images under the same protocol.
 
     Returns:
-        value, n_real, n_fake, floor, n_floor, features (D), backbone.
+        value and real_vs_real, the means over equal draws, their standard deviations std and
+        std_real_vs_real, n = n_real = n_real_vs_real, the images of each set in a draw, draws,
+        drawn_from (the numbers of synthetic and real images), features (D), backbone.
 
     Raises:
-        UserError: if a set or a half has fewer than two features, or one is not finite.
+        UserError: if a draw has fewer than two features, or one is not finite.
     """
-    value = frechet_distance(statistics(sets.real), statistics(sets.synthetic))
-    first, second = sets.halves(seed)
-    return QualityMetric(
-        value=value,
-        n_real=len(sets.real),
-        n_fake=len(sets.synthetic),
-        floor=frechet_distance(statistics(first), statistics(second)),
-        n_floor=(len(first), len(second)),
-        features=int(np.shape(sets.real)[1]),
-        backbone=backbone,
-    )
+    found, between_real, sizes = [], [], []
+    for drawn in sets.equal_draws(seed):
+        reference = statistics(drawn.reference)
+        found.append(frechet_distance(reference, statistics(drawn.synthetic)))
+        between_real.append(frechet_distance(reference, statistics(drawn.others)))
+        sizes.append(reference.n)
+    return replace(over_draws(sets, found, between_real, min(sizes)), backbone=backbone)
 
 
 def _factor(covariance: Floats) -> Floats:

@@ -21,7 +21,7 @@ mean over draws is reported, so that every image is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -29,10 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.metrics.features import FeatureSets, Floats, checked
-from medgan.metrics.quality import QualityMetric
+from medgan.metrics.quality import QualityMetric, over_draws
 from medgan.ranges import Range, require_ranges
 
-DRAWS = 10
 WORKING_MEMORY = 64
 """MiB of distances at a time."""
 
@@ -101,49 +100,29 @@ def domain_overlap(
         UserError: if a draw has not more images than the larger k, or a feature is not finite.
     """
     found, floors, sizes = [], [], []
-    for reference, others, synthetic in _draws(sets, seed):
-        found.append(overlap(reference, synthetic, neighbours))
-        floors.append(overlap(reference, others, neighbours))
-        sizes.append(len(reference))
-    common = QualityMetric(
-        value=None,
-        n=min(sizes),
-        n_real=min(sizes),
-        n_real_vs_real=min(sizes),
-        draws=DRAWS,
-        drawn_from=(len(sets.synthetic), len(sets.real)),
-        features=int(np.shape(sets.real)[1]),
-        backbone=backbone,
-    )
+    for drawn in sets.equal_draws(seed):
+        found.append(overlap(drawn.reference, drawn.synthetic, neighbours))
+        floors.append(overlap(drawn.reference, drawn.others, neighbours))
+        sizes.append(len(drawn.reference))
     ks = {
         "precision": neighbours.precision,
         "recall": neighbours.precision,
         "density": neighbours.density,
         "coverage": neighbours.density,
     }
-    return {name: replace(_summary(name, found, floors, common), k=k) for name, k in ks.items()}
-
-
-def _summary(
-    name: str, found: list[Overlap], floors: list[Overlap], common: QualityMetric
-) -> QualityMetric:
-    values, compared = ([getattr(one, name) for one in many] for many in (found, floors))
-    return replace(
-        common,
-        value=float(np.mean(values)),
-        std=float(np.std(values)),
-        real_vs_real=float(np.mean(compared)),
-        std_real_vs_real=float(np.std(compared)),
-    )
-
-
-def _draws(sets: FeatureSets, seed: int) -> Iterator[tuple[NDArray[Any], ...]]:
-    """Yield equally many features of both halves of the real images and of the synthetic images."""
-    for draw in range(DRAWS):
-        parts = (*sets.halves(seed + draw), sets.synthetic)
-        n = min(map(len, parts))
-        rng = np.random.default_rng([seed, draw])
-        yield tuple(part[rng.permutation(len(part))[:n]] for part in parts)
+    return {
+        name: replace(
+            over_draws(
+                sets,
+                [getattr(one, name) for one in found],
+                [getattr(one, name) for one in floors],
+                min(sizes),
+            ),
+            k=k,
+            backbone=backbone,
+        )
+        for name, k in ks.items()
+    }
 
 
 def _radii(features: Floats, most: int) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from medgan.metrics.precision_recall import Neighbours
-from medgan.ranges import Count, Range
+from medgan.ranges import Count, Range, Seed
 from medgan.training.settings import TrainingConfig
 
 
@@ -30,4 +30,8 @@ class SynthesisConfig:
     domain_features: TrainingConfig = field(default_factory=TrainingConfig)
     """Budget of the classifier whose features the figures of the domain rest on; it learns on the
     real training split.
+    """
+    domain_features_seed: Seed = 0
+    """Seed of that classifier, apart from that of the run: features of different networks do not
+    compare.
     """

@@ -47,12 +47,14 @@ class Settings:
 
 
 def plan_domain_features(
-    name: str, images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig, seed: int
+    name: str, images: ImageStore, splits: pd.DataFrame, config: SynthesisConfig
 ) -> TrainingJob:
     """The small classifier whose features the domain FID compares; it learns on the real training
-    split alone.
+    split alone, with a seed of its own.
     """
     from medgan.models import classifier
+
+    seed = config.domain_features_seed
 
     chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
     return TrainingJob(

@@ -23,7 +23,7 @@ SETTINGS = {
 
 def create_pipeline(**_: object) -> Pipeline:
     """Create the pipeline: a namespace for each generator, one for the feature network."""
-    inputs = ["images", "splits", "params:synthesis", "params:seed"]
+    inputs = ["images", "splits", "params:synthesis"]
     training = training_nodes(nodes.plan_domain_features, FEATURES, inputs)
     compare = Node(
         gathered(nodes.compare_generators),
