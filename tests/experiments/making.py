@@ -81,8 +81,9 @@ def record(
     )
     parameters = parts.pop("parameters", {})
     training = {
-        "budget": {"steps": {"adversarial": 5}},
-        "published_step": 5,
+        "budget": {"steps": {"adversarial": parts.pop("steps", 5)}},
+        "published_step": parts.pop("published_step", 5),
+        "choice": parts.pop("choice", None),
         "configuration": parts.pop("configuration", {}),
         "figures": parts.pop("figures", {}),
     }

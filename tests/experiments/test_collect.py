@@ -12,7 +12,7 @@ from medgan.experiments.collect import collect
 from medgan.experiments.plan import Aim, Experiment, Published, Variant
 from medgan.experiments.publish import page, publish
 from medgan.experiments.records import read_records
-from medgan.experiments.tables import chosen_on_validation, reading
+from medgan.experiments.tables import chosen_on_validation, detectors, last_steps, reading
 from medgan.stats.bootstrap import Estimate
 from tests.conftest import ROOT
 from tests.experiments.making import detector, record, shortcuts
@@ -128,14 +128,45 @@ def test_the_contamination_curve_has_the_share_of_each_row(root: Path) -> None:
 
 
 def test_validation_chooses_among_the_gans_alone(root: Path) -> None:
-    rows = collect(root, "pneumoniamnist", EXPERIMENT, 0.5).detectors
-    assert chosen_on_validation(rows, sees_mix=False) == "bigan"
+    found = collect(root, "pneumoniamnist", EXPERIMENT, 0.5)
+    assert chosen_on_validation(found, sees_mix=False) == "bigan"
     poisoned = {
         name: replace(row, metrics={**row.metrics, "auroc": Estimate(0.0)})
-        for name, row in rows.items()
+        for name, row in found.detectors.items()
     }
-    assert chosen_on_validation(poisoned, sees_mix=False) == "bigan"
-    assert chosen_on_validation(rows, sees_mix=True) == "healthygan"
+    assert chosen_on_validation(replace(found, detectors=poisoned), sees_mix=False) == "bigan"
+    assert chosen_on_validation(found, sees_mix=True) == "healthygan"
+
+
+def test_validation_chooses_a_variant_and_compares_on_the_seeds_of_both(tmp_path: Path) -> None:
+    variant = Variant("bigan", {"bigan.model.width": 64})
+    experiment = replace(EXPERIMENT, variants={"bigan-wide": variant}, tried={})
+    for seed in (0, 1):
+        record(tmp_path, "pneumoniamnist", "nearest_neighbour", seed, **detector(0.5, seed))
+        record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(1.0, seed))
+    wide = {"parameters": variant.parameters, **detector(3.0, 0)}
+    record(tmp_path, "pneumoniamnist", "bigan-wide", 0, "bigan", **wide)
+    found = collect(tmp_path, "pneumoniamnist", experiment, 0.5)
+    assert chosen_on_validation(found, sees_mix=False) == "bigan-wide"
+    text = page({"pneumoniamnist": found}, {"pneumoniamnist": experiment})
+    assert "the difference (on the 1 seed that both have) is" in text
+    assert "*Normal images alone:* `bigan-wide`, so far: one training each is no verdict." in text
+    assert "**better than nearest_neighbour**" not in text
+
+
+def test_a_row_says_what_chose_it(tmp_path: Path) -> None:
+    looked = {"choice": "weights of the latest look with AUCp within one standard error"}
+    record(tmp_path, "pneumoniamnist", "nearest_neighbour", 0, **detector(0.5, 0))
+    for seed, published in ((0, 50), (1, 100)):
+        told = {"published_step": published, "steps": 100}
+        record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(1.0, seed), **looked, **told)
+    tried = {"parameters": {"bigan.model.width": 64}, "figures": {"val_auroc": 0.91}}
+    record(tmp_path, "pneumoniamnist", "bigan-wide", 10, "bigan", **tried)
+    found = collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)
+    rows = {line.split(" |")[0]: line for line in detectors(found).markdown().splitlines()}
+    assert "| weights: unlabelled mix; settings: labels; threshold: labels |" in rows["| bigan"]
+    assert "| threshold: labels |" in rows["| nearest_neighbour"]
+    assert "the last step in 1 of 2 trainings" in last_steps(found)
 
 
 def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
@@ -153,7 +184,7 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     assert "fanogan-0, shortcuts-0, fanogan-1" in text.split("not run yet: ")[1]
     assert "0.910" in text.split("### Settings that were tried")[1]
     assert "missed. Too few steps." in text
-    assert "with its whole interval. `bigan` has" in text
+    assert "`bigan` minus `nearest_neighbour` is +0." in text
     assert "*Normal images alone:* **`bigan`.**" in text
     assert "another \\| protocol" in text
     assert "not run: data not at hand | `make reproduce DATASET=isic SOURCE=PATH`" in text
@@ -167,8 +198,8 @@ def test_a_baseline_answers_where_no_gan_was_run(tmp_path: Path) -> None:
         {"pneumoniamnist": EXPERIMENT},
     )
     assert (
-        "*With unlabelled images:* **`mix_vs_normal`, no GAN.** No GAN that sees as much was run. AUROC 0."
-        in text
+        "*With unlabelled images:* `mix_vs_normal`, no GAN, so far: one training each is no verdict. "
+        "No GAN that sees as much was run. AUROC 0." in text
     )
     assert "*Normal images alone:*" not in text
 

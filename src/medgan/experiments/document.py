@@ -60,6 +60,8 @@ class Trained:
     command: str
     budget: Mapping[str, Any] | None
     published_step: tuple[int | None, ...]
+    choice: tuple[str | None, ...]
+    """What chose the weights of each seed, in words."""
     seconds: tuple[Seconds, ...]
 
     @classmethod
@@ -72,6 +74,7 @@ class Trained:
             command=first.command,
             budget=first.training.budget,
             published_step=tuple(record.training.published_step for record in records),
+            choice=tuple(record.training.choice for record in records),
             seconds=tuple(record.provenance.seconds for record in records),
         )
 

@@ -74,7 +74,7 @@ def _forest(rows: Mapping[str, DetectorResult], title: str, note: str) -> Figure
 def _answered(found: Collected) -> Iterator[str]:
     """Yield the detectors of the answer, and their baselines."""
     for sees_mix in (False, True):
-        chosen = chosen_on_validation(found.detectors, sees_mix)
+        chosen = chosen_on_validation(found, sees_mix)
         if chosen is not None:
             yield chosen
             test = difference(found, chosen)

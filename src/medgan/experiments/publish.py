@@ -116,6 +116,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
         "machines": tables.machines(found),
         "revisions": ", ".join(str(one)[:12] for one in found.provenance.git),
         "missing": ", ".join(found.missing),
+        "last_steps": tables.last_steps(found),
         "aims": tables.aims(found),
         **{name: make(found).markdown() for name, make in tables.TABLES.items()},
     }
@@ -136,22 +137,31 @@ def _tested(found: Collected) -> dict[str, str]:
 def _which_detector(found: Collected) -> Iterator[str]:
     rows = found.detectors
     for sees_mix, question in QUESTIONS.items():
-        chosen = tables.chosen_on_validation(rows, sees_mix)
+        chosen = tables.chosen_on_validation(found, sees_mix)
         baseline = best_baseline(rows, sees_mix)
         if chosen is not None:
             test = tables.difference(found, chosen)
             # A GAN where it is shown to be better, else the baseline, which is simpler.
             advised = chosen if test is None or test.is_better else test.second
-            answer = f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN."
+            answer = _answer(
+                f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN.",
+                rows[chosen].n_seeds,
+            )
             area = f"AUROC {with_interval(rows[chosen].auroc)}; {seeds_text(rows[chosen].n_seeds)}"
             said = f"Among the GANs validation chooses `{chosen}`: {area}."
             against = _against(found, test) if test else ""
-            yield f"*{question}:* **{answer}** {said}{against}{_source(found, advised)}"
+            yield f"*{question}:* {answer} {said}{against}{_source(found, advised)}"
         elif baseline is not None:
             row = rows[baseline]
             area = f"AUROC {with_interval(row.auroc)}; {seeds_text(row.n_seeds)}."
             said = f"No GAN that sees as much was run. {area}{_source(found, baseline)}"
-            yield f"*{question}:* **`{baseline}`, no GAN.** {said}"
+            yield f"*{question}:* {_answer(f'`{baseline}`, no GAN.', row.n_seeds)} {said}"
+
+
+def _answer(answer: str, seeds: int) -> str:
+    """An answer in bold; one training each gives none."""
+    so_far = f"{answer.rstrip('.')}, so far: one training each is no verdict."
+    return f"**{answer}**" if seeds > 1 else so_far
 
 
 def _against(found: Collected, test: Comparison) -> str:
@@ -160,7 +170,13 @@ def _against(found: Collected, test: Comparison) -> str:
         f"The baseline `{test.second}` has {with_interval(found.detectors[test.second].auroc)}"
     )
     gap = f"{signed_interval(test.difference)}, {p_text(test.p_holm)}"
-    return f" {baseline}; the difference is {gap}: **{test.verdict}**."
+    seeds = tables.shared_seeds(found, test)
+    return f" {baseline}; the difference{seeds} is {gap}: {_verdict(test)}."
+
+
+def _verdict(test: Comparison) -> str:
+    """The verdict, in bold where it rests on more than one training."""
+    return f"**{test.verdict}**" if len(test.seeds) > 1 else test.verdict
 
 
 def _source(found: Collected, advised: str) -> str:
@@ -183,8 +199,7 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
     if not there:
         return
     told = [
-        f"{ADDED[pair]} they change AUROC by {signed_interval(test.difference)} "
-        f"(**{test.verdict}**)"
+        f"{ADDED[pair]} they change AUROC by {signed_interval(test.difference)} ({_verdict(test)})"
         for pair, test in there.items()
     ]
     answer = "No benefit shown."
@@ -194,6 +209,6 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
         answer = "They do not help."
     row = found.classifiers["real"]
     yield (
-        f"*Synthetic images for a classifier:* **{answer}** Without any, AUROC is "
+        f"*Synthetic images for a classifier:* {_answer(answer, row.n_seeds)} Without any, AUROC is "
         f"{with_interval(row.auroc)}; {'; '.join(told)}; {seeds_text(row.n_seeds)}."
     )

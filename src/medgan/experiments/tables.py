@@ -71,13 +71,14 @@ def compared(found: Collected) -> dict[str, PooledDetector]:
     }
 
 
-def chosen_on_validation(rows: Mapping[str, DetectorResult], sees_mix: bool) -> str | None:
-    """Return the GAN detector with the highest validation AUROC; variants are not candidates."""
-    running = set(models.detectors()) - {name for names in BASELINES.values() for name in names}
+def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
+    """Return the GAN detector with the highest validation AUROC of those that are compared."""
+    baselines = {name for names in BASELINES.values() for name in names}
+    running, variants = set(models.detectors()) - baselines, found.experiment.variants
     known = {
         name: row.validation_auroc.value
-        for name, row in rows.items()
-        if name in running
+        for name, row in compared(found).items()
+        if (variants[name].model if name in variants else name) in running
         and row.sees_mix == sees_mix
         and row.validation_auroc is not None
         and row.validation_auroc.value is not None
@@ -94,7 +95,7 @@ def detectors(found: Collected) -> Table:
         "between seeds",
         Column("validation", VALUE),
         *(metric.name.lower() for metric in HEADLINE[1:]),
-        "labels",
+        "what chose",
         "against its baseline",
     )
     return Table(columns, [_detector(found, name, rows[name]) for name in best_first(rows)])
@@ -104,16 +105,40 @@ def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
     test, against = difference(found, name), NOTHING
     if test is not None:
         gap = signed_interval(test.difference)
-        against = f"{gap} from {test.second}, {p_text(test.p_holm)}"
+        against = f"{gap} from {test.second}, {p_text(test.p_holm)}{shared_seeds(found, test)}"
     return [
         f"{name} (sees the mix)" if row.sees_mix else name,
         row.auroc,
         _spread(row.auroc),
         row.validation_auroc,
         *(row.metric(metric) for metric in HEADLINE[1:]),
-        row.labels_used,
+        _what_chose(found, name, row),
         against,
     ]
+
+
+def shared_seeds(found: Collected, test: Comparison) -> str:
+    """` (on the 3 seeds that both have)`, where one of two rows has more; else empty."""
+    count = len(test.seeds)
+    seeds = {name: row.n_seeds for name, row in found.detectors.items()}
+    seeds |= {name: row.n_seeds for name, row in found.classifiers.items()}
+    if max(seeds[test.first], seeds[test.second]) <= count:
+        return ""
+    return f" (on the {count} {'seed' if count == 1 else 'seeds'} that both have)"
+
+
+def _what_chose(found: Collected, name: str, row: DetectorResult) -> str:
+    """What chose weights, settings and threshold of a row on validation, where anything did."""
+    told, variants = found.trained.get(name), found.experiment.variants
+    model = variants[name].model if name in variants else name
+    parts = []
+    if told is not None and any("AUCp" in (choice or "") for choice in told.choice):
+        parts.append("weights: unlabelled mix")
+    if any(trial.model == model for trial in found.tried.values()):
+        parts.append("settings: labels")
+    if row.labels_used != "none":
+        parts.append("threshold: labels")
+    return "; ".join(parts) or "nothing"
 
 
 def _spread(found: Estimate) -> str:
@@ -126,7 +151,7 @@ def aims(found: Collected) -> str:
     """What was hoped for, what came out, and why it differs."""
     lines = []
     if found.experiment.aims:
-        lines.append(_beats_nearest_neighbour(found.detectors))
+        lines.append(_beats_the_baseline(found))
     for name, aim in found.experiment.aims.items():
         value = found.detectors[name].auroc.value if name in found.detectors else None
         if value is not None:
@@ -136,19 +161,19 @@ def aims(found: Collected) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _beats_nearest_neighbour(rows: Mapping[str, DetectorResult]) -> str:
-    """The aim of every experiment that has any: the GAN that validation chooses is above the
-    simplest baseline with its whole interval.
+def _beats_the_baseline(found: Collected) -> str:
+    """The aim of every experiment that has any: the GAN that validation chooses is above the best
+    baseline with the whole interval of their difference.
     """
-    chosen = chosen_on_validation(rows, sees_mix=False)
-    bar = rows["nearest_neighbour"].auroc.value if "nearest_neighbour" in rows else None
-    if chosen is None or bar is None:
+    chosen = chosen_on_validation(found, sees_mix=False)
+    test = difference(found, chosen) if chosen else None
+    if test is None or test.difference.low is None:
         return ""
-    area = rows[chosen].auroc
-    reached = "reached" if (area.low or 0.0) > bar else "missed"
+    reached = "reached" if test.difference.low > 0 else "missed"
     return (
-        f"- The GAN that validation chooses, above `nearest_neighbour` ({bar:.3f}) with its whole "
-        f"interval. `{chosen}` has {with_interval(area)}: {reached}."
+        f"- The GAN that validation chooses, above the best baseline with the whole interval of "
+        f"their difference. `{chosen}` minus `{test.second}` is "
+        f"{signed_interval(test.difference)}: {reached}."
     )
 
 
@@ -303,6 +328,23 @@ def _quality_seeds(found: Collected) -> list[int]:
 def quality_seeds(found: Collected) -> str:
     """Seeds of the generators."""
     return seeds_range(_quality_seeds(found))
+
+
+def last_steps(found: Collected) -> str:
+    """How often the rule that may choose among steps took the last one."""
+    taken = [
+        step == sum(row.budget["steps"].values())
+        for row in found.trained.values()
+        if row.budget is not None
+        for step, choice in zip(row.published_step, row.choice, strict=True)
+        if "AUCp" in (choice or "")
+    ]
+    if not taken:
+        return ""
+    return (
+        f"The rule that chooses the weights (AUCp, one standard error) took the last step in "
+        f"{sum(taken)} of {len(taken)} trainings that it judged."
+    )
 
 
 def published(found: Collected) -> Table:
