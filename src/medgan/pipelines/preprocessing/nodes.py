@@ -48,11 +48,11 @@ def build_images(
         others: tables of the other paths of the source; without them its listing is not checked.
 
     Raises:
-        UserError: the source lists other files than at ingestion; when it is written, an image has
-            changed since then.
+        UserError: the source lists other files, labels, patients or parts than at ingestion; when
+            it is written, an image has changed since then.
     """
     if others:
-        require_unchanged(source, manifest, *others)
+        require_unchanged(source, ingestion, manifest, *others)
     classes = ingestion.classes(manifest)
     info = StoreInfo(
         count=len(manifest),
