@@ -257,3 +257,17 @@ def test_a_jpeg_of_labels_is_refused(tmp_path):
     Image.fromarray(mask.astype(np.uint8) * 3).save(tmp_path / "x.jpg", quality=100)
     with pytest.raises(UserError, match="save it as PNG"):
         MaskFolder(tmp_path).mask("x.png")
+
+
+def test_masks_without_a_background_or_a_mark_are_refused(tmp_path, phantoms, manifest, images):
+    mask = disc(64, 64, 30, 30, 20)
+    gray = folder_of(tmp_path / "gray", x_png=mask * 200 + 10)
+    with pytest.raises(UserError, match="none that is 0"):
+        gray.mask("a/x.png")
+    whole = folder_of(tmp_path / "whole", x_png=np.full((64, 64), 255))
+    assert whole.mask("a/x.png").all()
+    black = folder_of(tmp_path / "black", x_png=mask * 0)
+    rows = manifest.head(1).assign(path="a/x.jpg", label=1)
+    with pytest.raises(UserError, match="none of the 1 masks of anomalous images marks a pixel"):
+        list(build_masks(phantoms, black, rows, images, CONFIG).images())
+    assert len(list(build_masks(phantoms, black, rows.assign(label=0), images, CONFIG).images()))

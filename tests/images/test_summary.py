@@ -281,7 +281,7 @@ def test_every_file_has_one_fate_and_the_numbers_add_up(name: str, tmp_path: Pat
         for named in part.values():
             assert len(named.examples) == min(3, named.count)
             assert set(named.examples) <= set(fates)
-    shown = render_summary(found, "Data", 120)
+    shown = render_summary(found, "Data", 300)
     assert all(why.split("`")[0] in " ".join(shown.split()) for why in case.left_out)
 
 

@@ -16,7 +16,9 @@ from medgan.errors import UserError
 from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.pipelines.preprocessing.nodes import build_images
 from medgan.project.origin import origin_of, require_same_origin
+from medgan.sources.files import FileImages
 from medgan.sources.folder import FolderSource
+from medgan.sources.table import CsvSource
 from tests.faults.making import noise, raster
 from tests.images.known import tables
 
@@ -97,6 +99,46 @@ def test_the_store_never_keeps_other_pixels_under_the_key_of_the_manifest(tmp_pa
     stored(root, made, store)
     right = tmp_path / "right" / "images.u8"
     assert (store / "images.u8").read_bytes() == right.read_bytes()
+
+
+TOLD = {"label": "sick", "patient": "p1", "part": "test"}
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (None, ""),
+        ("label", r"the label of images/0\.png is another one"),
+        ("patient", r"the patient of images/0\.png is another one"),
+        ("part", r"the part of the split of images/0\.png is another one"),
+    ],
+)
+def test_a_table_that_tells_something_else_after_ingestion_is_refused(
+    tmp_path: Path, column: str | None, words: str
+) -> None:
+    rows = [
+        {"label": ("well", "sick")[number % 2], "patient": f"p{number // 3}", "part": "train"}
+        for number in range(12)
+    ]
+    table = pd.DataFrame(rows).assign(image=[f"{number}.png" for number in range(12)])
+    (tmp_path / "images").mkdir()
+    for number in range(12):
+        raster(tmp_path / "images" / f"{number}.png", noise(number, 40, 40))
+    columns = {"category": "label", "group_id": "patient", "split": "part"}
+    config = IngestionConfig({"well": "normal", "sick": "sick"})
+
+    def source() -> FileImages:
+        table.to_csv(tmp_path / "metadata.csv", index=False)
+        return CsvSource(columns, str(tmp_path), file="{image}").open()
+
+    manifest, *others = tables(source(), config)
+    settings = PreprocessingConfig(size=32)
+    if column is None:
+        assert build_images(source(), manifest, settings, config, *others).info.count == 12
+        return
+    table.loc[0, column] = TOLD[column]
+    with pytest.raises(UserError, match=words + ".*kedro run --pipelines ingestion,preprocessing"):
+        build_images(source(), manifest, settings, config, *others)
 
 
 def catalog(source: Path, folder: Path) -> DataCatalog:

@@ -1,6 +1,7 @@
 import io
 
 import pandas as pd
+import pytest
 
 from medgan.report.tables import OR_REASON, SIGNED, VALUE, Column, Table, print_text
 from medgan.stats.bootstrap import Estimate
@@ -42,3 +43,15 @@ def test_text_has_a_width_and_no_markup():
     assert max(map(len, text.splitlines())) <= 60
     assert text.startswith("Detectors")
     assert "A [bold]sentence[/bold] after it." in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_a_long_name_never_cuts_a_number(width):
+    columns = ("", Column("count"), Column("details", text=True))
+    names = ["left out: NOT_AN_IMAGE: it is no image of a scan but a screen save", "files seen"]
+    details = "healthy/patient0001/localizer.dcm, healthy/patient0002/localizer.dcm"
+    text = print_text([Table(columns, [[name, "123,456", details] for name in names])], width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("123,456") == 2
+    assert "NOT_AN_IMAGE" in text
+    assert "count" in text

@@ -26,7 +26,46 @@ def test_a_mask_beside_its_image_is_found(name: str) -> None:
     assert companions([name, "normal/other.png"]) == {}, "no image stands behind it"
 
 
-@pytest.mark.parametrize("name", ["x/thumb_p7.jpg", "x/p7_thumbnail.png", "thumbs/p7.jpg"])
+LAYOUTS = {
+    "Montgomery": (["CXR_png/MC_0001_0.png"], ["ManualMask/leftMask/MC_0001_0.png"]),
+    "CBIS-DDSM": (
+        ["P_01_LEFT_CC/1.0-full mammogram images-1234/1-1.dcm"],
+        ["P_01_LEFT_CC_1/1.0-ROI mask images-1234/1-1.dcm"],
+    ),
+    "Pascal VOC": (["JPEGImages/7.jpg"], ["SegmentationClass/7.png", "SegmentationObject/7.png"]),
+    "STARE": (["stare-images/im0001.png"], ["labels-ah/im0001.ah.png", "labels-vk/im0001.vk.png"]),
+    "KiTS": (["case_1/imaging.nii.gz"], ["case_1/segmentation.nii.gz"]),
+    "LabelMe": (["7_json/img.png"], ["7_json/label.png"]),
+    "BIDS": (
+        ["sub-01/anat/sub-01_T1w.nii.gz"],
+        [
+            "sub-01/anat/sub-01_T1w_dseg.nii.gz",
+            "sub-01/anat/sub-01_label-L_desc-T1lesion_mask.nii.gz",
+        ],
+    ),
+    "IDRiD": (
+        ["1. Original Images/a. Training Set/IDRiD_01.jpg"],
+        ["2. All Segmentation Groundtruths/a. Training Set/1. Exudates/IDRiD_01_EX.tif"],
+    ),
+    "GlaS": (["train_1.bmp"], ["train_1_anno.bmp"]),
+    "one mask for each nucleus": (["7/images/7.png"], ["7/masks/a1.png", "7/masks/b2.png"]),
+    "other languages": (["p7.png"], ["p7_Maske.png", "p7_masque.png", "p7_mascara.png"]),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_masks_of_public_data_sets_are_found(name: str) -> None:
+    images, masks = LAYOUTS[name]
+    assert companions([*images, *masks]) == dict.fromkeys(masks, MASK)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x/thumb_p7.jpg", "x/p7_thumbnail.png", "thumbs/p7.jpg", "x/tn_p7.jpg"),
+        "x/p7-150x150.jpg",
+    ],
+)
 def test_a_thumbnail_is_one(name: str) -> None:
     assert companions([*IMAGES, name]) == {name: THUMBNAIL}
 
@@ -36,6 +75,7 @@ def test_a_thumbnail_is_one(name: str) -> None:
     [
         *("x/unmask_p7.png", "x/p7_masked_man.png", "x/labelled.png", "x/segment7.png"),
         *("mask/other.png", "x/p7_left.png", "x/p7_2.png", "x/p8_mask.png", "x/p7.png"),
+        *("x/mask.png", "masks/other.png", "label_1/other.png", "x/other_1.png"),
     ],
 )
 def test_other_names_are_images(name: str) -> None:

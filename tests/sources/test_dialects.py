@@ -89,6 +89,7 @@ def test_rows_know_their_lines(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("a,b\n1,2\n1,2,x\n3,4,,\n", r"1 of 3 rows .* line 3 has 3 \(`1,2,x`\); put .* in quotes"),
+        ("# films of 2020\na,b\n1,2\n", r"2 of 2 rows .*; delete what stands above the line"),
         ("a,b,c\n1,2,3\n1,2\n", r"1 of 2 rows .* line 3 has 2 .*; complete them"),
         ("a,b,c\n1,2,3\n4,5,6\n7", r"line 4 has 1 \(`7`\)"),
         ("a\tb\n1\t2\n\n1\t2\t3\n", r"line 4 has 3"),

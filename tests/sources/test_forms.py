@@ -23,9 +23,13 @@ from medgan.sources.forms import as_text, form, plain, spellings
             "\u200b12",
             "１２",
             '="012"',
+            "'012",
+            "'12'",
         ],
         ["120000", "1.2e+05", "120000.0", "1,2E+05"],
         ["12.5", "12.50", "12,5"],
+        ["1000", "1,000", "01000", "1000.0"],
+        ["1234567", "1,234,567"],
         ["-1", "-1.0", "-01"],
         ["0", "0.0", "00", "-0"[1:]],
         ["p01", "P1", "p_1", "P-001", "p 1", "P.1"],
@@ -57,7 +61,9 @@ def test_the_most_frequent_spelling_comes_first() -> None:
     assert spellings(["12.0", "12", "7", "12", "p1"]) == [["12", "12.0"]]
 
 
-@pytest.mark.parametrize("text", ["\ufeffimage", "image\u200b", "\u00a0image \u00ad", '="image"'])
+@pytest.mark.parametrize(
+    "text", ["\ufeffimage", "image\u200b", "\u00a0image \u00ad", '="image"', "'image"]
+)
 def test_what_nobody_sees_is_dropped(text: str) -> None:
     assert plain(text) == "image"
 

@@ -55,8 +55,9 @@ def test_sexes_are_f_and_m() -> None:
 
 
 def test_what_records_write_for_a_gap_is_missing() -> None:
-    column = blank_to_none(pd.Series(["trunk", "unknown", "", "NA", None, "n/a", "none of these"]))
-    assert column.tolist() == ["trunk", None, None, None, None, None, "none of these"]
+    gaps = ["unknown", "", "NA", None, "n/a", "<NA>", "NaT", "-", "?", "Missing", " . "]
+    column = blank_to_none(pd.Series(["trunk", *gaps, "none of these"]))
+    assert column.tolist() == ["trunk", *[None] * len(gaps), "none of these"]
 
 
 def test_values_are_renamed_before_they_are_read() -> None:

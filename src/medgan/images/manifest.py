@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL
 from medgan.errors import UserError
@@ -14,7 +16,7 @@ from medgan.images.labels import SEPARATOR, category_of, check_spellings, findin
 from medgan.images.metadata import INGEST_AGAIN, ImageFacts, KnownFacts, age_bands
 from medgan.sources.forms import form
 from medgan.sources.neutral_ids import ORDER
-from medgan.sources.raw import METADATA, OF_ANOTHER_KIND
+from medgan.sources.raw import METADATA, OF_ANOTHER_KIND, Bools
 from medgan.sources.registry import ImageSource
 from medgan.sources.rows import OLDEST, exclude, exclusions, require_some
 
@@ -151,14 +153,58 @@ def build_manifest(
     return manifest, quarantine, excluded
 
 
-def require_unchanged(source: ImageSource, *tables: pd.DataFrame) -> None:
-    """Raise `UserError` where the source lists other paths than the tables of its ingestion."""
-    before = {str(path) for table in tables for path in table["path"]}
+def require_unchanged(
+    source: ImageSource, config: IngestionConfig, manifest: pd.DataFrame, *others: pd.DataFrame
+) -> None:
+    """Check that a source still lists what the tables of its ingestion have.
+
+    Raises:
+        UserError: it lists other paths, or another label, patient or part of an image.
+    """
+    before = {str(path) for table in (manifest, *others) for path in table["path"]}
     now = set(source.rows()["path"].astype(str))
     for paths, event in ((before - now, "is gone since"), (now - before, "was added after")):
         if paths:
             more = f", and {len(paths) - 1} others" if len(paths) > 1 else ""
             raise UserError(f"{min(paths)} {event} ingestion{more}; {INGEST_AGAIN}")
+    for what, changed in _told_otherwise(source, config, manifest):
+        paths = set(manifest.loc[changed, "path"])
+        if paths:
+            more = f" (and those of {len(paths) - 1} others)" if len(paths) > 1 else ""
+            raise UserError(
+                f"the {what} of {min(paths)}{more} is another one than at ingestion; {INGEST_AGAIN}"
+            )
+
+
+def _told_otherwise(
+    source: ImageSource, config: IngestionConfig, manifest: pd.DataFrame
+) -> Iterator[tuple[str, Bools]]:
+    """Iterate over the fields, and which images (n,) have another value in the source."""
+    listed = listing(source, config)[0].set_index("path").reindex(manifest["path"])
+    found = [SEPARATOR.join(names) if isinstance(names, tuple) else "" for names in listed["found"]]
+    yield "label", (manifest["findings"] != found).to_numpy(dtype=bool)
+    for field, what in (("group_id", "patient"), ("split", "part of the split")):
+        now = listed.reindex(columns=[field])[field].to_numpy(dtype=object)
+        told = pd.notna(now)
+        before = manifest[field].to_numpy(dtype=object)
+        changed = np.zeros(len(now), dtype=bool)
+        if field == "group_id":  # another key gives other pseudonyms to the same groups
+            changed[told] = _regrouped(now[told], before[told])
+        else:
+            changed[told] = now[told] != before[told]
+        yield what, changed
+
+
+def _regrouped(now: NDArray[Any], before: NDArray[Any]) -> Bools:
+    """Return which images (n,) are not with most others of their group, now or before."""
+    if (pd.factorize(now)[0] == pd.factorize(before)[0]).all():
+        return np.zeros(len(now), dtype=bool)
+    pairs = pd.DataFrame({"now": now, "before": before}, dtype=object)
+    differ = [
+        pairs[name] != pairs.groupby(group)[name].transform(lambda names: names.mode()[0])
+        for group, name in (("now", "before"), ("before", "now"))
+    ]
+    return (differ[0] | differ[1]).to_numpy(dtype=bool)
 
 
 def _facts(known: KnownFacts, paths: list[str]) -> list[ImageFacts]:

@@ -138,6 +138,11 @@ def _read(file: Path) -> Bools:
             "lost; save it as PNG"
         )
     inside: Bools = values > (LOSSY_THRESHOLD if lossy else 0)
+    if inside.all() and values.min() != values.max():
+        raise UserError(
+            f"the mask {file} has several values and none that is 0, which is outside; save its "
+            "background as 0"
+        )
     return inside
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
+from omegaconf.errors import KeyValidationError
 
 from medgan.errors import UserError
 
@@ -51,6 +52,11 @@ class MedganContext(KedroContext):
         except MissingConfigException as error:
             raise UserError(
                 f"conf: there are no parameters for this environment ({error})."
+            ) from error
+        except KeyValidationError as error:
+            raise UserError(
+                f"conf: a key of `{error.full_key}` is no text; put it in quotes, such as 'null' or "
+                "'' for images without a label."
             ) from error
         except ValueError as error:  # one key in two files
             raise UserError(

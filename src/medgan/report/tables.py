@@ -90,7 +90,7 @@ class Table:
         for place, column in enumerate(self.headed):
             left = column.text or not place
             side: Any = "left" if left else "right"
-            table.add_column(column.name, justify=side, no_wrap=not column.text, overflow="fold")
+            table.add_column(column.name, justify=side, no_wrap=not left, overflow="fold")
         for row in self.texts:
             table.add_row(*row)
         return table

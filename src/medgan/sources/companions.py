@@ -1,26 +1,36 @@
 """Names that say that a file is the mask or the thumbnail of another image.
 
 `x_mask.png` beside `x.png`, `masks/x.png` beside `images/x.png`, `BraTS_001_seg.nii.gz` beside
-`BraTS_001_flair.nii.gz`. A name alone says nothing: an image has to stand behind it.
+`BraTS_001_flair.nii.gz`, `case_1/segmentation.nii` beside `case_1/imaging.nii`. A name alone says
+nothing: an image has to stand behind it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 MASK = "looks like a mask of another image"
 THUMBNAIL = "looks like a thumbnail of another image"
 MASK_WORDS = (
-    r"masks?|mascara|segs?|segm|segmentations?|segmented|labels?|labelmap|gts?|ground[ _.\-]?truth|"
-    r"annotations?|annotated|contours?|overlays?|superpixels|manual\d?|1stho|2ndho"
+    r"masks?|msks?|mascaras?|maske|masken|masques?|segs?|dseg|segm|segmentations?|segmented|"
+    r"labels?|labelmaps?|gts?|ground[ _.\-]?truths?|annotations?|annotated|annos?|contours?|rois?|"
+    r"overlays?|heatmaps?|bbox(?:es)?|superpixels|manual\d?|1stho|2ndho"
 )
-THUMBNAIL_WORDS = r"thumbs?|thumbnails?|previews?"
+THUMBNAIL_WORDS = r"thumbs?|thumbnails?|previews?|tn|\d{2,3}x\d{2,3}"
 BETWEEN = re.compile(r"[ _.\-]+")
-SUITE = r"(?:tr|ts|[ _.\-]?(?:train(?:ing)?|val(?:id|idation)?|test(?:ing)?|images?|png))?"
+SUITE = (
+    r"(?:tr|ts|[ _.\-]?(?:train(?:ing)?|val(?:id|idation)?|test(?:ing)?|images?|png|class|object|"
+    r"square|ah|vk|\d{3,}))*"
+)
 """What stands behind the word in the name of a folder: `labelsTr`, `masks_test`."""
+PICTURES = re.compile(
+    rf"(?:.*[ _.\-])?(?:images?|imgs?|jpegimages|pngimages|originals?|scans?|inputs?){SUITE}",
+    re.IGNORECASE,
+)
+"""Names of folders of images beside which `masks` holds masks, whatever their names."""
 MOST = 0.5
 """A folder called like masks holds masks where this share of its files belongs to images."""
 
@@ -33,19 +43,19 @@ class Kind:
     words: str
 
     def base(self, stem: str) -> str | None:
-        """Return the name without the word for this kind, or None where the word is missing."""
+        """Return the name without the word for this kind; None where the word is missing."""
         before = rf"(?:[ _.\-]+|(?<=[\d)\]])|(?<=[a-z])(?=[A-Z]))(?i:{self.words})"
         after = r"(?:[ _.\-]*\(?\d*\)?)"
         if match := re.fullmatch(rf"(.+?){before}{after}", stem):
             return match[1]
         if match := re.fullmatch(rf"(?i:{self.words})(?:[ _.\-]+|(?=[A-Z\d]))(.+)", stem):
             return match[1]
-        return None
+        return "" if re.fullmatch(rf"(?i:{self.words})", stem) else None
 
     def holds(self, folder: str) -> bool:
-        """Return whether a folder is called like this kind: `masks`, `train_masks`, `labelsTr`."""
-        name = rf"(?:.*[ _.\-])?(?:{self.words}){SUITE}"
-        return re.fullmatch(name, folder, re.IGNORECASE) is not None
+        """Return whether a folder is called like this kind: `masks`, `leftMask`, `labelsTr`."""
+        name = rf"(?:.*(?:[ _.\-]|(?<=[a-z])(?=[A-Z])))?(?i:(?:{self.words}){SUITE})"
+        return re.fullmatch(name, folder) is not None
 
 
 MASKS = Kind(MASK, MASK_WORDS)
@@ -70,18 +80,40 @@ def companions(paths: Iterable[str]) -> dict[str, str]:
 
 def _of_kind(files: list[PurePosixPath], kind: Kind) -> Iterator[str]:
     bases = ((file, kind.base(stem_of(file))) for file in files)
-    named = {file: _canonical(base) for file, base in bases if base}
+    # A DICOM file that is called `seg.dcm` says itself whether it is one.
+    named = {
+        file: _canonical(base)
+        for file, base in bases
+        if base or (base is not None and file.suffix.lower() != ".dcm")
+    }
     housing = {folder: _house(folder, kind) for folder in {file.parent for file in files}}
     if not named and not any(housing.values()):
         return
     others = [file for file in files if file not in named and not housing[file.parent]]
     known = {part for file in others for part in _parts(_canonical(stem_of(file)))}
-    yield from (str(file) for file, base in named.items() if base in known)
+    folders = {folder for file in others for folder in file.parents}
+    yield from (
+        str(file)
+        for file, base in named.items()
+        if (_names_one(base, known) if base else file.parent in folders)
+    )
+    pictures = {folder.parent for folder in folders if PICTURES.fullmatch(folder.name)}
     for house in set(filter(None, housing.values())):
         inside = [file for file in files if housing[file.parent] == house]
-        belonging = [f for f in inside if {named.get(f), _canonical(stem_of(f))} & known]
-        if len(belonging) > MOST * len(inside):
+        belonging = [
+            file
+            for file in inside
+            if named.get(file) in known or _names_one(_canonical(stem_of(file)), known)
+        ]
+        if house.parent in pictures or len(belonging) > MOST * len(inside):
             yield from map(str, inside)
+
+
+def _names_one(name: str, known: Container[str]) -> bool:
+    """Return whether a name, or a beginning of it with a number, is known: `sub 01 lesion`."""
+    words = name.split(" ")
+    starts = (" ".join(words[:cut]) for cut in range(1, len(words)))
+    return name in known or any(start in known for start in starts if re.search(r"\d", start))
 
 
 def _house(folder: PurePosixPath, kind: Kind) -> PurePosixPath | None:

@@ -209,6 +209,8 @@ def _check_lengths(
     number, cells = wrong[0]
     longer = len(cells) > len(header)
     remedy = f"put cells that hold a `{separator}` in quotes" if longer else "complete them"
+    if len(header) == 1:
+        remedy = "delete what stands above the line of the column names"
     raise UserError(
         f"{len(wrong)} of {len(rows)} rows of {path} have another number of cells than the "
         f"{len(header)} columns ({', '.join(header)}): line {number} has {len(cells)} "

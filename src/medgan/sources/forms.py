@@ -14,16 +14,21 @@ NUMBER = re.compile(r"([+-]?)(\d+)(?:[.,](\d*))?(?:e\+(\d{1,2}))?")
 """A number as records write it: with a decimal point or comma, or as pandas writes large ones."""
 SEPARATORS = re.compile(r"(?<=[^\W_])[\s_./\u2010-\u2015\u2212-]+(?=[^\W_])")
 """What stands between two letters or digits: blanks, underscores, full stops, slashes, dashes."""
-EXCEL_TEXT = re.compile(r'="(.*)"')  # how a spreadsheet is told to leave a number as it is
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+EXCEL_TEXT = re.compile(r"""="(.*)"|'([^']+)'?""")
+"""How a spreadsheet is told to leave a number as it is, and text in single quotes."""
 
 
 def plain(text: str) -> str:
-    """Return the text without outer blanks, invisible characters and Excel's `="..."`, in NFC."""
+    """Return the text, in NFC, without outer blanks, invisible characters, and the marks of text
+    (`="012"`, `'012`).
+    """
     if not text.isascii():
         shown = "".join(one for one in text if unicodedata.category(one) != "Cf")
         text = unicodedata.normalize("NFC", shown)
     text = text.strip()
-    return EXCEL_TEXT.sub(r"\1", text) if text.startswith("=") else text
+    marked = EXCEL_TEXT.fullmatch(text)
+    return (marked[1] or marked[2] or "") if marked else text
 
 
 def form(text: str) -> str:
@@ -33,6 +38,8 @@ def form(text: str) -> str:
     fraction do not count. The sign of a number and other symbols do (`ER-` is not `ER`).
     """
     folded = unicodedata.normalize("NFKC", plain(text)).casefold().strip(" _")
+    if THOUSANDS.fullmatch(folded):
+        folded = folded.replace(",", "")
     number = NUMBER.fullmatch(folded)
     if number:
         return _number(*number.groups(default=""))

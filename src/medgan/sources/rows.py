@@ -22,7 +22,12 @@ FIELDS = {
 """What a source may tell of an image -> its column in `rows()`."""
 EXCLUDED = "excluded"
 """Column of `rows()`: why an image is left out; missing for images that are used."""
-BLANK = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "unknown"})
+BLANK = frozenset(
+    (
+        *("", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "none", "null", "unknown"),
+        *("missing", "not available", "?", "-", "--", "."),
+    )
+)
 """How records write a missing value, in any case."""
 OLDEST = 120.0  # years; a higher age is an error in the record
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}

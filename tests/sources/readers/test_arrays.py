@@ -26,6 +26,8 @@ GRAY = noise(0, 20, 24)
         ((4, 20, 24), "channels or slices"),
         ((2, 20, 24), "channels or slices"),
         ((24, 24, 9), "along the last axis"),
+        ((24, 20, 9), "along the last axis"),
+        ((20, 24, 9), "along the last axis"),
         ((5, 20, 24, 3), r"is not \(H, W"),
         ((9,), r"is not \(H, W"),
         ((0, 9), r"is not \(H, W"),

@@ -52,6 +52,10 @@ CONTENTS = {
     "web page.*again": b"\xef\xbb\xbf<HTML lang=de>",
     "XML or JSON.*download": b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
     "JSON.*download": b'{"detail": "not found"}',
+    "FreeSurfer volume.*convert": gzip.compress(
+        b"".join(number.to_bytes(4, "big") for number in (1, 64, 80, 60, 1, 4, 0)) + bytes(256)
+    ),
+    "NRRD volume; convert": gzip.compress(b"NRRD0004\n" + bytes(99)),
     "GIF image; convert": image("GIF"),
     "WebP image; convert": image("WEBP"),
     "JPEG 2000 image; convert": image("JPEG2000"),

@@ -55,6 +55,8 @@ DERIVED = ["DERIVED", "SECONDARY"]
         ({"Modality": "CT", "ImageType": [*DERIVED, "OTHER", "CT_SOM5 PROT"]}, "report"),
         (CAPTURE | {"Modality": "OT", "ImageType": DERIVED}, "derived secondary capture"),
         (CAPTURE | {"ImageType": DERIVED}, "derived secondary capture"),
+        ({"Modality": "SM", "ImageType": ["ORIGINAL", "PRIMARY", "LABEL", "NONE"]}, "label of a"),
+        ({"Modality": "SM", "ImageType": ["DERIVED", "PRIMARY", "OVERVIEW"]}, "overview of a"),
         (CAPTURE | {"Modality": "CR", "ConversionType": "SD"}, "a scanned document"),
         (CAPTURE | {"Modality": "CR", "ConversionType": "DRW"}, "a drawing"),
     ],
@@ -118,6 +120,22 @@ def test_localizers_have_a_code_of_their_own(
     image_type = ["ORIGINAL", "PRIMARY", value]
     path = dicom(tmp_path / "a.dcm", GRAY, ImageType=image_type, **attributes)
     assert code(path) == "LOCALIZER"
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        *((name, "LOCALIZER") for name in ("localizer", "AAHead_Scout", "Survey SHC", "3-pl LOC")),
+        *((name, "") for name in ("t1_mprage", "ax t2 local", "locus")),
+    ],
+)
+def test_localizers_are_known_by_their_series(
+    tmp_path: Path, description: str, expected: str
+) -> None:
+    image_type = ["ORIGINAL", "PRIMARY", "M", "ND"]
+    facts = {"ImageType": image_type, "SeriesDescription": description}
+    assert code(dicom(tmp_path / "a.dcm", GRAY, Modality="MR", **facts)) == expected
+    assert code(dicom(tmp_path / "b.dcm", GRAY, Modality="CR", **facts)) == ""
 
 
 def test_objects_of_another_kind_are_left_out_and_counted_not_quarantined(tmp_path: Path) -> None:

@@ -48,11 +48,11 @@ def build_images(
         others: tables of the other paths of the source; without them its listing is not checked.
 
     Raises:
-        UserError: the source lists other files than at ingestion; when it is written, an image has
-            changed since then.
+        UserError: the source lists other files, labels, patients or parts than at ingestion; when
+            it is written, an image has changed since then.
     """
     if others:
-        require_unchanged(source, manifest, *others)
+        require_unchanged(source, ingestion, manifest, *others)
     classes = ingestion.classes(manifest)
     info = StoreInfo(
         count=len(manifest),
@@ -164,7 +164,7 @@ def build_masks(
 
     Raises:
         UserError: no mask of the folder belongs to an image; when it is written, a mask that is not
-            of its image's size.
+            of its image's size, or none that marks a pixel of an anomalous image.
     """
     if folder is not None:
         folder.unmatched(manifest["path"])
@@ -187,15 +187,22 @@ def build_masks(
 def _masks(
     known: HasMasks, manifest: pd.DataFrame, config: PreprocessingConfig
 ) -> Iterator[NDArray[np.uint8]]:
-    for path, height, width in zip(
-        manifest["path"], manifest["height"], manifest["width"], strict=True
-    ):
+    given = marking = 0  # masks of anomalous images, and those of them that mark a pixel
+    columns = (manifest[name] for name in ("path", "height", "width", "label"))
+    for path, height, width, anomalous in zip(*columns, strict=True):
         mask = known.mask(path)
         if mask is not None and mask.shape != (height, width):
             raise UserError(
                 f"the mask of {path} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {width} x {height}; give a mask of equal size"
             )
+        if mask is not None and anomalous:
+            given, marking = given + 1, marking + bool(mask.any())
         yield stored_mask(mask, config.size, config.crop)
+    if given and not marking:
+        raise UserError(
+            f"none of the {given} masks of anomalous images marks a pixel: all are black, where "
+            "transparency does not count; save what is inside as white"
+        )
 
 
 def summarize_data(

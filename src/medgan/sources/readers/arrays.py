@@ -33,6 +33,7 @@ OTHER_VALUES = {
 """Kind of NumPy type -> what is not read."""
 MAX_NUMBER_BYTES = 8
 CHANNELS = (2, 3, 4)  # lengths of an axis that may be of channels
+FLATTEST = 2  # a last axis this many times shorter than both others holds slices
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -61,7 +62,7 @@ class _Header:
             return ""
         if first in CHANNELS or last in CHANNELS:
             return "may have channels or slices; store colors as (H, W, 3), a volume as NIfTI"
-        if first == second > last:
+        if first == second > last or first > FLATTEST * last < second:
             return "seems to have its slices along the last axis; move them to the first"
         return ""
 

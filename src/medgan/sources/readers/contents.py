@@ -48,6 +48,11 @@ CONTENTS: tuple[Content, ...] = (
         "an Analyze 7.5 header, which does not say how the volume is oriented",
         VOLUME,
     ),
+    Content(
+        rb"\x00\x00\x00\x01(\x00\x00..){3}\x00\x00..\x00\x00\x00[\x00-\x04]",
+        "a FreeSurfer volume (MGH)",
+        VOLUME,
+    ),
     Content(rb"CDF[\x01\x02]", "a NetCDF or MINC file", VOLUME),
     Content(rb"\x89HDF\r\n", "an HDF5 file", ARRAY),
     Content(rb"MATLAB 5\.0", "a MATLAB file", ARRAY, is_image=False),

@@ -12,7 +12,7 @@ from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.dicom_attributes import codes, numbers
 
-KEYWORDS = ("SOPClassUID", "Modality", "ImageType", "ConversionType")
+KEYWORDS = ("SOPClassUID", "Modality", "ImageType", "ConversionType", "SeriesDescription")
 MODALITIES = frozenset(
     (
         *("BDUS", "BI", "BMD", "CFM", "CR", "CT", "DG", "DMS", "DX", "ECH", "EM", "ES", "FS"),
@@ -47,8 +47,22 @@ CAPTURES = re.compile(r"\bSCREEN ?(SAVE|SHOT|CAP)|\bREPORT$|^DOSE\b|\bPROT(OCOL)
 SCOUTS = frozenset(
     ("LOCALIZER", "SCOUT", "TOPOGRAM", "SCANOGRAM", "SCANOSCOPE", "SURVIEW", "SURVEY")
 )
+SCOUT_SERIES = re.compile(
+    r"\b(LOCALI[SZ]ERS?|SCOUTS?|SURVEY|SURVIEW|TOPOGRAMS?|SCANOGRAM|3 ?-? ?PL(ANE)? LOC|^LOC)\b"
+)
+"""Descriptions of the series of localizers, of which ImageType often says nothing. The text is
+compared and never passed on.
+"""
 SCOUTED = frozenset(("", "CT", "MR", "NM", "PT"))
 """Modalities with localizers."""
+SLIDES = "SM"
+SLIDE_COMPANIONS = {
+    "LABEL": "the photographed label of a slide",
+    "OVERVIEW": "the overview of a slide",
+    "THUMBNAIL": "the thumbnail of a slide",
+    "LOCALIZER": "the overview of a slide",
+}
+"""Values of ImageType of what stands beside the images of a slide (PS3.3 C.8.12.4)."""
 SLICED = frozenset(("CT", "MR", "PT"))
 """Modalities that never take color images: a secondary capture in color shows a console."""
 
@@ -60,13 +74,16 @@ def check_kind(header: Dataset, config: ReadingConfig) -> None:
     sop_class = next(iter(codes(header, "SOPClassUID")), "")
     sop_class = sop_class or str(header.file_meta.get("MediaStorageSOPClassUID", ""))
     what = _object(sop_class) or OTHER_MODALITIES.get(modality, "")
+    if modality == SLIDES and not what:
+        what = next((text for value, text in SLIDE_COMPANIONS.items() if value in values), "")
     if not what and config.secondary_captures == "films":
         what = _capture(header, sop_class, modality, values)
         if what:
             what += "; reading.secondary_captures = all reads it anyway"
     if what:
         raise ImageRefused("NOT_AN_IMAGE", f"it is no image of a scan but {what}")
-    if modality in SCOUTED and SCOUTS.intersection(values):
+    described = any(map(SCOUT_SERIES.search, codes(header, "SeriesDescription")))
+    if modality in SCOUTED and (SCOUTS.intersection(values) or (modality and described)):
         raise ImageRefused("LOCALIZER", "it is a localizer, from which the scan was planned")
 
 

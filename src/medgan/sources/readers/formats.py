@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from medgan.sources.raw import ImageRefused
-from medgan.sources.readers.contents import UNPACK, VOLUME, known_content
+from medgan.sources.readers.contents import UNPACK, VOLUME, Content, known_content
 from medgan.sources.readers.dicom_detection import is_dicom
 
 HEAD = 540
@@ -67,8 +67,14 @@ def passed_over(path: Path) -> str | None:
 
 def _claims(head: bytes) -> bool:
     """Return whether the content is an image, also packed or in a format that is not read."""
-    other = known_content(head)
-    return bool(_format(head) or (other and other.is_image) or _format(_unpacked(head)))
+    other = _content(head)
+    return bool(_format(head) or (other and other.is_image))
+
+
+def _content(head: bytes) -> Content | None:
+    """Return the kind of content, of a packed image that of the image."""
+    inner = known_content(_unpacked(head))
+    return inner if inner and inner.is_image else known_content(head)
 
 
 def _kind_of_other(head: bytes, path: Path) -> str:
@@ -96,7 +102,7 @@ def detect(path: Path, known: Collection[str]) -> str:
     found = _format(head)
     if found in known:
         return found
-    if other := known_content(head):
+    if other := _content(head):
         raise ImageRefused("FORMAT", f"it is {other.name}; {other.remedy}")
     if found:
         raise ImageRefused("FORMAT", f"its content is {found}, not {', '.join(sorted(known))}")
