@@ -217,6 +217,21 @@ def test_other_kinds_are_refused_by_their_name(tmp_path: Path, make, words: str)
         pixels(make(tmp_path / "x"))
 
 
+def test_an_imagej_stack_in_one_page_is_refused_and_one_with_its_pages_is_read(
+    tmp_path: Path,
+) -> None:
+    first, *others = [Image.fromarray(noise(seed, 9, 8)) for seed in range(3)]
+    named = {"description": "ImageJ=1.53t\nimages=3\nslices=3\nloop=false\n"}
+    first.save(tmp_path / "hidden.tif", **named)
+    with refused("FORMAT", "several slices"):
+        pixels(tmp_path / "hidden.tif")
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=others, **named)
+    every = ReadingConfig(frames="all")
+    assert [*frames(tmp_path / "pages.tif", every)] == [0, 1, 2]
+    first.save(tmp_path / "single.tif", description="ImageJ=1.53t\nimages=1\n")
+    assert pixels(tmp_path / "single.tif").shape == (9, 8, 1)
+
+
 def jpeg_of_12_bits(path: Path) -> Path:
     content = bytearray(raster(path, noise(0, 16, 16), format="JPEG").read_bytes())
     content[content.find(b"\xff\xc0") + 4] = 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from medgan.sources.raw import ImageRefused, Values
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SAMPLES, PLANAR, COLOR_MAP, FORM, SUBSAMPLING, REFERENCE = 277, 284, 320, 339, 530, 532
-SUBFILE, FILL_ORDER, DEPTH = 254, 266, 32997
+SUBFILE, FILL_ORDER, DESCRIPTION, DEPTH = 254, 266, 270, 32997
+IMAGEJ_STACK = re.compile(r"ImageJ=.*^images=(\d+)", re.DOTALL | re.MULTILINE)
 REDUCED_OR_MASK = 0b101  # bits of SUBFILE
 SEPARATE = 2  # value of PLANAR: one plane for each channel
 UNCOMPRESSED, OLD_JPEG = 1, 6  # values of COMPRESSION
@@ -63,7 +65,7 @@ def check(tags: ImageFileDirectory_v2, mode: str) -> None:
     planes, channels = tags.get(PLANAR) == SEPARATE, tags.get(SAMPLES, 1)
     problems = {
         "without a polarity (tag 262)": color is None and tags.get(COMPRESSION) != OLD_JPEG,
-        "of several slices in one page": tags.get(DEPTH, 1) != 1,
+        "of several slices in one page": tags.get(DEPTH, 1) != 1 or _hides_others(tags),
         "of 16-bit, YCbCr or transparent channels in planes": planes
         and channels > 1
         and (deep or color == YCBCR or mode.endswith(ALPHA)),
@@ -80,6 +82,12 @@ def check(tags: ImageFileDirectory_v2, mode: str) -> None:
     found = next((problem for problem, holds in problems.items() if holds), None)
     if found:
         raise ImageRefused("FORMAT", f"it is a TIFF {found}, which is not read; {REMEDY}")
+
+
+def _hides_others(tags: ImageFileDirectory_v2) -> bool:
+    """Return whether ImageJ wrote a stack of which only the first image has a page."""
+    described = IMAGEJ_STACK.match(str(tags.get(DESCRIPTION, "")))
+    return described is not None and int(described[1]) > 1 and tags.next == 0
 
 
 def is_auxiliary(tags: ImageFileDirectory_v2) -> bool:
