@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -16,6 +17,7 @@ static long at = -1, calls = 0;
 static int error_number = 0;
 static char prefix[4096] = "", named[4096] = "";
 static int (*ask)(const char *path) = NULL;
+static int forked = 0;
 
 void fault_arm(long n, int error, const char *folder) {
     calls = 0;
@@ -58,6 +60,7 @@ static int fails(int hit, int writes) {
         asking = 0;
         if (!error) return 0;
         ask = NULL;
+        forked = 1;
         error_number = error;
         at = calls + 1;
     }
@@ -83,3 +86,20 @@ WRAP(int, fsync, (int fd), (fd), fd_below(fd), 0)
 WRAP(int, fdatasync, (int fd), (fd), fd_below(fd), 0)
 WRAP(int, rename, (const char *from, const char *to), (from, to), below(to), 0)
 WRAP(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to), below(to), 0)
+
+/* A fork has not the locks of its parent, which waits for it: SQLite would wait for ever. */
+#define LOCKS(name)                                                                   \
+    int name(int fd, int command, ...) {                                              \
+        static int (*real)(int, int, ...);                                            \
+        va_list rest;                                                                 \
+        va_start(rest, command);                                                      \
+        void *argument = va_arg(rest, void *);                                        \
+        va_end(rest);                                                                 \
+        if (forked && command == F_GETLK) ((struct flock *)argument)->l_type = F_UNLCK; \
+        if (forked && (command == F_GETLK || command == F_SETLK)) return 0;           \
+        if (!real) real = (int (*)(int, int, ...))dlsym(RTLD_NEXT, #name);            \
+        return real(fd, command, argument);                                           \
+    }
+
+LOCKS(fcntl)
+LOCKS(fcntl64)
