@@ -125,7 +125,9 @@ def round_of_kills(subject: Subject, rng: random.Random, most: int, tally: Tally
 def kill(process: Process, project: Path, everything: bool) -> None:
     """SIGKILL a command, and with `everything` the process that sends its records too."""
     numbers = processes_in(project) if everything else []
-    for number in dict.fromkeys([process.pid, *numbers]):
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGKILL)
+    for number in numbers:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
     ended(process)
@@ -158,6 +160,8 @@ def contents(project: Path) -> dict[str, str]:
         name = VERSION.sub("VERSION", str(path.relative_to(project)))
         if path.is_dir() or name.startswith(("mlartifacts", "run.log")) or "__pycache__" in name:
             continue
+        while name in found:  # of another version
+            name += " again"
         found[name] = digest(path) if "06_models" in name else ""
     return found
 
