@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long soak soak-guided campaign check format lock audit sbom viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long soak soak-guided campaign kills check format lock audit sbom viz viz-static mlflow app compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -48,6 +48,9 @@ soak-guided: $(STAMP) ## Read DICOM and NIfTI inputs that a coverage-guided fuzz
 
 campaign: $(STAMP) ## Damage what a run leaves, and let the disk fail at every write; fail for silence or a traceback.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.campaign $(ARGS)
+
+kills: $(STAMP) ## Kill 200 trainings and 50 starts at random moments; fail unless all end as if nobody had.
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.kills $(ARGS)
 
 check: $(STAMP) ## Style, types, import walls, notebooks without output.
 	$(BIN)/ruff check

@@ -1,8 +1,10 @@
 """`make campaign`: damage every kind of file that a run leaves, and let the disk fail at every write.
 
     python -m tests.faults.campaign [--project FOLDER] [--flips 1000] [--cuts 100] [--json FILE]
+    python -m tests.faults.campaign --whole-run [--every 10] [--json FILE]
 
 Without --project, it makes a project of few phantoms and runs all its pipelines at scale=smoke.
+With --whole-run, the disk fails at the writes of such a run, in the place of everything else.
 """
 
 from __future__ import annotations
@@ -26,11 +28,17 @@ from kedro.io import AbstractVersionedDataset, DataCatalog
 
 from medgan.datasets.models import TrainingDataset
 from medgan.project.artifacts import Project
-from tests.faults import crashes
+from tests.faults import crashes, whole_run
 from tests.faults.outcomes import BAD, fingerprint, outcome
 
 EPHEMERAL = (".lock", ".json.lock", ".run.json")
 SEED = 7
+COLUMNS = {
+    "damage": ("refused", "made again", "unchanged"),
+    "disk": ("old", "new"),
+    "whole run": (whole_run.MADE_AGAIN, whole_run.COPIED),
+}
+"""Good outcomes of each part."""
 
 
 @dataclass
@@ -53,10 +61,10 @@ class Tally:
 
     def table(self, columns: tuple[str, ...]) -> str:
         """A line for each kind."""
-        lines = [f"{'':34}" + "".join(f"{column:>12}" for column in columns)]
+        lines = [f"{'':34}" + "".join(f"{column:>16}" for column in columns)]
         rows = {**self.counts, "all": sum(self.counts.values(), start=Counter())}
         for kind, count in rows.items():
-            lines.append(f"{kind:34}" + "".join(f"{count[column]:12}" for column in columns))
+            lines.append(f"{kind:34}" + "".join(f"{count[column]:16}" for column in columns))
         return "\n".join([*lines, *self.examples])
 
 
@@ -190,6 +198,20 @@ def smoke_project(folder: Path) -> Path:
     return project
 
 
+def damage_copy(options: argparse.Namespace, folder: Path, tally: Tally) -> None:
+    """Damage a copy of a finished project."""
+    project = options.project or smoke_project(folder)
+    copy = folder / "copy"
+    for part in ("conf", "data"):
+        shutil.copytree(project / part, copy / part)
+    damage(targets(copy), options.flips, options.cuts, tally)
+
+
+def counts_of(tally: Tally) -> dict[str, dict[str, int]]:
+    """The counts of a tally as JSON values."""
+    return {kind: dict(count) for kind, count in tally.counts.items()}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 where nothing was silent, ended in a traceback or was neither old nor new."""
     options = _options(arguments)
@@ -197,24 +219,24 @@ def main(arguments: list[str] | None = None) -> int:
     logging.disable(logging.NOTSET)
     logging.getLogger("medgan").propagate = False
     started = time.monotonic()
-    damaged, crashed = Tally(), Tally()
+    tallies = {"damage": Tally(), "disk": Tally(), "whole run": Tally()}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if options.flips or options.cuts:
-            project = options.project or smoke_project(folder)
-            copy = folder / "copy"
-            for part in ("conf", "data"):
-                shutil.copytree(project / part, copy / part)
-            damage(targets(copy), options.flips, options.cuts, damaged)
-        for kind, what, example in crashes.campaign(folder / "disk", options.every):
-            crashed.add(kind, what, example)
-    print("Damaged files\n" + damaged.table(("refused", "made again", "unchanged", *BAD)))
-    print("\nA disk that fails\n" + crashed.table(("old", "new", *BAD)))
+        if options.whole_run:
+            for point in whole_run.campaign(folder / "run", options.every):
+                tallies["whole run"].add(*point)
+        else:
+            if options.flips or options.cuts:
+                damage_copy(options, folder, tallies["damage"])
+            for point in crashes.campaign(folder / "disk", options.every):
+                tallies["disk"].add(*point)
+    for name, columns in COLUMNS.items():
+        if tallies[name].counts:
+            print(f"\n{name.capitalize()}\n{tallies[name].table((*columns, *BAD))}")
     document = {
-        "damage": {kind: dict(count) for kind, count in damaged.counts.items()},
-        "disk": {kind: dict(count) for kind, count in crashed.counts.items()},
-        "bad": damaged.bad + crashed.bad,
-        "examples": [*damaged.examples, *crashed.examples],
+        **{name: counts_of(tally) for name, tally in tallies.items()},
+        "bad": sum(tally.bad for tally in tallies.values()),
+        "examples": [one for tally in tallies.values() for one in tally.examples],
         "seconds": round(time.monotonic() - started, 1),
     }
     if options.json:
@@ -230,6 +252,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cuts", type=int, default=100)
     parser.add_argument(
         "--every", type=int, default=1, help="every n-th point at which the disk fails"
+    )
+    parser.add_argument(
+        "--whole-run", action="store_true", help="fail at the writes of a whole run"
     )
     parser.add_argument("--json", type=Path, help="write the counts to this file")
     return parser.parse_args(arguments)

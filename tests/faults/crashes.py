@@ -122,19 +122,27 @@ KINDS = {
 }
 
 
+def compiled(folder: Path) -> Path | None:
+    """The disk that fails, to be preloaded; None where there is no C compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        print("no C compiler: the disk that fails is left out", file=sys.stderr)
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    library = folder / "disk.so"
+    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
+    subprocess.run(command, check=True)
+    return library
+
+
 def campaign(folder: Path, every: int = 1) -> Iterator[tuple[str, str, str]]:
     """Kind, outcome and example of every point at which the disk can fail, each with every error.
 
     Nothing is yielded where there is no C compiler.
     """
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        print("no C compiler: the disk that fails is left out", file=sys.stderr)
+    library = compiled(folder)
+    if library is None:
         return
-    folder.mkdir(parents=True)
-    library = folder / "disk.so"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
-    subprocess.run(command, check=True)
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.crashes", str(library), str(every)],
         env={**os.environ, "LD_PRELOAD": str(library)},

@@ -16,9 +16,10 @@ from kedro.io import DatasetError
 from medgan.cli.errors import find_ending
 from medgan.errors import user_message
 from tests.conftest import ROOT, environment
+from tests.faults import whole_run
 from tests.faults.campaign import Tally, Target, by_kind, damage
-from tests.faults.crashes import KINDS
-from tests.faults.outcomes import UNCHANGED
+from tests.faults.crashes import ERRORS, KINDS
+from tests.faults.outcomes import BAD, UNCHANGED
 
 
 @pytest.mark.long
@@ -64,6 +65,37 @@ def test_f29_a_full_disk_leaves_old_or_new_and_is_one_sentence(tmp_path: Path) -
     found = json.loads(figures.read_text())
     assert len(found["disk"]) == 3 * len(KINDS)
     assert found["bad"] == 0
+
+
+@pytest.mark.long
+def test_f29_a_disk_that_fails_in_a_run_loses_nothing_and_the_same_command_ends(
+    tmp_path: Path,
+) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("this machine has no C compiler for the disk that fails")
+    found = list(whole_run.campaign(tmp_path / "run", 13, "--pipelines", "ingestion,preprocessing"))
+    assert {kind for kind, *_ in found} == set(ERRORS)
+    assert len(found) >= 3 * 10
+    assert [one for one in found if one[1] in BAD] == []
+
+
+@pytest.mark.long
+def test_f27_killed_trainings_and_starts_end_as_if_nobody_had_killed_them(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    command = ["tests.faults.kills", "--kills", "3", "--starts", "2", "--json", str(figures)]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}"),
+        capture_output=True,
+        text=True,
+        timeout=570,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(figures.read_text())
+    assert {name: part["kills"] for name, part in found.items()} == {"trainings": 3, "starts": 2}
+    assert [part["faults"] for part in found.values()] == [[], []]
 
 
 def test_f29_a_file_size_limit_leaves_the_last_checkpoint(tmp_path: Path) -> None:

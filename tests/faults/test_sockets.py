@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,12 @@ SERVERS = {
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those that the system gives by itself, of which kedro-viz refuses many."""
+    for port in range(8100, 9100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def page_of(port: int, started: subprocess.Popen[bytes]) -> bytes:
@@ -97,12 +101,29 @@ def test_f53_f54_f55_a_server_stays_on_this_machine(tmp_path: Path, name: str) -
             knock(port)
             time.sleep(3)
     finally:
-        os.killpg(started.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself, and there is a better error
+            os.killpg(started.pid, signal.SIGKILL)
         started.wait()
     asked = set(log.read_text().splitlines())
     assert any(f"socket.bind ('127.0.0.1', {port}" in line for line in asked)
     assert not {line for line in asked if not LOCAL.search(line)}
     assert not OUTSIDE.findall(page)
+
+
+def test_a_port_that_kedro_viz_does_not_take_is_a_sentence(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    ended = subprocess.run(
+        [sys.executable, *SERVERS["viz"], "50000"],
+        cwd=project,
+        env={**environment(), "PYTHONPATH": str(project / "src")},
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("Error: kedro-viz takes no --port above 49151")
+    assert "Traceback" not in ended.stderr
 
 
 COMMANDS = {

@@ -72,6 +72,16 @@ def test_every_flip_and_cut_of_a_folder_is_seen(folder: Path, name: str) -> None
     assert intact(folder)
 
 
+def test_a_folder_without_files_is_intact_until_one_appears(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "empty", sealed=True):
+        pass
+    require_intact(tmp_path / "empty")
+    assert intact(tmp_path / "empty")
+    (tmp_path / "empty" / "a.png").write_bytes(b"strange")
+    with pytest.raises(DamagedFile, match=r"does not list a\.png"):
+        require_intact(tmp_path / "empty")
+
+
 def test_a_file_that_is_replaced_while_it_is_compared_is_not_called_damaged(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,18 +8,15 @@ import signal
 import sqlite3
 from contextlib import closing
 
-import alembic.command
 import pytest
-import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.store.db.utils import _get_alembic_config
-from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 
 from medgan.errors import UserError
 from medgan.tracking import client as tracking
 from medgan.tracking.client import Tracker
-from medgan.tracking.store import ARTIFACTS, SQLITE, open_client, prepare
+from medgan.tracking.store import ARTIFACTS, open_client, prepare
 from tests.tracking.forked import Fork, Forks, use_forks
+from tests.tracking.stores import older_store
 
 pytestmark = pytest.mark.long
 
@@ -76,13 +73,7 @@ def half_made(path):
 
 def test_a_store_of_an_older_mlflow_is_migrated_with_its_runs(tmp_path):
     path = tmp_path / "mlflow.db"
-    engine = sqlalchemy.create_engine(f"{SQLITE}{path}")
-    InitialBase.metadata.create_all(engine)
-    settings = _get_alembic_config(f"{SQLITE}{path}")
-    alembic.command.upgrade(settings, "head-1")
-    engine.dispose()
-    with closing(sqlite3.connect(path)) as made, made:
-        made.execute("INSERT INTO experiments (name, lifecycle_stage) VALUES ('old', 'active')")
+    older_store(path)
     client, note = open_client(URI, tmp_path)
     assert client.get_experiment_by_name("old") is not None
     assert note is None

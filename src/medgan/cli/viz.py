@@ -48,7 +48,12 @@ def main() -> None:
     from kedro.framework.cli.cli import main as kedro
 
     sys.argv[1:1] = ["viz"]
-    kedro()
+    try:
+        kedro()
+    except ValueError as error:
+        if "TCP port" not in str(error):
+            raise
+        sys.exit("Error: kedro-viz takes no --port above 49151: choose a lower one.")
 
 
 if __name__ == "__main__":

@@ -150,13 +150,13 @@ def _require_listed(folder: Path, entries: list[tuple[str, str]]) -> None:
 
 
 def _entries(listed: Path) -> list[tuple[str, str]]:
-    """Checksums and names in a list of checksums."""
+    """Checksums and names in a list of checksums; none for a folder that has no files."""
     try:
         text = listed.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise DamagedFile(listed, "it is no list of checksums") from error
     entries: list[tuple[str, str]] = _LINE.findall(text)
-    if not entries or "".join(f"{value}  {name}\n" for value, name in entries) != text:
+    if "".join(f"{value}  {name}\n" for value, name in entries) != text:
         raise DamagedFile(listed, "it is no list of checksums")
     return entries
 
