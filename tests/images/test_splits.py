@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +12,12 @@ from medgan.images.config import PreprocessingConfig
 from medgan.images.labels import class_labels, findings_of, one_finding, shows
 from medgan.images.splits import (
     SPLITTERS,
+    Pairs,
     assign_roles,
     chosen_split,
     leak_groups,
     require_normals,
+    require_patients,
     split_by_patient,
     split_folds,
     split_official,
@@ -271,11 +275,83 @@ def test_leak_groups_join_near_duplicates_and_slices_of_a_volume() -> None:
     assert leak_groups(table, pairs[:0]).tolist() == leak_groups(table).tolist()
 
 
-def test_a_split_by_patient_keeps_pairs_together(manifest: pd.DataFrame) -> None:
+SPLITS: dict[str, Callable[[pd.DataFrame, Pairs], pd.DataFrame]] = {
+    "by patient": lambda manifest, pairs: split_by_patient(manifest, FRACTIONS, 0, pairs),
+    "folds": lambda manifest, pairs: split_folds(manifest, 3, 0, pairs),
+    "official, with validation from train": lambda manifest, pairs: split_official(
+        official(manifest, 599, 1), 0, pairs
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_split_keeps_pairs_together(manifest: pd.DataFrame, name: str) -> None:
     rng = np.random.default_rng(3)
-    ends = rng.choice(manifest["image_id"], (2, 40), replace=False)
+    ends = rng.choice(manifest["image_id"][:-1], (2, 40), replace=False)
     pairs = pd.DataFrame({"image_id_a": ends[0], "image_id_b": ends[1]})
-    apart = split_by_patient(manifest, FRACTIONS, 0).set_index("image_id")["split"]
-    together = split_by_patient(manifest, FRACTIONS, 0, pairs).set_index("image_id")["split"]
+    apart = SPLITS[name](manifest, None).set_index("image_id")["split"]
+    together = SPLITS[name](manifest, pairs).set_index("image_id")["split"]
     assert (apart[ends[0]].to_numpy() != apart[ends[1]].to_numpy()).any()
     assert (together[ends[0]].to_numpy() == together[ends[1]].to_numpy()).all()
+
+
+def test_the_mix_keeps_pairs_together(manifest: pd.DataFrame) -> None:
+    splits = split_by_patient(manifest, FRACTIONS, 0)
+    normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "image_id"]
+    ends = np.random.default_rng(3).choice(normals, (2, 30), replace=False)
+    pairs = pd.DataFrame({"image_id_a": ends[0], "image_id_b": ends[1]})
+    apart = assign_roles(splits, seed=0).set_index("image_id")["role"]
+    together = assign_roles(splits, seed=0, pairs=pairs).set_index("image_id")["role"]
+    assert (apart[ends[0]].to_numpy() != apart[ends[1]].to_numpy()).any()
+    assert (together[ends[0]].to_numpy() == together[ends[1]].to_numpy()).all()
+
+
+def test_what_is_drawn_follows_the_seed(manifest: pd.DataFrame) -> None:
+    splits, given = split_by_patient(manifest, FRACTIONS, 0), official(manifest, 450, 150)
+    for drawn in (
+        lambda seed: assign_roles(splits, seed=seed)["role"].fillna("").tolist(),
+        lambda seed: split_official(given, seed)["split"].tolist(),
+    ):
+        assert drawn(0) == drawn(0)
+        assert drawn(0) != drawn(1)
+
+
+def test_an_official_validation_part_is_kept(manifest: pd.DataFrame) -> None:
+    parts = np.repeat(["train", "val", "test"], [400, 50, 150])
+    assert split_official(manifest.assign(split=parts))["split"].tolist() == parts.tolist()
+
+
+def test_rows_are_places_whatever_the_index(manifest: pd.DataFrame) -> None:
+    splits = split_by_patient(manifest.set_index(manifest.index + 7), FRACTIONS, 0)
+    assert splits.index.tolist() == splits["row"].tolist() == list(range(600))
+    assert splits["role"].isna().all()
+
+
+def test_a_cohort_of_one_patient_is_refused_and_one_image_is_none() -> None:
+    two = pd.DataFrame({"group_id": ["a", "a"]})
+    with pytest.raises(UserError, match="all 2 images are of one patient"):
+        require_patients(two)
+    require_patients(two[:1])
+    require_patients(two.assign(group_id=["a", "b"]))
+
+
+def test_a_category_with_a_patient_for_each_part_is_split(manifest: pd.DataFrame) -> None:
+    patients = manifest.loc[manifest["label"] == 0].drop_duplicates("group_id")["group_id"][:3]
+    rare = manifest.assign(category="normal", label=0)
+    rare.loc[rare["group_id"].isin(patients), ["category", "label"]] = ["viral", 1]
+    found = split_by_patient(rare, FRACTIONS, 0)
+    assert set(found.loc[found["category"] == "viral", "split"]) == {"train", "val", "test"}
+
+
+def test_three_hundred_patients_are_no_small_cohort(manifest: pd.DataFrame) -> None:
+    assert chosen_split(manifest.assign(group_id=np.arange(600) // 2), "auto") == "by_patient"
+
+
+def test_a_mix_of_anomalies_alone_or_without_normals_beside_it_is_too_few(
+    manifest: pd.DataFrame,
+) -> None:
+    splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0))
+    without_normals = splits[(splits["role"] != "mix") | (splits["label"] == 1)]
+    for lacking in (without_normals, splits[splits["role"] != "normal"]):
+        with pytest.raises(NotEnoughData, match=r"^it learns from normal images in and outside"):
+            training_rows(lacking, TrainingSet.MIX)

@@ -19,6 +19,8 @@ RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, 200)
 PATIENTS = np.repeat(np.arange(100), 2).astype(str)
 SCORES = LABELS + RNG.normal(0, 1, 200)
+WORSE = SCORES + RNG.normal(0, 3, 200)
+ALIKE = SCORES + RNG.normal(0, 0.05, 200)
 
 
 def area(scores):
@@ -46,9 +48,7 @@ def leaves_out_zero(found):
 
 
 def test_a_worse_metric_gives_a_negative_difference_with_both_bounds():
-    draws = resampled(
-        {"good": area(SCORES), "bad": area(SCORES + RNG.normal(0, 3, 200))}, PATIENTS, 400, 0
-    )
+    draws = resampled({"good": area(SCORES), "bad": area(WORSE)}, PATIENTS, 400, 0)
     found = difference(draws["bad"], draws["good"])
     assert found.low < found.value < found.high < 0
     opposite = difference(draws["good"], draws["bad"])
@@ -62,9 +62,7 @@ def test_a_worse_metric_gives_a_negative_difference_with_both_bounds():
 
 
 def test_a_paired_difference_is_narrower_than_its_metrics():
-    draws = resampled(
-        {"one": area(SCORES), "other": area(SCORES + RNG.normal(0, 0.05, 200))}, PATIENTS, 400, 0
-    )
+    draws = resampled({"one": area(SCORES), "other": area(ALIKE)}, PATIENTS, 400, 0)
     found = difference(draws["one"], draws["other"])
     low, high = np.quantile(draws["one"].draws, [0.025, 0.975])
     assert found.high - found.low < (high - low) / 4
