@@ -94,3 +94,78 @@ def test_configuration_and_policies_name_the_same_policies() -> None:
         assert PreprocessingConfig(on_leak=name).on_leak == name
     with pytest.raises(UserError, match="fail, drop_from_train, report"):
         PreprocessingConfig(on_leak="ignore")
+
+
+def paired(splits: pd.DataFrame, parts: tuple[str, str], exact: bool = False) -> pd.DataFrame:
+    """A pair of near-duplicates of different patients, one in each part."""
+    ends = [
+        splits.loc[splits["split"] == part, "image_id"].iloc[at] for at, part in enumerate(parts)
+    ]
+    return pd.DataFrame(
+        {
+            "image_id_a": ends[:1],
+            "image_id_b": ends[1:],
+            "exact": exact,
+            "distance": 3,
+            "correlation": 0.98765,
+            "patients": "different",
+        }
+    )
+
+
+def test_near_duplicates_in_two_parts_are_a_leak_with_its_places(splits: pd.DataFrame) -> None:
+    pairs = paired(splits, ("train", "val"))
+    audit = leakage_audit(splits, pairs, {"exact": 3, "candidates": 9})
+    leak = audit.shared["near_duplicates"]
+    assert (audit.verdict, leak.count, leak.images) == ("leak", 1, 2)
+    assert leak.examples[0] == {
+        "image_ids": {"train": pairs["image_id_a"][0], "val": pairs["image_id_b"][0]},
+        "distance": 3,
+        "correlation": 0.9877,
+        "patients": "different",
+    }
+    search = audit.near_duplicates
+    assert search is not None
+    assert (search.pairs, search.exact, search.candidates) == (1, 3, 9)
+    for harmless in (paired(splits, ("val", "val")), paired(splits, ("train", "val"), exact=True)):
+        assert leakage_audit(splits, harmless).verdict == "no leak"
+
+
+@pytest.mark.parametrize(
+    ("parts", "lost"), [(("train", "val"), 0), (("val", "test"), 0), (("test", "train"), 1)]
+)
+def test_of_a_pair_that_leaks_the_end_of_the_less_protected_part_is_dropped(
+    splits: pd.DataFrame, parts: tuple[str, str], lost: int
+) -> None:
+    pairs = paired(splits, parts)
+    kept = enforce(leakage_audit(splits, pairs), "drop_from_train", splits, pairs)
+    ends = [pairs["image_id_a"][0], pairs["image_id_b"][0]]
+    assert kept["image_id"].isin(ends).sum() == 1
+    assert ends[lost] not in set(kept["image_id"])
+    assert leakage_audit(kept, pairs).verdict == "no leak"
+    assert kept.index.tolist() == list(range(len(kept)))
+    protected = splits.loc[splits["split"] == "test", "image_id"]
+    assert set(protected) <= set(kept["image_id"])
+
+
+@pytest.mark.parametrize("part", ["val", "test", "train"])
+def test_synthetic_images_are_counted_where_they_are_judged(
+    splits: pd.DataFrame, part: str
+) -> None:
+    chosen = splits.index[splits["split"] == part][:7]
+    made = splits.assign(provenance="real")
+    made.loc[chosen, "provenance"] = "acgan"
+    audit = leakage_audit(made)
+    if part == "train":
+        assert (audit.verdict, audit.synthetic.count) == ("no leak", 0)
+        return
+    assert (audit.verdict, audit.synthetic.count, audit.synthetic.images) == ("leak", 7, 7)
+    assert len(audit.synthetic.examples) == 5
+    first = str(made.loc[chosen[0], "image_id"])
+    assert audit.synthetic.examples[0] == {"image_ids": {part: first}, "provenance": "acgan"}
+
+
+def test_an_example_has_one_image_of_each_part(splits: pd.DataFrame) -> None:
+    leaky = moved(splits, "group_id")
+    (example,) = leakage_audit(leaky).shared["patients"].examples
+    assert set(example["image_ids"]) == {"train", "test"}

@@ -177,3 +177,49 @@ def test_what_stands_beside_a_figure_is_averaged_too() -> None:
 def test_no_row_is_refused() -> None:
     with pytest.raises(UserError, match="make reproduce"):
         over_seeds([])
+
+
+def test_images_are_counted_once_and_unknown_patients_are_said():
+    tables = folds(repeats=2)
+    found = fold_average(tables, 100)
+    assert (found.n_images, found.n_subjects) == (60, 60)
+    unnamed = fold_average([table.drop(columns="image_id") for table in tables], 100)
+    assert unnamed.n_images == sum(map(len, tables))
+    unknown = fold_average([table.assign(group_known=False) for table in tables], 100)
+    assert unknown.interval_unit == "image"
+    assert fold_average([table.assign(group_known=True) for table in tables], 100) == found
+
+
+def test_one_fold_has_no_spread_and_two_have():
+    tables = folds()
+    assert fold_average(tables[:1], 100).spread is None
+    two = fold_average(tables[:2], 100)
+    values = [fold.value for fold in two.per_fold]
+    assert two.spread == pytest.approx(np.std(values, ddof=1))
+
+
+def test_a_fold_that_a_resample_empties_of_a_class_is_left_out_of_its_mean():
+    """With one normal subject in each fold, many resamples have folds without normals."""
+    tables = [
+        pd.DataFrame(
+            {
+                "group_id": [f"{fold}-{n}" for n in range(7)],
+                "label": [0, *[1] * 6],
+                "score": np.random.default_rng(fold).normal(size=7),
+            }
+        )
+        for fold in range(4)
+    ]
+    found = fold_average(tables, 300)
+    assert np.isfinite([found.auroc.value, found.auroc.low, found.auroc.high]).all()
+
+
+def test_rows_without_seeds_are_merged_without_them() -> None:
+    alike = [{"n_images": 9, "sees_mix": True}, {"n_images": 9, "sees_mix": False}]
+    assert over_seeds(alike) == {"n_images": 9, "sees_mix": [True, False]}
+
+
+def test_a_key_that_one_seed_lacks_is_left_out_and_flags_are_not_averaged() -> None:
+    metrics = [{"value": 1.0, "n": 5, "k": True}, {"value": 3.0, "k": False}]
+    assert mean_metric(metrics) == {"value": 2.0, "k": [True, False], "per_seed": [1.0, 3.0]}
+    assert mean_metric(metrics[::-1])["per_seed"] == [3.0, 1.0]

@@ -160,3 +160,58 @@ def test_a_threshold_is_written_with_its_rule_and_where_missing_with_its_reason(
         "value": None,
         "reason": "no",
     }
+
+
+def test_the_rule_of_a_threshold_is_written_as_it_was_asked_for():
+    labels, scores = np.repeat([0, 1], 50), np.arange(100.0)
+    for rule in (Youden(), Sensitivity(0.9), FalsePositiveRate(0.1), Conformal(0.1)):
+        assert freeze(labels, scores, rule).rule == str(rule)
+    assert freeze(labels, scores, Sensitivity(0.9)).uses_labels
+    assert not freeze(labels, scores, Conformal(0.1)).uses_labels
+
+
+@pytest.mark.parametrize(("patients", "promised"), [(19, True), (18, False)])
+def test_a_conformal_share_that_too_few_patients_cannot_promise_is_said(patients, promised):
+    """n patients can promise 1 / (n + 1) at best: 19 can promise 5 %."""
+    found = freeze(np.zeros(patients, dtype=int), np.arange(float(patients)), Conformal(0.05))
+    assert (found.rule == "conformal=0.05") == promised
+
+
+def test_the_conformal_cut_of_a_validation_table_counts_patients():
+    scores, groups = np.random.default_rng(3).normal(size=120), np.repeat(np.arange(40), 3)
+    found = freeze(np.zeros(120, dtype=int), scores, Conformal(0.1), groups)
+    assert found.value == conformal_quantile(scores, 0.1, groups)
+    assert found.value != conformal_quantile(scores, 0.1)
+
+
+def test_equal_scores_are_on_one_side_of_the_conformal_cut():
+    """Brute force: the lowest cut at which an image of a new patient is called with a p-value of at
+    most alpha, the images of a patient sharing one vote.
+    """
+    rng = np.random.default_rng(4)
+    scores, groups = np.round(rng.normal(size=200), 1), rng.integers(0, 60, 200)
+    votes = pd.DataFrame({"score": scores, "group": groups})
+
+    def p_value(cut):
+        share = (votes["score"] >= cut).groupby(votes["group"]).mean().sum()
+        return (1 + share) / (votes["group"].nunique() + 1)
+
+    cut = conformal_quantile(scores, 0.1, groups)
+    called, others = (np.unique(scores[side]) for side in (scores >= cut, scores < cut))
+    assert all(p_value(score) <= 0.1 for score in called)
+    assert all(p_value(score) > 0.1 for score in others)
+
+
+def test_a_small_share_of_few_anomalies_is_the_highest_of_them():
+    assert lowest_of_share(np.array([1.0, 3.0, 2.0]), 0.1) == 3.0
+
+
+def test_a_false_positive_rate_of_0_is_a_rule_and_1_is_none():
+    assert parse_rule("fpr=0") == FalsePositiveRate(0.0)
+    with pytest.raises(UserError):
+        parse_rule("fpr=1")
+
+
+def test_decisions_are_whole_numbers():
+    found = Threshold("youden", 2.0).decide([1, 2, 3])
+    assert (found.dtype, found.tolist()) == (np.int64, [0, 1, 1])
