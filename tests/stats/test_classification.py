@@ -1,20 +1,33 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
-from sklearn.metrics import roc_curve
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
 from medgan.stats.bootstrap import estimates, interval
 from medgan.stats.classification import (
     GRID,
+    NO_IMAGE,
+    NO_NORMAL,
     Predictions,
+    accuracy_of,
+    auroc_of,
+    average_precision_of,
+    balanced_accuracy_of,
+    confusion,
     false_alarms,
+    multiclass_auroc_of,
     npv,
     npv_of,
     ppv,
     ppv_of,
     roc_band,
     sensitivity_at_specificity,
+    sensitivity_of,
+    specificity_of,
 )
 
 RNG = np.random.default_rng(0)
@@ -118,3 +131,82 @@ def test_where_nothing_is_called_there_is_no_predictive_value():
     assert positive.value is None
     assert "anomalous" in positive.reason
     assert negative.value == pytest.approx(0.9)
+
+
+def kinds(count: int) -> Predictions:
+    """Predictions of `count` anomaly types; scores are probabilities (n, count)."""
+    rng = np.random.default_rng(count)
+    labels = np.arange(150) % count
+    raw = rng.random((150, count)) + 0.4 * np.eye(count)[labels]
+    scores = raw / raw.sum(1, keepdims=True)
+    return Predictions(labels, scores, scores.argmax(1))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_metrics_of_several_types_are_scikit_learns(count: int) -> None:
+    of, patients = kinds(count), np.arange(150)
+    scores = of.scores[:, 1] if count == 2 else of.scores
+    area = roc_auc_score(of.labels, scores, multi_class="ovr", average="macro")
+    weights = np.random.default_rng(0).integers(0, 3, (2, 150)).astype(float)
+    weighted = [
+        roc_auc_score(of.labels, scores, multi_class="ovr", average="macro", sample_weight=each)
+        for each in weights
+    ]
+    found = multiclass_auroc_of(of)
+    assert interval(found, patients, 100).value == pytest.approx(area)
+    assert found.statistic(weights) == pytest.approx(weighted)
+    balanced = balanced_accuracy_of(of)
+    assert interval(balanced, patients, 100).value == pytest.approx(
+        balanced_accuracy_score(of.labels, of.decisions)
+    )
+    assert balanced.statistic(weights) == pytest.approx(
+        [balanced_accuracy_score(of.labels, of.decisions, sample_weight=w) for w in weights]
+    )
+
+
+def test_a_type_without_images_has_no_metric_and_says_so() -> None:
+    of = kinds(3)
+    there = of.labels != 2
+    without = Predictions(of.labels[there], of.scores[there], of.decisions[there])
+    for metric in (multiclass_auroc_of(without), balanced_accuracy_of(without)):
+        found = interval(metric, np.arange(there.sum()), 50)
+        assert (found.value, found.reason) == (None, NO_IMAGE)
+
+
+def test_accuracy_is_of_the_classes_where_there_are_several() -> None:
+    classes, called = np.arange(60) % 3, (np.arange(60) // 2) % 3
+    of = Predictions(classes > 0, np.zeros(60), called > 0, classes, called)
+    found = interval(accuracy_of(of), np.arange(60), 50)
+    assert found.value == pytest.approx((classes == called).mean())
+    binary = replace(of, classes=None, called=None)
+    assert interval(accuracy_of(binary), np.arange(60), 50).value == pytest.approx(
+        ((classes > 0) == (called > 0)).mean()
+    )
+
+
+@pytest.mark.parametrize(
+    "metric", [auroc_of, average_precision_of, partial(ppv_of, prevalence=0.1)]
+)
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_patient_with_all_images_of_a_class_leaves_no_interval(metric, label: int) -> None:
+    patients = np.where(label == LABELS, 0, 1 + np.arange(200))
+    found = interval(metric(Predictions(LABELS, SCORES, SCORES > 0.5)), patients, 50)
+    assert found.value is not None
+    assert (found.low, found.high) == (None, None)
+
+
+def test_what_a_missing_rate_needs_is_said() -> None:
+    none = np.zeros(30, dtype=int)
+    normal, anomalous = (Predictions(label, SCORES[:30], none) for label in (none, none + 1))
+    for metric, of, reason in (
+        (sensitivity_of, normal, "not estimable: there is no anomalous image"),
+        (specificity_of, anomalous, NO_NORMAL),
+        (false_alarms, anomalous, NO_NORMAL),
+    ):
+        found = interval(metric(of), np.arange(30), 50)
+        assert (found.value, found.reason) == (None, reason)
+
+
+def test_confusion_has_a_row_and_column_for_each_class() -> None:
+    found = confusion([0, 0, 1], [0, 1, 0], 3)
+    assert np.asarray(found).tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0]]
