@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long soak soak-guided campaign kills check format lock audit sbom viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -51,6 +51,11 @@ campaign: $(STAMP) ## Damage what a run leaves, and let the disk fail at every w
 
 kills: $(STAMP) ## Kill 200 trainings and 50 starts at random moments; fail unless all end as if nobody had.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.kills $(ARGS)
+
+mutants: $(STAMP) ## Change the code of splits, leakage audit and statistics in 2,700 small ways, and list those that no test notices.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/mutmut mutmut==3.8.1
+	OMP_NUM_THREADS=1 PYTHONPATH=build/mutmut $(BIN)/python -m mutmut run $(ARGS)
+	PYTHONPATH=build/mutmut $(BIN)/python -m mutmut results
 
 check: $(STAMP) ## Style, types, import walls, notebooks without output.
 	$(BIN)/ruff check
