@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.sources.readers.formats import passed_over
 from tests.faults.making import noise, pixels, refused
 
 
@@ -81,3 +82,16 @@ def test_a_link_of_git_annex_without_its_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.png").symlink_to(".git/annex/objects/0/MD5E-s9--0.png")
     with refused("UNREADABLE", "git annex get"):
         pixels(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_a_packed_image_is_listed_and_refused_and_a_packed_archive_is_passed_over(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(image(kind)))
+    assert passed_over(path) is None
+    with refused("FORMAT", "gzip archive; unpack it"):
+        pixels(path)
+    path.write_bytes(gzip.compress(tarred()))
+    assert passed_over(path) == "a gzip archive; unpack it"

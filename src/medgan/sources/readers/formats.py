@@ -68,7 +68,7 @@ def passed_over(path: Path) -> str | None:
 def _claims(head: bytes) -> bool:
     """Return whether the content is an image, also packed or in a format that is not read."""
     other = _content(head)
-    return bool(_format(head) or (other and other.is_image))
+    return bool(_format(head) or _format(_unpacked(head)) or (other and other.is_image))
 
 
 def _content(head: bytes) -> Content | None:
