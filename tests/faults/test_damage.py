@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kedro.io import DatasetError
@@ -47,13 +48,16 @@ UNREAD = {"training", "facts"}
 """Have bytes that nothing is read from: the grids and checkpoints before the newest, free pages."""
 
 
-def test_f29_a_full_disk_leaves_old_or_new_and_is_one_sentence(tmp_path: Path) -> None:
-    if shutil.which("cc") is None:
-        pytest.skip("this machine has no C compiler for the disk that fails")
-    figures = tmp_path / "figures.json"
-    command = ["tests.faults.campaign", "--flips", "0", "--cuts", "0", "--every", "9", "--json"]
+needs_compiler = pytest.mark.skipif(
+    shutil.which("cc") is None, reason="this machine has no C compiler for the disk that fails"
+)
+
+
+def figures_of(folder: Path, command: str, *options: str) -> dict[str, Any]:
+    """The figures of a command of this folder, which has to find nothing bad."""
+    figures = folder / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", *command, str(figures)],
+        [sys.executable, "-m", f"tests.faults.{command}", *options, "--json", str(figures)],
         cwd=ROOT,
         env=environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}"),
         capture_output=True,
@@ -62,17 +66,22 @@ def test_f29_a_full_disk_leaves_old_or_new_and_is_one_sentence(tmp_path: Path) -
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(figures.read_text())
+    found: dict[str, Any] = json.loads(figures.read_text())
+    return found
+
+
+@needs_compiler
+def test_f29_a_full_disk_leaves_old_or_new_and_is_one_sentence(tmp_path: Path) -> None:
+    found = figures_of(tmp_path, "campaign", "--flips", "0", "--cuts", "0", "--every", "9")
     assert len(found["disk"]) == 3 * len(KINDS)
     assert found["bad"] == 0
 
 
 @pytest.mark.long
+@needs_compiler
 def test_f29_a_disk_that_fails_in_a_run_loses_nothing_and_the_same_command_ends(
     tmp_path: Path,
 ) -> None:
-    if shutil.which("cc") is None:
-        pytest.skip("this machine has no C compiler for the disk that fails")
     found = list(whole_run.campaign(tmp_path / "run", 13, "--pipelines", "ingestion,preprocessing"))
     assert {kind for kind, *_ in found} == set(ERRORS)
     assert len(found) >= 3 * 10
@@ -81,19 +90,7 @@ def test_f29_a_disk_that_fails_in_a_run_loses_nothing_and_the_same_command_ends(
 
 @pytest.mark.long
 def test_f27_killed_trainings_and_starts_end_as_if_nobody_had_killed_them(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
-    command = ["tests.faults.kills", "--kills", "3", "--starts", "2", "--json", str(figures)]
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        env=environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}"),
-        capture_output=True,
-        text=True,
-        timeout=570,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(figures.read_text())
+    found = figures_of(tmp_path, "kills", "--kills", "3", "--starts", "2")
     assert {name: part["kills"] for name, part in found.items()} == {"trainings": 3, "starts": 2}
     assert [part["faults"] for part in found.values()] == [[], []]
 

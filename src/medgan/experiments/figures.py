@@ -13,16 +13,10 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.results import DetectorResult
 from medgan.experiments.collect import stacked
+from medgan.experiments.comparisons import chosen_on_validation, compared, difference
 from medgan.experiments.document import Collected
 from medgan.experiments.records import Records
-from medgan.experiments.tables import (
-    chosen_on_validation,
-    compared,
-    contamination_seeds,
-    difference,
-    n_seeds,
-    seeds_range,
-)
+from medgan.experiments.tables import contamination_seeds, n_seeds, seeds_range
 from medgan.plots.forest import ForestRow, columns_forest
 from medgan.plots.style import CHANCE, PALETTE, colors, house_style, panel
 from medgan.report.text import best_first, size_of

@@ -130,6 +130,10 @@ class Experiment:
             return [name for name in named if name in self.further.rows]
         return named
 
+    def model_of(self, name: str) -> str:
+        """Return the model of a row."""
+        return self.variants[name].model if name in self.variants else name
+
     def varied(self) -> dict[str, Variant]:
         """Return the variants, and every model on every fold."""
         folds = {

@@ -12,7 +12,7 @@ from jinja2 import PackageLoader, StrictUndefined
 from medgan.datasets.documents import write_document
 from medgan.errors import UserError
 from medgan.evaluation.reading import read_results
-from medgan.experiments import tables
+from medgan.experiments import comparisons, tables
 from medgan.experiments.collect import best_baseline, collect
 from medgan.experiments.document import Collected, Comparison
 from medgan.experiments.figures import figures, png
@@ -117,7 +117,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
         "revisions": ", ".join(str(one)[:12] for one in found.provenance.git),
         "missing": ", ".join(found.missing),
         "last_steps": tables.last_steps(found),
-        "aims": tables.aims(found),
+        "aims": comparisons.aims(found),
         **{name: make(found).markdown() for name, make in tables.TABLES.items()},
     }
 
@@ -137,10 +137,10 @@ def _tested(found: Collected) -> dict[str, str]:
 def _which_detector(found: Collected) -> Iterator[str]:
     rows = found.detectors
     for sees_mix, question in QUESTIONS.items():
-        chosen = tables.chosen_on_validation(found, sees_mix)
+        chosen = comparisons.chosen_on_validation(found, sees_mix)
         baseline = best_baseline(rows, sees_mix)
         if chosen is not None:
-            test = tables.difference(found, chosen)
+            test = comparisons.difference(found, chosen)
             # A GAN where it is shown to be better, else the baseline, which is simpler.
             advised = chosen if test is None or test.is_better else test.second
             answer = _answer(
@@ -170,7 +170,7 @@ def _against(found: Collected, test: Comparison) -> str:
         f"The baseline `{test.second}` has {with_interval(found.detectors[test.second].auroc)}"
     )
     gap = f"{signed_interval(test.difference)}, {p_text(test.p_holm)}"
-    seeds = tables.shared_seeds(found, test)
+    seeds = comparisons.shared_seeds(found, test)
     return f" {baseline}; the difference{seeds} is {gap}: {_verdict(test)}."
 
 

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from medgan import models
 from medgan.audits.results import AgainstShortcut, Scopes
 from medgan.audits.shortcuts import COARSE, FLAG
-from medgan.evaluation.baselines import BASELINES
 from medgan.evaluation.metrics import (
     ACCURACY,
     AUROC,
@@ -19,8 +17,9 @@ from medgan.evaluation.metrics import (
     quality_metric,
 )
 from medgan.evaluation.results import DetectorResult
-from medgan.experiments.document import Collected, Comparison, PooledDetector, Trained
-from medgan.experiments.plan import MIX, Experiment
+from medgan.experiments.comparisons import compared, difference, shared_seeds
+from medgan.experiments.document import Collected, Trained
+from medgan.experiments.plan import Experiment
 from medgan.metrics.quality import QualityMetric
 from medgan.report.tables import SIGNED, VALUE, Cell, Column, Table
 from medgan.report.text import (
@@ -54,38 +53,6 @@ def n_seeds(found: Estimate | QualityMetric) -> int:
     return len(found.per_seed) or 1
 
 
-def difference(found: Collected, name: str) -> Comparison | None:
-    """Return the comparison of a row with its baseline, or None where it is one."""
-    return next((test for test in found.differences if test.first == name), None)
-
-
-def compared(found: Collected) -> dict[str, PooledDetector]:
-    """Return the detectors that were trained on the same images; those with another mix stand in
-    the contamination curve alone.
-    """
-    variants = found.experiment.variants
-    return {
-        name: row
-        for name, row in found.detectors.items()
-        if name not in variants or MIX not in variants[name].parameters
-    }
-
-
-def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
-    """Return the GAN detector with the highest validation AUROC of those that are compared."""
-    baselines = {name for names in BASELINES.values() for name in names}
-    running, variants = set(models.detectors()) - baselines, found.experiment.variants
-    known = {
-        name: row.validation_auroc.value
-        for name, row in compared(found).items()
-        if (variants[name].model if name in variants else name) in running
-        and row.sees_mix == sees_mix
-        and row.validation_auroc is not None
-        and row.validation_auroc.value is not None
-    }
-    return max(known, key=lambda name: known[name] or 0.0) if known else None
-
-
 def detectors(found: Collected) -> Table:
     """One line for each detector, the best first."""
     rows = compared(found)
@@ -117,20 +84,9 @@ def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
     ]
 
 
-def shared_seeds(found: Collected, test: Comparison) -> str:
-    """` (on the 3 seeds that both have)`, where one of two rows has more; else empty."""
-    count = len(test.seeds)
-    seeds = {name: row.n_seeds for name, row in found.detectors.items()}
-    seeds |= {name: row.n_seeds for name, row in found.classifiers.items()}
-    if max(seeds[test.first], seeds[test.second]) <= count:
-        return ""
-    return f" (on the {count} {'seed' if count == 1 else 'seeds'} that both have)"
-
-
 def _what_chose(found: Collected, name: str, row: DetectorResult) -> str:
     """What chose weights, settings and threshold of a row on validation, where anything did."""
-    told, variants = found.trained.get(name), found.experiment.variants
-    model = variants[name].model if name in variants else name
+    told, model = found.trained.get(name), found.experiment.model_of(name)
     parts = []
     if told is not None and any("AUCp" in (choice or "") for choice in told.choice):
         parts.append("weights: unlabelled mix")
@@ -145,36 +101,6 @@ def _spread(found: Estimate) -> str:
     """The range between trainings."""
     values = [value for value in found.per_seed if value is not None]
     return NOTHING if len(values) < 2 else f"{min(values):.3f} to {max(values):.3f} ({len(values)})"
-
-
-def aims(found: Collected) -> str:
-    """What was hoped for, what came out, and why it differs."""
-    lines = []
-    if found.experiment.aims:
-        lines.append(_beats_the_baseline(found))
-    for name, aim in found.experiment.aims.items():
-        value = found.detectors[name].auroc.value if name in found.detectors else None
-        if value is not None:
-            reached = "reached" if value >= aim.auroc else "missed"
-            line = f"- `{name}`: an AUROC of {aim.auroc}. It is {value:.3f}: {reached}."
-            lines.append(f"{line} {aim.diagnosis}".rstrip())
-    return "\n".join(filter(None, lines))
-
-
-def _beats_the_baseline(found: Collected) -> str:
-    """The aim of every experiment that has any: the GAN that validation chooses is above the best
-    baseline with the whole interval of their difference.
-    """
-    chosen = chosen_on_validation(found, sees_mix=False)
-    test = difference(found, chosen) if chosen else None
-    if test is None or test.difference.low is None:
-        return ""
-    reached = "reached" if test.difference.low > 0 else "missed"
-    return (
-        f"- The GAN that validation chooses, above the best baseline with the whole interval of "
-        f"their difference. `{chosen}` minus `{test.second}` is "
-        f"{signed_interval(test.difference)}: {reached}."
-    )
 
 
 def shortcuts(found: Collected) -> Table:

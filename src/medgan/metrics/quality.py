@@ -30,7 +30,7 @@ class QualityMetric:
     n_real_vs_real: int | float | None = None
     n_floor: tuple[int | float, ...] | None = None
     floor: float | None = None
-    """Only in records made before `fid_domain` had equal draws."""
+    """`floor` and `n_fake` are only in records made before `fid_domain` had equal draws."""
     k: int | float | None = None
     draws: int | float | None = None
     drawn_from: tuple[int | float, ...] | None = None
