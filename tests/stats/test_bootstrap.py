@@ -1,18 +1,22 @@
 """Figures against scikit-learn, intervals against simulated coverage."""
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from sklearn import metrics as reference
 
 from medgan.stats import classification
 from medgan.stats.bootstrap import (
     Estimate,
     WeightedStatistic,
+    draws,
     estimates,
     interval,
+    mean_over_trainings,
     weight_blocks,
 )
 
@@ -213,3 +217,34 @@ def test_a_difference_is_no_share_and_is_not_cut_at_zero():
     )
     with pytest.raises(ValueError, match="share=False"):
         interval(WeightedStatistic(mean.statistic, mean.carriers), np.arange(50), 100)
+
+
+@pytest.mark.parametrize("trainings", [2, 3, 10])
+def test_the_mean_over_trainings_has_the_standard_error_of_their_values(trainings):
+    values = np.random.default_rng(trainings).normal(size=(trainings, 1))
+    both = (np.arange(40) < 20, np.arange(40) >= 20)
+    constant = [
+        WeightedStatistic(lambda weights, one=one: np.full(len(weights), one[0]), both)
+        for one in values
+    ]
+    mean = mean_over_trainings(constant)
+    drawn = draws({"mean": mean}, np.arange(40), 50_000, 0)["mean"]
+    assert mean.value(40) == pytest.approx(values.mean())
+    assert drawn.mean() == pytest.approx(values.mean(), abs=0.02)
+    assert drawn.std() == pytest.approx(values.std(ddof=1) / np.sqrt(trainings), rel=0.02)
+
+
+def test_intervals_over_trainings_cover_what_those_of_patients_alone_do_not():
+    rng = np.random.default_rng(5)
+    labels, covered = np.arange(200) % 2, {"crossed": 0, "patients alone": 0}
+    truth = ndtr(1 / np.sqrt(2 * 1.09 + 0.5**2))
+    for _ in range(150):
+        skills = 1.0 + 0.5 * rng.normal(size=(10, 1))
+        scores = skills * labels + rng.normal(size=200) + 0.3 * rng.normal(size=(10, 200))
+        crossed = mean_over_trainings([auroc(labels, one) for one in scores])
+        fixed = replace(crossed, statistic=lambda w, of=crossed.statistic: of(w).mean(0))
+        found = estimates({"crossed": crossed, "patients alone": fixed}, np.arange(200), 200)
+        for name, one in found.items():
+            covered[name] += one.low <= truth <= one.high
+    assert covered["crossed"] >= 138
+    assert covered["patients alone"] < 128

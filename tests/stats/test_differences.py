@@ -160,15 +160,25 @@ def test_without_a_difference_few_tests_are_significant():
     assert 2 <= rejected <= 20
 
 
-def test_trainings_are_averaged_on_every_resample():
+def test_a_difference_of_trainings_is_that_of_their_means_and_varies_with_them():
     labels, first, second = two_rankings(200, seed=2)
     stacked = np.stack([first, second])
     found = auroc_difference(labels, stacked, first, np.arange(200), 200)
-    ones = np.ones((1, 200))
-    areas = [auroc(labels, scores, ones)[0] for scores in stacked]
+    areas = [auroc(labels, scores, np.ones((1, 200)))[0] for scores in stacked]
     assert found.value == pytest.approx(np.mean(areas) - areas[0])
-    half = auroc_difference(labels, second, first, np.arange(200), 200)
-    assert found.low == pytest.approx(half.low / 2)
+    alike = auroc_difference(labels, np.stack([first, first]), first, np.arange(200), 200)
+    assert (alike.value, alike.p_value) == (0.0, 1.0)
+    of_one = auroc_difference(labels, second, first, np.arange(200), 200)
+    assert found.high - found.low > 0.6 * (of_one.high - of_one.low)  # half, were they fixed
+
+
+def test_trainings_of_the_same_seeds_are_drawn_together():
+    labels, first, second = two_rankings(200, seed=3)
+    trainings, better = np.stack([first, second]), np.stack([first, second]) + 0.1 * labels
+    together = auroc_difference(labels, better, trainings, np.arange(200), 400)
+    crossed = auroc_difference(labels, better[::-1], trainings, np.arange(200), 400)
+    assert together.value == pytest.approx(crossed.value)
+    assert together.high - together.low < 0.5 * (crossed.high - crossed.low)
 
 
 def test_what_has_no_interval_says_why():

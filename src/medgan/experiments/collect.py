@@ -15,6 +15,7 @@ from medgan.audits.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.errors import UserError
 from medgan.evaluation.baselines import BASELINES, FAMILY, choose_baseline, verdict
 from medgan.evaluation.details import CategoriesResult
+from medgan.evaluation.metrics import DETECTOR
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
 from medgan.experiments.document import (
     Collected,
@@ -28,7 +29,7 @@ from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
 from medgan.experiments.records import Components, Record, Records, TestScores, read_records
 from medgan.files.documents import from_json, to_json
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.stats.bootstrap import Estimate, interval
+from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over_trainings
 from medgan.stats.classification import Predictions, auroc, auroc_of
 from medgan.stats.differences import auroc_difference, holm
 from medgan.stats.pooling import fold_average, over_seeds
@@ -124,11 +125,30 @@ def _mean(kind: type[T], results: Sequence[Any]) -> T:
 def _detectors(rows: Records) -> dict[str, PooledDetector]:
     whole = {name: found for name, found in rows.items() if FOLD not in found[0].parameters}
     averaged = _averaged(whole, DetectorResult, lambda one: one.evaluation)
-    pooled = {name: PooledDetector(**vars(row)) for name, row in averaged.items()}
+    pooled = {name: _over_trainings(row, rows[name]) for name, row in averaged.items()}
     folds: dict[str, list[Record]] = {}
     for record in (one for name in rows if name not in whole for one in rows[name]):
         folds.setdefault(record.model, []).append(record)
     return pooled | {model: _over_folds(found) for model, found in folds.items()}
+
+
+def _over_trainings(row: DetectorResult, records: Sequence[Record]) -> PooledDetector:
+    """Give the metrics of a row intervals over patients and trainings, where its trainings were
+    tested on the same images.
+    """
+    images = stacked(records)
+    if images is None or len(records) < 2:
+        return PooledDetector(**vars(row))
+    of_each = [record.test_scores.predictions for record in records if record.test_scores]
+    means = {
+        metric.key: mean_over_trainings([metric.statistic(one) for one in of_each])
+        for metric in DETECTOR
+    }
+    found = {
+        key: replace(estimate, per_seed=row.metric(key).per_seed)
+        for key, estimate in estimates(means, images.images.groups, N_RESAMPLES).items()
+    }
+    return PooledDetector(**{**vars(row), "metrics": {**row.metrics, **found}})
 
 
 def _over_folds(records: Sequence[Record]) -> PooledDetector:

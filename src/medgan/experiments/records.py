@@ -22,6 +22,7 @@ from medgan.files.atomic import write_text
 from medgan.files.documents import ALWAYS, from_json, to_json
 from medgan.files.names import slug
 from medgan.stats.bootstrap import Estimate
+from medgan.stats.classification import Predictions
 
 SCHEMA = 1
 FOLDER = Path("docs/results/runs")
@@ -75,6 +76,11 @@ class TestScores:
         if self.group is None:
             return np.arange(len(self.label))
         return np.array(self.group.split(), dtype=np.int64)
+
+    @property
+    def predictions(self) -> Predictions:
+        """Scores and decisions, for metrics."""
+        return Predictions(self.labels, self.scores, np.array(list(self.called), dtype=np.int64))
 
     @classmethod
     def of(cls, table: pd.DataFrame, groups: pd.Series[str]) -> TestScores:

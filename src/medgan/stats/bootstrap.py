@@ -12,6 +12,11 @@ both sides, where the percentile interval of an AUROC of 0.95 covers 88-90 % wit
 widened by sqrt(m / (m - 1)) and t has sum(m - 1) degrees of freedom, m being the patients of each
 carrier (each class, for an AUROC).
 
+The mean over S trainings varies with the trainings too: every resample draws S - 1 of them with
+replacement besides the patients (patients and trainings are crossed; Owen 2007, The pigeonhole
+bootstrap). S - 1 rather than S draws give the variance of a mean of S without bias (McCarthy &
+Snowden 1985). One training is taken as it is.
+
 A metric that is exactly 0 or 1 does not vary over the resamples. There the bound is exact instead:
 if the true value were p, one image of each of m patients would all be right with probability p^m
 at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of the two classes
@@ -21,7 +26,7 @@ at most, so p >= 0.025^(1/m). For AUROC, m is the smaller number of patients of 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -44,7 +49,8 @@ TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this metr
 Floats = NDArray[np.float64]
 Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
-"""Weights (B, n) to the metric under each row (B,); NaN where a row does not determine it."""
+"""Weights (B, n) to the metric under each row, (B,), or (S, B) of S trainings; NaN where a row does
+not determine it."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,19 @@ class WeightedStatistic:
     per: float = 1.0
     """A share is shown per so many: 100 for false positives per 100 normal images."""
 
+    def value(self, n_images: int) -> float:
+        """The metric of the images themselves, the mean over trainings."""
+        return float(np.mean(self.statistic(np.ones((1, n_images)))))
+
+
+def mean_over_trainings(trainings: Sequence[WeightedStatistic]) -> WeightedStatistic:
+    """Average one metric over trainings that were tested on the same images."""
+    narrowest = min(trainings, key=lambda one: min(int(mask.sum()) for mask in one.carriers))
+    return replace(
+        narrowest,
+        statistic=lambda weights: np.stack([one.statistic(weights) for one in trainings]),
+    )
+
 
 def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
     """Group number of each image (n,), and the number of groups. Numbers follow the sorted names,
@@ -114,6 +133,34 @@ def weight_blocks(
         ].T  # an image's weights lie side by side: sorting images is cheap
 
 
+def draws(
+    metrics: Mapping[Name, WeightedStatistic], groups: NDArray[Any], n_resamples: int, seed: int
+) -> dict[Name, Floats]:
+    """Compute each metric on the same resamples (n_resamples,) of patients and trainings."""
+    found: dict[Name, list[Floats]] = {name: [] for name in metrics}
+    for weights in weight_blocks(groups, n_resamples, seed):
+        for name, metric in metrics.items():
+            found[name].append(metric.statistic(weights))
+    return {
+        name: _resampled_trainings(np.concatenate(blocks, axis=-1), seed)
+        for name, blocks in found.items()
+    }
+
+
+def _resampled_trainings(values: Floats, seed: int) -> Floats:
+    """Values (S, B) of S trainings to the means (B,) of S - 1 that are drawn with replacement, the
+    same ones for all metrics of S trainings; values (B,) as they are.
+    """
+    if values.ndim == 1:
+        return values
+    trainings, count = values.shape
+    drawn = max(trainings - 1, 1)
+    rng = np.random.default_rng([seed, crc32(b"trainings")])
+    times = rng.multinomial(drawn, np.full(trainings, 1 / trainings), size=count).T
+    found: Floats = (times * values).sum(0) / drawn
+    return found
+
+
 def estimates(
     metrics: Mapping[Name, WeightedStatistic],
     groups: Sequence[str] | NDArray[Any],
@@ -130,20 +177,14 @@ def estimates(
             patients.
     """
     groups = np.asarray(groups).astype(str)
-    ones = np.ones((1, len(groups)))
     known = {
         name: metric
         for name, metric in metrics.items()
         if all(mask.any() for mask in metric.carriers)
     }
-    resampled: dict[Name, list[Floats]] = {name: [] for name in known}
-    for weights in weight_blocks(groups, n_resamples, seed) if known else ():
-        for name, metric in known.items():
-            resampled[name].append(metric.statistic(weights))
+    drawn = draws(known, groups, n_resamples, seed) if known else {}
     found = {
-        name: _estimate(
-            metric, float(metric.statistic(ones)[0]), np.concatenate(resampled[name]), groups
-        )
+        name: _estimate(metric, metric.value(len(groups)), drawn[name], groups)
         for name, metric in known.items()
     }
     return {

@@ -30,9 +30,10 @@ from medgan.stats.bootstrap import (
     Floats,
     Name,
     WeightedStatistic,
-    weight_blocks,
+    draws,
+    mean_over_trainings,
 )
-from medgan.stats.classification import auroc
+from medgan.stats.classification import Predictions, auroc_of
 
 ROUNDING = 1e-12
 
@@ -90,15 +91,11 @@ def resampled(
         seed: of the resamples.
     """
     groups = np.asarray(groups).astype(str)
-    drawn: dict[Name, list[Floats]] = {name: [] for name in metrics}
-    for weights in weight_blocks(groups, n_resamples, seed):
-        for name, metric in metrics.items():
-            drawn[name].append(metric.statistic(weights))
-    ones = np.ones((1, len(groups)))
+    drawn = draws(metrics, groups, n_resamples, seed)
     return {
         name: Resampled(
-            float(metric.statistic(ones)[0]),
-            np.concatenate(drawn[name]),
+            metric.value(len(groups)),
+            drawn[name],
             tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
             metric.missing,
         )
@@ -152,7 +149,7 @@ def auroc_difference(
 
     Args:
         labels: 0 or 1 (n,).
-        first: scores (n,), or (S, n) of S trainings whose AUROCs are averaged on every resample.
+        first: scores (n,), or (S, n) of S trainings, which are resampled as the patients are.
         second: like `first`.
         groups: the patient of each image (n,).
         n_resamples: number of resamples.
@@ -165,13 +162,9 @@ def auroc_difference(
 def mean_auroc(labels: NDArray[Any], scores: NDArray[Any]) -> WeightedStatistic:
     """The AUROC of scores (n,), or the mean AUROC of S trainings (S, n)."""
     rankings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    positive = np.equal(labels, 1)
-
-    def statistic(weights: Floats) -> Floats:
-        areas: Floats = np.mean([auroc(labels, one, weights) for one in rankings], axis=0)
-        return areas
-
-    return WeightedStatistic(statistic, (positive, ~positive))
+    return mean_over_trainings(
+        [auroc_of(Predictions(labels, ranking, ranking)) for ranking in rankings]
+    )
 
 
 @dataclass(frozen=True)
