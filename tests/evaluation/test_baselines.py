@@ -148,3 +148,12 @@ def test_a_verdict_needs_the_corrected_p_value(gap, p_holm, better, worse):
     assert (is_better(difference, p_holm), is_worse(difference, p_holm)) == (better, worse)
     assert not is_better(Estimate(None), None)
     assert verdict(gap, "it", p_holm).startswith("better" if better else "worse" if worse else "no")
+
+
+def test_a_detector_that_failed_on_validation_is_not_tested():
+    judged = cohort(effects={**EFFECTS, "gan": 0.0})
+    found = compare_with_baselines(judged, 100)
+    assert judged["gan"].row.failed
+    assert found.tests["gan"].p_value is None
+    assert found.tests["gan"].verdict.startswith("no test: failed")
+    assert found.n_tests == 2

@@ -291,6 +291,23 @@ def test_95_percent_is_reached_on_validation_and_what_it_gives_is_counted_on_tes
     assert alarms.low == pytest.approx(100 * (1 - sensitive.specificity.high))
 
 
+def test_a_row_that_validation_cannot_tell_from_chance_has_failed():
+    splits, scores = table()
+    flipped = scores["split"] == "test"
+    noise = np.random.default_rng(1).normal(size=len(scores))
+    row = evaluate_detector(
+        scores.assign(score=noise + 5 * flipped * scores["score"]), splits, Protocol(n_resamples=99)
+    )
+    assert row.auroc.low > 0.5  # however well it does on the test images
+    assert row.failed
+    assert "nothing follows from the metrics of the test images" in row.warnings[0]
+    good = evaluate_detector(scores, splits, Protocol(n_resamples=99))
+    assert not good.failed
+    assert not any("Failed" in warning for warning in good.warnings)
+    only_normals = splits[(splits["split"] != "val") | (splits["label"] == 0)]
+    assert not evaluate_detector(scores, only_normals, Protocol(n_resamples=99)).failed
+
+
 def test_the_row_shows_all_of_it_beside_validation():
     splits, scores = table()
     row = evaluate_detector(

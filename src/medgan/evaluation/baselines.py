@@ -12,7 +12,7 @@ import pandas as pd
 
 from medgan.errors import UserError
 from medgan.evaluation.details import BaselineChoice, DetectorTest, DetectorTests
-from medgan.evaluation.results import DetectorResult
+from medgan.evaluation.results import FAILED, DetectorResult
 from medgan.evaluation.volumes import units_of
 from medgan.stats.bootstrap import Estimate
 from medgan.stats.differences import auroc_difference, holm
@@ -62,9 +62,10 @@ def compare_with_baselines(
     for name, judged in detectors.items():
         family = FAMILY[judged.row.sees_mix]
         chosen = baselines[family]
+        untested = chosen.reason if chosen.name is None else "it is the baseline"
         tests[name] = (
-            _not_tested(family, chosen.name, chosen.reason or "it is the baseline")
-            if chosen.name in (None, name)
+            _not_tested(family, chosen.name, FAILED if judged.row.failed else untested)
+            if chosen.name in (None, name) or judged.row.failed
             else _test(family, chosen.name, judged, detectors[chosen.name], n_resamples, seed)
         )
     adjusted = holm(

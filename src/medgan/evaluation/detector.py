@@ -75,9 +75,12 @@ FLATTERS = (
     "The threshold was chosen on the validation images, and most weights were: "
     "their metrics are optimistic."
 )
+FAILED_ON_VALIDATION = (
+    "Failed: the interval of the validation AUROC includes 0.5, so nothing follows from the metrics "
+    "of the test images."
+)
 DEFAULT = Protocol()
 POINT = (SENSITIVITY, SPECIFICITY)
-OF_VALIDATION = (AUROC, AVERAGE_PRECISION, SENSITIVITY, SPECIFICITY)
 OF_CATEGORY = (AUROC, AVERAGE_PRECISION, SENSITIVITY)
 
 
@@ -135,7 +138,7 @@ def freeze(validation: pd.DataFrame, protocol: Protocol = DEFAULT) -> OperatingP
             n_images=len(units),
             n_anomalous=int(units["label"].sum()),
             metrics=measured(
-                OF_VALIDATION, _at(units, threshold), units["group_id"].to_numpy(), *resampling
+                DETECTOR, _at(units, threshold), units["group_id"].to_numpy(), *resampling
             ),
             remark=FLATTERS,
         ),
@@ -181,6 +184,8 @@ def evaluate(test: pd.DataFrame, points: OperatingPoints, sees_mix: bool = False
         per_category={name: _category(units, points, name) for name in findings_of(units)},
         warnings=(*_warnings(area, units, points), *slice_count_warnings(volumes)),
     )
+    if result.failed:
+        result = replace(result, warnings=(FAILED_ON_VALIDATION, *result.warnings))
     return _finite(result)
 
 

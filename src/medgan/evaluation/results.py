@@ -22,6 +22,7 @@ from medgan.stats.thresholds import Threshold
 Row = TypeVar("Row")
 SCHEMA = 1
 NOT_STORED = "not in these results: they were made before this metric was added"
+FAILED = "failed: validation cannot tell it from chance"
 NO_VALUE = "has neither a value nor a reason for its absence"
 ClassReport = Mapping[str, Any]
 """`sklearn.metrics.classification_report`: scores of each class, and the accuracy."""
@@ -194,6 +195,14 @@ class DetectorResult(Measured):
     published_key: str | tuple[str, ...] | None = None
     score: str | None = None
     """Component of the score that is evaluated, in a `ComponentsResult`."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether validation cannot tell the scores from chance, so that those of the test images
+        are not to be interpreted; False where validation has no anomalous image.
+        """
+        area = self.validation_auroc
+        return area is not None and area.low is not None and area.low <= 0.5
 
     @property
     def aggregate(self) -> str:

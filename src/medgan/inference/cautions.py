@@ -39,6 +39,8 @@ def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Itera
         yield f"its threshold rests on {n_normals} normal validation {images} only"
     if spread == 0:
         yield "collapsed: it gives all normal images the same score"
+    if found.failed:
+        yield "not significantly better than chance on the validation images"
     yield from _skill(found.auroc)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from medgan.evaluation.metrics import AUROC, Metric
 from medgan.evaluation.results import (
+    FAILED,
     ClassifierResult,
     DetectorResult,
     Measured,
@@ -123,7 +124,8 @@ def interval_name(row: _Tested, groups: str = "patient") -> str:
 
 def notes_of(row: DetectorResult) -> list[str]:
     """What a reader has to know about a detector to compare it with others."""
-    notes = ["sees the unlabelled mix"] if row.sees_mix else []
+    notes = [FAILED] if row.failed else []
+    notes += ["sees the unlabelled mix"] if row.sees_mix else []
     notes += [] if row.search_steps is None else [f"{row.search_steps} search steps"]
     notes += [] if row.volume_score is None else [f"{row.volume_score.aggregate} of slices"]
     return notes

@@ -98,7 +98,7 @@ def _per_category(data: ReportData) -> Iterator[Table]:
 
 def _decisions(data: ReportData) -> Iterator[Block]:
     """What follows from the scores, each behind a line of its own."""
-    tables = (_rules, _operating_points, _predictive_values, _patients, _half_widths)
+    tables = (_on_validation, _rules, _operating_points, _predictive_values, _patients, _half_widths)
     for table in (make(data) for make in tables):
         if table.rows:
             yield Fold(table.title, [Table(table.columns, table.rows, note=table.note)])
@@ -112,6 +112,20 @@ def _decisions(data: ReportData) -> Iterator[Block]:
             Picture(f"{kind}_{name}", f"{title}: {display_name(name)}") for name in data.order
         ]
         yield Fold(title, [Pictures(pictures, size)])
+
+
+def _on_validation(data: ReportData) -> Table:
+    cells: Rows = []
+    for name, row in data.ranked():
+        if row.validation is not None:
+            cells.append([name, "validation", *map(row.validation.metric, DETECTOR)])
+            cells.append([name, "test", *map(row.metric, DETECTOR)])
+    columns = ("Detector", "Images", *(metric.name for metric in DETECTOR))
+    note = (
+        "At the threshold that was frozen on validation, so the metrics of validation are "
+        "optimistic. A large gap tells of too few validation images, or of test images that differ."
+    )
+    return Table(columns, cells, "Validation beside test", note)
 
 
 def _rules(data: ReportData) -> Table:
