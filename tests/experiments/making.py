@@ -10,7 +10,7 @@ import pandas as pd
 
 from medgan.evaluation.detector import evaluate_detector
 from medgan.evaluation.protocol import Protocol
-from medgan.experiments.records import Record, ShortcutScores, TestScores, write_record
+from medgan.experiments.records import ImageScores, Record, ShortcutScores, write_record
 from medgan.files.documents import from_json, to_json
 
 SECONDS = {"wall": 20.0, "cpu": 10.0, "runs": 1, "training_included": True}
@@ -55,8 +55,12 @@ def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
         score=score,
         called=(score >= row.threshold.value).astype(int),
     )
-    judged = TestScores.of(test[test["split"] == "test"], table["group_id"])
-    return {"evaluation": to_json(row), "test_scores": to_json(judged)}
+    judged = {
+        part: to_json(ImageScores.of(test[test["split"] == part], table["group_id"]))
+        for part in ("val", "test")
+    }
+    scores = {"test_scores": judged["test"], "validation_scores": judged["val"]}
+    return {"evaluation": to_json(row), **scores}
 
 
 def shortcuts(**skills: float) -> dict[str, Any]:

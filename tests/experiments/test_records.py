@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medgan.errors import UserError
-from medgan.experiments.records import TestScores, path_of, read_record, read_records
+from medgan.experiments.records import ImageScores, path_of, read_record, read_records
 from medgan.files.documents import from_json, to_json
 from tests.conftest import ROOT
 from tests.experiments.making import detector, record, splits
@@ -23,7 +23,7 @@ def test_all_committed_records_are_read_and_written_back_without_loss() -> None:
 
 def test_test_scores_survive_being_written_to_six_digits() -> None:
     document = detector(1.0, 0)["test_scores"]
-    scores = from_json(TestScores, document)
+    scores = from_json(ImageScores, document)
     assert to_json(scores) == document
     assert len(scores.labels) == (splits()["split"] == "test").sum()
     assert scores.group is not None
@@ -32,13 +32,13 @@ def test_test_scores_survive_being_written_to_six_digits() -> None:
 
 def test_test_scores_of_different_lengths_are_refused() -> None:
     with pytest.raises(UserError, match="one label, decision, score and group for each image"):
-        TestScores("a", "01", "01", "0.5 0.6", "1 2 3")
+        ImageScores("a", "01", "01", "0.5 0.6", "1 2 3")
 
 
 def test_a_patient_has_one_number_in_every_split() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0)
     numbers = [
-        TestScores.of(table[table["split"] == part], table["group_id"]).groups
+        ImageScores.of(table[table["split"] == part], table["group_id"]).groups
         for part in ("val", "test")
     ]
     assert not set(numbers[0]) & set(numbers[1])
@@ -47,9 +47,9 @@ def test_a_patient_has_one_number_in_every_split() -> None:
 
 def test_unknown_patients_stand_for_themselves() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0, group_known=False)
-    scores = TestScores.of(table, table["group_id"])
+    scores = ImageScores.of(table, table["group_id"])
     assert to_json(scores)["group"] is None
-    assert len(set(from_json(TestScores, to_json(scores)).groups)) == len(table)
+    assert len(set(from_json(ImageScores, to_json(scores)).groups)) == len(table)
 
 
 def test_records_are_found_by_name_with_their_seeds_in_order(tmp_path: Path) -> None:

@@ -223,3 +223,8 @@ def test_a_key_that_one_seed_lacks_is_left_out_and_flags_are_not_averaged() -> N
     metrics = [{"value": 1.0, "n": 5, "k": True}, {"value": 3.0, "k": False}]
     assert mean_metric(metrics) == {"value": 2.0, "k": [True, False], "per_seed": [1.0, 3.0]}
     assert mean_metric(metrics[::-1])["per_seed"] == [3.0, 1.0]
+
+
+def test_the_warnings_of_all_seeds_are_kept_once():
+    rows = [{"warnings": ["few"]}, {"warnings": []}, {"warnings": ["few", "flipped"]}]
+    assert over_seeds(rows)["warnings"] == ["few", "flipped"]

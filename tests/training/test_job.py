@@ -24,7 +24,11 @@ from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.metrics import memorisation
 from medgan.models import acgan
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
-from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
+from medgan.pipelines.classifier_training.nodes import (
+    evaluate_arm,
+    plan_arm,
+    with_real_prior,
+)
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
@@ -193,6 +197,16 @@ def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.
     assert len(rows["gan"] - rows["real"]) == 6
     assert planned["real"].batches.augmentations == planned["gan"].batches.augmentations == ()  # type: ignore[attr-defined]
     assert planned["classical"].batches.augmentations == ("rotation",)  # type: ignore[attr-defined]
+
+
+def test_synthetic_images_keep_the_class_shares_of_the_real_ones() -> None:
+    drawn = {"labels": np.repeat([0, 1, 2], 100), "images": np.arange(300)}
+    real = np.repeat([0, 1, 2], [30, 60, 10])
+    chosen = with_real_prior(drawn, real)
+    assert np.bincount(chosen["labels"]).tolist() == [50, 100, 16]
+    assert set(chosen["images"]) == {*range(50), *range(100, 200), *range(200, 216)}
+    two_of_three = with_real_prior(drawn, np.repeat([0, 2], [10, 30]))
+    assert np.bincount(two_of_three["labels"]).tolist() == [33, 0, 100]
 
 
 def test_f46_no_arm_sees_a_held_out_image(images: ImageStore, splits: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,44 +13,33 @@ from numpy.typing import NDArray
 from medgan.audits.results import AgainstShortcut, Scopes
 from medgan.audits.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.errors import UserError
-from medgan.evaluation.baselines import BASELINES, FAMILY, choose_baseline, verdict
 from medgan.evaluation.details import CategoriesResult
 from medgan.evaluation.metrics import DETECTOR
-from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
+from medgan.evaluation.results import (
+    ClassifierResult,
+    DetectorResult,
+    Measured,
+    SynthesisResult,
+)
+from medgan.experiments.differences import N_RESAMPLES, Stacked, differences, stacked
 from medgan.experiments.document import (
     Collected,
-    Comparison,
     Origin,
     PooledDetector,
     Trained,
     Tried,
 )
+from medgan.experiments.ensembles import ensembles
 from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
-from medgan.experiments.records import Components, Record, Records, TestScores, read_records
+from medgan.experiments.records import Components, ImageScores, Record, Records, read_records
 from medgan.files.documents import from_json, to_json
 from medgan.pipelines.classifier_training.config import ARMS
 from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over_trainings
 from medgan.stats.classification import Predictions, auroc, auroc_of
-from medgan.stats.differences import auroc_difference, holm
+from medgan.stats.differences import auroc_difference
 from medgan.stats.pooling import fold_average, over_seeds
 
-COMPARED_ARMS = (
-    ("classical", "real"),
-    ("gan", "real"),
-    ("gan_classical", "real"),
-    ("gan_classical", "classical"),
-)
-APART = "not compared: the seeds were tested on different images"
-N_RESAMPLES = 1000
 T = TypeVar("T")
-
-
-class Stacked(NamedTuple):
-    """The test images of a row, and their scores in S trainings."""
-
-    images: TestScores
-    scores: NDArray[np.float64]
-    """(S, n)."""
 
 
 def collect(root: Path, dataset: str, experiment: Experiment, contamination: float) -> Collected:
@@ -70,7 +59,8 @@ def collect(root: Path, dataset: str, experiment: Experiment, contamination: flo
         _require_alike(dataset, name, found)
     rows = {name: found for name, found in records.items() if name not in experiment.tried}
     alike = {name: found for name, found in rows.items() if _has_own_images(found[0], experiment)}
-    detectors = _detectors(rows)
+    joined = ensembles(experiment.ensembles, alike)
+    detectors = {**_detectors(rows), **_detectors(joined)}
     judged = _averaged(rows, ClassifierResult, lambda one: one.evaluation)
     arms = {name: judged[name] for name in ARMS if name in judged}
     return Collected(
@@ -81,11 +71,11 @@ def collect(root: Path, dataset: str, experiment: Experiment, contamination: flo
         quality=_averaged(rows, SynthesisResult, lambda one: one.quality),
         experiment=experiment,
         missing=tuple(_missing(experiment, records)),
-        differences=differences(detectors, arms, alike),
+        differences=differences(detectors, arms, {**alike, **joined}, experiment),
         contamination=_contamination(detectors, experiment, contamination),
         components=_averaged(rows, Components, lambda one: one.components),
         categories=_averaged(rows, CategoriesResult, lambda one: one.categories),
-        shortcuts=shortcuts(detectors, alike),
+        shortcuts=shortcuts(detectors, {**alike, **joined}),
         trained={name: Trained.of(found) for name, found in rows.items()},
         tried={name: Tried.of(found) for name, found in records.items() if name not in rows},
     )
@@ -134,21 +124,30 @@ def _detectors(rows: Records) -> dict[str, PooledDetector]:
 
 def _over_trainings(row: DetectorResult, records: Sequence[Record]) -> PooledDetector:
     """Give the metrics of a row intervals over patients and trainings, where its trainings were
-    tested on the same images.
+    tested on the same images; so too those of validation.
     """
-    images = stacked(records)
-    if images is None or len(records) < 2:
-        return PooledDetector(**vars(row))
-    of_each = [record.test_scores.predictions for record in records if record.test_scores]
+    metrics = {**row.metrics, **_crossed(row, [record.test_scores for record in records])}
+    pooled = PooledDetector(**{**vars(row), "metrics": metrics})
+    if row.validation is None:
+        return pooled
+    found = _crossed(row.validation, [record.validation_scores for record in records])
+    validation = replace(row.validation, metrics={**row.validation.metrics, **found})
+    return replace(pooled, validation=validation, validation_auroc=validation.auroc)
+
+
+def _crossed(row: Measured, scores: Sequence[ImageScores | None]) -> dict[str, Estimate]:
+    """Average the metrics of a row over trainings; nothing for one training, or other images."""
+    each = [one for one in scores if one is not None]
+    if len(scores) < 2 or len(each) < len(scores) or len({one.units for one in each}) > 1:
+        return {}
     means = {
-        metric.key: mean_over_trainings([metric.statistic(one) for one in of_each])
+        metric.key: mean_over_trainings([metric.statistic(one.predictions) for one in each])
         for metric in DETECTOR
     }
-    found = {
-        key: replace(estimate, per_seed=row.metric(key).per_seed)
-        for key, estimate in estimates(means, images.images.groups, N_RESAMPLES).items()
+    found = estimates(means, each[0].groups, N_RESAMPLES)
+    return {
+        key: replace(estimate, per_seed=row.metric(key).per_seed) for key, estimate in found.items()
     }
-    return PooledDetector(**{**vars(row), "metrics": {**row.metrics, **found}})
 
 
 def _over_folds(records: Sequence[Record]) -> PooledDetector:
@@ -219,80 +218,6 @@ def _contamination(
         for name, points in curves.items()
         if len(points) > 1
     }
-
-
-def differences(
-    detectors: Mapping[str, DetectorResult], arms: Mapping[str, ClassifierResult], records: Records
-) -> tuple[Comparison, ...]:
-    """Compare rows on the same test images, averaged over seeds; Holm over all comparisons.
-
-    Each detector is compared with the best baseline that sees no more than it does, chosen on
-    validation; arms with `real` and `classical`.
-    """
-    pairs = [*_detector_pairs(detectors, records), *_arm_pairs(arms)]
-    tests = [_compared(*pair, records) for pair in pairs]
-    p_values = {n: one.p_value for n, one in enumerate(tests) if one.p_value is not None}
-    adjusted = holm(p_values)
-    return tuple(_corrected(one, adjusted.get(number)) for number, one in enumerate(tests))
-
-
-def best_baseline(rows: Mapping[str, DetectorResult], sees_mix: bool) -> str | None:
-    """Return the best baseline that sees no more, chosen on validation; None where none was run."""
-    validation = {name: one.validation_auroc for name, one in rows.items()}
-    aurocs = {name: one.value if one is not None else None for name, one in validation.items()}
-    return choose_baseline(aurocs, sees_mix).name
-
-
-def _detector_pairs(
-    rows: Mapping[str, DetectorResult], records: Records
-) -> Iterator[tuple[str, str, str]]:
-    """Yield detector, baseline and family. Rows over folds, which have no record of their own, are
-    not compared; nor are those whose mix differs from the baseline's.
-    """
-    best = {sees: best_baseline(rows, sees) for sees in BASELINES}
-    for name, row in rows.items():
-        baseline = best[row.sees_mix]
-        if name in records and baseline is not None and baseline != name:
-            yield name, baseline, FAMILY[row.sees_mix]
-
-
-def _arm_pairs(arms: Mapping[str, ClassifierResult]) -> Iterator[tuple[str, str, str]]:
-    for first, second in COMPARED_ARMS:
-        if first in arms and second in arms:
-            yield first, second, "arms"
-
-
-def _compared(first: str, second: str, family: str, records: Records) -> Comparison:
-    """Compare two rows on the seeds that both have."""
-    pair = (records[first], records[second])
-    shared = set.intersection(*({record.seed for record in found} for found in pair))
-    one, other = (stacked([record for record in found if record.seed in shared]) for found in pair)
-    seeds = tuple(sorted(shared))
-    if one is None or other is None or one.images.units != other.images.units:
-        apart = Estimate(None, reason=APART)
-        return Comparison(first, second, family, seeds, None, apart, None, APART)
-    images = one.images
-    found = auroc_difference(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
-    size = len(images.labels)
-    gap = found.estimate
-    return Comparison(first, second, family, seeds, found.p_value, gap, None, gap.reason, size)
-
-
-def _corrected(test: Comparison, p_holm: float | None) -> Comparison:
-    gap = test.difference
-    if p_holm is None or gap.value is None:
-        return replace(test, verdict=gap.reason or "no interval")
-    return replace(test, p_holm=p_holm, verdict=verdict(gap.value, test.second, p_holm))
-
-
-def stacked(records: Sequence[Record]) -> Stacked | None:
-    """Stack the test scores of several trainings; None where they were tested on different
-    images.
-    """
-    scores = [record.test_scores for record in records if record.test_scores is not None]
-    if not scores or len({one.units for one in scores}) > 1:
-        return None
-    return Stacked(scores[0], np.stack([one.scores for one in scores]))
 
 
 def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str, Scopes]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from medgan import models
 from medgan.evaluation.baselines import BASELINES
 from medgan.experiments.document import Collected, Comparison, PooledDetector
-from medgan.experiments.plan import MIX
+from medgan.experiments.plan import MIX, Experiment
 from medgan.report.text import signed_interval
 
 
@@ -27,18 +26,25 @@ def compared(found: Collected) -> dict[str, PooledDetector]:
 
 
 def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
-    """Return the GAN detector with the highest validation AUROC of those that are compared."""
-    baselines = {name for names in BASELINES.values() for name in names}
-    running = set(models.detectors()) - baselines
+    """Return the GAN detector, or the ensemble with one, that has the highest validation AUROC of
+    those that are compared.
+    """
     known = {
         name: row.validation_auroc.value
         for name, row in compared(found).items()
-        if found.experiment.model_of(name) in running
+        if _has_gan(found.experiment, name)
+        and not row.failed
         and row.sees_mix == sees_mix
         and row.validation_auroc is not None
         and row.validation_auroc.value is not None
     }
     return max(known, key=lambda name: known[name] or 0.0) if known else None
+
+
+def _has_gan(experiment: Experiment, name: str) -> bool:
+    baselines = {model for models_of in BASELINES.values() for model in models_of}
+    members = experiment.ensembles.get(name, (name,))
+    return not baselines.issuperset(map(experiment.model_of, members))
 
 
 def shared_seeds(found: Collected, test: Comparison) -> str:

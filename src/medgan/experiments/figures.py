@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.evaluation.results import DetectorResult
-from medgan.experiments.collect import stacked
 from medgan.experiments.comparisons import chosen_on_validation, compared, difference
+from medgan.experiments.differences import stacked
 from medgan.experiments.document import Collected
 from medgan.experiments.records import Records
 from medgan.experiments.tables import contamination_seeds, n_seeds, seeds_range

@@ -99,6 +99,8 @@ class Experiment:
     """Settings that were compared on validation alone, with seeds of their own; test images are
     never scored.
     """
+    ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name -> the rows whose trainings, of all seeds, score together."""
     aims: dict[str, Aim] = field(default_factory=dict)
     """Row -> what was hoped for."""
     published: tuple[Published, ...] = ()
@@ -131,7 +133,8 @@ class Experiment:
         return named
 
     def model_of(self, name: str) -> str:
-        """Return the model of a row."""
+        """Return the model of a row; of an ensemble, that of its first row."""
+        name = self.ensembles.get(name, (name,))[0]
         return self.variants[name].model if name in self.variants else name
 
     def varied(self) -> dict[str, Variant]:
@@ -224,9 +227,17 @@ def _require_known(dataset: str, experiment: Experiment) -> None:
             f"{FILE}: {dataset} wants further seeds of '{unknown}', which is none of its rows: "
             f"use some of {', '.join(names)}."
         )
-    twice = next((name for name in names if names.count(name) > 1), None)
+    joined = {row for rows in experiment.ensembles.values() for row in rows}
+    strange = next((row for row in sorted(joined) if row not in names), None)
+    if strange is not None:
+        raise UserError(
+            f"{FILE}: {dataset} has an ensemble of '{strange}', which is none of its rows: use some "
+            f"of {', '.join(names)}."
+        )
+    named = [*names, *experiment.ensembles]
+    twice = next((name for name in named if named.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"{FILE}: {dataset} has two rows named '{twice}': rename the variant.")
+        raise UserError(f"{FILE}: {dataset} has two rows named '{twice}': rename one of them.")
 
 
 def runs(experiment: Experiment, seed: int) -> Iterator[Run]:

@@ -13,7 +13,8 @@ from medgan.datasets.documents import write_document
 from medgan.errors import UserError
 from medgan.evaluation.reading import read_results
 from medgan.experiments import comparisons, tables
-from medgan.experiments.collect import best_baseline, collect
+from medgan.experiments.collect import collect
+from medgan.experiments.differences import best_baseline
 from medgan.experiments.document import Collected, Comparison
 from medgan.experiments.figures import figures, png
 from medgan.experiments.plan import Experiment
@@ -138,7 +139,7 @@ def _which_detector(found: Collected) -> Iterator[str]:
     rows = found.detectors
     for sees_mix, question in QUESTIONS.items():
         chosen = comparisons.chosen_on_validation(found, sees_mix)
-        baseline = best_baseline(rows, sees_mix)
+        baseline = best_baseline(rows, sees_mix, found.experiment)
         if chosen is not None:
             test = comparisons.difference(found, chosen)
             # A GAN where it is shown to be better, else the baseline, which is simpler.

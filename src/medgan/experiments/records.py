@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,13 +32,12 @@ Parameters = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True)
-class TestScores:
-    """The test images of a row, as text; intervals of differences and ROC curves need them.
+class ImageScores:
+    """The validation or test images of a row, as text: intervals of differences, ROC curves and
+    ensembles need them.
 
     No image and no patient is named.
     """
-
-    __test__ = False  # not a test class
 
     units: str
     """Hash of the image ids in order: equal for rows that were scored on the same images."""
@@ -83,11 +82,11 @@ class TestScores:
         return Predictions(self.labels, self.scores, np.array(list(self.called), dtype=np.int64))
 
     @classmethod
-    def of(cls, table: pd.DataFrame, groups: pd.Series[str]) -> TestScores:
+    def of(cls, table: pd.DataFrame, groups: pd.Series[str]) -> ImageScores:
         """Convert a table of `evaluation.compare_runs.COLUMNS`.
 
         Args:
-            table: the test images.
+            table: the images of one part.
             groups: group_id of every image of the dataset.
         """
         ordered = table.sort_values("unit", ignore_index=True)
@@ -101,6 +100,11 @@ class TestScores:
             score=_text(ordered["score"]),
             group=" ".join(map(str, patients)) if known else None,
         )
+
+    def with_scores(self, scores: NDArray[np.float64], called: NDArray[np.int64]) -> ImageScores:
+        """Return the same images with other scores and decisions (n,)."""
+        decisions = "".join(map(str, np.asarray(called).astype(int)))
+        return replace(self, score=_text(scores), called=decisions)
 
     def frame(self) -> pd.DataFrame:
         """Convert to what `stats.pooling.fold_average` takes."""
@@ -116,7 +120,7 @@ class TestScores:
 
 @dataclass(frozen=True)
 class ShortcutScores:
-    """The scores of the shortcuts on the test images, in the order of `TestScores`, as text."""
+    """The scores of the shortcuts on the test images, in the order of `ImageScores`, as text."""
 
     units: str
     scores: Mapping[str, str]
@@ -246,7 +250,8 @@ class Record:
     evaluation: (
         Annotated[DetectorResult | ClassifierResult, Field(union_mode="left_to_right")] | None
     ) = None
-    test_scores: TestScores | None = None
+    test_scores: ImageScores | None = None
+    validation_scores: ImageScores | None = None
     components: Components | None = None
     categories: CategoriesResult | None = None
     quality: SynthesisResult | None = None

@@ -19,14 +19,15 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from medgan.errors import UserError
+from medgan.evaluation.score_table import units_in
 from medgan.experiments.plan import SHORTCUTS, Experiment, Run, runs
 from medgan.experiments.records import (
     Components,
+    ImageScores,
     Provenance,
     Record,
     Seconds,
     ShortcutScores,
-    TestScores,
     Training,
     path_of,
     write_record,
@@ -194,14 +195,15 @@ def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
     match made:
         case Evaluation():
             components = made.components and Components.of(made.components)
-            scores = _test_scores(place, made.test_scores)
+            validation = units_in(made.scores, "val", made.evaluation)
             return {
                 "evaluation": made.evaluation,
-                "test_scores": scores,
+                "test_scores": _image_scores(place, made.test_scores),
+                "validation_scores": _image_scores(place, validation),
                 "components": components,
             }
         case Classification():
-            scores = _test_scores(place, made.test_scores)
+            scores = _image_scores(place, made.test_scores)
             return {"evaluation": made.evaluation, "test_scores": scores}
         case Audit():
             return {"categories": made.categories}
@@ -212,11 +214,11 @@ def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
     return {}
 
 
-def _test_scores(place: Workplace, table: pd.DataFrame) -> TestScores:
+def _image_scores(place: Workplace, table: pd.DataFrame) -> ImageScores:
     splits = place.project.splits(place.folder)
     if splits is None:
         raise UserError("the splits are missing")
-    return TestScores.of(table, splits["group_id"])
+    return ImageScores.of(table, splits["group_id"])
 
 
 def _training(place: Workplace, namespace: str) -> Training:

@@ -11,12 +11,13 @@ from medgan.audits.shortcuts import COARSE, FLAG
 from medgan.evaluation.metrics import (
     ACCURACY,
     AUROC,
+    DETECTOR,
     HEADLINE,
     RECALL,
     SPECIFICITY,
     quality_metric,
 )
-from medgan.evaluation.results import DetectorResult
+from medgan.evaluation.results import FAILED, DetectorResult
 from medgan.experiments.comparisons import compared, difference, shared_seeds
 from medgan.experiments.document import Collected, Trained
 from medgan.experiments.plan import Experiment
@@ -69,7 +70,7 @@ def detectors(found: Collected) -> Table:
 
 
 def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
-    test, against = difference(found, name), NOTHING
+    test, against = difference(found, name), FAILED if row.failed else NOTHING
     if test is not None:
         gap = signed_interval(test.difference)
         against = f"{gap} from {test.second}, {p_text(test.p_holm)}{shared_seeds(found, test)}"
@@ -82,6 +83,16 @@ def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
         _what_chose(found, name, row),
         against,
     ]
+
+
+def validation(found: Collected) -> Table:
+    """Every metric on validation, and under it on test."""
+    rows: list[list[Cell]] = []
+    for name, row in ((name, compared(found)[name]) for name in best_first(compared(found))):
+        if row.validation is not None:
+            rows.append([name, "validation", *map(row.validation.metric, DETECTOR)])
+            rows.append([name, "test", *map(row.metric, DETECTOR)])
+    return Table(("detector", "images", *(metric.name.lower() for metric in DETECTOR)), rows)
 
 
 def _what_chose(found: Collected, name: str, row: DetectorResult) -> str:
@@ -355,6 +366,7 @@ TABLES: Mapping[str, Callable[[Collected], Table]] = {
     make.__name__: make
     for make in (
         detectors,
+        validation,
         shortcuts,
         contamination,
         categories,

@@ -124,8 +124,8 @@ def _one(labels: NDArray[Any], scores: Floats) -> FoldMetric:
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merge documents of several seeds: metrics become means, what is equal stays, anything else
-    becomes a list with one entry for each seed.
+    """Merge documents of several seeds: metrics become means, what is equal stays, lists of texts
+    become one list, anything else becomes a list with one entry for each seed.
 
     Args:
         rows: of results.json, each with `seeds`; in the order of the seeds.
@@ -142,8 +142,12 @@ def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _merged(values: Sequence[Any]) -> Any:
     first = values[0]
+    if all(value == first for value in values) and not isinstance(first, Mapping):
+        return first
+    if all(_is_texts(value) for value in values):
+        return list(dict.fromkeys(text for value in values for text in value))
     if not all(isinstance(value, Mapping) for value in values):
-        return first if all(value == first for value in values) else list(values)
+        return list(values)
     if any("value" in value and "rule" not in value for value in values):
         return mean_metric(values)
     return {
@@ -151,6 +155,11 @@ def _merged(values: Sequence[Any]) -> Any:
         for key in first
         if all(key in value for value in values)
     }
+
+
+def _is_texts(value: Any) -> bool:
+    """Whether it is a list of texts, such as the warnings of a seed."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def mean_metric(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from medgan.evaluation.results import ClassifierResult, Section
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
-from medgan.images.splits import data_hash, training_rows
+from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
@@ -56,7 +56,10 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
     from medgan.models import classifier
 
     settings, added = ArmSettings(*inputs[:4]), inputs[4:]
-    synthetic: Arrays | None = added[0].synthetic if added else None
+    labelled = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
+    synthetic = None
+    if added and labelled.labels is not None:
+        synthetic = with_real_prior(added[0].synthetic, labelled.labels)
     augment = settings.augmentation.allowed if ARMS[name].augmented else ()
     hashes = synthetic and [
         hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()
@@ -68,7 +71,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
             settings.network, settings.config.lr, settings.config.weight_decay
         ),
         spec=images.spec,
-        batches=_batches(images, splits, settings.seed, augment, synthetic),
+        batches=_batches(images, labelled, settings.seed, augment, synthetic),
         training=settings.config.training,
         seed=settings.seed,
         data=data_hash(images, splits, augment, hashes),
@@ -81,14 +84,27 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
     )
 
 
+def with_real_prior(synthetic: Arrays, real: NDArray[np.int64]) -> Arrays:
+    """Take the first synthetic images of each class, as many as there are in the proportions of
+    the real labels (n,): with other proportions an arm would differ in its prior too.
+    """
+    drawn = np.asarray(synthetic["labels"])
+    there, wanted = (
+        np.bincount(of, minlength=1 + max(drawn.max(), real.max())) for of in (drawn, real)
+    )
+    factor = min(there[wanted > 0] / wanted[wanted > 0])
+    places = [np.flatnonzero(drawn == label)[: int(factor * n)] for label, n in enumerate(wanted)]
+    chosen = np.sort(np.concatenate(places))
+    return {name: np.asarray(array)[chosen] for name, array in synthetic.items()}
+
+
 def _batches(
     images: ImageStore,
-    splits: pd.DataFrame,
+    chosen: TrainingRows,
     seed: int,
     augment: tuple[str, ...],
     synthetic: Arrays | None,
 ) -> BatchStream:
-    chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
     stored = StoredImages(images)
     if synthetic is None or chosen.labels is None:
         return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)

@@ -98,7 +98,14 @@ def _per_category(data: ReportData) -> Iterator[Table]:
 
 def _decisions(data: ReportData) -> Iterator[Block]:
     """What follows from the scores, each behind a line of its own."""
-    tables = (_on_validation, _rules, _operating_points, _predictive_values, _patients, _half_widths)
+    tables = (
+        _on_validation,
+        _rules,
+        _operating_points,
+        _predictive_values,
+        _patients,
+        _half_widths,
+    )
     for table in (make(data) for make in tables):
         if table.rows:
             yield Fold(table.title, [Table(table.columns, table.rows, note=table.note)])

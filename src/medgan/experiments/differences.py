@@ -1,0 +1,127 @@
+"""Differences of rows on the same test images, with one correction for all of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.evaluation.baselines import BASELINES, FAMILY, choose_baseline, verdict
+from medgan.evaluation.results import ClassifierResult, DetectorResult
+from medgan.experiments.document import Comparison
+from medgan.experiments.plan import Experiment
+from medgan.experiments.records import ImageScores, Record, Records
+from medgan.stats.bootstrap import Estimate
+from medgan.stats.differences import auroc_difference, holm
+
+COMPARED_ARMS = (
+    ("classical", "real"),
+    ("gan", "real"),
+    ("gan_classical", "real"),
+    ("gan_classical", "classical"),
+)
+APART = "not compared: the seeds were tested on different images"
+N_RESAMPLES = 1000
+
+
+class Stacked(NamedTuple):
+    """The test images of a row, and their scores in S trainings."""
+
+    images: ImageScores
+    scores: NDArray[np.float64]
+    """(S, n)."""
+
+
+def differences(
+    detectors: Mapping[str, DetectorResult],
+    arms: Mapping[str, ClassifierResult],
+    records: Records,
+    experiment: Experiment,
+) -> tuple[Comparison, ...]:
+    """Compare rows on the same test images, averaged over seeds; Holm over all comparisons.
+
+    Each detector is compared with the best baseline that sees no more than it does, chosen on
+    validation, and an ensemble with that of a baseline; arms with `real` and `classical`.
+    Detectors that failed on validation are not compared.
+    """
+    pairs = [*_detector_pairs(detectors, records, experiment), *_arm_pairs(arms)]
+    tests = [_compared(*pair, records) for pair in pairs]
+    p_values = {n: one.p_value for n, one in enumerate(tests) if one.p_value is not None}
+    adjusted = holm(p_values)
+    return tuple(_corrected(one, adjusted.get(number)) for number, one in enumerate(tests))
+
+
+def best_baseline(
+    rows: Mapping[str, DetectorResult], sees_mix: bool, experiment: Experiment, name: str = ""
+) -> str | None:
+    """Return the best baseline that sees no more, chosen on validation; None where none was run.
+
+    Where `name` is an ensemble, that is the best ensemble of a baseline, if there is one.
+    """
+    alone = {model: model for model in BASELINES[sees_mix]}
+    joined = {
+        members[0]: ensemble
+        for ensemble, members in experiment.ensembles.items()
+        if len(members) == 1 and members[0] in alone and ensemble in rows
+    }
+    names = joined if name in experiment.ensembles and joined else alone
+    areas = {model: rows[row].validation_auroc for model, row in names.items() if row in rows}
+    validation = {model: None if area is None else area.value for model, area in areas.items()}
+    chosen = choose_baseline(validation, sees_mix).name
+    return chosen and names[chosen]
+
+
+def _detector_pairs(
+    rows: Mapping[str, DetectorResult], records: Records, experiment: Experiment
+) -> Iterator[tuple[str, str, str]]:
+    """Yield detector, baseline and family. Rows over folds, which have no record of their own, are
+    not compared; nor are those whose mix differs from the baseline's, and those that failed.
+    """
+    for name, row in rows.items():
+        baseline = best_baseline(rows, row.sees_mix, experiment, name)
+        if name in records and not row.failed and baseline not in (None, name):
+            yield name, str(baseline), FAMILY[row.sees_mix]
+
+
+def _arm_pairs(arms: Mapping[str, ClassifierResult]) -> Iterator[tuple[str, str, str]]:
+    for first, second in COMPARED_ARMS:
+        if first in arms and second in arms:
+            yield first, second, "arms"
+
+
+def _compared(first: str, second: str, family: str, records: Records) -> Comparison:
+    """Compare two rows on the seeds that both have."""
+    pair = (records[first], records[second])
+    shared = set.intersection(*({record.seed for record in found} for found in pair))
+    here = [[record for record in found if record.seed in shared] for found in pair]
+    one, other = map(stacked, here)
+    results = (record.evaluation for record in here[0])
+    seeds = tuple(sorted({seed for result in results if result for seed in result.seeds}))
+    if one is None or other is None or one.images.units != other.images.units:
+        apart = Estimate(None, reason=APART)
+        return Comparison(first, second, family, seeds, None, apart, None, APART)
+    images = one.images
+    found = auroc_difference(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
+    size = len(images.labels)
+    gap = found.estimate
+    return Comparison(first, second, family, seeds, found.p_value, gap, None, gap.reason, size)
+
+
+def _corrected(test: Comparison, p_holm: float | None) -> Comparison:
+    gap = test.difference
+    if p_holm is None or gap.value is None:
+        return replace(test, verdict=gap.reason or "no interval")
+    return replace(test, p_holm=p_holm, verdict=verdict(gap.value, test.second, p_holm))
+
+
+def stacked(records: Sequence[Record]) -> Stacked | None:
+    """Stack the test scores of several trainings; None where they were tested on different
+    images.
+    """
+    scores = [record.test_scores for record in records if record.test_scores is not None]
+    if not scores or len({one.units for one in scores}) > 1:
+        return None
+    return Stacked(scores[0], np.stack([one.scores for one in scores]))
