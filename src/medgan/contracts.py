@@ -189,7 +189,7 @@ class Composed(Protocol):
     """A detector whose image score is a weighted sum of components."""
 
     def score_weights(self) -> Mapping[str, float]:
-        """Return the weight of each component; they come from configuration, never from data."""
+        """Return the weight of each component: the method's, or what validation chose."""
 
 
 @runtime_checkable

@@ -42,7 +42,8 @@ def found(root: Path) -> Collected:
 
 
 def scores(one: Record) -> tuple[np.ndarray, np.ndarray]:
-    assert one.validation_scores is not None and one.test_scores is not None
+    assert one.validation_scores is not None
+    assert one.test_scores is not None
     normals = one.validation_scores.scores[one.validation_scores.labels == 0]
     return one.test_scores.labels, (one.test_scores.scores - normals.mean()) / normals.std()
 
@@ -79,7 +80,8 @@ def test_the_threshold_of_an_ensemble_knows_validation_alone(root: Path) -> None
         for name, of in records.items()
     }
     after = ensembles(declared, flipped)["both"][0]
-    assert before.evaluation is not None and after.evaluation is not None
+    assert before.evaluation is not None
+    assert after.evaluation is not None
     assert before.evaluation.threshold == after.evaluation.threshold  # type: ignore[union-attr]
     assert before.evaluation.auroc.value == pytest.approx(1 - (after.evaluation.auroc.value or 0))
 
@@ -125,5 +127,6 @@ def test_validation_stands_beside_test_with_its_intervals(root: Path, found: Col
     assert row.validation is not None
     for metric in ("auroc", "accuracy", "precision", "sensitivity", "specificity", "f1"):
         one = row.validation.metric(metric)
-        assert one.low is not None and len(one.per_seed) == 3
+        assert one.low is not None
+        assert len(one.per_seed) == 3
         assert f"{one.value:.3f} [{one.low:.3f}" in lines[0]

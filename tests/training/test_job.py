@@ -22,7 +22,7 @@ from medgan.images.config import AugmentationConfig
 from medgan.images.labels import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.metrics import memorisation
-from medgan.models import acgan
+from medgan.models import PublishedModel, acgan
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import (
     evaluate_arm,
@@ -263,6 +263,32 @@ def test_synthesis_draws_known_classes_and_is_evaluated_on_held_out_images(
         assert normal["kid_domain"].n_real == n_normals
         learned = splits["category"].isin(classes) & ~held_out
         assert quality.overall["copied_share_domain"].n_training == int(learned.sum())
+
+
+def test_the_score_that_validation_chooses_is_published_and_the_training_stays(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    bigan, few = models.load("bigan"), TrainingConfig({"adversarial": 2}, batch_size=8)
+    settings = ModelSettings(bigan.Config(width=4, latent_dim=4), few)
+    own, by_validation = (
+        plan_model(*("bigan", images, splits, one, GanTrainingConfig(), ALLOWED, 0))
+        for one in (settings, replace(settings, score="validation"))
+    )
+    assert own.key == by_validation.key
+    finished = finish(own, tmp_path / "checkpoints")
+    first, second = jobs.publish(own, finished), jobs.publish(by_validation, finished)
+    choice = second.card["score"]
+    assert max(choice["validation_auroc"].values()) == choice["validation_auroc"][choice["name"]]
+    assert (first.card["labels_used"], second.card["labels_used"]) == ("none", "score")
+    assert first.key != second.key or choice["name"] == "own"
+    other = replace(second, score_weights={"latent": 2.0})
+    (tmp_path / "published").mkdir()
+    other.write(tmp_path / "published")
+    read = PublishedModel.read(tmp_path / "published")
+    assert (read.key, read.score_weights) == (other.key, {"latent": 2.0})
+    batch, rng = torch.zeros(2, 1, 32, 32), torch.Generator().manual_seed(0)
+    found = read.build().score(batch, rng)  # type: ignore[operator]
+    assert torch.equal(found.image_scores, 2 * found.components["latent"])
 
 
 def test_publishing_depends_on_the_weights_alone(

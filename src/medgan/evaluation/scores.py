@@ -14,7 +14,7 @@ from medgan.errors import UserError
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Images: TypeAlias = "Callable[[NDArray[np.int64]], Tensor]"
 """Rows of the store (n,) to images (n, C, H, W) in [-1, 1]."""
@@ -53,6 +53,13 @@ class Batches:
 
 
 BATCHES = Batches()
+
+
+def batches_on_device_of(detector: nn.Module, size: int, seed: int) -> Batches:
+    """Batches for a detector on whatever device it is."""
+    import torch
+
+    return Batches(size, seed, str(next(detector.parameters(), torch.empty(0)).device))
 
 
 def score_images(

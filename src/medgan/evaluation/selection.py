@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
-from medgan.evaluation.scores import Batches, Images, score_images
+from medgan.evaluation.scores import Images, batches_on_device_of, score_images
 from medgan.stats.classification import auroc, standard_error
 
 if TYPE_CHECKING:
@@ -116,13 +116,10 @@ def metrics_of(
     detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
 ) -> dict[str, float]:
     """The validation metrics of a detector in training."""
-    import torch
-
-    device = next(detector.parameters(), torch.empty(0)).device
     scored = score_images(
         detector,  # type: ignore[arg-type]  # the caller asks for detectors only
         images,
         held_out.rows,
-        Batches(batch_size, seed, str(device)),
+        batches_on_device_of(detector, batch_size, seed),
     )
     return held_out.metrics(scored.scores)

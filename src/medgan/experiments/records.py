@@ -191,6 +191,8 @@ class Training:
     choice: str | None = None
     """What chose the weights."""
     labels_used: str | None = None
+    score: Mapping[str, Any] | None = None
+    """What chose the components of the score, where validation did."""
     figures: Mapping[str, float | None] | None = None
     """Validation metrics of the chosen weights."""
     training_images: int | None = None

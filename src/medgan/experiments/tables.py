@@ -103,7 +103,10 @@ def _what_chose(found: Collected, name: str, row: DetectorResult) -> str:
         parts.append("weights: unlabelled mix")
     if any(trial.model == model for trial in found.tried.values()):
         parts.append("settings: labels")
-    if row.labels_used != "none":
+    if row.labels_used == "score":
+        parts.append("score: labels")
+    decision = row.decisions.get(row.threshold.rule)
+    if (decision.labels_used if decision else row.labels_used) == "threshold":
         parts.append("threshold: labels")
     return "; ".join(parts) or "nothing"
 

@@ -158,11 +158,16 @@ class PublishedModel:
     tensors: Mapping[str, Tensor]
     card: Mapping[str, Any] = field(default_factory=dict)
     """Data, splits, budget, intended use and limits, for a reader."""
+    score_weights: Mapping[str, float] | None = None
+    """Of the components of a detector's score, where validation chose them; None for the weights of
+    the method."""
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that identify the weights and the configuration."""
-        header = json.dumps([self.name, dict(self.configuration)], sort_keys=True, default=str)
+        """16 hexadecimal digits that identify the weights, the configuration and the score."""
+        chosen = [dict(self.score_weights)] if self.score_weights else []
+        described = [self.name, dict(self.configuration), *chosen]
+        header = json.dumps(described, sort_keys=True, default=str)
         checksum = hashlib.sha256(header.encode())
         for name in sorted(self.tensors):
             checksum.update(name.encode())
@@ -188,6 +193,8 @@ class PublishedModel:
             "spec": asdict(self.spec),
             "card": dict(self.card),
         }
+        if self.score_weights:
+            card["score_weights"] = dict(self.score_weights)
         (folder / CARD).write_text(json.dumps(card, indent=1, default=_plain), encoding="utf-8")
 
     @classmethod
@@ -209,7 +216,10 @@ class PublishedModel:
             card = json.loads((folder / CARD).read_text(encoding="utf-8"))
             spec = ImageSpec(**{**card["spec"], "classes": tuple(card["spec"]["classes"])})
             tensors = load_file(folder / WEIGHTS)
-            model = cls(card["name"], card["configuration"], spec, tensors, card["card"])
+            model = cls(
+                *(card["name"], card["configuration"], spec, tensors, card["card"]),
+                score_weights=card.get("score_weights"),
+            )
             if model.key != card["key"]:
                 raise DamagedFile(folder, f"{WEIGHTS} does not fit {CARD}")
             return model
@@ -238,6 +248,9 @@ class PublishedModel:
             )
         model: nn.Module = module.build(config, self.spec)
         model.load_state_dict(dict(self.tensors))
+        if self.score_weights:
+            chosen = dict(self.score_weights)
+            model.score_weights = lambda: chosen  # type: ignore[assignment]  # in place of its own
         return model.eval()
 
 

@@ -188,9 +188,8 @@ class DCGAN(nn.Module):
 
     def _objective(self, images: Tensor, features: Tensor, drawn: Tensor) -> Tensor:
         """Compute eq. 5 for each image, `features` being f_D(x): (N,)."""
-        residuals, weights = self._residuals(images, features, drawn), self.score_weights()
-        reconstruction, feature = (weights[name] * residuals[name] for name in residuals)
-        return reconstruction + feature
+        residuals, share = self._residuals(images, features, drawn), self.config.feature_share
+        return (1 - share) * residuals["reconstruction"] + share * residuals["feature"]
 
     def _residuals(self, images: Tensor, features: Tensor, drawn: Tensor) -> Mapping[str, Tensor]:
         """Compute the two sums of eq. 5 for each image, `features` being f_D(x): (N,) each."""

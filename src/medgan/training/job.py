@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,15 +18,16 @@ from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState, Unchanged
 from medgan.training.progress import LiveView
-from medgan.training.runtime import seeded
+from medgan.training.runtime import Runtime, seeded
 from medgan.training.settings import TrainingConfig
 from medgan.training.stopping import Stop, StopNow
 from medgan.training.validation import HeldOutMetrics, Selection
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from medgan.evaluation.score_choice import ScoreChoice
     from medgan.training.loop import Progress
 
 
@@ -68,6 +69,8 @@ class TrainingJob:
     """Metrics that select the weights; None selects the last weights."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """Entries of the model card."""
+    choose_score: Callable[[nn.Module], ScoreChoice] | None = None
+    """Chooses the weights of the components of the published detector's score."""
 
     @property
     def key(self) -> str:
@@ -204,7 +207,18 @@ def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
         "intended_use": NOT_A_MEDICAL_DEVICE,
         "limits": LIMITS,
     }
-    return PublishedModel(job.model, asdict(job.config), job.spec, state.weights(), card)
+    published = PublishedModel(job.model, asdict(job.config), job.spec, state.weights(), card)
+    return published if job.choose_score is None else _scored(published, job.choose_score)
+
+
+def _scored(
+    published: PublishedModel, choose: Callable[[nn.Module], ScoreChoice]
+) -> PublishedModel:
+    """Publish a detector with the score that validation chooses."""
+    choice = choose(published.build().to(Runtime.detect().device))
+    labels = "score" if choice.validation_auroc else published.card["labels_used"]
+    card = {**published.card, "score": asdict(choice), "labels_used": labels}
+    return replace(published, card=card, score_weights=choice.weights)
 
 
 def _selected(job: TrainingJob, state: TrainingState) -> dict[str, Any]:

@@ -60,6 +60,9 @@ class ModelSettings(Generic[C]):
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augment: tuple[str, ...] = ()
     """Augmentations of the method, applied where `augmentation.allowed` has them too."""
+    score: Literal["own", "validation"] = "own"
+    """Of a detector whose score has components: `own` are the weights of the method, `validation`
+    those of `evaluation.score_choice`, which labels of validation images choose."""
 
     def __post_init__(self) -> None:
         check_augmentations(self.augment, "a model's `augment`")

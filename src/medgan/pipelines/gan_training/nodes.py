@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from medgan import models
 from medgan.contracts import TrainingSet
+from medgan.evaluation.score_choice import ScoreChoice, choose_score
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import BatchStream, StoredImages
@@ -19,6 +21,9 @@ from medgan.ranges import Count
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     chosen = training_rows(splits, training_set, images.spec.classes)
     judged = name in models.detectors() and training.inspect_every > 0
     judge = held_out_judge(images, splits, training, found.config, seed) if judged else None
+    chosen_score = settings.score == "validation" and name in models.composed()
     batches = BatchStream(
         StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
     )
@@ -83,6 +89,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
             "augmentations": augment,
             **_about(images, splits),
         },
+        choose_score=score_chooser(images, splits, found.config, seed) if chosen_score else None,
     )
 
 
@@ -105,6 +112,19 @@ def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
             for part, rows in splits.groupby("split")
         },
     }
+
+
+def score_chooser(
+    images: ImageStore, splits: pd.DataFrame, config: GanTrainingConfig, seed: int
+) -> Callable[[nn.Module], ScoreChoice]:
+    """Choose the components of a score on the validation images that a training may use."""
+    return partial(
+        choose_score,
+        images=StoredImages(images),
+        held_out=HeldOut.of(splits, config.judged_images, seed),
+        batch_size=JUDGED_AT_ONCE,
+        seed=seed,
+    )
 
 
 def held_out_judge(

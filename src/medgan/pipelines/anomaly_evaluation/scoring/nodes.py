@@ -104,13 +104,13 @@ def detector_result(
     """Evaluate the scores of a detector, and add facts of its card."""
     mix = models.load(model.name).TRAINING_SET is TrainingSet.MIX
     found = evaluate_detector(table, data.splits, data.config.protocol(data.seed), mix)
-    chosen = model.card["labels_used"] == "checkpoint"
+    before = model.card["labels_used"]
     smoke = model.card.get("scale") == SMOKE_SCALE
     return replace(
         found,
         warnings=(*([f"{SMOKE}."] if smoke else []), *found.warnings),
         search_steps=model.configuration.get("search_steps"),
-        labels_used="checkpoint" if chosen else found.labels_used,
+        labels_used=found.labels_used if before == "none" else before,
         published_step=model.card["published_step"],
         published_key=model.key,
     )

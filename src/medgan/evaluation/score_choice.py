@@ -1,0 +1,92 @@
+"""Choose on validation which components make up the score of a detector.
+
+The candidates are the sum of the method, each component alone, and the sum of all components, each
+divided by its standard deviation over validation normals: components have unlike scales, and a sum
+follows the largest. The labels of anomalous validation images choose, those of test images never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.contracts import Composed
+from medgan.evaluation.scores import Images, batches_on_device_of, score_images
+from medgan.evaluation.selection import HeldOut
+from medgan.stats.classification import auroc
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OWN, SCALED = "own", "scaled sum"
+ONE_CLASS = "the validation images are all of one class: the weights of the method stay"
+SMALLEST_SPREAD = 1e-12
+
+
+@dataclass(frozen=True)
+class ScoreChoice:
+    """The weights of the components, and what validation says of each candidate."""
+
+    name: str
+    """OWN, a component, or SCALED."""
+    weights: Mapping[str, float]
+    validation_auroc: Mapping[str, float] = field(default_factory=dict)
+    """Of each candidate."""
+    n_images: int = 0
+    n_anomalous: int = 0
+    reason: str = ""
+    """Why nothing was chosen."""
+
+
+def choose_score(
+    detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
+) -> ScoreChoice:
+    """Choose the candidate with the highest AUROC on the held-out validation images; of equal ones
+    the first, which is the method's own.
+
+    Args:
+        detector: a `Composed` detector in eval mode.
+        images: rows of the store to images.
+        held_out: the validation images, with their labels.
+        batch_size: images scored at a time.
+        seed: of whatever the detector draws.
+    """
+    assert isinstance(detector, Composed)  # noqa: S101
+    own, labels = dict(detector.score_weights()), held_out.anomalous.astype(np.int64)
+    if labels.all() or not labels.any():
+        return ScoreChoice(OWN, own, reason=ONE_CLASS)
+    batches = batches_on_device_of(detector, batch_size, seed)
+    components = score_images(detector, images, held_out.rows, batches).components  # type: ignore[arg-type]
+    candidates = _candidates(own, components, labels == 0)
+    once = np.ones((1, len(labels)))
+    areas = {
+        name: float(auroc(labels, _weighted(components, weights), once)[0])
+        for name, weights in candidates.items()
+    }
+    best = max(areas, key=lambda name: areas[name])
+    return ScoreChoice(best, candidates[best], areas, len(labels), int(labels.sum()))
+
+
+def _candidates(
+    own: dict[str, float],
+    components: Mapping[str, NDArray[np.float32]],
+    normal: NDArray[np.bool_],
+) -> dict[str, dict[str, float]]:
+    scaled = {
+        name: 1 / max(float(values[normal].std()), SMALLEST_SPREAD)
+        for name, values in components.items()
+    }
+    return {OWN: own, **{name: {name: 1.0} for name in components}, SCALED: scaled}
+
+
+def _weighted(
+    components: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
+) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.sum(
+        [weight * components[name].astype(np.float64) for name, weight in weights.items()], axis=0
+    )
+    return found
