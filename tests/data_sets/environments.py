@@ -41,11 +41,11 @@ def opened(env: str, location: Path | None = None, **given: Any) -> Any:
     return DataCatalog.from_config(entry).load("source")
 
 
-def rows(env: str, location: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def rows(env: str, location: Path, **given: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of an environment's source by image_id: those that are used, and those that are left
     out.
     """
-    table = opened(env, location).named_rows().set_index("image_id").sort_index()
+    table = opened(env, location, **given).named_rows().set_index("image_id").sort_index()
     excluded = table.reindex(columns=["excluded"])["excluded"]
     return table[excluded.isna()], table[excluded.notna()]
 

@@ -284,6 +284,32 @@ def chest_xray(root: Path) -> Path:
     return root
 
 
+def bmad(root: Path, masks: bool = True) -> Path:
+    """The brain set of BMAD: slices of volumes, masks below label/; without masks, the sets that
+    have no folder img/.
+    """
+    for place, (part, folder) in enumerate(
+        [
+            ("train", "good"),
+            ("valid", "good"),
+            ("valid", "Ungood"),
+            ("test", "good"),
+            ("test", "Ungood"),
+        ]
+    ):
+        for number in (60, 61, 62):
+            name = f"{place:05}_{number}.png" if masks else f"{number}.png"
+            where = root / part / folder / "img" if masks else root / part / folder
+            picture(where / name)
+            if masks and folder == "Ungood":
+                mask = np.zeros((40, 32), dtype=np.uint8)
+                mask[10:20, 10 : 10 + place] = 255
+                path = root / part / folder / "label" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(path)
+    return root
+
+
 def brain_mri(root: Path, images: int = 3) -> Path:
     """Brain MRI Images for Brain Tumor Detection: every image twice, in yes/ and no/ and again
     below brain_tumor_dataset/.

@@ -11,6 +11,8 @@ import pytest
 from kedro.io import DatasetError
 
 from medgan.cli.errors import find_ending
+from medgan.images.masks import MaskFolder
+from medgan.sources.companions import MASK
 from medgan.sources.listing import COPY, HIDDEN, SYSTEM
 from medgan.sources.table import OWN_TABLE
 from tests.data_sets import fakes
@@ -144,6 +146,23 @@ def test_brain_mri_is_read_once_whichever_folder_is_given(tmp_path: Path) -> Non
     )
 
 
+def test_bmad_has_normal_training_images_and_masks_beside_the_others(tmp_path: Path) -> None:
+    root = fakes.bmad(tmp_path / "Brain")
+    used, left_out = rows("bmad", root, set="brain")
+    parts = pd.crosstab(used["split"], used["category_raw"])
+    assert parts.loc["train"].to_dict() == {"Ungood": 0, "good": 3}
+    assert parts.loc[["test", "val"], "Ungood"].tolist() == [3, 3]
+    assert used["group_id"].nunique() == 5
+    assert counts(left_out["excluded"]) == {MASK: 6}
+    masks = MaskFolder(root)
+    for name in used.index:
+        mask = masks.mask(name)
+        assert (mask is not None and mask.any()) == ("Ungood" in name)
+    used, left_out = rows("bmad", fakes.bmad(tmp_path / "Chest", masks=False))
+    assert (len(used), len(left_out)) == (15, 0)
+    assert parameters("bmad", set="histopathology")["preprocessing"].channels == 3
+
+
 def subjects(paths: list[str]) -> list[str | None]:
     """What the environment reads from these paths."""
     from medgan.sources.folder import compile_fields, first_match
@@ -200,6 +219,7 @@ def test_migraine_mri_keeps_a_subject_in_one_part(
         "brain_mri",
         "migraine_mri",
         "medmnist",
+        "bmad",
     ],
 )
 def test_an_environment_without_its_data_says_how_to_give_it(env: str) -> None:

@@ -23,11 +23,12 @@ def declared(folder: Path, text: str) -> dict[str, Experiment]:
 
 def test_the_projects_experiments_can_be_read_and_every_environment_has_one() -> None:
     experiments = read_experiments(ROOT / "conf")
-    environments = {path.parent.name for path in (ROOT / "conf").glob("*/globals.yml")} - {
-        "base",
-        "medmnist",
-    }
-    assert set(experiments) == environments
+    environments = {path.parent.name for path in (ROOT / "conf").glob("*/globals.yml")} - {"base"}
+    assert {one.environment or name for name, one in experiments.items()} == environments
+    datasets = [
+        one.environment_in(ROOT / "conf", name).dataset() for name, one in experiments.items()
+    ]
+    assert len(set(datasets)) == len(experiments)
     assert all(
         experiment.not_run or list(runs(experiment, 0)) for experiment in experiments.values()
     )

@@ -8,7 +8,7 @@ import pytest
 from medgan.errors import UserError
 from medgan.experiments.plan import Experiment, Variant
 from medgan.experiments.run import Workplace, missing, places, reproduce
-from tests.conftest import kedro_command
+from tests.conftest import ROOT, kedro_command
 from tests.end_to_end.project import call, make_project
 from tests.experiments.making import record
 
@@ -28,9 +28,9 @@ def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
         models=("dcgan", "bigan"),
         variants={"wide": Variant("dcgan", {"dcgan.model.width": 8})},
     )
-    place = Workplace(tmp_path, "films")
+    place = Workplace(tmp_path, "films", experiment)
     record(tmp_path, "films", "dcgan", 0)
-    named = [[*run.records, run.seed] for run in missing(place, experiment, (0, 1))]
+    named = [[*run.records, run.seed] for run in missing(place, (0, 1))]
     assert named == [
         ["shortcuts", 0],
         ["bigan", 0],
@@ -39,9 +39,9 @@ def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
         ["bigan", 1],
         ["wide", 1],
     ]
-    assert [list(run.records) for run in missing(place, experiment, (0,), ["wide"])] == [["wide"]]
+    assert [list(run.records) for run in missing(place, (0,), ["wide"])] == [["wide"]]
     with pytest.raises(UserError, match="has no row 'narrow'"):
-        missing(place, experiment, (0,), ["narrow"])
+        missing(place, (0,), ["narrow"])
 
 
 def test_images_that_are_not_at_hand_are_asked_for(tmp_path: Path) -> None:
@@ -50,12 +50,19 @@ def test_images_that_are_not_at_hand_are_asked_for(tmp_path: Path) -> None:
         UserError, match=r"images of films are needed \(data not at hand\): give SOURCE=PATH"
     ):
         reproduce(
-            Workplace(tmp_path, "films"),
-            Experiment("films", not_run="data not at hand"),
+            Workplace(tmp_path, "films", Experiment("films", not_run="data not at hand")),
             (0,),
             (),
             print,
         )
+
+
+def test_an_experiment_may_have_an_environment_and_parameters_of_its_own() -> None:
+    parameters: dict[str, str | int | float | bool] = {"flag": "breastmnist", "size": 64}
+    experiment = Experiment("ultrasound", environment="medmnist", parameters=parameters)
+    place = Workplace(ROOT, "medmnist_breastmnist", experiment, {"source": "a/b.npz"})
+    assert place.environment == "medmnist"
+    assert place.folder == "medmnist_breastmnist_64"
 
 
 def test_places_are_read_as_kedro_reads_parameters() -> None:

@@ -33,9 +33,9 @@ def reproduce(dataset: str, source: str | None, seeds: str, only: str, params: s
 
     root = project_root_here()
     experiment = experiment_of(root / "conf", dataset)
-    place = reproducing.Workplace(root, dataset, reproducing.places(source, params))
+    place = reproducing.Workplace(root, dataset, experiment, reproducing.places(source, params))
     failed = reproducing.reproduce(
-        place, experiment, _numbers(seeds) or experiment.all_seeds(), _names(only), click.echo
+        place, _numbers(seeds) or experiment.all_seeds(), _names(only), click.echo
     )
     if failed:
         raise click.ClickException(

@@ -14,6 +14,8 @@ from medgan import models
 from medgan.errors import UserError
 from medgan.experiments.records import Parameters
 from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+from medgan.project.environment import Environment
+from medgan.project.given import given_parameters, written
 
 FILE = "experiments.yml"
 FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
@@ -79,6 +81,8 @@ class Experiment:
 
     about: str
     """What the dataset is, in a line."""
+    environment: str = ""
+    """The environment of conf/, where it has another name than the experiment."""
     groups: str = "patient"
     """What the groups of the dataset are; they are never split, and intervals resample them."""
     seeds: tuple[int, ...] = (0,)
@@ -106,6 +110,11 @@ class Experiment:
     published: tuple[Published, ...] = ()
     not_run: str = ""
     """Why nothing of it has been run, where that is so."""
+
+    def environment_in(self, conf: Path, name: str, **given: str) -> Environment:
+        """Return the environment of its runs; `name` is that of the experiment."""
+        parameters = given_parameters(written({**self.parameters, **given}))
+        return Environment(conf, self.environment or name, parameters)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the whole declaration, defaults too."""

@@ -21,7 +21,6 @@ from medgan.experiments.plan import Experiment
 from medgan.experiments.records import read_records
 from medgan.files.atomic import write_bytes, write_text
 from medgan.files.documents import to_json
-from medgan.project.environment import Environment
 from medgan.report.text import (
     interval_name,
     p_text,
@@ -55,7 +54,9 @@ def publish(root: Path, experiments: Mapping[str, Experiment]) -> list[Path]:
             "SOURCE=PATH` makes them."
         )
     documents = {
-        dataset: collect(root, dataset, experiments[dataset], _contamination(root, dataset))
+        dataset: collect(
+            root, dataset, experiments[dataset], _contamination(root, dataset, experiments[dataset])
+        )
         for dataset in recorded
     }
     written = []
@@ -72,8 +73,9 @@ def publish(root: Path, experiments: Mapping[str, Experiment]) -> list[Path]:
     return written
 
 
-def _contamination(root: Path, dataset: str) -> float:
-    return float(Environment(root / "conf", dataset).parameters()["preprocessing"].contamination)
+def _contamination(root: Path, dataset: str, experiment: Experiment) -> float:
+    parameters = experiment.environment_in(root / "conf", dataset).parameters()
+    return float(parameters["preprocessing"].contamination)
 
 
 def page(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> str:

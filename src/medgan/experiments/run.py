@@ -37,7 +37,7 @@ from medgan.nested import leaves
 from medgan.pipelines import outputs as made_of
 from medgan.pipelines.outputs import Audit, Classification, Evaluation, Synthetic
 from medgan.project.artifacts import Project
-from medgan.project.environment import Environment, require_environment
+from medgan.project.environment import require_environment
 from medgan.project.given import given_parameters, written
 from medgan.tracking.provenance import provenance
 
@@ -50,9 +50,15 @@ class Workplace:
 
     root: Path
     dataset: str
-    """The environment of conf/."""
+    """Name of the experiment."""
+    experiment: Experiment
     given: Mapping[str, str] = field(default_factory=dict)
     """Parameters that are paths, such as `source`; no record holds them."""
+
+    @property
+    def environment(self) -> str:
+        """The environment of conf/."""
+        return self.experiment.environment or self.dataset
 
     @property
     def project(self) -> Project:
@@ -62,7 +68,8 @@ class Workplace:
     @property
     def folder(self) -> str:
         """The name of the dataset below every layer of data/."""
-        return Environment(self.root / "conf", self.dataset, self.given).dataset()
+        conf = self.root / "conf"
+        return self.experiment.environment_in(conf, self.dataset, **self.given).dataset()
 
     @property
     def reports(self) -> Path:
@@ -81,14 +88,13 @@ def places(source: str | None, params: str) -> dict[str, str]:
     return {**({"source": source} if source else {}), **named}
 
 
-def missing(
-    place: Workplace, experiment: Experiment, seeds: Sequence[int], only: Sequence[str] = ()
-) -> list[Run]:
+def missing(place: Workplace, seeds: Sequence[int], only: Sequence[str] = ()) -> list[Run]:
     """Return the runs without a record, in the order in which they can be made.
 
     Raises:
         UserError: `only` names a row that the experiment does not have.
     """
+    experiment = place.experiment
     names = experiment.names()
     wrong = next((name for name in only if name not in names), None)
     if wrong is not None:
@@ -104,9 +110,7 @@ def missing(
     ]
 
 
-def reproduce(
-    place: Workplace, experiment: Experiment, seeds: Sequence[int], only: Sequence[str], say: Say
-) -> list[str]:
+def reproduce(place: Workplace, seeds: Sequence[int], only: Sequence[str], say: Say) -> list[str]:
     """Make what is missing. A run that fails is reported, and the others are still made.
 
     Returns:
@@ -115,12 +119,13 @@ def reproduce(
     Raises:
         UserError: nothing can be run here, or another process is at work.
     """
-    require_environment(place.root / "conf", place.dataset)
+    require_environment(place.root / "conf", place.environment)
+    experiment = place.experiment
     if experiment.not_run and not place.given.get("source"):
         raise UserError(
             f"The images of {place.dataset} are needed ({experiment.not_run}): give SOURCE=PATH."
         )
-    todo = missing(place, experiment, seeds, only)
+    todo = missing(place, seeds, only)
     place.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(place.log.with_suffix(".lock"), timeout=0):
@@ -246,7 +251,7 @@ def _kedro(
     """
     # A run that was killed must not stop one with another seed.
     given = written({**place.given, **parameters, "fresh": "true"})
-    options = ["--env", place.dataset, "--params", given, "--pipelines", ",".join(pipelines)]
+    options = ["--env", place.environment, "--params", given, "--pipelines", ",".join(pipelines)]
     options += ["--to-outputs", ",".join(outputs)] if outputs else []
     with place.log.open("a", encoding="utf-8") as log:
         log.write(f"\n{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  kedro run {' '.join(options)}\n")

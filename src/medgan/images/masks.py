@@ -7,7 +7,7 @@ image counts as marked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +16,7 @@ import numpy as np
 from medgan.errors import UserError
 from medgan.files.digest import digest
 from medgan.images.resizing import Crop, fit_square
-from medgan.sources.companions import MASKS, stem_of
+from medgan.sources.companions import MASKS, PICTURES, stem_of
 from medgan.sources.listing import find_images
 from medgan.sources.raw import Bools, ImageRefused, Pixels
 from medgan.sources.readers.decoding import RASTER_READERS, decode
@@ -44,8 +44,9 @@ class HasMasks(Protocol):
 class MaskFolder:
     """Mask files named like their images: the mask of `a/b.jpeg` is `a/b` with any of SUFFIXES.
 
-    A word for masks may follow or lead (`a/b_mask.png`, `a/b_segmentation_2.png`). Several masks of
-    one image are united. Where a folder holds images and masks, only names with such a word count.
+    A word for masks may follow or lead (`a/b_mask.png`, `a/b_segmentation_2.png`), or name the
+    folder (`a/masks/b.png` beside `a/images/b.png`). Several masks of one image are united. Where a
+    folder holds images and masks, only names with such a word count.
     """
 
     def __init__(self, root: Path) -> None:
@@ -58,6 +59,7 @@ class MaskFolder:
         ]
         if not self._files:
             raise UserError(f"{root} holds no masks ({', '.join(FORMATS)} files); {remedy}")
+        self._folders = {PurePosixPath(file).parent for file in self._files}
         self._by_name = self._named()
 
     def __len__(self) -> int:
@@ -99,9 +101,8 @@ class MaskFolder:
         plain = {_name(file): file for file in reversed(self._files)}
         worded: dict[str, list[str]] = {}
         for file in self._files:
-            path = PurePosixPath(file)
-            if base := MASKS.base(stem_of(path)):
-                worded.setdefault(path.with_name(base).as_posix(), []).append(file)
+            for name in self._names_by_words(PurePosixPath(file)):
+                worded.setdefault(name, []).append(file)
         if worded.keys() & plain.keys():  # these are images, and the others their masks
             return worded
         if len(plain) < len(self._files):
@@ -111,6 +112,18 @@ class MaskFolder:
                 "keep one of them"
             )
         return worded | {name: [file] for name, file in plain.items()}
+
+    def _names_by_words(self, path: PurePosixPath) -> Iterator[str]:
+        """Iterate over the images that a word for masks in the name of a file, or of its folder
+        beside a folder of images, may mean.
+        """
+        base = MASKS.base(stem_of(path))
+        if base:
+            yield path.with_name(base).as_posix()
+        if MASKS.holds(path.parent.name):
+            for beside in self._folders:
+                if beside.parent == path.parent.parent and PICTURES.fullmatch(beside.name):
+                    yield (beside / (base or stem_of(path))).as_posix()
 
 
 def _name(path: str) -> str:
