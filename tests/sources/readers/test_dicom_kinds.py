@@ -238,6 +238,20 @@ def test_spellings_of_the_photometric_interpretation(tmp_path: Path, spelling: s
     assert np.array_equal(pixels(path)[..., 0], GRAY)
 
 
+@pytest.mark.parametrize(
+    ("photometric", "shape"), [("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE")]
+)
+def test_a_presentation_lut_shape_that_contradicts_the_polarity_is_refused(
+    tmp_path: Path, photometric: str, shape: str
+) -> None:
+    other = {"IDENTITY": "INVERSE", "INVERSE": "IDENTITY"}[shape]
+    agreed = {"PhotometricInterpretation": photometric, "PresentationLUTShape": other}
+    expected = 255 - GRAY if photometric == "MONOCHROME1" else GRAY
+    assert np.array_equal(pixels(dicom(tmp_path / "a.dcm", GRAY, **agreed))[..., 0], expected)
+    with refused("FORMAT", f"{photometric} and its PresentationLUTShape {shape} contradict"):
+        read_picture(dicom(tmp_path / "b.dcm", GRAY, **{**agreed, "PresentationLUTShape": shape}))
+
+
 def test_a_high_bit_is_not_needed(tmp_path: Path) -> None:
     path = dicom(tmp_path / "a.dcm", GRAY)
     file = pydicom.dcmread(path)

@@ -14,11 +14,12 @@ from medgan.sources.readers.dicom_attributes import codes, entries, numbers, who
 from medgan.sources.readers.dicom_pixels import PALETTES
 
 PHOTOMETRIC = "PhotometricInterpretation"
+SHAPE = "PresentationLUTShape"
 SEGMENTED = "SegmentedRedPaletteColorLookupTableData"
 KEYWORDS = (
     *("SamplesPerPixel", PHOTOMETRIC, "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "BurnedInAnnotation"),
-    *(*PALETTES, SEGMENTED),
+    *(*PALETTES, SEGMENTED, SHAPE),
 )
 MAX_FRAMES = 16_384
 COLORS = {
@@ -29,6 +30,8 @@ COLORS = {
     **{name: f"{name} to RGB" for name in ("YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")},
 }
 """Photometric interpretation -> its description in the manifest; others are refused."""
+SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+"""The presentation LUT shape that belongs to each (PS3.3 C.8.11.3.1)."""
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 ONE_SAMPLE = (*MONOCHROME, "PALETTE COLOR")
 SPELLINGS = {re.sub("[ _]", "", name): name for name in COLORS}
@@ -88,6 +91,13 @@ def _check_colors(header: Dataset) -> None:
     if photometric is None:
         raise ImageRefused("FORMAT", f"its {PHOTOMETRIC} is none of {', '.join(COLORS)}")
     header.PhotometricInterpretation = photometric
+    shape = next(iter(codes(header, SHAPE)), "")
+    if shape in SHAPES.values() and shape != SHAPES.get(photometric, shape):
+        raise ImageRefused(
+            "FORMAT",
+            f"its {PHOTOMETRIC} {photometric} and its {SHAPE} {shape} contradict each other: one "
+            "says that it is to be inverted, the other that it is not",
+        )
     if photometric in ONE_SAMPLE:
         whole(header, "SamplesPerPixel", (1,))
     else:
