@@ -19,7 +19,10 @@ from tests.conftest import ROOT
 SECTIONS = sections()
 OPTIONAL = {
     "preprocessing": {"crop": {}, "split_seed": 0},
-    "evaluation": {"label_noise": {"anomalous": 0.0, "normal": 0.0}},
+    "evaluation": {
+        "label_noise": {"anomalous": 0.0, "normal": 0.0},
+        "region": {"name": "lungs", "top": 0.0, "bottom": 0.0, "left": 0.0, "right": 0.0},
+    },
 }
 """Sections of settings that are off by default."""
 WRONG = [float("nan"), float("inf"), float("-inf"), "many", True, False, [], {}, 10**30, -(10**30)]

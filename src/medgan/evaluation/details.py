@@ -49,6 +49,18 @@ class PixelThreshold:
     labels_used: str
 
 
+@dataclass(frozen=True)
+class RegionShare:
+    """Mean share of an anomaly map that lies inside a box."""
+
+    region: str
+    area: float
+    """Share of the image that the box covers: what a map without information has."""
+    anomalous: Estimate
+    """Of the maps of anomalous test images."""
+    normal: Estimate
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalisationResult(Measured):
     """Anomaly maps against masks of the test images."""
@@ -64,6 +76,7 @@ class LocalisationResult(Measured):
     threshold: PixelThreshold | None = None
     location_alone: Mapping[str, Estimate] = field(default_factory=dict)
     per_category: Mapping[str, CategoryResult] = field(default_factory=dict)
+    region: RegionShare | None = None
 
 
 @dataclass(frozen=True)

@@ -268,7 +268,7 @@ def localisation_metrics(maps: NDArray[Any], images: MarkedImages) -> dict[str, 
     anomalous, resampling = counts.anomalous, (images.n_resamples, images.seed)
     within = counts.of(anomalous)
     overlap = dice(maps, images.masks, images.threshold.value)
-    statistics = _statistics(counts) | {"dice": _mean_over(overlap, anomalous)}
+    statistics = _statistics(counts) | {"dice": mean_over(overlap, anomalous)}
     everywhere = estimates(statistics, images.groups, *resampling)
     inside = everywhere
     if anomalous.any():
@@ -299,12 +299,13 @@ def _statistics(counts: PixelCounts) -> dict[str, WeightedStatistic]:
     }
 
 
-def _mean_over(values: Floats, among: Bools) -> WeightedStatistic:
+def mean_over(values: Floats, among: Bools, missing: str = NO_REGION) -> WeightedStatistic:
+    """The mean of values (n,) over some images (n,)."""
     chosen = np.where(among, values, 0.0)
     return WeightedStatistic(
         lambda weights: _ratio(weights @ chosen, weights @ among.astype(np.float64)),
         (among,),
-        NO_REGION,
+        missing,
     )
 
 

@@ -71,6 +71,25 @@ class RobustnessConfig:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A box where findings are expected: its name, and the shares of height and width outside."""
+
+    name: str
+    top: ShareBelowOne
+    left: ShareBelowOne
+    bottom: ShareBelowOne
+    right: ShareBelowOne
+
+    def __post_init__(self) -> None:
+        require_ranges("evaluation.region", self)
+        if self.top + self.bottom >= 1 or self.left + self.right >= 1:
+            raise UserError(
+                "evaluation.region has no area: give a top and bottom, and a left and right, whose "
+                "sums are under 1."
+            )
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """How detectors are scored and compared."""
 
@@ -105,6 +124,10 @@ class EvaluationConfig:
     """Who labelled the images, and how; None is reported as such."""
     label_noise: LabelNoise | None = None
     """Shares of wrong labels, where they are known."""
+    region: Region | None = None
+    """Box of the organ, where all images show it in one place: the share of the anomaly maps inside
+    is measured.
+    """
     projected_images: Annotated[int, Range(10, 100_000)] = 1000
     """Images that PCA, t-SNE and UMAP show, at most: training normals, validation and test."""
     category_images: Annotated[int, Range(10, 1_000_000)] = 500

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medgan.audits.results import AgainstShortcut, Scopes
 from medgan.audits.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.errors import UserError
-from medgan.evaluation.details import CategoriesResult
+from medgan.evaluation.details import CategoriesResult, LocalisationResult
 from medgan.evaluation.metrics import DETECTOR
 from medgan.evaluation.results import (
     ClassifierResult,
@@ -75,6 +75,7 @@ def collect(root: Path, dataset: str, experiment: Experiment, contamination: flo
         contamination=_contamination(detectors, experiment, contamination),
         components=_averaged(rows, Components, lambda one: one.components),
         categories=_averaged(rows, CategoriesResult, lambda one: one.categories),
+        localisation=_averaged(rows, LocalisationResult, _located),
         shortcuts=shortcuts(detectors, {**alike, **joined}),
         trained={name: Trained.of(found) for name, found in rows.items()},
         tried={name: Tried.of(found) for name, found in records.items() if name not in rows},
@@ -110,6 +111,12 @@ def _averaged(rows: Records, kind: type[T], part: Callable[[Record], Any]) -> di
 
 def _mean(kind: type[T], results: Sequence[Any]) -> T:
     return from_json(kind, over_seeds([to_json(one) for one in results]))
+
+
+def _located(record: Record) -> LocalisationResult | None:
+    """Return what masks or a box say of the maps; None without either."""
+    found = record.localisation
+    return found if found is not None and (found.n_marked or found.region) else None
 
 
 def _detectors(rows: Records) -> dict[str, PooledDetector]:

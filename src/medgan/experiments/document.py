@@ -8,7 +8,7 @@ from typing import Any
 
 from medgan.audits.results import Scopes
 from medgan.evaluation.baselines import is_better, is_worse
-from medgan.evaluation.details import CategoriesResult
+from medgan.evaluation.details import CategoriesResult, LocalisationResult
 from medgan.evaluation.results import DetectorResult, Results
 from medgan.experiments.plan import Experiment
 from medgan.experiments.records import Components, Hardware, Parameters, Record, Seconds
@@ -122,6 +122,8 @@ class Collected(Results):
     """Model -> (anomalous share of its mix, AUROC), in ascending order."""
     components: Mapping[str, Components]
     categories: Mapping[str, CategoriesResult]
+    localisation: Mapping[str, LocalisationResult] = field(default_factory=dict)
+    """Of rows whose maps were compared with masks, or with the box of the organ."""
     shortcuts: Mapping[str, Scopes]
     trained: Mapping[str, Trained]
     tried: Mapping[str, Tried]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from medgan.errors import UserError
-from medgan.evaluation.details import CategoriesResult, ComponentsResult
+from medgan.evaluation.details import CategoriesResult, ComponentsResult, LocalisationResult
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
 from medgan.files.atomic import write_text
 from medgan.files.documents import ALWAYS, from_json, to_json
@@ -256,6 +256,7 @@ class Record:
     validation_scores: ImageScores | None = None
     components: Components | None = None
     categories: CategoriesResult | None = None
+    localisation: LocalisationResult | None = None
     quality: SynthesisResult | None = None
     training: Training = field(default=Training(), metadata=ALWAYS)
     provenance: Provenance

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,7 @@ def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
                 "test_scores": _image_scores(place, made.test_scores),
                 "validation_scores": _image_scores(place, validation),
                 "components": components,
+                "localisation": made.localisation and replace(made.localisation, per_category={}),
             }
         case Classification():
             scores = _image_scores(place, made.test_scores)

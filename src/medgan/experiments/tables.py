@@ -173,6 +173,18 @@ def contamination_seeds(found: Collected) -> str:
     return seeds_range(n_seeds(area) for points in curves for _, area in points)
 
 
+def localisation(found: Collected) -> Table:
+    """Anomaly maps against masks, and the share of them inside the box of the organ."""
+    keys = {"pixel_auroc": "pixel AUROC", "aupro_30": "PRO to 30 %", "dice": "Dice"}
+    rows: list[list[Cell]] = []
+    for name, told in found.localisation.items():
+        inside = [told.region.anomalous, told.region.normal] if told.region else [NOTHING, NOTHING]
+        rows.append([name, *(told.metric(key) for key in keys), *inside])
+    boxes = [told.region for told in found.localisation.values() if told.region]
+    box = f"inside `{boxes[0].region}` ({boxes[0].area:.0%} of the image)" if boxes else "inside"
+    return Table(("detector", *keys.values(), f"{box}, anomalous", f"{box}, normal"), rows)
+
+
 def categories(found: Collected) -> Table:
     """Each anomaly type against the normal images, where there are several."""
     rows = compared(found)
@@ -372,6 +384,7 @@ TABLES: Mapping[str, Callable[[Collected], Table]] = {
         validation,
         shortcuts,
         contamination,
+        localisation,
         categories,
         components,
         anomaly_types,

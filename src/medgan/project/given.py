@@ -17,7 +17,7 @@ TEXT = frozenset(
     {
         *("source", "masks", "lpips_weights", "flag", "normal", "ingestion.normal"),
         *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
-        "evaluation.reference_standard",
+        *("evaluation.reference_standard", "evaluation.region.name", "set"),
     }
 )
 """Parameters that are free text, such as paths and names: `source=2019` is the folder 2019."""

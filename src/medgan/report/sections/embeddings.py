@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from medgan.audits.results import RandomErrors, Slice, WorstSlices
-from medgan.evaluation.details import CategoriesResult, ComponentsResult, Projection
+from medgan.evaluation.details import (
+    CategoriesResult,
+    ComponentsResult,
+    LocalisationResult,
+    Projection,
+)
 from medgan.evaluation.metrics import AUROC, AVERAGE_PRECISION
 from medgan.models import display_name
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
@@ -130,10 +135,11 @@ def localisation(data: ReportData) -> Section:
     if not found:
         return absent_section("localisation", title, "Pixel-level metrics")
     measured = {name: told for name, told in found.items() if not told.claim.startswith(NO_CLAIM)}
+    inside = list(_regions(found))
     if not measured:
         claims = "; ".join(sorted({told.claim for told in found.values()}))
         nothing = Sentences(["There are no masks, so locations are not evaluated."])
-        return Section("localisation", title, f"{capital(claims)}.", [nothing])
+        return Section("localisation", title, f"{capital(claims)}.", inside or [nothing])
     first = next(iter(measured.values()))
     alone = first.location_alone
     cells: Rows = [
@@ -160,7 +166,23 @@ def localisation(data: ReportData) -> Section:
     area = with_interval(measured[best].metric("pixel_auroc"))
     takeaway = f"Highest pixel AUROC: {display_name(best)}, {area}{bound}."
     table = Table(("Detector", *PIXELS.values()), cells, note=note, stacked=True)
-    return Section("localisation", title, takeaway, [table])
+    return Section("localisation", title, takeaway, [table, *inside])
+
+
+def _regions(found: Mapping[str, LocalisationResult]) -> Iterator[Table]:
+    """The share of each detector's maps inside the box of the organ, where one is set."""
+    told = {name: one.region for name, one in found.items() if one.region is not None}
+    if not told:
+        return
+    first = next(iter(told.values()))
+    cells: Rows = [[display_name(name), one.anomalous, one.normal] for name, one in told.items()]
+    note = (
+        f"The box covers {first.area:.1%} of the image, which is what a map without information has "
+        "inside. A map outside the organ follows something else than a finding in it; a map inside "
+        "need not follow the finding."
+    )
+    columns = ("Detector", "Anomalous test images", "Normal test images")
+    yield Table(columns, cells, f"Share of the anomaly map inside the box `{first.region}`", note)
 
 
 def components(data: ReportData) -> Section:

@@ -91,13 +91,7 @@ def _check_colors(header: Dataset) -> None:
     if photometric is None:
         raise ImageRefused("FORMAT", f"its {PHOTOMETRIC} is none of {', '.join(COLORS)}")
     header.PhotometricInterpretation = photometric
-    shape = next(iter(codes(header, SHAPE)), "")
-    if shape in SHAPES.values() and shape != SHAPES.get(photometric, shape):
-        raise ImageRefused(
-            "FORMAT",
-            f"its {PHOTOMETRIC} {photometric} and its {SHAPE} {shape} contradict each other: one "
-            "says that it is to be inverted, the other that it is not",
-        )
+    _check_polarity(header, photometric)
     if photometric in ONE_SAMPLE:
         whole(header, "SamplesPerPixel", (1,))
     else:
@@ -109,3 +103,13 @@ def _check_colors(header: Dataset) -> None:
         for keyword in PALETTES:
             if not entries(header, keyword):
                 raise ImageRefused("UNREADABLE", f"its header has no {keyword}")
+
+
+def _check_polarity(header: Dataset, photometric: str) -> None:
+    shape = next(iter(codes(header, SHAPE)), "")
+    if shape in SHAPES.values() and shape != SHAPES.get(photometric, shape):
+        raise ImageRefused(
+            "FORMAT",
+            f"its {PHOTOMETRIC} {photometric} and its {SHAPE} {shape} contradict each other: one "
+            "says that it is to be inverted, the other that it is not",
+        )

@@ -23,6 +23,7 @@ from medgan.evaluation.localisation import (
     mean_mask,
     missing_metrics,
 )
+from medgan.evaluation.regions import region_share
 from medgan.evaluation.results import CategoryResult
 from medgan.images.labels import findings_of, shows
 from medgan.images.masks import belongs, marked
@@ -47,6 +48,10 @@ def localize(
     require_same_images(masks, data.images)
     test, validation = (data.splits[data.splits["split"] == part] for part in ("test", "val"))
     nothing = _unmarked(test)
+    if data.config.region is not None:
+        resampling = data.config.n_resamples, data.seed
+        inside = region_share(maps_of(anomaly_maps, test), test, data.config.region, *resampling)
+        nothing = replace(nothing, region=inside)
     if masks is None:
         return nothing
     drawn, marked = marked_rows(test, masks)
