@@ -23,7 +23,7 @@ def declared(folder: Path, text: str) -> dict[str, Experiment]:
 
 def test_the_projects_experiments_can_be_read_and_every_environment_has_one() -> None:
     experiments = read_experiments(ROOT / "conf")
-    environments = {path.parent.name for path in (ROOT / "conf").glob("*/globals.yml")} - {"base"}
+    environments = {path.parent.name for path in (ROOT / "conf").glob("*/globals.yml")}
     assert {one.environment or name for name, one in experiments.items()} == environments
     datasets = [
         one.environment_in(ROOT / "conf", name).dataset() for name, one in experiments.items()

@@ -111,6 +111,10 @@ class Experiment:
     not_run: str = ""
     """Why nothing of it has been run, where that is so."""
 
+    def page_of(self, name: str) -> str:
+        """Return the page of docs/data-sets; that of the phantoms of conf/base is their own."""
+        return name if self.environment in ("", "base") else self.environment
+
     def environment_in(self, conf: Path, name: str, **given: str) -> Environment:
         """Return the environment of its runs; `name` is that of the experiment."""
         parameters = given_parameters(written({**self.parameters, **given}))

@@ -367,7 +367,7 @@ def not_run(documents: Mapping[str, Collected], experiments: Mapping[str, Experi
             ]
             rows.append(
                 [
-                    f"[{name}](data-sets/{experiment.environment or name}.md)",
+                    f"[{name}](data-sets/{experiment.page_of(name)}.md)",
                     experiment.about,
                     f"not run: {experiment.not_run or 'no record yet'}",
                     f"`make reproduce DATASET={name} SOURCE=PATH`",
