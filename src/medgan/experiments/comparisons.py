@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from medgan.evaluation.baselines import BASELINES
 from medgan.experiments.document import Collected, Comparison, PooledDetector
-from medgan.experiments.plan import MIX, Experiment
+from medgan.experiments.plan import MIX, Aim, Experiment
 from medgan.report.text import signed_interval
+
+QUESTIONS: Mapping[bool, str] = {False: "Normal images alone", True: "With unlabelled images"}
+"""Whether a detector sees the unlabelled mix -> what is asked."""
+AIMED = {"normals": False, "mix": True}
 
 
 def difference(found: Collected, name: str) -> Comparison | None:
@@ -59,29 +65,29 @@ def shared_seeds(found: Collected, test: Comparison) -> str:
 
 def aims(found: Collected) -> str:
     """What was hoped for, what came out, and why it differs."""
-    lines = []
-    if found.experiment.aims:
-        lines.append(_beats_the_baseline(found))
-    for name, aim in found.experiment.aims.items():
-        value = found.detectors[name].auroc.value if name in found.detectors else None
-        if value is not None:
-            reached = "reached" if value >= aim.auroc else "missed"
-            line = f"- `{name}`: an AUROC of {aim.auroc}. It is {value:.3f}: {reached}."
-            lines.append(f"{line} {aim.diagnosis}".rstrip())
-    return "\n".join(filter(None, lines))
+    lines = (_aim(found, AIMED[key], aim) for key, aim in found.experiment.aims.items())
+    return "\n".join(line for of in lines for line in of)
 
 
-def _beats_the_baseline(found: Collected) -> str:
-    """The aim of every experiment that has any: the GAN that validation chooses is above the best
-    baseline with the whole interval of their difference.
-    """
-    chosen = chosen_on_validation(found, sees_mix=False)
-    test = difference(found, chosen) if chosen else None
-    if test is None or test.difference.low is None:
-        return ""
-    reached = "reached" if test.difference.low > 0 else "missed"
-    return (
-        f"- The GAN that validation chooses, above the best baseline with the whole interval of "
-        f"their difference. `{chosen}` minus `{test.second}` is "
-        f"{signed_interval(test.difference)}: {reached}."
+def _aim(found: Collected, sees_mix: bool, aim: Aim) -> Iterator[str]:
+    """An AUROC, and the whole interval of the difference from the best baseline above 0."""
+    chosen = chosen_on_validation(found, sees_mix)
+    area = found.detectors[chosen].auroc.value if chosen else None
+    if chosen is None or area is None:
+        return
+    question = QUESTIONS[sees_mix]
+    yield (
+        f"- *{question}:* the GAN that validation chooses has an AUROC of {aim.auroc}. `{chosen}` "
+        f"has {area:.3f}: {_reached(area >= aim.auroc)}. {aim.diagnosis}".rstrip()
     )
+    test = difference(found, chosen)
+    if test is not None and test.difference.low is not None:
+        yield (
+            f"- *{question}:* it is above the best baseline with the whole interval of their "
+            f"difference. `{chosen}` minus `{test.second}` is {signed_interval(test.difference)}: "
+            f"{_reached(test.difference.low > 0)}."
+        )
+
+
+def _reached(is_reached: bool) -> str:
+    return "reached" if is_reached else "missed"

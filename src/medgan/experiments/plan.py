@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yaml import YAMLError, safe_load
@@ -105,8 +105,10 @@ class Experiment:
     """
     ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Name -> the rows whose trainings, of all seeds, score together."""
-    aims: dict[str, Aim] = field(default_factory=dict)
-    """Row -> what was hoped for."""
+    aims: dict[Literal["normals", "mix"], Aim] = field(default_factory=dict)
+    """What was hoped for of the GAN that validation chooses, from normal images alone and with the
+    unlabelled mix.
+    """
     published: tuple[Published, ...] = ()
     not_run: str = ""
     """Why nothing of it has been run, where that is so."""

@@ -33,7 +33,6 @@ from medgan.report.text import (
 from medgan.words import capital, readable
 
 FOLDER = Path("docs/results")
-QUESTIONS = {False: "Normal images alone", True: "With unlabelled images"}
 ADDED = {("gan", "real"): "alone", ("gan_classical", "classical"): "beside classical augmentation"}
 
 
@@ -139,7 +138,7 @@ def _tested(found: Collected) -> dict[str, str]:
 
 def _which_detector(found: Collected) -> Iterator[str]:
     rows = found.detectors
-    for sees_mix, question in QUESTIONS.items():
+    for sees_mix, question in comparisons.QUESTIONS.items():
         chosen = comparisons.chosen_on_validation(found, sees_mix)
         baseline = best_baseline(rows, sees_mix, found.experiment)
         if chosen is not None:
