@@ -99,7 +99,7 @@ def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
     return {
         "images": images.key,
         "image_size": [images.info.height, images.info.width],
-        "intensity": images.info.intensity,
+        "intensity": str(images.info.scaling),
         "splits": {
             part: rows["category"].value_counts().sort_index().to_dict()
             for part, rows in splits.groupby("split")

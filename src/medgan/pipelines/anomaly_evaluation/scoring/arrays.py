@@ -131,7 +131,7 @@ def _perturbed(images: ImageStore, variant: tuple[str, float], seed: int, device
 
     def load(rows: NDArray[np.int64]) -> Tensor:
         pixels = torch.from_numpy(perturbed(images.read(rows), rows, *variant, seed))
-        return prepare(pixels.to(device), images.info.intensity, images.spec.size)
+        return prepare(pixels.to(device), images.info.scaling, images.spec.size)
 
     return load
 

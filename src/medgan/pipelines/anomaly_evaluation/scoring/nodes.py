@@ -172,7 +172,7 @@ def validate_externally(
         model.name,
         config.model_from,
         Images(tuple(card.get("image_size", ())), model.spec.channels, card.get("intensity")),
-        Images((info.height, info.width), info.channels, info.intensity),
+        Images((info.height, info.width), info.channels, str(info.scaling)),
     )
     overlap = require_unseen(data.splits, elsewhere("splits"), config.model_from)
     scores, origin = _scores(model, data), Origin(config.model_from, overlap)
