@@ -149,7 +149,7 @@ def test_shortcuts_see_what_the_detectors_see_too():
     _, splits = cohort(0.0)
     rng = np.random.default_rng(2)
     opacity = np.zeros((SIDE, SIDE))
-    opacity[8:20, 8:20] = 5
+    opacity[8:20, 8:20] = 10
     shown = 100 + rng.normal(0, 20, (COUNT, SIDE, SIDE))
     shown += np.linspace(-40, 40, SIDE) + splits["label"].to_numpy()[:, None, None] * opacity
     exposure = rng.uniform(0.5, 1.4, (COUNT, 1, 1))
