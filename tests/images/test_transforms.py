@@ -63,13 +63,19 @@ def test_a_constant_image_stays_finite(intensity: str) -> None:
 
 def naive_local(image: np.ndarray, side: int) -> np.ndarray:
     """Pixel by pixel, in double precision; (H, W, C)."""
-    half, inside = side // 2, image.astype(np.float64)
-    means, spreads = np.zeros(image.shape[:2]), np.zeros(image.shape[:2])
-    for y, x in np.ndindex(*image.shape[:2]):
-        window = inside[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
-        means[y, x], spreads[y, x] = window.mean(), window.std()
+
+    def windowed(values: np.ndarray) -> np.ndarray:
+        half, found = side // 2, np.zeros(image.shape[:2])
+        for y, x in np.ndindex(*image.shape[:2]):
+            window = (slice(max(0, at - half), at + half + 1) for at in (y, x))
+            found[y, x] = values[tuple(window)].mean()
+        return found
+
+    centered = image.astype(np.float64)
+    centered -= windowed(centered)[..., None]
+    spreads = np.sqrt(windowed(centered**2))
     spreads = np.maximum(spreads, spreads.mean())
-    return np.clip((inside - means[..., None]) / spreads[..., None], -3, 3) / 3
+    return np.clip(centered / spreads[..., None], -3, 3) / 3
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -58,33 +58,36 @@ def local(pixels: Tensor, window: float) -> Tensor:
     removes exposure and shading.
 
     Local contrast normalization (Jarrett 2009, What is the Best Multi-Stage Architecture for Object
-    Recognition?, section 2): v = x - mean of the window, y = v / max(c, spread of the window), where
-    c is the mean spread of the image, so that flat regions stay flat. Mean and spread are those of
-    all channels together. Deviations: the window is a box, not a Gaussian; at the border only pixels
-    inside the image count; the spread is that of x about the window's mean; clip and division by 3
-    as in `standardised`.
+    Recognition?, section 2): v = x - mean of the window, s = root mean square of v in the window,
+    y = v / max(c, s), where c is the mean of s over the image, so that flat regions stay flat. Mean
+    and s are those of all channels together. Deviations: the window is a box, not a Gaussian; at the
+    border only pixels inside the image count; clip and division by 3 as in `standardised`.
 
     Args:
         pixels: (N, C, H, W) float, before any padding.
         window: side of the window as a share of the longer side of the image.
     """
     side = window_side(window, max(pixels.shape[2:]))
-    # First around 0: the variance as a difference of means would lose its digits otherwise.
-    centered = _centered(pixels)
-    mean = _box_mean(centered.mean(1, keepdim=True), side)
-    square = _box_mean(centered.square().mean(1, keepdim=True), side)
-    spread = (square - mean.square()).clamp_min(0.0).sqrt()
+    centered = _centered(pixels)  # so that a rounding error is small beside the floor of 1e-6
+    values = centered - _box_mean(centered.mean(1, keepdim=True), side)
+    spread = _box_mean(values.square().mean(1, keepdim=True), side).sqrt()
     floor = spread.mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
-    return _clipped((centered - mean) / spread.maximum(floor))
+    return _clipped(values / spread.maximum(floor))
 
 
 def _box_mean(images: Tensor, side: int) -> Tensor:
     """Average (N, 1, H, W) over the box of an odd side around each pixel, inside the image."""
-    import torch.nn.functional as F
+    down, across = (_averaging(length, side).to(images) for length in images.shape[2:])
+    return down @ images @ across.T
 
-    for kernel, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
-        images = F.avg_pool2d(images, kernel, 1, padding, count_include_pad=False)
-    return images
+
+def _averaging(length: int, side: int) -> Tensor:
+    """Return the matrix (length, length) that averages over a window of an odd side."""
+    import torch
+
+    places = torch.arange(length)
+    near = ((places[:, None] - places).abs() <= side // 2).float()
+    return near / near.sum(1, keepdim=True)
 
 
 INTENSITY: dict[str, Callable[[Tensor, float], Tensor]] = {

@@ -41,8 +41,9 @@ PREPARED: Mapping[str, str] = {
     "standardised": "gray levels of the image minus their mean, over their standard deviation, "
     "clipped to [-3, 3], over 3",
     "local": "gray levels of the image minus the mean of the {window} x {window} pixels around each, "
-    "over their standard deviation or the mean of those of the image, whichever is larger; windows "
-    "end at the border and hold all channels; clipped to [-3, 3], over 3",
+    "over the root mean square of these differences in the same window or the mean of those of the "
+    "image, whichever is larger; windows end at the border and hold all channels; clipped to "
+    "[-3, 3], over 3",
     "unit": "gray levels 0 to 255 mapped linearly to [-1, 1]",
 }
 """How gray levels become the input of the network, by `preprocessing.intensity`."""

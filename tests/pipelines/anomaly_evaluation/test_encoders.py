@@ -12,7 +12,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from medgan import models
 from medgan.evaluation.protocol import EvaluationConfig
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
