@@ -97,6 +97,29 @@ def test_a_small_cohort_is_run_on_every_fold() -> None:
     assert found[-1].parameters == {"preprocessing.fold": 2, "seed": 0}
 
 
+def test_a_row_that_sees_another_input_says_so_in_its_name(tmp_path: Path) -> None:
+    local = (
+        "{model: bigan, parameters: {preprocessing.intensity: local, preprocessing.window: 0.3}}"
+    )
+    mix = "{model: bigan, parameters: {preprocessing.contamination: 0.1, bigan.model.width: 8}}"
+    text = (
+        f"films: {{about: x, seeds: [0], models: [bigan], variants: {{bigan: {local}, new: {local}, "
+        f"bigan-mix10: {mix}}}, tried: {{tried-crop: {{model: bigan, seeds: [10], "
+        "parameters: {preprocessing.crop.top: 0.1}}}, "
+        "further: {rows: [new, bigan], seeds: [1]}, aims: {new: {auroc: 0.9}}}"
+    )
+    experiment = declared(tmp_path, text)["films"]
+    name = "bigan (intensity: local; window: 0.3)"
+    assert set(experiment.variants) == {name, "new (intensity: local; window: 0.3)", "bigan-mix10"}
+    assert set(experiment.tried) == {"tried-crop (crop.top: 0.1)"}
+    assert set(experiment.aims) == {"new (intensity: local; window: 0.3)"}
+    assert experiment.names(1) == ["bigan", "new (intensity: local; window: 0.3)"]
+    assert name in experiment.names(0)
+    assert experiment.model_of(name) == "bigan"
+    assert experiment.variants[name].input == {"intensity": "local", "window": "0.3"}
+    assert experiment.variants["bigan-mix10"].input == {}
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ FILE = "experiments.yml"
 FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
 PREPARING = "preprocessing."
 """Prefix of parameters that change the images or the splits."""
+INPUT = ("intensity", "window", "size", "channels", "crop")
+"""Those of them that change what a model sees of an image."""
 SHORTCUTS = "shortcuts"
 """The row of the shortcut baselines. It has one seed, since nothing is trained."""
 
@@ -42,6 +44,17 @@ class Variant:
     def prepares(self) -> bool:
         """Whether it changes the images or the splits."""
         return any(key.startswith(PREPARING) for key in self.parameters)
+
+    @property
+    def input(self) -> dict[str, str]:
+        """What its images have of their own, by name: its row is compared with no other input."""
+        told = {key.removeprefix(PREPARING): str(value) for key, value in self.parameters.items()}
+        return {name: value for name, value in told.items() if name.split(".")[0] in INPUT}
+
+    def shown(self, name: str) -> str:
+        """Return the name of its row: `bigan (intensity: local)` for `bigan`."""
+        told = "; ".join(f"{key}: {value}" for key, value in self.input.items())
+        return f"{name} ({told})" if told else name
 
 
 @dataclass(frozen=True)
@@ -191,9 +204,26 @@ def read_experiments(conf: Path) -> dict[str, Experiment]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UserError(f"{path}: `{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
-    for name, experiment in experiments.items():
+    named = {name: _named_by_input(experiment) for name, experiment in experiments.items()}
+    for name, experiment in named.items():
         _require_known(name, experiment)
-    return experiments
+    return named
+
+
+def _named_by_input(experiment: Experiment) -> Experiment:
+    """Put the input of a row into its name, wherever the declaration names it."""
+    declared = {**experiment.variants, **experiment.tried}
+    shown = {name: variant.shown(name) for name, variant in declared.items()}
+    own = set(shown) - set(experiment.models)  # a model keeps its name beside a variant of it
+    rows = tuple(shown[row] if row in own else row for row in experiment.further.rows)
+    aims = {shown[row] if row in own else row: aim for row, aim in experiment.aims.items()}
+    return replace(
+        experiment,
+        variants={shown[name]: one for name, one in experiment.variants.items()},
+        tried={shown[name]: one for name, one in experiment.tried.items()},
+        further=replace(experiment.further, rows=rows),
+        aims=aims,
+    )
 
 
 def experiment_of(conf: Path, dataset: str) -> Experiment:

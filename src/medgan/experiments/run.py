@@ -6,6 +6,7 @@ A run that is killed goes on where it stopped when `make reproduce` is started a
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -167,7 +168,7 @@ def make(place: Workplace, run: Run) -> None:
             name=name,
             model=namespace,
             seed=run.seed,
-            command=f"make reproduce DATASET={place.dataset} SEEDS={run.seed} ONLY={name} "
+            command=f"make reproduce DATASET={place.dataset} SEEDS={run.seed} ONLY={shlex.quote(name)} "
             "SOURCE=<where its images are>",
             parameters={key: value for key, value in run.parameters.items() if key != "seed"},
             training=training,
