@@ -30,6 +30,8 @@ Rows = NDArray[np.int64]
 Images: TypeAlias = "Callable[[Rows], Tensor]"
 """Rows of the store (n,) int64 to images (n, C, H, W) in [-1, 1]."""
 NOISE, AUGMENTATION, LABELLED, UNLABELLED = range(4)  # random streams of one seed
+VERSION = 2
+"""Part of the key of a training; raise it when models get other images than before."""
 
 
 class ImageSet(Protocol):

@@ -20,7 +20,13 @@ from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.results import ClassifierResult, Section
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels, one_finding
-from medgan.images.loading import BatchStream, Concatenated, StoredImages, SyntheticImages
+from medgan.images.loading import (
+    VERSION,
+    BatchStream,
+    Concatenated,
+    StoredImages,
+    SyntheticImages,
+)
 from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
@@ -70,7 +76,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         batches=_batches(images, splits, settings.seed, augment, synthetic),
         training=settings.config.training,
         seed=settings.seed,
-        data=data_hash(images, splits, augment, hashes),
+        data=data_hash(images, splits, VERSION, augment, hashes),
         initial="classifier",
         card={
             "arm": name,

@@ -12,7 +12,7 @@ from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
-from medgan.images.loading import BatchStream, StoredImages
+from medgan.images.loading import VERSION, BatchStream, StoredImages
 from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.ranges import Count
@@ -74,7 +74,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         batches=batches,
         training=training,
         seed=seed,
-        data=data_hash(images, splits, training_set.value, *filter(None, [augment])),
+        data=data_hash(images, splits, training_set.value, VERSION, *filter(None, [augment])),
         initial=name,
         held_out=judge,
         card={
