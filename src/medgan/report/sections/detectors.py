@@ -66,7 +66,7 @@ def _main(data: ReportData) -> Table:
         sees = [] if row.sees_mix else ["sees normal images only"]
         metrics = [row.metric(metric) for metric in DETECTOR]
         noted = ", ".join([*sees, *notes_of(row), f"labels used: {row.labels_used}"])
-        perturbed = row.validation and row.validation.perturbed_auroc
+        perturbed = row.validation.perturbed_auroc if row.validation else None
         validation = [row.validation_auroc, perturbed]
         cells.append([f"{name}\n{noted}", metrics[0], *validation, *metrics[1:]])
     first, *others = [metric.name for metric in DETECTOR]
