@@ -121,6 +121,19 @@ def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:
     assert collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5).shortcuts == {}
 
 
+def test_a_row_of_another_input_is_compared_with_none(tmp_path: Path) -> None:
+    name, local = "bigan (intensity: local)", {"preprocessing.intensity": "local"}
+    for row, skill in (("nearest_neighbour", 0.5), ("bigan", 1.5)):
+        record(tmp_path, "pneumoniamnist", row, 0, **detector(skill, 0))
+    record(tmp_path, "pneumoniamnist", name, 0, model="bigan", parameters=local, **detector(2.0, 0))
+    record(tmp_path, "pneumoniamnist", "shortcuts", 0, **shortcuts(border=1.0))
+    experiment = replace(EXPERIMENT, variants={name: Variant("bigan", local)})
+    document = collect(tmp_path, "pneumoniamnist", experiment, 0.5)
+    assert name in document.detectors
+    assert name not in {one for test in document.differences for one in (test.first, test.second)}
+    assert set(document.shortcuts) == {"nearest_neighbour", "bigan"}
+
+
 def test_the_contamination_curve_has_the_share_of_each_row(root: Path) -> None:
     curves = collect(root, "pneumoniamnist", EXPERIMENT, 0.5).contamination
     assert {name: [share for share, _ in points] for name, points in curves.items()} == {
