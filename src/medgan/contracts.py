@@ -192,6 +192,21 @@ class Composed(Protocol):
         """Return the weight of each component: the method's, or what validation chose."""
 
 
+@dataclass(frozen=True)
+class ScoreChoice:
+    """The weights of the components, and what validation says of each candidate."""
+
+    name: str
+    """Of the candidate: a component, or a sum of them."""
+    weights: Mapping[str, float]
+    validation_auroc: Mapping[str, float] = field(default_factory=dict)
+    """Of each candidate."""
+    n_images: int = 0
+    n_anomalous: int = 0
+    reason: str = ""
+    """Why nothing was chosen."""
+
+
 @runtime_checkable
 class Reconstructs(Protocol):
     """A detector that compares each image with another image."""

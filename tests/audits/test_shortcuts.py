@@ -9,12 +9,15 @@ import pytest
 from medgan.audits.scored import ScoredDetector
 from medgan.audits.shortcut_baselines import (
     FEW_LABELS,
+    NO_MIX,
+    RAW,
     metadata_features,
     pixel_features,
     shortcut_scores,
 )
-from medgan.audits.shortcuts import FLAG, SITE_FLAG, audit_shortcuts, within_sites
+from medgan.audits.shortcuts import COARSE, FLAG, SITE_FLAG, audit_shortcuts, within_sites
 from medgan.files.documents import to_json
+from medgan.images.transforms import Intensity
 from medgan.sources.phantoms import PhantomSource, phantom_table
 
 SIDE = 32
@@ -40,6 +43,7 @@ def cohort(confounded, seed=0, **columns):
             "category": np.where(label, "viral", "normal"),
             "split": rng.choice(["train", "val", "test"], COUNT, p=[0.5, 0.1, 0.4]),
             "row": np.arange(COUNT),
+            "role": roles(label, np.random.default_rng([seed, 1])),
             "site": np.where(south, "south", "north"),
             "provenance": "real",
             "width": 40,
@@ -50,8 +54,14 @@ def cohort(confounded, seed=0, **columns):
     return pixels, splits
 
 
-def audited(pixels, splits, seed=0, **detectors):
-    table, reasons = shortcut_scores(lambda rows: pixels[rows], splits, seed)
+def roles(label, rng):
+    """Half of the normals outside the mix, half in it, with as many anomalous images."""
+    mixed = rng.random(len(label)) < 0.5
+    return np.where(mixed, "mix", np.where(label == 0, "normal", None))
+
+
+def audited(pixels, splits, seed=0, intensity=RAW, **detectors):
+    table, reasons = shortcut_scores(lambda rows: pixels[rows], splits, seed, intensity)
     scored = {
         name: ScoredDetector(
             splits[["image_id"]].assign(score=np.asarray(values, dtype=float)),
@@ -83,7 +93,8 @@ def test_a_marker_that_goes_with_the_disease_is_caught_and_so_is_the_detector_th
         )
         assert told.within_sites.pooled.value == pytest.approx(0.5, abs=0.1)
         assert told.within_sites.difference.high < -0.2
-    assert document.detectors["mix"].compared_with == "probe"
+    assert document.detectors["mix"].compared_with == "mix"
+    assert document.shortcuts["mix"]["border"].low > 0.7
     honest = document.detectors["disease"]
     assert honest.compared_with == "one_class"
     assert honest.flags == []
@@ -102,7 +113,7 @@ def test_without_a_confounder_no_shortcut_is_shown_to_work():
         for found in kind.values()
         if found.value is not None
     ]
-    assert len(known) == 8
+    assert len(known) == 12
     assert sum(found.low > 0.5 for found in known) <= 1
     assert max(found.value for found in known) < 0.62
     assert document.detectors["disease"].flags == []
@@ -119,6 +130,55 @@ def test_labels_of_test_images_do_not_touch_the_shortcuts():
     pd.testing.assert_frame_equal(before, after)
 
 
+def test_the_mix_kind_reads_no_label():
+    pixels, splits = cohort(0.8)
+    poisoned = splits.assign(label=1 - splits["label"])
+    before, after = (
+        shortcut_scores(lambda rows: pixels[rows], table)[0].filter(like="mix/")
+        for table in (splits, poisoned)
+    )
+    assert {"mix/border", "mix/site"} <= set(before)
+    pd.testing.assert_frame_equal(before, after)
+    moved = splits.assign(role=splits["role"].replace({"mix": "normal", "normal": "mix"}))
+    turned = shortcut_scores(lambda rows: pixels[rows], moved)[0]["mix/border"]
+    assert np.corrcoef(before["mix/border"], turned)[0, 1] < -0.9
+
+
+def test_shortcuts_see_what_the_detectors_see_too():
+    """Exposure differs between images, so that a thumbnail shows the disease once it is removed."""
+    _, splits = cohort(0.0)
+    rng = np.random.default_rng(2)
+    opacity = np.zeros((SIDE, SIDE))
+    opacity[8:20, 8:20] = 10
+    shown = 100 + rng.normal(0, 20, (COUNT, SIDE, SIDE))
+    shown += np.linspace(-40, 40, SIDE) + splits["label"].to_numpy()[:, None, None] * opacity
+    exposure = rng.uniform(0.5, 1.4, (COUNT, 1, 1))
+    pixels = (shown * exposure).clip(0, 255).astype(np.uint8)[..., None]
+    reads_disease = splits["label"] * 4 + rng.normal(0, 1, COUNT)
+    raw = audited(pixels, splits, one=reads_disease)
+    scaled = audited(
+        pixels, splits, intensity=Intensity("standardised"), one=reads_disease, mix=reads_disease
+    )
+    for kind, found in scaled.shortcuts.items():
+        assert found["thumbnail"] == raw.shortcuts[kind]["thumbnail"]
+    alone = scaled.shortcuts["one_class"]
+    assert alone["thumbnail, standardised"].value > alone["thumbnail"].value + 0.1
+    for name, kind in (("one", "one_class"), ("mix", "mix")):
+        against, found = scaled.detectors[name].against[kind], scaled.shortcuts[kind]
+        assert against.any.auroc.value == max(one.value or 0 for one in found.values())
+        assert against.not_the_disease.shortcut not in COARSE
+    assert scaled.detectors["one"].against["one_class"].any.shortcut == "thumbnail, standardised"
+
+
+def test_rounding_of_a_standardised_image_is_no_shortcut():
+    pixels = np.random.default_rng(3).integers(100, 140, (COUNT, SIDE, SIDE, 1)).astype(np.uint8)
+    document = audited(
+        pixels, cohort(0.0)[1], intensity=Intensity("standardised"), one=range(COUNT)
+    )
+    for kind in document.shortcuts.values():
+        assert "the same in all images" in kind["intensity, standardised"].reason
+
+
 def test_what_cannot_be_had_says_why():
     pixels, splits = cohort(0.0, sex=None, view="PA")
     splits = splits[(splits["split"] == "test") | (splits["label"] == 0)].reset_index(drop=True)
@@ -127,6 +187,8 @@ def test_what_cannot_be_had_says_why():
     assert "the same in all images" in document.shortcuts["probe"]["view"].reason
     assert "the same in all images" in document.shortcuts["one_class"]["image size"].reason
     assert document.shortcuts["probe"]["border"].reason == FEW_LABELS
+    without = audited(pixels, splits.assign(role=None), one=splits["label"])
+    assert without.shortcuts["mix"]["border"].reason == NO_MIX
     assert document.shortcuts["one_class"]["border"].value is not None
 
 
@@ -137,7 +199,7 @@ def test_size_and_the_kind_of_file_are_shortcuts_too():
         width=np.where(anomalous, 64, 40), file_format=np.where(anomalous, ".jpg", ".png")
     )
     document = audited(pixels, splits, one=splits["label"])
-    for kind in ("one_class", "probe"):
+    for kind in ("one_class", "mix", "probe"):
         assert document.shortcuts[kind]["image size"].value == 1.0
         assert document.shortcuts[kind]["file format"].value == 1.0
 

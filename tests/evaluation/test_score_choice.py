@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from medgan.contracts import AnomalyScores
-from medgan.evaluation.score_choice import ONE_CLASS, OWN, SCALED, ScoreChoice, choose_score
+from medgan.contracts import AnomalyScores, ScoreChoice
+from medgan.evaluation.score_choice import ONE_CLASS, OWN, SCALED, choose_score
 from medgan.evaluation.selection import HeldOut
 
 RNG = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from medgan.experiments.records import read_records
 from medgan.experiments.tables import detectors, last_steps, reading
 from medgan.stats.bootstrap import Estimate
 from tests.conftest import ROOT
-from tests.experiments.making import detector, record, shortcuts
+from tests.experiments.making import detector, record, shortcuts, validation
 
 MIX = "preprocessing.contamination"
 EXPERIMENT = Experiment(
@@ -55,7 +55,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         10,
         "bigan",
         parameters={"bigan.model.width": 64},
-        figures={"val_auroc": 0.91},
+        validation=validation(0.91, 0.87),
     )
     return folder
 
@@ -121,6 +121,19 @@ def test_shortcuts_of_other_images_are_not_compared(tmp_path: Path) -> None:
     assert collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5).shortcuts == {}
 
 
+def test_a_row_of_another_input_is_compared_with_none(tmp_path: Path) -> None:
+    name, local = "bigan (intensity: local)", {"preprocessing.intensity": "local"}
+    for row, skill in (("nearest_neighbour", 0.5), ("bigan", 1.5)):
+        record(tmp_path, "pneumoniamnist", row, 0, **detector(skill, 0))
+    record(tmp_path, "pneumoniamnist", name, 0, model="bigan", parameters=local, **detector(2.0, 0))
+    record(tmp_path, "pneumoniamnist", "shortcuts", 0, **shortcuts(border=1.0))
+    experiment = replace(EXPERIMENT, variants={name: Variant("bigan", local)})
+    document = collect(tmp_path, "pneumoniamnist", experiment, 0.5)
+    assert name in document.detectors
+    assert name not in {one for test in document.differences for one in (test.first, test.second)}
+    assert set(document.shortcuts) == {"nearest_neighbour", "bigan"}
+
+
 def test_the_contamination_curve_has_the_share_of_each_row(root: Path) -> None:
     curves = collect(root, "pneumoniamnist", EXPERIMENT, 0.5).contamination
     assert {name: [share for share, _ in points] for name, points in curves.items()} == {
@@ -161,7 +174,7 @@ def test_a_row_says_what_chose_it(tmp_path: Path) -> None:
     for seed, published in ((0, 50), (1, 100)):
         told = {"published_step": published, "steps": 100}
         record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(1.0, seed), **looked, **told)
-    tried = {"parameters": {"bigan.model.width": 64}, "figures": {"val_auroc": 0.91}}
+    tried = {"parameters": {"bigan.model.width": 64}, "validation": validation(0.91, 0.87)}
     record(tmp_path, "pneumoniamnist", "bigan-wide", 10, "bigan", **tried)
     found = collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)
     rows = {line.split(" |")[0]: line for line in detectors(found).markdown().splitlines()}
@@ -183,7 +196,7 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     assert "2 seeds: exploratory" in text
     assert "**better than nearest_neighbour**" in text
     assert "fanogan-0, shortcuts-0, fanogan-1" in text.split("not run yet: ")[1]
-    assert "0.910" in text.split("### Settings that were tried")[1]
+    assert "| bigan.model.width = 64 | 0.910 | 0.870 |" in text
     assert "missed. Too few steps." in text
     assert "`bigan` minus `nearest_neighbour` is +0." in text
     assert "*With unlabelled images:* the GAN that validation chooses has an AUROC of 0.5." in text

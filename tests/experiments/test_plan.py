@@ -63,14 +63,14 @@ def test_variants_that_change_the_splits_come_last_and_side_by_side() -> None:
     )
 
 
-def test_what_is_tried_is_never_scored_on_test_images() -> None:
+def test_of_what_is_tried_only_validation_is_recorded() -> None:
     experiment = Experiment(
         "films",
         models=("dcgan",),
         tried={"wide": Variant("dcgan", {"dcgan.model.width": 8}, seeds=(10,))},
     )
     (run,) = runs(experiment, 10)
-    assert (run.pipelines, run.outputs) == (("gan_training",), ("dcgan.trained",))
+    assert (run.validation_only, run.outputs) == (True, ("dcgan.evaluation",))
     assert experiment.all_seeds() == [0, 10]
 
 
@@ -96,6 +96,29 @@ def test_a_small_cohort_is_run_on_every_fold() -> None:
         "dcgan-fold01",
     ]
     assert found[-1].parameters == {"preprocessing.fold": 2, "seed": 0}
+
+
+def test_a_row_that_sees_another_input_says_so_in_its_name(tmp_path: Path) -> None:
+    local = (
+        "{model: bigan, parameters: {preprocessing.intensity: local, preprocessing.window: 0.3}}"
+    )
+    mix = "{model: bigan, parameters: {preprocessing.contamination: 0.1, bigan.model.width: 8}}"
+    text = (
+        f"films: {{about: x, seeds: [0], models: [bigan], variants: {{bigan: {local}, new: {local}, "
+        f"bigan-mix10: {mix}}}, tried: {{tried-crop: {{model: bigan, seeds: [10], "
+        "parameters: {preprocessing.crop.top: 0.1}}}, "
+        "further: {rows: [new, bigan], seeds: [1]}, ensembles: {both: [new, bigan]}}"
+    )
+    experiment = declared(tmp_path, text)["films"]
+    name = "bigan (intensity: local; window: 0.3)"
+    assert set(experiment.variants) == {name, "new (intensity: local; window: 0.3)", "bigan-mix10"}
+    assert set(experiment.tried) == {"tried-crop (crop.top: 0.1)"}
+    assert experiment.ensembles == {"both": ("new (intensity: local; window: 0.3)", "bigan")}
+    assert experiment.names(1) == ["bigan", "new (intensity: local; window: 0.3)"]
+    assert name in experiment.names(0)
+    assert experiment.model_of(name) == "bigan"
+    assert experiment.variants[name].input == {"intensity": "local", "window": "0.3"}
+    assert experiment.variants["bigan-mix10"].input == {}
 
 
 @pytest.mark.parametrize(

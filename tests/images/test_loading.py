@@ -8,8 +8,15 @@ import pytest
 import torch
 
 from medgan.errors import UserError
-from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
+from medgan.images.loading import (
+    BatchStream,
+    Concatenated,
+    StoredImages,
+    SyntheticImages,
+    TensorImages,
+)
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.images.transforms import Intensity, as_tensor, pad_square
 
 
 def numbered(count: int) -> TensorImages:
@@ -100,6 +107,31 @@ def test_sets_joined_count_their_rows_on() -> None:
     joined = Concatenated([numbered(4), TensorImages(100 + numbered(3).images)])
     assert len(joined) == 7
     assert numbers(joined(np.array([6, 0, 4, 3, 3]))) == [102, 0, 100, 3, 3]
+
+
+@pytest.mark.parametrize("name", ["unit", "standardised", "local"])
+def test_images_are_augmented_before_their_intensity_is_scaled(tmp_path: Path, name: str) -> None:
+    """A batch whose brightness and contrast were changed is standardised all the same."""
+    pixels = np.random.default_rng(1).integers(60, 180, (16, 28, 28, 1), dtype=np.uint8)
+    intensity = Intensity.of(name, 0.5)
+    info = StoreInfo(16, 28, 28, 1, name, ("normal",), window=intensity.window)
+    write_store(tmp_path / "images", pixels, info)
+    stored = StoredImages(ImageStore.open(tmp_path / "images"))
+    rows, photometric = np.arange(16), ["brightness", "contrast"]
+    plain, changed = (
+        BatchStream(stored, rows, 0, augment=names).draw("s", 0, 16).images
+        for names in ([], photometric)
+    )
+    assert torch.allclose(plain, changed, atol=1e-3) == (name != "unit")
+    assert (changed[:, :, 0] == 0).all()  # the padding
+
+
+def test_synthetic_images_are_scaled_again_where_they_are_changed() -> None:
+    drawn = np.random.default_rng(1).integers(0, 256, (4, 28, 28, 1), dtype=np.uint8)
+    images, rows = SyntheticImages(drawn, Intensity("standardised"), 32), np.array([2, 0])
+    assert torch.equal(images(rows), pad_square(as_tensor(drawn[rows]), 32))
+    brighter = images(rows, lambda shown: 0.5 * shown + 0.2)
+    assert torch.allclose(brighter, images(rows, lambda shown: shown), atol=1e-3)
 
 
 def test_drawing_from_a_store_is_quick(tmp_path: Path) -> None:

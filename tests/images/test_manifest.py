@@ -132,6 +132,10 @@ def test_the_hash_is_that_of_the_picture() -> None:
             lambda: PreprocessingConfig(intensity="raw"),
             r"preprocessing\.intensity is `raw`.*unit, standardised",
         ),
+        (
+            lambda: PreprocessingConfig(intensity="local", window=0.05),
+            r"preprocessing\.window 0\.05 is one pixel of 32",
+        ),
         (lambda: PreprocessingConfig(contamination=1.0), r"preprocessing\.contamination is 1\.0"),
         (lambda: AugmentationConfig(("spin",)), r"augmentation\.allowed names `spin`"),
     ],

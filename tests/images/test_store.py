@@ -84,6 +84,8 @@ def test_the_key_follows_pixels_and_intensity_only(tmp_path: Path, store: ImageS
     )
     assert key(changed, INFO) != store.key
     assert key(IMAGES, StoreInfo(50, 28, 28, 1, "unit", ("normal", "viral"))) != store.key
+    windows = [StoreInfo(50, 28, 28, 1, "local", INFO.classes, window=side) for side in (0.5, 0.3)]
+    assert len({key(IMAGES, info) for info in windows}) == 2
 
 
 def test_a_failed_write_leaves_the_old_store_and_no_rubbish(store: ImageStore) -> None:

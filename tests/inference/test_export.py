@@ -77,6 +77,16 @@ def test_the_metadata_say_how_to_feed_it_and_that_it_is_no_medical_device(projec
     assert "kedro run --pipeline anomaly_evaluation" in without["threshold_rule"]
 
 
+def test_the_metadata_say_the_window_in_pixels(project):
+    found = Project(project)
+    using = load(found, found.environment("phantoms"), "autoencoder")
+    info = replace(using.store.info, intensity="local", window=0.5)
+    using.store.info = info
+    about = metadata(using)
+    assert about["intensity"] == "local, window 0.5"
+    assert "the mean of the 17 x 17 pixels around" in about["input"]
+
+
 def test_without_the_packages_the_command_says_what_to_install(project, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(UserError, match=r"pip install 'medgan\[onnx\]'"):

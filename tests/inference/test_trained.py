@@ -1,6 +1,7 @@
 """A published detector, its threshold and its scale."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,10 @@ class MeanDetector:
         return AnomalyScores(images.mean((1, 2, 3)), images)
 
 
-@pytest.mark.parametrize("intensity", ["unit", "standardised"])
+@pytest.mark.parametrize("intensity", ["unit", "standardised", "local"])
 def test_padding_intensity_and_crop_are_those_of_the_store(tmp_path: Path, intensity: str) -> None:
     crop, image = Crop(top=0.1, centre=True), film(4, 70)[:, :50]
-    info = StoreInfo(1, 28, 28, 1, intensity, ("normal",))
+    info = StoreInfo(1, 28, 28, 1, intensity, ("normal",), window=0.3)
     pixels = fit_square(image, info.height, info.channels, crop)
     write_store(tmp_path / "images", [pixels], info)
     seen = StoredImages(ImageStore.open(tmp_path / "images"))(np.array([0]))
@@ -66,6 +67,19 @@ def test_the_crop_is_read_from_the_configuration_of_the_data_set(trained: Path) 
         crop("phantoms")
     with pytest.raises(UserError, match="No folder of conf/ is about elsewhere"):
         crop("elsewhere")
+
+
+def test_another_window_is_another_preparation(trained: Path) -> None:
+    project = Project(trained)
+    info = replace(project.store("phantoms").info, intensity="local", window=0.5)
+    path = trained / "conf/base/parameters/preprocessing.yml"
+    given = path.read_text().replace("intensity: standardised", "intensity: local")
+    path.write_text(given)
+    found = project.environment("phantoms").preprocessing(info)
+    assert str(found.scaling) == str(info.scaling) == "local, window 0.5"
+    path.write_text(given.replace("window: 0.5", "window: 0.25"))
+    with pytest.raises(UserError, match="has changed since its images were stored"):
+        project.environment("phantoms").preprocessing(info)
 
 
 def test_a_model_of_other_images_is_refused(trained: Path) -> None:

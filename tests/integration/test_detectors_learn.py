@@ -15,7 +15,7 @@ import torch
 from medgan import models
 from medgan.contracts import ImageSpec, TrainingSet
 from medgan.images.loading import BatchStream, TensorImages
-from medgan.images.transforms import prepare
+from medgan.images.transforms import Intensity, prepare
 from medgan.stats.bootstrap import Estimate, interval
 from medgan.stats.classification import Predictions, auroc_of
 from medgan.training.loop import train
@@ -94,7 +94,9 @@ def learned(name: str, data: Mapping[str, np.ndarray]) -> Estimate:
 
 
 def films(data: Mapping[str, np.ndarray], part: str) -> torch.Tensor:
-    return prepare(torch.from_numpy(data[f"{part}_images"][..., None]), "standardised", 32)
+    return prepare(
+        torch.from_numpy(data[f"{part}_images"][..., None]), Intensity("standardised"), 32
+    )
 
 
 @pytest.mark.skipif(

@@ -50,7 +50,7 @@ def phantoms(effect: float, seed: int = 0) -> tuple[torch.Tensor, pd.DataFrame]:
         split_by_patient(manifest, {"train": 0.5, "val": 0.15, "test": 0.35}, seed=0)
     )
     pixels = np.stack([fit_square(source.read(path).pixels, 32, 1) for path in manifest["path"]])
-    return prepare(torch.from_numpy(pixels), PreprocessingConfig().intensity, 32), splits
+    return prepare(torch.from_numpy(pixels), PreprocessingConfig().scaling, 32), splits
 
 
 def auroc_of(name: str, effect: float, seed: int = 0) -> Any:

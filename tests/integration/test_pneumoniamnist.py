@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from medgan.contracts import ImageSpec
 from medgan.images.loading import BatchStream, TensorImages
-from medgan.images.transforms import prepare
+from medgan.images.transforms import Intensity, prepare
 from medgan.models import nearest_neighbour
 from tests.conftest import ROOT
 
@@ -23,7 +23,9 @@ def test_nearest_neighbour_reaches_its_reference() -> None:
     data = np.load(FILE)
 
     def images(part: str) -> torch.Tensor:
-        return prepare(torch.from_numpy(data[f"{part}_images"][..., None]), "standardised", 32)
+        return prepare(
+            torch.from_numpy(data[f"{part}_images"][..., None]), Intensity("standardised"), 32
+        )
 
     model = nearest_neighbour.build(nearest_neighbour.Config(), ImageSpec(32, 1))
     model.fit(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from medgan import models
 from medgan.contracts import ImageSpec, TrainingSet
 from medgan.images.loading import BatchStream, TensorImages
-from medgan.images.transforms import prepare
+from medgan.images.transforms import Intensity, prepare
 from medgan.metrics.fid import frechet_distance, statistics
 from medgan.models import classifier
 from medgan.training.loop import train
@@ -76,7 +76,9 @@ def films(part: str, n: int) -> Films:
     data = np.load(FILE)
     chosen = np.random.default_rng(0).permutation(len(data[f"{part}_images"]))[:n]
     images = prepare(
-        torch.from_numpy(data[f"{part}_images"][chosen][..., None]), "standardised", SPEC.size
+        torch.from_numpy(data[f"{part}_images"][chosen][..., None]),
+        Intensity("standardised"),
+        SPEC.size,
     )
     return Films(images, data[f"{part}_labels"][chosen, 0].astype(np.int64))
 

@@ -208,20 +208,23 @@ def test_a_counterpart_does_not_depend_on_its_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.detectors())
 def test_what_is_shown_is_what_is_scored(name: str) -> None:
-    """The map is the residual against the counterpart; the nearest neighbour's is in units of each
-    image's own spread.
-    """
+    """The map is the residual against the counterpart."""
     model, images = reconstructing(name), 0.3 * noise(4)
     maps, residuals = (
         model.score(images, rng()).anomaly_maps,
         residual_map(images, model.counterpart(images, rng())),
     )
-    spread = (
-        3 * images.std((1, 2, 3), correction=0)[:, None, None, None]
-        if name == "nearest_neighbour"
-        else 1.0
-    )
-    torch.testing.assert_close(residuals, maps * spread, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(residuals, maps, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", models.detectors())
+def test_no_detector_standardises_images_by_itself(name: str) -> None:
+    """Every row of a table sees the same intensity: that of `preprocessing.intensity`."""
+    model, images = build(name), noise(5)
+    given = model.score(images, rng()).image_scores
+    for changed in (0.4 * images, 0.4 * images + 0.3):
+        moved = (model.score(changed, rng()).image_scores - given).abs()
+        assert (moved > 1e-3 * given.abs()).all()
 
 
 @pytest.mark.parametrize("name", models.synthesizers())

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medgan import models
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
@@ -64,7 +63,7 @@ def images(tmp_path, splits):
 @pytest.fixture
 def published(images, splits):
     normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
-    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
+    memory = StoredImages(images)(normals)
     return PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, CARD)
 
 

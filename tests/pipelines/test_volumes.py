@@ -50,7 +50,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         images, splits = catalog.load("images"), catalog.load("splits")
         leaks = catalog.load("leakage_audit")
     normals = splits.loc[(splits["split"] == "train") & (splits["label"] == 0), "row"].to_numpy()
-    memory = models.load("nearest_neighbour").standardised(StoredImages(images)(normals))
+    memory = StoredImages(images)(normals)
     model = trained(PublishedModel("nearest_neighbour", {}, images.spec, {"memory": memory}, CARD))
     data = data_of(images, splits, CONFIG)
     return data, model, nodes.score(data, model, nothing), leaks

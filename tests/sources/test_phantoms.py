@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medgan.images.resizing import fit_square
-from medgan.images.transforms import prepare
+from medgan.images.transforms import Intensity, prepare
 from medgan.sources.phantoms import EFFECT, PhantomImages, PhantomSource, phantom, phantom_table
 
 
@@ -39,7 +39,7 @@ def distances(effect: float) -> tuple[pd.DataFrame, np.ndarray]:
     source = PhantomSource(effect=effect).open()
     table = source.rows()
     pixels = np.stack([fit_square(source.read(path).pixels, 32, 1) for path in table["path"]])
-    images = prepare(torch.from_numpy(pixels.copy()), "standardised", 32).flatten(1)
+    images = prepare(torch.from_numpy(pixels.copy()), Intensity("standardised"), 32).flatten(1)
     held_out = table["group_id"].str[-1].isin(list("01234")).to_numpy()
     reference = images[~held_out & (table["category_raw"] == "normal").to_numpy()]
     return table[held_out], torch.cdist(images[held_out], reference).min(dim=1).values.numpy()

@@ -70,7 +70,7 @@ class DetectorShortcuts:
 
     auroc: Estimate
     compared_with: str
-    """The kind of shortcut, `one_class` or `probe`, that saw as many labels as the detector."""
+    """The kind of shortcut, `one_class` or `mix`, that saw what the detector saw."""
     against: Mapping[str, Scopes]
     """Kind of shortcut to the comparisons."""
     within_sites: WithinSites

@@ -4,15 +4,20 @@
   that see normal images only. Border and thumbnail use the nearest neighbor, intensity and size the
   Mahalanobis distance (Ledoit-Wolf covariance), metadata how rare a value is among the training
   normals: -log((count + 1) / (n + values)).
-- probe: a logistic regression on the same features, trained on the labels of training and
-  validation, for detectors and classifiers that saw anomalous images. Nothing is tuned.
+- mix: a logistic regression on the same features, trained to tell the unlabelled mix from the
+  normals outside of it, for detectors that see the mix. It reads no label.
+- probe: the same regression, trained on the labels of training and validation: what labels would
+  give, and what a classifier is compared with. Nothing is tuned.
+
+Border, thumbnail and intensity are taken of the pixels as they are stored, and once more of the
+pixels as detectors see them, where `preprocessing.intensity` changes more than their unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +26,12 @@ from numpy.typing import NDArray
 from medgan.audits.cohort import as_text
 from medgan.evaluation.components import mahalanobis
 from medgan.images.metadata import UNKNOWN
+from medgan.images.transforms import Intensity
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Pixels = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 """Rows of the store (n,) to uint8 images (n, H, W, C)."""
@@ -47,7 +57,9 @@ the classes as well.
 MOST_NORMALS, MOST_LABELED = 5_000, 20_000
 """Images that a shortcut is fitted to, at most: a seeded draw."""
 FEWEST_LABELED = 10
-"""Images of each class that a probe needs."""
+"""Images of each class that a regression needs."""
+DIGITS = 5
+"""Decimals of features of scaled pixels, so that the rounding of a mean of 0 is no feature."""
 MANY_FEATURES = 8
 PENALTY = 0.1
 """Inverse strength of the L2 penalty on standardized features."""
@@ -57,25 +69,39 @@ FEW_LABELS = (
     f"training and validation have fewer than {FEWEST_LABELED} images of a class, so no probe can "
     "be learned"
 )
+NO_MIX = (
+    "the unlabelled mix or the normal training images outside of it are fewer than "
+    f"{FEWEST_LABELED}, so they cannot be told apart"
+)
+RAW = Intensity("unit")
+"""How pixels are scaled linearly, all images alike."""
 
 
 @dataclass(frozen=True)
 class Fitting:
     """Which of n images a shortcut is fitted to, and which it scores; each (n,)."""
 
-    normals: NDArray[np.bool_]
-    labeled: NDArray[np.bool_]
-    test: NDArray[np.bool_]
+    normals: Bools
+    labeled: Bools
+    mix: Bools
+    outside: Bools
+    """Normals that are known to be normal where the mix is seen."""
+    test: Bools
     labels: NDArray[np.int64]
     """-1 for the test images: their labels are not read."""
 
-    def some(self, used: NDArray[np.bool_]) -> Fitting:
+    @property
+    def used(self) -> Bools:
+        """Images that are fitted to or scored (n,)."""
+        return self.normals | self.labeled | self.mix | self.outside | self.test
+
+    def some(self, used: Bools) -> Fitting:
         """Some of the images."""
-        return Fitting(self.normals[used], self.labeled[used], self.test[used], self.labels[used])
+        return Fitting(*(values[used] for values in vars(self).values()))
 
 
 def shortcut_scores(
-    pixels: Pixels, splits: pd.DataFrame, seed: int = 0
+    pixels: Pixels, splits: pd.DataFrame, seed: int = 0, intensity: Intensity = RAW
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Score every test image by each shortcut; the labels of test images are not read.
 
@@ -83,18 +109,18 @@ def shortcut_scores(
         pixels: rows of the store to uint8 images.
         splits: all images, with labels in train and val.
         seed: of the draw where there are more training images than are needed.
+        intensity: of the images that the detectors see.
 
     Returns:
         The table image_id, split, and a column `<kind>/<shortcut>` of scores; and the reason for
         each shortcut without scores.
     """
     fitting = _fitting(splits, seed)
-    needed = fitting.normals | fitting.labeled | fitting.test
-    used, fitting = splits[needed].reset_index(drop=True), fitting.some(needed)
+    used, fitting = splits[fitting.used].reset_index(drop=True), fitting.some(fitting.used)
     table = used.loc[fitting.test, ["image_id", "split"]].reset_index(drop=True)
     reasons: dict[str, str] = {}
     features = {
-        **pixel_features(pixels, used["row"].to_numpy(dtype=np.int64)),
+        **pixel_features(pixels, used["row"].to_numpy(dtype=np.int64), intensity),
         "image size": size_features(used),
         **metadata_features(used),
     }
@@ -112,38 +138,57 @@ def _fitting(splits: pd.DataFrame, seed: int) -> Fitting:
     rng = np.random.default_rng([seed, 8])
     test, train, val = ((splits["split"] == part).to_numpy() for part in ("test", "train", "val"))
     labels = np.where(test, -1, splits["label"].to_numpy(dtype=np.int64))
+    roles = splits.reindex(columns=["role"])["role"].to_numpy()
     normals = _at_most(train & (labels == 0), MOST_NORMALS, rng)
-    return Fitting(normals, _at_most(train | val, MOST_LABELED, rng), test, labels)
+    labeled = _at_most(train | val, MOST_LABELED, rng)
+    mix, outside = (
+        _at_most(train & (roles == role), MOST_NORMALS, rng) for role in ("mix", "normal")
+    )
+    return Fitting(normals, labeled, mix, outside, test, labels)
 
 
-def _at_most(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _at_most(mask: Bools, count: int, rng: np.random.Generator) -> Bools:
     places = np.flatnonzero(mask)
     chosen = rng.choice(places, count, replace=False) if len(places) > count else places
     return np.isin(np.arange(len(mask)), chosen)
 
 
-def pixel_features(pixels: Pixels, rows: NDArray[np.int64]) -> dict[str, Floats]:
-    """Compute `border`, `thumbnail` and `intensity` of images, each (n, features), in 0 to 1.
+def pixel_features(
+    pixels: Pixels, rows: NDArray[np.int64], intensity: Intensity = RAW
+) -> dict[str, Floats]:
+    """Compute `border`, `thumbnail` and `intensity` of images, each (n, features): of the stored
+    pixels in 0 to 1, and with another intensity of its pixels in -1 to 1 (`border, standardised`).
 
     The intensity is the mean and the standard deviation of each channel.
     """
+    import torch
+
+    found: dict[str, list[Floats]] = {}
+    for start in range(0, max(1, len(rows)), AT_ONCE):
+        batch = torch.from_numpy(pixels(rows[start : start + AT_ONCE])).permute(0, 3, 1, 2)
+        features = _described(batch.double() / 255)
+        if intensity != RAW:
+            for name, values in _described(intensity(batch.float()).double()).items():
+                features[f"{name}, {intensity.name}"] = np.round(values, DIGITS) + 0.0
+        for name, values in features.items():
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _described(images: Tensor) -> dict[str, Floats]:
+    """The features of images (n, C, H, W), each (n, features)."""
     import torch
     import torch.nn.functional as F
 
     inside = torch.zeros(REFERENCE, REFERENCE, dtype=torch.bool)
     inside[BORDER:-BORDER, BORDER:-BORDER] = True
-    found: dict[str, list[Floats]] = {"border": [], "thumbnail": [], "intensity": []}
-    for start in range(0, len(rows), AT_ONCE):
-        batch = torch.from_numpy(pixels(rows[start : start + AT_ONCE]))
-        images = batch.permute(0, 3, 1, 2).double() / 255
-        frame = F.adaptive_avg_pool2d(images, REFERENCE)[:, :, ~inside]
-        found["border"].append(frame.flatten(1).numpy())
-        found["thumbnail"].append(F.adaptive_avg_pool2d(images, THUMBNAIL).flatten(1).numpy())
-        spread, mean = torch.std_mean(images, dim=(2, 3), correction=0)
-        found["intensity"].append(torch.cat([mean, spread], 1).numpy())
-    return {
-        name: np.concatenate(parts) if parts else np.zeros((0, 1)) for name, parts in found.items()
+    spread, mean = torch.std_mean(images, dim=(2, 3), correction=0)
+    features = {
+        "border": F.adaptive_avg_pool2d(images, REFERENCE)[:, :, ~inside],
+        "thumbnail": F.adaptive_avg_pool2d(images, THUMBNAIL),
+        "intensity": torch.cat([mean, spread], 1),
     }
+    return {name: values.flatten(1).numpy() for name, values in features.items()}
 
 
 def size_features(splits: pd.DataFrame) -> Floats | None:
@@ -199,25 +244,38 @@ def _mahalanobis(normals: Floats, test: Floats) -> Floats:
 
 
 def _probe(values: Any, fitting: Fitting) -> Floats | str:
+    known = fitting.labels[fitting.labeled]
+    found = _regression(values, fitting.labeled, known, fitting.test)
+    return FEW_LABELS if found is None else found
+
+
+def _mix(values: Any, fitting: Fitting) -> Floats | str:
+    seen = fitting.mix | fitting.outside
+    found = _regression(values, seen, fitting.mix[seen].astype(np.int64), fitting.test)
+    return NO_MIX if found is None else found
+
+
+def _regression(values: Any, fitted: Bools, known: NDArray[np.int64], test: Bools) -> Floats | None:
+    """Score the test images; None with too few images of a class."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known = fitting.labels[fitting.labeled]
     if min(np.sum(known == 0), np.sum(known == 1)) < FEWEST_LABELED:
-        return FEW_LABELS
+        return None
     table = (
         pd.get_dummies(values).to_numpy(dtype=np.float64)
         if isinstance(values, pd.Series)
         else values
     )
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300))
-    probe.fit(table[fitting.labeled], known)
-    return np.asarray(probe.decision_function(table[fitting.test]))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300))
+    model.fit(table[fitted], known)
+    return np.asarray(model.decision_function(table[test]))
 
 
 SCORERS: Mapping[str, Callable[[Any, Fitting], Floats | str]] = {
     "one_class": _one_class,
+    "mix": _mix,
     "probe": _probe,
 }
 """Kind of a shortcut to how it scores the test images, or why it cannot."""

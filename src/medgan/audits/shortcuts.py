@@ -1,12 +1,14 @@
 """Compare detectors with shortcut baselines, which see only features that are not disease.
 
-A detector that is not shown to beat the best shortcut that saw as many labels (the lower bound of
-the difference in AUROC is at or below 0) is flagged. The best shortcut is chosen on the test
-images, which can only make the detector look worse.
+A detector that is not shown to beat the best shortcut that saw what it saw, normals alone or the
+unlabelled mix (the lower bound of the difference in AUROC is at or below 0), is flagged. The best
+shortcut is chosen on the test images, of stored and of scaled pixels, which can only make the
+detector look worse.
 
 A thumbnail and the intensity may show the disease itself: a large opacity is visible at 8 x 8
 pixels. So the detector is also compared with the best shortcut that cannot: the border, the size of
-the image, and what is recorded.
+the image, and what is recorded. (A border that is scaled by the whole image moves a little with a
+large finding; counting it here, too, can only make the detector look worse.)
 
 For volumes, the shortcuts are aggregated over slices as the detector is.
 """
@@ -33,15 +35,20 @@ from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.score_table import joined
 from medgan.evaluation.volumes import MEAN
 from medgan.images.metadata import UNKNOWN
+from medgan.images.transforms import INTENSITY
 from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, interval
 from medgan.stats.classification import Predictions, auroc, auroc_of
 from medgan.stats.differences import Difference, auroc_difference, difference, resampled
 from medgan.stats.strata import Stratum, predictions_of
 
-KINDS = ("one_class", "probe")
+KINDS = ("one_class", "mix", "probe")
 FLAG = "may detect the source"
 SITE_FLAG = "does worse within sites than across them"
-COARSE = ("thumbnail", "intensity")
+COARSE = tuple(
+    f"{name}{of}"
+    for name in ("thumbnail", "intensity")
+    for of in ("", *(f", {one}" for one in INTENSITY))
+)
 """Shortcuts that may show the disease as well."""
 SCOPES = ("any", "not_the_disease")
 NO_SHORTCUT = "there is no shortcut of this kind to compare with"
@@ -168,7 +175,7 @@ def _judged(test: pd.DataFrame, sees_mix: bool, alone: _Shortcuts) -> DetectorSh
     resampling = alone.n_resamples, alone.seed
     own, within = _auroc(test, *resampling), within_sites(test, *resampling)
     against = {kind: alone.compared(test, kind) for kind in KINDS}
-    kind = "probe" if sees_mix and against["probe"].any.shortcut else "one_class"
+    kind = "mix" if sees_mix and against["mix"].any.shortcut else "one_class"
     lost = within.difference.high
     flags = [FLAG] * against[kind].any.no_better + [SITE_FLAG] * (lost is not None and lost < 0.0)
     return DetectorShortcuts(own, kind, against, within, flags, _sentence(own, against[kind]))

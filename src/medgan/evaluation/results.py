@@ -118,6 +118,8 @@ class ValidationMetrics(Measured):
     n_images: int
     n_anomalous: int
     remark: str
+    perturbed_auroc: Estimate | None = None
+    """As another scanner might have made the images; None in results of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,12 @@ follows the largest. The labels of anomalous validation images choose, those of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import Composed
+from medgan.contracts import Composed, ScoreChoice
 from medgan.evaluation.scores import Images, batches_on_device_of, score_images
 from medgan.evaluation.selection import HeldOut
 from medgan.stats.classification import auroc
@@ -25,21 +24,6 @@ if TYPE_CHECKING:
 OWN, SCALED = "own", "scaled sum"
 ONE_CLASS = "the validation images are all of one class: the weights of the method stay"
 SMALLEST_SPREAD = 1e-12
-
-
-@dataclass(frozen=True)
-class ScoreChoice:
-    """The weights of the components, and what validation says of each candidate."""
-
-    name: str
-    """OWN, a component, or SCALED."""
-    weights: Mapping[str, float]
-    validation_auroc: Mapping[str, float] = field(default_factory=dict)
-    """Of each candidate."""
-    n_images: int = 0
-    n_anomalous: int = 0
-    reason: str = ""
-    """Why nothing was chosen."""
 
 
 def choose_score(

@@ -238,7 +238,7 @@ def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str,
     for name, row in rows.items():
         test = stacked(records.get(name, ()))
         if alone is not None and test is not None:
-            kind = "probe" if row.sees_mix else "one_class"
+            kind = "mix" if row.sees_mix else "one_class"
             scores = alone.arrays(test.images.units)
             named = {key: value for key, value in scores.items() if key.startswith(f"{kind}/")}
             among = {scope: within_scope(scope, named) for scope in SCOPES}

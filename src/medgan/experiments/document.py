@@ -9,7 +9,7 @@ from typing import Any
 from medgan.audits.results import Scopes
 from medgan.evaluation.baselines import is_better, is_worse
 from medgan.evaluation.details import CategoriesResult, LocalisationResult
-from medgan.evaluation.results import DetectorResult, Results
+from medgan.evaluation.results import DetectorResult, Results, ValidationMetrics
 from medgan.experiments.plan import Experiment
 from medgan.experiments.records import Components, Hardware, Parameters, Record, Seconds
 from medgan.files.documents import ALWAYS
@@ -81,17 +81,17 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Tried(Trained):
-    """What validation says of a setting; its test images were never scored."""
+    """What validation says of a setting."""
 
     model: str
-    validation: tuple[Mapping[str, float | None], ...]
+    validation: tuple[ValidationMetrics | None, ...]
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Tried:
         """Combine the records of a setting."""
         return cls(
             model=records[0].model,
-            validation=tuple(record.training.figures or {} for record in records),
+            validation=tuple(record.validation for record in records),
             **vars(Trained.of(records)),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,8 @@ FILE = "experiments.yml"
 FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
 PREPARING = "preprocessing."
 """Prefix of parameters that change the images or the splits."""
+INPUT = ("intensity", "window", "size", "channels", "crop")
+"""Those of them that change what a model sees of an image."""
 SHORTCUTS = "shortcuts"
 """The row of the shortcut baselines. It has one seed, since nothing is trained."""
 
@@ -44,6 +46,17 @@ class Variant:
     def prepares(self) -> bool:
         """Whether it changes the images or the splits."""
         return any(key.startswith(PREPARING) for key in self.parameters)
+
+    @property
+    def input(self) -> dict[str, str]:
+        """What its images have of their own, by name: its row is compared with no other input."""
+        told = {key.removeprefix(PREPARING): str(value) for key, value in self.parameters.items()}
+        return {name: value for name, value in told.items() if name.split(".")[0] in INPUT}
+
+    def shown(self, name: str) -> str:
+        """Return the name of its row: `bigan (intensity: local)` for `bigan`."""
+        told = "; ".join(f"{key}: {value}" for key, value in self.input.items())
+        return f"{name} ({told})" if told else name
 
 
 @dataclass(frozen=True)
@@ -100,8 +113,8 @@ class Experiment:
     """Whether there are several anomaly types to tell apart."""
     variants: dict[str, Variant] = field(default_factory=dict)
     tried: dict[str, Variant] = field(default_factory=dict)
-    """Settings that were compared on validation alone, with seeds of their own; test images are
-    never scored.
+    """Settings of detectors that were compared on validation alone, with seeds of their own; of
+    their test images nothing is recorded.
     """
     ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Name -> the rows whose trainings, of all seeds, score together."""
@@ -177,6 +190,8 @@ class Run:
     parameters: Parameters
     pipelines: tuple[str, ...]
     outputs: tuple[str, ...]
+    validation_only: bool = False
+    """Whether only what validation says is recorded: a setting is compared, not a row made."""
 
     @property
     def seed(self) -> int:
@@ -209,9 +224,29 @@ def read_experiments(conf: Path) -> dict[str, Experiment]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UserError(f"{path}: `{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
-    for name, experiment in experiments.items():
+    named = {name: _named_by_input(experiment) for name, experiment in experiments.items()}
+    for name, experiment in named.items():
         _require_known(name, experiment)
-    return experiments
+    return named
+
+
+def _named_by_input(experiment: Experiment) -> Experiment:
+    """Put the input of a row into its name, wherever the declaration names it."""
+    declared = {**experiment.variants, **experiment.tried}
+    shown = {name: variant.shown(name) for name, variant in declared.items()}
+    own = set(shown) - set(experiment.models)  # a model keeps its name beside a variant of it
+    rows = tuple(shown[row] if row in own else row for row in experiment.further.rows)
+    ensembles = {
+        name: tuple(shown[row] if row in own else row for row in of)
+        for name, of in experiment.ensembles.items()
+    }
+    return replace(
+        experiment,
+        variants={shown[name]: one for name, one in experiment.variants.items()},
+        tried={shown[name]: one for name, one in experiment.tried.items()},
+        further=replace(experiment.further, rows=rows),
+        ensembles=ensembles,
+    )
 
 
 def experiment_of(conf: Path, dataset: str) -> Experiment:
@@ -234,6 +269,12 @@ def _require_known(dataset: str, experiment: Experiment) -> None:
         raise UserError(
             f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of "
             f"{', '.join(sorted(known))}."
+        )
+    generators = {one.model for one in experiment.tried.values()} - set(models.detectors())
+    if generators:
+        raise UserError(
+            f"{FILE}: {dataset} tries settings of '{min(generators)}', which scores no images: what "
+            "is tried is compared by its validation AUROC."
         )
     names = experiment.names()
     unknown = next((row for row in experiment.further.rows if row not in names), None)
@@ -281,9 +322,9 @@ def runs(experiment: Experiment, seed: int) -> Iterator[Run]:
             yield _of_variant(experiment, parameters, name, variant)
     for name, variant in experiment.tried.items():
         if name in names:
-            settings = {**parameters, **variant.parameters}
-            published = (f"{variant.model}.trained",)
-            yield Run({name: variant.model}, settings, ("gan_training",), published)
+            made = _of_variant(experiment, parameters, name, variant)
+            evaluated = tuple(one for one in made.outputs if one.endswith(".evaluation"))
+            yield replace(made, outputs=evaluated, validation_only=True)
 
 
 def _of_variant(experiment: Experiment, shared: Parameters, name: str, variant: Variant) -> Run:

@@ -17,7 +17,12 @@ from pydantic import Field
 
 from medgan.errors import UserError
 from medgan.evaluation.details import CategoriesResult, ComponentsResult, LocalisationResult
-from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
+from medgan.evaluation.results import (
+    ClassifierResult,
+    DetectorResult,
+    SynthesisResult,
+    ValidationMetrics,
+)
 from medgan.files.atomic import write_text
 from medgan.files.documents import ALWAYS, from_json, to_json
 from medgan.files.names import slug
@@ -252,6 +257,8 @@ class Record:
     evaluation: (
         Annotated[DetectorResult | ClassifierResult, Field(union_mode="left_to_right")] | None
     ) = None
+    validation: ValidationMetrics | None = None
+    """Of a setting that was compared on validation alone."""
     test_scores: ImageScores | None = None
     validation_scores: ImageScores | None = None
     components: Components | None = None

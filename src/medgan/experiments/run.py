@@ -6,6 +6,7 @@ A run that is killed goes on where it stopped when `make reproduce` is started a
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -173,14 +174,19 @@ def make(place: Workplace, run: Run) -> None:
             name=name,
             model=namespace,
             seed=run.seed,
-            command=f"make reproduce DATASET={place.dataset} SEEDS={run.seed} ONLY={name} "
+            command=f"make reproduce DATASET={place.dataset} SEEDS={run.seed} ONLY={shlex.quote(name)} "
             "SOURCE=<where its images are>",
             parameters={key: value for key, value in run.parameters.items() if key != "seed"},
             training=training,
             provenance=from_json(Provenance, made),
-            **_results(place, run, namespace),
+            **_chosen(_results(place, run, namespace), run),
         )
         write_record(place.root, record)
+
+
+def _chosen(results: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Return what is recorded: of a setting that is tried, what validation says of it."""
+    return {"validation": results["evaluation"].validation} if run.validation_only else results
 
 
 def _results(place: Workplace, run: Run, namespace: str) -> dict[str, Any]:

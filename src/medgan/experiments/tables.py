@@ -61,7 +61,7 @@ def detectors(found: Collected) -> Table:
         "detector",
         AUROC.name,
         "between seeds",
-        Column("validation", VALUE),
+        "validation / perturbed",
         *(metric.name.lower() for metric in HEADLINE[1:]),
         "what chose",
         "against its baseline",
@@ -74,11 +74,12 @@ def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
     if test is not None:
         gap = signed_interval(test.difference)
         against = f"{gap} from {test.second}, {p_text(test.p_holm)}{shared_seeds(found, test)}"
+    perturbed = row.validation.perturbed_auroc if row.validation else None
     return [
         f"{name} (sees the mix)" if row.sees_mix else name,
         row.auroc,
         _spread(row.auroc),
-        row.validation_auroc,
+        f"{number(row.validation_auroc)} / {number(perturbed)}",
         *(row.metric(metric) for metric in HEADLINE[1:]),
         _what_chose(found, name, row),
         against,
@@ -311,11 +312,11 @@ def tried(found: Collected) -> Table:
     """Settings that were compared on validation."""
     rows: list[list[Cell]] = []
     for name, trial in found.tried.items():
-        shared, metrics = found.experiment.parameters, trial.validation[0]
+        shared, told = found.experiment.parameters, trial.validation[0]
         own = [f"{key} = {value}" for key, value in trial.parameters.items() if key not in shared]
-        step = str(trial.published_step[0])
-        rows.append([name, ", ".join(own), metrics.get("val_auroc"), metrics.get("aucp"), step])
-    columns = ("trial", "setting", "validation AUROC", "AUCp", "published step")
+        if told is not None:
+            rows.append([name, ", ".join(own) or NOTHING, told.auroc, told.perturbed_auroc])
+    columns = ("trial", "setting", "validation AUROC", "validation AUROC, perturbed")
     return Table(columns, rows)
 
 

@@ -12,7 +12,14 @@ from medgan.contracts import NORMAL
 from medgan.errors import UserError
 from medgan.images.labels import findings_of
 from medgan.images.resizing import Crop
-from medgan.images.transforms import INTENSITY, check_augmentations
+from medgan.images.transforms import (
+    INTENSITY,
+    WINDOW,
+    WINDOWED,
+    Intensity,
+    check_augmentations,
+    window_side,
+)
 from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne, require_ranges
 from medgan.sources.checks import check_choice, require
 from medgan.sources.forms import Text, form, spellings
@@ -79,6 +86,8 @@ class PreprocessingConfig:
     size: Annotated[int, Range(*SIZES)] = 32  # side of the stored images in pixels
     channels: Literal[1, 3] = 1  # 1 (gray) or 3 (color)
     intensity: str = "standardised"  # a key of `transforms.INTENSITY`
+    window: Annotated[float, Range(0.0, 1.0, low_open=True)] = WINDOW
+    """Side of the window of `local` as a share of the image's side."""
     crop: Crop | None = None
     split: str = AUTO
     """A key of `splits.SPLITTERS`, or `auto`: `repeated_k_fold` under `splits.SMALL_COHORT`
@@ -105,6 +114,15 @@ class PreprocessingConfig:
         check_choice(self.split, SPLIT_NAMES, "preprocessing.split")
         check_choice(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")
         check_fractions(self.fractions)
+        require(
+            self.intensity not in WINDOWED or window_side(self.window, self.size) > 1,
+            f"preprocessing.window {self.window:g} is one pixel of {self.size}; give a larger share",
+        )
+
+    @property
+    def scaling(self) -> Intensity:
+        """How pixels become numbers in [-1, 1]."""
+        return Intensity.of(self.intensity, self.window)
 
 
 def check_fractions(fractions: Mapping[str, float]) -> None:

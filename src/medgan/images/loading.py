@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from medgan.contracts import Batch
 from medgan.errors import UserError
 from medgan.images.store import ImageStore
-from medgan.images.transforms import augment, check_augmentations, prepare
+from medgan.images.transforms import (
+    Change,
+    Intensity,
+    augment,
+    check_augmentations,
+    prepare,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +30,18 @@ Rows = NDArray[np.int64]
 Images: TypeAlias = "Callable[[Rows], Tensor]"
 """Rows of the store (n,) int64 to images (n, C, H, W) in [-1, 1]."""
 NOISE, AUGMENTATION, LABELLED, UNLABELLED = range(4)  # random streams of one seed
+VERSION = 2
+"""Part of the key of a training; raise it when models get other images than before."""
+
+
+class ImageSet(Protocol):
+    """Numbered images, which can be changed before their intensity is scaled."""
+
+    def __len__(self) -> int: ...
+
+    def __call__(self, rows: Rows, change: Change | None = None) -> Tensor:
+        """Load (n, C, size, size) in [-1, 1]."""
+        ...
 
 
 class StoredImages:
@@ -39,41 +57,64 @@ class StoredImages:
     def __len__(self) -> int:
         return len(self.store)
 
-    def __call__(self, rows: Rows) -> Tensor:
+    def __call__(self, rows: Rows, change: Change | None = None) -> Tensor:
         """Load (n, C, size, size) in [-1, 1]."""
         import torch
 
         pixels = torch.from_numpy(self.store.read(rows)).to(self.device)
-        return prepare(pixels, self.store.info.intensity, self._size)
+        return prepare(pixels, self.store.info.scaling, self._size, change)
+
+
+@dataclass(frozen=True)
+class SyntheticImages:
+    """Images as a generator has drawn them, uint8 (n, H, W, C): their intensity is scaled already,
+    and once more where they are changed, as that of a real image would be.
+    """
+
+    pixels: NDArray[np.uint8]
+    intensity: Intensity
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __call__(self, rows: Rows, change: Change | None = None) -> Tensor:
+        """Load (n, C, size, size) in [-1, 1]."""
+        import torch
+
+        pixels = torch.from_numpy(self.pixels[rows])
+        scaled = Intensity("unit") if change is None else self.intensity
+        return prepare(pixels, scaled, self.size, change)
 
 
 @dataclass(frozen=True)
 class TensorImages:
-    """Images in memory: (n, C, H, W) in [-1, 1]."""
+    """Images in memory: (n, C, H, W) in [-1, 1], of no intensity to be scaled."""
 
     images: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __call__(self, rows: Rows) -> Tensor:
+    def __call__(self, rows: Rows, change: Change | None = None) -> Tensor:
         """Load (n, C, H, W) in [-1, 1]."""
         import torch
 
-        return self.images[torch.from_numpy(np.asarray(rows, dtype=np.int64))]
+        images = self.images[torch.from_numpy(np.asarray(rows, dtype=np.int64))]
+        return images if change is None else change(images)
 
 
 class Concatenated:
     """Several sets of images as one, their rows numbered one after another."""
 
-    def __init__(self, parts: Sequence[StoredImages | TensorImages]) -> None:
+    def __init__(self, parts: Sequence[ImageSet]) -> None:
         self.parts = list(parts)
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def __call__(self, rows: Rows) -> Tensor:
+    def __call__(self, rows: Rows, change: Change | None = None) -> Tensor:
         """Load (n, C, H, W) in [-1, 1], in the order of `rows`."""
         import torch
 
@@ -82,7 +123,7 @@ class Concatenated:
         images, order = [], []
         for index in np.unique(owner):
             places = np.flatnonzero(owner == index)
-            images.append(self.parts[index](rows[places] - self._starts[index]))
+            images.append(self.parts[index](rows[places] - self._starts[index], change))
             order.append(places)
         return torch.cat(images)[torch.from_numpy(np.argsort(np.concatenate(order)))]
 
@@ -122,12 +163,13 @@ class BatchStream:
     """`contracts.BatchSource` over some rows of a set of images.
 
     `labels`, (n,) classes or (n, K) multi-hot, belong to `rows` (n,); `unlabelled_rows` are drawn
-    in their own order. `augment` names augmentations of drawn batches; epochs have none.
+    in their own order. `augment` names augmentations of drawn batches, done before intensity is
+    scaled; epochs have none.
     """
 
     def __init__(
         self,
-        images: Images,
+        images: ImageSet,
         rows: Rows,
         seed: int,
         labels: NDArray[Any] | None = None,
@@ -176,8 +218,9 @@ class BatchStream:
             yield Batch(images, rng, self._labels(chosen), step=index)
 
     def _load(self, rows: Rows, changes: torch.Generator | None) -> Tensor:
-        images = self.images(rows)
-        return images if changes is None else augment(images, self.augmentations, changes)
+        if changes is None:
+            return self.images(rows)
+        return self.images(rows, partial(augment, names=self.augmentations, rng=changes))
 
     def _labels(self, chosen: Rows) -> Tensor | None:
         import torch

@@ -22,6 +22,7 @@ from medgan.errors import UserError
 from medgan.files.atomic import new_folder, recovered
 from medgan.files.digest import digest
 from medgan.files.integrity import DamagedFile, reading
+from medgan.images.transforms import Intensity
 
 PIXELS = "images.u8"
 INDEX = "index.json"
@@ -41,6 +42,12 @@ class StoreInfo:
     classes: tuple[str, ...]  # categories of the data set, `normal` first
     sha256: str = ""
     source_key: str = ""  # names what the store was made from; equal keys make equal stores
+    window: float | None = None  # of an intensity that uses one
+
+    @property
+    def scaling(self) -> Intensity:
+        """How pixels become numbers in [-1, 1]."""
+        return Intensity(self.intensity, self.window)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -97,7 +104,7 @@ class ImageStore:
         """16 hexadecimal digits that name pixels, shape, intensity and classes."""
         fields = asdict(self.info)
         del fields["source_key"]
-        return digest(fields)
+        return digest({name: value for name, value in fields.items() if value is not None})
 
     @property
     def spec(self) -> ImageSpec:

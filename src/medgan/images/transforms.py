@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+Change: TypeAlias = "Callable[[Tensor], Tensor]"
+"""What is done to images (N, C, H, W) in [-1, 1] before their intensity is scaled."""
 STANDARD_RANGE = 3.0
 """Standard deviations that a standardised image keeps on either side of its mean."""
+WINDOW = 0.5
+"""Side of the window of `local` as a share of the image's side."""
 
 
 def unit(pixels: Tensor) -> Tensor:
@@ -25,16 +30,97 @@ def unit(pixels: Tensor) -> Tensor:
 
 
 def standardised(pixels: Tensor) -> Tensor:
-    """Standardise each image, clip it to 3 standard deviations, divide by 3: removes exposure."""
+    """Standardise each image, clip it to 3 standard deviations, divide by 3: removes exposure.
+
+    Images are standardised before any padding, which would count as pixels.
+    """
+    return _clipped(_centered(pixels))
+
+
+def _centered(pixels: Tensor) -> Tensor:
     import torch
 
     spread, mean = torch.std_mean(pixels, dim=(1, 2, 3), keepdim=True, correction=0)
-    scaled = (pixels - mean) / spread.clamp_min(1e-6)
+    return (pixels - mean) / spread.clamp_min(1e-6)
+
+
+def _clipped(scaled: Tensor) -> Tensor:
     return scaled.clamp(-STANDARD_RANGE, STANDARD_RANGE) / STANDARD_RANGE
 
 
-INTENSITY: dict[str, Callable[[Tensor], Tensor]] = {"unit": unit, "standardised": standardised}
-"""`preprocessing.intensity` -> how the pixels of an image become numbers in [-1, 1]."""
+def window_side(share: float, side: int) -> int:
+    """Return the odd side in pixels of a window that is a share of the image's side: 15 of 28."""
+    return 2 * int(share * side / 2) + 1
+
+
+def local(pixels: Tensor, window: float) -> Tensor:
+    """Standardise each pixel by the mean and spread of the window around it, clip to 3, divide by 3:
+    removes exposure and shading.
+
+    Local contrast normalization (Jarrett 2009, What is the Best Multi-Stage Architecture for Object
+    Recognition?, section 2): v = x - mean of the window, s = root mean square of v in the window,
+    y = v / max(c, s), where c is the mean of s over the image, so that flat regions stay flat. Mean
+    and s are those of all channels together. Deviations: the window is a box, not a Gaussian; at the
+    border only pixels inside the image count; clip and division by 3 as in `standardised`.
+
+    Args:
+        pixels: (N, C, H, W) float, before any padding.
+        window: side of the window as a share of the longer side of the image.
+    """
+    side = window_side(window, max(pixels.shape[2:]))
+    centered = _centered(pixels)  # so that a rounding error is small beside the floor of 1e-6
+    values = centered - _box_mean(centered.mean(1, keepdim=True), side)
+    spread = _box_mean(values.square().mean(1, keepdim=True), side).sqrt()
+    floor = spread.mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+    return _clipped(values / spread.maximum(floor))
+
+
+def _box_mean(images: Tensor, side: int) -> Tensor:
+    """Average (N, 1, H, W) over the box of an odd side around each pixel, inside the image."""
+    down, across = (_averaging(length, side).to(images) for length in images.shape[2:])
+    return down @ images @ across.T
+
+
+def _averaging(length: int, side: int) -> Tensor:
+    """Return the matrix (length, length) that averages over a window of an odd side."""
+    import torch
+
+    places = torch.arange(length)
+    near = ((places[:, None] - places).abs() <= side // 2).float()
+    return near / near.sum(1, keepdim=True)
+
+
+INTENSITY: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "unit": lambda pixels, _: unit(pixels),
+    "standardised": lambda pixels, _: standardised(pixels),
+    "local": local,
+}
+"""`preprocessing.intensity` -> how float pixels (N, C, H, W) of 0 to 255 become numbers in [-1, 1],
+given `preprocessing.window`."""
+WINDOWED = ("local",)
+"""Keys of INTENSITY that use the window."""
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """How the pixels of an image become numbers in [-1, 1]."""
+
+    name: str
+    """A key of `INTENSITY`."""
+    window: float | None = None
+    """As a share of the image's side; None where the name uses none."""
+
+    @classmethod
+    def of(cls, name: str, window: float) -> Intensity:
+        """Leave out a window that is not used."""
+        return cls(name, window if name in WINDOWED else None)
+
+    def __str__(self) -> str:
+        return self.name if self.window is None else f"{self.name}, window {self.window:g}"
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Scale float pixels (N, C, H, W) of 0 to 255, before any padding."""
+        return INTENSITY[self.name](pixels, WINDOW if self.window is None else self.window)
 
 
 def pad_square(images: Tensor, size: int) -> Tensor:
@@ -57,9 +143,19 @@ def crop_padding(maps: Tensor, height: int, width: int) -> Tensor:
     return maps[..., top : top + height, left : left + width]
 
 
-def prepare(pixels: Tensor, intensity: str, size: int) -> Tensor:
-    """Convert uint8 (N, H, W, C) to float32 (N, C, size, size) in [-1, 1], on the same device."""
-    return pad_square(INTENSITY[intensity](pixels.permute(0, 3, 1, 2).float()), size).contiguous()
+def prepare(
+    pixels: Tensor, intensity: Intensity, size: int, change: Change | None = None
+) -> Tensor:
+    """Convert uint8 (N, H, W, C) to float32 (N, C, size, size) in [-1, 1], on the same device.
+
+    `change` is done to the pixels first, mapped linearly to [-1, 1], as a new image would be
+    changed: standardising removes a change of brightness, but for what saturates, and padding
+    stays 0.
+    """
+    levels = pixels.permute(0, 3, 1, 2).float()
+    if change is not None:
+        levels = (change(unit(levels)) + 1.0) * 127.5
+    return pad_square(intensity(levels), size).contiguous()
 
 
 def as_uint8(images: Tensor) -> NDArray[np.uint8]:

@@ -25,6 +25,8 @@ from medgan.contracts import AnomalyDetector
 from medgan.errors import UserError
 from medgan.files.atomic import write_bytes
 from medgan.images.loading import StoredImages
+from medgan.images.store import StoreInfo
+from medgan.images.transforms import window_side
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.project.artifacts import Project
 from medgan.words import NOT_A_MEDICAL_DEVICE
@@ -38,6 +40,10 @@ MISSING = "ONNX export needs packages that are not installed: pip install 'medga
 PREPARED: Mapping[str, str] = {
     "standardised": "gray levels of the image minus their mean, over their standard deviation, "
     "clipped to [-3, 3], over 3",
+    "local": "gray levels of the image minus the mean of the {window} x {window} pixels around each, "
+    "over the root mean square of these differences in the same window or the mean of those of the "
+    "image, whichever is larger; windows end at the border and hold all channels; clipped to "
+    "[-3, 3], over 3",
     "unit": "gray levels 0 to 255 mapped linearly to [-1, 1]",
 }
 """How gray levels become the input of the network, by `preprocessing.intensity`."""
@@ -130,10 +136,10 @@ def metadata(using: Trained, missing: str = "") -> dict[str, str]:
         "height": str(info.height),
         "width": str(info.width),
         "channels": str(info.channels),
-        "intensity": info.intensity,
+        "intensity": str(info.scaling),
         "crop": "none" if crop is None else json.dumps({"top": crop.top, "centre": crop.centre}),
         "input": f"{INPUT}: float32 (N, {model.spec.channels}, {size}, {size}). Cut off `crop`, "
-        f"resize to {info.height} x {info.width}, then {PREPARED[info.intensity]}, then zeros "
+        f"resize to {info.height} x {info.width}, then {_prepared(info)}, then zeros "
         f"around it up to {size} x {size}",
         "outputs": "image_scores (N,), higher is more anomalous; anomaly_maps (N, 1, H, W), of the "
         "padded image",
@@ -143,6 +149,11 @@ def metadata(using: Trained, missing: str = "") -> dict[str, str]:
         "validation images",
         "intended_use": str(model.card.get("intended_use", NOT_A_MEDICAL_DEVICE)),
     }
+
+
+def _prepared(info: StoreInfo) -> str:
+    side = window_side(info.window or 0.0, max(info.height, info.width))
+    return PREPARED[info.intensity].format(window=side)
 
 
 def write_onnx(

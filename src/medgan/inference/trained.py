@@ -170,7 +170,8 @@ class Trained:
             "domain": self.frozen and to_json(self.frozen.domain.limits),
             "cautions": list(self.cautions),
             "reading": reading,
-            "preprocessing": {name: preparation[name] for name in PREPARATION},
+            "preprocessing": {name: preparation[name] for name in PREPARATION}
+            | {"intensity": str(self.preprocessing.scaling)},
         }
 
 
@@ -318,7 +319,7 @@ def score_pixels(
         UserError: a score is not a finite number; it says of which of the `names`.
     """
     size = padded_size(max(info.height, info.width))
-    images = prepare(torch.from_numpy(np.array(pixels)), info.intensity, size)
+    images = prepare(torch.from_numpy(np.array(pixels)), info.scaling, size)
     rows = np.arange(len(pixels), dtype=np.int64)
     found = _scored(detector, lambda chosen: images[torch.from_numpy(chosen)], rows, seed, names)
     maps = crop_padding(torch.from_numpy(found.maps[:, None]), info.height, info.width)

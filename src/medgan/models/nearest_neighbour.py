@@ -1,8 +1,8 @@
 """Distance to the nearest normal training image: a baseline without a network.
 
-PatchCore's idea (Roth 2022) on pixels. Each image is standardized to mean 0 and standard deviation
-1 and clipped at 3, because otherwise differences of exposure would dominate. The score is the root
-mean squared distance, the map is |x - nearest|.
+PatchCore's idea (Roth 2022) on pixels, which are taken as they are given, like those of every other
+model: `preprocessing.intensity` decides whether differences of exposure count. The score is the
+root mean squared distance, the map is |x - nearest|.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
-from medgan.images.transforms import STANDARD_RANGE, standardised
 from medgan.losses import residual_map
 
 TRAINING_SET = TrainingSet.NORMAL
@@ -43,23 +42,18 @@ class NearestNeighbour(nn.Module):
 
     def fit(self, batches: Iterator[Batch]) -> None:
         """Store every training image."""
-        self.memory = torch.cat([standardised(batch.images) for batch in batches])
+        self.memory = torch.cat([batch.images for batch in batches])
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Compute the root mean squared distance to the nearest training image, and the map."""
-        queries = standardised(images)
-        distances, found = self._nearest(queries)
-        return AnomalyScores(distances / queries[0].numel() ** 0.5, residual_map(queries, found))
+        distances, found = self._nearest(images)
+        return AnomalyScores(distances / images[0].numel() ** 0.5, residual_map(images, found))
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Return the nearest training images (N, C, H, W), rescaled to the mean and standard
-        deviation of each image.
-        """
-        _, found = self._nearest(standardised(images))
-        deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True, correction=0)
-        return (found * STANDARD_RANGE * deviation + mean).clamp(-1, 1)
+        """Return the nearest training images (N, C, H, W)."""
+        return self._nearest(images)[1]
 
     def _nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to the nearest stored image (N,), and that image (N, C, H, W)."""

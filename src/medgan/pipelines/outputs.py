@@ -131,6 +131,8 @@ class Scores:
     """image_id (n,), features (n, D), key; None for a detector without an encoder."""
     residuals: Arrays | None = None
     """image_id (n,), residuals (n, 64), key; None for a detector without an encoder."""
+    perturbed_validation: Arrays | None = None
+    """image_id (n,), scores (n,), reason, key; None in scores of earlier versions."""
 
 
 @dataclass(frozen=True)

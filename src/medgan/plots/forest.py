@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 ROW_INCHES = 0.3
 HEADINGS = {
     "one_class": "Fitted to normal training images only",
-    "probe": "Trained on labels or on the unlabelled mix",
+    "mix": "Trained on the unlabelled mix",
+    "probe": "Trained on labels",
 }
 SHORTCUT, DETECTOR = PALETTE[3], PALETTE[0]
 
@@ -221,7 +222,12 @@ def shortcut_forest(result: ShortcutsResult) -> Figure:
     """Draw the AUROC of every measured shortcut (orange) and of every detector (blue), under what
     they were fitted to, the best on top.
     """
-    rows = [row for kind in HEADINGS for row in _shortcut_section(result, kind)]
+    rows = [
+        row
+        for kind in HEADINGS
+        if kind in result.shortcuts
+        for row in _shortcut_section(result, kind)
+    ]
     missing: dict[str, dict[str, None]] = {}
     for found in result.shortcuts.values():
         for name, estimate in found.items():

@@ -51,8 +51,8 @@ class Environment:
             UserError: the image store was made with another configuration.
         """
         config: PreprocessingConfig = self.parameters()["preprocessing"]
-        stored = (info.height, info.channels, info.intensity)
-        if (config.size, config.channels, config.intensity) != stored:
+        stored = (info.height, info.channels, info.scaling)
+        if (config.size, config.channels, config.scaling) != stored:
             raise self.changed()
         return config
 

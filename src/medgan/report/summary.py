@@ -140,6 +140,8 @@ def _metrics(row: DetectorResult) -> Iterator[tuple[str, Estimate]]:
     yield "sensitivity_at_95_specificity", specific.sensitivity if specific else missing
     yield "false_alarms_per_100_normals_at_95_sensitivity", alarms or missing
     yield "validation_auroc", row.validation_auroc or missing
+    perturbed = row.validation.perturbed_auroc if row.validation else None
+    yield "perturbed_validation_auroc", perturbed or missing
     for rule, decision in row.decisions.items():
         yield f"sensitivity ({rule})", decision.sensitivity
         yield f"specificity ({rule})", decision.specificity

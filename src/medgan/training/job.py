@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import __version__, models
-from medgan.contracts import BatchSource, ImageSpec
+from medgan.contracts import BatchSource, ImageSpec, ScoreChoice
 from medgan.errors import UserError
 from medgan.files.digest import digest
 from medgan.images.transforms import as_uint8, crop_padding
@@ -27,7 +27,6 @@ from medgan.words import NOT_A_MEDICAL_DEVICE
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from medgan.evaluation.score_choice import ScoreChoice
     from medgan.training.loop import Progress
 
 

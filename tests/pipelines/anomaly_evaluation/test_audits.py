@@ -12,7 +12,8 @@ from medgan.audits.data_results import CohortResult
 from medgan.audits.results import RobustnessResult, ShortcutsResult
 from medgan.audits.robustness import variants
 from medgan.evaluation.protocol import EvaluationConfig, LabelNoise, RobustnessConfig
-from medgan.files.documents import to_json
+from medgan.evaluation.results import DetectorResult
+from medgan.files.documents import from_json, to_json
 from medgan.images.leakage import leakage_audit
 from medgan.pipelines.anomaly_evaluation.audits import nodes as audits
 from medgan.pipelines.anomaly_evaluation.reporting.comparison import compare_detectors
@@ -54,6 +55,27 @@ def test_perturbed_scores_are_reused_know_no_label_and_do_not_depend_on_the_batc
     assert arrays.score_perturbed(published, data, found)["scores"] is found["scores"]
     with pytest.raises(pytest.fail.Exception, match="scored again"):
         arrays.score_perturbed(published, replace(data, seed=1), found)
+
+
+def test_validation_is_scored_under_perturbation_without_its_labels_and_reused(
+    published, images, splits, monkeypatch
+):
+    data = data_of(images, splits, CONFIG)
+    scores, evaluation = judged(published, data)
+    found = scores.perturbed_validation
+    assert set(found["image_id"]) == set(splits.loc[splits["split"] == "val", "image_id"])
+    clean = scores.scores.set_index("image_id")["score"].loc[found["image_id"]]
+    assert not np.allclose(found["scores"], clean)
+    validation = evaluation.evaluation.validation
+    assert 0.5 < validation.perturbed_auroc.value <= 1.0
+    assert from_json(DetectorResult, to_json(evaluation.evaluation)).validation == validation
+    blind = data_of(images, splits[["image_id", "split", "row"]], replace(CONFIG, batch_size=3))
+    again = arrays.score_validation_perturbed(published, blind, 0.001, None)
+    assert np.array_equal(again["scores"], found["scores"])
+    monkeypatch.setattr(arrays, "score_images", lambda *_, **__: pytest.fail("scored again"))
+    assert arrays.score_validation_perturbed(published, data, 0.1, found) is found
+    slow = arrays.score_validation_perturbed(published, data, 1e6, None)
+    assert "evaluation.robustness.seconds" in str(slow["reason"])
 
 
 def test_a_detector_that_takes_too_long_is_not_run_and_says_what_it_takes(

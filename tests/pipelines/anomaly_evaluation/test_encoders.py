@@ -12,7 +12,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from medgan import models
 from medgan.evaluation.protocol import EvaluationConfig
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
@@ -116,8 +115,7 @@ def test_scores_carry_their_parts_and_a_cache_of_the_older_form_is_not_read(
 
 
 def test_a_detector_without_parts_has_no_columns_of_them(data):
-    module = models.load("nearest_neighbour")
-    normals = module.standardised(StoredImages(data.images)(np.arange(4)))
+    normals = StoredImages(data.images)(np.arange(4))
     memory = PublishedModel("nearest_neighbour", {}, SPEC, {"memory": normals}, CARD)
     found = nodes.score(data, trained(memory), nothing)
     assert list(found.scores.columns) == ["image_id", "split", "score", "key"]

@@ -20,10 +20,15 @@ from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.results import ClassifierResult, Section
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels, one_finding
-from medgan.images.loading import BatchStream, Concatenated, StoredImages, TensorImages
+from medgan.images.loading import (
+    VERSION,
+    BatchStream,
+    Concatenated,
+    StoredImages,
+    SyntheticImages,
+)
 from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor, pad_square
 from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
 from medgan.pipelines.outputs import Classification, Figures, Trained
 from medgan.plots.detectors import confusion_matrix
@@ -74,7 +79,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         batches=_batches(images, labelled, settings.seed, augment, synthetic),
         training=settings.config.training,
         seed=settings.seed,
-        data=data_hash(images, splits, augment, hashes),
+        data=data_hash(images, splits, VERSION, augment, hashes),
         initial="classifier",
         card={
             "arm": name,
@@ -110,7 +115,7 @@ def _batches(
         return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)
     rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(synthetic["labels"]))])
     labels = np.concatenate([chosen.labels, synthetic["labels"]])
-    drawn = TensorImages(pad_square(as_tensor(synthetic["images"]), images.spec.size))
+    drawn = SyntheticImages(synthetic["images"], images.info.scaling, images.spec.size)
     return BatchStream(Concatenated([stored, drawn]), rows, seed, labels, augment=augment)
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from medgan import models
-from medgan.contracts import TrainingSet
-from medgan.evaluation.score_choice import ScoreChoice, choose_score
+from medgan.contracts import ScoreChoice, TrainingSet
+from medgan.evaluation.score_choice import choose_score
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
-from medgan.images.loading import BatchStream, StoredImages
+from medgan.images.loading import VERSION, BatchStream, StoredImages
 from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.ranges import Count
@@ -80,7 +80,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         batches=batches,
         training=training,
         seed=seed,
-        data=data_hash(images, splits, training_set.value, *filter(None, [augment])),
+        data=data_hash(images, splits, training_set.value, VERSION, *filter(None, [augment])),
         initial=name,
         held_out=judge,
         card={
@@ -106,7 +106,7 @@ def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
     return {
         "images": images.key,
         "image_size": [images.info.height, images.info.width],
-        "intensity": images.info.intensity,
+        "intensity": str(images.info.scaling),
         "splits": {
             part: rows["category"].value_counts().sort_index().to_dict()
             for part, rows in splits.groupby("split")

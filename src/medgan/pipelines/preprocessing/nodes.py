@@ -62,6 +62,7 @@ def build_images(
         intensity=config.intensity,
         classes=classes,
         source_key=store_key(manifest, config, classes),
+        window=config.scaling.window,
     )
     return StorePlan(info, lambda: _resized(source, manifest, config))
 
@@ -74,7 +75,7 @@ def store_key(manifest: pd.DataFrame, config: PreprocessingConfig, classes: tupl
         VERSION,
         config.size,
         config.channels,
-        config.intensity,
+        str(config.scaling),
         config.crop and asdict(config.crop),
         classes,
     )

@@ -22,7 +22,11 @@ from medgan.report.text import MISSING, p_text, with_interval
 from medgan.stats.bootstrap import Estimate
 from medgan.words import capital, readable
 
-KIND_NAMES = {"one_class": "normal training images", "probe": "training labels"}
+KIND_NAMES = {
+    "one_class": "normal training images",
+    "mix": "the unlabelled mix",
+    "probe": "training labels",
+}
 GROUPED = ("Sensitivity", "Specificity", "AUROC")
 
 
@@ -43,13 +47,14 @@ def shortcuts(data: ReportData) -> Section:
     ]
     within = Column("AUROC within sites", OR_REASON)
     table = Table(("Detector", "Best shortcut", "Flags", within), cells, stacked=True)
-    names = dict.fromkeys(name for kind in KINDS for name in found.shortcuts[kind])
+    kinds = [kind for kind in KINDS if kind in found.shortcuts]
+    names = dict.fromkeys(name for kind in kinds for name in found.shortcuts[kind])
     alone = Table(
         (
             "Shortcut",
-            *(Column(f"AUROC, fitted to {KIND_NAMES[kind]}", OR_REASON) for kind in KINDS),
+            *(Column(f"AUROC, fitted to {KIND_NAMES[kind]}", OR_REASON) for kind in kinds),
         ),
-        [[readable(name), *(found.shortcuts[kind].get(name) for kind in KINDS)] for name in names],
+        [[readable(name), *(found.shortcuts[kind].get(name) for kind in kinds)] for name in names],
     )
     picture = Picture("shortcuts", "AUROC of shortcuts and of detectors with 95 % intervals")
     flagged = sum(FLAG in told.flags for told in judged.values())

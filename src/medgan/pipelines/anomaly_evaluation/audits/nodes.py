@@ -68,7 +68,7 @@ def audit(
 
 def score_shortcuts(images: ImageStore, splits: pd.DataFrame, seed: int) -> ShortcutScores:
     """Score the test images by the shortcut baselines, with the reasons for missing scores."""
-    return ShortcutScores(*shortcut_scores(images.read, splits, seed))
+    return ShortcutScores(*shortcut_scores(images.read, splits, seed, images.info.scaling))
 
 
 def describe_cohort(

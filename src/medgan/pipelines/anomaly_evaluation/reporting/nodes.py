@@ -112,7 +112,7 @@ class Made:
                 seed=data.seed,
                 n_resamples=data.config.n_resamples,
                 image_size=f"{info.width} x {info.height}",
-                intensity=info.intensity,
+                intensity=str(info.scaling),
                 slices=slices_of(data.splits),
             ),
         )
@@ -194,7 +194,7 @@ def _provenance(data: EvaluationData) -> dict[str, Any]:
         "seed": data.seed,
         "data_hash": data_hash(data.images, data.splits),
         "image size": f"{info.width} x {info.height}",
-        "intensity": info.intensity,
+        "intensity": str(info.scaling),
         "bootstrap resamples": data.config.n_resamples,
     }
 

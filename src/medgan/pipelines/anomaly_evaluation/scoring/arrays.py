@@ -5,13 +5,16 @@ validation or test is read here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.other_scanner import VERSION as SCANNER_VERSION
+from medgan.audits.other_scanner import rescanned
 from medgan.audits.robustness import VERSION, perturbed, robustness_sample, variants
 from medgan.evaluation.categories import GRID, pooled
 from medgan.evaluation.embeddings import described_images
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Arrays = Mapping[str, NDArray[Any]]
+PixelChange = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]]
+"""Pixels (n, H, W, C) and their rows of the store (n,) to changed pixels."""
 EVALUATED = ("val", "test")
 TIMED = 8
 """Images that are scored to see how long a detector takes."""
@@ -100,7 +105,7 @@ def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays
         detector: Any = model.build().to(device)
 
         def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
-            loaded = _perturbed(images, variant, data.seed, device)
+            loaded = _changed(images, partial(_under, variant, data.seed), device)
             batches = Batches(data.config.batch_size, data.seed, device)
             return score_images(detector, loaded, some, batches).scores
 
@@ -123,17 +128,61 @@ def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays
     return reused(earlier, decided_by, make)
 
 
-def _perturbed(images: ImageStore, variant: tuple[str, float], seed: int, device: str) -> Images:
-    """Rows of the store to images as a network sees them, perturbed before anything else is done to
+def score_validation_perturbed(
+    model: PublishedModel, data: EvaluationData, seconds: float, earlier: Arrays | None
+) -> Arrays:
+    """Score the validation images as another scanner might have made them.
+
+    A detector that would take longer than `evaluation.robustness.seconds`, by the seconds that it
+    takes for an image, is not run; `reason` says so.
+
+    Returns:
+        image_id (n,), scores (n,), reason (empty where it was run), key.
+    """
+    images, chosen, budget = data.images, data.rows("val"), data.config.robustness.seconds
+    rows, names = chosen["row"].to_numpy(dtype=np.int64), chosen["image_id"].astype(str).tolist()
+
+    def make() -> dict[str, Any]:
+        device = str(Runtime.detect().device)
+        reason = _too_slow(seconds, len(rows), budget)
+        scores = np.zeros(0, dtype=np.float32)
+        if not reason:
+            detector: Any = model.build().to(device)
+            batches = Batches(data.config.batch_size, data.seed, device)
+            loaded = _changed(images, rescanned, device)
+            with progress_bar(f"{model.name}, validation perturbed", "image", len(rows)) as bar:
+                scores = score_images(
+                    detector, loaded, rows, batches, names, on_progress=bar.update
+                ).scores
+        found = np.array(names if not reason else [], dtype=str)
+        return {"image_id": found, "scores": scores, "reason": np.array(reason)}
+
+    decided_by = ["perturbed validation", model.key, images.key, names, rows.tolist(), budget]
+    return reused(earlier, [*decided_by, data.seed, SCANNER_VERSION], make)
+
+
+def _changed(images: ImageStore, change: PixelChange, device: str) -> Images:
+    """Rows of the store to images as a network sees them, changed before anything else is done to
     them.
+
+    Args:
+        images: the store.
+        change: what is done to the pixels.
+        device: of the result.
     """
     import torch
 
     def load(rows: NDArray[np.int64]) -> Tensor:
-        pixels = torch.from_numpy(perturbed(images.read(rows), rows, *variant, seed))
-        return prepare(pixels.to(device), images.info.intensity, images.spec.size)
+        pixels = torch.from_numpy(change(images.read(rows), rows))
+        return prepare(pixels.to(device), images.info.scaling, images.spec.size)
 
     return load
+
+
+def _under(
+    variant: tuple[str, float], seed: int, pixels: NDArray[np.uint8], rows: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    return perturbed(pixels, rows, *variant, seed)
 
 
 def _seconds_per_image(score: Any, rows: NDArray[np.int64]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from medgan import models
+from medgan.audits.other_scanner import perturbed_auroc
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.compare_runs import COLUMNS
@@ -34,6 +35,7 @@ from medgan.pipelines.anomaly_evaluation.scoring.arrays import (
     anomaly_maps,
     residuals,
     score_perturbed,
+    score_validation_perturbed,
     scored,
 )
 from medgan.pipelines.anomaly_evaluation.scoring.components import evaluate_parts
@@ -59,12 +61,17 @@ def score(data: EvaluationData, trained: Trained, earlier: Earlier) -> Scores:
     names = [name for name in maps if name == "score" or name.startswith("score_")]
     columns = {name: maps[name] for name in names} | {"key": str(maps["key"])}
     table = data.rows(*EVALUATED)[["image_id", "split"]].assign(**columns)
+    perturbed = score_perturbed(model, data, old.perturbed if old else None)
+    seconds = float(perturbed["seconds_per_image"])
     return Scores(
         scores=table.reset_index(drop=True),
         maps=maps,
-        perturbed=score_perturbed(model, data, old.perturbed if old else None),
+        perturbed=perturbed,
         embeddings=embed(model, data, old.embeddings if old else None) if encodes else None,
         residuals=residuals(model, data, old.residuals if old else None) if encodes else None,
+        perturbed_validation=score_validation_perturbed(
+            model, data, seconds, old.perturbed_validation if old else None
+        ),
     )
 
 
@@ -75,7 +82,7 @@ def evaluate(
     of its score; freeze its domain on validation.
     """
     model, table = trained.model, scores.scores
-    result = detector_result(model, table, data)
+    result = detector_result(model, scores, data)
     images = judged(table, data.splits, result)
     test = units_in(images, "test", result)
     composed = model.name in models.composed()
@@ -98,16 +105,22 @@ def evaluate(
     )
 
 
-def detector_result(
-    model: PublishedModel, table: pd.DataFrame, data: EvaluationData
-) -> DetectorResult:
+def detector_result(model: PublishedModel, scores: Scores, data: EvaluationData) -> DetectorResult:
     """Evaluate the scores of a detector, and add facts of its card."""
     mix = models.load(model.name).TRAINING_SET is TrainingSet.MIX
-    found = evaluate_detector(table, data.splits, data.config.protocol(data.seed), mix)
+    found = evaluate_detector(scores.scores, data.splits, data.config.protocol(data.seed), mix)
+    perturbed = perturbed_auroc(
+        scores.perturbed_validation,
+        data.splits,
+        found.aggregate,
+        data.config.n_resamples,
+        data.seed,
+    )
     before = model.card["labels_used"]
     smoke = model.card.get("scale") == SMOKE_SCALE
     return replace(
         found,
+        validation=found.validation and replace(found.validation, perturbed_auroc=perturbed),
         warnings=(*([f"{SMOKE}."] if smoke else []), *found.warnings),
         search_steps=model.configuration.get("search_steps"),
         labels_used=found.labels_used if before == "none" else before,
@@ -172,7 +185,7 @@ def validate_externally(
         model.name,
         config.model_from,
         Images(tuple(card.get("image_size", ())), model.spec.channels, card.get("intensity")),
-        Images((info.height, info.width), info.channels, info.intensity),
+        Images((info.height, info.width), info.channels, str(info.scaling)),
     )
     overlap = require_unseen(data.splits, elsewhere("splits"), config.model_from)
     scores, origin = _scores(model, data), Origin(config.model_from, overlap)
