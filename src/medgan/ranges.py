@@ -74,6 +74,8 @@ BatchSize = Annotated[int, Range(2, 4096)]
 Accumulated = Annotated[int, Range(1, 1024)]
 Width = Annotated[int, Range(1, 1024)]
 LatentDim = Annotated[int, Range(1, 4096)]
+BackboneSide = Annotated[int, Range(32, 1024)]
+"""Pixels to which images are resized for a network of torchvision."""
 ResidualBlocks = Annotated[int, Range(0, 100)]
 CriticSteps = Annotated[int, Range(1, 100)]
 LearningRate = Annotated[float, Range(0.0, 1.0, low_open=True)]
