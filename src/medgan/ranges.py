@@ -76,6 +76,7 @@ Width = Annotated[int, Range(1, 1024)]
 LatentDim = Annotated[int, Range(1, 4096)]
 BackboneSide = Annotated[int, Range(32, 1024)]
 """Pixels to which images are resized for a network of torchvision."""
+Coarseness = Annotated[int, Range(1, 256)]
 ResidualBlocks = Annotated[int, Range(0, 100)]
 CriticSteps = Annotated[int, Range(1, 100)]
 LearningRate = Annotated[float, Range(0.0, 1.0, low_open=True)]

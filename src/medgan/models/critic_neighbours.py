@@ -39,6 +39,7 @@ from medgan.networks.memory import FeatureMemory
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
 from medgan.ranges import Count, CriticSteps, LatentDim, LearningRate, Width
 
+ON_REQUEST = True
 TRAINING_SET = TrainingSet.NORMAL
 
 

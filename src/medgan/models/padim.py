@@ -30,6 +30,7 @@ from medgan.networks.blocks import enlarged
 from medgan.ranges import BackboneSide, Count, Weight
 
 NAME = "PaDiM"
+ON_REQUEST = True
 TRAINING_SET = TrainingSet.NORMAL
 OVER_POSITIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "max": lambda distances: distances.amax(1),

@@ -37,6 +37,7 @@ from medgan.networks.memory import Memory
 from medgan.ranges import BackboneSide, Count, Share
 
 NAME = "PatchCore"
+ON_REQUEST = True
 TRAINING_SET = TrainingSet.NORMAL
 
 

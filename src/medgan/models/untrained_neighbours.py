@@ -20,6 +20,7 @@ from medgan.networks.memory import FeatureMemory
 from medgan.networks.resnet import ResNetEncoder, layer_norm
 from medgan.ranges import Count, Width
 
+ON_REQUEST = True
 TRAINING_SET = TrainingSet.NORMAL
 
 

@@ -89,9 +89,7 @@ class Backbone(nn.Module):
         """
         colored = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         size = (self.side, self.side)
-        resized = F.interpolate(
-            colored, size, mode="bilinear", align_corners=False, antialias=True
-        )
+        resized = F.interpolate(colored, size, mode="bilinear", align_corners=False, antialias=True)
         return list(self.network(((resized + 1) / 2 - self.mean) / self.spread).values())
 
     def _tensors(self) -> dict[str, Tensor]:

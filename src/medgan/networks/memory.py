@@ -81,5 +81,5 @@ class FeatureMemory(nn.Module):
         queries = self.scaled(features)
         distances, found = self.memory.nearest(queries, neighbours)
         apart = torch.square(queries[:, None] - self.memory.vectors[found])
-        maps = apart.unflatten(2, (-1, side, side)).mean((1, 2), keepdim=True).sqrt().squeeze(1)
+        maps = apart.view(*apart.shape[:2], -1, side, side).mean((1, 2)).sqrt()[:, None]
         return distances.mean(1) / queries.shape[1] ** 0.5, maps

@@ -17,6 +17,7 @@ from medgan.files.digest import digest
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState, Unchanged
+from medgan.training.pretrained import PretrainedWeights
 from medgan.training.progress import LiveView
 from medgan.training.runtime import seeded
 from medgan.training.settings import TrainingConfig
@@ -68,6 +69,8 @@ class TrainingJob:
     """Metrics that select the weights; None selects the last weights."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """Entries of the model card."""
+    pretrained: PretrainedWeights | None = None
+    """Weights of the frozen network of a `contracts.Pretrained` model."""
 
     @property
     def key(self) -> str:
@@ -78,7 +81,7 @@ class TrainingJob:
     def settings(self) -> dict[str, Any]:
         """Everything that determines the weights, in the order in which the key is made of it."""
         budget = asdict(self.training)
-        judge = self.held_out
+        judge, frozen = self.held_out, self.pretrained
         return {
             "name": self.model,
             "model": asdict(self.config),
@@ -88,6 +91,7 @@ class TrainingJob:
             "data (images, splits, augmentations)": self.data,
             "initial": self.initial,
             "validation": [judge.criterion, dict(judge.about)] if judge else None,
+            **({"pretrained": frozen.sha256} if frozen else {}),
         }
 
 
@@ -130,6 +134,8 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
         checkpoints.require_no_other(job.name, job.settings)
     with seeded(job.seed, job.initial):
         model = models.load(job.model).build(job.config, job.spec)
+    if job.pretrained is not None:
+        model.load_pretrained(job.pretrained.read())
     stop = Stop()
     with stop.listening():
         try:

@@ -17,6 +17,7 @@ from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
+from medgan.training.pretrained import PretrainedWeights
 from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
 
@@ -42,6 +43,8 @@ class GanSettings:
     seed: int
     scale: str = ""
     """Named in the card; the weights do not depend on it beyond the other settings."""
+    backbone_weights: str | None = None
+    """File of the weights of a model that needs some; None searches torchvision's folder."""
 
 
 def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
@@ -63,6 +66,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     chosen = training_rows(splits, training_set, images.spec.classes)
     judged = name in models.detectors() and training.inspect_every > 0
     judge = held_out_judge(images, splits, training, found.config, seed) if judged else None
+    frozen = _pretrained(name, found)
     batches = BatchStream(
         StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
     )
@@ -82,8 +86,17 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
             **_counts(chosen, training_set),
             "augmentations": augment,
             **_about(images, splits),
+            **({"pretrained": [frozen.network, frozen.sha256]} if frozen else {}),
         },
+        pretrained=frozen,
     )
+
+
+def _pretrained(name: str, found: GanSettings) -> PretrainedWeights | None:
+    """Find the weights of the frozen network of a model that has one."""
+    if name not in models.pretrained():
+        return None
+    return PretrainedWeights.find(found.model.model.backbone, found.backbone_weights)
 
 
 def _counts(chosen: TrainingRows, training_set: TrainingSet) -> dict[str, int | str]:
