@@ -1,6 +1,9 @@
 """Every model in its smallest form: a new one is tested by what is tested of all."""
 
+import tempfile
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,6 +44,14 @@ def tiny(name: str, spec: ImageSpec = SPEC, **changes: Any) -> Any:
         if isinstance(model, Pretrained):
             model.load_pretrained(random_weights(model.config.backbone))
     return model
+
+
+@cache
+def weights_file(network: str = "squeezenet1_1") -> str:
+    """A file of random weights, for the whole session."""
+    path = Path(tempfile.mkdtemp()) / f"{network}.pth"
+    torch.save(random_weights(network), path)
+    return str(path)
 
 
 def random_weights(network: str) -> dict[str, torch.Tensor]:

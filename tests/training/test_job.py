@@ -33,6 +33,7 @@ from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
+from tests.models.tiny import weights_file
 
 CLASSES = ("normal", "bacterial", "viral")
 FEW = TrainingConfig({"classification": 3}, batch_size=8, report_every=1)
@@ -106,8 +107,9 @@ def test_every_model_is_planned_on_its_part_of_the_training_split(
     name: str, images: ImageStore, splits: pd.DataFrame
 ) -> None:
     module = models.load(name)
+    settings = ModelSettings(module.Config())
     job = plan_model(
-        name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), ALLOWED, 0
+        *(name, images, splits, settings, GanTrainingConfig(), ALLOWED, 0, "", weights_file())
     )
     training = splits[splits["split"] == "train"]
     allowed = {
