@@ -69,12 +69,18 @@ def _patchcore(model: Any, layers: list[str], train: Tensor, new: Tensor) -> Any
     ours = model.score(new, torch.Generator()).image_scores
     peer.eval().memory_bank = model.memory.vectors.clone()
     yield "patch_knn, one coreset for both", ours, _in_parts(peer, new)
+    theirs = [_own_coreset(peer, model.config.coreset, train, new) for _ in range(2)]
+    yield "patch_knn, each its own coreset", ours, theirs[0]
+    yield "anomalib against itself, two coresets", theirs[1], theirs[0]
+
+
+def _own_coreset(peer: Any, share: float, train: Tensor, new: Tensor) -> Tensor:
     peer.train()
     peer.feature_extractor.eval()
     for part in train.split(64):
         peer(part)
-    peer.subsample_embedding(model.config.coreset)
-    yield "patch_knn, each its own coreset", ours, _in_parts(peer.eval(), new)
+    peer.subsample_embedding(share)
+    return _in_parts(peer.eval(), new)
 
 
 def _padim(model: Any, layers: list[str], train: Tensor, new: Tensor) -> Any:
