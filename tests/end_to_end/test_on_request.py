@@ -17,7 +17,8 @@ PREPARED = "ingestion,preprocessing"
 
 
 def run(project: Path, *options: str, params: str = "scale=smoke") -> str:
-    ended = call(project, *kedro_command("run", "--env", "tiny", "--params", params, *options))
+    command = kedro_command("run", "--env", "tiny", "--params", params, *options)
+    ended = call(project, *command, seconds=900)
     assert ended.returncode == 0, ended.stderr[-3000:]
     return " ".join((ended.stdout + ended.stderr).split())
 
