@@ -155,10 +155,31 @@ class Model(Protocol):
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A model whose buffers are computed from the training images in one pass."""
+    """A model whose buffers are computed from the training images in one pass.
+
+    If it has stages, it is fitted after the last one, in eval mode, and cannot score before.
+    """
 
     def fit(self, batches: Iterator[Batch]) -> None:
-        """Set the buffers from all training images, without gradients."""
+        """Set the buffers from all training images, without gradients (`torch.no_grad`: buffers of
+        inference mode cannot be loaded again).
+        """
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """A model with a frozen network whose weights come from a file.
+
+    Its `Config` names the network of torchvision in `backbone`. The weights are set once, before
+    the model is trained or fitted, and are saved with it.
+    """
+
+    def load_pretrained(self, tensors: Mapping[str, Tensor]) -> None:
+        """Set the weights, by torchvision's names.
+
+        Raises:
+            UserError: one is missing, or has another shape.
+        """
 
 
 @runtime_checkable

@@ -54,8 +54,16 @@ class UserError(Exception):
     """
 
 
-class NotEnoughData(UserError):
-    """The data set lacks what a model learns from; the model is left out, and the run goes on."""
+class ModelLeftOut(UserError):
+    """A model lacks what it is made from; it is left out, and the run goes on."""
+
+
+class NotEnoughData(ModelLeftOut):
+    """The data set lacks what a model learns from."""
+
+
+class MissingWeights(ModelLeftOut):
+    """The pretrained weights that a model needs are not on this machine."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Collection
 
 from kedro.framework.project import pipelines as project_pipelines
 from kedro.pipeline import Pipeline
+
+from medgan import models
+from medgan.pipelines.selection import ALL, with_all_models
 
 PIPELINES = (
     "ingestion",
@@ -24,7 +28,8 @@ EXPECTED = (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """The pipelines by name, with their sum as `__default__`.
+    """The pipelines by name, with their sum as `__default__`, and the same of all models as
+    `all_models`; its parts, such as `all_models.gan_training`, are there where they are requested.
 
     Only the requested ones where a command names them (`kedro run --pipeline ingestion`): to import
     the nodes of the others takes about a second.
@@ -32,16 +37,25 @@ def register_pipelines() -> dict[str, Pipeline]:
     requested = project_pipelines._requested_pipelines  # as in Kedro's `find_pipelines`
     everything = requested is None or "__default__" in requested
     names = [name for name in PIPELINES if everything or name in (requested or ())]
+    every = [ALL] if requested is None else [name for name in _of_all_models() if name in requested]
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message)
         pipelines = {name: _create(name) for name in names}
         if everything:
             pipelines["__default__"] = sum(pipelines.values(), start=Pipeline([]))
+        for name in every:
+            parts = [_create(part, models.names()) for part in _of_all_models()[name]]
+            pipelines[name] = sum(parts, start=Pipeline([]))
     return pipelines
 
 
-def _create(name: str) -> Pipeline:
+def _of_all_models() -> dict[str, tuple[str, ...]]:
+    """The pipelines of all models, and the pipelines that each of them has."""
+    return {ALL: PIPELINES, **{with_all_models(name): (name,) for name in PIPELINES}}
+
+
+def _create(name: str, chosen: Collection[str] | None = None) -> Pipeline:
     module = importlib.import_module(f"medgan.pipelines.{name}.pipeline")
-    pipeline: Pipeline = module.create_pipeline()
+    pipeline: Pipeline = module.create_pipeline(chosen=chosen)
     return pipeline

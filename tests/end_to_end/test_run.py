@@ -21,6 +21,10 @@ from medgan.project.artifacts import Project
 from tests.conftest import ROOT, environment, kedro_command
 from tests.end_to_end.project import call, make_project
 
+DETECTORS, SYNTHESIZERS = (
+    tuple(name for name in found if name in models.by_default())
+    for found in (models.detectors(), models.synthesizers())
+)
 MEDGAN = str(Path(sys.executable).with_name("medgan"))
 RUN = ("run", "--env", "tiny", "--params", "scale=smoke")
 
@@ -45,7 +49,7 @@ def test_a_fresh_clone_names_what_is_missing_and_the_command_that_makes_it(tmp_p
     fresh = make_project(tmp_path / "fresh")
     ended = call(fresh, *kedro_command(*RUN, "--pipeline", "anomaly_evaluation"))
     assert ended.returncode == 1
-    assert all(f"{name}.trained" in ended.stderr for name in models.detectors())
+    assert all(f"{name}.trained" in ended.stderr for name in DETECTORS)
     assert "kedro run" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     assert len(ended.stderr.strip().splitlines()) <= 2
@@ -57,16 +61,16 @@ def test_the_whole_run_ends_well(first: subprocess.CompletedProcess[str], projec
     assert "Traceback" not in first.stdout + first.stderr
     document = results(project)
     read_results(document)
-    assert set(document["detectors"]) == set(models.detectors())  # type: ignore[call-overload]
+    assert set(document["detectors"]) == set(DETECTORS)  # type: ignore[call-overload]
     assert set(document["classifiers"]) == set(ARMS)  # type: ignore[call-overload]
-    assert set(document["quality"]) == set(models.synthesizers())  # type: ignore[call-overload]
+    assert set(document["quality"]) == set(SYNTHESIZERS)  # type: ignore[call-overload]
 
 
 def test_it_ends_with_the_table_the_report_and_what_to_do_next(
     first: subprocess.CompletedProcess[str],
 ) -> None:
     for word in (
-        *models.detectors(),
+        *DETECTORS,
         *ARMS,
         "AUROC",
         "patient",
@@ -81,7 +85,7 @@ def test_it_ends_with_the_table_the_report_and_what_to_do_next(
 def test_every_model_is_published_once_with_a_card(
     first: subprocess.CompletedProcess[str], project: Path
 ) -> None:
-    for name in (*models.names(), *ARMS):
+    for name in (*models.by_default(), *ARMS):
         (card,) = (project / "data/06_models/tiny" / name / "trained").rglob("card.json")
         about = json.loads(card.read_text())["card"]
         assert {
@@ -118,20 +122,20 @@ def test_mlflow_has_one_parent_with_a_child_for_each_model(
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = {run.info.run_name: run for run in runs if "mlflow.parentRunId" in run.data.tags}
     assert len(parents) == 1
-    assert {*models.names(), *ARMS} <= set(children)
+    assert {*models.by_default(), *ARMS} <= set(children)
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert (
         len(
             {
                 frozenset(name for name in children[model].data.metrics if name.startswith("auroc"))
-                for model in models.detectors()
+                for model in DETECTORS
             }
         )
         == 1
     )
     names = [
         {name for name in children[model].data.metrics if name.endswith(".value")}
-        for model in models.detectors()
+        for model in DETECTORS
     ]
     assert {
         "auroc.value",
@@ -144,14 +148,14 @@ def test_mlflow_has_one_parent_with_a_child_for_each_model(
         "localisation.aupro_30.value",
         "localisation.dice.value",
     } <= set.intersection(*names)
-    for model in models.detectors():
+    for model in DETECTORS:
         kept = {file.path for file in client.list_artifacts(children[model].info.run_id, "reports")}
         assert "reports/test_scores.parquet" in kept
     assert {"discriminator/accuracy", "validation/diversity", "images_per_second"} <= set(
         children["acgan"].data.metrics
     )
     assert {"validation/aucp", "validation/val_auroc"} <= set(children["autoencoder"].data.metrics)
-    for name in models.synthesizers():
+    for name in SYNTHESIZERS:
         grids = sorted((project / "data/06_models/tiny" / name / "snapshots").glob("step-*.png"))
         logged = [
             file.path
@@ -197,7 +201,7 @@ def test_the_compare_command_pairs_a_run_with_itself(
     shown = call(project, MEDGAN, "compare", "--env", "tiny", "latest", "latest", "--json")
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
-    assert set(found["detectors"]) == set(models.detectors())
+    assert set(found["detectors"]) == set(DETECTORS)
     for row in found["detectors"].values():
         assert row["how"].startswith("paired")
         found_none = {"value": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}

@@ -257,12 +257,16 @@ def subprocessed(*words: str) -> Callable[[Path], Process]:
     return start
 
 
+TRAINED = (*models.by_default(), "critic_neighbours")
+"""Those of the default run, and one that is fitted after its training."""
+
+
 def trainings(folder: Path) -> list[Subject]:
     """One project for each model and arm that needs no other training, ready to train it."""
-    names = [*models.names(), "real", "classical"]
+    names = [*TRAINED, "real", "classical"]
     base = make_project(folder / "base")
     (base / "conf" / "tiny" / "catalog.yml").write_text(CATALOG)
-    settings = "".join(OFTEN.format(name=name) for name in [*models.names(), "classifier_training"])
+    settings = "".join(OFTEN.format(name=name) for name in [*TRAINED, "classifier_training"])
     (base / "conf" / "tiny" / "parameters.yml").write_text(settings)
     code = ended(forked(*RUN, "--pipelines", "ingestion,preprocessing")(base))
     if code:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from medgan import models
-from medgan.contracts import ImageSpec, TrainingSet
+from medgan.contracts import ImageSpec, Pretrained, TrainingSet
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.images.transforms import Intensity, prepare
 from medgan.stats.bootstrap import Estimate, interval
@@ -21,9 +21,10 @@ from medgan.stats.classification import Predictions, auroc_of
 from medgan.training.loop import train
 from medgan.training.runtime import Runtime, generator, seeded
 from medgan.training.settings import TrainingConfig
-from tests.conftest import ROOT
+from tests.conftest import DATA
 
-FILE = ROOT.parent / "shared" / "data" / "pneumoniamnist" / "pneumoniamnist.npz"
+FILE = DATA / "pneumoniamnist" / "pneumoniamnist.npz"
+WEIGHTS = DATA / "weights" / "squeezenet1_1_caffe_features.pt"
 SMALL = {
     "latent_dim": 16,
     "width": 8,
@@ -31,6 +32,8 @@ SMALL = {
     "warm_start": 128,
     "n_critic": 1,
     "encoder_lr": 5e-4,
+    "side": 48,
+    "score": "mean",
 }
 """Fields that configurations share; each model takes those that it knows."""
 IMAGES, STEPS = 500, 200
@@ -62,6 +65,8 @@ def learned(name: str, data: Mapping[str, np.ndarray]) -> Estimate:
             ),
             ImageSpec(32, 1),
         )
+    if isinstance(model, Pretrained):
+        model.load_pretrained(torch.load(WEIGHTS, weights_only=True))
     normal, anomalous = (np.flatnonzero(data["train_labels"][:, 0] == label) for label in (0, 1))
     if module.TRAINING_SET is TrainingSet.MIX:
         quarter = IMAGES // 4

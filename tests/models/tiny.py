@@ -1,10 +1,16 @@
 """Every model in its smallest form: a new one is tested by what is tested of all."""
 
+import tempfile
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import torch
+from torchvision.models import get_model
+
 from medgan import models
-from medgan.contracts import ImageSpec
+from medgan.contracts import ImageSpec, Pretrained
 from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
@@ -15,6 +21,11 @@ TINY = {
     "warm_start": 8,
     "n_critic": 2,
     "residual_blocks": 1,
+    "side": 32,
+    "dimensions": 8,
+    "candidates": 500,
+    "projection": 8,
+    "coreset": 0.1,
 }
 """Fields that configurations share; each model takes those that it knows."""
 
@@ -24,9 +35,25 @@ def tiny(name: str, spec: ImageSpec = SPEC, **changes: Any) -> Any:
     module = models.load(name)
     known = {field.name for field in fields(module.Config)}
     with seeded(1, name):
-        return module.build(
+        model = module.build(
             module.Config(
                 **{**{key: value for key, value in TINY.items() if key in known}, **changes}
             ),
             spec,
         )
+        if isinstance(model, Pretrained):
+            model.load_pretrained(random_weights(model.config.backbone))
+    return model
+
+
+@cache
+def weights_file(network: str = "squeezenet1_1") -> str:
+    """A file of random weights, for the whole session."""
+    path = Path(tempfile.mkdtemp()) / f"{network}.pth"
+    torch.save(random_weights(network), path)
+    return str(path)
+
+
+def random_weights(network: str) -> dict[str, torch.Tensor]:
+    """Weights in place of a file's."""
+    return get_model(network, weights=None).state_dict()

@@ -36,7 +36,7 @@ from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
 from tests.conftest import ROOT
-from tests.models.tiny import TINY
+from tests.models.tiny import TINY, weights_file
 
 CLASSES = ("normal", "bacterial", "viral")
 UPRIGHT = ("rotation", "translation", "brightness", "contrast")
@@ -44,8 +44,9 @@ UPRIGHT = ("rotation", "translation", "brightness", "contrast")
 FLIPPED = (*UPRIGHT, "horizontal_flip")
 EVERY = tuple(transforms.AUGMENTATIONS)
 TRAININGS = (*models.names(), *ARMS, "domain_features")
-LEARNT = tuple(name for name in TRAININGS if name != "nearest_neighbour")
-"""Trainings that draw batches; the nearest neighbour goes through the images once, as they are."""
+FITTED = ("nearest_neighbour", "padim", "patch_knn", "untrained_neighbours")
+LEARNT = tuple(name for name in TRAININGS if name not in FITTED)
+"""Trainings that draw batches; the others go through the images once, as they are."""
 FEW = TrainingConfig({"classification": 3}, batch_size=8)
 
 
@@ -142,7 +143,9 @@ def plan(
     model: Any = module.Config(**{key: value for key, value in TINY.items() if key in known})
     steps = dict.fromkeys(module.build(model, images.spec).stages(), 2)
     settings = ModelSettings(model, TrainingConfig(steps, batch_size=8), wanted)
-    return plan_model(name, images, splits, settings, GanTrainingConfig(), augmentation, 0)
+    return plan_model(
+        name, images, splits, settings, GanTrainingConfig(), augmentation, 0, "", weights_file()
+    )
 
 
 def trained(job: TrainingJob, folder: Path) -> Watched:

@@ -12,6 +12,7 @@ from kedro_viz.integrations.kedro.data_loader import load_data
 from medgan import models
 from medgan.pipeline_registry import PIPELINES
 from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.selection import ALL
 from tests.conftest import ROOT
 
 ROOT_ID = "__root__"
@@ -64,10 +65,25 @@ def test_each_pipeline_is_drawn_closed_and_open(drawn, name):
     assert len(opened) <= MOST_REGISTERED
 
 
+def test_all_models_are_drawn_as_one_more_pipeline_with_few_elements(drawn):
+    seen = elements(drawn, ALL)
+    assert set(PIPELINES) <= set(seen)
+    assert len(seen) <= MOST_REGISTERED
+
+
+def test_the_default_run_has_every_model_but_those_on_request(registry):
+    trained = {f"{name}.trained" for name in models.names()}
+    by_default = {f"{name}.trained" for name in models.by_default()}
+    assert by_default < trained
+    assert trained & registry["__default__"].datasets() == by_default
+    assert trained <= registry[ALL].datasets()
+
+
 def test_a_model_is_one_box_that_tells_its_story(drawn, registry):
     for name in models.detectors():
-        assert {"train", "publish"} <= set(elements(drawn, "__default__", f"gan_training.{name}"))
-        inside = set(elements(drawn, "__default__", f"anomaly_evaluation.{name}"))
+        whole = "__default__" if name in models.by_default() else ALL
+        assert {"train", "publish"} <= set(elements(drawn, whole, f"gan_training.{name}"))
+        inside = set(elements(drawn, whole, f"anomaly_evaluation.{name}"))
         assert {"score", "evaluate", "audit", "illustrate", f"{name}.scores"} <= inside
     for arm in ARMS:
         box = set(elements(drawn, "__default__", f"classifier_training.{arm}"))

@@ -71,6 +71,13 @@ def catalog(**datasets: object) -> DataCatalog:
     return DataCatalog(datasets)
 
 
+def test_the_command_names_the_first_pipeline_that_makes_an_input():
+    everything = catalog(raw=MemoryDataset(1), clean=Absent(), model=Absent())
+    larger = {**REGISTRY, "all": FIRST + SECOND + THIRD}
+    with pytest.raises(UserError, match="--pipelines first,second`"):
+        require_inputs(THIRD, everything, larger, {})
+
+
 def test_the_command_makes_everything_that_is_missing_and_no_more():
     everything = catalog(raw=MemoryDataset(1), clean=Absent(), model=Absent())
     with pytest.raises(

@@ -146,14 +146,14 @@ def test_every_configuration_file_validates(environment, scale):
 def test_models_configuration_and_namespaces_agree():
     files = {path.stem for path in (ROOT / "conf/base/parameters/models").glob("*.yml")}
     assert files == set(models.names())
-    assert namespaces(gan_training()) == {("gan_training", name) for name in files}
+    assert namespaces(gan_training(models.names())) == {("gan_training", name) for name in files}
     expected = {("synthesis", name) for name in models.synthesizers()}
-    assert namespaces(synthesis()) == expected | {
+    assert namespaces(synthesis(models.names())) == expected | {
         ("synthesis",),
         ("synthesis", "domain_features"),
     }
     expected = {("anomaly_evaluation", name) for name in models.detectors()}
-    assert namespaces(anomaly_evaluation()) == expected | {
+    assert namespaces(anomaly_evaluation(models.names())) == expected | {
         ("anomaly_evaluation",),
         ("anomaly_evaluation", "domain_features"),
     }

@@ -37,6 +37,7 @@ from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, TrainingConfig
+from tests.models.tiny import random_weights, weights_file
 
 CLASSES = ("normal", "bacterial", "viral")
 FEW = TrainingConfig({"classification": 3}, batch_size=8, report_every=1)
@@ -110,8 +111,9 @@ def test_every_model_is_planned_on_its_part_of_the_training_split(
     name: str, images: ImageStore, splits: pd.DataFrame
 ) -> None:
     module = models.load(name)
+    settings = ModelSettings(module.Config())
     job = plan_model(
-        name, images, splits, ModelSettings(module.Config()), GanTrainingConfig(), ALLOWED, 0
+        *(name, images, splits, settings, GanTrainingConfig(), ALLOWED, 0, "", weights_file())
     )
     training = splits[splits["split"] == "train"]
     allowed = {
@@ -121,6 +123,26 @@ def test_every_model_is_planned_on_its_part_of_the_training_split(
     }[module.TRAINING_SET]
     assert set(job.batches.rows) == set(training.loc[allowed, "row"])  # type: ignore[attr-defined]
     assert (job.batches.labels is None) == (module.TRAINING_SET is not TrainingSet.LABELLED)  # type: ignore[attr-defined]
+
+
+def test_other_weights_of_the_backbone_are_another_training(
+    images: ImageStore, splits: pd.DataFrame, tmp_path: Path
+) -> None:
+    def job(path: str) -> TrainingJob:
+        settings = ModelSettings(models.load("padim").Config(side=32, dimensions=4))
+        inputs = (settings, GanTrainingConfig(), ALLOWED, 0, "", path)
+        return plan_model("padim", images, splits, *inputs)
+
+    other = tmp_path / "other.pth"
+    changed = {name: value + 1 for name, value in random_weights("squeezenet1_1").items()}
+    torch.save(changed, other)
+    first, second = job(weights_file()), job(str(other))
+    assert first.key != second.key
+    published = jobs.publish(first, finish(first, tmp_path / "checkpoints"))
+    assert published.card["pretrained"] == ["squeezenet1_1", first.pretrained.sha256]  # type: ignore[union-attr]
+    name = "patches.backbone.network.features.0.weight"
+    kept = torch.load(weights_file(), weights_only=True)["features.0.weight"]
+    assert torch.equal(published.tensors[name], kept)
 
 
 def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(

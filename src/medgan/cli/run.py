@@ -91,7 +91,7 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
         _check_environment(options["env"], conf)
         _check_alone(Environment(conf, options["env"], options["params"] or {}))
         _check_runner(options["runner"], options["is_async"], options["runner_params"])
-        names, pipeline = _chosen_pipelines(options["pipeline"], options["pipelines"])
+        names, pipeline = _chosen_pipelines(options)
         for option in ("node_names", "from_nodes", "to_nodes"):
             options[option] = _full_names(options[option], pipeline)
         _check_selection(pipeline, options)
@@ -157,20 +157,40 @@ def _check_runner(runner: str | None, is_async: bool, settings: Mapping[str, Any
         )
 
 
-def _chosen_pipelines(one: str | None, several: Iterable[str]) -> tuple[list[str], Pipeline]:
-    """The names for `--pipelines`, the only option of the two that Kedro will keep, and their sum."""
+def _chosen_pipelines(options: Mapping[str, Any]) -> tuple[list[str], Pipeline]:
+    """The names for `--pipelines`, the only option of the two that Kedro will keep, and their sum.
+
+    Where another option names a model that is not in the default run, the pipelines of all models.
+    """
     from kedro.framework.project import pipelines
     from kedro.pipeline import Pipeline
 
+    from medgan.pipelines.selection import with_all_models
+
+    one, several = options["pipeline"], options["pipelines"]
     if one and several:
         raise click.UsageError("Use --pipeline or --pipelines, not both.")
     names = [one] if one else list(several)
+    if _names_further_model(options):
+        names = [with_all_models(name) for name in names or ["__default__"]]
     pipelines.set_requested(names or None)
     for name in names:
         if name not in pipelines:
             pipelines.set_requested(None)
             raise unknown("pipeline", name, set(pipelines) - {"__default__"})
     return names, sum((pipelines[name] for name in names or ["__default__"]), start=Pipeline([]))
+
+
+def _names_further_model(options: Mapping[str, Any]) -> bool:
+    """Whether a selection names a model that is not in the default run."""
+    from medgan import models
+
+    nodes = (
+        options[name] for name in ("tags", "namespaces", "node_names", "from_nodes", "to_nodes")
+    )
+    datasets = (options[name] for name in ("from_inputs", "to_outputs", "load_versions"))
+    named = {part for names in (*nodes, *datasets) for name in names for part in name.split(".")}
+    return bool(named & (set(models.names()) - set(models.by_default())))
 
 
 def _full_names(given: Iterable[str], pipeline: Pipeline) -> list[str]:

@@ -18,7 +18,10 @@ from medgan.stats.bootstrap import Estimate
 from medgan.stats.differences import auroc_difference, holm
 
 BASELINES: Mapping[bool, Sequence[str]] = {
-    False: ("nearest_neighbour", "autoencoder"),
+    False: (
+        *("nearest_neighbour", "autoencoder", "untrained_neighbours", "patch_knn", "padim"),
+        *("denoising_autoencoder", "fpi"),
+    ),
     True: ("mix_vs_normal",),
 }
 """`sees_mix` to the baselines that see as much; the first is taken where validation cannot

@@ -32,6 +32,7 @@ from medgan.inference import cautions
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Arrays, Evaluation
 from medgan.pipelines.preprocessing.nodes import store_key
+from medgan.pipelines.selection import pipeline_of
 from medgan.plots.anomaly_maps import MapScale, normal_scale
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
@@ -183,7 +184,7 @@ def trained(project: Project, environment: Environment, model: str) -> Trained:
             configuration do not belong to each other.
     """
     name, dataset = detector_named(model), environment.dataset()
-    command = environment.command("gan_training")
+    command = environment.command(pipeline_of(name, "gan_training"))
     if not project.trained(dataset, [name]):
         others = ", ".join(project.trained(dataset, models.detectors()))
         besides = f"; trained are {others}" if others else ""
@@ -248,7 +249,7 @@ def with_threshold(project: Project, environment: Environment, using: Trained) -
             images.
     """
     name, dataset = using.published.name, using.dataset
-    command = environment.command("anomaly_evaluation")
+    command = environment.command(pipeline_of(name, "anomaly_evaluation"))
     evaluation: Evaluation | None = project.read(dataset, f"{name}.evaluation")
     scores, splits = project.scores(dataset, name), project.splits(dataset)
     if evaluation is None or scores is None or splits is None:

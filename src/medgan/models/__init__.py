@@ -1,7 +1,8 @@
 """Registry of the models, and published models.
 
 Each module of this package is a model. It exports TRAINING_SET, a frozen dataclass `Config` and
-`build(config, spec)`; its name is the Kedro namespace and the configuration key.
+`build(config, spec)`; its name is the Kedro namespace and the configuration key. With `ON_REQUEST =
+True` it is left out of a plain `kedro run`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from medgan.contracts import (
     FeatureExtractor,
     ImageSpec,
     ImageSynthesizer,
+    Pretrained,
     TrainingSet,
 )
 from medgan.errors import UserError
@@ -43,6 +45,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*detectors(), *synthesizers()}))
 
 
+def by_default() -> tuple[str, ...]:
+    """Return the models of a plain `kedro run`: all but those whose module has `ON_REQUEST`."""
+    return tuple(name for name in names() if "ON_REQUEST" not in _source(name))
+
+
 def detectors() -> tuple[str, ...]:
     """Return the models that score images."""
     return _making(AnomalyDetector)
@@ -56,6 +63,11 @@ def composed() -> tuple[str, ...]:
 def encoders() -> tuple[str, ...]:
     """Return the detectors that map an image to a feature vector."""
     return tuple(name for name in detectors() if name in _making(FeatureExtractor))
+
+
+def pretrained() -> tuple[str, ...]:
+    """Return the models that need the weights of another network."""
+    return _making(Pretrained)
 
 
 def synthesizers() -> tuple[str, ...]:

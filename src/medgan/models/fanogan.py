@@ -33,11 +33,10 @@ from medgan.contracts import (
     TrainingSet,
 )
 from medgan.losses import (
-    ADVERSARIAL,
-    gradient_penalty,
     mse_per_image,
-    pairwise_accuracy,
+    negative_mean,
     residual_map,
+    wasserstein_critic_terms,
 )
 from medgan.networks.dcgan import draw, latents_for
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
@@ -45,7 +44,6 @@ from medgan.ranges import CriticSteps, LatentDim, LearningRate, Weight, Width
 
 NAME = "f-AnoGAN"
 TRAINING_SET = TrainingSet.NORMAL
-WGAN_GP = ADVERSARIAL["wgan_gp"]
 MONITORED = 8
 """Images of a batch on which the latent distance is logged."""
 
@@ -98,18 +96,12 @@ class FAnoGAN(nn.Module):
         """Compute E[D(G(z))] - E[D(x)] + 10 penalty (Gulrajani 2017, eq. 3)."""
         with torch.no_grad():
             fake = self.generator(latents_for(batch, self.config.latent_dim))
-        real_logits, fake_logits = self._critic(batch.images), self._critic(fake)
-        return {
-            "wasserstein": WGAN_GP.discriminator(real_logits, fake_logits),
-            "accuracy": pairwise_accuracy(real_logits, fake_logits),
-            "gradient_penalty": WGAN_GP.gradient_penalty
-            * gradient_penalty(self._critic, batch.images, fake, batch.rng),
-        }
+        return wasserstein_critic_terms(self._critic, batch.images, fake, batch.rng)
 
     def generator_loss(self, batch: Batch) -> LossTerms:
         """Compute -E[D(G(z))]."""
         fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return {"wasserstein": WGAN_GP.generator(self._critic(fake))}
+        return {"wasserstein": negative_mean(self._critic(fake))}
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """Compute the two terms of eq. 3, and the detached latent distance."""

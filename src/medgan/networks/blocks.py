@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -27,6 +28,11 @@ def channel_widths(size: int, width: int) -> list[int]:
 def flat(features: Tensor) -> Tensor:
     """Flatten (N, C, H, W) to (N, C*H*W)."""
     return features.flatten(1)
+
+
+def enlarged(maps: Tensor, size: int) -> Tensor:
+    """Interpolate maps (N, C, H, W) bilinearly to (N, C, size, size)."""
+    return F.interpolate(maps, (size, size), mode="bilinear", align_corners=False)
 
 
 def initialize(module: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.errors import NotEnoughData
+from medgan.errors import ModelLeftOut
 from medgan.evaluation.embeddings import described_images, features_of
 from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.results import LeftOut
@@ -24,6 +25,7 @@ from medgan.training.checkpoints import CheckpointFolder
 from medgan.training.job import TrainingJob, TrainingStep, publish, train
 from medgan.training.runtime import Runtime
 
+logger = logging.getLogger(__name__)
 Plan = Callable[..., TrainingJob]
 
 
@@ -33,6 +35,7 @@ def train_model(plan: Plan, name: str, earlier: Earlier, *inputs: Any) -> Iterat
     """
     job = _planned(plan, name, *inputs)
     if isinstance(job, LeftOut):
+        logger.warning("%s is left out: %s.", name, job.reason)
         return
     checkpoints: CheckpointFolder = earlier("training", name).checkpoints  # type: ignore[union-attr]
     yield from train(job, checkpoints)
@@ -54,7 +57,7 @@ def _planned(plan: Plan, name: str, *inputs: Any) -> TrainingJob | LeftOut:
         return missing
     try:
         return plan(name, *inputs)
-    except NotEnoughData as error:
+    except ModelLeftOut as error:
         return LeftOut(str(error))
 
 

@@ -19,6 +19,7 @@ from medgan.evaluation.results import LeftOut
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Arrays, Scores, Trained
+from medgan.pipelines.selection import pipeline_of
 from medgan.project.environment import Environment
 from medgan.project.loader import environment_of
 
@@ -61,7 +62,8 @@ class Project:
         """
         entry: Any = self._entry(dataset, f"{name}.trained")
         if not entry.exists():
-            command = f"{self.run_command(dataset)} --pipeline gan_training"
+            training = pipeline_of(name, "gan_training")
+            command = f"{self.run_command(dataset)} --pipeline {training}"
             raise UserError(f"{name} is not trained on {dataset}: `{command}` trains it.")
         return str(entry.resolve_load_version())
 

@@ -15,7 +15,15 @@ from medgan.nested import leaves
 
 TEXT = frozenset(
     {
-        *("source", "masks", "lpips_weights", "flag", "normal", "ingestion.normal"),
+        *(
+            "source",
+            "masks",
+            "lpips_weights",
+            "backbone_weights",
+            "flag",
+            "normal",
+            "ingestion.normal",
+        ),
         *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
         *("evaluation.reference_standard", "evaluation.region.name", "set"),
     }

@@ -84,14 +84,18 @@ def _present(dataset: AbstractDataset[Any, Any] | None) -> bool:
 def _makers(
     missing: Iterable[str], catalog: DataCatalog, registry: Mapping[str, Pipeline]
 ) -> list[str]:
-    """The pipelines that make these data sets and their inputs, in the order of the registry."""
+    """The pipelines that make these data sets and their inputs, in the order of the registry; the
+    first where several make one.
+    """
     wanted, makers = set(missing), set[str]()
     while wanted:
-        found = {
-            name
-            for name, pipeline in registry.items()
-            if name != "__default__" and wanted & pipeline.all_outputs()
-        } - makers
+        first = {
+            output: name
+            for name, pipeline in reversed([*registry.items()])
+            if name != "__default__"
+            for output in wanted & pipeline.all_outputs()
+        }
+        found = set(first.values()) - makers
         makers |= found
         wanted = set[str]().union(*(missing_inputs(registry[name], catalog) for name in found))
     return [name for name in registry if name in makers]

@@ -36,6 +36,7 @@ def sections() -> dict[str, object]:
         "masks": str | None,
         "classifier": Literal.__getitem__(tuple(CLASSIFIERS)),
         "lpips_weights": str | None,
+        "backbone_weights": str | None,
         "ingestion": IngestionConfig,
         "preprocessing": PreprocessingConfig,
         "augmentation": AugmentationConfig,

@@ -17,6 +17,7 @@ from medgan.files.digest import digest
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState, Unchanged
+from medgan.training.pretrained import PretrainedWeights
 from medgan.training.progress import LiveView
 from medgan.training.runtime import Runtime, seeded
 from medgan.training.settings import TrainingConfig
@@ -70,6 +71,8 @@ class TrainingJob:
     """Entries of the model card."""
     choose_score: Callable[[nn.Module], ScoreChoice] | None = None
     """Chooses the weights of the components of the published detector's score."""
+    pretrained: PretrainedWeights | None = None
+    """Weights of the frozen network of a `contracts.Pretrained` model."""
 
     @property
     def key(self) -> str:
@@ -80,7 +83,7 @@ class TrainingJob:
     def settings(self) -> dict[str, Any]:
         """Everything that determines the weights, in the order in which the key is made of it."""
         budget = asdict(self.training)
-        judge = self.held_out
+        judge, frozen = self.held_out, self.pretrained
         return {
             "name": self.model,
             "model": asdict(self.config),
@@ -90,6 +93,7 @@ class TrainingJob:
             "data (images, splits, augmentations)": self.data,
             "initial": self.initial,
             "validation": [judge.criterion, dict(judge.about)] if judge else None,
+            **({"pretrained": frozen.sha256} if frozen else {}),
         }
 
 
@@ -132,6 +136,8 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
         checkpoints.require_no_other(job.name, job.settings)
     with seeded(job.seed, job.initial):
         model = models.load(job.model).build(job.config, job.spec)
+    if job.pretrained is not None:
+        model.load_pretrained(job.pretrained.read())
     stop = Stop()
     with stop.listening():
         try:

@@ -116,13 +116,7 @@ def train(
     training = _Training(model, batches, config, runtime, (held_out, stop or Stop()))
     yield from training.run(resume)
     if isinstance(model, Fitted):
-        model.eval()
-        with training.stop.interruptible():
-            model.fit(batches.epoch(config.batch_size))
-        total = training.total
-        notes = {"planned_steps": total}
-        state = TrainingState("", total, True, training.model_tensors(), notes)
-        yield Progress("fit", total, total, state=state)
+        yield training.fitted(model)
     model.eval()
 
 
@@ -139,6 +133,7 @@ class _Training:
     ) -> None:
         self.model, self.batches, self.config, self.runtime = model, batches, config, runtime
         held_out, self.stop = outside
+        self.held_out = held_out if config.inspect_every else None
         self.unvalidated: Mapping[str, float] | None = None
         self.saved_at = time.monotonic()
         self.stages = _stages(model, config)
@@ -162,6 +157,23 @@ class _Training:
                     self.saved_at = time.monotonic()
                 else:
                     yield report
+
+    def fitted(self, model: Fitted) -> Progress:
+        """Fit the trained model, its weights averaged where that is asked for, and judge it once.
+
+        Before, it cannot score: no validation of its stages has held-out metrics, and none selects
+        weights.
+        """
+        if self.average is not None:
+            self.model.load_state_dict(self.average.weights)
+        self.model.eval()
+        with self.stop.interruptible():
+            model.fit(map(self.runtime.move, self.batches.epoch(self.config.batch_size)))
+            metrics = self.held_out.compute(self.model) if self.held_out else {}
+        self.selection.add(self.total, metrics, {}, eligible=False)
+        notes = {"planned_steps": self.total, "selection": self.selection.notes()}
+        state = TrainingState("", self.total, True, self.model_tensors(), notes)
+        return Progress("fit", self.total, self.total, state=state)
 
     def _saves(self, report: Progress) -> bool:
         """Whether a report has a checkpoint."""
@@ -236,7 +248,7 @@ class _Training:
         if self.validator is None or not stage.due(self.config.inspect_every, step):
             return None
         weights = self.average.weights if self.average is not None else self.model.state_dict()
-        last = stage is self.stages[-1]
+        last = stage is self.stages[-1] and not isinstance(self.model, Fitted)
         with self.stop.interruptible():
             validation = self.validator.validate(weights, held_out=last)
         self.selection.add(step, validation.metrics, weights, eligible=last)

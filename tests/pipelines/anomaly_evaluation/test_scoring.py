@@ -155,7 +155,7 @@ def test_the_split_table_counts_patients_only_where_they_are_known(splits):
 
 
 def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
-    pipeline = create_pipeline()
+    pipeline = create_pipeline(models.names())
     for name in models.detectors():
         box = pipeline.only_nodes_with_namespaces([f"anomaly_evaluation.{name}"])
         made = {node.name.rpartition(".")[2] for node in box.nodes}

@@ -19,6 +19,7 @@ from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
+from medgan.training.pretrained import PretrainedWeights
 from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
 
@@ -47,6 +48,8 @@ class GanSettings:
     seed: int
     scale: str = ""
     """Named in the card; the weights do not depend on it beyond the other settings."""
+    backbone_weights: str | None = None
+    """File of the weights of a model that needs some; None searches torchvision's folder."""
 
 
 def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
@@ -69,6 +72,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     judged = name in models.detectors() and training.inspect_every > 0
     judge = held_out_judge(images, splits, training, found.config, seed) if judged else None
     chosen_score = settings.score == "validation" and name in models.composed()
+    frozen = _pretrained(name, found)
     batches = BatchStream(
         StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
     )
@@ -88,9 +92,18 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
             **_counts(chosen, training_set),
             "augmentations": augment,
             **_about(images, splits),
+            **({"pretrained": [frozen.network, frozen.sha256]} if frozen else {}),
         },
         choose_score=score_chooser(images, splits, found.config, seed) if chosen_score else None,
+        pretrained=frozen,
     )
+
+
+def _pretrained(name: str, found: GanSettings) -> PretrainedWeights | None:
+    """Find the weights of the frozen network of a model that has one."""
+    if name not in models.pretrained():
+        return None
+    return PretrainedWeights.find(found.model.model.backbone, found.backbone_weights)
 
 
 def _counts(chosen: TrainingRows, training_set: TrainingSet) -> dict[str, int | str]:

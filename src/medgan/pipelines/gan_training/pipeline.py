@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kedro.pipeline import Pipeline
 
 from medgan import models
@@ -9,12 +11,16 @@ from medgan.pipelines.gan_training.nodes import plan_model
 from medgan.pipelines.training import training_nodes
 
 NAME = "gan_training"
-SHARED = ["params:gan_training", "params:augmentation", "params:seed", "params:scale"]
+SHARED = [
+    *("params:gan_training", "params:augmentation", "params:seed", "params:scale"),
+    "params:backbone_weights",
+]
 
 
-def create_pipeline(**_: object) -> Pipeline:
-    """Create the pipeline, one namespace a model."""
-    return sum((_model_pipeline(name) for name in models.names()), Pipeline([]))
+def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
+    """Create the pipeline, one namespace for each chosen model, or for those of the default run."""
+    names = models.by_default() if chosen is None else sorted(chosen)
+    return sum((_model_pipeline(name) for name in names), Pipeline([]))
 
 
 def _model_pipeline(name: str) -> Pipeline:

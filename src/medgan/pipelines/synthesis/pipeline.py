@@ -4,6 +4,8 @@ metrics rest on is trained here, on real images.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
@@ -21,17 +23,21 @@ SETTINGS = {
 }
 
 
-def create_pipeline(**_: object) -> Pipeline:
-    """Create the pipeline: a namespace for each generator, one for the feature network."""
+def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
+    """Create the pipeline: a namespace for each generator among the chosen models, or those of the
+    default run; one for the feature network.
+    """
+    wanted = models.by_default() if chosen is None else chosen
+    synthesizers = tuple(name for name in models.synthesizers() if name in wanted)
     inputs = ["images", "splits", "params:synthesis"]
     training = training_nodes(nodes.plan_domain_features, FEATURES, inputs)
     compare = Node(
         gathered(nodes.compare_generators),
-        DATA | by_model("synthetic", "synthetic", models.synthesizers()),
+        DATA | by_model("synthetic", "synthetic", synthesizers),
         ["results.quality", "sample_grids"],
         name="compare_generators",
     )
-    parts = {name: [_synthesize(name)] for name in models.synthesizers()}
+    parts = {name: [_synthesize(name)] for name in synthesizers}
     together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
     return sum((_part(*part) for part in {**parts, FEATURES: training}.items()), together)
 

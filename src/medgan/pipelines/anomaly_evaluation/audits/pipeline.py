@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kedro.pipeline import Node
 
 from medgan import models
@@ -9,9 +11,9 @@ from medgan.pipelines.anomaly_evaluation.audits import nodes
 from medgan.pipelines.gathering import DATA, on_data
 
 
-def parts() -> dict[str, list[Node]]:
-    """Create the node of every detector."""
-    return {name: [_audit(name)] for name in models.detectors()}
+def parts(detectors: Iterable[str]) -> dict[str, list[Node]]:
+    """Create the node of each detector."""
+    return {name: [_audit(name)] for name in detectors}
 
 
 def _audit(name: str) -> Node:

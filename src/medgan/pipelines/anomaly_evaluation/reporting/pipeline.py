@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kedro.pipeline import Node
 
 from medgan import models
@@ -24,15 +26,17 @@ TOGETHER = {
 }
 
 
-def together() -> list[Node]:
-    """Create the nodes about all detectors."""
-    detectors, features = models.detectors(), by_model("features", "features", (REFERENCE,))
+def together(names: Collection[str]) -> list[Node]:
+    """Create the nodes about all detectors among some models."""
+    detectors = tuple(name for name in models.detectors() if name in names)
+    encoders = tuple(name for name in models.encoders() if name in names)
+    features = by_model("features", "features", (REFERENCE,))
     evaluations = by_model("evaluations", "evaluation", detectors)
     audits = by_model("audits", "audit", detectors)
-    projected = by_model("illustrations", "illustrations", models.encoders())
+    projected = by_model("illustrations", "illustrations", encoders)
     made = {
         **TOGETHER,
-        **by_model("trained", "trained", models.names()),
+        **by_model("trained", "trained", tuple(names)),
         **evaluations,
         **audits,
         **by_model("illustrations", "illustrations", detectors),

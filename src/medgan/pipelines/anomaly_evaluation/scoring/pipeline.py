@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kedro.pipeline import Node
 
-from medgan import models
 from medgan.pipelines.anomaly_evaluation.scoring import nodes
 from medgan.pipelines.anomaly_evaluation.scoring.projections import (
     REFERENCE,
@@ -63,9 +62,9 @@ def reference_nodes() -> list[Node]:
     return [Node(describe, DATA | EARLIER | trained, f"{REFERENCE}.features", name="describe")]
 
 
-def parts() -> dict[str, list[Node]]:
-    """Create the nodes of every model."""
+def parts(detectors: Iterable[str]) -> dict[str, list[Node]]:
+    """Create the nodes of some detectors, and of the reference network."""
     return {
-        **{name: detector_nodes(name) for name in models.detectors()},
+        **{name: detector_nodes(name) for name in detectors},
         REFERENCE: reference_nodes(),
     }

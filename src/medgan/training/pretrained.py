@@ -1,0 +1,78 @@
+"""The file with the weights of a pretrained network: where it is, and which one it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medgan.errors import MissingWeights, UserError
+from medgan.files.digest import file_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PARAMETER = "backbone_weights"
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """A file of tensors by torchvision's names, and its content."""
+
+    network: str
+    path: Path
+    sha256: str
+
+    @classmethod
+    def find(cls, network: str, given: str | None) -> PretrainedWeights:
+        """Find the weights of a network.
+
+        Args:
+            network: a key of `networks.backbone.FILES`.
+            given: a path; None searches torchvision's download folder. Nothing is downloaded.
+
+        Raises:
+            MissingWeights: no file is given, and there is none.
+            UserError: the given file does not exist.
+        """
+        import torch
+
+        from medgan.networks.backbone import FILES
+
+        file = FILES[network]
+        path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / file
+        if path.is_file():
+            return cls(network, path, file_digest(path))
+        if given:
+            raise UserError(
+                f"There are no weights at {path}: give --params {PARAMETER}=PATH of a file such as "
+                f"{file}, or leave it out."
+            )
+        raise MissingWeights(
+            f"it needs the pretrained weights of {network}: give --params {PARAMETER}=PATH, since "
+            f"torch has no {file} on this machine"
+        )
+
+    def read(self) -> dict[str, Tensor]:
+        """Read the tensors, without running anything that the file may hold.
+
+        Raises:
+            UserError: it is no file of tensors.
+        """
+        import torch
+
+        try:
+            found = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # of many kinds, UnpicklingError among them
+            raise self._unreadable() from error
+        if not isinstance(found, dict):
+            raise self._unreadable()
+        return {
+            str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)
+        }
+
+    def _unreadable(self) -> UserError:
+        return UserError(
+            f"{self.path} is no file of weights as torch saves them: give --params "
+            f"{PARAMETER}=PATH of one for {self.network}."
+        )
