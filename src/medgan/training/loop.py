@@ -239,7 +239,7 @@ class _Training:
         last = stage is self.stages[-1]
         with self.stop.interruptible():
             validation = self.validator.validate(weights, held_out=last)
-        self.selection.add(step, validation.metrics, weights, eligible=last)
+        self.selection.add(step, validation, weights, eligible=last)
         return validation
 
     def _exhausted(self, stage: Stage) -> bool:
