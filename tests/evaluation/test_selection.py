@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.selection import HeldOut, choose_criterion
 from medgan.stats.classification import standard_error
+
+MIX = TrainingSet.MIX
 
 
 @pytest.fixture
@@ -41,7 +44,8 @@ def test_aucp_reads_no_label_of_an_anomalous_image(splits: pd.DataFrame) -> None
         held_out.rows, np.zeros_like(held_out.anomalous), held_out.known_normal, held_out.unlabelled
     )
     seen = held_out.metrics(scores)
-    assert blind.metrics(scores) == {name: seen[name] for name in ("aucp", "aucp_se")}
+    assert blind.metrics(scores).keys() == {"aucp"}
+    assert blind.metrics(scores)["aucp"].area == seen["aucp"].area
 
 
 def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataFrame) -> None:
@@ -53,8 +57,8 @@ def test_aucp_is_half_the_normal_share_plus_the_rest_of_the_auc(splits: pd.DataF
         )
         figures = held_out.metrics(scores)
         normal_share = 1 - held_out.anomalous[held_out.unlabelled].mean()
-        assert figures["aucp"] == pytest.approx(
-            normal_share / 2 + (1 - normal_share) * figures["val_auroc"], abs=0.04
+        assert figures["aucp"].area == pytest.approx(
+            normal_share / 2 + (1 - normal_share) * figures["val_auroc"].area, abs=0.04
         )
 
 
@@ -74,17 +78,38 @@ def test_a_limit_takes_part_of_the_patients(splits: pd.DataFrame) -> None:
     assert 30 < held_out.unlabelled.sum() < 70
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4])
+def test_the_held_out_mix_is_as_contaminated_as_that_of_the_training(
+    splits: pd.DataFrame, share: float
+) -> None:
+    mix = splits.index[splits["role"] == "mix"]
+    normal, anomalous = (mix[splits.loc[mix, "label"] == label] for label in (0, 1))
+    count = round(len(normal) * share / (1 - share))
+    splits.loc[anomalous[count:], "role"] = None
+    held_out = HeldOut.of(splits, 10_000, seed=0)
+    assert held_out.anomalous[held_out.unlabelled].mean() == pytest.approx(share, abs=0.01)
+    assert (held_out.unlabelled & ~held_out.anomalous).sum() > 300
+
+
+def test_the_criterion_uses_no_more_than_the_training(splits: pd.DataFrame) -> None:
+    assert choose_criterion("auto", splits, MIX) == "aucp"
+    assert choose_criterion("auto", splits, TrainingSet.NORMAL) is None
+    assert choose_criterion("auto", splits, TrainingSet.LABELLED) is None
+    normals = splits["role"].where(splits["label"] == 0, None)
+    assert choose_criterion("auto", splits.assign(role=normals), MIX) is None
+
+
 def test_the_criterion_follows_what_the_data_has(splits: pd.DataFrame) -> None:
     no_mix, no_anomalies = (
         splits.assign(role=None),
         splits.assign(label=splits["label"].where(splits["split"] != "val", 0)),
     )
-    assert choose_criterion("auto", splits) == "aucp"
-    assert choose_criterion("auto", no_mix) == "val_auroc"
-    assert choose_criterion("auto", no_anomalies) is None
-    assert choose_criterion("last", splits) is None
-    assert choose_criterion("val_auroc", splits) == "val_auroc"
+    assert choose_criterion("auto", no_mix, MIX) is None
+    assert choose_criterion("auto", no_anomalies, MIX) is None
+    assert choose_criterion("last", splits, MIX) is None
+    assert choose_criterion("val_auroc", splits, MIX) == "val_auroc"
+    assert choose_criterion("aucp", splits, TrainingSet.NORMAL) == "aucp"
     with pytest.raises(UserError, match=r"aucp.*unlabelled mix"):
-        choose_criterion("aucp", no_mix)
+        choose_criterion("aucp", no_mix, MIX)
     with pytest.raises(UserError, match="val_auroc"):
-        choose_criterion("val_auroc", no_anomalies)
+        choose_criterion("val_auroc", no_anomalies, MIX)

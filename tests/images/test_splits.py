@@ -154,6 +154,14 @@ def test_training_rows_hold_what_the_training_set_may_see(manifest: pd.DataFrame
     assert splits.loc[mix.unlabelled_rows, "role"].tolist() == ["mix"] * len(mix.unlabelled_rows)
 
 
+def test_a_contamination_of_zero_mixes_normal_images_alone(manifest: pd.DataFrame) -> None:
+    splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0), contamination=0.0)
+    found = training_rows(splits, TrainingSet.MIX)
+    assert found.unlabelled_rows is not None
+    assert not splits.loc[[*found.rows, *found.unlabelled_rows], "label"].any()
+    assert abs(len(found.rows) - len(found.unlabelled_rows)) < 20
+
+
 def test_what_a_training_lacks_is_named(manifest: pd.DataFrame) -> None:
     splits = assign_roles(split_by_patient(manifest, FRACTIONS, 0))
     with pytest.raises(NotEnoughData, match="no training image is `fungal`"):

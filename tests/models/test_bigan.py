@@ -40,7 +40,7 @@ def with_oracles(cycle: bool) -> tuple[bigan.BiGAN, Batch]:
     made, drawn = model(cycle), batch()
     made.discriminator = Oracle(lambda images, latents: images is drawn.images)  # type: ignore[assignment]
     if isinstance(made, bigan.ALAD):
-        made.discriminator_xx = Oracle(lambda both: torch.equal(both[:, :1], both[:, 1:]))  # type: ignore[assignment]
+        made.discriminator_xx = Oracle(torch.equal)  # type: ignore[assignment]
         made.discriminator_zz = Oracle(lambda latents, others: latents is others)  # type: ignore[assignment]
     return made, drawn
 
@@ -144,3 +144,23 @@ def test_alads_hidden_layers_have_a_spectral_norm_of_one_and_its_last_ones_are_f
         )
     plain = (made.discriminator.to_logit, made.encoder.to_latents, *model(cycle=False).modules())
     assert not any(hasattr(layer, "parametrizations") for layer in plain)
+
+
+def test_the_image_pair_features_are_those_of_alad_s_reference() -> None:
+    made = bigan.build(bigan.Config(width=32), ImageSpec(32, 1))
+    assert isinstance(made, bigan.ALAD)
+    images, others = torch.zeros(2, *SPEC.shape), torch.ones(2, *SPEC.shape)
+    pair = made.discriminator_xx.eval()
+    features = pair.features(images, others)
+    assert features.shape == (2, 128 * 8 * 8)  # a quarter of the side
+    kernels = [part for part in pair.modules() if isinstance(part, nn.Conv2d)]
+    assert [(part.out_channels, part.kernel_size) for part in kernels] == [
+        (64, (5, 5)),
+        (128, (5, 5)),
+    ]
+    assert pair(images, others).shape == (2,)
+    assert not torch.equal(pair(images, others), pair(others, images))
+
+
+def test_the_form_is_the_method() -> None:
+    assert [bigan.Config(cycle=cycle).form for cycle in (True, False)] == ["ALAD", "EGBAD"]

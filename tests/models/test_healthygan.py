@@ -9,10 +9,17 @@ from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec
 from medgan.models import healthygan
-from medgan.models.healthygan import AdditiveMap, Config, HealthyGAN, MaskedImage, focus
+from medgan.models.healthygan import (
+    AdditiveMap,
+    CoarseMap,
+    Config,
+    HealthyGAN,
+    MaskedImage,
+    focus,
+)
 from medgan.training.runtime import seeded
 
-OUTPUTS = ["mask", "additive"]
+OUTPUTS = ["mask", "additive", "coarse"]
 SPEC = ImageSpec(32, 1)
 
 
@@ -97,9 +104,39 @@ def test_terms_of_the_additive_map_by_hand() -> None:
     )
 
 
+def test_a_coarse_map_is_the_mean_of_its_cells_and_knows_no_checkerboard() -> None:
+    output, images = CoarseMap(Config(output="coarse", map_scale=4)), torch.zeros(1, 1, 32, 32)
+    places = torch.arange(32)
+    checkerboard = (places[:, None] + places[None]).remainder(2).float() * 2 - 1
+    assert torch.equal(output.translated(images, checkerboard.expand(1, 1, 32, 32)), images)
+    assert not torch.equal(AdditiveMap(Config()).translated(images, checkerboard), images)
+    head = torch.zeros(1, 1, 32, 32)
+    head[..., 8:12, 8:12] = 0.5  # one cell, with its center at 9.5
+    head[..., 8, 8] += 1.6  # which moves the mean of its 16 pixels to 0.6
+    found = output.translated(images, head)[0, 0]
+    beside, between = (0.6 * share**2 for share in (7 / 8, 3 / 8))
+    assert found[9, 9].item() == pytest.approx(beside)
+    assert found[7, 7].item() == pytest.approx(between)
+    assert found[5, 5] == 0
+
+
+def test_an_empty_coarse_map_changes_nothing_and_a_full_one_stays_in_range() -> None:
+    detector, images = model("coarse"), noise(2)
+    detector.generator = Constant(0.0)  # type: ignore[assignment]
+    assert torch.equal(detector(images), images)
+    detector.generator = Constant(5.0)  # type: ignore[assignment]
+    assert torch.equal(detector(images), torch.ones(2, 1, 32, 32))
+
+
+def test_each_output_has_a_form_of_its_own() -> None:
+    forms = [Config(output=output).form for output in OUTPUTS]  # type: ignore[arg-type]
+    assert forms == ["HealthyGAN, mask", "Brainomaly", "Brainomaly, coarse map"]
+
+
 def test_one_map_serves_three_channels() -> None:
     assert AdditiveMap(Config()).translated(filled(0.0, 3), filled(1.0)).shape == (2, 3, 4, 4)
     assert model("additive", 3).score(noise(2, 3), rng()).anomaly_maps.shape == (2, 1, 32, 32)
+    assert model("coarse", 3).score(noise(2, 3), rng()).anomaly_maps.shape == (2, 1, 32, 32)
     assert model("mask", 3).score(noise(2, 3), rng()).anomaly_maps.shape == (2, 1, 32, 32)
 
 

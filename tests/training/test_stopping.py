@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from medgan.contracts import Batch, BatchSource, ImageSpec
+from medgan.stats.placements import Placements
 from medgan.training import loop, stopping
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob, train
@@ -56,7 +58,7 @@ class Signalled(RandomBatches):
 
 
 def job(
-    spec: ImageSpec, batches: BatchSource, judge: Callable[[nn.Module], dict[str, float]]
+    spec: ImageSpec, batches: BatchSource, judge: Callable[[nn.Module], dict[str, Placements]]
 ) -> TrainingJob:
     from medgan import models
 
@@ -70,8 +72,8 @@ def job(
     )
 
 
-def good(_: nn.Module) -> dict[str, float]:
-    return {"val_auroc": 0.5, "val_auroc_se": 0.1}
+def good(_: nn.Module) -> dict[str, Placements]:
+    return {"val_auroc": Placements(np.array([0.4, 0.6]), np.array([0.6, 0.4]))}
 
 
 def trained(one: TrainingJob, folder: Path) -> list[dict[str, Any]]:
@@ -118,7 +120,7 @@ def test_f26_a_validation_is_interrupted_and_made_when_the_training_resumes(
 ) -> None:
     calls = 0
 
-    def slow(model: nn.Module) -> dict[str, float]:
+    def slow(model: nn.Module) -> dict[str, Placements]:
         nonlocal calls
         calls += 1
         if calls == 1:

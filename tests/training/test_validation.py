@@ -4,22 +4,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, BatchSource, ImageSpec, Player
+from medgan.stats.placements import Placements
+from medgan.training.collapse import DIVERSITY, DIVERSITY_BELOW, collapse_warning
 from medgan.training.loop import Progress, train
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
 from medgan.training.validation import (
-    COLLAPSED_BELOW,
-    DIVERSITY,
     HeldOutMetrics,
     Selection,
+    Validation,
     Validator,
-    collapse_warning,
-    mean_distance,
 )
 from tests.models.tiny import tiny
 
@@ -47,9 +47,15 @@ class Scripted:
     def __init__(self, values: list[float]) -> None:
         self.values = iter(values)
 
-    def __call__(self, model: nn.Module) -> dict[str, float]:
+    def __call__(self, model: nn.Module) -> dict[str, Placements]:
         assert not model.training
-        return {"aucp": next(self.values), "other": 0.1}
+        return {"aucp": area(next(self.values)), "other": area(0.1)}
+
+
+def area(value: float, noise: float = 0.0) -> Placements:
+    """Placements of 16 images of each class with this mean; `noise` sets every second one apart."""
+    apart = np.tile([noise, -noise], 8)
+    return Placements(value + apart, value - apart)
 
 
 def held_out(values: list[float], criterion: str | None = "aucp") -> HeldOutMetrics:
@@ -161,19 +167,10 @@ def test_samples_come_from_the_same_latents(spec: ImageSpec, batches: BatchSourc
 
 
 def test_a_grid_shows_one_class_after_the_other(spec: ImageSpec, batches: BatchSource) -> None:
-    labels = Validator(tiny("acgan", spec), batches, CPU, None).real.labels  # type: ignore[union-attr]
+    labels = Validator(tiny("acgan", spec), batches, CPU, None).real[0].labels
     assert labels is not None
     assert labels.unique().numel() > 1
     assert torch.equal(labels, labels.sort().values)
-
-
-def test_diversity_is_one_for_the_data_itself_and_less_within_a_class() -> None:
-    images = torch.cat([torch.zeros(4, 1, 8, 8), torch.ones(4, 1, 8, 8)])
-    labels = torch.tensor([0] * 4 + [1] * 4)
-    assert mean_distance(images) == pytest.approx(8 * 4 / 7)
-    assert mean_distance(images, labels) == 0.0
-    several = torch.nn.functional.one_hot(labels).float()
-    assert mean_distance(images, several) == 0.0
 
 
 class Constant(nn.Module):
@@ -203,7 +200,7 @@ def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(
     alarm = collapse_warning(validations_of(reports)[-1], 6, 6)
     assert alarm is not None
     assert "0.00 times" in alarm
-    assert collapse_warning({DIVERSITY: COLLAPSED_BELOW}, 6, 6) is None
+    assert collapse_warning({DIVERSITY: DIVERSITY_BELOW}, 6, 6) is None
     assert (
         collapse_warning({DIVERSITY: 0.0}, 1, 6) is None
     )  # an untrained generator always draws one grey image
@@ -211,28 +208,25 @@ def test_f34_a_collapsed_generator_raises_the_alarm_and_a_varied_one_does_not(
 
 
 def selection_of(validations: list[tuple[float, float]]) -> Selection:
-    """Validations of (AUCp, standard error); the weights of each are its number."""
+    """Validations of (AUCp, noise of its placements); the weights of each are its number."""
     selection = Selection("aucp")
-    for step, (value, error) in enumerate(validations):
-        selection.add(
-            step, {"aucp": value, "aucp_se": error}, {"w": torch.tensor(float(step))}, eligible=True
-        )
+    for step, (value, noise) in enumerate(validations):
+        look = Validation({"aucp": value}, criterion=area(value, noise))
+        selection.add(step, look, {"w": torch.tensor(float(step))}, eligible=True)
     return selection
 
 
+# The error of a difference of noises d is sqrt(2 d^2 / 15), 0.365 d.
 @pytest.mark.parametrize(
     ("validations", "chosen"),
     [
-        (
-            [(0.7, 0.05), (0.8, 0.05), (0.76, 0.05), (0.74, 0.05)],
-            2,
-        ),  # the latest within one error of the best
-        ([(0.7, 0.0), (0.8, 0.0), (0.76, 0.0)], 1),  # no error: the best
-        ([(0.8, 0.05), (0.6, 0.3)], 0),  # the error is that of the best
-        (
-            [(0.70, 0.1), (0.65, 0.1), (0.9, 0.02), (0.7, 0.1)],
-            2,
-        ),  # a new best outdates the earlier choice
+        # The latest within one error of the best: noise apart by 0.1, an error of 0.037.
+        ([(0.7, 0.1), (0.8, 0.0), (0.77, 0.1), (0.76, 0.1)], 2),
+        ([(0.7, 0.0), (0.8, 0.0), (0.79, 0.0)], 1),  # no noise: the best
+        # The same noise in both is no error of their difference, however large it is.
+        ([(0.8, 0.5), (0.75, 0.5)], 0),
+        # A new best outdates the earlier choice.
+        ([(0.70, 0.1), (0.68, 0.0), (0.9, 0.1), (0.8, 0.0)], 2),
     ],
 )
 def test_the_latest_validation_within_one_standard_error_of_the_best_is_selected(
@@ -250,7 +244,8 @@ def test_validations_that_are_not_eligible_are_ignored_and_the_later_of_equals_i
     for step, (value, eligible) in enumerate(
         [(0.9, False), (0.5, True), (0.5, True), (0.4, True), (0.4, True)]
     ):
-        selection.add(step, {"aucp": value}, {"w": torch.tensor(float(step))}, eligible=eligible)
+        look = Validation({"aucp": value}, criterion=area(value))
+        selection.add(step, look, {"w": torch.tensor(float(step))}, eligible=eligible)
     assert (selection.best, selection.chosen) == (1, 2)
     assert selection.weights["w"].item() == 2
     assert selection.exhausted(3)

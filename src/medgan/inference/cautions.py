@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from medgan.evaluation.results import DetectorResult
 from medgan.models import PublishedModel
 from medgan.stats.bootstrap import Estimate
-from medgan.training.validation import COLLAPSED_BELOW, DIVERSITY
+from medgan.training.collapse import collapse_of
 from medgan.words import SMOKE, SMOKE_SCALE
 
 FEW_NORMALS = 20
@@ -18,12 +18,9 @@ def of_model(model: PublishedModel) -> Iterator[str]:
     """Say whether a model was trained at scale=smoke, and whether its generator has collapsed."""
     if model.card.get("scale") == SMOKE_SCALE:
         yield SMOKE
-    diversity = model.card.get("figures", {}).get(DIVERSITY)
-    if isinstance(diversity, float | int) and diversity < COLLAPSED_BELOW:
-        yield (
-            f"mode collapse: two images of its generator differ {diversity:.2f} times as much as "
-            f"two real ones (warning below {COLLAPSED_BELOW})"
-        )
+    collapsed = collapse_of(model.card.get("figures", {}))
+    if collapsed is not None:
+        yield f"mode collapse: {collapsed}"
 
 
 def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Iterator[str]:

@@ -95,6 +95,23 @@ def display_name(name: str) -> str:
     return name.replace("_", " ")
 
 
+def form(name: str, configuration: Mapping[str, Any]) -> str:
+    """Name the method that a model is with these settings, as readers know it.
+
+    Args:
+        name: of the model.
+        configuration: fields of its `Config`, as in a card or a record; the others have their
+            defaults, and unknown ones, of an earlier version, say nothing.
+
+    Returns:
+        `form` of its `Config`, such as ALAD; `display_name` where the model has one form only.
+    """
+    config = load(name).Config
+    known = {field.name for field in fields(config)}
+    settings = {key: value for key, value in configuration.items() if key in known}
+    return str(getattr(config(**settings), "form", display_name(name)))
+
+
 @cache
 def _modules() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))

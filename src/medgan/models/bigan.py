@@ -23,10 +23,12 @@ Components: `reconstruction`, |x - G(E(x))|_1; `feature`, the f_D or f_xx term a
 |E(x) - E(G(E(x)))|_1 (GANomaly, Akcay 2018, eq. 5), which neither paper reports.
 
 Deviations: the other half of ALAD's cycle losses, E sp(D_xx(x, x)) + E sp(D_zz(z, z)), has no
-gradient in G and E and is left out. D_xx sees its two images as channels of one image; the
-reference code stacks them vertically, where no convolution compares them pixel by pixel. The
-networks are DCGAN's with a depth that follows the image size, so D_xx has no dropout; with spectral
-norm the discriminators have no batch norm.
+gradient in G and E and is left out. D_xx has the reference code's two convolutions of 5x5 with
+dropout, but sees its two images as channels of one image; the reference stacks them vertically,
+where no convolution compares them pixel by pixel. The other networks are DCGAN's with a depth that
+follows the image size. ALAD's D_xz has one dense layer on z, where the reference has two of 512
+units; with spectral norm the discriminators have no batch norm. The moving average (`ema_decay`) is
+of all weights, statistics of batch norm included; the references average the trained weights alone.
 """
 
 from __future__ import annotations
@@ -55,8 +57,12 @@ from medgan.losses import (
 )
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import spectrally_normalized
-from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
-from medgan.networks.pairs import LatentPairDiscriminator, PairDiscriminator
+from medgan.networks.dcgan import Generator, draw, latents_for
+from medgan.networks.pairs import (
+    ImagePairDiscriminator,
+    LatentPairDiscriminator,
+    PairDiscriminator,
+)
 from medgan.ranges import LatentDim, LearningRate, Share, Width
 
 NAME = "BiGAN"
@@ -75,6 +81,11 @@ class Config:
     feature_share: Share = 0.1
     """Share of the feature term in EGBAD's score."""
 
+    @property
+    def form(self) -> str:
+        """Name of the method in a title."""
+        return _method(self).FORM
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -90,6 +101,7 @@ class BiGAN(nn.Module):
     """EGBAD: a generator, an encoder and a discriminator of pairs."""
 
     COUNTERPART = "reconstruction"
+    FORM = "EGBAD"
     DROPOUT = 0.5
     BATCH_NORM = True
 
@@ -195,13 +207,14 @@ class BiGAN(nn.Module):
 class ALAD(BiGAN):
     """BiGAN with a discriminator for each cycle, and spectral norm."""
 
+    FORM = "ALAD"
     DROPOUT = 0.2
     BATCH_NORM = False
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        self.discriminator_xx = Discriminator(
-            config.width, spec.size, 2 * spec.channels, batch_norm=self.BATCH_NORM
+        self.discriminator_xx = ImagePairDiscriminator(
+            config.width, spec.size, spec.channels, self.DROPOUT
         )
         self.discriminator_zz = LatentPairDiscriminator(config.latent_dim, self.DROPOUT)
         for hidden in (
@@ -226,7 +239,7 @@ class ALAD(BiGAN):
             reencoded = self.encoder(pairs.fake)
         return {
             "images": bce_discriminator(
-                self._image_logits(images, images), self._image_logits(images, reconstructed)
+                self.discriminator_xx(images, images), self.discriminator_xx(images, reconstructed)
             ),
             "latents": bce_discriminator(
                 self.discriminator_zz(latents, latents), self.discriminator_zz(latents, reencoded)
@@ -237,7 +250,7 @@ class ALAD(BiGAN):
         """Compute the cycle losses of G and E: cycled pairs are 1."""
         reconstructed, reencoded = self.generator(pairs.encoded), self.encoder(pairs.fake)
         return {
-            "images": bce_generator(self._image_logits(pairs.images, reconstructed)),
+            "images": bce_generator(self.discriminator_xx(pairs.images, reconstructed)),
             "latents": bce_generator(self.discriminator_zz(pairs.latents, reencoded)),
         }
 
@@ -248,13 +261,13 @@ class ALAD(BiGAN):
     def feature_distance(self, images: Tensor, reconstructed: Tensor, encoded: Tensor) -> Tensor:
         """Compute |f_xx(x, x) - f_xx(x, G(E(x)))|_1 for each image: (N,)."""
         features = self.discriminator_xx.features
-        same, cycled = (torch.cat([images, other], 1) for other in (images, reconstructed))
-        return l1_per_image(features(same), features(cycled))
+        return l1_per_image(features(images, images), features(images, reconstructed))
 
-    def _image_logits(self, images: Tensor, others: Tensor) -> Tensor:
-        return self.discriminator_xx(torch.cat([images, others], 1))
+
+def _method(config: Config) -> type[BiGAN]:
+    return ALAD if config.cycle else BiGAN
 
 
 def build(config: Config, spec: ImageSpec) -> BiGAN:
     """Build an untrained ALAD with `cycle`, else an untrained EGBAD."""
-    return ALAD(config, spec) if config.cycle else BiGAN(config, spec)
+    return _method(config)(config, spec)

@@ -11,8 +11,11 @@ Components: `reconstruction` and `feature`, the two terms of eq. 3; `latent`, th
 (E(x) - E(G(E(x))))^2, which Schlegl reports beside the score. It is logged while training, and not
 minimized.
 
-Deviations: `width` and `n_critic` are smaller and the learning rates larger in the CPU budgets (see
-the configuration file).
+Deviations: at 64 px the channels of D and E are 1, 1, 2, 4 and 8 times `width`, from the first
+convolution to the last block, and 1, 2, 4, 8 and 8 times in the reference; those of G are 8, 4, 2,
+1 and 1 times, and 8, 8, 4, 2 and 1 times in the reference. Blocks of D and E widen in their first
+convolution, the reference's in the second. The depth follows the image size. `width` and `n_critic` are smaller and the learning rates larger
+in the CPU budgets (see the configuration file).
 """
 
 from __future__ import annotations

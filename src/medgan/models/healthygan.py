@@ -1,7 +1,7 @@
 """HealthyGAN: translates any image to a healthy one; the change of an image is its anomaly map.
 
 Papers: HealthyGAN (Rahman Siddiquee 2022, `output: mask`), Brainomaly (Rahman Siddiquee 2024,
-`output: additive`). There are two training sets: A, an unlabelled mix of healthy and diseased
+`output: additive`), and Brainomaly with a map of low resolution (`output: coarse`). There are two training sets: A, an unlabelled mix of healthy and diseased
 images, and B, healthy images. G maps x to y, D separates y_A from x_B. The score is
 mean |x - y| / 2, the map is |x - y|.
 
@@ -14,6 +14,8 @@ mean |x - y| / 2, the map is |x - y|.
     additive:  G returns one channel;  y = tanh(x + map)
                G:  - D(y_A) + 1 |x_B - y_B|
 
+    coarse:    y = clamp(x + up(avgpool_k(head)), -1, 1), with the loss of the additive form
+
 D never sees y_B in its own loss. Distances are means over pixels, as in the reference code; D(x) is
 the mean over patches, and its penalty takes the gradient of their sum.
 
@@ -21,10 +23,14 @@ Components: `reconstruction`, mean |x - y| / 2, which is the score; `feature`, m
 |f_D(x) - f_D(y)| with f_D the last hidden layer of D, which neither paper uses. There is no encoder
 and so no latent distance; `features` are f_D(x) averaged over positions.
 
-Deviations: D has log2(size) - 2 stride-2 convolutions, which keeps the papers' 4x4 patches at every
+Deviations: `coarse` is no paper's. Averaging over cells of k x k pixels (`map_scale`) and bilinear
+interpolation leave the map no pixel noise to deceive D with, which is what a short training of the
+additive form ends in (decision 0014; compare the coarse masks of Fong and Vedaldi 2017). A coarse
+map cannot undo the tanh of single pixels either, so y is clamped: an empty map changes nothing. D
+has log2(size) - 2 stride-2 convolutions, which keeps the papers' 4x4 patches at every
 size and equals their 6 at 256 px. The learning rate does not decay (theirs by 0.1 %). The CPU
-budgets have a faster D, a slower G and n_critic 5 (decision 0014). The threshold comes from
-validation, theirs from test labels.
+budgets have a faster D (decision 0014). The threshold comes from validation, theirs from test
+labels.
 
 In the additive form |y| < 1, so an empty map still changes x to tanh(x): pixels near -1 or 1, such
 as a black border, add up to 0.24 to |x - y| without any disease. x = 0, the padding, adds nothing.
@@ -37,6 +43,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import (
@@ -62,9 +69,11 @@ Critic = Callable[[Tensor], Tensor]
 class Config:
     """Settings of `healthygan`."""
 
-    output: Literal["mask", "additive"] = "additive"
-    """Meaning of G's head: Brainomaly's additive map, or HealthyGAN's image and mask, which is
-    weaker after a short training (decision 0014)."""
+    output: Literal["mask", "additive", "coarse"] = "additive"
+    """Meaning of G's head: Brainomaly's additive map, HealthyGAN's image and mask, which is weaker
+    after a short training, or an additive map of low resolution (decision 0014)."""
+    map_scale: Literal[2, 4, 8, 16] = 4
+    """k, the side in pixels of a cell of the map. Of the coarse output only."""
     width: Width = 64
     residual_blocks: ResidualBlocks = 6
     lr: LearningRate = 1e-4
@@ -77,9 +86,18 @@ class Config:
     focus_weight: Weight = 0.1
     """Of the mask output only."""
 
+    @property
+    def form(self) -> str:
+        """Name of the selected output in a title."""
+        return OUTPUTS[self.output].FORM
+
 
 class Output(Protocol):
     """Meaning of the head of G, and the loss of G."""
+
+    FORM: str
+
+    def __init__(self, config: Config) -> None: ...
 
     def channels(self, image_channels: int) -> int:
         """Return the channels of the head."""
@@ -95,6 +113,8 @@ class Output(Protocol):
 
 class MaskedImage:
     """HealthyGAN: the head is an image f and a mask m."""
+
+    FORM = "HealthyGAN, mask"
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -134,6 +154,8 @@ class MaskedImage:
 class AdditiveMap:
     """Brainomaly: the head is added to the image."""
 
+    FORM = "Brainomaly"
+
     def __init__(self, config: Config) -> None:
         self.config = config
 
@@ -156,7 +178,22 @@ class AdditiveMap:
         }
 
 
-OUTPUTS: Mapping[str, Callable[[Config], Output]] = {"mask": MaskedImage, "additive": AdditiveMap}
+class CoarseMap(AdditiveMap):
+    """Brainomaly with a map of low resolution."""
+
+    FORM = "Brainomaly, coarse map"
+
+    def translated(self, images: Tensor, head: Tensor) -> Tensor:
+        """Compute y = clamp(x + up(avgpool_k(head)), -1, 1), bilinear between centers of cells."""
+        cells = F.avg_pool2d(head, self.config.map_scale)
+        return (images + F.interpolate(cells, images.shape[2:], mode="bilinear")).clamp(-1, 1)
+
+
+OUTPUTS: Mapping[str, type[Output]] = {
+    "mask": MaskedImage,
+    "additive": AdditiveMap,
+    "coarse": CoarseMap,
+}
 
 
 def focus(mask: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
-"""Discriminators of pairs: an image and a latent (Donahue 2017, Zenati 2018), or two latents."""
+"""Discriminators of pairs (Donahue 2017, Zenati 2018): image and latent, two images, two latents."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +43,33 @@ class PairDiscriminator(nn.Module):
     def forward(self, images: Tensor, latents: Tensor) -> Tensor:
         """Compute logits (N,)."""
         return self.to_logit(self.features(images, latents)).squeeze(1)
+
+
+class ImagePairDiscriminator(nn.Module):
+    """Map two images (N, C, size, size) to logits (N,), by two halving convolutions of 5x5.
+
+    At width 32 they have the 64 and 128 channels of ALAD's reference code.
+    """
+
+    def __init__(self, width: int, size: int, channels: int, dropout: float) -> None:
+        super().__init__()
+        widths = [2 * channels, 2 * width, 4 * width]
+        self.convolutions = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(a, b, 5, 2, 2), nn.LeakyReLU(0.2), nn.Dropout(dropout))
+                for a, b in pairwise(widths)
+            )
+        )
+        self.to_logit = nn.Linear(widths[-1] * (size // 4) ** 2, 1)
+        self.apply(initialize)
+
+    def features(self, images: Tensor, others: Tensor) -> Tensor:
+        """Compute f_xx, the layer before the logit: (N, 4 width (size / 4)^2)."""
+        return flat(self.convolutions(torch.cat([images, others], 1)))
+
+    def forward(self, images: Tensor, others: Tensor) -> Tensor:
+        """Compute logits (N,)."""
+        return self.to_logit(self.features(images, others)).squeeze(1)
 
 
 class LatentPairDiscriminator(nn.Module):

@@ -242,8 +242,8 @@ def _selected(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
         images = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in about.items())
         why = (
             f"{weights} of the latest validation with {CRITERIA[criterion]} within one standard "
-            f"error of the best, {best[criterion]:.3f} ± {best.get(f'{criterion}_se', 0.0):.3f} "
-            f"at step {best['step']:.0f} ({images})"
+            f"error of their difference from the best, {best[criterion]:.3f} at step "
+            f"{best['step']:.0f} ({images})"
         )
         if state.step < planned:
             why += f"; training stopped early, after {state.step} of {planned} steps"

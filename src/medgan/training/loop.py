@@ -169,8 +169,9 @@ class _Training:
         self.model.eval()
         with self.stop.interruptible():
             model.fit(map(self.runtime.move, self.batches.epoch(self.config.batch_size)))
-            metrics = self.held_out.compute(self.model) if self.held_out else {}
-        self.selection.add(self.total, metrics, {}, eligible=False)
+            found = self.held_out.compute(self.model) if self.held_out else {}
+        areas = {name: placements.area for name, placements in found.items()}
+        self.selection.add(self.total, Validation(areas), {}, eligible=False)
         notes = {"planned_steps": self.total, "selection": self.selection.notes()}
         state = TrainingState("", self.total, True, self.model_tensors(), notes)
         return Progress("fit", self.total, self.total, state=state)
@@ -251,7 +252,7 @@ class _Training:
         last = stage is self.stages[-1] and not isinstance(self.model, Fitted)
         with self.stop.interruptible():
             validation = self.validator.validate(weights, held_out=last)
-        self.selection.add(step, validation.metrics, weights, eligible=last)
+        self.selection.add(step, validation, weights, eligible=last)
         return validation
 
     def _exhausted(self, stage: Stage) -> bool:

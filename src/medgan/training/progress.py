@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from medgan.training.validation import collapse_warning
+from medgan.training.collapse import collapse_warning
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -35,8 +35,8 @@ class TrainingConfig:
     inspect_every: CountOrNone = 0
     """Steps between validations: sample grid, diversity, weight selection. 0 never validates."""
     criterion: Literal["auto", "aucp", "val_auroc", "last"] = "auto"
-    """Metric that selects the weights: `auto` is AUCp with an unlabelled mix, else the validation
-    AUROC, else `last`, the weights after the last step."""
+    """Metric that selects the weights: `auto` is AUCp for a model that sees an unlabelled mix with
+    anomalous images, else `last`, the weights after the last step. `val_auroc` reads labels."""
     patience: CountOrNone = 0
     """Validations of the last stage without a higher criterion after which training stops; 0 never
     stops early."""

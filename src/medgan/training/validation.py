@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from medgan.contracts import Batch, BatchSource, ImageSynthesizer
+from medgan.stats.placements import Placements
+from medgan.training.collapse import DIVERSITY, mean_distance, overlap, pooled
 from medgan.training.runtime import Runtime, generator
 
 if TYPE_CHECKING:
@@ -15,26 +19,21 @@ if TYPE_CHECKING:
 
 Metrics = Mapping[str, float]
 SAMPLES = 64
-"""Generated images of a validation."""
+"""Generated images of a sample grid, and of its diversity."""
+DRAWS = 4
+"""Times SAMPLES: the images of recall and coverage."""
 STREAM = "inspection"
 """Name of the random stream of the samples and of the real images that they are compared with."""
-DIVERSITY = "diversity"
-"""Mean distance of two samples over that of two real images, within a class: about 1 for a
-generator that is as varied as its data."""
-COLLAPSED_BELOW = 0.3
-"""Diversity below which a generator counts as collapsed."""
-SETTLED_AFTER = 0.25
-"""Share of a training before which no warning is given: an untrained generator draws one image."""
 
 
 @dataclass(frozen=True)
 class HeldOutMetrics:
     """Metrics of a model on held-out images, given to the loop by its caller."""
 
-    compute: Callable[[nn.Module], Metrics]
+    compute: Callable[[nn.Module], Mapping[str, Placements]]
+    """Areas under ROC curves by name, always of the same images."""
     criterion: str | None
-    """The metric that selects the weights; higher is better. Its standard error is
-    `<criterion>_se`, if there is one. None selects the last weights."""
+    """The metric that selects the weights. None selects the last ones."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Number and kind of the held-out images, for the model card."""
 
@@ -45,6 +44,7 @@ class Selection:
 
     The latest validation within one standard error of the best is selected (one-standard-error
     rule, Breiman 1984), because the best of several is partly chance, the more so on few images.
+    The error is that of the difference of the two: they are of the same images.
     """
 
     criterion: str | None = None
@@ -56,28 +56,27 @@ class Selection:
     """Index of the validation with the highest criterion."""
     chosen: int | None = None
     """Index of the selected validation; None if the last weights are published."""
+    highest: Placements | None = None
+    """The criterion of the best validation."""
 
     def add(
-        self, step: int, metrics: Metrics, weights: Mapping[str, Tensor], *, eligible: bool
+        self, step: int, validation: Validation, weights: Mapping[str, Tensor], *, eligible: bool
     ) -> None:
         """Record a validation, and copy its weights if they are selected so far."""
-        self.validations.append({"step": step, **metrics})
-        if not (eligible and self.criterion in metrics):
+        self.validations.append({"step": step, **validation.metrics})
+        found = validation.criterion
+        if not eligible or found is None:
             return
         latest = len(self.validations) - 1
-        if self.best is None or self._value(latest) > self._value(self.best):
-            self.best = latest
-        error = self.validations[self.best].get(f"{self.criterion}_se", 0.0)
-        if self._value(latest) >= self._value(self.best) - error:
+        if self.highest is None or found.area > self.highest.area:
+            self.best, self.highest = latest, found
+        if found.area >= self.highest.area - self.highest.difference_error(found):
             self.chosen = latest
             self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
 
     def exhausted(self, patience: int) -> bool:
         """Return whether the last `patience` validations did not raise the criterion."""
         return self.best is not None and 0 < patience <= len(self.validations) - 1 - self.best
-
-    def _value(self, index: int) -> float:
-        return self.validations[index][str(self.criterion)]
 
     def notes(self) -> dict[str, Any]:
         """Return everything but the weights as JSON values, for a checkpoint."""
@@ -86,6 +85,8 @@ class Selection:
             "looks": [dict(validation) for validation in self.validations],
             "best": self.best,
             "chosen": self.chosen,
+            "highest": self.highest
+            and [self.highest.positives.tolist(), self.highest.negatives.tolist()],
         }
 
     @classmethod
@@ -94,7 +95,10 @@ class Selection:
     ) -> Selection:
         """Restore a selection from its notes and weights."""
         validations = [dict(validation) for validation in notes.get("looks", ())]
-        return cls(criterion, validations, dict(weights), notes.get("best"), notes.get("chosen"))
+        kept = notes.get("highest")
+        highest = Placements(*map(np.array, kept)) if kept else None
+        indices = notes.get("best"), notes.get("chosen")
+        return cls(criterion, validations, dict(weights), *indices, highest)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ class Validation:
     samples: Tensor | None = None
     """(n, C, H, W) in [-1, 1] from fixed latents; None if the model generates no images, or the
     same images as before."""
+    criterion: Placements | None = None
+    """The metric that selects the weights."""
 
 
 class Validator:
@@ -117,30 +123,48 @@ class Validator:
         runtime: Runtime,
         held_out: HeldOutMetrics | None,
     ) -> None:
+        import torch
+
         self.copy = copy.deepcopy(model).eval()
         self.held_out = held_out
         self.last_samples: Tensor | None = None
-        self.real: Batch | None = None
+        self.real: list[Batch] = []
         if isinstance(model, ImageSynthesizer):
-            self.real = runtime.move(_by_class(batches.draw(STREAM, 0, SAMPLES)))
-            self.real_distance = mean_distance(self.real.images, self.real.labels)
+            drawn = (batches.draw(STREAM, number, SAMPLES) for number in range(DRAWS))
+            self.real = [runtime.move(_by_class(batch)) for batch in drawn]
+            self.real_distance = mean_distance(self.real[0].images, self.real[0].labels)
+            features = torch.cat([pooled(batch.images) for batch in self.real])
+            # Where there are fewer images, some were drawn twice.
+            self.real_features = torch.unique(features, dim=0)
 
     def validate(self, weights: Mapping[str, Tensor], *, held_out: bool) -> Validation:
-        """Generate samples and compute their diversity, and the held-out metrics if wanted."""
-        import torch
-
+        """Generate samples and compute what shows collapse, and the held-out metrics if wanted."""
         self.copy.load_state_dict(weights)
         metrics: dict[str, float] = {}
-        samples = None
-        if self.real is not None and isinstance(self.copy, ImageSynthesizer):
-            labels = self.real.labels
-            drawn = self.copy.sample(SAMPLES, labels, generator(STREAM)).detach().float()
-            metrics[DIVERSITY] = mean_distance(drawn, labels) / max(self.real_distance, 1e-12)
-            changed = self.last_samples is None or not torch.equal(drawn, self.last_samples)
-            samples, self.last_samples = drawn if changed else None, drawn
+        samples, criterion = None, None
+        if isinstance(self.copy, ImageSynthesizer):
+            samples, metrics = self._sampled(self.copy)
         if held_out and self.held_out is not None:
-            metrics |= self.held_out.compute(self.copy)
-        return Validation(metrics, samples)
+            found = self.held_out.compute(self.copy)
+            metrics |= {name: placements.area for name, placements in found.items()}
+            criterion = found.get(str(self.held_out.criterion))
+        return Validation(metrics, samples, criterion)
+
+    def _sampled(self, model: ImageSynthesizer) -> tuple[Tensor | None, dict[str, float]]:
+        """Return the sample grid, if it has changed, and the metrics of collapse."""
+        import torch
+
+        rng = generator(STREAM)
+        drawn = [model.sample(SAMPLES, batch.labels, rng).detach().float() for batch in self.real]
+        grid, features = drawn[0], torch.cat([pooled(images) for images in drawn])
+        distance = mean_distance(grid, self.real[0].labels)
+        metrics = {
+            DIVERSITY: distance / max(self.real_distance, 1e-12),
+            **overlap(self.real_features, features[: len(self.real_features)]),
+        }
+        changed = self.last_samples is None or not torch.equal(grid, self.last_samples)
+        self.last_samples = grid
+        return (grid if changed else None), metrics
 
 
 def _by_class(batch: Batch) -> Batch:
@@ -149,29 +173,3 @@ def _by_class(batch: Batch) -> Batch:
         return batch
     order = batch.labels.argsort(stable=True)
     return replace(batch, images=batch.images[order], labels=batch.labels[order])
-
-
-def mean_distance(images: Tensor, labels: Tensor | None = None) -> float:
-    """Compute the mean Euclidean distance of two images (N, C, H, W), of the same class if there
-    are labels (N, ...); 0 if there is no pair.
-    """
-    import torch
-
-    distances = torch.cdist(images.flatten(1).float(), images.flatten(1).float())
-    pairs = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
-    if labels is not None:
-        rows = labels.reshape(len(labels), -1)
-        pairs &= (rows[:, None] == rows[None]).all(2)
-    return float(distances[pairs].mean()) if pairs.any() else 0.0
-
-
-def collapse_warning(metrics: Metrics, step: int, total: int) -> str | None:
-    """Return a sentence if the diversity indicates mode collapse, else None."""
-    diversity = metrics.get(DIVERSITY)
-    if diversity is None or diversity >= COLLAPSED_BELOW or step < SETTLED_AFTER * total:
-        return None
-    return (
-        f"mode collapse? At step {step} two samples differ {diversity:.2f} times as much as two "
-        f"real images do (warning below {COLLAPSED_BELOW}): check the sample grids, then try a "
-        "lower learning rate or another adversarial loss."
-    )

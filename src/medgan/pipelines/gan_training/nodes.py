@@ -20,7 +20,7 @@ from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
 from medgan.training.pretrained import PretrainedWeights
-from medgan.training.settings import ModelSettings, TrainingConfig
+from medgan.training.settings import ModelSettings
 from medgan.training.validation import HeldOutMetrics
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
     judged = name in models.detectors() and training.inspect_every > 0
-    judge = held_out_judge(images, splits, training, found.config, seed) if judged else None
+    judge = held_out_judge(training_set, images, splits, found) if judged else None
     chosen_score = settings.score == "validation" and name in models.composed()
     frozen = _pretrained(name, found)
     batches = BatchStream(
@@ -141,19 +141,17 @@ def score_chooser(
 
 
 def held_out_judge(
-    images: ImageStore,
-    splits: pd.DataFrame,
-    training: TrainingConfig,
-    config: GanTrainingConfig,
-    seed: int,
+    training_set: TrainingSet, images: ImageStore, splits: pd.DataFrame, settings: GanSettings
 ) -> HeldOutMetrics:
     """Metrics on validation images, and the one that selects the weights."""
-    held_out = HeldOut.of(splits, config.judged_images, seed)
+    held_out = HeldOut.of(splits, settings.config.judged_images, settings.seed)
+    wanted = settings.model.training.criterion
     figures = partial(
         metrics_of,
         images=StoredImages(images),
         held_out=held_out,
         batch_size=JUDGED_AT_ONCE,
-        seed=seed,
+        seed=settings.seed,
     )
-    return HeldOutMetrics(figures, choose_criterion(training.criterion, splits), held_out.about())
+    criterion = choose_criterion(wanted, splits, training_set)
+    return HeldOutMetrics(figures, criterion, held_out.about())

@@ -29,7 +29,13 @@ from medgan.report.text import (
 )
 from medgan.words import capital, readable
 
-VALIDATION = {"aucp": "AUCp", "val_auroc": "Validation AUROC", "diversity": "Diversity"}
+VALIDATION = {
+    "aucp": "AUCp",
+    "val_auroc": "Validation AUROC",
+    "diversity": "Diversity",
+    "sample_recall": "Recall",
+    "sample_coverage": "Coverage",
+}
 """Validation metrics of a model in training."""
 ON_QUALITY = (
     "A synthetic image has no original, so metrics of pairs name how the pairs were made: with a "
@@ -201,10 +207,11 @@ def choices(data: ReportData) -> Section:
     metrics = [name for name in VALIDATION if name in known]
     columns = [Column(VALIDATION[name], VALUE) for name in metrics]
     note = (
-        "Validation metrics of the published step; they chose the weights and are therefore "
-        "optimistic. AUCp: AUC of held-out normal images against a held-out unlabelled mix, "
-        "without anomaly labels. Diversity: distance between two samples, as a multiple of that "
-        "between two real images."
+        "Validation metrics of the published step; where they chose the weights (see the reason) "
+        "they are optimistic. AUCp: AUC of held-out normal images against a held-out unlabelled "
+        "mix, without anomaly labels. Diversity: distance between two samples, as a multiple of "
+        "that between two real images. Recall and coverage: share of training images that have "
+        "samples around them, in pixels averaged over an 8 x 8 grid."
     )
     table = Table(
         ("Model", "Published step", "Reason", *columns),
