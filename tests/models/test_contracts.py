@@ -219,12 +219,13 @@ def test_what_is_shown_is_what_is_scored(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.detectors())
 def test_no_detector_standardises_images_by_itself(name: str) -> None:
-    """Every row of a table sees the same intensity: that of `preprocessing.intensity`."""
+    """Every row of a table sees the same intensity: that of `preprocessing.intensity`. Norms inside
+    a network may remove contrast; brightness and contrast together only standardising removes.
+    """
     model, images = build(name), noise(5)
     given = model.score(images, rng()).image_scores
-    for changed in (0.4 * images, 0.4 * images + 0.3):
-        moved = (model.score(changed, rng()).image_scores - given).abs()
-        assert (moved > 1e-3 * given.abs()).all()
+    moved = (model.score(0.4 * images + 0.3, rng()).image_scores - given).abs()
+    assert (moved > 1e-3 * given.abs()).all()
 
 
 @pytest.mark.parametrize("name", models.synthesizers())
