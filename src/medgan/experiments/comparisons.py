@@ -24,11 +24,8 @@ def compared(found: Collected) -> dict[str, PooledDetector]:
     the contamination curve alone.
     """
     variants = found.experiment.variants
-    return {
-        name: row
-        for name, row in found.detectors.items()
-        if name not in variants or MIX not in variants[name].parameters
-    }
+    apart = {name for name, one in variants.items() if MIX in one.parameters}
+    return {name: row for name, row in found.detectors.items() if name not in apart}
 
 
 def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
@@ -39,12 +36,16 @@ def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
         name: row.validation_auroc.value
         for name, row in compared(found).items()
         if _has_gan(found.experiment, name)
-        and not row.failed
+        and not (row.failed or _sees_other_input(found.experiment, name))
         and row.sees_mix == sees_mix
         and row.validation_auroc is not None
         and row.validation_auroc.value is not None
     }
     return max(known, key=lambda name: known[name] or 0.0) if known else None
+
+
+def _sees_other_input(experiment: Experiment, name: str) -> bool:
+    return name in experiment.variants and bool(experiment.variants[name].input)
 
 
 def _has_gan(experiment: Experiment, name: str) -> bool:
