@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from medgan.contracts import Batch, BatchSource, ImageSpec
 from medgan.models import critic_neighbours, fanogan
 from medgan.networks.memory import FeatureMemory, Memory
+from medgan.stats.placements import Placements
 from medgan.training.checkpoints import AVERAGE, MODEL, CheckpointFolder, TrainingState
 from medgan.training.loop import train
 from medgan.training.runtime import Runtime, seeded
@@ -136,9 +138,9 @@ def test_a_killed_training_resumes_bit_exact_before_and_after_its_last_step(
 def test_it_is_judged_once_when_it_can_score(batches: BatchSource) -> None:
     stored: list[int] = []
 
-    def judge(model: torch.nn.Module) -> dict[str, float]:
+    def judge(model: torch.nn.Module) -> dict[str, Placements]:
         stored.append(len(model.memory.memory.vectors))  # type: ignore[union-attr, arg-type]
-        return {"aucp": 0.7}
+        return {"aucp": Placements(np.array([0.7]), np.array([0.7]))}
 
     last = states(batches, held_out=HeldOutMetrics(judge, "aucp"), inspect_every=2)[-1]
     assert stored == [8]
