@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from medgan import models
 from medgan.audits.results import Scopes
 from medgan.evaluation.baselines import is_better, is_worse
 from medgan.evaluation.details import CategoriesResult, LocalisationResult
@@ -63,12 +64,16 @@ class Trained:
     choice: tuple[str | None, ...]
     """What chose the weights of each seed, in words."""
     seconds: tuple[Seconds, ...]
+    form: str = ""
+    """The method that the model is with its settings, such as ALAD; empty where it has one form."""
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Trained:
         """Combine the records of a row."""
         first = records[0]
+        form = models.form(first.model, first.training.configuration or {})
         return cls(
+            form="" if form == models.display_name(first.model) else form,
             seeds=tuple(record.seed for record in records),
             parameters=first.parameters,
             command=first.command,

@@ -75,8 +75,10 @@ def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
         gap = signed_interval(test.difference)
         against = f"{gap} from {test.second}, {p_text(test.p_holm)}{shared_seeds(found, test)}"
     perturbed = row.validation.perturbed_auroc if row.validation else None
+    told = found.trained.get(name)
+    notes = [*([told.form] if told and told.form else []), *(["sees the mix"] * row.sees_mix)]
     return [
-        f"{name} (sees the mix)" if row.sees_mix else name,
+        f"{name} ({', '.join(notes)})" if notes else name,
         row.auroc,
         _spread(row.auroc),
         f"{number(row.validation_auroc)} / {number(perturbed)}",
