@@ -144,7 +144,7 @@ def test_it_is_judged_once_when_it_can_score(batches: BatchSource) -> None:
 
     last = states(batches, held_out=HeldOutMetrics(judge, "aucp"), inspect_every=2)[-1]
     assert stored == [8]
-    assert last.notes["selection"]["looks"][-1] == {"step": 4, "aucp": 0.7}
+    assert last.notes["selection"]["looks"] == [{"step": 4, "aucp": 0.7}]
     assert last.notes["selection"]["chosen"] is None
     assert not last.part("chosen.")
 

@@ -95,6 +95,22 @@ def test_a_coreset_covers_better_than_a_random_subset() -> None:
     assert reach(k_center_greedy(points, 25, 16, rng)) < reach(torch.arange(25))
 
 
+def test_candidates_are_a_random_sample_of_the_patches_of_all_batches() -> None:
+    model = tiny("patch_knn", SPEC, candidates=40, coreset=1.0).eval()
+    parts = [
+        Batch(noise(12)[start : start + 4], torch.Generator().manual_seed(start))
+        for start in (0, 4, 8)
+    ]
+    model.fit(iter(parts))
+    assert len(model.memory.vectors) == 40
+    patches = model.patches(noise(12)).movedim(1, 3).flatten(1, 2)
+    stored, exact = model.memory.vectors, "donot_use_mm_for_euclid_dist"
+    apart = torch.stack([torch.cdist(stored, one, compute_mode=exact).amin(1) for one in patches])
+    assert apart.amin(0).max() < 1e-3
+    owners = apart.argmin(0) // 4
+    assert torch.bincount(owners, minlength=3).min() > 4
+
+
 def test_patchcore_by_hand() -> None:
     model = fitted("patch_knn", neighbours=3)
     memory = model.memory.vectors

@@ -59,9 +59,11 @@ def test_only_requested_pipelines_are_made():
         "from kedro.framework.project import pipelines; "
         "from medgan.pipeline_registry import PIPELINES, register_pipelines; "
         "pipelines.set_requested(['ingestion']); print(*register_pipelines()); "
-        "pipelines.set_requested(None); print([*register_pipelines()] == [*PIPELINES, '__default__'])"
+        "pipelines.set_requested(['all_models.synthesis']); print(*register_pipelines()); "
+        "pipelines.set_requested(None); "
+        "print([*register_pipelines()] == [*PIPELINES, '__default__', 'all_models'])"
     )
-    assert python(code).split() == ["ingestion", "True"]
+    assert python(code).split() == ["ingestion", "all_models.synthesis", "True"]
 
 
 def test_registering_the_pipelines_imports_no_library_that_only_nodes_need():

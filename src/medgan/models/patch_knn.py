@@ -87,13 +87,14 @@ class PatchKNN(nn.Module):
             UserError: the backbone has no weights.
         """
         self.patches.require_weights("patch_knn")
-        parts, rng = list[Tensor](), torch.Generator()
+        candidates, keys, rng = self.memory.vectors[:0], torch.empty(0), torch.Generator()
         for batch in batches:
             rng = batch.rng
-            parts.append(self.patches(batch.images).movedim(1, 3).flatten(0, 2))
-        found = torch.cat(parts)
-        drawn = torch.randperm(len(found), generator=rng)[: self.config.candidates]
-        candidates = found[drawn.to(found.device)]
+            found = self.patches(batch.images).movedim(1, 3).flatten(0, 2)
+            # The smallest random keys of all patches: a random sample, without storing all patches.
+            keys = torch.cat([keys, torch.rand(len(found), generator=rng)])
+            kept = keys.argsort()[: self.config.candidates]
+            keys, candidates = keys[kept], torch.cat([candidates, found])[kept.to(found.device)]
         count = max(round(self.config.coreset * len(candidates)), 1)
         chosen = k_center_greedy(candidates, count, self.config.projection, rng)
         self.memory.vectors = candidates[chosen]

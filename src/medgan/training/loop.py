@@ -252,7 +252,8 @@ class _Training:
         last = stage is self.stages[-1] and not isinstance(self.model, Fitted)
         with self.stop.interruptible():
             validation = self.validator.validate(weights, held_out=last)
-        self.selection.add(step, validation, weights, eligible=last)
+        if validation.metrics:
+            self.selection.add(step, validation, weights, eligible=last)
         return validation
 
     def _exhausted(self, stage: Stage) -> bool:
