@@ -117,7 +117,7 @@ def test_a_row_that_failed_on_validation_is_neither_chosen_nor_compared(tmp_path
     assert [test.first for test in found.differences] == []
     assert chosen_on_validation(found, sees_mix=False) is None
     rows = {line.split(" |")[0]: line for line in detectors(found).markdown().splitlines()}
-    assert "failed: validation cannot tell it from chance" in rows["| bigan"]
+    assert "failed: validation cannot tell it from chance" in rows["| bigan (ALAD)"]
 
 
 def test_validation_stands_beside_test_with_its_intervals(root: Path, found: Collected) -> None:

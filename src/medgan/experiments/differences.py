@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.baselines import BASELINES, FAMILY, choose_baseline, verdict
+from medgan.evaluation.baselines import BASELINES, FAMILY, verdict
 from medgan.evaluation.results import ClassifierResult, DetectorResult
 from medgan.experiments.document import Comparison
 from medgan.experiments.plan import Experiment
@@ -59,19 +59,15 @@ def best_baseline(
 ) -> str | None:
     """Return the best baseline that sees no more, chosen on validation; None where none was run.
 
-    Where `name` is an ensemble, that is the best ensemble of a baseline, if there is one.
+    Where `name` is an ensemble, ensembles of one baseline count too.
     """
-    alone = {model: model for model in BASELINES[sees_mix]}
-    joined = {
-        members[0]: ensemble
-        for ensemble, members in experiment.ensembles.items()
-        if len(members) == 1 and members[0] in alone and ensemble in rows
-    }
-    names = joined if name in experiment.ensembles and joined else alone
-    areas = {model: rows[row].validation_auroc for model, row in names.items() if row in rows}
-    validation = {model: None if area is None else area.value for model, area in areas.items()}
-    chosen = choose_baseline(validation, sees_mix).name
-    return chosen and names[chosen]
+    known = [model for model in BASELINES[sees_mix] if model in rows]
+    if name in experiment.ensembles:
+        single = ((one, set(members)) for one, members in experiment.ensembles.items())
+        known += [one for one, members in single if one in rows and members & {*known} == members]
+    areas = {one: rows[one].validation_auroc for one in known}
+    values = {one: area.value if area else None for one, area in areas.items()}
+    return max(known, key=lambda one: values[one] or 0.0, default=None)
 
 
 def _detector_pairs(

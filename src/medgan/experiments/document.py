@@ -71,7 +71,8 @@ class Trained:
     def of(cls, records: Sequence[Record]) -> Trained:
         """Combine the records of a row."""
         first = records[0]
-        form = models.form(first.model, first.training.configuration or {})
+        own = first.model in models.names()
+        form = models.form(first.model, first.training.configuration or {}) if own else ""
         return cls(
             form="" if form == models.display_name(first.model) else form,
             seeds=tuple(record.seed for record in records),
