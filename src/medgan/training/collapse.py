@@ -20,8 +20,9 @@ DIVERSITY, RECALL, COVERAGE = "diversity", "sample_recall", "sample_coverage"
 a generator that is as varied as its data."""
 DIVERSITY_BELOW, RECALL_BELOW, COVERAGE_BELOW = 0.3, 0.1, 0.3
 """A generator counts as collapsed if it is less diverse, or has less recall and less coverage."""
-SETTLED_AFTER = 0.25
-"""Share of a training before which no warning is given: an untrained generator draws one image."""
+SETTLED_AFTER = 0.5
+"""Share of a training before which no warning is given: an untrained generator draws one image, and
+recall grows for long."""
 GRID = 8
 RECALL_NEIGHBOURS, COVERAGE_NEIGHBOURS = 3, 5
 
