@@ -178,7 +178,9 @@ def test_a_row_says_what_chose_it(tmp_path: Path) -> None:
     record(tmp_path, "pneumoniamnist", "bigan-wide", 10, "bigan", **tried)
     found = collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)
     rows = {line.split(" |")[0]: line for line in detectors(found).markdown().splitlines()}
-    assert "| weights: unlabelled mix; settings: labels; threshold: labels |" in rows["| bigan (ALAD)"]
+    assert (
+        "| weights: unlabelled mix; settings: labels; threshold: labels |" in rows["| bigan (ALAD)"]
+    )
     assert "| threshold: labels |" in rows["| nearest_neighbour"]
     assert "the last step in 1 of 2 trainings" in last_steps(found)
 

@@ -6,9 +6,9 @@ import torch
 
 from medgan.contracts import Batch, ImageSpec
 from medgan.models import dcgan
-from medgan.training.loop import update
 from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime, seeded
+from medgan.training.updates import update
 
 SPEC = ImageSpec(32, 1)
 

@@ -6,9 +6,9 @@ import torch
 from medgan.contracts import Batch, ImageSpec
 from medgan.errors import UserError
 from medgan.models import classifier
-from medgan.training.loop import update
 from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime
+from medgan.training.updates import update
 
 SPEC = ImageSpec(32, 1, ("normal", "pneumonia"))
 

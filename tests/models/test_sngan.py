@@ -10,9 +10,9 @@ from medgan.contracts import Batch
 from medgan.losses import ADVERSARIAL
 from medgan.models import sngan
 from medgan.networks.resnet import ResNetDiscriminator
-from medgan.training.loop import update
 from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime
+from medgan.training.updates import update
 from tests.models.tiny import SPEC, tiny
 
 CPU = Runtime(torch.device("cpu"))

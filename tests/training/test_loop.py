@@ -21,10 +21,11 @@ from medgan.contracts import (
 from medgan.errors import UserError
 from medgan.ranges import Range
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
-from medgan.training.loop import Progress, train, update
+from medgan.training.loop import Progress, train
 from medgan.training.optimization import build_optimizer
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
+from medgan.training.updates import update
 from tests.models.tiny import tiny
 
 TRAINED = [*(name for name in models.names() if tiny(name).stages()), "classifier"]
