@@ -164,8 +164,20 @@ def test_validation_chooses_a_variant_and_compares_on_the_seeds_of_both(tmp_path
     assert chosen_on_validation(found, sees_mix=False) == "bigan-wide"
     text = page({"pneumoniamnist": found}, {"pneumoniamnist": experiment})
     assert "the difference (on the 1 seed that both have) is" in text
-    assert "*Normal images alone:* `bigan-wide`, so far: one training each is no verdict." in text
+    assert (
+        "*Normal images alone:* `bigan-wide`, so far: one training of each is no verdict." in text
+    )
     assert "**better than nearest_neighbour**" not in text
+
+
+def test_ten_trainings_give_a_verdict(tmp_path: Path) -> None:
+    for seed in range(10):
+        record(tmp_path, "pneumoniamnist", "nearest_neighbour", seed, **detector(0.5, seed))
+        record(tmp_path, "pneumoniamnist", "bigan", seed, **detector(2.0, seed))
+    found = collect(tmp_path, "pneumoniamnist", EXPERIMENT, 0.5)
+    text = page({"pneumoniamnist": found}, {"pneumoniamnist": EXPERIMENT})
+    assert "*Normal images alone:* **`bigan`.**" in text
+    assert "p < 0.001: **better than nearest_neighbour**" in text
 
 
 def test_a_row_says_what_chose_it(tmp_path: Path) -> None:
@@ -196,13 +208,13 @@ def test_the_page_answers_and_says_what_is_missing(root: Path) -> None:
     )
     assert "validation chooses `bigan`" in text
     assert "2 seeds: exploratory" in text
-    assert "**better than nearest_neighbour**" in text
+    assert "p < 0.001: better than nearest_neighbour" in text
     assert "fanogan-0, shortcuts-0, fanogan-1" in text.split("not run yet: ")[1]
     assert "| bigan.model.width = 64 | 0.910 | 0.870 |" in text
     assert "missed. Too few steps." in text
     assert "`bigan` minus `nearest_neighbour` is +0." in text
     assert "*With unlabelled images:* the GAN that validation chooses has an AUROC of 0.5." in text
-    assert "*Normal images alone:* **`bigan`.**" in text
+    assert "*Normal images alone:* `bigan`, so far: 2 trainings of each are no verdict." in text
     assert "another \\| protocol" in text
     assert "not run: data not at hand | `make reproduce DATASET=isic SOURCE=PATH`" in text
     assert "### Image quality" not in text
@@ -215,7 +227,7 @@ def test_a_baseline_answers_where_no_gan_was_run(tmp_path: Path) -> None:
         {"pneumoniamnist": EXPERIMENT},
     )
     assert (
-        "*With unlabelled images:* `mix_vs_normal`, no GAN, so far: one training each is no verdict. "
+        "*With unlabelled images:* `mix_vs_normal`, no GAN, so far: one training of each is no verdict. "
         "No GAN that sees as much was run. AUROC 0." in text
     )
     assert "*Normal images alone:*" not in text

@@ -22,6 +22,7 @@ from medgan.experiments.records import read_records
 from medgan.files.atomic import write_bytes, write_text
 from medgan.files.documents import to_json
 from medgan.report.text import (
+    EXPLORATORY_BELOW,
     interval_name,
     p_text,
     seeds_text,
@@ -161,9 +162,11 @@ def _which_detector(found: Collected) -> Iterator[str]:
 
 
 def _answer(answer: str, seeds: int) -> str:
-    """An answer in bold; one training each gives none."""
-    so_far = f"{answer.rstrip('.')}, so far: one training each is no verdict."
-    return f"**{answer}**" if seeds > 1 else so_far
+    """An answer in bold; under ten trainings it is no verdict."""
+    if seeds >= EXPLORATORY_BELOW:
+        return f"**{answer}**"
+    trainings = "one training of each is" if seeds == 1 else f"{seeds} trainings of each are"
+    return f"{answer.rstrip('.')}, so far: {trainings} no verdict."
 
 
 def _against(found: Collected, test: Comparison) -> str:
@@ -177,8 +180,8 @@ def _against(found: Collected, test: Comparison) -> str:
 
 
 def _verdict(test: Comparison) -> str:
-    """The verdict, in bold where it rests on more than one training."""
-    return f"**{test.verdict}**" if len(test.seeds) > 1 else test.verdict
+    """The verdict, in bold where it rests on ten trainings."""
+    return f"**{test.verdict}**" if len(test.seeds) >= EXPLORATORY_BELOW else test.verdict
 
 
 def _source(found: Collected, advised: str) -> str:

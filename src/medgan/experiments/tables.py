@@ -95,7 +95,7 @@ def validation(found: Collected) -> Table:
         if row.validation is not None:
             rows.append([name, "validation", *map(row.validation.metric, DETECTOR)])
             rows.append([name, "test", *map(row.metric, DETECTOR)])
-    return Table(("detector", "images", *(metric.name.lower() for metric in DETECTOR)), rows)
+    return Table(("detector", "images", *(metric.name for metric in DETECTOR)), rows)
 
 
 def _what_chose(found: Collected, name: str, row: DetectorResult) -> str:
