@@ -308,12 +308,12 @@ def fuzz(
     outcome, path = Outcome(), folder / "input"
     for index, (name, data) in enumerate(mutated(sound_files(folder / "sound"), count, seed)):
         path.write_bytes(data)
-        start = time.perf_counter()
+        start = time.process_time()  # not the clock, since the machine may be busy
         try:
             found = attempt(path, CONFIGS[index // 97 % len(CONFIGS)])
         except Exception as error:
             found = "UNCAUGHT"
             outcome.uncaught.append(f"{name}: {type(error).__name__}: {error}")
-        outcome.add(name, found, time.perf_counter() - start)
+        outcome.add(name, found, time.process_time() - start)
         on_input(index)
     return outcome
