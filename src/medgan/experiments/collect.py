@@ -73,7 +73,10 @@ def collect(root: Path, dataset: str, experiment: Experiment, contamination: flo
         missing=tuple(_missing(experiment, records)),
         differences=differences(detectors, arms, {**alike, **joined}, experiment),
         contamination=_contamination(detectors, experiment, contamination),
-        components=_averaged(rows, Components, lambda one: one.components),
+        # A chosen score has the components of the row that keeps its own, and another sum each.
+        components=_averaged(
+            rows, Components, lambda one: None if one.training.score else one.components
+        ),
         categories=_averaged(rows, CategoriesResult, lambda one: one.categories),
         localisation=_averaged(rows, LocalisationResult, _located),
         shortcuts=shortcuts(detectors, {**alike, **joined}),

@@ -64,6 +64,8 @@ class Trained:
     choice: tuple[str | None, ...]
     """What chose the weights of each seed, in words."""
     seconds: tuple[Seconds, ...]
+    score: tuple[str, ...] = ()
+    """The components that validation has chosen for the score of each seed, where it may choose."""
     form: str = ""
     """The method that the model is with its settings, such as ALAD; empty where it has one form."""
 
@@ -74,6 +76,7 @@ class Trained:
         own = first.model in models.names()
         form = models.form(first.model, first.training.configuration or {}) if own else ""
         return cls(
+            score=tuple(str(one.training.score["name"]) for one in records if one.training.score),
             form="" if form == models.display_name(first.model) else form,
             seeds=tuple(record.seed for record in records),
             parameters=first.parameters,

@@ -99,15 +99,20 @@ def validation(found: Collected) -> Table:
 
 
 def _what_chose(found: Collected, name: str, row: DetectorResult) -> str:
-    """What chose weights, settings and threshold of a row on validation, where anything did."""
-    told, model = found.trained.get(name), found.experiment.model_of(name)
-    parts = []
-    if told is not None and any("AUCp" in (choice or "") for choice in told.choice):
+    """What chose weights, settings, score and threshold of a row on validation, where anything
+    did; of an ensemble, those of its rows.
+    """
+    experiment, parts = found.experiment, list[str]()
+    members = experiment.ensembles.get(name, (name,))
+    trained = [found.trained[one] for one in members if one in found.trained]
+    if any("AUCp" in (choice or "") for told in trained for choice in told.choice):
         parts.append("weights: unlabelled mix")
-    if any(trial.model == model for trial in found.tried.values()):
+    tried = {trial.model for trial in experiment.tried.values()}
+    if tried & {experiment.model_of(one) for one in members}:
         parts.append("settings: labels")
-    if row.labels_used == "score":
-        parts.append("score: labels")
+    scores = dict.fromkeys(name for told in trained for name in told.score)
+    if scores:
+        parts.append(f"score ({', '.join(scores)}): labels")
     decision = row.decisions.get(row.threshold.rule)
     if (decision.labels_used if decision else row.labels_used) == "threshold":
         parts.append("threshold: labels")
