@@ -255,3 +255,8 @@ def test_pairs_of_one_site_alone_count_within_sites():
     assert found.sites["a"].auroc.reason.startswith("insufficient: 1")
     assert within_sites(test.assign(site="a"), 100).pooled.reason.startswith("fewer than two sites")
     assert within_sites(test.drop(columns="site"), 100).pooled.reason == "no site is recorded"
+
+
+def test_a_border_that_is_scaled_by_a_window_may_show_the_disease():
+    assert {"border, local", "thumbnail", "thumbnail, local"} <= set(COARSE)
+    assert not {"border", "border, standardised", "image size"} & set(COARSE)

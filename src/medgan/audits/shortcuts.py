@@ -8,7 +8,8 @@ detector look worse.
 A thumbnail and the intensity may show the disease itself: a large opacity is visible at 8 x 8
 pixels. So the detector is also compared with the best shortcut that cannot: the border, the size of
 the image, and what is recorded. (A border that is scaled by the whole image moves a little with a
-large finding; counting it here, too, can only make the detector look worse.)
+large finding; counting it here, too, can only make the detector look worse. One that is scaled by
+the window around each pixel shows what lies half a window inside, so it does not count here.)
 
 For volumes, the shortcuts are aggregated over slices as the detector is.
 """
@@ -35,7 +36,7 @@ from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.score_table import joined
 from medgan.evaluation.volumes import MEAN
 from medgan.images.metadata import UNKNOWN
-from medgan.images.transforms import INTENSITY
+from medgan.images.transforms import INTENSITY, WINDOWED
 from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, interval
 from medgan.stats.classification import Predictions, auroc, auroc_of
 from medgan.stats.differences import Difference, auroc_difference, difference, resampled
@@ -44,10 +45,13 @@ from medgan.stats.strata import Stratum, predictions_of
 KINDS = ("one_class", "mix", "probe")
 FLAG = "may detect the source"
 SITE_FLAG = "does worse within sites than across them"
-COARSE = tuple(
-    f"{name}{of}"
-    for name in ("thumbnail", "intensity")
-    for of in ("", *(f", {one}" for one in INTENSITY))
+COARSE = (
+    *(
+        f"{name}{of}"
+        for name in ("thumbnail", "intensity")
+        for of in ("", *(f", {one}" for one in INTENSITY))
+    ),
+    *(f"border, {one}" for one in WINDOWED),
 )
 """Shortcuts that may show the disease as well."""
 SCOPES = ("any", "not_the_disease")
