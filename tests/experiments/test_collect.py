@@ -10,10 +10,11 @@ from sklearn.metrics import roc_auc_score
 from medgan.errors import UserError
 from medgan.experiments.collect import collect
 from medgan.experiments.comparisons import chosen_on_validation
+from medgan.experiments.detector_tables import detectors
 from medgan.experiments.plan import Aim, Experiment, Published, Variant
 from medgan.experiments.publish import page, publish
 from medgan.experiments.records import read_records
-from medgan.experiments.tables import detectors, last_steps, reading
+from medgan.experiments.tables import last_steps, reading
 from medgan.stats.bootstrap import Estimate
 from tests.conftest import ROOT
 from tests.experiments.making import detector, record, shortcuts, validation

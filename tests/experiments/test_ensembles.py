@@ -10,12 +10,12 @@ from sklearn.metrics import roc_auc_score
 from medgan.errors import UserError
 from medgan.experiments.collect import collect
 from medgan.experiments.comparisons import chosen_on_validation
+from medgan.experiments.detector_tables import detectors, validation
 from medgan.experiments.document import Collected
 from medgan.experiments.ensembles import ensembles
 from medgan.experiments.plan import Experiment, read_experiments
 from medgan.experiments.publish import page
 from medgan.experiments.records import Record, read_records
-from medgan.experiments.tables import detectors, validation
 from tests.experiments.making import detector, record
 
 NAME = "pneumoniamnist"

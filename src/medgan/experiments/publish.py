@@ -34,6 +34,7 @@ from medgan.report.text import (
 from medgan.words import capital, readable
 
 FOLDER = Path("docs/results")
+INPUT_CHOSEN = "Labels have chosen the input of all rows. "
 ADDED = {("gan", "real"): "alone", ("gan_classical", "classical"): "beside classical augmentation"}
 
 
@@ -119,6 +120,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
         "machines": tables.machines(found),
         "revisions": ", ".join(str(one)[:12] for one in found.provenance.git),
         "missing": ", ".join(found.missing),
+        "input_chosen": INPUT_CHOSEN if any(one.input for one in experiment.tried.values()) else "",
         "last_steps": tables.last_steps(found),
         "aims": comparisons.aims(found),
         **{name: make(found).markdown() for name, make in tables.TABLES.items()},
