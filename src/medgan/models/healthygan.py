@@ -56,6 +56,7 @@ from medgan.contracts import (
     TrainingSet,
 )
 from medgan.losses import ADVERSARIAL, gradient_penalty, pairwise_accuracy, residual_map
+from medgan.networks.blocks import enlarged
 from medgan.networks.translator import PatchDiscriminator, Translator
 from medgan.ranges import CriticSteps, LearningRate, ResidualBlocks, Weight, Width
 
@@ -186,7 +187,7 @@ class CoarseMap(AdditiveMap):
     def translated(self, images: Tensor, head: Tensor) -> Tensor:
         """Compute y = clamp(x + up(avgpool_k(head)), -1, 1), bilinear between centers of cells."""
         cells = F.avg_pool2d(head, self.config.map_scale)
-        return (images + F.interpolate(cells, images.shape[2:], mode="bilinear")).clamp(-1, 1)
+        return (images + enlarged(cells, images.shape[-1])).clamp(-1, 1)
 
 
 OUTPUTS: Mapping[str, type[Output]] = {

@@ -24,6 +24,7 @@ from medgan.contracts import (
     Player,
     TrainingSet,
 )
+from medgan.networks.blocks import enlarged
 from medgan.networks.classifier import PatchClassifier
 from medgan.ranges import LearningRate, Share, Width
 
@@ -65,8 +66,7 @@ class MixVsNormal(nn.Module):
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Compute the logit of P(mix), and the upsampled logits of the positions."""
         logits = self.classifier(images)
-        maps = F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
-        return AnomalyScores(logits.mean((1, 2, 3)), maps)
+        return AnomalyScores(logits.mean((1, 2, 3)), enlarged(logits, images.shape[-1]))
 
 
 def build(config: Config, spec: ImageSpec) -> MixVsNormal:
