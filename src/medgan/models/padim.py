@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
-from medgan.networks.backbone import PatchFeatures
+from medgan.networks.backbone import BackboneName, PatchFeatures
 from medgan.networks.blocks import enlarged
 from medgan.ranges import BackboneSide, Count, Weight
 
@@ -42,7 +42,7 @@ OVER_POSITIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 class Config:
     """Settings of `padim`."""
 
-    backbone: Literal["squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2"] = "squeezenet1_1"
+    backbone: BackboneName = "squeezenet1_1"
     layers: tuple[str, ...] = ("features.4", "features.7")
     """The first decides the number of positions."""
     side: BackboneSide = 112

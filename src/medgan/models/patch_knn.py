@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
-from medgan.networks.backbone import PatchFeatures
+from medgan.networks.backbone import BackboneName, PatchFeatures
 from medgan.networks.blocks import enlarged
 from medgan.networks.coreset import k_center_greedy
 from medgan.networks.memory import Memory
@@ -45,7 +45,7 @@ TRAINING_SET = TrainingSet.NORMAL
 class Config:
     """Settings of `patch_knn`."""
 
-    backbone: Literal["squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2"] = "squeezenet1_1"
+    backbone: BackboneName = "squeezenet1_1"
     layers: tuple[str, ...] = ("features.4", "features.7")
     """The first decides the number of patches."""
     side: BackboneSide = 112

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 
 from medgan.errors import UserError
 
+BackboneName: TypeAlias = Literal["squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2"]
 FILES: Mapping[str, str] = {
     "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth",
     "resnet18": "resnet18-f37072fd.pth",
     "resnet50": "resnet50-11ad3fa6.pth",
     "wide_resnet50_2": "wide_resnet50_2-95faca4d.pth",
 }
-"""Network of torchvision -> its file in torchvision's download folder."""
+"""BackboneName -> its file in torchvision's download folder."""
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, for images in [0, 1]."""
 
