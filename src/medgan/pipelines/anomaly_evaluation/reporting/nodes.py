@@ -24,6 +24,7 @@ from medgan.pipelines.outputs import (
     Features,
     Figures,
     Illustrations,
+    Release,
     Trained,
 )
 from medgan.pipelines.shared import EvaluationData
@@ -54,6 +55,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "subgroups": ("audits", "subgroups_figure"),
     "categories": ("audits", "categories_figure"),
     "curves": ("trained", "curves_figure"),
+    "closest": ("releases", "closest_figure"),
 }
 """Kind of a picture of one model -> where it is."""
 
@@ -76,6 +78,7 @@ class Made:
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
+    releases: Mapping[str, Release] = field(default_factory=dict)
     sample_grids: Figures = field(default_factory=lambda: Figures({}))
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
@@ -98,6 +101,8 @@ class Made:
             descriptions={name: _first_line(name) for name in models.detectors()},
             cards={name: from_json(Card, one.model.card) for name, one in self.trained.items()},
             models=self.documents(),
+            verdicts=_parts(self.releases, "verdict"),
+            privacy=_parts(self.releases, "privacy"),
             tests=compared.detector_tests,
             shortcuts=compared.shortcuts,
             cohort=self.cohort.cohort,
