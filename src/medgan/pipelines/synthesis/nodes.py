@@ -22,7 +22,7 @@ from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
 from medgan.models import PublishedModel
-from medgan.pipelines.outputs import Figures, Release, Synthetic, Trained
+from medgan.pipelines.outputs import Judged, Release, SampleGrids, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
@@ -192,8 +192,10 @@ def compare_generators(
     synthetic: Mapping[str, Synthetic],
     releases: Mapping[str, Release],
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[SynthesisResult], Figures]:
-    """Collect the section `quality` of the results, with the verdicts, and the sample grids."""
+) -> tuple[Section[SynthesisResult], SampleGrids]:
+    """Collect the section `quality` of the results, with figures of the verdicts, and what is shown
+    of each generator.
+    """
     rows = {
         name: replace(
             made.quality,
@@ -201,5 +203,8 @@ def compare_generators(
         )
         for name, made in synthetic.items()
     }
-    grids = Figures({name: made.samples for name, made in synthetic.items()})
-    return Section(data_hash(images, splits), rows, left_out or {}), grids
+    grids = {name: made.samples for name, made in synthetic.items()}
+    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
+    closest = {name: one.closest_figure for name, one in releases.items()}
+    section = Section(data_hash(images, splits), rows, left_out or {})
+    return section, SampleGrids(grids, closest, judged)

@@ -24,7 +24,7 @@ from medgan.pipelines.outputs import (
     Features,
     Figures,
     Illustrations,
-    Release,
+    SampleGrids,
     Trained,
 )
 from medgan.pipelines.shared import EvaluationData
@@ -55,7 +55,6 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "subgroups": ("audits", "subgroups_figure"),
     "categories": ("audits", "categories_figure"),
     "curves": ("trained", "curves_figure"),
-    "closest": ("releases", "closest_figure"),
 }
 """Kind of a picture of one model -> where it is."""
 
@@ -78,8 +77,7 @@ class Made:
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
-    releases: Mapping[str, Release] = field(default_factory=dict)
-    sample_grids: Figures = field(default_factory=lambda: Figures({}))
+    sample_grids: SampleGrids = field(default_factory=lambda: SampleGrids({}))
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
     def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
@@ -101,8 +99,8 @@ class Made:
             descriptions={name: _first_line(name) for name in models.detectors()},
             cards={name: from_json(Card, one.model.card) for name, one in self.trained.items()},
             models=self.documents(),
-            verdicts=_parts(self.releases, "verdict"),
-            privacy=_parts(self.releases, "privacy"),
+            verdicts={name: one.verdict for name, one in self.sample_grids.releases.items()},
+            privacy={name: one.privacy for name, one in self.sample_grids.releases.items()},
             tests=compared.detector_tests,
             shortcuts=compared.shortcuts,
             cohort=self.cohort.cohort,
@@ -160,6 +158,7 @@ class Made:
         others: dict[str, Mapping[str, Any]] = {
             "projections": _parts(self.features, "projections_figure"),
             "samples": self.sample_grids.figures,
+            "closest": self.sample_grids.closest,
             "confusion": self.confusion_matrices.figures,
         }
         for kind, found in others.items():

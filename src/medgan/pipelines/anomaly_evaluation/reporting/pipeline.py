@@ -29,7 +29,6 @@ TOGETHER = {
 def together(names: Collection[str]) -> list[Node]:
     """Create the nodes about all detectors among some models."""
     detectors = tuple(name for name in models.detectors() if name in names)
-    synthesizers = tuple(name for name in models.synthesizers() if name in names)
     encoders = tuple(name for name in models.encoders() if name in names)
     features = by_model("features", "features", (REFERENCE,))
     evaluations = by_model("evaluations", "evaluation", detectors)
@@ -42,7 +41,6 @@ def together(names: Collection[str]) -> list[Node]:
         **audits,
         **by_model("illustrations", "illustrations", detectors),
         **by_model("external", "external", detectors),
-        **by_model("releases", "release", synthesizers),
         **features,
         "classifiers": "results.classifiers",
         "quality": "results.quality",
