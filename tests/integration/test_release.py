@@ -25,7 +25,7 @@ from medgan.training.settings import TrainingConfig
 from tests.conftest import ROOT
 
 FILE = ROOT.parent / "shared" / "data" / "pneumoniamnist" / "pneumoniamnist.npz"
-LEARNED, HELD_OUT, STEPS, BATCH = 50, 300, 250, 25
+LEARNED, HELD_OUT, STEPS, BATCH = 50, 300, 400, 25
 NETWORK: dict[str, Any] = {"width": 16, "latent_dim": 32}
 SETTINGS = Settings(SynthesisConfig(images_per_class=300), 0)
 UNMEASURED = SynthesisResult(
