@@ -97,7 +97,7 @@ def test_a_generator_that_is_overfitted_to_50_images_is_refused_for_membership(f
     model = untrained(store)
     before = released(published(model.state_dict(), store), films)
     batches = BatchStream(StoredImages(store), np.arange(LEARNED), 0)
-    *_, last = train(model, batches, TrainingConfig({"adversarial": STEPS}, BATCH))
+    *_, last = train(model, batches, TrainingConfig({"adversarial": STEPS}, BATCH, ema_decay=0.99))
     assert last.state is not None
     found = released(published(last.state.weights(), store), films)
     assert not found.verdict.released
