@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
@@ -35,3 +36,13 @@ class SynthesisConfig:
     """Seed of that classifier, apart from that of the run: features of different networks do not
     compare.
     """
+    source: str | None = None
+    """`medigan:ID` or `medigan:PATH`: judge the images of a package instead of the generators'."""
+    source_class: str | None = None
+    """The class of the data set that the images of the source show."""
+    source_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the package's `generate` function."""
+    source_python: str | None = None
+    """A Python that has what the package needs; without one an environment is made."""
+    run_foreign_code: bool = False
+    """Whether the Python code of the package may run."""
