@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
+from medgan.sources.checks import require
+from medgan.sources.medigan.drawing import AGREE
 from medgan.training.settings import TrainingConfig
 
 
@@ -46,3 +48,11 @@ class SynthesisConfig:
     """A Python that has what the package needs; without one an environment is made."""
     run_foreign_code: bool = False
     """Whether the Python code of the package may run."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.source is None or self.source_class is not None,
+            f"synthesis.source is {self.source}, and it is not said which class its images show; "
+            "give --params synthesis.source_class=NAME",
+        )
+        require(self.source is None or self.run_foreign_code, AGREE.format(source=self.source))

@@ -26,7 +26,7 @@ from medgan.sources.medigan.packages import Home, Package, laid_out
 WORKER = Path(__file__).with_name("worker.py")
 AGREE = (
     "{source} is Python code of other people, which runs with your rights: read docs/medigan.md, "
-    "and agree with --params synthesis.run_foreign_code=true."
+    "and agree with --params synthesis.run_foreign_code=true"
 )
 LEAST_SIDE, MOST_SIDE = 8, 4096
 """Sides of an image in pixels."""
@@ -89,7 +89,7 @@ def draw(home: Home, request: Request) -> Drawn:
             what it returns is not the requested number of images.
     """
     if not request.agreed:
-        raise UserError(AGREE.format(source=request.source))
+        raise UserError(f"{AGREE.format(source=request.source)}.")
     package = home.package(request.source)
     with tempfile.TemporaryDirectory(prefix="medigan-") as scratch:
         folder = Path(scratch)
@@ -102,6 +102,7 @@ def draw(home: Home, request: Request) -> Drawn:
             "function": package.model.metadata.execution.generate_method.name,
             "model_file": weights.as_posix(),
             "arguments": arguments,
+            "dependencies": package.model.metadata.execution.dependencies,
             "count": request.count,
             "seed": request.seed,
         }

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def main() -> int:
         for drawn in _draw(request):
             report.write(json.dumps({"drawn": drawn}) + "\n")
     except (Exception, SystemExit) as error:
-        missing = error.name if isinstance(error, ImportError) else None
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
         said = f"{type(error).__name__}: {error}"
         report.write(json.dumps({"error": said[:500], "missing": missing}) + "\n")
         return 1
@@ -45,7 +44,8 @@ def main() -> int:
 
 def _end_with_parent() -> None:
     """End when the process that reads the report has ended."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 
@@ -54,8 +54,8 @@ def _draw(request: dict[str, Any]) -> Iterator[int]:
     import numpy as np
 
     sys.path.insert(0, str(Path.cwd()))
-    _seed(request["seed"])
-    generate = _function(request)
+    generate = getattr(importlib.import_module(request["module"]), request["function"])
+    _seed(request["seed"], "torch" in sys.modules or "torch" in request["dependencies"])
     stored, done, count = None, 0, request["count"]
     while done < count:
         asked = min(BATCH, count - done)
@@ -79,23 +79,16 @@ def _draw(request: dict[str, Any]) -> Iterator[int]:
         stored.flush()
 
 
-def _seed(seed: int) -> None:
+def _seed(seed: int, with_torch: bool) -> None:
     """Seed the generators that a package may draw from."""
     import numpy as np
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  # the global one is what packages use
-    if importlib.util.find_spec("torch"):
+    if with_torch:
         import torch
 
         torch.manual_seed(seed)
-
-
-def _function(request: dict[str, Any]) -> Callable[..., Any]:
-    """Import the package: its folder, or that of the model where the archive has no folder."""
-    found = importlib.import_module(request["module"])
-    function: Callable[..., Any] = getattr(found, request["function"])
-    return function
 
 
 def _image(sample: Any) -> Any:
