@@ -9,7 +9,6 @@ import click
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options, project_root_here
 
-
 FORMATS = click.Choice(["onnx", "medigan", "monai"])
 
 

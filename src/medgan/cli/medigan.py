@@ -86,13 +86,13 @@ def _description(model: Model) -> Iterator[Table | str]:
         "pixels": model.size,
         "trained on": ", ".join(about.dataset),
         "license": about.license or "unknown",
-        "publication": told.publication or "",
+        "publication": told.publication,
         "DOI": ", ".join(told.doi),
         "FID, as published": model.fid,
         **{
             f"published {name}": str(value)
             for name, value in leaves(about.performance)
-            if name != "FID"
+            if name != "FID" and value is not None
         },
         "package": run.package_link,
         "package size": "not published",
@@ -101,7 +101,7 @@ def _description(model: Model) -> Iterator[Table | str]:
             f"{name}: {value}" for name, value in run.generate_method.args.custom.items()
         ),
         "inputs": "\n".join(told.inputs),
-        "comment": told.comment or "",
+        "comment": told.comment,
     }
     yield Table(
         [Column("medigan", text=True), Column("", text=True)],

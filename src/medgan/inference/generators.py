@@ -65,6 +65,8 @@ class Exportable:
     model: PublishedModel
     network: Drawing
     latent_dim: int
+    intensity: str
+    """How the gray levels of the training images became numbers in [-1, 1]."""
     quality: Any
     """As JSON; None where it was not measured."""
 
@@ -95,7 +97,7 @@ class Exportable:
             "latents": "N(0, 1)",
             "images": f"(N, {self.model.spec.channels}, {self.network.height}, "
             f"{self.network.width}) in [-1, 1], scaled as `intensity` says",
-            "intensity": self.model.card.get("intensity", "as the stored training images"),
+            "intensity": self.intensity,
             "torch": torch.__version__,
             "medgan": __version__,
             "intended_use": NOT_A_MEDICAL_DEVICE,
@@ -133,6 +135,7 @@ def exportable(root: Path, dataset: str, name: str) -> Exportable:
         model=published,
         network=Drawing(built.generator, height, width).eval(),
         latent_dim=built.config.latent_dim,
+        intensity=str(project.store(dataset).info.scaling),
         quality=to_json(made.quality) if made else None,
     )
 
@@ -363,7 +366,7 @@ def monai_configuration(made: Exportable) -> dict[str, Any]:
     latents = (
         f"$torch.randn(@count, {made.latent_dim}, generator=torch.Generator().manual_seed(@seed))"
     )
-    labels = "$torch.full((@count,), @label)"
+    labels, file = "$torch.full((@count,), @label)", f"@bundle_root + '/models/{NETWORK}'"
     inputs = ["@latents.to(@device)", *(["@labels.to(@device)"] if made.conditional else [])]
     return {
         "imports": ["$import numpy", "$import torch", "$from pathlib import Path"],
@@ -374,7 +377,7 @@ def monai_configuration(made: Exportable) -> dict[str, Any]:
         "seed": 0,
         **({"label": 0, "labels": labels} if made.conditional else {}),
         "latents": latents,
-        "network_def": f"$torch.export.load(@bundle_root + '/models/{NETWORK}').module()",
+        "network_def": f"$torch.export.unflatten(torch.export.load({file}))",  # has `eval`
         "network": "$@network_def.to(@device)",
         "inferer": {"_target_": "SimpleInferer"},
         "images": f"$@inferer({inputs[0]}, @network{', ' + inputs[1] if made.conditional else ''})",

@@ -38,6 +38,8 @@ def generate(
     Returns:
         Images uint8 (H, W), or (H, W, 3) in color; None where they were saved.
     """
+    if num_samples < 1:  # medigan asks for the rest of a division into batches
+        return None if save_images else []
     card = json.loads((Path(model_file).parent / CARD).read_text(encoding="utf-8"))
     rng = torch.Generator()
     rng.seed() if seed is None else rng.manual_seed(seed)

@@ -58,7 +58,7 @@ def synthesize_from_source(
     )
     found = draw(home, request)
     label = classes.index(config.source_class)
-    drawn = {
+    drawn: dict[str, NDArray[Any]] = {
         "images": as_stored(found.images, images),
         "labels": np.full(request.count, label, np.int64),
     }

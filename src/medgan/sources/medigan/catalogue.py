@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,13 @@ NOT_PUBLISHED = "not published"
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value or ()
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out keys without a value, for which the types have defaults."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: one for name, one in value.items() if one is not None}
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
@@ -77,9 +84,9 @@ class Description:
     """Texts about a model."""
 
     title: str = ""
-    publication: str | None = None
+    publication: str = ""
     doi: Texts = ()
-    comment: str | None = None
+    comment: str = ""
     inputs: Texts = ()
 
 
@@ -88,8 +95,12 @@ class Metadata:
     """An entry of medigan's `global.json`, or of the `metadata.json` of a package."""
 
     execution: Execution
-    selection: Selection = field(default_factory=Selection)
-    description: Description = field(default_factory=Description)
+    selection: Annotated[Selection, BeforeValidator(_without_nulls)] = field(
+        default_factory=Selection
+    )
+    description: Annotated[Description, BeforeValidator(_without_nulls)] = field(
+        default_factory=Description
+    )
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,7 @@ def read_metadata(path: Path) -> tuple[Model, ...]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        entries = TypeAdapter(dict[str, Metadata]).validate_python(_without_nulls(document))
+        entries = TypeAdapter(dict[str, Metadata]).validate_python(document)
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise UserError(f"{path} is not JSON: give metadata in medigan's format.") from None
     except ValidationError as error:
@@ -177,14 +188,3 @@ def read_metadata(path: Path) -> tuple[Model, ...]:
             "compare it with docs/medigan.md."
         ) from None
     return tuple(Model(name, entries[name]) for name in sorted(entries))
-
-
-def _without_nulls(value: Any) -> Any:
-    """Leave out keys without a value, for which the types have defaults."""
-    if isinstance(value, Mapping):
-        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
-    return [_without_nulls(one) for one in value] if _is_list(value) else value
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)

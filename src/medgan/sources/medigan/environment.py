@@ -72,8 +72,9 @@ def _run(command: list[str], folder: Path) -> None:
     if ended.returncode == 0:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    lines = [line for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]
-    said = lines[-1].strip().removeprefix("ERROR: ") if lines else f"exit code {ended.returncode}"
+    lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines()]
+    errors = [line for line in lines if line.startswith("ERROR: ")] or lines
+    said = errors[-1].removeprefix("ERROR: ") if errors else f"exit code {ended.returncode}"
     raise UserError(
         f"The environment of medigan packages could not be made in {folder} ({said}): run the "
         f"command again where there is a network, or {GIVE}."

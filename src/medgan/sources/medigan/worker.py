@@ -66,7 +66,7 @@ def _draw(request: dict[str, Any]) -> Iterator[int]:
             raise ValueError("its generate function returned no images")
         if stored is None:
             shape = (count, *images[0].shape)
-            stored = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+            stored = np.lib.format.open_memmap(
                 "images.npy", mode="w+", dtype=images[0].dtype, shape=shape
             )
         for image in images:
