@@ -98,7 +98,7 @@ def test_the_row_of_a_source_stands_beside_those_of_the_same_data(synthetic, ima
 
 
 def test_a_source_needs_a_class_and_consent():
-    with pytest.raises(UserError, match=r"not said which class its .* source_class=NAME"):
+    with pytest.raises(UserError, match=r"not said which class its .*source_class=NAME"):
         SynthesisConfig(source="medigan:00004", run_foreign_code=True)
     with pytest.raises(UserError, match="run_foreign_code=true"):
         SynthesisConfig(source="medigan:00004", source_class="normal")

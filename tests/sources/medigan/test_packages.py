@@ -129,7 +129,10 @@ def test_a_listed_model_is_downloaded_once_and_whole(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (urllib.error.URLError(OSError(101, "Network is unreachable")), "cannot be reached .*PATH"),
+        (
+            urllib.error.URLError(OSError(101, "Network is unreachable")),
+            r"cannot be reached .*put it at .*packages/00004_PIX2PIX_MMG_MASSES_W_MASKS\.zip",
+        ),
         (TimeoutError("timed out"), "cannot be reached"),
         (None, "cut short"),
     ],

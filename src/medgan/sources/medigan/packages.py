@@ -19,7 +19,6 @@ from tqdm import tqdm
 from medgan.errors import UserError
 from medgan.files.atomic import new_file, write_text
 from medgan.files.digest import file_digest
-from medgan.files.names import slug
 from medgan.sources.medigan.catalogue import Model, find, is_listed, read_metadata
 
 PREFIX = "medigan:"
@@ -73,7 +72,7 @@ class Home:
         if len(local.parts) > 1:
             raise UserError(f"There is no package at {local}: give a folder or a ZIP archive.")
         model = find(name)
-        path = self.folder / "packages" / f"{slug(model.id)}.zip"
+        path = self.folder / "packages" / f"{model.id}.zip"
         if not path.exists():
             download(model.metadata.execution.package_link, path)
         return Package(model, path, model.id)
@@ -169,8 +168,8 @@ def download(link: str, path: Path) -> None:
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise UserError(
-            f"{link} cannot be reached ({reason}): download it where there is a network, and give "
-            f"its path, synthesis.source={PREFIX}PATH, with a {METADATA} beside its __init__.py."
+            f"{link} cannot be reached ({reason}): download it where there is a network, and put it "
+            f"at {path}."
         ) from error
 
 
