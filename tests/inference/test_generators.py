@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -17,17 +17,21 @@ from medgan import models
 from medgan.cli.main import main
 from medgan.contracts import ImageSpec
 from medgan.errors import UserError
+from medgan.evaluation.results import SynthesisResult
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.inference import generators, medigan_package
 from medgan.inference.foreign import draw_from_source
 from medgan.inference.formats import FORMATS
+from medgan.metrics.quality import QualityMetric
 from medgan.models import PublishedModel
+from medgan.pipelines.outputs import Synthetic
 from medgan.project.artifacts import Project
 from medgan.sources.medigan.drawing import Request
 from tests.conftest import ROOT
-from tests.inference.artifacts import leave_trained
+from tests.inference.artifacts import leave, leave_trained, picture
 from tests.models.tiny import SPEC, tiny
 
+DRAWN = {"images": np.zeros((2, 28, 28, 1), np.uint8), "labels": np.zeros(2, np.int64)}
 FOLDERS = ("medigan", "monai")
 NETWORK = {"medigan": "generator.pt2", "monai": "models/generator.pt2"}
 
@@ -160,6 +164,19 @@ def test_the_metadata_are_those_that_medigan_requires(project, tmp_path):
     assert about["selection"]["performance"]["FID"] is None
     assert about["selection"]["condition"] == ["normal", "bacterial", "viral"]
     assert "do not treat them as anonymous" in about["description"]["comment"]
+
+
+def test_quality_is_that_of_the_exported_version_or_missing(project):
+    """Images that an earlier version has drawn say nothing about this one."""
+    assert generators.exportable(project, "phantoms", "dcgan").quality is None
+    metrics = {"psnr_random": QualityMetric(value=12.5, n=8)}
+    made = Synthetic(DRAWN, SynthesisResult(metrics), picture())
+    leave(project, "phantoms", "dcgan.synthetic", made)
+    measured = generators.exportable(project, "phantoms", "dcgan").quality
+    assert measured["overall"]["psnr_random"] == {"value": 12.5, "n": 8}
+    changed = replace(published("dcgan"), card={"image_size": [32, 32]})
+    leave_trained(project, "phantoms", changed)
+    assert generators.exportable(project, "phantoms", "dcgan").quality is None
 
 
 @pytest.mark.parametrize("form", FOLDERS)

@@ -9,7 +9,7 @@ import click
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options, project_root_here
 
-FORMATS = click.Choice(["onnx", "medigan", "monai"])
+NAMES = click.Choice(["onnx", "medigan", "monai"])
 
 
 @click.command(cls=UserCommand)
@@ -23,7 +23,7 @@ FORMATS = click.Choice(["onnx", "medigan", "monai"])
 @click.option(
     "--format",
     "form",
-    type=FORMATS,
+    type=NAMES,
     default="onnx",
     show_default=True,
     help="An ONNX file, a package that medigan loads, or a MONAI bundle.",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medgan.inference.export import export_detector
-from medgan.inference.generators import export_medigan, export_monai
+from medgan.inference.medigan_export import export_medigan
+from medgan.inference.monai_export import export_monai
 
 
 def export_onnx(root: Path, dataset: str, name: str, output: Path) -> str:
