@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from medgan.audits.gate import ReleaseConfig
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
 from medgan.sources.checks import require
@@ -38,6 +39,8 @@ class SynthesisConfig:
     """Seed of that classifier, apart from that of the run: features of different networks do not
     compare.
     """
+    release: ReleaseConfig = field(default_factory=ReleaseConfig)
+    """Limits of the release gate."""
     source: str | None = None
     """`medigan:ID` or `medigan:PATH`: judge the images of a package instead of the generators'."""
     source_class: str | None = None

@@ -4,7 +4,6 @@ the generators here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from medgan.images.splits import data_hash
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_uint8, crop_padding, prepare
 from medgan.pipelines.cache import Earlier
-from medgan.pipelines.outputs import Figures, Synthetic, Trained
+from medgan.pipelines.outputs import SampleGrids, Synthetic, Trained
 from medgan.pipelines.synthesis.nodes import Settings, assess, sample_grid
 from medgan.sources.medigan.drawing import Request, draw
 from medgan.sources.medigan.packages import Home
@@ -84,17 +83,22 @@ def as_stored(drawn: NDArray[np.uint8], images: ImageStore) -> NDArray[np.uint8]
 
 def add_source(
     images: ImageStore, splits: pd.DataFrame, synthetic: Synthetic, earlier: Earlier
-) -> tuple[Section[SynthesisResult], Figures]:
+) -> tuple[Section[SynthesisResult], SampleGrids]:
     """Put the row and the grid of a source beside those of the generators, where these were
     measured on the same data.
     """
     assert synthetic.source is not None  # noqa: S101
     name, data = synthetic.source.name, data_hash(images, splits)
+    grid = {name: synthetic.samples}
     before: Section[SynthesisResult] | None = earlier("quality")
     if before is None or before.data != data:
-        return Section(data, {name: synthetic.quality}), Figures({name: synthetic.samples})
-    grids: Figures | None = earlier("sample_grids")
-    pictures: Mapping[str, Any] = grids.figures if grids else {}
-    kept = {one: picture for one, picture in pictures.items() if one in before.rows}
+        return Section(data, {name: synthetic.quality}), SampleGrids(grid)
+    shown: SampleGrids = earlier("sample_grids") or SampleGrids({})
+    others = before.rows.keys() - {name}
+    parts = (
+        {one: part[one] for one in part if one in others}
+        for part in (shown.figures, shown.closest, shown.releases)
+    )
+    figures, closest, releases = parts
     rows = {**before.rows, name: synthetic.quality}
-    return Section(data, rows, before.left_out), Figures({**kept, name: synthetic.samples})
+    return Section(data, rows, before.left_out), SampleGrids({**figures, **grid}, closest, releases)
