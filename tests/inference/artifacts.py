@@ -92,3 +92,9 @@ def leave_release(root: Path, model: PublishedModel, released: bool, dataset: st
     )
     check = CopyCheck(np.zeros((2, 32, 32), np.uint8), 0.5)
     leave(root, dataset, f"{model.name}.release", Release(verdict, check.arrays()))
+
+
+def odd(images: np.ndarray) -> np.ndarray:
+    """Stand in for a check: flag a third of images (N, C, H, W), by their content."""
+    levels = np.rint((images + 1) * 127.5).reshape(len(images), -1).sum(1)
+    return levels.astype(int) % 3 == 0

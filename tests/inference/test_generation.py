@@ -27,7 +27,7 @@ from medgan.inference.generation import Drawn, Judged, Request, draw, judged
 from medgan.inference.sets import generate_set
 from medgan.project.artifacts import Project
 from medgan.sources.arrays import NpzSource
-from tests.inference.artifacts import leave_release
+from tests.inference.artifacts import leave_release, odd
 from tests.pipelines.test_drawing import published
 
 FORMS = ["sets", "set.zip", "set.npz"]
@@ -37,11 +37,6 @@ FORMS = ["sets", "set.zip", "set.npz"]
 def flag_every_third(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the check: about a third of the images, by their content."""
     monkeypatch.setattr(CopyCheck, "flags", lambda _, images: odd(images.numpy()))
-
-
-def odd(images: np.ndarray) -> np.ndarray:
-    levels = np.rint((images + 1) * 127.5).reshape(len(images), -1).sum(1)
-    return levels.astype(int) % 3 == 0
 
 
 @pytest.fixture

@@ -137,9 +137,11 @@ def _draw_tab(project: Project, dataset: str) -> None:
 
 def _show_release(refusal: str) -> None:
     if refusal:
-        st.error(f"Not released: {refusal}. Do not pass the images on; a download says so too.")
+        st.warning(f"**Not released**: {refusal}. Do not pass these images on; a download says so.")
     else:
-        st.success("Released: all rules of the release gate hold. Suspected copies are left out.")
+        st.success(
+            "**Released**: all rules of the release gate hold. Suspected copies are left out."
+        )
 
 
 def _request(using: Judged) -> Request | None:
