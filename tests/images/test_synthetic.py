@@ -65,7 +65,10 @@ def test_a_mix_has_the_stated_ratio_and_follows_from_the_seed(written: dict[str,
     found = SyntheticImages(written["set.zip"], size=32)
     mixed = found.mixed_with(real(24), 0.5, seed=3)
     items = [mixed[index] for index in range(36)]
-    assert len(mixed) == 36  # type: ignore[arg-type]
+    assert len(mixed) == 36
+    images, labels = next(iter(DataLoader(mixed, batch_size=36)))
+    assert images.shape == (36, 1, 32, 32)
+    assert labels.dtype == torch.int64
     assert all(not image.any() for image, _ in items[:24])
     drawn = torch.stack([image for image, _ in items[24:]])
     assert len(torch.unique(drawn.flatten(1), dim=0)) == 12
@@ -75,7 +78,7 @@ def test_a_mix_has_the_stated_ratio_and_follows_from_the_seed(written: dict[str,
     assert all(torch.equal(mixed[index][0], again[index][0]) for index in range(36))
     other = found.mixed_with(real(24), 0.5, seed=4)
     assert any(not torch.equal(mixed[index][0], other[index][0]) for index in range(24, 36))
-    assert len(found.mixed_with(real(24), 0)) == 24  # type: ignore[arg-type]
+    assert len(found.mixed_with(real(24), 0)) == 24
 
 
 @pytest.mark.parametrize("ratio", [1.0, -0.5, float("nan")])
