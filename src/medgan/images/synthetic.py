@@ -108,7 +108,7 @@ class Mixed(Dataset[Item]):
     """Real images, then synthetic ones; labels are int, so that a batch may hold both."""
 
     def __init__(self, real: Dataset[Item], synthetic: Dataset[Item]) -> None:
-        self._parts = ConcatDataset([real, synthetic])
+        self._parts: ConcatDataset[Item] = ConcatDataset([real, synthetic])
 
     def __len__(self) -> int:
         return len(self._parts)
