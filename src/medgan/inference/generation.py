@@ -129,7 +129,7 @@ def judged(project: Project, environment: Environment, name: str) -> Judged:
     return replace(
         found,
         verdict=release.verdict,
-        check=CopyCheck.of(release.copy_check),
+        check=None if release.check is None else CopyCheck.of(release.check),
         quality=synthetic.quality if synthetic else None,
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import ReleaseVerdict
 from medgan.audits.results import (
     RandomErrors,
@@ -104,11 +105,17 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Release:
-    """Whether the images of one generator may be handed out."""
+    """Verdict of the release gate on one generator, and what it rests on."""
 
-    verdict: ReleaseVerdict
-    copy_check: Arrays
-    """`medgan.audits.release.CopyCheck.arrays`."""
+    verdict: ReleaseVerdict = field(metadata=UNLOGGED)
+    privacy: PrivacyResult = field(metadata=UNLOGGED)
+    copies: pd.DataFrame | None = field(metadata={**CSV, **UNLOGGED})
+    """image (its place among the synthetic ones), similarity, distance_ratio, nearest (id of the
+    training image), mirrored, flagged; None where copies were not searched.
+    """
+    check: Arrays | None
+    """`medgan.audits.release.CopyCheck.arrays`; it holds training images."""
+    closest_figure: Picture
 
 
 @dataclass(frozen=True)
