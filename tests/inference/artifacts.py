@@ -92,7 +92,7 @@ def leave_release(root: Path, model: PublishedModel, released: bool, dataset: st
         limits=("It was judged on few images.",),
     )
     check = CopyCheck(np.zeros((2, 32, 32), np.uint8), 0.5)
-    release = Release(verdict, PrivacyResult(None, "", {}, []), None, check.arrays(), picture())
+    release = Release(verdict, PrivacyResult(None), picture(), check=check.arrays())
     leave(root, dataset, f"{model.name}.release", release)
 
 

@@ -275,7 +275,7 @@ def test_memory_does_not_grow_with_the_count(
     model = published("dcgan")
     large = replace(plain(), published=replace(model, card={"image_size": [128, 128]}))
     peak(16)
-    assert peak(640) - peak(64) < 576 * 128 * 128 / 10
+    assert peak(240) - peak(48) < 192 * 128 * 128 / 10
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from medgan.app import sampling
 from medgan.app.sampling import DrawnSet
 from medgan.errors import user_message
 from medgan.inference import cautions
-from medgan.inference.generation import Drawn, Judged, Request, draw, judged
+from medgan.inference.generation import Drawn, Judged, Request, between, draw, judged
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.inference.upload import Verdict, refusal_sentence, score_upload
 from medgan.models import PublishedModel
@@ -133,6 +133,18 @@ def _draw_tab(project: Project, dataset: str) -> None:
         _show(st.session_state["drawn"][1].images)
     if st.session_state.get("drawn", ("",))[0] == subject:
         _hand_out(st.session_state["drawn"][1])
+    _between_form(using)
+
+
+def _between_form(using: Judged) -> None:
+    """Show the images on the way between two seeds."""
+    with st.expander("Between two seeds"), st.form("between"):
+        left, middle, right = st.columns(3)
+        label = left.selectbox("Class", using.published.drawable, key="between_class")
+        first = middle.number_input("From seed", 0, 2**31 - 1, 0, key="first_seed")
+        second = right.number_input("To seed", 0, 2**31 - 1, 1, key="second_seed")
+        if st.form_submit_button("Show"):
+            _show(between(using, str(label), (int(first), int(second)), sampling.STEPS))
 
 
 def _show_release(refusal: str) -> None:

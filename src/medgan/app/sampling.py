@@ -20,6 +20,9 @@ SIDE = 128
 AT_ONCE = 8
 """Images that appear together."""
 
+STEPS = 8
+"""Images on the way between two seeds."""
+
 
 @dataclass(frozen=True)
 class DrawnSet:

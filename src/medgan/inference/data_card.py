@@ -31,6 +31,9 @@ LIMITS = (
     "what the generator was asked for, and no reader has confirmed it.",
     "Figures of validation or test images must not be computed on them.",
 )
+TRUNCATED = (
+    "The latents are truncated: the verdict and the quality are those of images without truncation."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,13 @@ def data_card(using: Judged, request: Request, n_flagged: int | None = None) -> 
     height, width = image_size(published)
     suffix = f"-{UNRELEASED}" if using.refusal else ""
     name = f"{slug(using.dataset)}-{published.name}-{made:%Y-%m-%dT%H.%M.%SZ}{suffix}"
-    verdict_limits = using.verdict.limits if using.verdict else ()
+    limits = [
+        *cautions.of_model(published),
+        *LIMITS,
+        *(using.verdict.limits if using.verdict else ()),
+    ]
+    if request.truncation is not None:
+        limits.insert(0, TRUNCATED)
     return DataCard(
         name=name,
         notice=NOT_A_MEDICAL_DEVICE,
@@ -106,7 +115,7 @@ def data_card(using: Judged, request: Request, n_flagged: int | None = None) -> 
         channels=published.spec.channels,
         intensity=str(published.card.get("intensity", "unknown")),
         license=using.license,
-        limits=(*cautions.of_model(published), *LIMITS, *verdict_limits),
+        limits=tuple(limits),
         verdict=using.verdict,
         quality=using.quality,
         configuration=dict(published.configuration),
@@ -166,12 +175,8 @@ def _release(card: DataCard) -> Iterator[str]:
         return
     judged = f"{card.verdict.n_images:,} other images of this generator were judged"
     yield f"{judged}; {card.verdict.n_flagged:,} of them were flagged as suspected copies."
-    rows = [[rule.rule, _outcome(rule), _number(rule), _holds(rule)] for rule in card.verdict.rules]
+    rows = [[rule.rule, rule.sentence, _number(rule), _holds(rule)] for rule in card.verdict.rules]
     yield Table(("Rule", "Found", "N", "Holds"), rows).markdown()
-
-
-def _outcome(rule: RuleOutcome) -> str:
-    return f"{rule.sentence} {rule.reason or ''}".rstrip()
 
 
 def _number(rule: RuleOutcome) -> str:

@@ -182,3 +182,14 @@ def draw(using: Judged, request: Request) -> Iterator[Drawn]:
                     "of training images: nothing was written; train the generator on more images."
                 )
             yield drawn
+
+
+def between(using: Judged, label: str, seeds: tuple[int, int], steps: int) -> list[Pixels]:
+    """Draw the way between the first images of two seeds, see `Drawing.between`.
+
+    Suspected copies are left out, so there may be fewer than `steps` images (H, W, C).
+    """
+    first, second = (Drawing(using.published, seed) for seed in seeds)
+    pixels = first.between(label, second, steps)
+    flagged = using.check.flags(as_tensor(pixels)) if using.check else None
+    return [image for _, image in Drawn(label, 0, pixels, flagged).kept()]
