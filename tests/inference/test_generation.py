@@ -224,6 +224,10 @@ def test_a_folder_holds_sets_beside_each_other(released: Judged, tmp_path: Path)
     assert path == tmp_path / "sets" / card.name
     require_intact(path)
     assert len(list(path.rglob("*.png"))) == 6
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/set.zip"):
+        with pytest.raises(UserError, match=r"cannot be written \("):
+            generate_set(released, Request(6), tmp_path / place)
 
 
 def test_npz_is_read_as_a_file_of_medmnist(released: Judged, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class SyntheticImages(Dataset[Item]):
         if not path.exists():
             raise UserError(f"{path} is not there: give a set that `medgan generate` has written.")
         with reading(path, REMEDY, local=path.is_dir()):  # a ZIP file has checksums of its own
-            stored = _READERS.get(path.suffix, _folder)(path)
+            stored = _READERS.get(path.suffix.lower(), _folder)(path)
         self.card = stored.card
         self.classes = tuple(stored.card["classes"] if classes is None else classes)
         if strange := set(stored.categories) - set(self.classes):
