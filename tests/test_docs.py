@@ -13,7 +13,7 @@ import torch
 from kedro.framework.cli.project import run as kedro_run
 
 from medgan.cli.main import main
-from medgan.inference.generation import Judged, Request
+from medgan.inference.generation import JudgedGenerator, Request
 from medgan.inference.sets import generate_set
 from medgan.models import PublishedModel
 from tests.conftest import ROOT
@@ -47,7 +47,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ).write(folder)
     generator = tiny("acgan")
     published = PublishedModel("acgan", asdict(generator.config), SPEC, generator.state_dict())
-    using = Judged("phantoms", "version", published, "kedro run", "Apache-2.0")
+    using = JudgedGenerator("phantoms", "version", published, "kedro run", "Apache-2.0")
     path, _ = generate_set(using, Request(40, {"normal": 1, "viral": 1}), tmp_path, True)
     shutil.make_archive(str(tmp_path / "synthetic"), "zip", tmp_path, path.name)
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ from medgan.errors import UserError
 from medgan.files.integrity import DamagedFile
 from medgan.images.synthetic import SyntheticImages
 from medgan.images.transforms import as_tensor
-from medgan.inference.generation import Judged, Request, draw
+from medgan.inference.generation import JudgedGenerator, Request, draw
 from medgan.inference.sets import generate_set
 from tests.pipelines.test_drawing import published
 
@@ -22,12 +22,12 @@ FORMS = ["sets", "set.zip", "set.npz"]
 
 
 @pytest.fixture(scope="module")
-def using() -> Judged:
-    return Judged("phantoms", "v1", published("acgan"), "kedro run", "Apache-2.0")
+def using() -> JudgedGenerator:
+    return JudgedGenerator("phantoms", "v1", published("acgan"), "kedro run", "Apache-2.0")
 
 
 @pytest.fixture(scope="module")
-def written(using: Judged, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def written(using: JudgedGenerator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("written")
     return {form: generate_set(using, REQUEST, folder / form, True)[0] for form in FORMS}
 
@@ -38,7 +38,7 @@ def real(number: int) -> TensorDataset:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_set_has_the_images_that_were_drawn(
-    using: Judged, written: dict[str, Path], form: str
+    using: JudgedGenerator, written: dict[str, Path], form: str
 ) -> None:
     found = SyntheticImages(written[form])
     pixels = np.stack([image for drawn in draw(using, REQUEST) for _, image in drawn.kept()])

@@ -20,7 +20,14 @@ from medgan.app import sampling
 from medgan.app.sampling import DrawnSet
 from medgan.errors import user_message
 from medgan.inference import cautions
-from medgan.inference.generation import Drawn, Judged, Request, between, draw, judged
+from medgan.inference.generation import (
+    Drawn,
+    JudgedGenerator,
+    Request,
+    between,
+    draw,
+    judged_generator,
+)
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.inference.upload import Verdict, refusal_sentence, score_upload
 from medgan.models import PublishedModel
@@ -111,10 +118,10 @@ def _warn(found: Iterable[str]) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the generator")
-def _generator(chosen: Chosen, release: str) -> Judged:
+def _generator(chosen: Chosen, release: str) -> JudgedGenerator:
     """Load a generator with its verdict; `release` changes when there is a new one."""
     project = Project(chosen.root)
-    return judged(project, project.environment(chosen.dataset), chosen.name)
+    return judged_generator(project, project.environment(chosen.dataset), chosen.name)
 
 
 def _draw_tab(project: Project, dataset: str) -> None:
@@ -136,7 +143,7 @@ def _draw_tab(project: Project, dataset: str) -> None:
     _between_form(using)
 
 
-def _between_form(using: Judged) -> None:
+def _between_form(using: JudgedGenerator) -> None:
     """Show the images on the way between two seeds."""
     with st.expander("Between two seeds"), st.form("between"):
         left, middle, right = st.columns(3)
@@ -156,7 +163,7 @@ def _show_release(refusal: str) -> None:
         )
 
 
-def _request(using: Judged) -> Request | None:
+def _request(using: JudgedGenerator) -> Request | None:
     """Ask what to draw; None until the user says so."""
     with st.form("draw"):
         left, middle, right, last = st.columns(4)
@@ -172,7 +179,7 @@ def _request(using: Judged) -> Request | None:
     return Request(int(count), {str(label): 1.0}, int(seed), limit, sampling.AT_ONCE)
 
 
-def _drawn(using: Judged, request: Request) -> DrawnSet:
+def _drawn(using: JudgedGenerator, request: Request) -> DrawnSet:
     """Draw, and show the images as they come."""
     bar, place, batches = st.progress(0.0, "Drawing"), st.empty(), list[Drawn]()
     for drawn in draw(using, request):

@@ -29,6 +29,8 @@ CALIBRATING = 100
 recall is measured with."""
 PLANTED = 400
 """Training images whose planted copies recall is measured with, at most."""
+BY_DISTANCE, BY_DISCRIMINATOR = "nearest synthetic image", "discriminator"
+"""Names of the attacks."""
 FEWEST_ATTACKED = 20
 """Members, and as many non-members, without which no attack is run."""
 

@@ -163,7 +163,7 @@ COPY_RATE = Metric(
     "copy_rate", "Suspected training copies, under small changes", None, higher_is_better=False
 )
 MEMBERSHIP = Metric(
-    "membership_auc", "Membership, AUC of the best attack", None, higher_is_better=False
+    "membership_auc", "Membership attack with the images, AUC", None, higher_is_better=False
 )
 RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
 """Figures of the release gate (`medgan.audits.gate`), of all classes together."""

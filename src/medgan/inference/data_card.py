@@ -15,7 +15,7 @@ from medgan.files.documents import ALWAYS
 from medgan.files.names import slug
 from medgan.images.synthetic import CARD, MANIFEST
 from medgan.inference import cautions
-from medgan.inference.generation import Judged, Request
+from medgan.inference.generation import JudgedGenerator, Request
 from medgan.metrics.quality import QualityMetric
 from medgan.models import display_name
 from medgan.pipelines.drawing import image_size
@@ -81,7 +81,7 @@ class DataCard:
         return f"Synthetic image. {status}{self.notice} {self.model} {self.key}, seed {self.seed}"
 
 
-def data_card(using: Judged, request: Request, n_flagged: int | None = None) -> DataCard:
+def data_card(using: JudgedGenerator, request: Request, n_flagged: int | None = None) -> DataCard:
     """Describe a set before it is drawn, or after it with the number of flagged images."""
     published, made = using.published, datetime.now(UTC)
     height, width = image_size(published)

@@ -78,7 +78,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedGenerator:
     """A published generator with what the pipeline `synthesis` says of this version of it."""
 
     dataset: str
@@ -105,7 +105,7 @@ class Judged:
         return f"rule {failed.rule}: {failed.sentence.rstrip('.')}" if failed else "it was refused"
 
 
-def judged(project: Project, environment: Environment, name: str) -> Judged:
+def judged_generator(project: Project, environment: Environment, name: str) -> JudgedGenerator:
     """Load the newest version of a generator, its verdict and the quality of its images.
 
     Raises:
@@ -115,7 +115,7 @@ def judged(project: Project, environment: Environment, name: str) -> Judged:
         raise unknown("generator", name, models.synthesizers())
     dataset = environment.dataset()
     published = project.published(dataset, name)
-    found = Judged(
+    found = JudgedGenerator(
         dataset,
         project.version(dataset, name),
         published,
@@ -158,7 +158,7 @@ class Drawn:
                 yield self.first + place, image
 
 
-def draw(using: Judged, request: Request) -> Iterator[Drawn]:
+def draw(using: JudgedGenerator, request: Request) -> Iterator[Drawn]:
     """Draw images class by class until as many as wanted are not flagged.
 
     Which images these are follows from the generator, the seed and the truncation; a larger count
@@ -184,7 +184,7 @@ def draw(using: Judged, request: Request) -> Iterator[Drawn]:
             yield drawn
 
 
-def between(using: Judged, label: str, seeds: tuple[int, int], steps: int) -> list[Pixels]:
+def between(using: JudgedGenerator, label: str, seeds: tuple[int, int], steps: int) -> list[Pixels]:
     """Draw the way between the first images of two seeds, see `Drawing.between`.
 
     Suspected copies are left out, so there may be fewer than `steps` images (H, W, C).

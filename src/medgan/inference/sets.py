@@ -26,7 +26,7 @@ from medgan.files.atomic import new_file, new_folder
 from medgan.files.names import as_cells, quoting, slug
 from medgan.images.synthetic import CARD, MANIFEST, PAGE
 from medgan.inference.data_card import UNRELEASED, DataCard, data_card, page
-from medgan.inference.generation import Drawn, Judged, Request, draw
+from medgan.inference.generation import Drawn, JudgedGenerator, Request, draw
 from medgan.training.progress import progress_bar
 
 COLUMNS = ("file", "class", "model", "version", "key", "seed", "truncation", "index", "flagged")
@@ -220,7 +220,7 @@ FORMS: Mapping[str, Form] = {
 
 
 def generate_set(
-    using: Judged, request: Request, output: Path, unreleased: bool = False
+    using: JudgedGenerator, request: Request, output: Path, unreleased: bool = False
 ) -> tuple[Path, DataCard]:
     """Draw a set and write it; return its path and its card.
 
@@ -255,7 +255,9 @@ def generate_set(
         ) from error
 
 
-def _written(form: Form, path: Path, card: DataCard, using: Judged, request: Request) -> DataCard:
+def _written(
+    form: Form, path: Path, card: DataCard, using: JudgedGenerator, request: Request
+) -> DataCard:
     """Draw and write; return the card with the number of flagged images."""
     n_flagged = None if using.check is None else 0
     with form.open(path, card) as made, progress_bar("drawing", "image", request.count) as bar:

@@ -119,6 +119,25 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Verdict on one generator, with its privacy."""
+
+    verdict: ReleaseVerdict
+    privacy: PrivacyResult
+
+
+@dataclass(frozen=True)
+class SampleGrids:
+    """What is shown of every generator."""
+
+    figures: Mapping[str, Picture]
+    """The first images of each class."""
+    closest: Mapping[str, Picture] = field(default_factory=dict)
+    """Synthetic images beside their nearest training images."""
+    releases: Mapping[str, Judged] = field(default_factory=dict, metadata=UNLOGGED)
+
+
+@dataclass(frozen=True)
 class Classification:
     """Evaluation of a classifier on the test images."""
 

@@ -24,7 +24,7 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel
 from medgan.pipelines.drawing import Drawing
-from medgan.pipelines.outputs import Figures, Release, Synthetic, Trained
+from medgan.pipelines.outputs import Judged, Release, SampleGrids, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
@@ -184,8 +184,10 @@ def compare_generators(
     synthetic: Mapping[str, Synthetic],
     releases: Mapping[str, Release],
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[SynthesisResult], Figures]:
-    """Collect the section `quality` of the results, with the verdicts, and the sample grids."""
+) -> tuple[Section[SynthesisResult], SampleGrids]:
+    """Collect the section `quality` of the results, with figures of the verdicts, and what is shown
+    of each generator.
+    """
     rows = {
         name: replace(
             made.quality,
@@ -193,5 +195,8 @@ def compare_generators(
         )
         for name, made in synthetic.items()
     }
-    grids = Figures({name: made.samples for name, made in synthetic.items()})
-    return Section(data_hash(images, splits), rows, left_out or {}), grids
+    grids = {name: made.samples for name, made in synthetic.items()}
+    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
+    closest = {name: one.closest_figure for name, one in releases.items()}
+    section = Section(data_hash(images, splits), rows, left_out or {})
+    return section, SampleGrids(grids, closest, judged)

@@ -12,6 +12,8 @@ from medgan import models
 from medgan.audits.attributes import disclosures
 from medgan.audits.gate import Evidence, judge
 from medgan.audits.privacy import (
+    BY_DISCRIMINATOR,
+    BY_DISTANCE,
     LEAST_HELD_OUT,
     Attack,
     CheckedImages,
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
 COMPARED = 400
 """Images that mode collapse is looked for in, at most: as many real as synthetic ones."""
 SHOWN = 12
-DISTANCES = "nearest synthetic image"
-DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,12 @@ def _membership(
     near = CopySearch(synthetic)
     similar = [near.nearest(known.images).similarity for known in (members, others)]
     about = f"similarity to the nearest of {len(synthetic):,} synthetic images"
-    found = {DISTANCES: attack(similar[0], similar[1], patients, seed, about)}
+    found = {BY_DISTANCE: attack(similar[0], similar[1], patients, seed, about)}
     model: Any = published.build() if published else None
     if isinstance(model, Discriminates):
         logits = [_realness(model, origins, known.table) for known in (members, others)]
         about = "output of the discriminator"
-        found[DISCRIMINATOR] = attack(logits[0], logits[1], patients, seed, about)
+        found[BY_DISCRIMINATOR] = attack(logits[0], logits[1], patients, seed, about)
     return found
 
 
