@@ -173,7 +173,7 @@ def _release(card: DataCard) -> Iterator[str]:
     if card.verdict is None:
         yield f"Not judged: {card.refusal}."
         return
-    judged = f"{card.verdict.n_images:,} other images of this generator were judged"
+    judged = f"{card.verdict.n_images:,} images of this version of the generator were judged"
     yield f"{judged}; {card.verdict.n_flagged:,} of them were flagged as suspected copies."
     rows = [[rule.rule, rule.sentence, _number(rule), _holds(rule)] for rule in card.verdict.rules]
     yield Table(("Rule", "Found", "N", "Holds"), rows).markdown()
