@@ -133,7 +133,7 @@ def _draw_tab(project: Project, dataset: str) -> None:
     _warn(cautions.of_model(using.published))
     _show_release(using.refusal)
     request = _request(using)
-    subject = (dataset, using.published.key)
+    subject = (dataset, using.published.key, using.refusal)
     if request is not None:
         st.session_state["drawn"] = (subject, _drawn(using, request))
     elif st.session_state.get("drawn", ("",))[0] == subject:

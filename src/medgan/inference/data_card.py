@@ -160,6 +160,7 @@ def _origin(card: DataCard) -> Iterator[str]:
         f"{trained.get('planned_steps', 'unknown')}, seed {trained.get('seed', 'unknown')}, scale "
         f"{trained.get('scale') or 'unknown'}",
         "Intensity": f"{card.intensity}: levels 0 to 255 are -1 to 1 of the scaled images",
+        "Differential privacy": str(trained.get("privacy") or "none"),
         "License of the training data": card.license,
     }
     yield "## Origin"
@@ -194,7 +195,8 @@ def _quality(card: DataCard) -> Iterator[str]:
         return
     yield (
         "Of the images that were judged, against held-out real images (validation and test), with "
-        "the same metric of real images against real ones."
+        "the same metric of real images against real ones. SD: of pairs of images in metrics of "
+        "pairs, else of draws of N images."
     )
     rows = [_metric(key, found) for key, found in card.quality.overall.items()]
     yield Table(("Metric", "Synthetic", "Real", "N"), rows).markdown()
@@ -203,5 +205,7 @@ def _quality(card: DataCard) -> Iterator[str]:
 def _metric(key: str, found: QualityMetric) -> list[str]:
     metric = quality_metric(key)
     shown = with_interval(found, metric.digits) if found.value is not None else reason_of(found)
+    if found.std is not None:
+        shown += f", SD {number(found.std, metric.digits)}"
     n = "–" if found.n is None else f"{found.n:,}"
     return [metric.name, shown, number(found.real_vs_real, metric.digits), n]
