@@ -31,6 +31,7 @@ from medgan.evaluation.results import ClassifierResult, DetectorResult, Synthesi
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
+from medgan.sources.medigan.drawing import SourceCard
 from medgan.training.checkpoints import CheckpointFolder
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+    source: SourceCard | None = field(default=None, metadata=UNLOGGED)
+    """Where the images of others come from."""
 
 
 @dataclass(frozen=True)
