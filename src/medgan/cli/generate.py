@@ -81,8 +81,8 @@ def generate(
     from medgan.project.artifacts import Project
 
     request = Request(count, classes, seed, truncation, batch_size)
-    using = judged_generator(Project(project_root_here()), chosen(env, params), model)
     try:
+        using = judged_generator(Project(project_root_here()), chosen(env, params), model)
         path, card = generate_set(using, request, output.expanduser(), unreleased)
     except Interrupted as stop:
         raise Interrupted(
