@@ -1,6 +1,6 @@
 """Features of synthetic and real images, the input of the metrics of distributions.
 
-The metrics `domain_*` take feature sets, the name of the network that computed them, and the seed
+The metrics `feature_*` take feature sets, the name of the network that computed them, and the seed
 of random halves of the real images.
 """
 
@@ -41,6 +41,19 @@ class FeatureSets:
     def half_indices(self, seed: int) -> tuple[Indices, Indices]:
         """Return the indices of the real images in each half."""
         return halves(np.arange(len(self.real)) if self.groups is None else self.groups, seed)
+
+    @property
+    def unit(self) -> str:
+        """What is resampled of the real images: patients, or images where each is its own."""
+        alone = self.groups is None or len(np.unique(self.groups)) == len(self.groups)
+        return "images" if alone else "patients"
+
+    def half_samples(self, seed: int, count: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Draw half of the patients' real features and half of the synthetic ones, many times."""
+        for draw in range(count):
+            rng = np.random.default_rng([seed, draw, 1])
+            half = rng.permutation(len(self.synthetic))[: len(self.synthetic) // 2]
+            yield self.halves(seed + draw)[0], self.synthetic[half]
 
     def equal_draws(self, seed: int) -> Iterator[EqualDraw]:
         """Draw DRAWS times as many features of each half of the real images and of the synthetic

@@ -92,6 +92,14 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class RealImages:
+    """What all generators are compared with: features of real images, and how alike they are."""
+
+    statistics: Arrays
+    """`<part>/<name>`: features (n, D) of a space or values of pairs, and the `key` of each part."""
+
+
+@dataclass(frozen=True)
 class Synthetic:
     """Synthetic images of one generator, and their quality."""
 
@@ -99,6 +107,22 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+    interpolations: Picture | None = None
+    """None for a generator that does not decode latents."""
+    class_rows: Picture | None = None
+    """None for a generator of one class."""
+    beside_real: Picture | None = None
+    """None without a network of domain features."""
+
+
+@dataclass(frozen=True)
+class SyntheticFigures:
+    """Figures of all generators by name; empty where a generator has none."""
+
+    samples: Mapping[str, Picture] = field(default_factory=dict)
+    interpolations: Mapping[str, Picture] = field(default_factory=dict)
+    class_rows: Mapping[str, Picture] = field(default_factory=dict)
+    beside_real: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

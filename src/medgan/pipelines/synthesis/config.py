@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from medgan.evaluation.spaces import SpaceName
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
 from medgan.training.settings import TrainingConfig
@@ -23,6 +25,10 @@ class SynthesisConfig:
     """
     lpips_backbone: Literal["squeeze", "alex", "vgg"] = "squeeze"
     """Values of different backbones are not comparable."""
+    spaces: Mapping[SpaceName, str | None] = field(default_factory=dict)
+    """Further feature spaces, and the files of their weights; null searches torchvision's download
+    folder, and nothing is downloaded.
+    """
     neighbours: Neighbours = field(default_factory=Neighbours)
     """k of precision and recall, and of density and coverage; values of different k do not
     compare.

@@ -11,10 +11,12 @@ from kedro.pipeline import Node, Pipeline
 from medgan import models
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.synthesis import nodes
+from medgan.pipelines.synthesis.quality import Settings, describe_real_images
 from medgan.pipelines.training import training_nodes
 
 NAME = "synthesis"
 FEATURES = "domain_features"
+INPUTS = ["images", "splits", "params:synthesis"]
 DATA = {"images": "images", "splits": "splits"}
 SETTINGS = {
     "settings.config": "params:synthesis",
@@ -29,16 +31,24 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
     """
     wanted = models.by_default() if chosen is None else chosen
     synthesizers = tuple(name for name in models.synthesizers() if name in wanted)
-    inputs = ["images", "splits", "params:synthesis"]
-    training = training_nodes(nodes.plan_domain_features, FEATURES, inputs)
+    training = training_nodes(nodes.plan_domain_features, FEATURES, INPUTS)
+    learners = tuple(name for name in models.conditional() if name in synthesizers)
     compare = Node(
-        gathered(nodes.compare_generators),
-        DATA | by_model("synthetic", "synthetic", synthesizers),
+        gathered(nodes.compare_generators, keeps="features"),
+        DATA
+        | {"features": f"{FEATURES}.trained"}
+        | by_model("synthetic", "synthetic", synthesizers)
+        | {f"learners.{name}": f"{name}_learner.trained" for name in learners},
         ["results.quality", "sample_grids"],
         name="compare_generators",
     )
-    parts = {name: [_synthesize(name)] for name in synthesizers}
-    together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
+    parts = {
+        name: [_synthesize(name), *(_learner(name) if name in learners else [])]
+        for name in synthesizers
+    }
+    together = Pipeline(
+        [_describe(), compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME
+    )
     return sum((_part(*part) for part in {**parts, FEATURES: training}.items()), together)
 
 
@@ -49,6 +59,21 @@ def _part(name: str, part: list[Node]) -> Pipeline:
 
 
 def _synthesize(name: str) -> Node:
-    trained = {"trained": f"{name}.trained", "features": f"{FEATURES}.trained"}
-    function = gathered(nodes.synthesize, keeps="features", settings=nodes.Settings)
+    trained = {
+        "trained": f"{name}.trained",
+        "features": f"{FEATURES}.trained",
+        "real": "real_images",
+    }
+    function = gathered(nodes.synthesize, keeps="features", settings=Settings)
     return Node(function, trained | DATA | SETTINGS, f"{name}.synthetic", name="synthesize")
+
+
+def _learner(name: str) -> list[Node]:
+    """Train a classifier on the images of a generator that draws every class."""
+    return training_nodes(nodes.plan_learner, f"{name}_learner", [*INPUTS, f"{name}.synthetic"])
+
+
+def _describe() -> Node:
+    inputs = {"features": f"{FEATURES}.trained", "earlier": "earlier_real_images"}
+    function = gathered(describe_real_images, keeps="features", settings=Settings)
+    return Node(function, inputs | DATA | SETTINGS, "real_images", name="describe_real_images")

@@ -24,6 +24,7 @@ from medgan.pipelines.outputs import (
     Features,
     Figures,
     Illustrations,
+    SyntheticFigures,
     Trained,
 )
 from medgan.pipelines.shared import EvaluationData
@@ -76,7 +77,7 @@ class Made:
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
-    sample_grids: Figures = field(default_factory=lambda: Figures({}))
+    sample_grids: SyntheticFigures = field(default_factory=SyntheticFigures)
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
     def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
@@ -154,7 +155,7 @@ class Made:
             together |= {f"{kind}_{model}": picture for model, picture in pictures.items()}
         others: dict[str, Mapping[str, Any]] = {
             "projections": _parts(self.features, "projections_figure"),
-            "samples": self.sample_grids.figures,
+            **vars(self.sample_grids),
             "confusion": self.confusion_matrices.figures,
         }
         for kind, found in others.items():
