@@ -48,12 +48,16 @@ class FeatureSets:
         alone = self.groups is None or len(np.unique(self.groups)) == len(self.groups)
         return "images" if alone else "patients"
 
-    def half_samples(self, seed: int, count: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Draw half of the patients' real features and half of the synthetic ones, many times."""
-        for draw in range(count):
-            rng = np.random.default_rng([seed, draw, 1])
-            half = rng.permutation(len(self.synthetic))[: len(self.synthetic) // 2]
-            yield self.halves(seed + draw)[0], self.synthetic[half]
+    def parts(self, seed: int, count: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Draw `count` parts of the real features, of whole patients, and of the synthetic ones;
+        each has half as many images as the smaller set, or a few less.
+        """
+        n = min(len(self.real), len(self.synthetic)) // 2
+        groups = np.arange(len(self.real)) if self.groups is None else self.groups
+        rngs = [np.random.default_rng([seed, draw, 1]) for draw in range(count)]
+        real = [self.real[_whole_groups(groups, n, rng)[0]] for rng in rngs]
+        synthetic = [self.synthetic[rng.permutation(len(self.synthetic))[:n]] for rng in rngs]
+        return real, synthetic
 
     def equal_draws(self, seed: int) -> Iterator[EqualDraw]:
         """Draw DRAWS times as many features of each half of the real images and of the synthetic
@@ -88,11 +92,18 @@ def halves(groups: NDArray[Any], seed: int) -> tuple[Indices, Indices]:
         The indices of the images of both halves, in the order drawn. The first half is at most as
         large as the second, and empty if there is only one group.
     """
+    return _whole_groups(groups, len(groups) // 2, np.random.default_rng(seed))
+
+
+def _whole_groups(
+    groups: NDArray[Any], most: int, rng: np.random.Generator
+) -> tuple[Indices, Indices]:
+    """Draw whole groups with at most so many images; return these images and the others."""
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(counts))
-    first_groups = order[np.cumsum(counts[order]) <= len(inverse) // 2]
+    order = rng.permutation(len(counts))
+    drawn = order[np.cumsum(counts[order]) <= most]
     images = np.argsort(np.argsort(order)[inverse], kind="stable")
-    middle = int(counts[first_groups].sum())
+    middle = int(counts[drawn].sum())
     return images[:middle], images[middle:]
 
 
