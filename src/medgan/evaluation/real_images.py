@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from medgan.errors import UserError
 from medgan.evaluation.metrics import DIVERSITY, PAIRED
@@ -22,7 +23,9 @@ from medgan.metrics.lpips import Unavailable
 from medgan.metrics.pairs import PAIRINGS, PairMetric, paired_quality
 from medgan.metrics.precision_recall import PUBLISHED, Neighbours
 
-FEATURES_AT_ONCE = 128
+FEATURES_AT_ONCE = 64
+BAR_AFTER = 10.0
+"""Seconds until the progress is shown."""
 Arrays = Mapping[str, NDArray[Any]]
 Remember = Callable[[str, list[Any], Callable[[], Arrays]], Arrays]
 """Name of a part, what decides it, and how it is made, to the part: made now, or before."""
@@ -139,12 +142,9 @@ def partial_features(space: FeatureSpace, images: Tensor) -> Callable[[], Arrays
 
 @torch.inference_mode()
 def features_in(features: Features, images: Tensor) -> NDArray[np.float32]:
-    """Compute features (N, D) of images (N, C, H, W), in batches."""
-    batches = [
-        features(batch).float().cpu().numpy()
-        for batch in torch.split(images, FEATURES_AT_ONCE)
-        if len(batch)
-    ]
+    """Compute features (N, D) of images (N, C, H, W), in batches; a bar shows what takes long."""
+    parts = tqdm(torch.split(images, FEATURES_AT_ONCE), "features", unit="batch", delay=BAR_AFTER)
+    batches = [features(batch).float().cpu().numpy() for batch in parts if len(batch)]
     return np.concatenate(batches) if batches else np.zeros((0, 1), np.float32)
 
 

@@ -7,6 +7,7 @@ has random weights: a space without its file says so.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -74,13 +75,15 @@ def _of_torchvision(network: str, layer: str, side: int, scaling: Scaling, path:
 def _of_the_fid(path: Path) -> Features:
     """Read the Inception network of Heusel 2017, as torch-fidelity computes it."""
     import torch
-
-    _tensors(path)  # refuses a pickle that holds code, which torch-fidelity would run
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+    # torch-fidelity would run code that a pickle holds, so it reads the bare tensors instead.
+    tensors = io.BytesIO()
+    torch.save(dict(_tensors(path)), tensors)
+    tensors.seek(0)
     try:
         network: Any = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=tensors
         )
     except RuntimeError as error:
         raise UserError(f"{path} does not fit the Inception network of the FID.") from error
