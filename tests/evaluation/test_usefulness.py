@@ -10,7 +10,7 @@ def classified(n, signal, seed, classes=2):
     labels = np.arange(n) % classes
     logits = rng.normal(size=(n, classes)) + signal * np.eye(classes)[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    return Classified(probabilities, labels, np.arange(n), 100 + seed)
+    return Classified(probabilities, labels, np.arange(n), 100 + seed, seed != 1)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -82,6 +82,8 @@ def test_the_unit_is_the_patient_where_patients_have_several_images():
     )
     assert known.value == unknown.value
     assert (known.resampled, unknown.resampled) == ("patients", "images")
+    copies = FeatureSets(synthetic, real, np.repeat(np.arange(40), 5), patients_known=False)
+    assert feature_kid(copies, "network").resampled == "images"
     assert known.high - known.low > 1.3 * (unknown.high - unknown.low)
 
 

@@ -6,7 +6,7 @@ All generators of a data set are compared with the same real images, so this is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,12 +40,15 @@ class LabelledImages:
     images: Tensor
     labels: NDArray[Any]
     groups: NDArray[Any] | None = None
+    patients_known: bool = True
+    """Whether groups are patients; else they keep copies of one image together."""
 
     def of(self, label: int) -> LabelledImages:
         """Those of a class."""
         chosen = np.flatnonzero(self.labels == label)
         groups = None if self.groups is None else self.groups[chosen]
-        return LabelledImages(self.images[torch.from_numpy(chosen)], self.labels[chosen], groups)
+        images = self.images[torch.from_numpy(chosen)]
+        return replace(self, images=images, labels=self.labels[chosen], groups=groups)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,9 @@ def _sets(
 ) -> FeatureSets:
     ours, known = real.features[space.key].of(classes), space.key == DOMAIN and real.training
     training = known.of(classes).features if known else None
-    return FeatureSets(synthetic.of(classes).features, ours.features, ours.groups, training)
+    features = synthetic.of(classes).features
+    known_patients = real.images.patients_known
+    return FeatureSets(features, ours.features, ours.groups, training, known_patients)
 
 
 def _pair_metrics(

@@ -34,6 +34,8 @@ class Classified:
     """(n,), the patient of each."""
     n_training: int
     """Images that the classifier was trained on."""
+    patients_known: bool = True
+    """Whether groups are patients."""
 
     def auroc(self, seed: int) -> Estimate:
         """The AUROC, the mean over the classes if there are more than two, with its patient
@@ -65,7 +67,7 @@ def usefulness(
             reason=area.reason,
             low=area.low,
             high=area.high,
-            resampled="patients" if tested is synthetic_to_real else "images",
+            resampled="patients" if tested.patients_known else "images",
             n=len(tested.labels),
             n_training=tested.n_training,
             real_vs_real=floor.value,

@@ -32,6 +32,8 @@ class FeatureSets:
     """(n,), the patient of each real image; None if each image is its own patient."""
     training: NDArray[Any] | None = None
     """(t, D), of the real images that the generators were trained on, if known."""
+    patients_known: bool = True
+    """Whether groups are patients; else they keep copies of one image together."""
 
     def halves(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Split the real features into two disjoint halves, with no patient in both."""
@@ -44,9 +46,8 @@ class FeatureSets:
 
     @property
     def unit(self) -> str:
-        """What is resampled of the real images: patients, or images where each is its own."""
-        alone = self.groups is None or len(np.unique(self.groups)) == len(self.groups)
-        return "images" if alone else "patients"
+        """What is resampled of the real images: patients where they are known."""
+        return "images" if self.groups is None or not self.patients_known else "patients"
 
     def parts(self, seed: int, count: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Draw `count` parts of the real features, of whole patients, and of the synthetic ones;

@@ -172,6 +172,7 @@ def held_out(images: ImageStore, splits: pd.DataFrame) -> LabelledImages:
         StoredImages(images)(rows["row"].to_numpy()),
         class_labels(rows, images.spec.classes),
         rows["group_id"].astype(str).to_numpy(),
+        bool(rows["group_known"].all()),
     )
 
 
@@ -227,10 +228,13 @@ def _useful(
     learned = len(
         training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes).rows
     )
+    known = real.patients_known
     return usefulness(
-        Classified(_probabilities(learner, real.images), real.labels, groups, len(labels)),
-        Classified(_probabilities(features, synthetic), labels, np.arange(len(labels)), learned),
-        Classified(_probabilities(features, real.images), real.labels, groups, learned),
+        Classified(_probabilities(learner, real.images), real.labels, groups, len(labels), known),
+        Classified(
+            _probabilities(features, synthetic), labels, np.arange(len(labels)), learned, False
+        ),
+        Classified(_probabilities(features, real.images), real.labels, groups, learned, known),
         features.card["seed"],
     )
 
