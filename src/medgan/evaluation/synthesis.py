@@ -168,7 +168,7 @@ def _mean_beside(measure: Callable[[], Tensor], between_real: NDArray[Any] | Non
     return QualityMetric(
         value=mean,
         std=std,
-        low=float(mean - margin),
+        low=max(0.0, float(mean - margin)),
         high=float(mean + margin),
         resampled="pairs",
         n=n,
@@ -182,17 +182,17 @@ def _pooled(parts: Sequence[QualityMetric]) -> QualityMetric:
     missing = [part for part in parts if part.value is None]
     if missing or len(parts) == 1:
         return (missing or parts)[0]
-    counts, values, spreads, compared, low, high = (
+    counts, values, spreads, compared, high = (
         np.array([getattr(part, name) for part in parts])
-        for name in ("n", "value", "std", "real_vs_real", "low", "high")
+        for name in ("n", "value", "std", "real_vs_real", "high")
     )
     mean = float(np.average(values, weights=counts))
-    margin = float(np.sqrt(np.square(counts / counts.sum() * (high - low) / 2).sum()))
+    margin = float(np.sqrt(np.square(counts / counts.sum() * (high - values)).sum()))
     return replace(
         parts[0],
         value=mean,
         std=float(np.sqrt(np.average(spreads**2 + (values - mean) ** 2, weights=counts))),
-        low=mean - margin,
+        low=max(0.0, mean - margin),
         high=mean + margin,
         n=int(counts.sum()),
         n_real=sum(part.n_real or 0 for part in parts) or None,

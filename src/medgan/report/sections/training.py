@@ -40,7 +40,7 @@ VALIDATION = {
 """Validation metrics of a model in training."""
 ON_INTERVALS = (
     "In parentheses: real images against real images, same protocol. In brackets: 95 % intervals, "
-    "of features by random halves of patients and of synthetic images, of pairs by pairs, of AUROC "
+    "of features by random parts of the patients and of the synthetic images, of pairs by pairs, of AUROC "
     "by patients. They describe other images, not another training."
 )
 PICTURES = {
@@ -209,7 +209,8 @@ def _counted(found: Sequence[QualityMetric | None]) -> str:
     counts = [MISSING if one is None or one.n is None else f"{one.n}" for one in found]
     distinct = list(dict.fromkeys(counts))
     shown = " / ".join(counts if len(distinct) > 1 else distinct)
-    return "" if distinct == [MISSING] else f", {shown} images"
+    pairs = any(one is not None and one.resampled == "pairs" for one in found)
+    return "" if distinct == [MISSING] else f", {shown} {'pairs' if pairs else 'images'}"
 
 
 def _beside_real(found: QualityMetric | None, digits: int) -> str:
