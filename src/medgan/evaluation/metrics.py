@@ -216,6 +216,16 @@ TASKS: Sequence[Metric[None]] = (
 QUALITY: Sequence[Metric[Any]] = (*PAIRED, DIVERSITY, *FEATURES, COPIES, *TASKS)
 """Metrics of synthetic images."""
 
+RELEASED = Metric("released", "May be released (1: yes)", None, digits=0)
+COPY_RATE = Metric(
+    "copy_rate", "Suspected training copies, under small changes", None, higher_is_better=False
+)
+MEMBERSHIP = Metric(
+    "membership_auc", "Membership attack with the images, AUC", None, higher_is_better=False
+)
+RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
+"""Figures of the release gate (`medgan.audits.gate`), of all classes together."""
+
 
 def quality_metric(key: str) -> Metric[Any]:
     """The metric of a key of a quality table, such as `lpips_squeeze_nearest` or `fid_domain`.
@@ -223,7 +233,7 @@ def quality_metric(key: str) -> Metric[Any]:
     Its name holds the pairing and the backbone, or the space: "LPIPS (squeeze), nearest real
     image", "KID, domain features". A key that is not declared is its own name.
     """
-    alone: dict[str, Metric[Any]] = {one.key: one for one in (DIVERSITY, *TASKS)}
+    alone: dict[str, Metric[Any]] = {one.key: one for one in (DIVERSITY, *TASKS, *RELEASE)}
     alone[f"{COPIES.key}_{DOMAIN}"] = replace(COPIES, key=f"{COPIES.key}_{DOMAIN}")
     if key in alone:
         return alone[key]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.gate import figures
 from medgan.contracts import TrainingSet
 from medgan.evaluation.results import LeftOut, Section, SynthesisResult
 from medgan.images.labels import one_finding
@@ -23,7 +24,14 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel
 from medgan.pipelines.drawing import Drawing
-from medgan.pipelines.outputs import RealImages, Synthetic, SyntheticFigures, Trained
+from medgan.pipelines.outputs import (
+    Judged,
+    RealImages,
+    Release,
+    SampleGrids,
+    Synthetic,
+    Trained,
+)
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.pictures import (
     beside_real,
@@ -82,9 +90,9 @@ def synthesize(
         drawn,
         assess(drawn, images, splits, network, settings, real),
         sample_grid(drawn, images, settings.config),
-        interpolations(trained.model, settings.seed),
-        class_rows(trained.model, settings.seed),
-        beside_real(drawn, images, splits, network, real),
+        interpolations=interpolations(trained.model, settings.seed),
+        class_rows=class_rows(trained.model, settings.seed),
+        beside_real=beside_real(drawn, images, splits, network, real),
     )
 
 
@@ -138,15 +146,20 @@ def compare_generators(
     images: ImageStore,
     splits: pd.DataFrame,
     synthetic: Mapping[str, Synthetic],
+    releases: Mapping[str, Release],
     features: Trained | LeftOut,
     learners: Mapping[str, Trained] | None = None,
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[SynthesisResult], SyntheticFigures]:
-    """Collect the section `quality` of the results with what classifiers make of the images, and
-    the pictures.
+) -> tuple[Section[SynthesisResult], SampleGrids]:
+    """Collect the section `quality` of the results, with what classifiers make of the images and
+    figures of the verdicts, and what is shown of each generator.
     """
-    rows = {
-        name: with_usefulness(made, (learners or {}).get(name), features, images, splits)
-        for name, made in synthetic.items()
-    }
-    return Section(data_hash(images, splits), rows, left_out or {}), gathered_figures(synthetic)
+    rows = {}
+    for name, made in synthetic.items():
+        found = with_usefulness(made, (learners or {}).get(name), features, images, splits)
+        overall = {**found.overall, **figures(releases[name].verdict)}
+        rows[name] = replace(found, overall=overall)
+    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
+    closest = {name: one.closest_figure for name, one in releases.items()}
+    section = Section(data_hash(images, splits), rows, left_out or {})
+    return section, replace(gathered_figures(synthetic), closest=closest, releases=judged)

@@ -19,7 +19,7 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
 from medgan.models import PublishedModel
 from medgan.pipelines.drawing import image_size
-from medgan.pipelines.outputs import RealImages, Synthetic, SyntheticFigures
+from medgan.pipelines.outputs import RealImages, SampleGrids, Synthetic
 from medgan.plots.grids import image_grid
 from medgan.training.runtime import generator
 
@@ -116,15 +116,18 @@ def beside_real(
     return image_grid(np.concatenate(shown), titles, len(drawn)) if shown else None
 
 
-def gathered_figures(synthetic: Mapping[str, Synthetic]) -> SyntheticFigures:
+def gathered_figures(synthetic: Mapping[str, Synthetic]) -> SampleGrids:
     """Collect the pictures of all generators by kind."""
 
     def of(kind: str) -> dict[str, Any]:
         found = {name: getattr(made, kind) for name, made in synthetic.items()}
         return {name: picture for name, picture in found.items() if picture is not None}
 
-    return SyntheticFigures(
-        of("samples"), of("interpolations"), of("class_rows"), of("beside_real")
+    return SampleGrids(
+        of("samples"),
+        interpolations=of("interpolations"),
+        class_rows=of("class_rows"),
+        beside_real=of("beside_real"),
     )
 
 

@@ -24,7 +24,7 @@ from medgan.pipelines.outputs import (
     Features,
     Figures,
     Illustrations,
-    SyntheticFigures,
+    SampleGrids,
     Trained,
 )
 from medgan.pipelines.shared import EvaluationData
@@ -77,7 +77,7 @@ class Made:
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
-    sample_grids: SyntheticFigures = field(default_factory=SyntheticFigures)
+    sample_grids: SampleGrids = field(default_factory=lambda: SampleGrids({}))
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
     def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
@@ -99,6 +99,8 @@ class Made:
             descriptions={name: _first_line(name) for name in models.detectors()},
             cards={name: from_json(Card, one.model.card) for name, one in self.trained.items()},
             models=self.documents(),
+            verdicts={name: one.verdict for name, one in self.sample_grids.releases.items()},
+            privacy={name: one.privacy for name, one in self.sample_grids.releases.items()},
             tests=compared.detector_tests,
             shortcuts=compared.shortcuts,
             cohort=self.cohort.cohort,
@@ -155,7 +157,11 @@ class Made:
             together |= {f"{kind}_{model}": picture for model, picture in pictures.items()}
         others: dict[str, Mapping[str, Any]] = {
             "projections": _parts(self.features, "projections_figure"),
-            **vars(self.sample_grids),
+            "samples": self.sample_grids.figures,
+            "closest": self.sample_grids.closest,
+            "interpolations": self.sample_grids.interpolations,
+            "class_rows": self.sample_grids.class_rows,
+            "beside_real": self.sample_grids.beside_real,
             "confusion": self.confusion_matrices.figures,
         }
         for kind, found in others.items():
