@@ -126,13 +126,13 @@ class Release:
 
     verdict: ReleaseVerdict = field(metadata=UNLOGGED)
     privacy: PrivacyResult = field(metadata=UNLOGGED)
-    copies: pd.DataFrame | None = field(metadata={**CSV, **UNLOGGED})
+    closest_figure: Picture
+    copies: pd.DataFrame | None = field(default=None, metadata={**CSV, **UNLOGGED})
     """image (its place among the synthetic ones), similarity, distance_ratio, nearest (id of the
     training image), mirrored, flagged; None where copies were not searched.
     """
-    check: Arrays | None
+    check: Arrays | None = None
     """`medgan.audits.release.CopyCheck.arrays`; it holds training images."""
-    closest_figure: Picture
 
 
 @dataclass(frozen=True)

@@ -135,9 +135,9 @@ def judge_release(
     return Release(
         verdict,
         privacy,
+        closest_pairs(drawn, checked, origins),
         None if checked is None else _table(checked, origins),
         None if checked is None else checked.check.arrays(),
-        closest_pairs(drawn, checked, origins),
     )
 
 
