@@ -32,7 +32,8 @@ from medgan.pipelines.classifier_training.nodes import (
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import Settings, assess, draw, plan_domain_features
+from medgan.pipelines.synthesis.nodes import draw, plan_domain_features
+from medgan.pipelines.synthesis.quality import Settings, assess
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob

@@ -75,6 +75,19 @@ def synthesizers() -> tuple[str, ...]:
     return _making(ImageSynthesizer)
 
 
+def conditional() -> tuple[str, ...]:
+    """Return the synthesizers that learn from labels, and so draw every class."""
+    return tuple(
+        name for name in synthesizers() if _assigned(name, "TRAINING_SET") == "TrainingSet.LABELLED"
+    )
+
+
+def _assigned(name: str, constant: str) -> str:
+    """Return the source of the value of a constant of a module."""
+    assigned = _source(name)[constant]
+    return ast.unparse(assigned.value) if isinstance(assigned, ast.Assign) else ""
+
+
 @cache
 def load(name: str) -> ModuleType:
     """Import the module of a model.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from medgan.errors import UserError
+from medgan.evaluation.spaces import SpaceName
 from medgan.nested import leaves
 
 TEXT = frozenset(
@@ -26,6 +27,7 @@ TEXT = frozenset(
         ),
         *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
         *("evaluation.reference_standard", "evaluation.region.name", "set"),
+        *(f"synthesis.spaces.{name}" for name in get_args(SpaceName)),
         *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),
     }
 )
