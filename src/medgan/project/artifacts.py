@@ -46,6 +46,11 @@ class Project:
         folders = sorted(path.name for path in models.glob("*") if path.is_dir())
         return [folder for folder in folders if self.trained(folder, names)]
 
+    def ingested(self) -> list[str]:
+        """Data sets whose images have been read, in alphabetical order."""
+        folder = _path(self._entry("-", "manifest"))
+        return sorted(path.parent.name for path in folder.parents[1].glob(f"*/{folder.name}"))
+
     def trained(self, dataset: str, names: Sequence[str]) -> list[str]:
         """Those of `names` that are published, in the order of `names`."""
         catalog: Any = self.catalog(dataset)
@@ -130,6 +135,17 @@ class Project:
             self._entry(dataset, entry) for entry in (f"{name}.scores", f"{name}.evaluation")
         )
         return tuple(_path(entry) for entry in entries)
+
+    def results_file(self, dataset: str) -> Path:
+        """Where the document of all results lies; a folder of versions."""
+        return _path(self._entry(dataset, "results.detectors"))
+
+    def release(self, dataset: str, name: str) -> str:
+        """The verdict of the release gate on the newest set of a generator, in words."""
+        if self.catalog(dataset).get(f"{name}.release") is None:
+            return "not judged"
+        found = self.read(dataset, f"{name}.release")
+        return "not judged" if found is None else str(found)
 
     def read(self, dataset: str, entry: str) -> Any | None:
         """Load an entry of the catalog; None where it has not been made.
