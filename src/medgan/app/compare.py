@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import streamlit as st
 
+from medgan import models
 from medgan.app.shared import show, show_table
 from medgan.audits.results import SubgroupsResult
 from medgan.datasets.documents import read_document
 from medgan.errors import UserError
 from medgan.evaluation.results import Results
+from medgan.inference.generation import judged
 from medgan.models import display_name
 from medgan.pipelines.outputs import Audit, Comparison
 from medgan.project.artifacts import Project
@@ -43,7 +45,7 @@ def page(project: Project, dataset: str) -> None:
     st.subheader("Gaps between subgroups")
     _show_gaps(project, dataset, results)
     st.subheader("Release of synthetic images")
-    show_table(_verdicts(project, dataset, results))
+    show_table(_verdicts(project, dataset))
     st.subheader("Two runs")
     _show_runs(project, dataset)
 
@@ -80,9 +82,17 @@ def _subgroups(
             yield name, audit.subgroups
 
 
-def _verdicts(project: Project, dataset: str, results: Results) -> Table:
-    """List the generators with the verdict of the release gate on their newest set."""
-    rows = [[name, project.release(dataset, name)] for name in results.quality]
+def _verdicts(project: Project, dataset: str) -> Table:
+    """List the generators with the verdict of the release gate."""
+    environment = project.environment(dataset)
+    refusals = {
+        name: judged(project, environment, name).refusal
+        for name in project.trained(dataset, models.synthesizers())
+    }
+    rows = [
+        [name, f"not released: {refusal}" if refusal else "released"]
+        for name, refusal in refusals.items()
+    ]
     return Table([Column("generator"), Column("verdict", text=True)], rows)
 
 

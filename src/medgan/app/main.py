@@ -20,8 +20,8 @@ from medgan.words import NOT_A_MEDICAL_DEVICE
 logger = logging.getLogger("medgan.app")
 NOTE = f"""{NOT_A_MEDICAL_DEVICE} A score says how much an image differs from the
 normal training images, according to one detector. It names no disease, and it has no meaning for
-images of another type than those of the data set. Drawn images are not checked for similarity to
-training images: do not pass on images of a generator that was trained on patient data."""
+images of another type than those of the data set. Synthetic images are not anonymous because they
+are synthetic: pass on those of a released generator only."""
 UNTRAINED = (
     "Nothing is trained here yet: `make run` trains every model on the embedded data (about ten "
     "minutes), then reload this page. The view *Train* takes images of your own."

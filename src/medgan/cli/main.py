@@ -8,6 +8,7 @@ from medgan.cli.compare import compare
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
 from medgan.cli.init import init
+from medgan.cli.generate import generate
 from medgan.cli.results import results
 from medgan.cli.run import run_command
 from medgan.cli.score import score
@@ -38,5 +39,6 @@ def main() -> None:
 
 
 for _command in (init, results, score, export, compare, reproduce, collect, tracking):
+for _command in (results, score, generate, export, compare, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

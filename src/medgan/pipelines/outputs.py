@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.release import ReleaseVerdict
 from medgan.audits.results import (
     RandomErrors,
     RobustnessResult,
@@ -99,6 +100,15 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+
+
+@dataclass(frozen=True)
+class Release:
+    """Whether the images of one generator may be handed out."""
+
+    verdict: ReleaseVerdict
+    copy_check: Arrays
+    """`medgan.audits.release.CopyCheck.arrays`."""
 
 
 @dataclass(frozen=True)

@@ -140,13 +140,6 @@ class Project:
         """Where the document of all results lies; a folder of versions."""
         return _path(self._entry(dataset, "results.detectors"))
 
-    def release(self, dataset: str, name: str) -> str:
-        """The verdict of the release gate on the newest set of a generator, in words."""
-        if self.catalog(dataset).get(f"{name}.release") is None:
-            return "not judged"
-        found = self.read(dataset, f"{name}.release")
-        return "not judged" if found is None else str(found)
-
     def read(self, dataset: str, entry: str) -> Any | None:
         """Load an entry of the catalog; None where it has not been made.
 
@@ -156,6 +149,11 @@ class Project:
         dataset_entry = self._entry(dataset, entry)
         found = _loaded(dataset_entry) if dataset_entry.exists() else None
         return None if isinstance(found, LeftOut) else found
+
+    def newest(self, dataset: str, entry: str) -> str:
+        """The newest version of an entry that is a folder, as text; empty where it has none."""
+        found: Any = self._entry(dataset, entry)
+        return str(found.newest() or "")
 
     def catalog(self, dataset: str) -> DataCatalog:
         """The catalog of a data set."""
