@@ -26,9 +26,10 @@ def fresh_caches() -> None:
     st.cache_resource.clear()
 
 
-def opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def opened(root: Path, monkeypatch: pytest.MonkeyPatch, view: str = "Generate") -> AppTest:
     monkeypatch.setenv("MEDGAN_PROJECT", str(root))
-    return AppTest.from_file(MAIN, default_timeout=60).run()
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    return app if view == "Generate" else app.radio(key="view").set_value(view).run()
 
 
 def texts(app: AppTest) -> str:
@@ -101,7 +102,7 @@ def test_a_released_generator_hands_out_no_suspected_copies(
 def test_an_upload_gets_a_score_and_its_place(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(evaluated, monkeypatch)
+    app = opened(evaluated, monkeypatch, "Score")
     app.selectbox(key="detector").set_value("nearest_neighbour").run()
     app.file_uploader(key="upload").set_value(("film.txt", png_file(), "text/plain")).run()
     assert not app.error
@@ -118,7 +119,7 @@ def test_a_foreign_upload_gets_no_verdict_and_a_weak_detector_says_so(
 ) -> None:
     said = "outside the domain of this detector: its coarse layout differs"
     monkeypatch.setattr(Domain, "outside", lambda self, native, prepared: said)
-    app = opened(evaluated, monkeypatch)
+    app = opened(evaluated, monkeypatch, "Score")
     app.selectbox(key="detector").set_value("nearest_neighbour").run()
     assert any("3 normal validation images only" in found.value for found in app.warning)
     app.file_uploader(key="upload").set_value(("noise.png", png_file(), "image/png")).run()
@@ -130,7 +131,7 @@ def test_a_foreign_upload_gets_no_verdict_and_a_weak_detector_says_so(
 def test_an_upload_without_an_evaluation_still_gets_a_score(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(trained, monkeypatch)
+    app = opened(trained, monkeypatch, "Score")
     app.file_uploader(key="upload").set_value(("film.png", png_file(), "image/png")).run()
     assert float(app.metric[0].value) > 0
     assert "anomaly_evaluation" in texts(app)
@@ -139,7 +140,7 @@ def test_an_upload_without_an_evaluation_still_gets_a_score(
 def test_a_file_that_is_no_image_is_one_sentence(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(trained, monkeypatch)
+    app = opened(trained, monkeypatch, "Score")
     app.file_uploader(key="upload").set_value(
         ("film.png", b"GIF89a" + bytes(60), "image/png")
     ).run()

@@ -23,7 +23,9 @@ from medgan.report.summary import summary
 from medgan.report.tables import Column, Table
 from medgan.tracking.reading import TrackedRun
 
-NO_RUNS = "MLflow has fewer than two runs of {dataset} that evaluated a detector: `{command}` makes one."
+NO_RUNS = (
+    "MLflow has fewer than two runs of {dataset} that evaluated a detector: `{command}` makes one."
+)
 FIGURES = {
     "auroc": "AUROC of each detector on the test images, with 95 % intervals over patients",
     "roc": "ROC curve of each detector on the test images",
@@ -36,9 +38,7 @@ def page(project: Project, dataset: str) -> None:
     """Show results of the newest run, gaps between subgroups, verdicts, and two runs."""
     results = read_document(project.results_file(dataset))
     if results is None:
-        st.info(
-            f"Nothing is evaluated on {dataset} yet: `{project.run_command(dataset)}` does it."
-        )
+        st.info(f"Nothing is evaluated on {dataset} yet: `{project.run_command(dataset)}` does it.")
         return
     show(summary(results))
     _show_figures(project, dataset)

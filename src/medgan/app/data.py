@@ -67,7 +67,9 @@ def _show_split(found: DataSummary) -> None:
 
 def _show_leaks(audit: LeakageAudit) -> None:
     st.subheader("Leakage audit")
-    st.markdown(f"Verdict: **{audit.verdict}**. Policy: `{audit.on_leak}`, {audit.dropped} dropped.")
+    st.markdown(
+        f"Verdict: **{audit.verdict}**. Policy: `{audit.on_leak}`, {audit.dropped} dropped."
+    )
     rows = [
         [SHARED_NAMES.get(name, name), str(leak.count), str(leak.images)]
         for name, leak in audit.shared.items()

@@ -99,5 +99,3 @@ def _hand_out(drawn: DrawnSet) -> None:
     st.caption(f"{about}{left_out}. {NOT_A_MEDICAL_DEVICE}")
     label = "Download (ZIP)" if card.released else "Download (ZIP, not released)"
     st.download_button(label, drawn.packed, f"{card.name}.zip", "application/zip", key="download")
-
-

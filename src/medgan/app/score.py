@@ -133,9 +133,7 @@ def _categories(chosen: Chosen) -> Categories | None:
 
 
 @st.cache_data(max_entries=4, show_spinner="Scoring")
-def _scored(
-    chosen: Chosen, stamp: tuple[int, ...], uploads: tuple[Upload, ...]
-) -> ScoredUploads:
+def _scored(chosen: Chosen, stamp: tuple[int, ...], uploads: tuple[Upload, ...]) -> ScoredUploads:
     return score_uploads(_evaluated(chosen, stamp)[0], uploads)
 
 
@@ -160,7 +158,9 @@ def _show(chosen: Chosen, using: Trained, found: ScoredUploads) -> None:
 
 
 def _show_list(table: pd.DataFrame) -> None:
-    listed = table[SHOWN_COLUMNS].rename(columns={"path": "file", "percentile": "% of normals below"})
+    listed = table[SHOWN_COLUMNS].rename(
+        columns={"path": "file", "percentile": "% of normals below"}
+    )
     numbers = {"score": "{:.4g}", "threshold": "{:.4g}", "% of normals below": "{:.0f}"}
     for column, form in numbers.items():
         listed[column] = [("" if np.isnan(one) else form.format(one)) for one in listed[column]]

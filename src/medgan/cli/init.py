@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import project_root_here
 from medgan.errors import UserError
-
-if TYPE_CHECKING:
-    from medgan.report.tables import Table
-    from medgan.sources.recognition import Recognition
 
 
 @click.command(cls=UserCommand)
@@ -51,6 +45,7 @@ def init(
     """
     from medgan.project.environment import Environment
     from medgan.project.new_environment import require_free_name, write_environment
+    from medgan.report.recognition import described
     from medgan.report.tables import print_text
     from medgan.sources.recognition import Corrections, recognize
 
@@ -80,39 +75,3 @@ def _category(text: str) -> tuple[str, str | None]:
     if not equals:
         raise UserError(f"--label {text} has no `=`: give LABEL=CATEGORY, such as cyst=benign.")
     return label, category.strip() or None
-
-
-def described(found: Recognition) -> Iterator[Table | str]:
-    """Describe what was recognized, as a table of labels and sentences."""
-    from medgan.report.tables import VALUE, Column, Table
-
-    columns = [
-        Column("label", text=True),
-        Column("images", VALUE, 0),
-        Column("category", text=True),
-    ]
-    rows = [
-        [label or "(none)", str(count), found.meaning.get(label) or "left out"]
-        for label, count in found.labels.items()
-    ]
-    yield Table(columns, rows)
-    formats = ", ".join(
-        f"{count} {suffix or 'without suffix'}" for suffix, count in found.formats.items()
-    )
-    low, high = found.sample.sides
-    sides = f"{low} px" if low == high else f"{low} to {high} px"
-    yield (
-        f"{found.n_images} images ({formats}), {sides} a side, "
-        f"{'color' if found.sample.color else 'gray'}; stored at {found.size} px."
-    )
-    if found.n_patients is not None:
-        yield f"{found.n_patients} patients."
-    elif found.sample.patients:
-        yield "Patients: from the headers of the files."
-    if found.parts:
-        parts = ", ".join(f"{part} {count}" for part, count in found.parts.items())
-        yield f"Parts of a split: {parts}. Patients are split anew, unless `split: official` is set."
-    for reason, count in found.left_out.items():
-        yield f"Left out: {count} × {reason}."
-    for problem in found.problems:
-        yield f"Note: {problem}"

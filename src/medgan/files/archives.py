@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import zipfile
 from dataclasses import dataclass
@@ -64,7 +63,6 @@ def _unpacked(packed: zipfile.ZipFile, folder: Path, limits: Limits) -> int:
                     raise UserError(f"The ZIP file holds more than {most} MB when unpacked.")
                 target.write(block)
     if not files:
-        shutil.rmtree(folder, ignore_errors=True)
         raise UserError("The ZIP file holds no files.")
     return len(files)
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from medgan.evaluation.examples import KINDS, most_confident_examples
+from medgan.evaluation.score_table import joined
 from medgan.images.store import StoreInfo, padded_size
 from medgan.images.transforms import prepare
 from medgan.inference.cautions import of_model
 from medgan.inference.trained import Trained
 from medgan.pipelines.classifier_training.config import ARMS
-from medgan.pipelines.outputs import Evaluation
 from medgan.project.artifacts import Project
 from medgan.training.runtime import Runtime
 
@@ -49,15 +49,17 @@ def references(project: Project, using: Trained) -> list[Reference]:
     Kinds that validation does not have are left out.
     """
     name = using.published.name
-    found: Evaluation | None = project.read(using.dataset, f"{name}.evaluation")
-    if found is None or using.frozen is None:
+    scores, splits = project.scores(using.dataset, name), project.splits(using.dataset)
+    if using.frozen is None or scores is None or splits is None:
         return []
-    validation = found.scores[found.scores["split"] == "val"]
+    validation = joined(scores, splits, "val", using.aggregate)
     chosen = most_confident_examples(validation, using.frozen.value, 1)
     maps = project.anomaly_maps(using.dataset, name)
     of_image = {} if maps is None else dict(zip(maps["image_id"], maps["maps"], strict=True))
     rows = chosen["row"].to_numpy(dtype=np.int64)
-    pixels = using.store.read(rows) if len(rows) else []
+    if not len(rows):
+        return []
+    pixels = using.store.read(rows)
     return [
         Reference(
             NAMES[str(row["kind"])],

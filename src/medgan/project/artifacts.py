@@ -87,6 +87,12 @@ class Project:
         states = _path(self._entry(dataset, f"{name}.training")).glob("*/step-*.safetensors")
         return {path.parent.name for path in states}
 
+    def curves_file(self, dataset: str, name: str) -> Path:
+        """Where a training writes its curves while it runs."""
+        entry: Any = self._entry(dataset, f"{name}.training")
+        path: Path = entry.curves.path
+        return path
+
     def store(self, dataset: str) -> ImageStore:
         """The image store, which says how images are prepared. Raises `UserError` where it is
         missing or damaged.
