@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from medgan import models
-from medgan.app.shared import show, show_table
+from medgan.app.shared import show, show_table, warn
 from medgan.audits.results import SubgroupsResult
 from medgan.datasets.documents import read_document
 from medgan.errors import UserError
-from medgan.evaluation.results import Results
 from medgan.inference.generation import judged
 from medgan.models import display_name
 from medgan.pipelines.outputs import Audit, Comparison
@@ -22,10 +21,13 @@ from medgan.report.sections.audits import gaps_table
 from medgan.report.summary import summary
 from medgan.report.tables import Column, Table
 from medgan.tracking.reading import TrackedRun
+from medgan.words import SMOKE, SMOKE_SCALE
 
 NO_RUNS = (
     "MLflow has fewer than two runs of {dataset} that evaluated a detector: `{command}` makes one."
 )
+WIDTH = 640
+"""Of a figure, in pixels; less on a narrow screen."""
 FIGURES = {
     "auroc": "AUROC of each detector on the test images, with 95 % intervals over patients",
     "roc": "ROC curve of each detector on the test images",
@@ -40,12 +42,14 @@ def page(project: Project, dataset: str) -> None:
     if results is None:
         st.info(f"Nothing is evaluated on {dataset} yet: `{project.run_command(dataset)}` does it.")
         return
+    warn([SMOKE] if results.provenance.get("scale") == SMOKE_SCALE else [])
     show(summary(results))
     _show_figures(project, dataset)
+    stamp = str(results.provenance.get("time", ""))
     st.subheader("Gaps between subgroups")
-    _show_gaps(project, dataset, results)
+    _show_gaps(_subgroups(project, str(project.root), dataset, stamp, list(results.detectors)))
     st.subheader("Release of synthetic images")
-    show_table(_verdicts(project, dataset))
+    show_table(_verdicts(project, str(project.root), dataset, _releases(project, dataset)))
     st.subheader("Two runs")
     _show_runs(project, dataset)
 
@@ -56,11 +60,10 @@ def _show_figures(project: Project, dataset: str) -> None:
         return
     tabs = st.tabs(["AUROC", "ROC", "Precision and recall"])
     for tab, (name, caption) in zip(tabs, FIGURES.items(), strict=True):
-        tab.image(getattr(found, name), caption, alt=caption)
+        tab.image(getattr(found, name), caption, WIDTH, alt=caption)
 
 
-def _show_gaps(project: Project, dataset: str, results: Results) -> None:
-    found = dict(_subgroups(project, dataset, results))
+def _show_gaps(found: Mapping[str, SubgroupsResult]) -> None:
     if not found:
         st.caption("Subgroups were not audited.")
         return
@@ -73,21 +76,31 @@ def _show_gaps(project: Project, dataset: str, results: Results) -> None:
         st.caption(f"{column}: {reason}.")
 
 
+@st.cache_resource(max_entries=4, show_spinner="Reading the audits")
 def _subgroups(
-    project: Project, dataset: str, results: Results
-) -> Iterator[tuple[str, SubgroupsResult]]:
-    for name in results.detectors:
-        audit: Audit | None = project.read(dataset, f"{name}.audit")
-        if audit is not None:
-            yield name, audit.subgroups
+    _project: Project, root: str, dataset: str, stamp: str, names: Sequence[str]
+) -> dict[str, SubgroupsResult]:
+    """Read the subgroups of each detector; `stamp` changes with the results."""
+    audits: dict[str, Audit | None] = {
+        name: _project.read(dataset, f"{name}.audit") for name in names
+    }
+    return {name: audit.subgroups for name, audit in audits.items() if audit is not None}
 
 
-def _verdicts(project: Project, dataset: str) -> Table:
+def _releases(project: Project, dataset: str) -> tuple[str, ...]:
+    """Return versions that change with a generator or with its verdict."""
+    trained = project.trained(dataset, models.synthesizers())
+    entries = [f"{name}.{part}" for name in trained for part in ("trained", "release")]
+    return tuple(project.newest(dataset, entry) for entry in entries)
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the verdicts")
+def _verdicts(_project: Project, root: str, dataset: str, releases: tuple[str, ...]) -> Table:
     """List the generators with the verdict of the release gate."""
-    environment = project.environment(dataset)
+    environment = _project.environment(dataset)
     refusals = {
-        name: judged(project, environment, name).refusal
-        for name in project.trained(dataset, models.synthesizers())
+        name: judged(_project, environment, name).refusal
+        for name in _project.trained(dataset, models.synthesizers())
     }
     rows = [
         [name, f"not released: {refusal}" if refusal else "released"]

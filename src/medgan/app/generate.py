@@ -88,7 +88,10 @@ def _drawn(using: Judged, request: Request) -> DrawnSet:
 
 
 def _show(images: Sequence[NDArray[np.uint8]]) -> None:
-    st.image([sampling.enlarged(image) for image in images], width=sampling.SIDE)
+    with st.container(horizontal=True, gap="small"):
+        for number, image in enumerate(images, 1):
+            alt = f"Synthetic image {number} of {len(images)}"
+            st.image(sampling.enlarged(image), width=sampling.SIDE, alt=alt)
 
 
 def _hand_out(drawn: DrawnSet) -> None:

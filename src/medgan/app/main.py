@@ -18,10 +18,10 @@ from medgan.project.artifacts import Project, project_root
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
 logger = logging.getLogger("medgan.app")
-NOTE = f"""{NOT_A_MEDICAL_DEVICE} A score says how much an image differs from the
-normal training images, according to one detector. It names no disease, and it has no meaning for
-images of another type than those of the data set. Synthetic images are not anonymous because they
-are synthetic: pass on those of a released generator only."""
+NOTE = """A score says how much an image differs from the normal training images, according to one
+detector. It names no disease, and it has no meaning for images of another type than those of the
+data set. Synthetic images are not anonymous because they are synthetic: pass on those of a released
+generator only."""
 UNTRAINED = (
     "Nothing is trained here yet: `make run` trains every model on the embedded data (about ten "
     "minutes), then reload this page. The view *Train* takes images of your own."
@@ -30,18 +30,19 @@ FAILED = "An unexpected error occurred; the log of this server has the details."
 STYLE = """<style>
 .block-container {padding-top: 3rem}
 [data-testid="stTable"] {overflow-x: auto}
+[data-testid="stTable"] td:last-child {min-width: 9rem}
 [data-testid="stImage"] img {border-radius: 4px}
 </style>"""
 Page = Callable[[Project, str], None]
+# Views of one data set. (Streamlit would show a text below a value on the page.)
 PAGES: Mapping[str, Page] = {
     "Generate": generate.page,
     "Score": score.page,
     "Compare": compare.page,
     "Data": data.page,
 }
-"""Views of one data set."""
+# The view that needs no data set.
 OWN = "Train"
-"""The view that needs no data set."""
 
 
 def main() -> None:
@@ -49,7 +50,9 @@ def main() -> None:
     st.set_page_config(page_title="medgan", layout="wide")
     st.html(STYLE)
     st.title("medgan")
-    st.caption(NOTE)
+    st.caption(NOT_A_MEDICAL_DEVICE)
+    with st.expander("What scores and synthetic images mean"):
+        st.markdown(NOTE)
     try:
         _view(Project(project_root()))
     except Exception as error:

@@ -18,6 +18,8 @@ from medgan.project.artifacts import Project
 from medgan.project.lock import RunLock
 
 SCALES = ("smoke", "cpu")
+COMMAND = ("-m", "medgan", "--env", "{environment}", "--params", "scale={scale}")
+"""What this interpreter runs."""
 STEP = re.compile(r"^\d\d:\d\d:\d\d +(\d+)/(\d+) +(\S+)", re.MULTILINE)
 """A line of a run: time, number of the node, number of nodes, name of the node."""
 TAIL = 200_000

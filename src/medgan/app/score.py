@@ -31,6 +31,7 @@ from medgan.plots.anomaly_maps import OPACITY, MapScale
 from medgan.plots.overlay import enlarged, hottest, overlay, zoomed
 from medgan.project.artifacts import Project
 
+ORDER = "The best first, by its AUROC on validation images, which stands behind its name."
 SIDE = 320
 """Least side of an enlarged image, in pixels."""
 HELP = "Higher is more anomalous. Scores of different detectors are not comparable."
@@ -57,8 +58,8 @@ SHOWN_COLUMNS = ["path", "slice", "score", "threshold", "decision", "percentile"
 def page(project: Project, dataset: str) -> None:
     """Score uploaded images, and show maps, references and limits."""
     ranked = _best_first(project, dataset)
-    remarks = {name: f"validation AUROC {area:.2f}" for name, area in ranked.items() if area >= 0}
-    chosen = choose(project, dataset, list(ranked), "Detector", remarks)
+    remarks = {name: f"{area:.2f}" for name, area in ranked.items() if area >= 0}
+    chosen = choose(project, dataset, list(ranked), "Detector", remarks, ORDER)
     if chosen is None:
         return
     describe(chosen, _detector(chosen).published)
@@ -196,7 +197,7 @@ def _show_map(using: Trained, image: ScoredImage, scale: MapScale) -> None:
         (image.original, on_original, f"Original, {image.size[1]} × {image.size[0]} pixels"),
         (pixels, on_pixels, f"Input of the detector, {values.shape[1]} × {values.shape[0]} pixels"),
     ]
-    for column, (picture, anomaly_map, caption) in zip((left, right), shown, strict=True):
+    for column, (picture, anomaly_map, caption) in zip(st.columns(2), shown, strict=True):
         place = hottest(anomaly_map)
         drawn = overlay(picture, anomaly_map, scale, opacity / 100)
         part = zoomed(drawn, place, zoom)

@@ -30,6 +30,7 @@ def choose(
     names: Sequence[str],
     label: str,
     remarks: Mapping[str, str] | None = None,
+    about: str | None = None,
 ) -> Chosen | None:
     """Let the user choose one of the trained models in the sidebar; None where there is none.
 
@@ -39,6 +40,7 @@ def choose(
         names: models in the order of the list.
         label: of the list.
         remarks: name -> what stands behind it in the list.
+        about: the help of the list.
     """
     found = [name for name in names if name in project.trained(dataset, names)]
     if not found:
@@ -50,6 +52,7 @@ def choose(
         label,
         found,
         key=label.lower(),
+        help=about,
         format_func=lambda one: f"{one} ({said[one]})" if said.get(one) else one,
     )
     return Chosen(project.root, dataset, name, project.version(dataset, name))
