@@ -60,18 +60,14 @@ class StartedRun:
         RunLock(root / "data", environment).require_free()
         log = root / "build" / f"run-{environment}.log"
         log.parent.mkdir(exist_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            "medgan",
-            "--env",
-            environment,
-            "--params",
-            f"scale={scale}",
-        ]
+        words = [word.format(environment=environment, scale=scale) for word in COMMAND]
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603  # no shell, and checked names
-                command, cwd=root, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                [sys.executable, *words],
+                cwd=root,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         return cls(process, log)
 
