@@ -71,7 +71,7 @@ def browser() -> Iterator[Any]:
 
 def opened(browser: Any, address: str, width: int = 1280, scheme: str = "light") -> Any:
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(40_000)
     page.goto(address)
     page.get_by_role("heading", name="medgan").wait_for()
     return page
