@@ -2,7 +2,9 @@
 
 import ast
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,6 +13,8 @@ import torch
 from kedro.framework.cli.project import run as kedro_run
 
 from medgan.cli.main import main
+from medgan.inference.generation import JudgedGenerator, Request
+from medgan.inference.sets import generate_set
 from medgan.models import PublishedModel
 from tests.conftest import ROOT
 from tests.models.tiny import SPEC, tiny
@@ -33,7 +37,7 @@ READERS = (
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with one published model."""
+    """A working directory with one published model and one set of synthetic images."""
     folder = tmp_path / "data/06_models/phantoms/autoencoder/trained/version/trained"
     folder.mkdir(parents=True)
     model = tiny("autoencoder")
@@ -41,6 +45,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     PublishedModel(
         "autoencoder", {"latent_dim": 8, "width": 4}, SPEC, model.state_dict(), card
     ).write(folder)
+    generator = tiny("acgan")
+    published = PublishedModel("acgan", asdict(generator.config), SPEC, generator.state_dict())
+    using = JudgedGenerator("phantoms", "version", published, "kedro run", "Apache-2.0")
+    path, _ = generate_set(using, Request(40, {"normal": 1, "viral": 1}), tmp_path, True)
+    shutil.make_archive(str(tmp_path / "synthetic"), "zip", tmp_path, path.name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

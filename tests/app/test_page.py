@@ -77,6 +77,11 @@ def test_images_of_the_chosen_class_are_drawn_and_handed_out(
     assert app.selectbox(key="class").options == ["normal"]
     assert "synthetic images of class" not in texts(app)
     assert not app.error
+    app.number_input(key="second_seed").set_value(5)
+    next(button for button in app.button if button.label == "Show").click()
+    app.run()
+    assert len(app.image) == 8
+    assert not app.error
 
 
 def test_a_released_generator_hands_out_no_suspected_copies(

@@ -12,7 +12,7 @@ from PIL import Image
 from medgan.app.sampling import DrawnSet, enlarged, packed
 from medgan.audits.release import CopyCheck
 from medgan.images.synthetic import CARD, MANIFEST, PAGE
-from medgan.inference.generation import Request, draw, judged
+from medgan.inference.generation import Request, draw, judged_generator
 from medgan.inference.sets import generate_set
 from medgan.project.artifacts import Project
 from tests.inference.artifacts import leave_release
@@ -24,7 +24,7 @@ def load(root: Path, name: str):
 
 def drawn_set(root: Path, request: Request) -> DrawnSet:
     project = Project(root)
-    using = judged(project, project.environment("phantoms"), "acgan")
+    using = judged_generator(project, project.environment("phantoms"), "acgan")
     return packed(using, request, list(draw(using, request)))
 
 
@@ -73,7 +73,7 @@ def test_the_archive_is_a_set_of_the_command(
     assert {name: stored[name] for name in expected} == expected
     assert found.card.name.endswith("-unreleased") == (not release)
     project = Project(trained)
-    using = judged(project, project.environment("phantoms"), "acgan")
+    using = judged_generator(project, project.environment("phantoms"), "acgan")
     path, _ = generate_set(using, request, trained / "set.zip", unreleased=True)
     with zipfile.ZipFile(path) as files:
         written = [files.read(name) for name in files.namelist()[:3]]

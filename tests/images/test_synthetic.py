@@ -13,7 +13,7 @@ from medgan.errors import UserError
 from medgan.files.integrity import DamagedFile
 from medgan.images.synthetic import SyntheticImages
 from medgan.images.transforms import as_tensor
-from medgan.inference.generation import Judged, Request, draw
+from medgan.inference.generation import JudgedGenerator, Request, draw
 from medgan.inference.sets import generate_set
 from tests.pipelines.test_drawing import published
 
@@ -22,12 +22,12 @@ FORMS = ["sets", "set.zip", "set.npz"]
 
 
 @pytest.fixture(scope="module")
-def using() -> Judged:
-    return Judged("phantoms", "v1", published("acgan"), "kedro run", "Apache-2.0")
+def using() -> JudgedGenerator:
+    return JudgedGenerator("phantoms", "v1", published("acgan"), "kedro run", "Apache-2.0")
 
 
 @pytest.fixture(scope="module")
-def written(using: Judged, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def written(using: JudgedGenerator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("written")
     return {form: generate_set(using, REQUEST, folder / form, True)[0] for form in FORMS}
 
@@ -38,7 +38,7 @@ def real(number: int) -> TensorDataset:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_set_has_the_images_that_were_drawn(
-    using: Judged, written: dict[str, Path], form: str
+    using: JudgedGenerator, written: dict[str, Path], form: str
 ) -> None:
     found = SyntheticImages(written[form])
     pixels = np.stack([image for drawn in draw(using, REQUEST) for _, image in drawn.kept()])
@@ -65,7 +65,10 @@ def test_a_mix_has_the_stated_ratio_and_follows_from_the_seed(written: dict[str,
     found = SyntheticImages(written["set.zip"], size=32)
     mixed = found.mixed_with(real(24), 0.5, seed=3)
     items = [mixed[index] for index in range(36)]
-    assert len(mixed) == 36  # type: ignore[arg-type]
+    assert len(mixed) == 36
+    images, labels = next(iter(DataLoader(mixed, batch_size=36)))
+    assert images.shape == (36, 1, 32, 32)
+    assert labels.dtype == torch.int64
     assert all(not image.any() for image, _ in items[:24])
     drawn = torch.stack([image for image, _ in items[24:]])
     assert len(torch.unique(drawn.flatten(1), dim=0)) == 12
@@ -75,7 +78,7 @@ def test_a_mix_has_the_stated_ratio_and_follows_from_the_seed(written: dict[str,
     assert all(torch.equal(mixed[index][0], again[index][0]) for index in range(36))
     other = found.mixed_with(real(24), 0.5, seed=4)
     assert any(not torch.equal(mixed[index][0], other[index][0]) for index in range(24, 36))
-    assert len(found.mixed_with(real(24), 0)) == 24  # type: ignore[arg-type]
+    assert len(found.mixed_with(real(24), 0)) == 24
 
 
 @pytest.mark.parametrize("ratio", [1.0, -0.5, float("nan")])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import CopyCheck, ReleaseVerdict, RuleOutcome
 from medgan.evaluation.details import LocalisationResult
 from medgan.evaluation.domain import freeze_domain
@@ -91,7 +92,8 @@ def leave_release(root: Path, model: PublishedModel, released: bool, dataset: st
         limits=("It was judged on few images.",),
     )
     check = CopyCheck(np.zeros((2, 32, 32), np.uint8), 0.5)
-    leave(root, dataset, f"{model.name}.release", Release(verdict, check.arrays()))
+    release = Release(verdict, PrivacyResult(None), picture(), check=check.arrays())
+    leave(root, dataset, f"{model.name}.release", release)
 
 
 def odd(images: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from medgan import models
 from medgan.errors import UserError
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
-from medgan.pipelines.drawing import BLOCK, Drawing, truncated
+from medgan.pipelines.drawing import BLOCK, Drawing
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import draw
 from medgan.training.runtime import generator
@@ -58,11 +58,23 @@ def test_truncation_changes_the_images_with_a_component_beyond_it_alone(name: st
 
 
 def test_truncated_latents_have_the_variance_of_a_truncated_normal() -> None:
-    draws = [truncated(64, 1.0, torch.Generator().manual_seed(seed)) for seed in range(40)]
-    latents = torch.cat(draws)
+    drawing = Drawing(published("dcgan"), 0, 1.0)
+    latents = torch.cat([drawing._latents("normal", number) for number in range(400)])
     assert latents.abs().max() <= 1
     # 1 - 2 phi(1) / (2 Phi(1) - 1) = 0.2911 (Johnson, Kotz, Balakrishnan 1994, 10.1)
     assert float(latents.var()) == pytest.approx(0.2911, abs=0.005)
+
+
+def test_a_row_leads_from_the_first_image_of_a_seed_to_that_of_another() -> None:
+    one, other = (Drawing(published("acgan"), seed) for seed in (1, 2))
+    row = one.between("viral", other, 5)
+    for found, drawing in ((row[0], one), (row[-1], other)):
+        np.testing.assert_allclose(found, first(drawing, 1, "viral")[0], atol=1)
+    assert (row[0] != row[-1]).any()
+    start, end = (drawing._latents("viral", 0)[0] for drawing in (one, other))
+    middle = (start + end) / torch.sqrt(2 + 2 * torch.cosine_similarity(start, end, dim=0))
+    image = one._model.decode(middle[None], torch.tensor([2]))
+    np.testing.assert_allclose(row[2], as_uint8(crop_padding(image, 28, 30))[0], atol=1)
 
 
 def test_a_generator_without_latents_is_not_truncated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +82,8 @@ def test_a_generator_without_latents_is_not_truncated(monkeypatch: pytest.Monkey
     assert first(Drawing(published("dcgan"), 0), 3).shape == (3, 28, 30, 1)
     with pytest.raises(UserError, match="does not decode latents"):
         Drawing(published("dcgan"), 0, 1.0)
+    with pytest.raises(UserError, match="nothing between two images"):
+        Drawing(published("dcgan"), 0).between("normal", Drawing(published("dcgan"), 1), 3)
 
 
 def test_a_generator_of_normal_images_draws_no_other_class() -> None:

@@ -11,7 +11,7 @@ from medgan.app.shared import show, show_table, warn
 from medgan.audits.results import SubgroupsResult
 from medgan.datasets.documents import read_document
 from medgan.errors import UserError
-from medgan.inference.generation import judged
+from medgan.inference.generation import judged_generator
 from medgan.models import display_name
 from medgan.pipelines.outputs import Audit, Comparison
 from medgan.project.artifacts import Project
@@ -99,7 +99,7 @@ def _verdicts(_project: Project, root: str, dataset: str, releases: tuple[str, .
     """List the generators with the verdict of the release gate."""
     environment = _project.environment(dataset)
     refusals = {
-        name: judged(_project, environment, name).refusal
+        name: judged_generator(_project, environment, name).refusal
         for name in _project.trained(dataset, models.synthesizers())
     }
     rows = [

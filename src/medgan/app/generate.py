@@ -13,7 +13,14 @@ from medgan.app import sampling
 from medgan.app.sampling import DrawnSet
 from medgan.app.shared import Chosen, choose, describe, warn
 from medgan.inference import cautions
-from medgan.inference.generation import Drawn, Judged, Request, draw, judged
+from medgan.inference.generation import (
+    Drawn,
+    JudgedGenerator,
+    Request,
+    between,
+    draw,
+    judged_generator,
+)
 from medgan.project.artifacts import Project
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
@@ -24,10 +31,10 @@ TRUNCATION = (
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the generator")
-def _generator(chosen: Chosen, release: str) -> Judged:
+def _generator(chosen: Chosen, release: str) -> JudgedGenerator:
     """Load a generator with its verdict; `release` changes when there is a new one."""
     project = Project(chosen.root)
-    return judged(project, project.environment(chosen.dataset), chosen.name)
+    return judged_generator(project, project.environment(chosen.dataset), chosen.name)
 
 
 def page(project: Project, dataset: str) -> None:
@@ -47,6 +54,18 @@ def page(project: Project, dataset: str) -> None:
         _show(st.session_state["drawn"][1].images)
     if st.session_state.get("drawn", ("",))[0] == subject:
         _hand_out(st.session_state["drawn"][1])
+    _between_form(using)
+
+
+def _between_form(using: JudgedGenerator) -> None:
+    """Show the images on the way between two seeds."""
+    with st.expander("Between two seeds"), st.form("between"):
+        left, middle, right = st.columns(3)
+        label = left.selectbox("Class", using.published.drawable, key="between_class")
+        first = middle.number_input("From seed", 0, 2**31 - 1, 0, key="first_seed")
+        second = right.number_input("To seed", 0, 2**31 - 1, 1, key="second_seed")
+        if st.form_submit_button("Show"):
+            _show(between(using, str(label), (int(first), int(second)), sampling.STEPS))
 
 
 def _show_release(refusal: str) -> None:
@@ -58,7 +77,7 @@ def _show_release(refusal: str) -> None:
         )
 
 
-def _request(using: Judged) -> Request | None:
+def _request(using: JudgedGenerator) -> Request | None:
     """Ask what to draw; None until the user says so."""
     with st.form("draw"):
         left, middle, right, last = st.columns(4)
@@ -74,7 +93,7 @@ def _request(using: Judged) -> Request | None:
     return Request(int(count), {str(label): 1.0}, int(seed), limit, sampling.AT_ONCE)
 
 
-def _drawn(using: Judged, request: Request) -> DrawnSet:
+def _drawn(using: JudgedGenerator, request: Request) -> DrawnSet:
     """Draw, and show the images as they come."""
     bar, place, batches = st.progress(0.0, "Drawing"), st.empty(), list[Drawn]()
     for drawn in draw(using, request):

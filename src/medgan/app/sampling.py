@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.inference.data_card import DataCard, data_card
-from medgan.inference.generation import Drawn, Judged, Request
+from medgan.inference.generation import Drawn, JudgedGenerator, Request
 from medgan.inference.sets import zipped
 
 MOST = 64
@@ -19,6 +19,9 @@ SIDE = 128
 """Least side of an enlarged image, in pixels."""
 AT_ONCE = 8
 """Images that appear together."""
+
+STEPS = 8
+"""Images on the way between two seeds."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class DrawnSet:
     """A ZIP file, as `medgan generate` writes it."""
 
 
-def packed(using: Judged, request: Request, batches: Sequence[Drawn]) -> DrawnSet:
+def packed(using: JudgedGenerator, request: Request, batches: Sequence[Drawn]) -> DrawnSet:
     """Pack what was drawn; the name, card and images of a set that is not released say so."""
     flagged = None if using.check is None else sum(drawn.n_flagged for drawn in batches)
     card, buffer = data_card(using, request, flagged), io.BytesIO()

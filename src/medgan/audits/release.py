@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medgan.files.documents import ALWAYS
+from medgan.metrics.copies import CopySearch, Matches, gray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +25,7 @@ class RuleOutcome:
     """One rule of the gate: what was measured, and whether it holds."""
 
     rule: str
-    """Its key under `synthesis.release` in the configuration."""
+    """Its key: under `synthesis.release` in the configuration, unless it cannot be set."""
     sentence: str
     """What it asks and what was found, for a reader."""
     value: float | None
@@ -64,9 +66,13 @@ class CopyCheck:
     """The frozen check of single images for copies of training images."""
 
     training: NDArray[np.uint8]
-    """(t, S, S), gray images that the generator was trained on."""
+    """(t, h, w), what the generator was trained on. They are not for handing out."""
     limit: float
     """Similarity from which an image is flagged."""
+
+    def matches(self, images: Tensor) -> Matches:
+        """Find the nearest training image of each of (N, C, H, W) in [-1, 1], without padding."""
+        return self._search.nearest(gray(images))
 
     def flags(self, images: Tensor) -> NDArray[np.bool_]:
         """Flag suspected copies.
@@ -77,7 +83,7 @@ class CopyCheck:
         Returns:
             (N,), True for an image that must not be handed out.
         """
-        raise NotImplementedError
+        return self.matches(images).similarity >= self.limit
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Convert to plain arrays for an NPZ file."""
@@ -87,3 +93,7 @@ class CopyCheck:
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> CopyCheck:
         """Read what `arrays` returned."""
         return cls(arrays["training"], float(arrays["limit"]))
+
+    @cached_property
+    def _search(self) -> CopySearch:
+        return CopySearch(self.training)

@@ -76,12 +76,12 @@ def generate(
 
     Research only; not a medical device.
     """
-    from medgan.inference.generation import Request, judged
+    from medgan.inference.generation import Request, judged_generator
     from medgan.inference.sets import generate_set
     from medgan.project.artifacts import Project
 
     request = Request(count, classes, seed, truncation, batch_size)
-    using = judged(Project(project_root_here()), chosen(env, params), model)
+    using = judged_generator(Project(project_root_here()), chosen(env, params), model)
     try:
         path, card = generate_set(using, request, output.expanduser(), unreleased)
     except Interrupted as stop:

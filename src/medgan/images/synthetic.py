@@ -60,8 +60,8 @@ class SyntheticImages(Dataset[Item]):
         path = Path(path).expanduser()
         if not path.exists():
             raise UserError(f"{path} is not there: give a set that `medgan generate` has written.")
-        with reading(path, REMEDY):
-            stored = _READERS.get(path.suffix, _folder)(path)
+        with reading(path, REMEDY, local=path.is_dir()):  # a ZIP file has checksums of its own
+            stored = _READERS.get(path.suffix.lower(), _folder)(path)
         self.card = stored.card
         self.classes = tuple(stored.card["classes"] if classes is None else classes)
         if strange := set(stored.categories) - set(self.classes):
@@ -82,7 +82,7 @@ class SyntheticImages(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         return self.images[index], self.labels[index]
 
-    def mixed_with(self, real: Dataset[Item], ratio: float, seed: int = 0) -> Dataset[Item]:
+    def mixed_with(self, real: Dataset[Item], ratio: float, seed: int = 0) -> Mixed:
         """Append some of these images, drawn without replacement, to real ones.
 
         Args:
@@ -101,7 +101,21 @@ class SyntheticImages(Dataset[Item]):
                 f"drawn from {len(self):,}: choose another ratio, or generate more images."
             )
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        return ConcatDataset([real, Subset(self, order[:count].tolist())])
+        return Mixed(real, Subset(self, order[:count].tolist()))
+
+
+class Mixed(Dataset[Item]):
+    """Real images, then synthetic ones; labels are int, so that a batch may hold both."""
+
+    def __init__(self, real: Dataset[Item], synthetic: Dataset[Item]) -> None:
+        self._parts: ConcatDataset[Item] = ConcatDataset([real, synthetic])
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, index: int) -> Item:
+        image, label = self._parts[index]
+        return image, int(label)
 
 
 def _folder(path: Path) -> _Stored:

@@ -15,7 +15,7 @@ from medgan.files.documents import ALWAYS
 from medgan.files.names import slug
 from medgan.images.synthetic import CARD, MANIFEST
 from medgan.inference import cautions
-from medgan.inference.generation import Judged, Request
+from medgan.inference.generation import JudgedGenerator, Request
 from medgan.metrics.quality import QualityMetric
 from medgan.models import display_name
 from medgan.pipelines.drawing import image_size
@@ -30,6 +30,9 @@ LIMITS = (
     "They show what the generator has learned, with its gaps: see recall and coverage. A class is "
     "what the generator was asked for, and no reader has confirmed it.",
     "Figures of validation or test images must not be computed on them.",
+)
+TRUNCATED = (
+    "The latents are truncated: the verdict and the quality are those of images without truncation."
 )
 
 
@@ -78,13 +81,19 @@ class DataCard:
         return f"Synthetic image. {status}{self.notice} {self.model} {self.key}, seed {self.seed}"
 
 
-def data_card(using: Judged, request: Request, n_flagged: int | None = None) -> DataCard:
+def data_card(using: JudgedGenerator, request: Request, n_flagged: int | None = None) -> DataCard:
     """Describe a set before it is drawn, or after it with the number of flagged images."""
     published, made = using.published, datetime.now(UTC)
     height, width = image_size(published)
     suffix = f"-{UNRELEASED}" if using.refusal else ""
     name = f"{slug(using.dataset)}-{published.name}-{made:%Y-%m-%dT%H.%M.%SZ}{suffix}"
-    verdict_limits = using.verdict.limits if using.verdict else ()
+    limits = [
+        *cautions.of_model(published),
+        *LIMITS,
+        *(using.verdict.limits if using.verdict else ()),
+    ]
+    if request.truncation is not None:
+        limits.insert(0, TRUNCATED)
     return DataCard(
         name=name,
         notice=NOT_A_MEDICAL_DEVICE,
@@ -106,7 +115,7 @@ def data_card(using: Judged, request: Request, n_flagged: int | None = None) -> 
         channels=published.spec.channels,
         intensity=str(published.card.get("intensity", "unknown")),
         license=using.license,
-        limits=(*cautions.of_model(published), *LIMITS, *verdict_limits),
+        limits=tuple(limits),
         verdict=using.verdict,
         quality=using.quality,
         configuration=dict(published.configuration),
@@ -164,14 +173,10 @@ def _release(card: DataCard) -> Iterator[str]:
     if card.verdict is None:
         yield f"Not judged: {card.refusal}."
         return
-    judged = f"{card.verdict.n_images:,} other images of this generator were judged"
+    judged = f"{card.verdict.n_images:,} images of this version of the generator were judged"
     yield f"{judged}; {card.verdict.n_flagged:,} of them were flagged as suspected copies."
-    rows = [[rule.rule, _outcome(rule), _number(rule), _holds(rule)] for rule in card.verdict.rules]
+    rows = [[rule.rule, rule.sentence, _number(rule), _holds(rule)] for rule in card.verdict.rules]
     yield Table(("Rule", "Found", "N", "Holds"), rows).markdown()
-
-
-def _outcome(rule: RuleOutcome) -> str:
-    return f"{rule.sentence} {rule.reason or ''}".rstrip()
 
 
 def _number(rule: RuleOutcome) -> str:

@@ -78,7 +78,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedGenerator:
     """A published generator with what the pipeline `synthesis` says of this version of it."""
 
     dataset: str
@@ -105,7 +105,7 @@ class Judged:
         return f"rule {failed.rule}: {failed.sentence.rstrip('.')}" if failed else "it was refused"
 
 
-def judged(project: Project, environment: Environment, name: str) -> Judged:
+def judged_generator(project: Project, environment: Environment, name: str) -> JudgedGenerator:
     """Load the newest version of a generator, its verdict and the quality of its images.
 
     Raises:
@@ -115,7 +115,7 @@ def judged(project: Project, environment: Environment, name: str) -> Judged:
         raise unknown("generator", name, models.synthesizers())
     dataset = environment.dataset()
     published = project.published(dataset, name)
-    found = Judged(
+    found = JudgedGenerator(
         dataset,
         project.version(dataset, name),
         published,
@@ -129,7 +129,7 @@ def judged(project: Project, environment: Environment, name: str) -> Judged:
     return replace(
         found,
         verdict=release.verdict,
-        check=CopyCheck.of(release.copy_check),
+        check=None if release.check is None else CopyCheck.of(release.check),
         quality=synthetic.quality if synthetic else None,
     )
 
@@ -158,7 +158,7 @@ class Drawn:
                 yield self.first + place, image
 
 
-def draw(using: Judged, request: Request) -> Iterator[Drawn]:
+def draw(using: JudgedGenerator, request: Request) -> Iterator[Drawn]:
     """Draw images class by class until as many as wanted are not flagged.
 
     Which images these are follows from the generator, the seed and the truncation; a larger count
@@ -182,3 +182,14 @@ def draw(using: Judged, request: Request) -> Iterator[Drawn]:
                     "of training images: nothing was written; train the generator on more images."
                 )
             yield drawn
+
+
+def between(using: JudgedGenerator, label: str, seeds: tuple[int, int], steps: int) -> list[Pixels]:
+    """Draw the way between the first images of two seeds, see `Drawing.between`.
+
+    Suspected copies are left out, so there may be fewer than `steps` images (H, W, C).
+    """
+    first, second = (Drawing(using.published, seed) for seed in seeds)
+    pixels = first.between(label, second, steps)
+    flagged = using.check.flags(as_tensor(pixels)) if using.check else None
+    return [image for _, image in Drawn(label, 0, pixels, flagged).kept()]

@@ -26,7 +26,7 @@ from medgan.files.atomic import new_file, new_folder
 from medgan.files.names import as_cells, quoting, slug
 from medgan.images.synthetic import CARD, MANIFEST, PAGE
 from medgan.inference.data_card import UNRELEASED, DataCard, data_card, page
-from medgan.inference.generation import Drawn, Judged, Request, draw
+from medgan.inference.generation import Drawn, JudgedGenerator, Request, draw
 from medgan.training.progress import progress_bar
 
 COLUMNS = ("file", "class", "model", "version", "key", "seed", "truncation", "index", "flagged")
@@ -78,21 +78,18 @@ class _Manifest:
             self._file, index=False, header=self._file.tell() == 0, quoting=quoting(table)
         )
 
-    def read(self) -> bytes:
-        """Return all of it."""
-        self._file.seek(0)
-        return self._file.read().encode()
-
-    def close(self) -> None:
-        """Delete the temporary file."""
-        self._file.close()
+    def close(self) -> bytes:
+        """Return all of it; the temporary file is gone."""
+        with self._file as file:
+            file.seek(0)
+            return file.read().encode()
 
 
 class PictureSet:
     """PNG files, a folder for each class, with manifest, card and page."""
 
     def __init__(self, card: DataCard, write: Write) -> None:
-        self._marked, self._write, self.manifest = card.marked, write, _Manifest(card)
+        self._marked, self._write, self._manifest = card.marked, write, _Manifest(card)
 
     def add(self, drawn: Drawn) -> None:
         """Write the images of a batch that are not flagged."""
@@ -101,11 +98,11 @@ class PictureSet:
             files[index] = f"images/{name}/{name}-{index:06d}.png"
             described = f"{self._marked}, class {drawn.label}, index {index}."
             self._write(files[index], png(image, described))
-        self.manifest.add(drawn, files)
+        self._manifest.add(drawn, files)
 
     def close(self, card: DataCard) -> None:
         """Write what describes them."""
-        self._write(MANIFEST, self.manifest.read())
+        self._write(MANIFEST, self._manifest.close())
         self._write(CARD, document(card).encode())
         self._write(PAGE, page(card).encode())
 
@@ -118,9 +115,7 @@ def _folder(path: Path, card: DataCard) -> Iterator[SetWriter]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
 
-        made = PictureSet(card, write)
-        yield made
-        made.manifest.close()
+        yield PictureSet(card, write)
 
 
 @contextmanager
@@ -131,9 +126,7 @@ def zipped(file: Path | IO[bytes], card: DataCard) -> Iterator[SetWriter]:
         def write(name: str, content: bytes) -> None:
             packed.writestr(_entry(f"{card.name}/{name}"), content)
 
-        made = PictureSet(card, write)
-        yield made
-        made.manifest.close()
+        yield PictureSet(card, write)
 
 
 @contextmanager
@@ -175,13 +168,12 @@ class ArraySet:
             **{f"{part}_images": none[0] for part in ("val", "test")},
             **{f"{part}_labels": none[1] for part in ("val", "test")},
             "card": np.array(document(card)),
-            "manifest": np.array(self._manifest.read().decode()),
+            "manifest": np.array(self._manifest.close().decode()),
         }
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
             self._packed.writestr(_entry(f"{name}.npy"), buffer.getvalue())
-        self._manifest.close()
 
 
 @contextmanager
@@ -228,7 +220,7 @@ FORMS: Mapping[str, Form] = {
 
 
 def generate_set(
-    using: Judged, request: Request, output: Path, unreleased: bool = False
+    using: JudgedGenerator, request: Request, output: Path, unreleased: bool = False
 ) -> tuple[Path, DataCard]:
     """Draw a set and write it; return its path and its card.
 
@@ -255,6 +247,18 @@ def generate_set(
     path = form.place(output, card)
     if path.exists():
         raise UserError(f"{path} exists already: choose another --output.")
+    try:
+        return path, _written(form, path, card, using, request)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}): choose another --output."
+        ) from error
+
+
+def _written(
+    form: Form, path: Path, card: DataCard, using: JudgedGenerator, request: Request
+) -> DataCard:
+    """Draw and write; return the card with the number of flagged images."""
     n_flagged = None if using.check is None else 0
     with form.open(path, card) as made, progress_bar("drawing", "image", request.count) as bar:
         for drawn in draw(using, request):
@@ -263,7 +267,7 @@ def generate_set(
             bar.update(len(drawn.pixels) - drawn.n_flagged)
         done = replace(card, n_flagged=n_flagged)
         made.close(done)
-    return path, done
+    return done
 
 
 def png(image: NDArray[np.uint8], description: str) -> bytes:

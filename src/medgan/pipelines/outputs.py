@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import ReleaseVerdict
 from medgan.audits.results import (
     RandomErrors,
@@ -104,11 +105,36 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Release:
-    """Whether the images of one generator may be handed out."""
+    """Verdict of the release gate on one generator, and what it rests on."""
+
+    verdict: ReleaseVerdict = field(metadata=UNLOGGED)
+    privacy: PrivacyResult = field(metadata=UNLOGGED)
+    closest_figure: Picture
+    copies: pd.DataFrame | None = field(default=None, metadata={**CSV, **UNLOGGED})
+    """image (its place among the synthetic ones), similarity, distance_ratio, nearest (id of the
+    training image), mirrored, flagged; None where copies were not searched.
+    """
+    check: Arrays | None = None
+    """`medgan.audits.release.CopyCheck.arrays`; it holds training images."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdict on one generator, with its privacy."""
 
     verdict: ReleaseVerdict
-    copy_check: Arrays
-    """`medgan.audits.release.CopyCheck.arrays`."""
+    privacy: PrivacyResult
+
+
+@dataclass(frozen=True)
+class SampleGrids:
+    """What is shown of every generator."""
+
+    figures: Mapping[str, Picture]
+    """The first images of each class."""
+    closest: Mapping[str, Picture] = field(default_factory=dict)
+    """Synthetic images beside their nearest training images."""
+    releases: Mapping[str, Judged] = field(default_factory=dict, metadata=UNLOGGED)
 
 
 @dataclass(frozen=True)

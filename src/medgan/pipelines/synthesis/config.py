@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from medgan.audits.gate import ReleaseConfig
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
 from medgan.training.settings import TrainingConfig
@@ -35,3 +36,5 @@ class SynthesisConfig:
     """Seed of that classifier, apart from that of the run: features of different networks do not
     compare.
     """
+    release: ReleaseConfig = field(default_factory=ReleaseConfig)
+    """Limits of the release gate."""
