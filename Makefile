@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long test-browser soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -38,6 +38,9 @@ test: $(STAMP) ## Run the tests.
 
 test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, servers and outages.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long $(ARGS)
+
+test-browser: $(STAMP) ## Try the app in an installed Chromium (Debian: apt install chromium); screenshots are kept in build/browser/.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refusal, over 5 seconds, or 2 GB.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.soak $(ARGS)

@@ -8,6 +8,7 @@ from medgan.cli.compare import compare
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
 from medgan.cli.generate import generate
+from medgan.cli.init import init
 from medgan.cli.medigan import medigan
 from medgan.cli.results import results
 from medgan.cli.run import run_command
@@ -38,6 +39,18 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-for _command in (results, score, generate, export, medigan, compare, reproduce, collect, tracking):
+_COMMANDS = (
+    init,
+    results,
+    score,
+    generate,
+    export,
+    medigan,
+    compare,
+    reproduce,
+    collect,
+    tracking,
+)
+for _command in _COMMANDS:
     main.add_command(_command)
     cli.add_command(_command)
