@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options
-from medgan.cli.results import terminal_width
 from medgan.errors import UserError
 from medgan.nested import texts
 
@@ -51,7 +50,8 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
         raise click.UsageError("Give two runs, or none for a list of them.")
     environment = chosen(env, params)
     if not runs:
-        click.echo(listing(environment))
+        newest = _archive(environment).runs()[:LISTED]
+        click.echo(json.dumps([_described(run) for run in newest]) if as_json else listing(newest))
         return
     found = comparison(runs[0], runs[1], environment)
     if as_json:
@@ -59,7 +59,9 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
 
         click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
     else:
-        click.echo(render(found, terminal_width()))
+        from medgan.training.progress import columns
+
+        click.echo(render(found, columns()))
 
 
 def comparison(first: str, second: str, environment: Environment) -> RunComparison:
@@ -79,9 +81,13 @@ def comparison(first: str, second: str, environment: Environment) -> RunComparis
     return found
 
 
-def listing(environment: Environment) -> str:
+def _described(run: TrackedRun) -> dict[str, str]:
+    started = run.started.isoformat(timespec="seconds")
+    return {"id": run.run_id, "started": started, "status": run.status, "name": run.name}
+
+
+def listing(runs: Sequence[TrackedRun]) -> str:
     """The newest runs, as a table of what `medgan compare` takes."""
-    runs = _archive(environment).runs()[:LISTED]
     lines = [
         f"{run.run_id[:8]}  {run.started:%Y-%m-%d %H:%M} UTC  {run.status:<8}  {run.name}"
         for run in runs

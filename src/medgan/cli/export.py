@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -24,7 +26,8 @@ from medgan.cli.options import chosen, dataset_options, project_root_here
     required=True,
     help="The ONNX file to write; it is replaced.",
 )
-def export(name: str, env: str | None, params: str, output: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def export(name: str, env: str | None, params: str, output: Path, as_json: bool) -> None:
     """Write a trained detector as an ONNX file; it is checked against PyTorch first.
 
     Needs medgan[onnx].
@@ -32,6 +35,9 @@ def export(name: str, env: str | None, params: str, output: Path) -> None:
     from medgan.inference.export import export_detector
 
     done = export_detector(project_root_here(), chosen(env, params).dataset(), name, output)
+    if as_json:
+        click.echo(json.dumps({**asdict(done), "path": str(done.path)}))
+        return
     click.echo(
         f"Wrote {done.path}. Scores and maps of {done.images} images differ from PyTorch's "
         f"by {done.difference:.1g} at most."
