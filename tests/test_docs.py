@@ -2,7 +2,9 @@
 
 import ast
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,6 +13,8 @@ import torch
 
 from medgan.cli.main import main
 from medgan.cli.run import run_command
+from medgan.inference.generation import JudgedGenerator, Request
+from medgan.inference.sets import generate_set
 from medgan.models import PublishedModel
 from tests.conftest import ROOT
 from tests.models.tiny import SPEC, tiny
@@ -35,7 +39,7 @@ READERS = (
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with one published model."""
+    """A working directory with one published model and one set of synthetic images."""
     folder = tmp_path / "data/06_models/phantoms/autoencoder/trained/version/trained"
     folder.mkdir(parents=True)
     model = tiny("autoencoder")
@@ -43,6 +47,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     PublishedModel(
         "autoencoder", {"latent_dim": 8, "width": 4}, SPEC, model.state_dict(), card
     ).write(folder)
+    generator = tiny("acgan")
+    published = PublishedModel("acgan", asdict(generator.config), SPEC, generator.state_dict())
+    using = JudgedGenerator("phantoms", "version", published, "kedro run", "Apache-2.0")
+    path, _ = generate_set(using, Request(40, {"normal": 1, "viral": 1}), tmp_path, True)
+    shutil.make_archive(str(tmp_path / "synthetic"), "zip", tmp_path, path.name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -147,7 +156,9 @@ def test_commands_exist_with_the_options_that_a_page_shows() -> None:
             if tool == "make":
                 good = {word.split("=")[0] for word in (name, *words)} <= TARGETS
             elif f"{tool} {name}" in COMMANDS:
-                options = COMMANDS[f"{tool} {name}"].params
+                command = COMMANDS[f"{tool} {name}"]
+                below = getattr(command, "commands", {}).values()
+                options = [option for one in (command, *below) for option in one.params]
                 known = {"--help"} | {option for one in options for option in one.opts}
                 good = {word for word in words if word.startswith("-")} <= known
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -191,6 +191,26 @@ class ImageSynthesizer(Protocol):
 
         `labels` are as in `Batch`; None for an unconditional model.
         """
+
+
+@runtime_checkable
+class LatentSynthesizer(Protocol):
+    """A synthesizer whose `sample` decodes latents of N(0, 1), (n, `config.latent_dim`), the only
+    numbers that it draws.
+    """
+
+    config: Any
+
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Generate images (n, C, H, W) in [-1, 1] from latents; labels as in `sample`."""
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """A generator that keeps its discriminator."""
+
+    def realness(self, images: Tensor) -> Tensor:
+        """Return the discriminator's output (N,) for images (N, C, H, W), higher for real ones."""
 
 
 @runtime_checkable

@@ -1,6 +1,7 @@
 """The page as a user meets it."""
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import medgan.app.main as page
+from medgan.audits.release import CopyCheck
 from medgan.evaluation.domain import Domain
+from medgan.project.artifacts import Project
 from tests.app.conftest import ROOT, film
+from tests.inference.artifacts import leave_release, odd
 
 MAIN = page.__file__
 
@@ -69,11 +73,34 @@ def test_images_of_the_chosen_class_are_drawn_and_handed_out(
         len(app.image[0].images if hasattr(app.image[0], "images") else app.image[0].proto.imgs)
         == 3
     )
-    assert app.download_button(key="download") is not None
+    assert app.download_button(key="download").label == "Download (ZIP, not released)"
+    assert any("**Not released**" in found.value for found in app.warning)
     app.selectbox(key="generator").set_value("dcgan").run()
     assert app.selectbox(key="class").options == ["normal"]
     assert "synthetic images of class" not in texts(app)
     assert not app.error
+    app.number_input(key="second_seed").set_value(5)
+    next(button for button in app.button if button.label == "Show").click()
+    app.run()
+    assert len(app.image[0].proto.imgs) == 8
+    assert not app.error
+
+
+def test_a_released_generator_hands_out_no_suspected_copies(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CopyCheck, "flags", lambda _, images: odd(images.numpy()))
+    leave_release(trained, Project(trained).published("phantoms", "acgan"), True, "phantoms")
+    app = opened(trained, monkeypatch)
+    assert any("**Released**" in found.value for found in app.success)
+    app.number_input(key="count").set_value(12)
+    app.number_input(key="truncation").set_value(1.5)
+    next(button for button in app.button if button.label == "Draw").click()
+    app.run()
+    assert not app.warning
+    assert not app.error
+    assert re.search("12 synthetic images of .*, [1-9][0-9]? suspected copies left out", texts(app))
+    assert app.download_button(key="download").label == "Download (ZIP)"
 
 
 def test_an_upload_gets_a_score_and_its_place(

@@ -7,32 +7,43 @@ version of the model.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from medgan import models
 from medgan.app import sampling
-from medgan.app.sampling import Request
+from medgan.app.sampling import DrawnSet
 from medgan.errors import user_message
-from medgan.files.names import slug
 from medgan.inference import cautions
+from medgan.inference.generation import (
+    Drawn,
+    JudgedGenerator,
+    Request,
+    between,
+    draw,
+    judged_generator,
+)
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.inference.upload import Verdict, refusal_sentence, score_upload
 from medgan.models import PublishedModel
 from medgan.project.artifacts import Project, project_root
 from medgan.sources.raw import ImageRefused
-from medgan.training.runtime import Runtime
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
 logger = logging.getLogger("medgan.app")
 NOTE = f"""{NOT_A_MEDICAL_DEVICE} A score says how much an image differs from the
 normal training images, according to one detector. It names no disease, and it has no meaning for
-images of another type than those of the data set. Drawn images are not checked for similarity to
-training images: do not pass on images of a generator that was trained on patient data."""
+images of another type than those of the data set. Synthetic images are not anonymous because they
+are synthetic: pass on those of a released generator only."""
+TRUNCATION = (
+    "Components of the latents beyond this absolute value are drawn again, so images are more alike; "
+    "0: no truncation."
+)
 UNTRAINED = (
     "Nothing is trained here yet: `make run` trains every model on the embedded data (about ten "
     "minutes), then reload this page."
@@ -107,42 +118,92 @@ def _warn(found: Iterable[str]) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the generator")
-def _generator(chosen: Chosen) -> tuple[PublishedModel, Any]:
-    published = Project(chosen.root).published(chosen.dataset, chosen.name)
-    return published, published.build().to(Runtime.detect().device)
+def _generator(chosen: Chosen, release: str) -> JudgedGenerator:
+    """Load a generator with its verdict; `release` changes when there is a new one."""
+    project = Project(chosen.root)
+    return judged_generator(project, project.environment(chosen.dataset), chosen.name)
 
 
 def _draw_tab(project: Project, dataset: str) -> None:
     chosen = _choose(project, dataset, models.synthesizers(), "Generator")
     if chosen is None:
         return
-    published, module = _generator(chosen)
-    _describe(chosen, published)
-    _warn(cautions.of_model(published))
-    with st.form("draw"):
+    using = _generator(chosen, project.newest(dataset, f"{chosen.name}.release"))
+    _describe(chosen, using.published)
+    _warn(cautions.of_model(using.published))
+    _show_release(using.refusal)
+    request = _request(using)
+    subject = (dataset, using.published.key, using.refusal)
+    if request is not None:
+        st.session_state["drawn"] = (subject, _drawn(using, request))
+    elif st.session_state.get("drawn", ("",))[0] == subject:
+        _show(st.session_state["drawn"][1].images)
+    if st.session_state.get("drawn", ("",))[0] == subject:
+        _hand_out(st.session_state["drawn"][1])
+    _between_form(using)
+
+
+def _between_form(using: JudgedGenerator) -> None:
+    """Show the images on the way between two seeds."""
+    with st.expander("Between two seeds"), st.form("between"):
         left, middle, right = st.columns(3)
-        label = left.selectbox("Class", published.drawable, key="class")
+        label = left.selectbox("Class", using.published.drawable, key="between_class")
+        first = middle.number_input("From seed", 0, 2**31 - 1, 0, key="first_seed")
+        second = right.number_input("To seed", 0, 2**31 - 1, 1, key="second_seed")
+        if st.form_submit_button("Show"):
+            _show(between(using, str(label), (int(first), int(second)), sampling.STEPS))
+
+
+def _show_release(refusal: str) -> None:
+    if refusal:
+        st.warning(f"**Not released**: {refusal}. Do not pass these images on; a download says so.")
+    else:
+        st.success(
+            "**Released**: all rules of the release gate hold. Suspected copies are left out."
+        )
+
+
+def _request(using: JudgedGenerator) -> Request | None:
+    """Ask what to draw; None until the user says so."""
+    with st.form("draw"):
+        left, middle, right, last = st.columns(4)
+        label = left.selectbox("Class", using.published.drawable, key="class")
         count = middle.number_input("Images", 1, sampling.MOST, 16, key="count")
         seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed")
-        asked = st.form_submit_button("Draw")
-    subject = (dataset, published.key)
-    if asked:
-        request = Request(str(label), int(count), int(seed))
-        card = sampling.data_card(published, dataset, chosen.version, request)
-        st.session_state["drawn"] = (subject, sampling.draw(published, module, request), card)
-    drawn = st.session_state.get("drawn")
-    if drawn is not None and drawn[0] == subject:
-        _show_drawn(drawn[1], drawn[2])
+        truncation = last.number_input(
+            "Truncation", 0.0, 100.0, 0.0, key="truncation", help=TRUNCATION
+        )
+        if not st.form_submit_button("Draw"):
+            return None
+    limit = float(truncation) or None
+    return Request(int(count), {str(label): 1.0}, int(seed), limit, sampling.AT_ONCE)
 
 
-def _show_drawn(images: Any, card: dict[str, Any]) -> None:
-    about = f"{len(images)} synthetic images of class {card['class']}, seed {card['seed']}"
-    st.caption(f"{about}. {sampling.NOTICE}")
+def _drawn(using: JudgedGenerator, request: Request) -> DrawnSet:
+    """Draw, and show the images as they come."""
+    bar, place, batches = st.progress(0.0, "Drawing"), st.empty(), list[Drawn]()
+    for drawn in draw(using, request):
+        batches.append(drawn)
+        images = [image for batch in batches for _, image in batch.kept()]
+        with place.container():
+            _show(images)
+        bar.progress(len(images) / request.count, "Drawing")
+    bar.empty()
+    return sampling.packed(using, request, batches)
+
+
+def _show(images: Sequence[NDArray[np.uint8]]) -> None:
     st.image([sampling.enlarged(image) for image in images], width=sampling.SIDE)
-    subject = "-".join(slug(card[part]) for part in ("dataset", "model", "class"))
-    name = f"{subject}-{card['seed']}.zip"
-    packed = sampling.archive(images, card)
-    st.download_button("Download (ZIP)", packed, name, "application/zip", key="download")
+
+
+def _hand_out(drawn: DrawnSet) -> None:
+    card = drawn.card
+    classes = ", ".join(card.counts)
+    about = f"{len(drawn.images)} synthetic images of class {classes}, seed {card.seed}"
+    left_out = f", {card.n_flagged} suspected copies left out" if card.n_flagged else ""
+    st.caption(f"{about}{left_out}. {NOT_A_MEDICAL_DEVICE}")
+    label = "Download (ZIP)" if card.released else "Download (ZIP, not released)"
+    st.download_button(label, drawn.packed, f"{card.name}.zip", "application/zip", key="download")
 
 
 def _score_tab(project: Project, dataset: str) -> None:

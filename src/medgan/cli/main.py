@@ -8,6 +8,8 @@ from medgan.cli.compare import compare
 from medgan.cli.doctor import doctor
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
+from medgan.cli.generate import generate
+from medgan.cli.medigan import medigan
 from medgan.cli.results import results
 from medgan.cli.run import run_command
 from medgan.cli.score import score
@@ -37,6 +39,8 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-for _command in (results, score, export, compare, doctor, reproduce, collect, tracking):
+for _command in (
+    *(results, score, generate, export, medigan, compare, doctor, reproduce, collect, tracking),
+):
     main.add_command(_command)
     cli.add_command(_command)

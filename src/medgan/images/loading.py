@@ -66,7 +66,7 @@ class StoredImages:
 
 
 @dataclass(frozen=True)
-class SyntheticImages:
+class DrawnImages:
     """Images as a generator has drawn them, uint8 (n, H, W, C): their intensity is scaled already,
     and once more where they are changed, as that of a real image would be.
     """

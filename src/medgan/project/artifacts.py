@@ -141,6 +141,11 @@ class Project:
         found = _loaded(dataset_entry) if dataset_entry.exists() else None
         return None if isinstance(found, LeftOut) else found
 
+    def newest(self, dataset: str, entry: str) -> str:
+        """The newest version of an entry that is a folder, as text; empty where it has none."""
+        found: Any = self._entry(dataset, entry)
+        return str(found.newest() or "")
+
     def catalog(self, dataset: str) -> DataCatalog:
         """The catalog of a data set."""
         return DataCatalog.from_config(deepcopy(_entries(self.root, dataset)))

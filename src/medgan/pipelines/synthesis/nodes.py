@@ -5,13 +5,15 @@ images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.gate import figures
 from medgan.contracts import TrainingSet
 from medgan.evaluation.embeddings import features_of
 from medgan.evaluation.results import LeftOut, Section, SynthesisResult
@@ -19,13 +21,13 @@ from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import BatchStream, StoredImages
 from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
+from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel
-from medgan.pipelines.outputs import Figures, Synthetic, Trained
+from medgan.pipelines.drawing import Drawing
+from medgan.pipelines.outputs import Judged, Release, SampleGrids, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
-from medgan.training.runtime import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,19 +95,10 @@ def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[
     Images have the size of the stored ones: the padding around them is taken off, so that it cannot
     tell them from real ones.
     """
-    import torch
-
-    model = published.build()
-    labels = torch.arange(len(published.drawable)).repeat_interleave(config.images_per_class)
-    rng = generator(seed, "synthesis", published.name)
-    parts = torch.split(labels, DRAWN_AT_ONCE)
-    drawn = torch.cat([model.sample(len(part), part, rng) for part in parts])  # type: ignore[operator]
-    return {
-        "images": np.ascontiguousarray(
-            as_uint8(crop_padding(drawn, *published.card["image_size"]))
-        ),
-        "labels": labels.numpy(),
-    }
+    drawing, count = Drawing(published, seed), config.images_per_class
+    classes = published.drawable
+    images = [image for name in classes for image in islice(drawing.images(name), count)]
+    return {"images": np.stack(images), "labels": np.arange(len(classes)).repeat(count)}
 
 
 def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) -> Figure:
@@ -189,9 +182,21 @@ def compare_generators(
     images: ImageStore,
     splits: pd.DataFrame,
     synthetic: Mapping[str, Synthetic],
+    releases: Mapping[str, Release],
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[SynthesisResult], Figures]:
-    """Collect the section `quality` of the results, and the sample grids."""
-    rows = {name: made.quality for name, made in synthetic.items()}
-    grids = Figures({name: made.samples for name, made in synthetic.items()})
-    return Section(data_hash(images, splits), rows, left_out or {}), grids
+) -> tuple[Section[SynthesisResult], SampleGrids]:
+    """Collect the section `quality` of the results, with figures of the verdicts, and what is shown
+    of each generator.
+    """
+    rows = {
+        name: replace(
+            made.quality,
+            overall={**made.quality.overall, **figures(releases[name].verdict)},
+        )
+        for name, made in synthetic.items()
+    }
+    grids = {name: made.samples for name, made in synthetic.items()}
+    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
+    closest = {name: one.closest_figure for name, one in releases.items()}
+    section = Section(data_hash(images, splits), rows, left_out or {})
+    return section, SampleGrids(grids, closest, judged)
