@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long test-browser soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long test-browser soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -60,12 +60,13 @@ mutants: $(STAMP) ## Change the code of splits, leakage audit and statistics in 
 	OMP_NUM_THREADS=1 PYTHONPATH=build/mutmut $(BIN)/python -m mutmut run $(ARGS)
 	PYTHONPATH=build/mutmut $(BIN)/python -m mutmut results
 
-check: $(STAMP) ## Style, types, import walls, notebooks without output.
+check: $(STAMP) ## Style, types, import walls, notebooks without output, and the pages of the documentation.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(NOTEBOOKS))
+	$(BIN)/zensical build --strict
 
 format: $(STAMP) ## Format the code, and fix what can be fixed.
 	$(BIN)/ruff check --fix
@@ -96,6 +97,9 @@ mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
 
 app: $(STAMP) ## The Streamlit page, on this machine only.
 	$(BIN)/python -m medgan.app --server.address 127.0.0.1 $(ARGS)
+
+docs: $(STAMP) ## The documentation as a web site in build/site, which opens from the disk; fails for a link that leads nowhere.
+	$(BIN)/zensical build --clean --strict
 
 compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, names, latest, previous, or results.json files. Without RUNS, a list.
 	$(BIN)/medgan compare $(subst $(COMMA), ,$(RUNS)) $(ARGS)

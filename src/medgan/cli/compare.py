@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options
-from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
     from medgan.evaluation.compare_runs import RunComparison
-    from medgan.project.environment import Environment
+    from medgan.tracking.reading import TrackedRun
 
 LISTED = 10
 
@@ -31,11 +31,12 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
     """
     if runs and len(runs) != 2:
         raise click.UsageError("Give two runs, or none for a list of them.")
-    from medgan.project.run_comparison import comparison
+    from medgan.project.run_comparison import archive_of, comparison
 
     environment = chosen(env, params)
     if not runs:
-        click.echo(listing(environment))
+        newest = archive_of(environment).runs()[:LISTED]
+        click.echo(json.dumps([_described(run) for run in newest]) if as_json else listing(newest))
         return
     found = comparison(runs[0], runs[1], environment)
     if as_json:
@@ -43,14 +44,18 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
 
         click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
     else:
-        click.echo(render(found, terminal_width()))
+        from medgan.training.progress import columns
+
+        click.echo(render(found, columns()))
 
 
-def listing(environment: Environment) -> str:
+def _described(run: TrackedRun) -> dict[str, str]:
+    started = run.started.isoformat(timespec="seconds")
+    return {"id": run.run_id, "started": started, "status": run.status, "name": run.name}
+
+
+def listing(runs: Sequence[TrackedRun]) -> str:
     """The newest runs, as a table of what `medgan compare` takes."""
-    from medgan.project.run_comparison import archive_of
-
-    runs = archive_of(environment).runs()[:LISTED]
     lines = [
         f"{run.run_id[:8]}  {run.started:%Y-%m-%d %H:%M} UTC  {run.status:<8}  {run.name}"
         for run in runs

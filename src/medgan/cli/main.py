@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from medgan.cli.compare import compare
+from medgan.cli.doctor import doctor
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
 from medgan.cli.generate import generate
@@ -39,18 +40,7 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-_COMMANDS = (
-    init,
-    results,
-    score,
-    generate,
-    export,
-    medigan,
-    compare,
-    reproduce,
-    collect,
-    tracking,
-)
-for _command in _COMMANDS:
+_DAILY = (init, results, score, generate, export, compare, doctor)
+for _command in (*_DAILY, medigan, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
@@ -36,6 +37,7 @@ def run_command() -> click.Command:
         raise RuntimeError("Kedro's run command has no callback")
     changed = {"params": _with_text, "config": _with_section}
     params = [changed.get(str(one.name), lambda same: same)(one) for one in run.params]
+    params.append(click.Option(["--verbose"], is_flag=True, help="Print a line for each node."))
     return UserCommand("run", callback=_checked(run.callback), params=params, help=run.help)
 
 
@@ -86,7 +88,9 @@ def _with_section(option: click.Parameter) -> click.Parameter:
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
     from medgan.project.environment import Environment
 
-    def run(**options: Any) -> Any:
+    def run(verbose: bool, **options: Any) -> Any:
+        if verbose:
+            logging.getLogger("medgan").setLevel(logging.DEBUG)
         conf = _conf(options["conf_source"])
         _check_environment(options["env"], conf)
         _check_alone(Environment(conf, options["env"], options["params"] or {}))

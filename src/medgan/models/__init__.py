@@ -183,7 +183,7 @@ def create(
     return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
 
 
-def _fits(described: Sequence[int], found: Sequence[int]) -> bool:
+def fits(described: Sequence[int], found: Sequence[int]) -> bool:
     """Whether a tensor may be loaded; an empty one, as of memorized images, takes any number."""
     rows = found[:1] if described[:1] == (0,) else described[:1]
     return (*rows, *described[1:]) == tuple(found)
@@ -281,7 +281,7 @@ class PublishedModel:
             planned: nn.Module = module.build(config, self.spec)
         described = planned.state_dict()
         if described.keys() != self.tensors.keys() or not all(
-            _fits(described[name].shape, value.shape) for name, value in self.tensors.items()
+            fits(described[name].shape, value.shape) for name, value in self.tensors.items()
         ):
             raise UserError(
                 f"The {CARD} of the published model {self.name} describes other weights than its "

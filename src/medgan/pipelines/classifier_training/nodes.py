@@ -77,7 +77,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         ),
         spec=images.spec,
         batches=_batches(images, labelled, settings.seed, augment, synthetic),
-        training=settings.config.training,
+        training=settings.config.training.in_steps(len(labelled.rows)),
         seed=settings.seed,
         data=data_hash(images, splits, VERSION, augment, hashes),
         initial="classifier",

@@ -66,7 +66,7 @@ def plan_domain_features(
         config=classifier.Config(),
         spec=images.spec,
         batches=BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels),
-        training=config.domain_features,
+        training=config.domain_features.in_steps(len(chosen.rows)),
         seed=seed,
         data=data_hash(images, splits),
         initial=name,
