@@ -37,6 +37,7 @@ from medgan.losses import (
     data_to_data_cross_entropy,
     pairwise_accuracy,
 )
+from medgan.networks.blocks import NORMS
 from medgan.networks.dcgan import (
     AuxiliaryDiscriminator,
     ConditionalGenerator,
@@ -67,13 +68,15 @@ class Config:
     1 - m_p."""
     temperature: Temperature = 0.5
     """tau of `d2d_ce`."""
+    discriminator_norm: Literal["batch", "group"] = "batch"
+    """`group` makes D see each image alone, as `training.privacy` needs."""
     lr: LearningRate = 2e-4
 
 
 @dataclass(frozen=True)
 class ClassLoss:
     """Class head of D, the loss of (its output, labels, settings), and whether D minimizes it on
-    generated images.
+    generated images; a loss that compares images with each other is not.
     """
 
     head: Callable[[int, int], nn.Module]
@@ -114,6 +117,7 @@ class ACGAN(nn.Module):
             self.classes,
             self.class_loss.head,
             self.class_loss.dropout,
+            NORMS[config.discriminator_norm],
         )
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
@@ -121,7 +125,15 @@ class ACGAN(nn.Module):
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
             "adversarial": (
-                Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
+                Player(
+                    "discriminator",
+                    [self.discriminator],
+                    self.discriminator_loss,
+                    adam,
+                    critic=lambda images: self.discriminator(images)[0],
+                    per_image=self.class_loss.on_fakes
+                    and self.config.discriminator_norm == "group",
+                ),
                 Player("generator", [self.generator], self.generator_loss, adam),
             )
         }

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import Batch
-from medgan.networks.blocks import BASE, channel_widths, flat, initialize
+from medgan.networks.blocks import BASE, Norm, channel_widths, flat, initialize
 
 
 class Generator(nn.Module):
@@ -48,14 +48,16 @@ class ConditionalGenerator(nn.Module):
 class Discriminator(nn.Module):
     """Map images (N, C, size, size) to logits (N,) by strided convolutions.
 
-    A gradient penalty needs `batch_norm=False`.
+    A gradient penalty needs a norm other than that of batches.
     """
 
-    def __init__(self, width: int, size: int, channels: int, *, batch_norm: bool = True) -> None:
+    def __init__(
+        self, width: int, size: int, channels: int, norm: Norm | None = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         features = channel_widths(size, width)[-1]
         self.feature_dim = features * BASE * BASE
-        self.convolutions = strided_convolutions(width, size, channels, batch_norm=batch_norm)
+        self.convolutions = strided_convolutions(width, size, channels, norm)
         self.to_logit = nn.Conv2d(features, 1, BASE, 1, 0)
         self.apply(initialize)
 
@@ -87,9 +89,10 @@ class AuxiliaryDiscriminator(nn.Module):
         classes: int,
         head: Callable[[int, int], nn.Module] = nn.Linear,
         dropout: float = 0.5,
+        norm: Norm | None = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        self.trunk = Discriminator(width, size, channels)
+        self.trunk = Discriminator(width, size, channels, norm)
         self.dropout = nn.Dropout(dropout)
         self.to_classes = head(self.trunk.feature_dim, classes)
 
@@ -112,15 +115,13 @@ class ProxyHead(nn.Module):
         return F.normalize(self.project(features), dim=1), F.normalize(self.proxies.weight, dim=1)
 
 
-def strided_convolutions(
-    width: int, size: int, channels: int, *, batch_norm: bool
-) -> nn.Sequential:
-    """Build (N, C, size, size) to (N, C', 4, 4); the first layer has no batch norm."""
+def strided_convolutions(width: int, size: int, channels: int, norm: Norm | None) -> nn.Sequential:
+    """Build (N, C, size, size) to (N, C', 4, 4); the first layer has no norm."""
     widths = channel_widths(size, width)
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
     for inputs, outputs in pairwise(widths):
-        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not batch_norm))
-        layers.extend([nn.BatchNorm2d(outputs)] if batch_norm else [])
+        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=norm is None))
+        layers.extend([norm(outputs)] if norm else [])
         layers.append(nn.LeakyReLU(0.2))
     return nn.Sequential(*layers)
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medgan.contracts import BatchSource, Fitted, Model, Player
+from medgan.contracts import Batch, BatchSource, Fitted, Model, Player
 from medgan.errors import UserError
+from medgan.training.adversary import Adversary
 from medgan.training.checkpoints import AVERAGE, MODEL, OPTIMIZER, SELECTED, TrainingState
 from medgan.training.optimization import (
     WeightAverage,
@@ -27,6 +28,7 @@ from medgan.training.optimization import (
     rate_factor,
     restore_optimizer,
 )
+from medgan.training.privacy import PrivateDiscriminator
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
 from medgan.training.stopping import Stop, StopNow
@@ -69,11 +71,22 @@ class Stage:
     first: int
     """Completed steps before this stage."""
     steps: int
+    adversary: Adversary | None = None
+    """What `training.discriminator` makes of its discriminator."""
+    private: PrivateDiscriminator | None = None
 
     @property
     def end(self) -> int:
         """Completed steps after this stage."""
         return self.first + self.steps
+
+    def batch(self, player: Player, batches: BatchSource, number: int, size: int) -> Batch:
+        """Draw a batch for an update of a player."""
+        if self.private is None:
+            return batches.draw(self.name, number, size)
+        if player.critic is not None:
+            return self.private.sample(number)
+        return self.private.blinded(batches.draw(self.name, number, size))
 
     def due(self, every: int, step: int) -> bool:
         """Return whether something happens at `step` that happens every few steps and at the end.
@@ -135,7 +148,7 @@ class _Training:
         self.held_out = held_out if config.inspect_every else None
         self.unvalidated: Mapping[str, float] | None = None
         self.saved_at = time.monotonic()
-        self.stages = _stages(model, config)
+        self.stages = _stages(model, batches, config)
         self.total = self.stages[-1].end if self.stages else 0
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.validator = (
@@ -236,7 +249,7 @@ class _Training:
                 group["lr"] = player.optimizer.lr * factor
             for _ in range(player.updates):
                 drawn = [
-                    self.runtime.move(self.batches.draw(stage.name, number, config.batch_size))
+                    self.runtime.move(stage.batch(player, self.batches, number, config.batch_size))
                     for number in itertools.islice(numbers, config.accumulate)
                 ]
                 losses = update(player, optimizer, drawn, stage.players, self.runtime)
@@ -279,6 +292,8 @@ class _Training:
             "planned_steps": self.total,
             "selection": self.selection.notes(),
             "unvalidated": report.unvalidated,
+            **({"augment_share": stage.adversary.share} if stage.adversary else {}),
+            **({"privacy": stage.private.card()} if stage.private else {}),
         }
         return TrainingState("", report.step, finished, tensors, notes)
 
@@ -297,6 +312,8 @@ class _Training:
             if stage.first < resume.step < stage.end:
                 for player, optimizer in zip(stage.players, stage.optimizers, strict=True):
                     restore_optimizer(optimizer, resume.part(f"{OPTIMIZER}{player.name}."))
+                if stage.adversary is not None:
+                    stage.adversary.share = resume.notes["augment_share"]
         threads = torch.get_num_threads()
         if resume.notes.get("threads", threads) != threads:
             logger.warning(
@@ -308,7 +325,7 @@ class _Training:
         return resume.step
 
 
-def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
+def _stages(model: nn.Module, batches: BatchSource, config: TrainingConfig) -> list[Stage]:
     if not isinstance(model, Model):
         raise TypeError(f"{type(model).__name__} has no stages()")
     stages: list[Stage] = []
@@ -317,10 +334,34 @@ def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
             raise UserError(
                 f"The stage '{name}' has no budget: give it one under `training.steps.{name}`."
             )
+        first, steps = stages[-1].end if stages else 0, config.steps[name]
+        judges = [player for player in players if player.critic is not None]
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
-        first = stages[-1].end if stages else 0
-        stages.append(Stage(name, players, optimizers, first, config.steps[name]))
+        private = adversary = None
+        for judge in judges:
+            if config.privacy is not None:
+                private = PrivateDiscriminator.of(config, judge, batches, steps)
+                optimizers[players.index(judge)] = private.optimizer()
+            if config.discriminator is not None:
+                adversary = Adversary.of(config, judge, players, steps)
+                players = [adversary.applied(player) for player in players]
+        stages.append(Stage(name, players, optimizers, first, steps, adversary, private))
+    _require_discriminator(config, stages)
     return stages
+
+
+def _require_discriminator(config: TrainingConfig, stages: Sequence[Stage]) -> None:
+    """Raise `UserError` where settings of a discriminator would do nothing, or not enough."""
+    options = {"discriminator": config.discriminator, "privacy": config.privacy}
+    given = next((name for name, value in options.items() if value is not None), None)
+    judged = [any(player.critic is not None for player in stage.players) for stage in stages]
+    if given is not None and not any(judged):
+        raise UserError(f"`training.{given}` is for a model with a discriminator: leave it out.")
+    if config.privacy is not None and not all(judged):
+        raise UserError(
+            "`training.privacy` is for a model that trains a GAN alone: this one has other stages, "
+            "which see images too."
+        )
 
 
 def _set_modes(model: nn.Module, players: Sequence[Player]) -> None:

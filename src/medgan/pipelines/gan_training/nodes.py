@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
 from medgan.training.pretrained import PretrainedWeights
-from medgan.training.settings import ModelSettings
+from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         inputs: the fields of `GanSettings`.
     """
     found = GanSettings(*inputs)
-    settings, training, seed = found.model, found.model.training, found.seed
+    settings, seed = found.model, found.seed
+    training = _allowed(settings.training, found.augmentation)
     augment = found.augmentation.of(settings.augment)
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
@@ -97,6 +98,15 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         choose_score=score_chooser(images, splits, found.config, seed) if chosen_score else None,
         pretrained=frozen,
     )
+
+
+def _allowed(training: TrainingConfig, augmentation: AugmentationConfig) -> TrainingConfig:
+    """Leave out the augmentations of a discriminator that the anatomy does not allow."""
+    discriminator = training.discriminator
+    if discriminator is None:
+        return training
+    allowed = augmentation.of(discriminator.augment)
+    return replace(training, discriminator=replace(discriminator, augment=allowed))
 
 
 def _pretrained(name: str, found: GanSettings) -> PretrainedWeights | None:
