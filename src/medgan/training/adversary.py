@@ -131,4 +131,4 @@ def _keep_best(share: float, module: nn.Module, inputs: Any, output: Any) -> Non
     weights = torch.zeros_like(ranked)
     weights[ranked.topk(kept).indices] = len(ranked) / kept
     weights = weights.view(-1, *[1] * (logits.ndim - 1))
-    logits.register_hook(lambda gradient: gradient * weights)
+    logits.register_hook(lambda gradient: gradient * weights)  # type: ignore[no-untyped-call]

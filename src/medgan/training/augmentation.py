@@ -65,7 +65,7 @@ def _brightness(images: Tensor, share: float) -> Tensor:
 
 def _contrast(images: Tensor, share: float) -> Tensor:
     means = images.mean((1, 2, 3), keepdim=True)
-    return (images - means) * (1 + LARGEST_CONTRAST * _drawn(images, share)) + means
+    return images + (images - means) * LARGEST_CONTRAST * _drawn(images, share)
 
 
 def _horizontal_flip(images: Tensor, share: float) -> Tensor:

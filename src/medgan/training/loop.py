@@ -15,22 +15,18 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from medgan.contracts import Batch, BatchSource, Fitted, Model, Player
-from medgan.errors import UserError
-from medgan.training.adversary import Adversary
+from medgan.contracts import BatchSource, Fitted, Player
 from medgan.training.checkpoints import AVERAGE, MODEL, OPTIMIZER, SELECTED, TrainingState
 from medgan.training.optimization import (
     WeightAverage,
-    build_optimizer,
     optimizer_tensors,
     rate_factor,
     restore_optimizer,
 )
-from medgan.training.privacy import PrivateDiscriminator
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
+from medgan.training.stages import Stage, stages_of
 from medgan.training.stopping import Stop, StopNow
 from medgan.training.updates import update
 from medgan.training.validation import HeldOutMetrics, Selection, Validation, Validator
@@ -59,41 +55,6 @@ class Progress:
     key is empty: the caller names the training."""
     unvalidated: Mapping[str, float] | None = None
     """The terms of this step, if a signal has interrupted its validation."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A training stage with its optimizers."""
-
-    name: str
-    players: Sequence[Player]
-    optimizers: Sequence[Optimizer]
-    first: int
-    """Completed steps before this stage."""
-    steps: int
-    adversary: Adversary | None = None
-    """What `training.discriminator` makes of its discriminator."""
-    private: PrivateDiscriminator | None = None
-
-    @property
-    def end(self) -> int:
-        """Completed steps after this stage."""
-        return self.first + self.steps
-
-    def batch(self, player: Player, batches: BatchSource, number: int, size: int) -> Batch:
-        """Draw a batch for an update of a player."""
-        if self.private is None:
-            return batches.draw(self.name, number, size)
-        if player.critic is not None:
-            return self.private.sample(number)
-        return self.private.blinded(batches.draw(self.name, number, size))
-
-    def due(self, every: int, step: int) -> bool:
-        """Return whether something happens at `step` that happens every few steps and at the end.
-
-        `every=0` is never.
-        """
-        return every > 0 and (step % every == 0 or step == self.end)
 
 
 def train(
@@ -148,7 +109,7 @@ class _Training:
         self.held_out = held_out if config.inspect_every else None
         self.unvalidated: Mapping[str, float] | None = None
         self.saved_at = time.monotonic()
-        self.stages = _stages(model, batches, config)
+        self.stages = stages_of(model, batches, config)
         self.total = self.stages[-1].end if self.stages else 0
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.validator = (
@@ -323,45 +284,6 @@ class _Training:
                 resume.notes["threads"],
             )
         return resume.step
-
-
-def _stages(model: nn.Module, batches: BatchSource, config: TrainingConfig) -> list[Stage]:
-    if not isinstance(model, Model):
-        raise TypeError(f"{type(model).__name__} has no stages()")
-    stages: list[Stage] = []
-    for name, players in model.stages().items():
-        if name not in config.steps:
-            raise UserError(
-                f"The stage '{name}' has no budget: give it one under `training.steps.{name}`."
-            )
-        first, steps = stages[-1].end if stages else 0, config.steps[name]
-        judges = [player for player in players if player.critic is not None]
-        optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
-        private = adversary = None
-        for judge in judges:
-            if config.privacy is not None:
-                private = PrivateDiscriminator.of(config, judge, batches, steps)
-                optimizers[players.index(judge)] = private.optimizer()
-            if config.discriminator is not None:
-                adversary = Adversary.of(config, judge, players, steps)
-                players = [adversary.applied(player) for player in players]
-        stages.append(Stage(name, players, optimizers, first, steps, adversary, private))
-    _require_discriminator(config, stages)
-    return stages
-
-
-def _require_discriminator(config: TrainingConfig, stages: Sequence[Stage]) -> None:
-    """Raise `UserError` where settings of a discriminator would do nothing, or not enough."""
-    options = {"discriminator": config.discriminator, "privacy": config.privacy}
-    given = next((name for name, value in options.items() if value is not None), None)
-    judged = [any(player.critic is not None for player in stage.players) for stage in stages]
-    if given is not None and not any(judged):
-        raise UserError(f"`training.{given}` is for a model with a discriminator: leave it out.")
-    if config.privacy is not None and not all(judged):
-        raise UserError(
-            "`training.privacy` is for a model that trains a GAN alone: this one has other stages, "
-            "which see images too."
-        )
 
 
 def _set_modes(model: nn.Module, players: Sequence[Player]) -> None:
