@@ -47,7 +47,7 @@ def batch(images: Tensor, step: int = 0) -> Batch:
 
 
 def test_r1_of_a_linear_critic_is_the_square_of_its_weights() -> None:
-    judge, discriminator, generator, _ = game(DiscriminatorConfig(r1=0.5, r1_every=4))
+    _, discriminator, generator, _ = game(DiscriminatorConfig(r1=0.5, r1_every=4))
     images = torch.rand(3, 1, 2, 2)
     expected = 0.5 / 2 * 4 * (1 + 4 + 9 + 0.25)
     assert discriminator.loss(batch(images))["r1"].item() == pytest.approx(expected)
@@ -124,7 +124,7 @@ def test_every_gan_takes_the_options_and_resumes_bit_exact(
     end, again = unbroken[-1].state, resumed[-1].state
     assert end is not None
     assert again is not None
-    assert end.notes["augment_share"] == again.notes["augment_share"]
+    assert end.notes.get("augment_share") == again.notes.get("augment_share")
     assert all(torch.equal(value, again.tensors[key]) for key, value in end.tensors.items())
     plain = list(train(tiny(name, spec), batches, replace(config, discriminator=None)))[-1].state
     assert plain is not None
@@ -138,5 +138,5 @@ def test_what_the_options_cannot_do_is_refused(spec: ImageSpec, batches: BatchSo
     config = replace(config, steps={"reconstruction": 1})
     with pytest.raises(UserError, match="for a model with a discriminator"):
         list(train(tiny("autoencoder", spec), batches, config))
-    with pytest.raises(UserError, match="discriminator.augment"):
+    with pytest.raises(UserError, match=r"discriminator\.augment"):
         DiscriminatorConfig(("cutout",))

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -41,6 +42,7 @@ from medgan.networks.blocks import NORMS
 from medgan.networks.dcgan import (
     AuxiliaryDiscriminator,
     ConditionalGenerator,
+    ModulatedGenerator,
     ProxyHead,
     latents_for,
     normal_latents,
@@ -68,6 +70,8 @@ class Config:
     1 - m_p."""
     temperature: Temperature = 0.5
     """tau of `d2d_ce`."""
+    conditioning: Literal["latent", "batch_norm", "self_modulated"] = "latent"
+    """How G gets the class: times the latent (Odena 2017), in batch norms, or there with the latent."""
     discriminator_norm: Literal["batch", "group"] = "batch"
     """`group` makes D see each image alone, as `training.privacy` needs."""
     lr: LearningRate = 2e-4
@@ -99,6 +103,14 @@ CLASS_LOSSES: Mapping[str, ClassLoss] = {
 }
 
 
+GENERATORS: Mapping[str, Callable[[int, int, int, int, int], nn.Module]] = {
+    "latent": ConditionalGenerator,
+    "batch_norm": partial(ModulatedGenerator, self_modulated=False),
+    "self_modulated": partial(ModulatedGenerator, self_modulated=True),
+}
+"""Of (latent_dim, classes, width, size, channels)."""
+
+
 class ACGAN(nn.Module):
     """A class-conditional generator and a discriminator with a class head."""
 
@@ -107,7 +119,7 @@ class ACGAN(nn.Module):
         self.config, self.classes = config, len(spec.classes)
         self.adversarial = ADVERSARIAL[config.adversarial_loss]
         self.class_loss = CLASS_LOSSES[config.class_loss]
-        self.generator = ConditionalGenerator(
+        self.generator = GENERATORS[config.conditioning](
             config.latent_dim, self.classes, config.width, spec.size, spec.channels
         )
         self.discriminator = AuxiliaryDiscriminator(

@@ -45,6 +45,62 @@ class ConditionalGenerator(nn.Module):
         return self.generator(latents * embedded)
 
 
+class ModulatedBatchNorm(nn.Module):
+    """Batch norm whose scale and shift are linear in a condition (Dumoulin 2017, de Vries 2017)."""
+
+    def __init__(self, channels: int, condition_dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.modulation = nn.Linear(condition_dim, 2 * channels)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Modulate (N, C, H, W) by conditions (N, condition_dim)."""
+        scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, 1)
+        return (1 + scale) * self.norm(features) + shift
+
+
+class ModulatedGenerator(nn.Module):
+    """A DCGAN generator of latents and classes whose batch norms are modulated.
+
+    By the class, it has class-conditional batch norm (Miyato, Koyama 2018, without their residual
+    network); by latent and class, it is self-modulated (Chen 2019, section 2, eq. 4: z + embedding).
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        classes: int,
+        width: int,
+        size: int,
+        channels: int,
+        *,
+        self_modulated: bool,
+    ) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)[::-1]
+        self.self_modulated = self_modulated
+        self.embedding = nn.Embedding(classes, latent_dim)
+        pairs = [(latent_dim, widths[0]), *pairwise(widths)]
+        self.convolutions = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, BASE, 2 if level else 1, 1 if level else 0, bias=False)
+            for level, (a, b) in enumerate(pairs)
+        )
+        self.to_image = nn.Sequential(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
+        self.apply(initialize)
+        self.norms = nn.ModuleList(ModulatedBatchNorm(b, latent_dim) for _, b in pairs)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Generate images of labels (N,) or multi-hot (N, classes), whose embeddings are summed."""
+        embedded = self.embedding(labels) if labels.ndim == 1 else labels @ self.embedding.weight
+        condition = latents + embedded if self.self_modulated else embedded
+        hidden = latents[:, :, None, None]
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            hidden = F.relu(norm(convolution(hidden), condition))
+        return self.to_image(hidden)
+
+
 class Discriminator(nn.Module):
     """Map images (N, C, size, size) to logits (N,) by strided convolutions.
 
