@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from medgan.images import transforms
 
 LARGEST_ANGLE = math.radians(15.0)
 LARGEST_SHIFT = 1 / 8
@@ -38,11 +41,6 @@ def _drawn(images: Tensor, share: float, columns: int = 1) -> Tensor:
     values = 2 * torch.rand(len(images), columns) - 1
     values *= torch.rand(len(images), 1) < share
     return values[:, :, None, None].to(images.device)
-
-
-def _chosen(images: Tensor, share: float) -> Tensor:
-    """Draw (N, 1, 1, 1) of whether an image is changed."""
-    return (torch.rand(len(images), 1, 1, 1) < share).to(images.device)
 
 
 def _rotation(images: Tensor, share: float) -> Tensor:
@@ -68,17 +66,11 @@ def _contrast(images: Tensor, share: float) -> Tensor:
     return images + (images - means) * LARGEST_CONTRAST * _drawn(images, share)
 
 
-def _horizontal_flip(images: Tensor, share: float) -> Tensor:
-    return torch.where(_chosen(images, share / 2), images.flip(3), images)
-
-
-def _vertical_flip(images: Tensor, share: float) -> Tensor:
-    return torch.where(_chosen(images, share / 2), images.flip(2), images)
-
-
-def _quarter_turn(images: Tensor, share: float) -> Tensor:
-    half = torch.where(_chosen(images, share / 2), images.flip(2, 3), images)
-    return torch.where(_chosen(images, share / 2), half.rot90(1, (2, 3)), half)
+def _as_real(name: str, images: Tensor, share: float) -> Tensor:
+    """Change images as a data set's are changed."""
+    changed = transforms.AUGMENTATIONS[name](images, torch.default_generator)
+    chosen = torch.rand(len(images), 1, 1, 1) < share
+    return torch.where(chosen.to(images.device), changed, images)
 
 
 AUGMENTATIONS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
@@ -86,9 +78,10 @@ AUGMENTATIONS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
     "translation": _translation,
     "brightness": _brightness,
     "contrast": _contrast,
-    "horizontal_flip": _horizontal_flip,
-    "vertical_flip": _vertical_flip,
-    "quarter_turn": _quarter_turn,
+    **{
+        name: partial(_as_real, name)
+        for name in ("horizontal_flip", "vertical_flip", "quarter_turn")
+    },
 }
 """Name -> change of images (N, C, H, W) with a probability."""
 
