@@ -38,7 +38,7 @@ def game(config: DiscriminatorConfig) -> tuple[Linear, Player, Player, Adversary
         Player("discriminator", [judge], real, critic=judge),
         Player("generator", [nn.Linear(1, 1)], fake),
     )
-    adversary = Adversary.of(TrainingConfig(discriminator=config), players[0], players, 100)
+    adversary = Adversary.of(config, players, 1, 100)
     return judge, *(adversary.applied(player) for player in players), adversary  # type: ignore[return-value]
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.special import comb
 
-from medgan.contracts import Batch
+from medgan.contracts import Batch, Player
 from medgan.errors import UserError
 from medgan.images.loading import BatchStream, TensorImages
 from medgan.training.loop import train
@@ -33,6 +33,10 @@ def source() -> BatchStream:
 
 def private(name: str, source: BatchStream, config: TrainingConfig = CONFIG) -> Any:
     return stages_of(tiny(name, discriminator_norm="group"), source, config)[0]
+
+
+def model_of(player: Player) -> Any:
+    return player.loss.args[0].__self__  # type: ignore[attr-defined]
 
 
 def test_epsilon_is_that_of_opacus_for_the_noise_that_was_added(source: BatchStream) -> None:
@@ -82,10 +86,9 @@ def test_an_update_is_the_sum_of_clipped_gradients_of_single_images(source: Batc
     player, optimizer = stage.players[0], stage.optimizers[0]
     optimizer.noise_multiplier = 0.0
     batch = source.draw("adversarial", 0, 5)
-    model = player.loss.__self__
+    model = model_of(player)
     model.train()
     model.discriminator.dropout.p = 0.0
-    model.generator.eval()
     for index, parameter in enumerate(model.parameters()):
         torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(index))
     optimizer.zero_grad()
@@ -114,6 +117,34 @@ def test_an_update_is_the_sum_of_clipped_gradients_of_single_images(source: Batc
     assert max(norms) > 1, "something is clipped"
     for kept, gradient in zip(total, found, strict=True):
         torch.testing.assert_close(gradient, kept / 20, atol=1e-5, rtol=1e-3)
+
+
+def test_what_an_image_contributes_does_not_depend_on_the_others(source: BatchStream) -> None:
+    """Nor does anything of the generator, whose batch norm would mix their labels."""
+    stage = private("acgan", source)
+    player, optimizer = stage.players[0], stage.optimizers[0]
+    model = model_of(player)
+    model.train()
+    model.discriminator.dropout.p = 0.0
+    before = {name: value.clone() for name, value in model.generator.state_dict().items()}
+    first = source.draw("adversarial", 0, 6)
+    other = source.draw("adversarial", 1, 6)
+    mixed = replace(
+        first,
+        images=torch.cat([first.images[:1], other.images[1:]]),
+        labels=torch.cat([first.labels[:1], other.labels[1:]]),
+    )
+    found = []
+    for batch in (first, mixed):
+        batch.rng.manual_seed(1)
+        optimizer.zero_grad()
+        sum(value for value in player.loss(batch).values() if value.requires_grad).backward()
+        found.append([parameter.grad_sample[0].clone() for parameter in player.parameters()])
+        optimizer.hooks[0].cleanup()
+    for one, same in zip(*found, strict=True):
+        torch.testing.assert_close(one, same)
+    assert model.generator.training
+    assert all(torch.equal(value, before[k]) for k, value in model.generator.state_dict().items())
 
 
 def test_the_noise_has_the_stated_spread(source: BatchStream) -> None:

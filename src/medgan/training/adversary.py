@@ -32,7 +32,7 @@ from medgan.contracts import Batch, LossTerms, Player
 from medgan.errors import UserError
 from medgan.losses import r1_penalty
 from medgan.training.augmentation import augmented
-from medgan.training.settings import DiscriminatorConfig, TrainingConfig
+from medgan.training.settings import DiscriminatorConfig
 
 ADAPTIVE_SPEED = 4.0
 """Changes of the probability from 0 to 1 in a stage, at most."""
@@ -53,23 +53,22 @@ class Adversary:
 
     @classmethod
     def of(
-        cls, training: TrainingConfig, player: Player, players: Sequence[Player], steps: int
+        cls, config: DiscriminatorConfig, players: Sequence[Player], accumulate: int, steps: int
     ) -> Adversary:
-        """Apply `training.discriminator` to the discriminator among the players of a stage.
+        """Find the discriminator among the players of a stage.
 
         Raises:
             UserError: `top_k` for a generator that is trained together with another network.
         """
-        config = training.discriminator
-        assert config is not None  # noqa: S101
-        if config.top_k < 1 and any(len(one.modules) > 1 for one in players if one is not player):
+        judge = next(player for player in players if player.critic is not None)
+        if config.top_k < 1 and any(len(one.modules) > 1 for one in players if one is not judge):
             raise UserError(
                 "`training.discriminator.top_k` is for a generator that is trained alone; this one "
                 "is trained with an encoder, which learns from real images: leave it out."
             )
-        draws = sum(one.updates for one in players) * training.accumulate
+        draws = sum(player.updates for player in players) * accumulate
         share = 0.0 if config.augment_target else config.augment_share
-        return cls(config, player, draws, steps, share)
+        return cls(config, judge, draws, steps, share)
 
     def applied(self, player: Player) -> Player:
         """Return a player of the stage with the loss that the options give it."""

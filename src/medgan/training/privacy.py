@@ -14,12 +14,15 @@ so a private training cannot be repeated exactly.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from medgan.contracts import Batch, BatchSource, NumberedImages, Player
+from medgan.contracts import Batch, BatchSource, LossTerms, NumberedImages, Player
 from medgan.errors import UserError
 from medgan.training.optimization import build_optimizer
 from medgan.training.settings import PrivacyConfig, TrainingConfig
@@ -39,6 +42,7 @@ class PrivateDiscriminator:
     """The discriminator of a stage, its batches and what its updates spend."""
 
     player: Player
+    """With a loss to which each image contributes alone."""
     source: NumberedImages
     config: PrivacyConfig
     batch_size: int
@@ -49,13 +53,19 @@ class PrivateDiscriminator:
 
     @classmethod
     def of(
-        cls, training: TrainingConfig, player: Player, source: BatchSource, steps: int
+        cls,
+        training: TrainingConfig,
+        player: Player,
+        players: Sequence[Player],
+        source: BatchSource,
+        steps: int,
     ) -> PrivateDiscriminator:
         """Find the noise with which all updates spend `training.privacy.epsilon`.
 
         Args:
             training: settings with `privacy`.
             player: the discriminator.
+            players: all of the stage.
             source: of the training images.
             steps: of the stage.
 
@@ -74,6 +84,8 @@ class PrivateDiscriminator:
         _check(training, privacy, player, len(source))
         rate = training.batch_size / len(source)
         noise = noise_for(privacy.epsilon, rate, updates, privacy.delta)
+        others = [module for one in players if one is not player for module in one.modules]
+        player = replace(player, loss=partial(_separate_loss, player.loss, others))
         return cls(player, source, privacy, training.batch_size, updates, noise)
 
     @property
@@ -128,6 +140,20 @@ class PrivateDiscriminator:
             "accountant": f"Opacus, {ACCOUNTANT}",
             "covers": COVERED,
         }
+
+
+def _separate_loss(
+    loss: Callable[[Batch], LossTerms], others: Sequence[nn.Module], batch: Batch
+) -> LossTerms:
+    """Compute the loss of the discriminator, the generator in eval mode: its batch norm would mix
+    the labels of the images, and keep their statistics.
+    """
+    for module in others:
+        module.eval()
+    terms = loss(batch)
+    for module in others:
+        module.train()
+    return terms
 
 
 def _check(training: TrainingConfig, privacy: PrivacyConfig, player: Player, images: int) -> None:

@@ -66,16 +66,16 @@ def stages_of(model: nn.Module, batches: BatchSource, config: TrainingConfig) ->
                 f"The stage '{name}' has no budget: give it one under `training.steps.{name}`."
             )
         first, steps = stages[-1].end if stages else 0, config.steps[name]
-        judges = [player for player in players if player.critic is not None]
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
         private = adversary = None
-        for judge in judges:
-            if config.privacy is not None:
-                private = PrivateDiscriminator.of(config, judge, batches, steps)
-                optimizers[players.index(judge)] = private.optimizer()
-            if config.discriminator is not None:
-                adversary = Adversary.of(config, judge, players, steps)
-        played = [adversary.applied(player) for player in players] if adversary else players
+        for place, judge in enumerate(players):
+            if judge.critic is not None and config.privacy is not None:
+                private = PrivateDiscriminator.of(config, judge, players, batches, steps)
+                optimizers[place] = private.optimizer()
+        played = [private.player if private and player.critic else player for player in players]
+        if config.discriminator is not None and any(player.critic for player in played):
+            adversary = Adversary.of(config.discriminator, played, config.accumulate, steps)
+            played = [adversary.applied(player) for player in played]
         stages.append(Stage(name, played, optimizers, first, steps, adversary, private))
     _require_discriminator(config, stages)
     return stages
