@@ -217,3 +217,14 @@ def test_what_is_not_private_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         stages_of(tiny(name, **settings), source, replace(CONFIG, **changes))
+
+
+def test_a_private_training_resumes_with_the_same_guarantee(source: BatchStream) -> None:
+    config = replace(CONFIG, checkpoint_every=2, ema_decay=0.9)
+    build = lambda: tiny("dcgan", discriminator_norm="group")  # noqa: E731
+    reports = list(train(build(), source, config))
+    state = next(report.state for report in reports if report.state is not None)
+    assert state.step == 2
+    end = list(train(build(), source, config, state))[-1].state
+    assert end is not None
+    assert (end.step, end.notes["privacy"]) == (3, reports[-1].state.notes["privacy"])  # type: ignore[union-attr]

@@ -6,6 +6,7 @@ The only module that imports it; `pip install medgan[privacy]` installs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -16,10 +17,13 @@ from opacus.optimizers import DPOptimizer
 from torch import nn
 from torch.optim import Optimizer
 
+from medgan.errors import UserError
+
 ACCOUNTANT = "prv"
 """Numerical composition (Gopi 2021), of which Opacus states the upper bound."""
 
 
+@cache
 def epsilon_of(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
     """Compute epsilon after that many updates.
 
@@ -34,17 +38,21 @@ def epsilon_of(noise_multiplier: float, sample_rate: float, steps: int, delta: f
     return float(accountant.get_epsilon(delta=delta))
 
 
+@cache
 def noise_for(epsilon: float, sample_rate: float, steps: int, delta: float) -> float:
-    """Find the least noise multiplier with which that many updates spend at most epsilon."""
-    return float(
-        get_noise_multiplier(
-            target_epsilon=epsilon,
-            target_delta=delta,
-            sample_rate=sample_rate,
-            steps=steps,
-            accountant=ACCOUNTANT,
-        )
-    )
+    """Find the least noise multiplier with which that many updates spend at most epsilon.
+
+    Raises:
+        UserError: there is none that Opacus' search finds.
+    """
+    budget = {"target_epsilon": epsilon, "target_delta": delta, "sample_rate": sample_rate}
+    try:
+        return float(get_noise_multiplier(**budget, steps=steps, accountant=ACCOUNTANT))
+    except ValueError as error:
+        raise UserError(
+            f"`training.privacy`: {steps} updates cannot spend as little as epsilon {epsilon:g}: "
+            "give fewer steps, a smaller `training.batch_size` or a larger epsilon."
+        ) from error
 
 
 class PrivateOptimizer(DPOptimizer):

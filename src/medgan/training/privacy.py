@@ -50,6 +50,8 @@ class PrivateDiscriminator:
     steps: int
     """Its updates in the stage."""
     noise_multiplier: float
+    epsilon: float
+    """Spent by all its updates."""
 
     @classmethod
     def of(
@@ -73,7 +75,7 @@ class PrivateDiscriminator:
             UserError: Opacus is missing, or these settings cannot be private.
         """
         try:
-            from medgan.training.dp_sgd import noise_for
+            from medgan.training.dp_sgd import epsilon_of, noise_for
         except ModuleNotFoundError as error:
             raise UserError(
                 "`training.privacy` needs Opacus: `pip install medgan[privacy]`."
@@ -84,9 +86,10 @@ class PrivateDiscriminator:
         _check(training, privacy, player, len(source))
         rate = training.batch_size / len(source)
         noise = noise_for(privacy.epsilon, rate, updates, privacy.delta)
+        spent = epsilon_of(noise, rate, updates, privacy.delta)
         others = [module for one in players if one is not player for module in one.modules]
         player = replace(player, loss=partial(_separate_loss, player.loss, others))
-        return cls(player, source, privacy, training.batch_size, updates, noise)
+        return cls(player, source, privacy, training.batch_size, updates, noise, spent)
 
     @property
     def sample_rate(self) -> float:
@@ -100,7 +103,7 @@ class PrivateDiscriminator:
         return PrivateOptimizer(
             build_optimizer(self.player.parameters(), self.player.optimizer),
             self.player.modules,
-            _secret(),
+            _secret(self.player.parameters()[0].device),
             self.noise_multiplier,
             self.config.max_grad_norm,
             self.batch_size,
@@ -126,18 +129,15 @@ class PrivateDiscriminator:
 
     def card(self) -> dict[str, Any]:
         """Describe the guarantee for the model card."""
-        from medgan.training.dp_sgd import ACCOUNTANT, epsilon_of
-
-        delta = self.config.delta
         return {
-            "epsilon": epsilon_of(self.noise_multiplier, self.sample_rate, self.steps, delta),
-            "delta": delta,
+            "epsilon": self.epsilon,
+            "delta": self.config.delta,
             "noise_multiplier": self.noise_multiplier,
             "max_grad_norm": self.config.max_grad_norm,
             "sample_rate": self.sample_rate,
             "steps": self.steps,
             "sampling": "Poisson",
-            "accountant": f"Opacus, {ACCOUNTANT}",
+            "accountant": "Opacus, prv",
             "covers": COVERED,
         }
 
@@ -177,6 +177,6 @@ def _check(training: TrainingConfig, privacy: PrivacyConfig, player: Player, ima
         )
 
 
-def _secret() -> torch.Generator:
+def _secret(device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator that no one can guess."""
-    return torch.Generator().manual_seed(int.from_bytes(os.urandom(7), "big"))
+    return torch.Generator(device).manual_seed(int.from_bytes(os.urandom(7), "big"))
