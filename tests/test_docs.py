@@ -145,7 +145,9 @@ def test_commands_exist_with_the_options_that_a_page_shows() -> None:
             if tool == "make":
                 good = {word.split("=")[0] for word in (name, *words)} <= TARGETS
             elif f"{tool} {name}" in COMMANDS:
-                options = COMMANDS[f"{tool} {name}"].params
+                command = COMMANDS[f"{tool} {name}"]
+                below = getattr(command, "commands", {}).values()
+                options = [option for one in (command, *below) for option in one.params]
                 known = {"--help"} | {option for one in options for option in one.opts}
                 good = {word for word in words if word.startswith("-")} <= known
             else:

@@ -216,6 +216,14 @@ class ImageSynthesizer(Protocol):
 
 
 @runtime_checkable
+class Discriminates(Protocol):
+    """A generator that keeps its discriminator."""
+
+    def realness(self, images: Tensor) -> Tensor:
+        """Return the discriminator's output (N,) for images (N, C, H, W), higher for real ones."""
+
+
+@runtime_checkable
 class AnomalyDetector(Protocol):
     """A model that scores how anomalous an image is."""
 

@@ -111,6 +111,7 @@ def test_tags_and_namespaces_select_a_model(registry):
         "train",
         "publish",
         "synthesize",
+        "judge_release",
         "score",
         "evaluate",
         "audit",

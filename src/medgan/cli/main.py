@@ -7,6 +7,7 @@ import click
 from medgan.cli.compare import compare
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
+from medgan.cli.medigan import medigan
 from medgan.cli.results import results
 from medgan.cli.run import run_command
 from medgan.cli.score import score
@@ -36,6 +37,6 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-for _command in (results, score, export, compare, reproduce, collect, tracking):
+for _command in (results, score, export, medigan, compare, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

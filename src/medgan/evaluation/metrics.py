@@ -158,6 +158,16 @@ FEATURES: Sequence[Metric[QualityMeasure]] = (
 )
 """Metrics of sets of features. A statistic that several of them share is computed once."""
 
+RELEASED = Metric("released", "May be released (1: yes)", None, digits=0)
+COPY_RATE = Metric(
+    "copy_rate", "Suspected training copies, under small changes", None, higher_is_better=False
+)
+MEMBERSHIP = Metric(
+    "membership_auc", "Membership attack with the images, AUC", None, higher_is_better=False
+)
+RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
+"""Figures of the release gate (`medgan.audits.gate`), of all classes together."""
+
 
 def quality_metric(key: str) -> Metric[Any]:
     """The metric of a key of a quality table, such as `lpips_squeeze_nearest`.
@@ -165,7 +175,8 @@ def quality_metric(key: str) -> Metric[Any]:
     Its name holds the pairing and the backbone: "LPIPS (squeeze), nearest real image". A key that
     is not declared is its own name.
     """
-    found = next((metric for metric in FEATURES if metric.key == key), None)
+    declared: Sequence[Metric[Any]] = (*FEATURES, *RELEASE)
+    found = next((metric for metric in declared if metric.key == key), None)
     if found is not None:
         return found
     base, _, pairing = key.rpartition("_")

@@ -177,6 +177,12 @@ class ACGAN(nn.Module):
         }
 
     @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        found: Tensor = self.discriminator(images)[0]
+        return found
+
+    @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of labels (n,) or multi-hot (n, classes).
 

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.privacy import PrivacyResult
+from medgan.audits.release import ReleaseVerdict
 from medgan.audits.results import (
     RandomErrors,
     RobustnessResult,
@@ -29,6 +31,7 @@ from medgan.evaluation.results import ClassifierResult, DetectorResult, Synthesi
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
+from medgan.sources.medigan.drawing import SourceCard
 from medgan.training.checkpoints import CheckpointFolder
 
 if TYPE_CHECKING:
@@ -99,6 +102,42 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+    source: SourceCard | None = field(default=None, metadata=UNLOGGED)
+    """Where the images of others come from."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Verdict of the release gate on one generator, and what it rests on."""
+
+    verdict: ReleaseVerdict = field(metadata=UNLOGGED)
+    privacy: PrivacyResult = field(metadata=UNLOGGED)
+    copies: pd.DataFrame | None = field(metadata={**CSV, **UNLOGGED})
+    """image (its place among the synthetic ones), similarity, distance_ratio, nearest (id of the
+    training image), mirrored, flagged; None where copies were not searched.
+    """
+    check: Arrays | None
+    """`medgan.audits.release.CopyCheck.arrays`; it holds training images."""
+    closest_figure: Picture
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdict on one generator, with its privacy."""
+
+    verdict: ReleaseVerdict
+    privacy: PrivacyResult
+
+
+@dataclass(frozen=True)
+class SampleGrids:
+    """What is shown of every generator."""
+
+    figures: Mapping[str, Picture]
+    """The first images of each class."""
+    closest: Mapping[str, Picture] = field(default_factory=dict)
+    """Synthetic images beside their nearest training images."""
+    releases: Mapping[str, Judged] = field(default_factory=dict, metadata=UNLOGGED)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,11 @@ class Environment:
 
         return typed(self._loader()["parameters"], sections())
 
+    def synthesis_source(self) -> str | None:
+        """The parameter `synthesis.source`, before anything is checked."""
+        section = self._loader()["parameters"].get("synthesis")
+        return section.get("source") if isinstance(section, Mapping) else None
+
     def tracking(self) -> dict[str, Any]:
         """tracking.yml: `enabled`, `uri`, `experiment`. `MLFLOW_TRACKING_URI` overrides `uri`."""
         config = self._loader()["tracking"]

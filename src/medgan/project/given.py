@@ -26,6 +26,7 @@ TEXT = frozenset(
         ),
         *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
         *("evaluation.reference_standard", "evaluation.region.name", "set"),
+        *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),
     }
 )
 """Parameters that are free text, such as paths and names: `source=2019` is the folder 2019."""

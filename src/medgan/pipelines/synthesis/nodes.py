@@ -5,13 +5,14 @@ images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.gate import figures
 from medgan.contracts import TrainingSet
 from medgan.evaluation.embeddings import features_of
 from medgan.evaluation.results import LeftOut, Section, SynthesisResult
@@ -21,7 +22,7 @@ from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
 from medgan.models import PublishedModel
-from medgan.pipelines.outputs import Figures, Synthetic, Trained
+from medgan.pipelines.outputs import Judged, Release, SampleGrids, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
@@ -189,9 +190,21 @@ def compare_generators(
     images: ImageStore,
     splits: pd.DataFrame,
     synthetic: Mapping[str, Synthetic],
+    releases: Mapping[str, Release],
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[SynthesisResult], Figures]:
-    """Collect the section `quality` of the results, and the sample grids."""
-    rows = {name: made.quality for name, made in synthetic.items()}
-    grids = Figures({name: made.samples for name, made in synthetic.items()})
-    return Section(data_hash(images, splits), rows, left_out or {}), grids
+) -> tuple[Section[SynthesisResult], SampleGrids]:
+    """Collect the section `quality` of the results, with figures of the verdicts, and what is shown
+    of each generator.
+    """
+    rows = {
+        name: replace(
+            made.quality,
+            overall={**made.quality.overall, **figures(releases[name].verdict)},
+        )
+        for name, made in synthetic.items()
+    }
+    grids = {name: made.samples for name, made in synthetic.items()}
+    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
+    closest = {name: one.closest_figure for name, one in releases.items()}
+    section = Section(data_hash(images, splits), rows, left_out or {})
+    return section, SampleGrids(grids, closest, judged)

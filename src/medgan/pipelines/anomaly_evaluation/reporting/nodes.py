@@ -24,6 +24,7 @@ from medgan.pipelines.outputs import (
     Features,
     Figures,
     Illustrations,
+    SampleGrids,
     Trained,
 )
 from medgan.pipelines.shared import EvaluationData
@@ -76,7 +77,7 @@ class Made:
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
-    sample_grids: Figures = field(default_factory=lambda: Figures({}))
+    sample_grids: SampleGrids = field(default_factory=lambda: SampleGrids({}))
     confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
 
     def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
@@ -98,6 +99,8 @@ class Made:
             descriptions={name: _first_line(name) for name in models.detectors()},
             cards={name: from_json(Card, one.model.card) for name, one in self.trained.items()},
             models=self.documents(),
+            verdicts={name: one.verdict for name, one in self.sample_grids.releases.items()},
+            privacy={name: one.privacy for name, one in self.sample_grids.releases.items()},
             tests=compared.detector_tests,
             shortcuts=compared.shortcuts,
             cohort=self.cohort.cohort,
@@ -155,6 +158,7 @@ class Made:
         others: dict[str, Mapping[str, Any]] = {
             "projections": _parts(self.features, "projections_figure"),
             "samples": self.sample_grids.figures,
+            "closest": self.sample_grids.closest,
             "confusion": self.confusion_matrices.figures,
         }
         for kind, found in others.items():
