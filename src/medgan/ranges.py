@@ -83,6 +83,8 @@ CriticSteps = Annotated[int, Range(1, 100)]
 LearningRate = Annotated[float, Range(0.0, 1.0, low_open=True)]
 Weight = Annotated[float, Range(0.0, 1000.0)]
 """Weight of a term of a loss or score."""
+Positive = Annotated[float, Range(0.0, 1e6, low_open=True)]
+Epsilon = Annotated[float, Range(0.1, 100.0)]
 Temperature = Annotated[float, Range(0.0, 100.0, low_open=True)]
 Share = Annotated[float, Range(0.0, 1.0)]
 ShareBelowOne = Annotated[float, Range(0.0, 1.0, high_open=True)]

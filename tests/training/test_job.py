@@ -39,7 +39,7 @@ from medgan.pipelines.synthesis.quality import Settings, assess
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
-from medgan.training.settings import ModelSettings, TrainingConfig
+from medgan.training.settings import ModelSettings, PrivacyConfig, TrainingConfig
 from tests.models.tiny import random_weights, tiny, weights_file
 
 CLASSES = ("normal", "bacterial", "viral")
@@ -423,3 +423,24 @@ def test_acgan_learns_several_findings_and_the_others_leave_them_out(
     alone = set(splits.loc[(splits["split"] == "train") & ~several, "row"])
     assert set(arm("real", images, splits).batches.rows) == alone  # type: ignore[attr-defined]
     assert set(plan_domain_features("features", images, splits, SYNTHESIS).batches.rows) == alone  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook", "ignore:Optimal order")
+def test_the_guarantee_of_a_private_generator_is_on_its_card(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    pytest.importorskip("opacus")
+    model = acgan.Config(width=4, latent_dim=4, discriminator_norm="group")
+    private = PrivacyConfig(epsilon=8.0, delta=1e-3)
+    plain = TrainingConfig({"adversarial": 2}, batch_size=16)
+    cards, keys = [], []
+    for training in (plain, replace(plain, privacy=private)):
+        settings = ModelSettings(model, training)
+        job = plan_model(*("acgan", images, splits, settings, GanTrainingConfig(), ALLOWED, 0))
+        cards.append(jobs.publish(job, finish(job, tmp_path / str(len(keys)))).card)
+        keys.append(job.key)
+    assert "privacy" not in cards[0]
+    assert 7.9 < cards[1]["privacy"]["epsilon"] <= 8.0
+    assert cards[1]["privacy"]["delta"] == 1e-3
+    assert cards[1]["privacy"]["sample_rate"] == 16 / cards[1]["training_images"]
+    assert keys[0] != keys[1]

@@ -124,7 +124,13 @@ class BiGAN(nn.Module):
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
             "adversarial": (
-                Player("discriminator", self.discriminators(), self.discriminator_loss, adam),
+                Player(
+                    "discriminator",
+                    self.discriminators(),
+                    self.discriminator_loss,
+                    adam,
+                    critic=lambda images: self.discriminator(images, self.encoder(images).detach()),
+                ),
                 Player("generator", [self.generator, self.encoder], self.generator_loss, adam),
             )
         }

@@ -88,6 +88,7 @@ class FAnoGAN(nn.Module):
             self.discriminator_loss,
             adam,
             self.config.n_critic,
+            self._critic,
         )
         generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {

@@ -94,6 +94,7 @@ class SNGAN(nn.Module):
             self.discriminator_loss,
             adam,
             self.config.n_critic,
+            self.discriminator,
         )
         generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {"adversarial": (discriminator, generator)}

@@ -97,7 +97,11 @@ class TrainingJob:
             "name": self.model,
             "model": asdict(self.config),
             "image": asdict(self.spec),
-            "training": {name: budget[name] for name in budget if name not in BOOKKEEPING},
+            "training": {
+                name: value
+                for name, value in budget.items()
+                if name not in BOOKKEEPING and value is not None
+            },
             "seed": self.seed,
             "data (images, splits, augmentations)": self.data,
             "initial": self.initial,
@@ -233,6 +237,7 @@ def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
         "seed": job.seed,
         **job.card,
         **({"given": job.given.sha256} if job.given else {"budget": asdict(job.training)}),
+        **({"privacy": state.notes["privacy"]} if "privacy" in state.notes else {}),
         **_selected(job, state),
         "intended_use": NOT_A_MEDICAL_DEVICE,
         "limits": LIMITS,

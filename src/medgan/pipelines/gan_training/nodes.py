@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
 from medgan.training.pretrained import GivenWeights, PretrainedWeights
-from medgan.training.settings import ModelSettings
+from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     augment = found.augmentation.of(settings.augment)
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
-    training = settings.training.in_steps(len(chosen.rows))
+    training = _allowed(settings.training.in_steps(len(chosen.rows)), found.augmentation)
     judged = name in models.detectors() and training.inspect_every > 0
     judge = held_out_judge(training_set, images, splits, found) if judged else None
     chosen_score = settings.score == "validation" and name in models.composed()
@@ -98,6 +98,15 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         pretrained=frozen,
         given=given,
     )
+
+
+def _allowed(training: TrainingConfig, augmentation: AugmentationConfig) -> TrainingConfig:
+    """Leave out the augmentations of a discriminator that the anatomy does not allow."""
+    discriminator = training.discriminator
+    if discriminator is None:
+        return training
+    allowed = augmentation.of(discriminator.augment)
+    return replace(training, discriminator=replace(discriminator, augment=allowed))
 
 
 def _pretrained(name: str, found: GanSettings) -> PretrainedWeights | None:
