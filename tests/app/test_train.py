@@ -5,12 +5,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from medgan.app import runs
-from medgan.app.runs import StartedRun, newest_curves, read_progress
+from medgan.app.runs import StartedRun, losses, newest_curves, read_progress
 from medgan.errors import UserError
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
@@ -140,3 +141,11 @@ def test_a_started_run_is_stopped_as_by_ctrl_c(
 
 def test_there_are_no_curves_before_a_training(conf: Path) -> None:  # noqa: F811
     assert newest_curves(Project(conf.parent), "brain_mri") is None
+
+
+def test_the_chart_shows_the_terms_of_the_players() -> None:
+    rows = {"step": [3, 6], "stage": ["a", "a"], "images_per_second": [9.0, 9.0]}
+    table = pd.DataFrame({**rows, "critic/loss": [2.0, 1.0], "validation/fid": [5.0, 4.0]})
+    shown = losses(table)
+    assert shown.columns.tolist() == ["critic/loss"]
+    assert shown.loc[6, "critic/loss"] == 1.0

@@ -25,6 +25,8 @@ STEP = re.compile(r"^\d\d:\d\d:\d\d +(\d+)/(\d+) +(\S+)", re.MULTILINE)
 TAIL = 200_000
 """Bytes of the log that are looked at."""
 LAST_LINES = 15
+STOPPED = 128 + signal.SIGINT
+"""Exit code of a run that Ctrl-C has stopped."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,14 @@ def newest_curves(project: Project, dataset: str) -> tuple[str, pd.DataFrame] | 
     training = project.catalog(dataset).load(f"{name}.training")
     curves: pd.DataFrame = training.curves
     return name, curves
+
+
+def losses(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the terms of the players by step, without validations and speed."""
+    terms = [
+        name for name in curves if "/" in str(name) and not str(name).startswith("validation/")
+    ]
+    return curves.set_index("step")[terms]
 
 
 def other_run(project: Project, dataset: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from medgan.app.runs import SCALES, StartedRun, newest_curves, other_run
+from medgan.app.runs import SCALES, STOPPED, StartedRun, losses, newest_curves, other_run
 from medgan.app.shared import show
 from medgan.contracts import NORMAL
 from medgan.errors import UserError
@@ -199,17 +199,26 @@ def _show_run(project: Project, name: str) -> None:
             st.info(other)
         return
     progress, code = run.progress(), run.code
+    if code is not None and st.session_state.get("ended") != run.process.pid:
+        st.session_state["ended"] = run.process.pid
+        st.rerun()  # the button above may be pressed again
     st.progress(progress.done / progress.total, f"{progress.done}/{progress.total} {progress.node}")
     if code is None:
-        if st.button("Stop", key="stop", help="It saves its step; the same command resumes it."):
-            run.stop()
-        if (curves := newest_curves(project, name)) is not None:
-            model, table = curves
-            st.caption(f"Losses of {model}")
-            st.line_chart(table.set_index("step").select_dtypes("number"), alt=f"Losses of {model}")
+        _show_running(project, name, run)
     elif code == 0:
         st.success(f"The run has ended. Choose {name} in the views Score, Compare and Data.")
+    elif code == STOPPED:
+        st.info("The run was stopped, and has saved its step. Start it again to resume it.")
     else:
         st.error(f"The run ended with exit code {code}; its last lines are below.")
     with st.expander("Log"):
         st.code(progress.tail, None)
+
+
+def _show_running(project: Project, name: str, run: StartedRun) -> None:
+    if st.button("Stop", key="stop", help="It saves its step; the same command resumes it."):
+        run.stop()
+    if (curves := newest_curves(project, name)) is not None:
+        model, table = curves
+        st.caption(f"Losses of {model}")
+        st.line_chart(losses(table), alt=f"Losses of {model}")
