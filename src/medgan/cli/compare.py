@@ -12,6 +12,7 @@ import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options
+from medgan.cli.results import terminal_width
 from medgan.errors import UserError
 from medgan.nested import texts
 
@@ -59,9 +60,7 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
 
         click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
     else:
-        from medgan.training.progress import columns
-
-        click.echo(render(found, columns()))
+        click.echo(render(found, terminal_width()))
 
 
 def comparison(first: str, second: str, environment: Environment) -> RunComparison:
