@@ -10,6 +10,7 @@ import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options
+from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
     from medgan.evaluation.compare_runs import RunComparison
@@ -44,9 +45,7 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
 
         click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
     else:
-        from medgan.training.progress import columns
-
-        click.echo(render(found, columns()))
+        click.echo(render(found, terminal_width()))
 
 
 def _described(run: TrackedRun) -> dict[str, str]:

@@ -9,6 +9,7 @@ import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options, project_root_here
+from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
     from medgan.cli.checkup import Finding
@@ -40,7 +41,6 @@ def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> N
 def _text(dataset: str, command: str, findings: list[Finding]) -> str:
     from medgan.cli.checkup import NOT_RUN, first_wrong
     from medgan.report.tables import Column, Table, print_text
-    from medgan.training.progress import columns
 
     rows = [[one.check, one.state, "\n".join(one.sentences)] for one in findings]
     headings = [Column(name, text=True) for name in ("check", "state", "what was found")]
@@ -52,4 +52,4 @@ def _text(dataset: str, command: str, findings: list[Finding]) -> str:
         parts.append(f"Mend first: {first.check}. {first.sentences[0]} See {first.page}.")
     elif not missing:
         parts.append("Nothing is wrong.")
-    return print_text(parts, columns())
+    return print_text(parts, terminal_width())

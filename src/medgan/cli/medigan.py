@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.training.progress import columns
+from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
     from medgan.report.tables import Table
@@ -32,7 +32,7 @@ def list_models(words: str) -> None:
     found = search(words)
     if not found:
         raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
-    click.echo(print_text(_listing(found), columns()), nl=False)
+    click.echo(print_text(_listing(found), terminal_width()), nl=False)
 
 
 @medigan.command(cls=UserCommand)
@@ -42,7 +42,7 @@ def show(name: str) -> None:
     from medgan.report.tables import print_text
     from medgan.sources.medigan.catalogue import find
 
-    click.echo(print_text(_description(find(name)), columns()), nl=False)
+    click.echo(print_text(_description(find(name)), terminal_width()), nl=False)
 
 
 def _listing(models: tuple[Model, ...]) -> Iterator[Table | str]:

@@ -34,9 +34,8 @@ def results(env: str | None, params: str, as_json: bool) -> None:
         click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
         return
     from medgan.report.summary import render_text
-    from medgan.training.progress import columns
 
-    click.echo(render_text(found, columns()))
+    click.echo(render_text(found, terminal_width()))
 
 
 def _log_to_standard_error() -> None:
@@ -47,6 +46,13 @@ def _log_to_standard_error() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RichHandler):
             handler.console = Console(stderr=True)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, at most 100."""
+    from medgan.training.progress import columns
+
+    return columns()
 
 
 def _newest_results(env: str | None, params: str) -> Results:
