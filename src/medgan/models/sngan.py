@@ -94,6 +94,7 @@ class SNGAN(nn.Module):
             self.discriminator_loss,
             adam,
             self.config.n_critic,
+            self.discriminator,
         )
         generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {"adversarial": (discriminator, generator)}
@@ -123,6 +124,11 @@ class SNGAN(nn.Module):
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
 
 
 def build(config: Config, spec: ImageSpec) -> SNGAN:

@@ -31,6 +31,7 @@ from medgan.evaluation.results import ClassifierResult, DetectorResult, Synthesi
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
+from medgan.sources.medigan.drawing import SourceCard
 from medgan.training.checkpoints import CheckpointFolder
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class RealImages:
+    """What all generators are compared with: features of real images, and how alike they are."""
+
+    statistics: Arrays
+    """`<part>/<name>`: features (n, D) of a space or values of pairs, and the `key` of each part."""
+
+
+@dataclass(frozen=True)
 class Synthetic:
     """Synthetic images of one generator, and their quality."""
 
@@ -101,6 +110,14 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+    source: SourceCard | None = field(default=None, metadata=UNLOGGED)
+    """Where the images of others come from."""
+    interpolations: Picture | None = None
+    """None for a generator that does not decode latents."""
+    class_rows: Picture | None = None
+    """None for a generator of one class."""
+    beside_real: Picture | None = None
+    """None without a network of domain features."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +145,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class SampleGrids:
-    """What is shown of every generator."""
+    """What is shown of every generator, by name; a kind leaves out those that have none."""
 
     figures: Mapping[str, Picture]
     """The first images of each class."""
     closest: Mapping[str, Picture] = field(default_factory=dict)
     """Synthetic images beside their nearest training images."""
     releases: Mapping[str, Judged] = field(default_factory=dict, metadata=UNLOGGED)
+    interpolations: Mapping[str, Picture] = field(default_factory=dict)
+    class_rows: Mapping[str, Picture] = field(default_factory=dict)
+    beside_real: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

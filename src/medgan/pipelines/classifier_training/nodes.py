@@ -24,8 +24,8 @@ from medgan.images.loading import (
     VERSION,
     BatchStream,
     Concatenated,
+    DrawnImages,
     StoredImages,
-    SyntheticImages,
 )
 from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
@@ -77,7 +77,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         ),
         spec=images.spec,
         batches=_batches(images, labelled, settings.seed, augment, synthetic),
-        training=settings.config.training,
+        training=settings.config.training.in_steps(len(labelled.rows)),
         seed=settings.seed,
         data=data_hash(images, splits, VERSION, augment, hashes),
         initial="classifier",
@@ -115,7 +115,7 @@ def _batches(
         return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)
     rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(synthetic["labels"]))])
     labels = np.concatenate([chosen.labels, synthetic["labels"]])
-    drawn = SyntheticImages(synthetic["images"], images.info.scaling, images.spec.size)
+    drawn = DrawnImages(synthetic["images"], images.info.scaling, images.spec.size)
     return BatchStream(Concatenated([stored, drawn]), rows, seed, labels, augment=augment)
 
 

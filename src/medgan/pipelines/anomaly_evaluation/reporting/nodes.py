@@ -159,6 +159,9 @@ class Made:
             "projections": _parts(self.features, "projections_figure"),
             "samples": self.sample_grids.figures,
             "closest": self.sample_grids.closest,
+            "interpolations": self.sample_grids.interpolations,
+            "class_rows": self.sample_grids.class_rows,
+            "beside_real": self.sample_grids.beside_real,
             "confusion": self.confusion_matrices.figures,
         }
         for kind, found in others.items():
