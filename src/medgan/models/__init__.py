@@ -67,12 +67,27 @@ def encoders() -> tuple[str, ...]:
 
 def pretrained() -> tuple[str, ...]:
     """Return the models that need the weights of another network."""
-    return _making(Pretrained)
+    return tuple(name for name in names() if name in _making(Pretrained))
 
 
 def synthesizers() -> tuple[str, ...]:
     """Return the models that generate images."""
     return _making(ImageSynthesizer)
+
+
+def conditional() -> tuple[str, ...]:
+    """Return the synthesizers that draw each class on request."""
+    return tuple(name for name in synthesizers() if _is_labelled(name))
+
+
+def unconditional() -> tuple[str, ...]:
+    """Return the synthesizers that are trained without labels."""
+    return tuple(name for name in synthesizers() if not _is_labelled(name))
+
+
+def _is_labelled(name: str) -> bool:
+    assigned = _source(name)["TRAINING_SET"]
+    return ast.unparse(assigned) == f"TRAINING_SET = {TrainingSet.LABELLED}"
 
 
 @cache

@@ -99,6 +99,10 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+    origin: Document | None = field(default=None, metadata=UNLOGGED)
+    """`training_split`: the digest of the images that the generator has learned from; None for a
+    generator that has seen no image of the data set, and in sets of earlier versions.
+    """
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,21 @@ class Classification:
     evaluation: ClassifierResult
     confusion: Picture
     test_scores: pd.DataFrame
+    probabilities: Arrays | None = None
+    """image_id (n,), split (n,), probabilities (n, K) of the validation and test images; None in
+    evaluations of earlier versions.
+    """
+    domain: DomainLimits | None = field(default=None, metadata=UNLOGGED)
+    domain_reference: Arrays | None = None
+    """`medgan.evaluation.domain.Domain.reference`."""
+
+
+@dataclass(frozen=True)
+class ArmsComparison:
+    """Curves of all arms on the test images."""
+
+    roc: Picture
+    reliability: Picture
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,12 @@ TEXT = frozenset(
             "normal",
             "ingestion.normal",
         ),
-        *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
+        *(
+            "ingestion.separator",
+            "classifier_training.weights",
+            "evaluation.dataset",
+            "evaluation.model_from",
+        ),
         *("evaluation.reference_standard", "evaluation.region.name", "set"),
     }
 )

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medgan.contracts import BatchSource, Fitted, Model, Player
+from medgan.contracts import STAGE_OF_LABEL, BatchSource, Fitted, Model, Player
 from medgan.errors import UserError
 from medgan.training.checkpoints import AVERAGE, MODEL, OPTIMIZER, SELECTED, TrainingState
 from medgan.training.optimization import (
@@ -313,13 +313,14 @@ def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
         raise TypeError(f"{type(model).__name__} has no stages()")
     stages: list[Stage] = []
     for name, players in model.stages().items():
-        if name not in config.steps:
+        budget, _, _ = name.partition(STAGE_OF_LABEL)  # each label has that of its stage
+        if budget not in config.steps:
             raise UserError(
-                f"The stage '{name}' has no budget: give it one under `training.steps.{name}`."
+                f"The stage '{budget}' has no budget: give it one under `training.steps.{budget}`."
             )
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
         first = stages[-1].end if stages else 0
-        stages.append(Stage(name, players, optimizers, first, config.steps[name]))
+        stages.append(Stage(name, players, optimizers, first, config.steps[budget]))
     return stages
 
 

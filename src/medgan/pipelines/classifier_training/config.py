@@ -1,39 +1,101 @@
-"""Settings of the arms."""
+"""The arms and their settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from medgan.ranges import LearningRate, Share
+from medgan import models
+from medgan.ranges import Count, InnerShare, LearningRate, Share, ShareBelowOne, Weight
 from medgan.training.settings import TrainingConfig
+
+GENERATOR = "acgan"
+"""The generator of the arms whose name says no other."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What an arm trains on besides the real training images."""
+    """What an arm trains on."""
 
+    title: str
+    real: bool = True
+    """The real training images."""
     augmented: bool = False
     """Classical augmentation, as far as the anatomy allows it (`augmentation.allowed`)."""
     synthetic: bool = False
-    """Synthetic images of every class from `synthesizer`."""
+    """Synthetic images of every class from `generator`."""
+    pretraining: bool = False
+    """The synthetic images alone for a share of the steps, then the real ones alone."""
+    mixup: bool = False
+    """Images and labels are blended in pairs."""
+    generator: str = GENERATOR
 
 
-ARMS = {
-    "real": Arm(),
-    "classical": Arm(augmented=True),
-    "gan": Arm(synthetic=True),
-    "gan_classical": Arm(augmented=True, synthetic=True),
+PLAIN: Mapping[str, Arm] = {
+    "real": Arm("real"),
+    "classical": Arm("classical", augmented=True),
+    "gan": Arm("GAN", synthetic=True),
+    "gan_classical": Arm("GAN + classical", augmented=True, synthetic=True),
+    "synthetic_only": Arm("synthetic alone", real=False, synthetic=True),
+    "synthetic_first": Arm("synthetic, then real", synthetic=True, pretraining=True),
+    "mixup": Arm("mixup", mixup=True),
 }
-"""All arms share splits, seed, optimizer, number of steps and batch size."""
+BY_DEFAULT = ("real", "classical", "gan", "gan_classical")
+"""The arms of a plain `kedro run`; the others run where they are named."""
 
-SYNTHESIZER = "acgan"
-"""The only synthesizer that draws every class."""
+
+def arms() -> dict[str, Arm]:
+    """Return every arm by name: with another generator than acgan, `gan_per_class` for example.
+
+    All of them share splits, seed, initial weights, optimizer, number of steps and batch size.
+    """
+    others = [name for name in models.conditional() if name != GENERATOR]
+    further = {
+        f"{name}_{generator}": replace(arm, title=f"{arm.title} ({generator})", generator=generator)
+        for generator in others
+        for name, arm in PLAIN.items()
+        if arm.synthetic
+    }
+    return {**PLAIN, **further}
+
+
+ARMS = arms()
+
+
+def contrasts(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of arms among `names` that are compared: each with `real`, and each with
+    synthetic images with `classical` too.
+    """
+    pairs = [(name, "real") for name in names if name != "real"]
+    pairs += [(name, "classical") for name in names if ARMS[name].synthetic]
+    return [pair for pair in pairs if pair[1] in names]
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
     """Section `classifier_training`. The network is the top-level key `classifier`."""
 
-    lr: LearningRate = 1e-3
+    lr: LearningRate | None = None
+    """None: that of the network, `networks.classifier.RATES`."""
     weight_decay: Share = 1e-4
+    label_smoothing: ShareBelowOne = 0.0
+    balance: Literal["none", "weights", "sampling"] = "none"
+    """Of the classes: `weights` in the loss, or `sampling` each equally often."""
+    task: Literal["categories", "anomaly"] = "categories"
+    """`anomaly` makes one class of all categories but `normal`."""
+    weights: str | None = None
+    """Weights to start from: `torchvision` searches its download folder, anything else is a path;
+    None: random weights."""
+    mixup: Weight = 0.2
+    """a of Beta(a, a), for the arm `mixup`."""
+    synthetic_share: InnerShare | None = None
+    """Share of the training images of an arm that is synthetic; None takes all that were drawn."""
+    synthetic_prior: Literal["real", "balanced"] = "real"
+    """Classes of the synthetic images: the proportions of the real ones, or what rare classes lack.
+    """
+    pretraining: InnerShare = 0.5
+    """Share of the steps on synthetic images, for the arm `synthetic_first`."""
+    judged_images: Count = 1000
+    """Validation images at each validation (`training.inspect_every`), at most."""
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.classifier_training import nodes
-from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.training import training_nodes
 
@@ -13,27 +15,33 @@ NAME = "classifier_training"
 SETTINGS = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
 
 
-def create_pipeline(**_: object) -> Pipeline:
-    """Create the pipeline, one namespace an arm."""
+DATA = {
+    "images": "images",
+    "splits": "splits",
+    "n_resamples": "params:evaluation.n_resamples",
+    "seed": "params:seed",
+}
+
+
+def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
+    """Create the pipeline, one namespace an arm: those of the default run, or those whose
+    generators are among the chosen models.
+    """
+    every = [name for name, arm in ARMS.items() if chosen and arm.generator in chosen]
+    names = BY_DEFAULT if chosen is None else tuple(every)
     compare = Node(
         gathered(nodes.compare_arms),
-        {"images": "images", "splits": "splits"} | by_model("arms", "classification", tuple(ARMS)),
-        ["results.classifiers", "confusion_matrices"],
+        DATA | by_model("arms", "classification", names),
+        ["results.classifiers", "confusion_matrices", "arms_comparison"],
         name="compare_arms",
     )
     together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
-    return sum((_arm_pipeline(arm) for arm in ARMS), together)
+    return sum((_arm_pipeline(arm) for arm in names), together)
 
 
 def _arm_pipeline(arm: str) -> Pipeline:
-    added = [f"{SYNTHESIZER}.synthetic"] if ARMS[arm].synthetic else []
-    inputs = {
-        "trained": f"{arm}.trained",
-        "images": "images",
-        "splits": "splits",
-        "n_resamples": "params:evaluation.n_resamples",
-        "seed": "params:seed",
-    }
+    added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
+    inputs = {"trained": f"{arm}.trained", **DATA}
     evaluate = Node(
         gathered(nodes.evaluate_arm),
         inputs,

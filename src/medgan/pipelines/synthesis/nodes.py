@@ -83,7 +83,14 @@ def synthesize(
     drawn = draw(trained.model, settings.config, settings.seed)
     network = features if isinstance(features, LeftOut) else features.model
     quality = assess(drawn, images, splits, network, settings)
-    return Synthetic(drawn, quality, sample_grid(drawn, images, settings.config))
+    grid = sample_grid(drawn, images, settings.config)
+    return Synthetic(drawn, quality, grid, origin=_origin(trained.model))
+
+
+def _origin(published: PublishedModel) -> dict[str, Any] | None:
+    """Say which images a generator has learned from; unknown of one of an earlier version."""
+    known = published.card.get("training_split")
+    return known and {"training_split": known}
 
 
 def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:
