@@ -26,6 +26,7 @@ TINY = {
     "candidates": 500,
     "projection": 8,
     "coreset": 0.1,
+    "settings": {"width": 4, "latent_dim": 8},
 }
 """Fields that configurations share; each model takes those that it knows."""
 

@@ -58,11 +58,15 @@ def collect(root: Path, dataset: str, experiment: Experiment, contamination: flo
     for name, found in records.items():
         _require_alike(dataset, name, found)
     rows = {name: found for name, found in records.items() if name not in experiment.tried}
-    alike = {name: found for name, found in rows.items() if _has_own_images(found[0], experiment)}
+    judged = _averaged(rows, ClassifierResult, lambda one: one.evaluation)
+    arms = {**{name: judged[name] for name in ARMS if name in judged}, **judged}
+    alike = {
+        name: found
+        for name, found in rows.items()
+        if name in arms or _has_own_images(found[0], experiment)
+    }
     joined = ensembles(experiment.ensembles, alike)
     detectors = {**_detectors(rows), **_detectors(joined)}
-    judged = _averaged(rows, ClassifierResult, lambda one: one.evaluation)
-    arms = {name: judged[name] for name in ARMS if name in judged}
     return Collected(
         dataset=dataset,
         provenance=_origin([record for found in rows.values() for record in found]),

@@ -314,13 +314,14 @@ def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
     stages: list[Stage] = []
     for name, players in model.stages().items():
         budget, _, _ = name.partition(STAGE_OF_LABEL)  # each label has that of its stage
-        if budget not in config.steps:
+        steps = config.steps.get(name, config.steps.get(budget))
+        if steps is None:
             raise UserError(
                 f"The stage '{budget}' has no budget: give it one under `training.steps.{budget}`."
             )
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
         first = stages[-1].end if stages else 0
-        stages.append(Stage(name, players, optimizers, first, config.steps[budget]))
+        stages.append(Stage(name, players, optimizers, first, steps))
     return stages
 
 

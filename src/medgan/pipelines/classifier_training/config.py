@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -63,13 +63,12 @@ def arms() -> dict[str, Arm]:
 ARMS = arms()
 
 
-def contrasts(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs of arms among `names` that are compared: each with `real`, and each with
-    synthetic images with `classical` too.
+def compared_with(name: str) -> tuple[str, ...]:
+    """Return the arms that an arm is compared with: `real`, and `classical` where it takes synthetic
+    images.
     """
-    pairs = [(name, "real") for name in names if name != "real"]
-    pairs += [(name, "classical") for name in names if ARMS[name].synthetic]
-    return [pair for pair in pairs if pair[1] in names]
+    others = ("real", "classical") if ARMS[name].synthetic else ("real",)
+    return () if name == "real" else others
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from medgan.images.store import ImageStore
 from medgan.models import classifier
 from medgan.networks.classifier import DIVIDED, FINE_TUNING, RATE, RATES
 from medgan.pipelines.classifier_training.batches import Material, with_prior
-from medgan.pipelines.classifier_training.config import ARMS, Arm, ClassifierConfig, contrasts
+from medgan.pipelines.classifier_training.config import ARMS, Arm, ClassifierConfig, compared_with
 from medgan.pipelines.outputs import ArmsComparison, Classification, Figures, Synthetic, Trained
 from medgan.plots.classifiers import reliability
 from medgan.plots.detectors import confusion_matrix, roc_curves
@@ -116,7 +116,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         batches=batches,
         training=replace(config.training, steps=_steps(arm, config)),
         seed=seed,
-        data=data_hash(images, splits, VERSION, augment, hashes, config.task, config.balance),
+        data=data_hash(images, splits, VERSION, augment, hashes, arm.real, config.balance),
         initial="classifier",
         held_out=judge,
         card={
@@ -282,7 +282,9 @@ def compare_arms(
     found = corrected(
         {
             (first, second): contrast(scored[first], scored[second], n_resamples, seed)
-            for first, second in contrasts(list(arms))
+            for first in arms
+            for second in compared_with(first)
+            if second in arms
         }
     )
     rows = {
