@@ -170,9 +170,7 @@ def test_no_training_sees_a_mirrored_image_where_the_anatomy_forbids_it(
     assert called <= set(UPRIGHT)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in LEARNT if name not in PLAIN]
-)
+@pytest.mark.parametrize("name", [name for name in LEARNT if name not in PLAIN])
 def test_allowing_the_mirror_shows_mirrored_images_to_those_that_want_it(
     name: str, images: ImageStore, splits: pd.DataFrame, called: set[str], tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from medgan.pipelines.classifier_training.config import compared_with
 from medgan.stats.bootstrap import Estimate
 from medgan.stats.classification import effect_size
 from medgan.stats.differences import auroc_difference, holm, mean_auroc
+from medgan.stats.trainings import difference_of_trainings
 
 ARM_FAMILY = "arms"
 OF_SYNTHETIC = "classifier_training.synthetic_"
@@ -108,7 +109,8 @@ def _compared(first: str, second: str, family: str, records: Records) -> Compari
         apart = Estimate(None, reason=APART)
         return Comparison(first, second, family, seeds, None, apart, None, APART)
     images = one.images
-    found = auroc_difference(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
+    compare = difference_of_trainings if family == ARM_FAMILY else auroc_difference
+    found = compare(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
     size = len(images.labels)
     gap = found.estimate
     effect = _effect(images.labels, one.scores, other.scores) if family == ARM_FAMILY else None

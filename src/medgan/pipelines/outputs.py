@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
 from medgan.audits.results import (
     RandomErrors,
@@ -25,7 +26,9 @@ from medgan.evaluation.details import (
     ProjectionsResult,
 )
 from medgan.evaluation.domain import DomainLimits
+from medgan.evaluation.realism import RealismResult
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
+from medgan.evaluation.saliency import SaliencyResult
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
@@ -120,13 +123,40 @@ class Classification:
     domain_reference: Arrays | None = None
     """`medgan.evaluation.domain.Domain.reference`."""
 
+    subgroups: SubgroupsResult | None = field(default=None, metadata=UNLOGGED)
+
+
+@dataclass(frozen=True)
+class ArmSaliency:
+    """Where an arm looks on some test images."""
+
+    saliency: SaliencyResult = field(metadata=UNLOGGED)
+    saliency_figure: Picture
+
+
+@dataclass(frozen=True)
+class ImagesTogether:
+    """Real and synthetic images in one space of features."""
+
+    realism: RealismResult
+    projection: Picture
+    page: str
+    """The same as an interactive HTML page."""
+
 
 @dataclass(frozen=True)
 class ArmsComparison:
-    """Curves of all arms on the test images."""
+    """All arms on the test images."""
 
     roc: Picture
     reliability: Picture
+    audit: ArmsAudit = field(metadata=UNLOGGED)
+    confusion_matrices: Mapping[str, Picture]
+    saliency: Mapping[str, Picture]
+    """Empty without captum."""
+    projection: Picture | None = None
+    page: str | None = None
+    """Real and synthetic images together, an interactive HTML page."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,18 @@
-"""Classifiers on the test images: reliability diagrams."""
+"""Classifiers on the test images: reliability diagrams, and where they look."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medgan.evaluation.results import CalibrationBin, ClassifierResult
-from medgan.plots.style import CHANCE, PALETTE, draw_interval, house_style, new_figure
+from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS, SaliencyResult
+from medgan.plots.grids import show_image
+from medgan.plots.style import CHANCE, HEAT, PALETTE, draw_interval, house_style, new_figure, notice
+from medgan.words import readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +46,44 @@ def reliability(rows: Mapping[str, ClassifierResult]) -> Figure:
     figure.supxlabel("mean predicted probability", fontsize=10)
     figure.supylabel("share of anomalous images", fontsize=10)
     if rows:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return figure
+
+
+@house_style()
+def saliency_grid(
+    images: NDArray[np.uint8],
+    maps: Mapping[str, NDArray[Any]],
+    titles: Sequence[str],
+    arm: str,
+    checks: SaliencyResult,
+) -> Figure:
+    """Draw images (n, H, W, C) in a row, and below each its maps (n, H, W), each scaled by itself.
+
+    Args:
+        images: the test images.
+        maps: by method; without any, the reason stands in the place of the figure.
+        titles: one above each image.
+        arm: what the arm trains on.
+        checks: stand beside the rows.
+    """
+    title = f"Saliency of the most probable class, trained on {arm}"
+    if not maps:
+        return notice(title, checks.reason)
+    count = len(images)
+    figure = new_figure(1.6 + 0.95 * count, 0.6 + 1.15 * (1 + len(maps)), title, NOT_SHOWN)
+    axes = figure.subplots(1 + len(maps), count, squeeze=False)
+    for column, axis in enumerate(axes[0]):
+        show_image(axis, images[column])
+        axis.set_title(readable(titles[column]), fontsize=7, fontweight="normal", loc="center")
+    for line, (name, found) in zip(axes[1:], maps.items(), strict=True):
+        for axis, one in zip(line, found, strict=True):
+            axis.imshow(one, cmap=HEAT)
+            axis.set(xticks=[], yticks=[])
+            axis.grid(False)
+        random = checks.methods[name].all_random.value
+        label = f"{SHOWN_AS[name]}\nr {random:.2f}" if random is not None else SHOWN_AS[name]
+        line[0].set_ylabel(label, fontsize=8)
     return figure
 
 

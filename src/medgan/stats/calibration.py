@@ -55,14 +55,14 @@ def calibration(
 
     everything = np.ones(len(labels), dtype=bool)
     statistics = {
-        "brier": _mean_of((probabilities - labels) ** 2),
+        "brier": mean_of((probabilities - labels) ** 2),
         "error": WeightedStatistic(error, (everything,)),
     }
     found = estimates(statistics, groups, n_resamples, seed)
     curve = []
     for number in np.unique(place):
         chosen = place == number
-        observed = interval(_mean_of(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed)
+        observed = interval(mean_of(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed)
         curve.append((float(probabilities[chosen].mean()), observed, int(chosen.sum())))
     return Calibration(found["brier"], found["error"], share * (1 - share), curve)
 
@@ -98,7 +98,7 @@ def scaled(probabilities: NDArray[Any], by: float) -> Floats:
     return found
 
 
-def _mean_of(values: Floats) -> WeightedStatistic:
+def mean_of(values: Floats) -> WeightedStatistic:
     """The weighted mean of values (n,)."""
 
     def mean(weights: Floats) -> Floats:

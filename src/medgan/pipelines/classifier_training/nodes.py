@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from medgan.audits.arms import THRESHOLD, ArmsAudit
+from medgan.audits.scored import ScoredDetector
+from medgan.audits.subgroups import audit_subgroups
 from medgan.contracts import NORMAL, ImageSpec, TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.categories import ClassifiedImages
@@ -23,7 +26,7 @@ from medgan.evaluation.classifier import (
 )
 from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.domain import freeze_domain
-from medgan.evaluation.results import ClassifierResult, Section
+from medgan.evaluation.results import ClassifierResult, LeftOut, Section
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import VERSION, StoredImages
@@ -33,7 +36,14 @@ from medgan.models import classifier
 from medgan.networks.classifier import DIVIDED, FINE_TUNING, RATE, RATES
 from medgan.pipelines.classifier_training.batches import Material, with_prior
 from medgan.pipelines.classifier_training.config import ARMS, Arm, ClassifierConfig, compared_with
-from medgan.pipelines.outputs import ArmsComparison, Classification, Figures, Synthetic, Trained
+from medgan.pipelines.outputs import (
+    ArmSaliency,
+    ArmsComparison,
+    Classification,
+    ImagesTogether,
+    Synthetic,
+    Trained,
+)
 from medgan.plots.classifiers import reliability
 from medgan.plots.detectors import confusion_matrix, roc_curves
 from medgan.stats.placements import Placements
@@ -251,6 +261,12 @@ def evaluate_arm(
         },
         domain=domain.limits,
         domain_reference=domain.reference,
+        subgroups=audit_subgroups(
+            ScoredDetector(scored.rename(columns={"unit": "image_id"}), THRESHOLD),
+            known,
+            n_resamples=n_resamples,
+            seed=seed,
+        ),
     )
 
 
@@ -269,10 +285,12 @@ def compare_arms(
     n_resamples: int,
     seed: int,
     arms: Mapping[str, Classification],
+    saliency: Mapping[str, ArmSaliency],
+    together: ImagesTogether | LeftOut,
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[ClassifierResult], Figures, ArmsComparison]:
-    """Collect the section `classifiers` of the results with the contrasts between arms, the
-    confusion matrices, and the curves of all arms.
+) -> tuple[Section[ClassifierResult], ArmsComparison]:
+    """Collect the section `classifiers` of the results with the contrasts between arms, and the
+    figures and audits of all arms.
     """
     test = one_finding(splits[splits["split"] == "test"])
     scored = {
@@ -294,13 +312,25 @@ def compare_arms(
         )
         for name, arm in arms.items()
     }
-    matrices = Figures({name: arm.confusion for name, arm in arms.items()})
     ranked = {
         name: (arm.test_scores["label"].to_numpy(), arm.test_scores["score"].to_numpy())
         for name, arm in arms.items()
     }
-    curves = ArmsComparison(roc_curves(ranked, "ROC of the arms, test images"), reliability(rows))
-    return Section(data_hash(images, splits), rows, left_out or {}), matrices, curves
+    comparison = ArmsComparison(
+        roc=roc_curves(ranked, "ROC of the arms, test images"),
+        reliability=reliability(rows),
+        audit=ArmsAudit(
+            subgroups={name: arm.subgroups for name, arm in arms.items() if arm.subgroups},
+            saliency={name: one.saliency for name, one in saliency.items()},
+            realism=None if isinstance(together, LeftOut) else together.realism,
+            not_projected=together.reason if isinstance(together, LeftOut) else "",
+        ),
+        confusion_matrices={name: arm.confusion for name, arm in arms.items()},
+        saliency={name: one.saliency_figure for name, one in saliency.items()},
+        projection=None if isinstance(together, LeftOut) else together.projection,
+        page=None if isinstance(together, LeftOut) else together.page,
+    )
+    return Section(data_hash(images, splits), rows, left_out or {}), comparison
 
 
 def _of_test(arm: Classification) -> Any:

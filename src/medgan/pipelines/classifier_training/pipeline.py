@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from kedro.pipeline import Node, Pipeline
 
-from medgan.pipelines.classifier_training import nodes
-from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT
+from medgan.pipelines.classifier_training import looks, nodes
+from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT, GENERATOR
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.training import training_nodes
 
@@ -29,13 +29,22 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
     """
     every = [name for name, arm in ARMS.items() if chosen and arm.generator in chosen]
     names = BY_DEFAULT if chosen is None else tuple(every)
+    project = Node(
+        gathered(looks.project_images),
+        DATA | {"trained": "real.trained", "synthetic": f"{GENERATOR}.synthetic"},
+        "images_together",
+        name="project_images",
+    )
+    inputs = by_model("arms", "classification", names) | by_model("saliency", "saliency", names)
     compare = Node(
-        gathered(nodes.compare_arms),
-        DATA | by_model("arms", "classification", names),
-        ["results.classifiers", "confusion_matrices", "arms_comparison"],
+        gathered(nodes.compare_arms, keeps="together"),
+        DATA | inputs | {"together": "images_together"},
+        ["results.classifiers", "arms_comparison"],
         name="compare_arms",
     )
-    together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
+    together = Pipeline(
+        [project, compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME
+    )
     return sum((_arm_pipeline(arm) for arm in names), together)
 
 
@@ -48,9 +57,12 @@ def _arm_pipeline(arm: str) -> Pipeline:
         f"{arm}.classification",
         name="evaluate",
     )
+    explain = Node(
+        gathered(looks.explain_arm), inputs | {"masks": "masks"}, f"{arm}.saliency", name="explain"
+    )
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
     return Pipeline(
-        [*training, evaluate],
+        [*training, evaluate, explain],
         namespace=f"{NAME}.{arm}",
         prefix_datasets_with_namespace=False,
         tags=[NAME, arm],
