@@ -15,7 +15,7 @@ from medgan.cli.options import chosen, dataset_options, project_root_here
     "--model",
     "name",
     required=True,
-    help="A trained detector that encodes an image, such as bigan.",
+    help="A trained detector that encodes an image, such as bigan, or a classifier arm.",
 )
 @dataset_options
 @click.option(
@@ -25,14 +25,17 @@ from medgan.cli.options import chosen, dataset_options, project_root_here
     help="The ONNX file to write; it is replaced.",
 )
 def export(name: str, env: str | None, params: str, output: Path) -> None:
-    """Write a trained detector as an ONNX file; it is checked against PyTorch first.
+    """Write a trained detector or classifier arm as an ONNX file; it is checked against PyTorch first.
 
     Needs medgan[onnx].
     """
     from medgan.inference.export import export_detector
+    from medgan.inference.export_classifier import export_classifier
+    from medgan.pipelines.classifier_training.config import ARMS
 
-    done = export_detector(project_root_here(), chosen(env, params).dataset(), name, output)
+    write = export_classifier if name in ARMS else export_detector
+    done = write(project_root_here(), chosen(env, params).dataset(), name, output)
     click.echo(
-        f"Wrote {done.path}. Scores and maps of {done.images} images differ from PyTorch's "
+        f"Wrote {done.path}. Its outputs for {done.images} images differ from PyTorch's "
         f"by {done.difference:.1g} at most."
     )

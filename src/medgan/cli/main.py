@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from medgan.cli.classify import classify
 from medgan.cli.compare import compare
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
@@ -36,6 +37,6 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-for _command in (results, score, export, compare, reproduce, collect, tracking):
+for _command in (results, score, classify, export, compare, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,4 +198,5 @@ def _share(maps: Maps, masks: NDArray[np.bool_]) -> Maps:
 def _mean(values: Maps, groups: NDArray[Any], n_resamples: int) -> Estimate:
     if not len(values):
         return Estimate(None, reason=NO_MASK)
-    return interval(mean_of(values), groups, n_resamples)
+    # Correlations may be negative.
+    return interval(replace(mean_of(values), share=False), groups, n_resamples)
