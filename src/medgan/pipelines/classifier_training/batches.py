@@ -67,7 +67,7 @@ def with_prior(
     if factor > possible or factor == 0:
         label = int(np.argmax(wanted * factor - there))
         raise UserError(
-            f"classifier_training wants {max(1, int(np.ceil(factor * wanted[label])))} synthetic "
+            f"classifier_training wants {max(1, round(factor * wanted[label]))} synthetic "
             f"images of class {label}, and {there[label]} are there: set synthesis.images_per_class "
             "higher, or classifier_training.synthetic_share or synthetic_prior to others."
         )

@@ -191,8 +191,8 @@ def _realism(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
         yield Fold(title, [Absent(f"Not projected: {audit.not_projected or 'not run'}.")])
         return
     note = (
-        "A logistic regression on the features, each image scored by a regression that has seen no "
-        "image of its patient: 0.5 where synthetic images cannot be told from real ones, 1 where all "
+        "A logistic regression on the features, trained on half of the patients and synthetic images; "
+        "AUROC on the other half: 0.5 where synthetic images cannot be told from real ones, 1 where all "
         "can. The interactive page is arms_comparison/page.html."
     )
     cells: Rows = [
