@@ -203,6 +203,7 @@ def _picture(
     name = f"{CLASSES.pictures}/{picture_name(seen.entry.file, seen.entry.number)}"
     said = f"{using.arm}: {row['decision']}, probability {row['probability']:.2f}"
     scale = own_scale(found.astype(np.float16), None)
-    shown = picture(np.asarray(seen.pixels), found, scale, seen.entry.name, f"{said}; Grad-CAM")
+    pixels, shown_as = np.asarray(seen.pixels), ("input of the classifier", "Grad-CAM over it")
+    shown = picture(pixels, found, scale, seen.entry.name, said, shown_as)
     (folder / name).write_bytes(shown)
     return name

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medgan.errors import UserError
 from medgan.files.atomic import new_folder
 from medgan.files.names import slug
-from medgan.plots.anomaly_maps import MapScale, scored_image
+from medgan.plots.anomaly_maps import CAPTIONS, MapScale, scored_image
 from medgan.words import RESEARCH_ONLY
 
 TABLE, CARD, PICTURES = "scores.csv", "scoring.json", "heat_maps"
@@ -116,7 +116,12 @@ def picture_name(path: str, number: str) -> str:
 
 
 def picture(
-    pixels: NDArray[Any], anomaly_map: NDArray[Any], scale: MapScale, name: str, words: str
+    pixels: NDArray[Any],
+    anomaly_map: NDArray[Any],
+    scale: MapScale,
+    name: str,
+    words: str,
+    captions: tuple[str, str] = CAPTIONS,
 ) -> bytes:
     """Draw an image (H, W, C) beside its anomaly map (H, W), as a PNG file with the notice.
 
@@ -126,8 +131,9 @@ def picture(
         scale: of the colors of the map.
         name: of the image.
         words: score and decision.
+        captions: above the image and above the map.
     """
-    figure = scored_image(pixels, anomaly_map, scale, name, words, RESEARCH_ONLY)
+    figure = scored_image(pixels, anomaly_map, scale, name, words, RESEARCH_ONLY, captions)
     buffer = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):  # letters that the font does not have
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Description": NOTICE})

@@ -71,7 +71,8 @@ def saliency_grid(
     if not maps:
         return notice(title, checks.reason)
     count = len(images)
-    figure = new_figure(1.6 + 0.95 * count, 0.6 + 1.15 * (1 + len(maps)), title, NOT_SHOWN)
+    note = f"r(random): mean correlation with the maps of random weights. {NOT_SHOWN}"
+    figure = new_figure(1.6 + 0.95 * count, 0.6 + 1.15 * (1 + len(maps)), title, note)
     axes = figure.subplots(1 + len(maps), count, squeeze=False)
     for column, axis in enumerate(axes[0]):
         show_image(axis, images[column])
@@ -82,7 +83,9 @@ def saliency_grid(
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
         random = checks.methods[name].all_random.value
-        label = f"{SHOWN_AS[name]}\nr {random:.2f}" if random is not None else SHOWN_AS[name]
+        label = (
+            f"{SHOWN_AS[name]}\nr(random) {random:.2f}" if random is not None else SHOWN_AS[name]
+        )
         line[0].set_ylabel(label, fontsize=8)
     return figure
 

@@ -23,7 +23,7 @@ from medgan.plots.projections import Projection, projections
 from medgan.report.projections import projection_page
 from medgan.training.runtime import Runtime, seeded
 
-EXPLAINED = 16
+EXPLAINED = 12
 """Test images with a saliency map: half of them anomalous, those with a mask first."""
 TOGETHER = 600
 """Real, and synthetic images in the projection, at most."""
