@@ -112,7 +112,7 @@ def _written(
     texts = ["slice", "decision", "code", "message", "saliency"]
     columns = [*COLUMNS, *probabilities, "code", "message", "saliency"]
     table = pd.DataFrame([*rows, *others]).reindex(columns=columns)
-    table[texts] = table[texts].fillna("")
+    table[texts] = table[texts].astype(object).fillna("")
     made = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"notice": NOTICE, "medgan": __version__, "made": made, "input": path}
     write_document(folder / CLASSES.card, {**about, **using.card(), "counts": counts(table)})
