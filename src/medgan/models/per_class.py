@@ -50,7 +50,7 @@ class PerClass(nn.Module):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
-        name = config.generator
+        self.config, name = config, config.generator
         if name not in models.unconditional():
             raise UserError(
                 f"per_class.model.generator is '{name}': use one of "
