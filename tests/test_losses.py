@@ -21,6 +21,7 @@ from medgan.losses import (
     mse_per_image,
     multi_hot,
     pairwise_accuracy,
+    r1_penalty,
     residual_map,
 )
 
@@ -226,3 +227,9 @@ def test_by_hand() -> None:
     assert l1_per_image(a, b).tolist() == [4.0, 0.0]
     assert mse_per_image(a, b).tolist() == [1.5, 0.0]
     assert residual_map(a, b)[0].tolist() == [[[0.5, 1.5]]]
+
+
+def test_r1_is_the_mean_square_of_the_gradient_at_real_images() -> None:
+    images = torch.tensor([1.0, -2.0]).view(2, 1, 1, 1).expand(2, 1, 2, 2)
+    penalty = r1_penalty(lambda values: values.square().flatten(1).sum(1), images)
+    assert penalty.item() == pytest.approx((4 * (2 * 1) ** 2 + 4 * (2 * 2) ** 2) / 2)

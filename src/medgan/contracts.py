@@ -8,10 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 NORMAL = "normal"
@@ -92,6 +94,20 @@ class BatchSource(Protocol):
         """Yield every training image once, in a fixed order; the last batch may be smaller."""
 
 
+@runtime_checkable
+class NumberedImages(Protocol):
+    """Training images by number, of which a private training takes samples of its own."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0 without labels."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, places: NDArray[np.int64], rng: torch.Generator, step: int) -> Batch:
+        """Return a batch of the images with these numbers (n,), in 0 to len - 1."""
+
+
 @dataclass(frozen=True)
 class OptimizerSpec:
     """Optimizer of one player. `name` is a key of `training.optimization.OPTIMIZERS`."""
@@ -115,6 +131,12 @@ class Player:
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     updates: int = 1
     """Updates of this player per step; `n_critic` of a discriminator."""
+    critic: Callable[[Tensor], Tensor] | None = None
+    """Of a discriminator: the logits (N,) of images (N, C, H, W). `training.discriminator` is for
+    such a player."""
+    per_image: bool = False
+    """Whether the loss is a mean over images, of which none changes the term of another, so that
+    `training.privacy` can bound what each one contributes."""
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the parameters that only this player updates."""
@@ -196,6 +218,26 @@ class ImageSynthesizer(Protocol):
 
         `labels` are as in `Batch`; None for an unconditional model.
         """
+
+
+@runtime_checkable
+class LatentSynthesizer(Protocol):
+    """A synthesizer whose `sample` decodes latents of N(0, 1), (n, `config.latent_dim`), the only
+    numbers that it draws.
+    """
+
+    config: Any
+
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Generate images (n, C, H, W) in [-1, 1] from latents; labels as in `sample`."""
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """A generator that keeps its discriminator."""
+
+    def realness(self, images: Tensor) -> Tensor:
+        """Return the discriminator's output (N,) for images (N, C, H, W), higher for real ones."""
 
 
 @runtime_checkable

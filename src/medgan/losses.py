@@ -148,6 +148,14 @@ def gradient_penalty(
         return torch.square(gradient.flatten(1).norm(2, dim=1) - 1).mean()
 
 
+def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """Compute E |grad D(x)|^2 on real images (N, C, H, W) (Mescheder 2018, eq. 9 without gamma/2)."""
+    with torch.autocast(real.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+        images = real.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+        return torch.square(gradient).flatten(1).sum(1).mean()
+
+
 def wasserstein_critic_terms(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
 ) -> dict[str, Tensor]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Collection
+from typing import Any
 
 from kedro.framework.project import pipelines as project_pipelines
 from kedro.pipeline import Pipeline
 
 from medgan import models
-from medgan.pipelines.selection import ALL, with_all_models
+from medgan.pipelines.selection import ALL, SOURCE, with_all_models
 
 PIPELINES = (
     "ingestion",
@@ -30,6 +31,7 @@ EXPECTED = (
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines by name, with their sum as `__default__`, and the same of all models as
     `all_models`; its parts, such as `all_models.gan_training`, are there where they are requested.
+    `medigan` is `synthesis` with a source of others in place of the generators.
 
     Only the requested ones where a command names them (`kedro run --pipeline ingestion`): to import
     the nodes of the others takes about a second.
@@ -47,6 +49,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name in every:
             parts = [_create(part, models.names()) for part in _of_all_models()[name]]
             pipelines[name] = sum(parts, start=Pipeline([]))
+        if requested is None or SOURCE in requested:
+            synthesis: Any = importlib.import_module("medgan.pipelines.synthesis.pipeline")
+            pipelines[SOURCE] = synthesis.create_source_pipeline()
     return pipelines
 
 

@@ -69,6 +69,7 @@ Count = Annotated[int, Range(1, 1_000_000)]
 CountOrNone = Annotated[int, Range(0, 1_000_000)]
 """A count of which 0 means none or never."""
 Steps = Annotated[int, Range(1, 10_000_000)]
+Epochs = Annotated[float, Range(0, 100_000, low_open=True)]
 BatchSize = Annotated[int, Range(2, 4096)]
 """Images at a time in training; batch normalization needs two."""
 Accumulated = Annotated[int, Range(1, 1024)]
@@ -82,6 +83,8 @@ CriticSteps = Annotated[int, Range(1, 100)]
 LearningRate = Annotated[float, Range(0.0, 1.0, low_open=True)]
 Weight = Annotated[float, Range(0.0, 1000.0)]
 """Weight of a term of a loss or score."""
+Positive = Annotated[float, Range(0.0, 1e6, low_open=True)]
+Epsilon = Annotated[float, Range(0.1, 100.0)]
 Temperature = Annotated[float, Range(0.0, 100.0, low_open=True)]
 Share = Annotated[float, Range(0.0, 1.0)]
 ShareBelowOne = Annotated[float, Range(0.0, 1.0, high_open=True)]

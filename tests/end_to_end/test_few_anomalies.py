@@ -16,7 +16,7 @@ from PIL import Image
 
 from medgan import models
 from medgan.datasets.documents import newest_version
-from medgan.pipelines.classifier_training.config import BY_DEFAULT
+from medgan.pipelines.arms import BY_DEFAULT
 from medgan.words import SMOKE
 from tests.conftest import kedro_command
 from tests.end_to_end.project import call, make_project

@@ -8,6 +8,7 @@ import torch
 from medgan.contracts import Batch
 from medgan.errors import UserError
 from medgan.losses import ADVERSARIAL
+from medgan.networks.dcgan import ModulatedBatchNorm
 from tests.models.tiny import SPEC, tiny
 
 LOSSES = ("ce", "bce", "d2d_ce")
@@ -105,3 +106,40 @@ def test_one_hot_rows_draw_what_their_class_draws_and_sets_something_else() -> N
         model.generator(latents, SEVERAL[1:2]),
         model.generator.generator(latents * (weight[1] + weight[2])),
     )
+
+
+@pytest.mark.parametrize("conditioning", ["latent", "batch_norm", "self_modulated"])
+def test_the_class_reaches_the_image_however_g_is_conditioned(conditioning: str) -> None:
+    model = tiny("acgan", conditioning=conditioning).eval()
+    torch.manual_seed(0)
+    for parameter in model.generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    latents = torch.randn(1, 8).expand(3, -1)
+    images = model.generator(latents, torch.arange(3))
+    assert (images[0] - images[1]).abs().max() > 1e-3
+    torch.testing.assert_close(images, model.generator(latents, torch.eye(3)))
+
+
+@pytest.mark.parametrize(
+    ("conditioning", "by_latent"), [("batch_norm", False), ("self_modulated", True)]
+)
+def test_what_the_norms_of_g_are_modulated_by(conditioning: str, by_latent: bool) -> None:
+    generator = tiny("acgan", conditioning=conditioning).generator
+    seen: list[torch.Tensor] = []
+    for norm in generator.norms:
+        norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
+    generator(torch.tensor([[1.0] * 8, [-1.0] * 8]), torch.tensor([1, 1]))
+    assert len(seen) == len(generator.norms) == 3
+    assert all(torch.equal(*condition) is not by_latent for condition in seen)
+
+
+def test_modulated_batch_norm_is_batch_norm_times_scale_plus_shift() -> None:
+    norm = ModulatedBatchNorm(3, 2)
+    torch.nn.init.normal_(norm.modulation.weight)
+    features, condition = torch.randn(4, 3, 5, 5), torch.randn(4, 2)
+    scale, shift = (condition @ norm.modulation.weight.T).split(3, 1)
+    plain = (features - features.mean((0, 2, 3), keepdim=True)) / torch.sqrt(
+        features.var((0, 2, 3), keepdim=True, correction=0) + 1e-5
+    )
+    expected = (1 + scale)[:, :, None, None] * plain + shift[:, :, None, None]
+    torch.testing.assert_close(norm(features, condition), expected, atol=1e-5, rtol=1e-4)

@@ -26,7 +26,8 @@ from medgan.contracts import Batch, BatchSource
 from medgan.images import transforms
 from medgan.images.config import AugmentationConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
+from medgan.pipelines.arms import ARMS
+from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.synthesis.config import SynthesisConfig
@@ -34,7 +35,7 @@ from medgan.pipelines.synthesis.nodes import plan_domain_features
 from medgan.training import job as jobs
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
-from medgan.training.settings import ModelSettings, TrainingConfig
+from medgan.training.settings import DiscriminatorConfig, ModelSettings, TrainingConfig
 from tests.conftest import ROOT
 from tests.models.tiny import TINY, weights_file
 
@@ -201,6 +202,21 @@ def test_what_is_judged_by_plain_images_learns_on_plain_images(
 ) -> None:
     assert trained(plan(name, images, splits, EVERY), tmp_path / "checkpoints").mirrored == 0
     assert not called
+
+
+def test_a_discriminator_sees_no_augmentation_that_the_anatomy_forbids(
+    images: ImageStore, splits: pd.DataFrame
+) -> None:
+    model: Any = models.load("dcgan").Config()
+    wanted = TrainingConfig(
+        {"adversarial": 2}, batch_size=8, discriminator=DiscriminatorConfig(EVERY)
+    )
+    job = plan_model(
+        *("dcgan", images, splits, ModelSettings(model, wanted)),
+        *(GanTrainingConfig(), AugmentationConfig(UPRIGHT), 0, "", None),
+    )
+    assert job.training.discriminator is not None
+    assert set(job.training.discriminator.augment) == set(UPRIGHT)
 
 
 @pytest.mark.parametrize("name", ["base", "chest_xray", "pneumoniamnist", "covidx", "chestxray14"])

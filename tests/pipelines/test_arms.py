@@ -16,8 +16,9 @@ from medgan.images.config import AugmentationConfig, IngestionConfig
 from medgan.images.resizing import fit_square
 from medgan.images.splits import split_by_patient, training_digest, with_share
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.pipelines.arms import ARMS
 from medgan.pipelines.classifier_training.batches import BALANCES, with_prior
-from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
+from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import compare_arms, evaluate_arm, plan_arm
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.sources.phantoms import PhantomSource

@@ -11,7 +11,7 @@ from kedro_viz.integrations.kedro.data_loader import load_data
 
 from medgan import models
 from medgan.pipeline_registry import PIPELINES
-from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
 from medgan.pipelines.selection import ALL
 from tests.conftest import ROOT
 
@@ -112,6 +112,7 @@ def test_tags_and_namespaces_select_a_model(registry):
         "train",
         "publish",
         "synthesize",
+        "judge_release",
         "score",
         "evaluate",
         "audit",

@@ -61,7 +61,7 @@ def test_only_requested_pipelines_are_made():
         "pipelines.set_requested(['ingestion']); print(*register_pipelines()); "
         "pipelines.set_requested(['all_models.synthesis']); print(*register_pipelines()); "
         "pipelines.set_requested(None); "
-        "print([*register_pipelines()] == [*PIPELINES, '__default__', 'all_models'])"
+        "print([*register_pipelines()] == [*PIPELINES, '__default__', 'all_models', 'medigan'])"
     )
     assert python(code).split() == ["ingestion", "all_models.synthesis", "True"]
 

@@ -12,29 +12,33 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.results import SynthesisResult
+from medgan.files.digest import file_digest
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.metrics import memorisation
 from medgan.models import PublishedModel, acgan
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
 from medgan.pipelines.classifier_training.batches import with_prior
-from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT, ClassifierConfig
+from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import Settings, assess, draw, plan_domain_features
+from medgan.pipelines.synthesis.nodes import draw, plan_domain_features
+from medgan.pipelines.synthesis.quality import Settings, assess
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
-from medgan.training.settings import ModelSettings, TrainingConfig
-from tests.models.tiny import random_weights, weights_file
+from medgan.training.settings import ModelSettings, PrivacyConfig, TrainingConfig
+from tests.models.tiny import random_weights, tiny, weights_file
 
 CLASSES = ("normal", "bacterial", "viral")
 FEW = TrainingConfig({"classification": 3}, batch_size=8, report_every=1)
@@ -153,6 +157,70 @@ def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(
     assert replace(job, training=replace(FEW, report_every=2)).key == job.key
     with pytest.raises(UserError, match="not trained"):
         jobs.publish(longer, checkpoints)
+
+
+def given(images: ImageStore, splits: pd.DataFrame, path: Path, **changes: int) -> TrainingJob:
+    """The autoencoder, with weights from a file."""
+    config = models.load("autoencoder").Config(**{"latent_dim": 8, "width": 4, **changes})
+    settings = ModelSettings(config, checkpoint=str(path))
+    return plan_model("autoencoder", images, splits, settings, GanTrainingConfig(), ALLOWED, 0, "")
+
+
+def test_given_weights_are_published_in_place_of_a_training(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    weights = tiny("autoencoder", images.spec).state_dict()
+    save_file(weights, path := tmp_path / "weights.safetensors")
+    job = given(images, splits, path)
+    published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
+    assert all(torch.equal(published.tensors[name], value) for name, value in weights.items())
+    assert published.card["given"] == file_digest(path)
+    assert published.card["choice"].startswith("weights given")
+    assert published.card["planned_steps"] == published.card["published_step"] == 0
+    assert not {"training_images", "budget", "scale"} & published.card.keys()
+    published.build()
+    save_file({name: value + 1 for name, value in weights.items()}, path)
+    assert given(images, splits, path).key != job.key
+
+
+def test_weights_that_do_not_fit_are_refused_by_the_first_tensor_that_differs(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    weights = tiny("autoencoder", images.spec).state_dict()
+    save_file(weights, path := tmp_path / "weights.safetensors")
+    with pytest.raises(UserError, match=r"\.weight is \(256, 8\) there and \(256, 16\) here"):
+        finish(given(images, splits, path, latent_dim=16), tmp_path / "checkpoints")
+    torch.save(weights, pickled := tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="is no safetensors file"):
+        finish(given(images, splits, pickled), tmp_path / "checkpoints")
+    with pytest.raises(UserError, match="There are no weights at"):
+        given(images, splits, tmp_path / "absent.safetensors")
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
+def test_epochs_are_steps_of_the_images_that_a_model_trains_on(
+    images: ImageStore, splits: pd.DataFrame
+) -> None:
+    def job(name: str, training: TrainingConfig) -> TrainingJob:
+        settings = ModelSettings(models.load(name).Config(), training)
+        return plan_model(name, images, splits, settings, GanTrainingConfig(), ALLOWED, 0, "")
+
+    epochs = TrainingConfig({"adversarial": 9}, 8, epochs={"adversarial": 2.5})
+    # 36 training images, 12 of them normal
+    assert job("dcgan", epochs).training.steps == {"adversarial": 4}  # 30 / 8, rounded up
+    assert job("acgan", epochs).training.steps == {"adversarial": 12}  # 90 / 8
+    twice = replace(epochs, accumulate=2)
+    assert job("acgan", twice).training.steps == {"adversarial": 6}
+    steps = TrainingConfig({"adversarial": 4}, 8)
+    assert job("dcgan", epochs).key == job("dcgan", steps).key, "the same training"
+    with pytest.raises(UserError, match="did you mean 'adversarial'"):
+        job("dcgan", replace(epochs, epochs={"adversarail": 1}))
+    arms = replace(FEW, epochs={"classification": 3})
+    for name in ARMS:  # equal steps, whatever is added
+        added = [Synthetic(synthetic(), SynthesisResult({}), b"")] if ARMS[name].synthetic else []
+        settings = ClassifierConfig(training=arms)
+        planned = plan_arm(name, images, splits, settings, "small", ALLOWED, 0, *added)
+        assert planned.training.steps == {"classification": 14}  # 108 / 8
 
 
 def half_done(job: TrainingJob, folder: Path) -> CheckpointFolder:
@@ -355,3 +423,24 @@ def test_acgan_learns_several_findings_and_the_others_leave_them_out(
     alone = set(splits.loc[(splits["split"] == "train") & ~several, "row"])
     assert set(arm("real", images, splits).batches.rows) == alone  # type: ignore[attr-defined]
     assert set(plan_domain_features("features", images, splits, SYNTHESIS).batches.rows) == alone  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook", "ignore:Optimal order")
+def test_the_guarantee_of_a_private_generator_is_on_its_card(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    pytest.importorskip("opacus")
+    model = acgan.Config(width=4, latent_dim=4, discriminator_norm="group")
+    private = PrivacyConfig(epsilon=8.0, delta=1e-3)
+    plain = TrainingConfig({"adversarial": 2}, batch_size=16)
+    cards, keys = [], []
+    for training in (plain, replace(plain, privacy=private)):
+        settings = ModelSettings(model, training)
+        job = plan_model(*("acgan", images, splits, settings, GanTrainingConfig(), ALLOWED, 0))
+        cards.append(jobs.publish(job, finish(job, tmp_path / str(len(keys)))).card)
+        keys.append(job.key)
+    assert "privacy" not in cards[0]
+    assert 7.9 < cards[1]["privacy"]["epsilon"] <= 8.0
+    assert cards[1]["privacy"]["delta"] == 1e-3
+    assert cards[1]["privacy"]["sample_rate"] == 16 / cards[1]["training_images"]
+    assert keys[0] != keys[1]

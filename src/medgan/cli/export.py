@@ -9,33 +9,38 @@ import click
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import chosen, dataset_options, project_root_here
 
+NAMES = click.Choice(["onnx", "medigan", "monai"])
+
 
 @click.command(cls=UserCommand)
 @click.option(
     "--model",
     "name",
     required=True,
-    help="A trained detector that encodes an image, such as bigan, or a classifier arm.",
+    help="A trained detector that encodes an image, such as bigan, or a classifier arm, for onnx; a "
+    "trained generator, such as acgan, for medigan and monai.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=NAMES,
+    default="onnx",
+    show_default=True,
+    help="An ONNX file, a package that medigan loads, or a MONAI bundle.",
 )
 @dataset_options
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="The ONNX file to write; it is replaced.",
+    help="The ONNX file, which is replaced, or a new folder.",
 )
-def export(name: str, env: str | None, params: str, output: Path) -> None:
-    """Write a trained detector or classifier arm as an ONNX file; it is checked against PyTorch first.
+def export(name: str, form: str, env: str | None, params: str, output: Path) -> None:
+    """Write a trained model in a form that runs without medgan; it is checked against PyTorch
+    first.
 
-    Needs medgan[onnx].
+    onnx needs medgan[onnx].
     """
-    from medgan.inference.export import export_detector
-    from medgan.inference.export_classifier import export_classifier
-    from medgan.pipelines.classifier_training.config import ARMS
+    from medgan.inference.formats import FORMATS
 
-    write = export_classifier if name in ARMS else export_detector
-    done = write(project_root_here(), chosen(env, params).dataset(), name, output)
-    click.echo(
-        f"Wrote {done.path}. Its outputs for {done.images} images differ from PyTorch's "
-        f"by {done.difference:.1g} at most."
-    )
+    click.echo(FORMATS[form](project_root_here(), chosen(env, params).dataset(), name, output))

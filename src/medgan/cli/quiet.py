@@ -16,7 +16,12 @@ VARIABLES = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """No telemetry, and no log lines that a user cannot act on."""
-MESSAGES = (".*pkg_resources.*", "ORJSONResponse is deprecated")
+MESSAGES = (
+    ".*pkg_resources.*",
+    "ORJSONResponse is deprecated",
+    "Full backward hook is firing",  # Opacus: images need no gradient
+    "Optimal order is the",  # Opacus: of a first, rough bound
+)
 """Warnings of other categories that a user cannot act on."""
 
 

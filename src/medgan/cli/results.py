@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from typing import TYPE_CHECKING
 
 import click
@@ -35,8 +34,9 @@ def results(env: str | None, params: str, as_json: bool) -> None:
         click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
         return
     from medgan.report.summary import render_text
+    from medgan.training.progress import columns
 
-    click.echo(render_text(found, terminal_width()))
+    click.echo(render_text(found, columns()))
 
 
 def _log_to_standard_error() -> None:
@@ -47,11 +47,6 @@ def _log_to_standard_error() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RichHandler):
             handler.console = Console(stderr=True)
-
-
-def terminal_width() -> int:
-    """Columns of the terminal, at most 140."""
-    return min(shutil.get_terminal_size((100, 24)).columns, 140)
 
 
 def _newest_results(env: str | None, params: str) -> Results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
@@ -36,6 +37,7 @@ def run_command() -> click.Command:
         raise RuntimeError("Kedro's run command has no callback")
     changed = {"params": _with_text, "config": _with_section}
     params = [changed.get(str(one.name), lambda same: same)(one) for one in run.params]
+    params.append(click.Option(["--verbose"], is_flag=True, help="Print a line for each node."))
     return UserCommand("run", callback=_checked(run.callback), params=params, help=run.help)
 
 
@@ -86,12 +88,14 @@ def _with_section(option: click.Parameter) -> click.Parameter:
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
     from medgan.project.environment import Environment
 
-    def run(**options: Any) -> Any:
+    def run(verbose: bool, **options: Any) -> Any:
+        if verbose:
+            logging.getLogger("medgan").setLevel(logging.DEBUG)
         conf = _conf(options["conf_source"])
         _check_environment(options["env"], conf)
         _check_alone(Environment(conf, options["env"], options["params"] or {}))
         _check_runner(options["runner"], options["is_async"], options["runner_params"])
-        names, pipeline = _chosen_pipelines(options)
+        names, pipeline = _chosen_pipelines(options, _synthesis_source(options, conf))
         for option in ("node_names", "from_nodes", "to_nodes"):
             options[option] = _full_names(options[option], pipeline)
         _check_selection(pipeline, options)
@@ -157,10 +161,22 @@ def _check_runner(runner: str | None, is_async: bool, settings: Mapping[str, Any
         )
 
 
-def _chosen_pipelines(options: Mapping[str, Any]) -> tuple[list[str], Pipeline]:
+def _synthesis_source(options: Mapping[str, Any], conf: Path) -> str | None:
+    from kedro.config import MissingConfigException
+
+    from medgan.project.environment import Environment
+
+    try:
+        return Environment(conf, options["env"], options["params"] or {}).synthesis_source()
+    except (MissingConfigException, LookupError, OSError, ValueError):
+        return None  # the run says what is wrong with conf/
+
+
+def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[list[str], Pipeline]:
     """The names for `--pipelines`, the only option of the two that Kedro will keep, and their sum.
 
     Where another option names a model that is not in the default run, the pipelines of all models.
+    With a source of synthetic images, the pipeline of it in place of `synthesis`.
     """
     from kedro.framework.project import pipelines
     from kedro.pipeline import Pipeline
@@ -171,6 +187,8 @@ def _chosen_pipelines(options: Mapping[str, Any]) -> tuple[list[str], Pipeline]:
     if one and several:
         raise click.UsageError("Use --pipeline or --pipelines, not both.")
     names = [one] if one else list(several)
+    if source is not None:
+        names = _with_source(names, source)
     if _names_further_model(options):
         names = [with_all_models(name) for name in names or ["__default__"]]
     pipelines.set_requested(names or None)
@@ -179,6 +197,18 @@ def _chosen_pipelines(options: Mapping[str, Any]) -> tuple[list[str], Pipeline]:
             pipelines.set_requested(None)
             raise unknown("pipeline", name, set(pipelines) - {"__default__"})
     return names, sum((pipelines[name] for name in names or ["__default__"]), start=Pipeline([]))
+
+
+def _with_source(names: list[str], source: str) -> list[str]:
+    """Replace `synthesis`; the pipelines after it need the generators that are trained here."""
+    from medgan.pipelines.selection import ALL, SOURCE
+
+    if not names or {ALL, "__default__"} & set(names):
+        raise UserError(
+            f"synthesis.source={source} takes the place of the generators in one pipeline alone: "
+            "give --pipeline synthesis."
+        )
+    return [SOURCE if name in ("synthesis", f"{ALL}.synthesis") else name for name in names]
 
 
 def _names_further_model(options: Mapping[str, Any]) -> bool:

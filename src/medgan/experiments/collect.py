@@ -33,7 +33,7 @@ from medgan.experiments.ensembles import ensembles
 from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
 from medgan.experiments.records import Components, ImageScores, Record, Records, read_records
 from medgan.files.documents import from_json, to_json
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import ARMS
 from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over_trainings
 from medgan.stats.classification import Predictions, auroc, auroc_of
 from medgan.stats.differences import auroc_difference

@@ -14,7 +14,7 @@ from medgan.evaluation.results import ClassifierResult, DetectorResult
 from medgan.experiments.document import Comparison
 from medgan.experiments.plan import Experiment
 from medgan.experiments.records import ImageScores, Record, Records
-from medgan.pipelines.classifier_training.config import compared_with
+from medgan.pipelines.arms import compared_with
 from medgan.stats.bootstrap import Estimate
 from medgan.stats.classification import effect_size
 from medgan.stats.differences import auroc_difference, holm, mean_auroc

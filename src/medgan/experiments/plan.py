@@ -13,7 +13,7 @@ from yaml import YAMLError, safe_load
 from medgan import models
 from medgan.errors import UserError
 from medgan.experiments.records import Parameters
-from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT, GENERATOR
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, GENERATOR
 from medgan.project.environment import Environment
 from medgan.project.given import given_parameters, written
 

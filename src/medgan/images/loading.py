@@ -66,7 +66,7 @@ class StoredImages:
 
 
 @dataclass(frozen=True)
-class SyntheticImages:
+class DrawnImages:
     """Images as a generator has drawn them, uint8 (n, H, W, C): their intensity is scaled already,
     and once more where they are changed, as that of a real image would be.
     """
@@ -225,6 +225,18 @@ class BatchStream:
             return np.arange(len(self.rows))
         shown = self.labels == int(label) if self.labels.ndim == 1 else self.labels[:, int(label)]
         return np.flatnonzero(shown)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0 without labels."""
+        if self.labels is None:
+            return 0
+        return int(self.labels.max()) + 1 if self.labels.ndim == 1 else self.labels.shape[1]
+
+    def take(self, places: Rows, rng: torch.Generator, step: int) -> Batch:
+        """Return a batch of the images at these places of `rows`, changed as `rng` draws."""
+        images = self._load(self.rows[places], rng if self.augmentations else None)
+        return Batch(images, rng, self._labels(places), step=step)
 
     def _load(self, rows: Rows, changes: torch.Generator | None) -> Tensor:
         if changes is None:

@@ -304,7 +304,7 @@ def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -
         progress_bar("scoring", "image", len(images.entries)) as bar,
     ):
         while batch := list(islice(entries, using.batch_size)):
-            for one, score, anomaly_map in _scored_batch(batch, using):
+            for one, score, anomaly_map in scored_batch(batch, using):
                 number = NOT_KEPT
                 if one.pixels is not None and anomaly_map is not None and wanted(one, score):
                     number = spool.add(one.pixels, anomaly_map)
@@ -315,7 +315,7 @@ def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -
     return image_rows(seen, scores, kept)
 
 
-def _scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, float, Map | None]]:
+def scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, float, Map | None]]:
     """Yield every image of a batch with its score and map; NaN and None for refused ones."""
     readable = [(one.entry.name, one.pixels) for one in batch if one.pixels is not None]
     if readable:

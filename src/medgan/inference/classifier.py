@@ -26,7 +26,7 @@ from medgan.images.store import ImageStore, padded_size
 from medgan.images.transforms import prepare
 from medgan.inference.trained import PREPARATION, check_trained_on
 from medgan.models import PublishedModel
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import ARMS
 from medgan.pipelines.outputs import Classification
 from medgan.pipelines.preprocessing.nodes import store_key
 from medgan.pipelines.selection import pipeline_of

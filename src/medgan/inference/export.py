@@ -202,7 +202,7 @@ def exported(
     except ImportError:
         raise UserError(MISSING) from None
     batch = torch.export.Dim("batch")
-    with _quiet():
+    with silent_exporter():
         # Two images or more: a batch of one would be exported as a constant.
         example = images[:2] if len(images) > 1 else torch.cat([images, images])
         program: Any = torch.onnx.export(
@@ -221,7 +221,7 @@ def exported(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def silent_exporter() -> Iterator[None]:
     """Silence the exporter's steps and torch's own deprecations; a user can act on neither."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

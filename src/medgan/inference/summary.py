@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Hashable
 from pathlib import Path
@@ -74,6 +75,19 @@ def _class_row(row: dict[Hashable, Any]) -> list[str]:
     number = "" if math.isnan(row["probability"]) else f"{row['probability']:.3f}"
     name = f"{row['path']}, slice {row['slice']}" if row["slice"] else row["path"]
     return [name, row["decision"], number, code + row["message"]]
+
+
+def as_document(scoring: Scoring, file: Path) -> dict[str, Any]:
+    """The detector, its data set, and all rows of scores.csv as JSON."""
+    using = scoring.using
+    return {
+        "model": using.published.name,
+        "dataset": using.dataset,
+        "version": using.version,
+        "cautions": list(using.cautions),
+        "file": str(file),
+        "rows": json.loads(scoring.table.to_json(orient="records")),  # NaN becomes null
+    }
 
 
 def _row(row: dict[Hashable, Any]) -> list[str]:

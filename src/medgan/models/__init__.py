@@ -76,7 +76,7 @@ def synthesizers() -> tuple[str, ...]:
 
 
 def conditional() -> tuple[str, ...]:
-    """Return the synthesizers that draw each class on request."""
+    """Return the synthesizers that learn from labels, and so draw every class."""
     return tuple(name for name in synthesizers() if _is_labelled(name))
 
 
@@ -86,8 +86,13 @@ def unconditional() -> tuple[str, ...]:
 
 
 def _is_labelled(name: str) -> bool:
-    assigned = _source(name)["TRAINING_SET"]
-    return ast.unparse(assigned) == f"TRAINING_SET = {TrainingSet.LABELLED}"
+    return _assigned(name, "TRAINING_SET") == str(TrainingSet.LABELLED)
+
+
+def _assigned(name: str, constant: str) -> str:
+    """Return the source of the value of a constant of a module."""
+    assigned = _source(name)[constant]
+    return ast.unparse(assigned.value) if isinstance(assigned, ast.Assign) else ""
 
 
 @cache
@@ -185,7 +190,7 @@ def create(
     return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
 
 
-def _fits(described: Sequence[int], found: Sequence[int]) -> bool:
+def fits(described: Sequence[int], found: Sequence[int]) -> bool:
     """Whether a tensor may be loaded; an empty one, as of memorized images, takes any number."""
     rows = found[:1] if described[:1] == (0,) else described[:1]
     return (*rows, *described[1:]) == tuple(found)
@@ -283,7 +288,7 @@ class PublishedModel:
             planned: nn.Module = module.build(config, self.spec)
         described = planned.state_dict()
         if described.keys() != self.tensors.keys() or not all(
-            _fits(described[name].shape, value.shape) for name, value in self.tensors.items()
+            fits(described[name].shape, value.shape) for name, value in self.tensors.items()
         ):
             raise UserError(
                 f"The {CARD} of the published model {self.name} describes other weights than its "

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -37,9 +38,11 @@ from medgan.losses import (
     data_to_data_cross_entropy,
     pairwise_accuracy,
 )
+from medgan.networks.blocks import NORMS
 from medgan.networks.dcgan import (
     AuxiliaryDiscriminator,
     ConditionalGenerator,
+    ModulatedGenerator,
     ProxyHead,
     latents_for,
     normal_latents,
@@ -67,13 +70,17 @@ class Config:
     1 - m_p."""
     temperature: Temperature = 0.5
     """tau of `d2d_ce`."""
+    conditioning: Literal["latent", "batch_norm", "self_modulated"] = "latent"
+    """How G gets the class: times the latent (Odena 2017), in batch norms, or there with the latent."""
+    discriminator_norm: Literal["batch", "group"] = "batch"
+    """`group` makes D see each image alone, as `training.privacy` needs."""
     lr: LearningRate = 2e-4
 
 
 @dataclass(frozen=True)
 class ClassLoss:
     """Class head of D, the loss of (its output, labels, settings), and whether D minimizes it on
-    generated images.
+    generated images; a loss that compares images with each other is not.
     """
 
     head: Callable[[int, int], nn.Module]
@@ -96,6 +103,14 @@ CLASS_LOSSES: Mapping[str, ClassLoss] = {
 }
 
 
+GENERATORS: Mapping[str, Callable[[int, int, int, int, int], nn.Module]] = {
+    "latent": ConditionalGenerator,
+    "batch_norm": partial(ModulatedGenerator, self_modulated=False),
+    "self_modulated": partial(ModulatedGenerator, self_modulated=True),
+}
+"""Of (latent_dim, classes, width, size, channels)."""
+
+
 class ACGAN(nn.Module):
     """A class-conditional generator and a discriminator with a class head."""
 
@@ -104,7 +119,7 @@ class ACGAN(nn.Module):
         self.config, self.classes = config, len(spec.classes)
         self.adversarial = ADVERSARIAL[config.adversarial_loss]
         self.class_loss = CLASS_LOSSES[config.class_loss]
-        self.generator = ConditionalGenerator(
+        self.generator = GENERATORS[config.conditioning](
             config.latent_dim, self.classes, config.width, spec.size, spec.channels
         )
         self.discriminator = AuxiliaryDiscriminator(
@@ -114,6 +129,7 @@ class ACGAN(nn.Module):
             self.classes,
             self.class_loss.head,
             self.class_loss.dropout,
+            NORMS[config.discriminator_norm],
         )
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
@@ -121,7 +137,15 @@ class ACGAN(nn.Module):
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
             "adversarial": (
-                Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
+                Player(
+                    "discriminator",
+                    [self.discriminator],
+                    self.discriminator_loss,
+                    adam,
+                    critic=lambda images: self.discriminator(images)[0],
+                    per_image=self.class_loss.on_fakes
+                    and self.config.discriminator_norm == "group",
+                ),
                 Player("generator", [self.generator], self.generator_loss, adam),
             )
         }
@@ -153,15 +177,25 @@ class ACGAN(nn.Module):
         }
 
     @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        found: Tensor = self.discriminator(images)[0]
+        return found
+
+    @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of labels (n,) or multi-hot (n, classes).
 
         Without labels the classes alternate.
         """
         device = next(self.parameters()).device
-        labels = torch.arange(n) % self.classes if labels is None else labels
-        latents = normal_latents(n, self.config.latent_dim, rng, device)
-        return self.generator(latents, labels.to(device))
+        return self.decode(normal_latents(n, self.config.latent_dim, rng, device), labels)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z, class) of latents (n, latent_dim); labels as in `sample`."""
+        labels = torch.arange(len(latents)) % self.classes if labels is None else labels
+        return self.generator(latents, labels.to(latents.device))
 
     def _class_term(self, head: Any, labels: Tensor) -> Tensor:
         return self.config.class_weight * self.class_loss.loss(head, labels, self.config)

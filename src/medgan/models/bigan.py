@@ -124,7 +124,13 @@ class BiGAN(nn.Module):
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
             "adversarial": (
-                Player("discriminator", self.discriminators(), self.discriminator_loss, adam),
+                Player(
+                    "discriminator",
+                    self.discriminators(),
+                    self.discriminator_loss,
+                    adam,
+                    critic=lambda images: self.discriminator(images, self.encoder(images).detach()),
+                ),
                 Player("generator", [self.generator, self.encoder], self.generator_loss, adam),
             )
         }
@@ -161,9 +167,20 @@ class BiGAN(nn.Module):
         return {}
 
     @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        found: Tensor = self.discriminator(images, self.encoder(images))
+        return found
+
+    @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:

@@ -75,6 +75,7 @@ class CriticNeighbours(nn.Module):
             self.discriminator_loss,
             adam,
             self.config.n_critic,
+            self._critic,
         )
         generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {"adversarial": (critic, generator)}

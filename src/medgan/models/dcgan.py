@@ -43,6 +43,7 @@ from medgan.losses import (
     residual_map,
 )
 from medgan.networks.autoencoder import ConvolutionalEncoder
+from medgan.networks.blocks import NORMS
 from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for, normal_latents
 from medgan.ranges import Count, LatentDim, LearningRate, Share, Width
 
@@ -57,6 +58,8 @@ class Config:
     latent_dim: LatentDim = 64
     width: Width = 32
     adversarial_loss: Literal["bce", "hinge", "lsgan", "wgan_gp"] = "bce"
+    discriminator_norm: Literal["batch", "group"] = "batch"
+    """With a gradient penalty `batch` is no norm."""
     lr: LearningRate = 2e-4
     search_steps: Count = 500
     """Adam steps of the latent search for each image."""
@@ -81,9 +84,12 @@ class DCGAN(nn.Module):
         self.adversarial = ADVERSARIAL[config.adversarial_loss]
         shape = config.latent_dim, config.width, spec.size, spec.channels
         self.generator = Generator(*shape)
-        self.discriminator = Discriminator(
-            *shape[1:], batch_norm=self.adversarial.gradient_penalty == 0
-        )
+        # Batch norm would couple the images of a gradient penalty.
+        coupled = config.discriminator_norm == "batch"
+        self.per_image = not coupled and not self.adversarial.gradient_penalty
+        without = coupled and self.adversarial.gradient_penalty > 0
+        norm = None if without else NORMS[config.discriminator_norm]
+        self.discriminator = Discriminator(*shape[1:], norm)
         self.encoder = ConvolutionalEncoder(*shape) if config.encoder else None
 
     def stages(self) -> Mapping[str, Sequence[Player]]:
@@ -91,7 +97,14 @@ class DCGAN(nn.Module):
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         stages: dict[str, Sequence[Player]] = {
             "adversarial": (
-                Player("discriminator", [self.discriminator], self.discriminator_loss, adam),
+                Player(
+                    "discriminator",
+                    [self.discriminator],
+                    self.discriminator_loss,
+                    adam,
+                    critic=self.discriminator,
+                    per_image=self.per_image,
+                ),
                 Player("generator", [self.generator], self.generator_loss, adam),
             )
         }
@@ -126,9 +139,20 @@ class DCGAN(nn.Module):
         return {"latents": mse_per_image(latents, self.encoder(self.generator(latents))).mean()}
 
     @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        found: Tensor = self.discriminator(images)
+        return found
+
+    @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Compute AnoGAN's score and residual map."""

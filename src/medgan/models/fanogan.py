@@ -88,6 +88,7 @@ class FAnoGAN(nn.Module):
             self.discriminator_loss,
             adam,
             self.config.n_critic,
+            self._critic,
         )
         generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {
@@ -117,9 +118,20 @@ class FAnoGAN(nn.Module):
         }
 
     @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        found: Tensor = self._critic(images)
+        return found
+
+    @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:

@@ -229,6 +229,7 @@ class HealthyGAN(nn.Module):
             self.discriminator_loss,
             fast,
             self.config.n_critic,
+            self._critic,
         )
         generator = Player("generator", [self.generator], self.generator_loss, slow)
         return {"adversarial": (critic, generator)}

@@ -94,6 +94,7 @@ class SNGAN(nn.Module):
             self.discriminator_loss,
             adam,
             self.config.n_critic,
+            self.discriminator,
         )
         generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {"adversarial": (discriminator, generator)}
@@ -114,9 +115,20 @@ class SNGAN(nn.Module):
         return {"adversarial": self.adversarial.generator(self.discriminator(fake))}
 
     @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        found: Tensor = self.discriminator(images)
+        return found
+
+    @torch.inference_mode()
     def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
 
 
 def build(config: Config, spec: ImageSpec) -> SNGAN:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import torch.nn.functional as F
@@ -9,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 N = TypeVar("N", bound=nn.Module)
+Norm = Callable[[int], nn.Module]
+"""Normalization of a number of channels."""
 BASE = 4
 """Side of the smallest feature map."""
 MAX_FACTOR = 8
@@ -33,6 +37,14 @@ def flat(features: Tensor) -> Tensor:
 def enlarged(maps: Tensor, size: int) -> Tensor:
     """Interpolate maps (N, C, H, W) bilinearly to (N, C, size, size)."""
     return F.interpolate(maps, (size, size), mode="bilinear", align_corners=False)
+
+
+def group_norm(channels: int) -> nn.Module:
+    """Normalize up to 8 groups of channels of each image alone (Wu, He 2018)."""
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+NORMS: Mapping[str, Norm] = {"batch": nn.BatchNorm2d, "group": group_norm}
 
 
 def initialize(module: nn.Module) -> None:

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.errors import UserError
-from medgan.networks.backbone import MEAN, SPREAD
 from medgan.networks.blocks import channel_widths
+from medgan.networks.layouts import IMAGENET
 
 DROPOUT = 0.3
 STRIDE = 32
@@ -86,8 +86,10 @@ class Colored(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("spread", torch.tensor(SPREAD)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET.mean)[:, None, None], persistent=False)
+        self.register_buffer(
+            "spread", torch.tensor(IMAGENET.spread)[:, None, None], persistent=False
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, 3, H, W)."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.contracts import Batch
-from medgan.networks.blocks import BASE, channel_widths, flat, initialize
+from medgan.networks.blocks import BASE, Norm, channel_widths, flat, initialize
 
 
 class Generator(nn.Module):
@@ -45,17 +45,75 @@ class ConditionalGenerator(nn.Module):
         return self.generator(latents * embedded)
 
 
+class ModulatedBatchNorm(nn.Module):
+    """Batch norm whose scale and shift are linear in a condition (Dumoulin 2017, de Vries 2017)."""
+
+    def __init__(self, channels: int, condition_dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.modulation = nn.Linear(condition_dim, 2 * channels)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Modulate (N, C, H, W) by conditions (N, condition_dim)."""
+        scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, 1)
+        return (1 + scale) * self.norm(features) + shift
+
+
+class ModulatedGenerator(nn.Module):
+    """A DCGAN generator of latents and classes whose batch norms are modulated.
+
+    By the class, it has class-conditional batch norm (Miyato, Koyama 2018, without their residual
+    network); by latent and class, it is self-modulated (Chen 2019, section 2, eq. 4: z + embedding).
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        classes: int,
+        width: int,
+        size: int,
+        channels: int,
+        *,
+        self_modulated: bool,
+    ) -> None:
+        super().__init__()
+        widths = channel_widths(size, width)[::-1]
+        self.self_modulated = self_modulated
+        self.embedding = nn.Embedding(classes, latent_dim)
+        pairs = [(latent_dim, widths[0]), *pairwise(widths)]
+        self.convolutions = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, BASE, 2 if level else 1, 1 if level else 0, bias=False)
+            for level, (a, b) in enumerate(pairs)
+        )
+        self.to_image = nn.Sequential(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
+        self.apply(initialize)
+        self.norms = nn.ModuleList(ModulatedBatchNorm(b, latent_dim) for _, b in pairs)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Generate images of labels (N,) or multi-hot (N, classes), whose embeddings are summed."""
+        embedded = self.embedding(labels) if labels.ndim == 1 else labels @ self.embedding.weight
+        condition = latents + embedded if self.self_modulated else embedded
+        hidden = latents[:, :, None, None]
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            hidden = F.relu(norm(convolution(hidden), condition))
+        return self.to_image(hidden)
+
+
 class Discriminator(nn.Module):
     """Map images (N, C, size, size) to logits (N,) by strided convolutions.
 
-    A gradient penalty needs `batch_norm=False`.
+    A gradient penalty needs a norm other than that of batches.
     """
 
-    def __init__(self, width: int, size: int, channels: int, *, batch_norm: bool = True) -> None:
+    def __init__(
+        self, width: int, size: int, channels: int, norm: Norm | None = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         features = channel_widths(size, width)[-1]
         self.feature_dim = features * BASE * BASE
-        self.convolutions = strided_convolutions(width, size, channels, batch_norm=batch_norm)
+        self.convolutions = strided_convolutions(width, size, channels, norm)
         self.to_logit = nn.Conv2d(features, 1, BASE, 1, 0)
         self.apply(initialize)
 
@@ -87,9 +145,10 @@ class AuxiliaryDiscriminator(nn.Module):
         classes: int,
         head: Callable[[int, int], nn.Module] = nn.Linear,
         dropout: float = 0.5,
+        norm: Norm | None = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        self.trunk = Discriminator(width, size, channels)
+        self.trunk = Discriminator(width, size, channels, norm)
         self.dropout = nn.Dropout(dropout)
         self.to_classes = head(self.trunk.feature_dim, classes)
 
@@ -112,15 +171,13 @@ class ProxyHead(nn.Module):
         return F.normalize(self.project(features), dim=1), F.normalize(self.proxies.weight, dim=1)
 
 
-def strided_convolutions(
-    width: int, size: int, channels: int, *, batch_norm: bool
-) -> nn.Sequential:
-    """Build (N, C, size, size) to (N, C', 4, 4); the first layer has no batch norm."""
+def strided_convolutions(width: int, size: int, channels: int, norm: Norm | None) -> nn.Sequential:
+    """Build (N, C, size, size) to (N, C', 4, 4); the first layer has no norm."""
     widths = channel_widths(size, width)
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
     for inputs, outputs in pairwise(widths):
-        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not batch_norm))
-        layers.extend([nn.BatchNorm2d(outputs)] if batch_norm else [])
+        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=norm is None))
+        layers.extend([norm(outputs)] if norm else [])
         layers.append(nn.LeakyReLU(0.2))
     return nn.Sequential(*layers)
 

@@ -29,7 +29,9 @@ class PairDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         image_dim, hidden = channel_widths(size, width)[-1] * BASE * BASE, 8 * width
-        self.from_images = strided_convolutions(width, size, channels, batch_norm=batch_norm)
+        self.from_images = strided_convolutions(
+            width, size, channels, nn.BatchNorm2d if batch_norm else None
+        )
         self.from_latents = _dense(latent_dim, hidden, dropout)
         self.join = _dense(image_dim + hidden, 2 * hidden, dropout)
         self.to_logit = nn.Linear(2 * hidden, 1)

@@ -8,16 +8,14 @@ stride 2. Both take 4/9 of the multiplications; the 3x3 weights remain the param
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medgan.networks.blocks import BASE, channel_widths, flat
+from medgan.networks.blocks import BASE, Norm, channel_widths, flat
 
-Norm = Callable[[int], nn.Module]
 layer_norm: Norm = partial(nn.GroupNorm, 1)
 """Layer norm over (C, H, W) with one scale per channel: batch norm would couple the images of a
 gradient penalty."""

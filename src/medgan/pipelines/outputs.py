@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.privacy import PrivacyResult
+from medgan.audits.release import ReleaseVerdict
 from medgan.audits.results import (
     RandomErrors,
     RobustnessResult,
@@ -32,6 +34,7 @@ from medgan.evaluation.saliency import SaliencyResult
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
+from medgan.sources.medigan.drawing import SourceCard
 from medgan.training.checkpoints import CheckpointFolder
 
 if TYPE_CHECKING:
@@ -95,6 +98,14 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class RealImages:
+    """What all generators are compared with: features of real images, and how alike they are."""
+
+    statistics: Arrays
+    """`<part>/<name>`: features (n, D) of a space or values of pairs, and the `key` of each part."""
+
+
+@dataclass(frozen=True)
 class Synthetic:
     """Synthetic images of one generator, and their quality."""
 
@@ -102,10 +113,55 @@ class Synthetic:
     """`images` (N, H, W, C) uint8 and `labels` (N,)."""
     quality: SynthesisResult
     samples: Picture
+    source: SourceCard | None = field(default=None, metadata=UNLOGGED)
+    """Where the images of others come from."""
+    interpolations: Picture | None = None
+    """None for a generator that does not decode latents."""
+    class_rows: Picture | None = None
+    """None for a generator of one class."""
+    beside_real: Picture | None = None
+    """None without a network of domain features."""
     origin: Document | None = field(default=None, metadata=UNLOGGED)
     """`training_split`: the digest of the images that the generator has learned from; None for a
     generator that has seen no image of the data set, and in sets of earlier versions.
     """
+
+
+@dataclass(frozen=True)
+class Release:
+    """Verdict of the release gate on one generator, and what it rests on."""
+
+    verdict: ReleaseVerdict = field(metadata=UNLOGGED)
+    privacy: PrivacyResult = field(metadata=UNLOGGED)
+    closest_figure: Picture
+    copies: pd.DataFrame | None = field(default=None, metadata={**CSV, **UNLOGGED})
+    """image (its place among the synthetic ones), similarity, distance_ratio, nearest (id of the
+    training image), mirrored, flagged; None where copies were not searched.
+    """
+    check: Arrays | None = None
+    """`medgan.audits.release.CopyCheck.arrays`; it holds training images."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdict on one generator, with its privacy."""
+
+    verdict: ReleaseVerdict
+    privacy: PrivacyResult
+
+
+@dataclass(frozen=True)
+class SampleGrids:
+    """What is shown of every generator, by name; a kind leaves out those that have none."""
+
+    figures: Mapping[str, Picture]
+    """The first images of each class."""
+    closest: Mapping[str, Picture] = field(default_factory=dict)
+    """Synthetic images beside their nearest training images."""
+    releases: Mapping[str, Judged] = field(default_factory=dict, metadata=UNLOGGED)
+    interpolations: Mapping[str, Picture] = field(default_factory=dict)
+    class_rows: Mapping[str, Picture] = field(default_factory=dict)
+    beside_real: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

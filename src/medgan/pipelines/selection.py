@@ -1,12 +1,15 @@
-"""The models of a run: those of the default run, or all of them."""
+"""The models of a run: those of the default run, all of them, or a source of others."""
 
 from __future__ import annotations
 
 from medgan import models
-from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
 
 ALL = "all_models"
 """The pipeline of all models; `all_models.gan_training` is one of its parts."""
+
+SOURCE = "medigan"
+"""The pipeline that takes the place of `synthesis` where `synthesis.source` is given."""
 
 
 def with_all_models(pipeline: str) -> str:

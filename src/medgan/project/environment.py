@@ -33,11 +33,20 @@ class Environment:
         """The name of the data set, from globals.yml."""
         return str(self._loader()["globals"]["dataset"])
 
+    def license(self) -> str:
+        """The license of the source, from globals.yml."""
+        return str(self._loader()["globals"].get("license", "not stated"))
+
     def parameters(self) -> dict[str, Any]:
         """The typed sections. Raises `UserError` for a wrong key or value."""
         from medgan.project.parameters import sections, typed
 
         return typed(self._loader()["parameters"], sections())
+
+    def synthesis_source(self) -> str | None:
+        """The parameter `synthesis.source`, before anything is checked."""
+        section = self._loader()["parameters"].get("synthesis")
+        return section.get("source") if isinstance(section, Mapping) else None
 
     def tracking(self) -> dict[str, Any]:
         """tracking.yml: `enabled`, `uri`, `experiment`. `MLFLOW_TRACKING_URI` overrides `uri`."""

@@ -11,6 +11,8 @@ import pandas as pd
 
 from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
+from medgan.audits.privacy import PrivacyResult
+from medgan.audits.release import ReleaseVerdict
 from medgan.audits.results import (
     RandomErrors,
     RobustnessResult,
@@ -113,6 +115,9 @@ class ReportData:
     """By the name of the published model."""
     models: Mapping[str, ModelDocuments] = field(default_factory=dict)
     """By the name of the detector, or of other features (`domain_features`)."""
+    verdicts: Mapping[str, ReleaseVerdict] = field(default_factory=dict)
+    """By the name of the generator."""
+    privacy: Mapping[str, PrivacyResult] = field(default_factory=dict)
     tests: DetectorTests | None = None
     shortcuts: ShortcutsResult | None = None
     cohort: CohortResult | None = None

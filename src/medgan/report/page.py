@@ -13,7 +13,16 @@ from PIL import Image
 
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Terms
 from medgan.report.data import ReportData
-from medgan.report.sections import arms, audits, cohort, detectors, embeddings, training, verdict
+from medgan.report.sections import (
+    arms,
+    audits,
+    cohort,
+    detectors,
+    embeddings,
+    release,
+    training,
+    verdict,
+)
 from medgan.report.sections import data as sections_data
 from medgan.report.tables import Table
 from medgan.words import NOT_A_MEDICAL_DEVICE
@@ -37,6 +46,7 @@ SECTIONS: Sequence[Callable[[ReportData], Section]] = (
     embeddings.projections,
     arms.arms,
     training.quality,
+    release.release,
     training.choices,
     cohort.protocol,
     cohort.claim,

@@ -12,6 +12,7 @@ from medgan.evaluation.metrics import (
     CLASSIFIER,
     DETECTOR,
     HEADLINE,
+    RELEASED,
     quality_metric,
 )
 from medgan.evaluation.results import DetectorResult, Results
@@ -113,6 +114,10 @@ def _quality(results: Results) -> Iterator[Table | str]:
         f"Image quality, {shared} images; 'real' is the metric of real images against real images",
     )
     yield from missing_reasons(each for metrics in found.values() for each in metrics.values())
+    for model, made in results.quality.items():
+        if verdict := made.overall.get(RELEASED.key):
+            told = "may be released" if verdict.value else f"refused by {verdict.reason}"
+            yield f"Images of {model}: {told}"
 
 
 def comparison_table(rows: Mapping[str, DetectorResult]) -> pd.DataFrame:

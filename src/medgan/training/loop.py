@@ -15,20 +15,18 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from medgan.contracts import STAGE_OF_LABEL, BatchSource, Fitted, Model, Player
-from medgan.errors import UserError
+from medgan.contracts import BatchSource, Fitted, Player
 from medgan.training.checkpoints import AVERAGE, MODEL, OPTIMIZER, SELECTED, TrainingState
 from medgan.training.optimization import (
     WeightAverage,
-    build_optimizer,
     optimizer_tensors,
     rate_factor,
     restore_optimizer,
 )
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
+from medgan.training.stages import Stage, stages_of
 from medgan.training.stopping import Stop, StopNow
 from medgan.training.updates import update
 from medgan.training.validation import HeldOutMetrics, Selection, Validation, Validator
@@ -57,30 +55,6 @@ class Progress:
     key is empty: the caller names the training."""
     unvalidated: Mapping[str, float] | None = None
     """The terms of this step, if a signal has interrupted its validation."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A training stage with its optimizers."""
-
-    name: str
-    players: Sequence[Player]
-    optimizers: Sequence[Optimizer]
-    first: int
-    """Completed steps before this stage."""
-    steps: int
-
-    @property
-    def end(self) -> int:
-        """Completed steps after this stage."""
-        return self.first + self.steps
-
-    def due(self, every: int, step: int) -> bool:
-        """Return whether something happens at `step` that happens every few steps and at the end.
-
-        `every=0` is never.
-        """
-        return every > 0 and (step % every == 0 or step == self.end)
 
 
 def train(
@@ -135,7 +109,7 @@ class _Training:
         self.held_out = held_out if config.inspect_every else None
         self.unvalidated: Mapping[str, float] | None = None
         self.saved_at = time.monotonic()
-        self.stages = _stages(model, config)
+        self.stages = stages_of(model, batches, config)
         self.total = self.stages[-1].end if self.stages else 0
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.validator = (
@@ -236,7 +210,7 @@ class _Training:
                 group["lr"] = player.optimizer.lr * factor
             for _ in range(player.updates):
                 drawn = [
-                    self.runtime.move(self.batches.draw(stage.name, number, config.batch_size))
+                    self.runtime.move(stage.batch(player, self.batches, number, config.batch_size))
                     for number in itertools.islice(numbers, config.accumulate)
                 ]
                 losses = update(player, optimizer, drawn, stage.players, self.runtime)
@@ -279,6 +253,8 @@ class _Training:
             "planned_steps": self.total,
             "selection": self.selection.notes(),
             "unvalidated": report.unvalidated,
+            **({"augment_share": stage.adversary.share} if stage.adversary else {}),
+            **({"privacy": stage.private.card()} if stage.private else {}),
         }
         return TrainingState("", report.step, finished, tensors, notes)
 
@@ -297,6 +273,8 @@ class _Training:
             if stage.first < resume.step < stage.end:
                 for player, optimizer in zip(stage.players, stage.optimizers, strict=True):
                     restore_optimizer(optimizer, resume.part(f"{OPTIMIZER}{player.name}."))
+                if stage.adversary is not None:
+                    stage.adversary.share = resume.notes["augment_share"]
         threads = torch.get_num_threads()
         if resume.notes.get("threads", threads) != threads:
             logger.warning(
@@ -306,23 +284,6 @@ class _Training:
                 resume.notes["threads"],
             )
         return resume.step
-
-
-def _stages(model: nn.Module, config: TrainingConfig) -> list[Stage]:
-    if not isinstance(model, Model):
-        raise TypeError(f"{type(model).__name__} has no stages()")
-    stages: list[Stage] = []
-    for name, players in model.stages().items():
-        budget, _, _ = name.partition(STAGE_OF_LABEL)  # each label has that of its stage
-        steps = config.steps.get(name, config.steps.get(budget))
-        if steps is None:
-            raise UserError(
-                f"The stage '{budget}' has no budget: give it one under `training.steps.{budget}`."
-            )
-        optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
-        first = stages[-1].end if stages else 0
-        stages.append(Stage(name, players, optimizers, first, steps))
-    return stages
 
 
 def _set_modes(model: nn.Module, players: Sequence[Player]) -> None:

@@ -14,14 +14,15 @@ from medgan.errors import UserError
 from medgan.images.loading import (
     BatchStream,
     Concatenated,
+    DrawnImages,
     StagedBatches,
     StoredImages,
-    SyntheticImages,
 )
 from medgan.images.splits import TrainingRows
 from medgan.images.store import ImageStore
 from medgan.models.classifier import PRETRAINING
-from medgan.pipelines.classifier_training.config import Arm, ClassifierConfig
+from medgan.pipelines.arms import Arm
+from medgan.pipelines.classifier_training.config import ClassifierConfig
 
 Arrays = Mapping[str, NDArray[Any]]
 Labels = NDArray[np.int64]
@@ -141,7 +142,7 @@ class Material:
         stored: Any = StoredImages(self.images)
         if self.synthetic is not None:
             info, size = self.images.info, self.images.spec.size
-            drawn = SyntheticImages(self.synthetic["images"], info.scaling, size)
+            drawn = DrawnImages(self.synthetic["images"], info.scaling, size)
             stored = Concatenated([stored, drawn])
         streams = []
         for rows, labels in self.streams:

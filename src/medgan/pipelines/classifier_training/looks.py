@@ -12,11 +12,11 @@ from medgan.evaluation.embeddings import METHODS, SHOWN_AS, features_of, project
 from medgan.evaluation.realism import RealismResult, told_apart
 from medgan.evaluation.saliency import check_saliency
 from medgan.images.labels import class_labels, one_finding
-from medgan.images.loading import StoredImages, SyntheticImages
+from medgan.images.loading import DrawnImages, StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import load
 from medgan.models.classifier import Config
-from medgan.pipelines.classifier_training.config import GENERATOR
+from medgan.pipelines.arms import GENERATOR
 from medgan.pipelines.outputs import ArmSaliency, ImagesTogether, Synthetic, Trained
 from medgan.plots.classifiers import saliency_grid
 from medgan.plots.projections import Projection, projections
@@ -107,7 +107,7 @@ def project_images(
     labels = np.asarray(synthetic.synthetic["labels"])
     drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:TOGETHER])
     pixels = np.asarray(synthetic.synthetic["images"])[drawn]
-    made = SyntheticImages(pixels, images.info.scaling, images.spec.size)
+    made = DrawnImages(pixels, images.info.scaling, images.spec.size)
     network: Any = trained.model.build()
     rows = real["row"].to_numpy(dtype=np.int64)
     names = [f"synthetic image {number}" for number in drawn]

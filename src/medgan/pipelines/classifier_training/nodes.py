@@ -34,8 +34,9 @@ from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
 from medgan.models import classifier
 from medgan.networks.classifier import DIVIDED, FINE_TUNING, RATE, RATES
+from medgan.pipelines.arms import ARMS, Arm, compared_with
 from medgan.pipelines.classifier_training.batches import Material, with_prior
-from medgan.pipelines.classifier_training.config import ARMS, Arm, ClassifierConfig, compared_with
+from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.outputs import (
     ArmSaliency,
     ArmsComparison,
@@ -109,6 +110,9 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
     batches, balance = Material(arm, images, real, synthetic, len(spec.classes)).batches(
         config, seed, augment
     )
+    # The epochs are those of the real images, so that every arm has equally many steps.
+    training = config.training.in_steps(len(real.rows))
+    training = replace(training, steps=_steps(arm, training.steps, config.pretraining))
     judge = held_out(config, images, splits, spec) if config.training.inspect_every else None
     return TrainingJob(
         name=name,
@@ -124,7 +128,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         ),
         spec=spec,
         batches=batches,
-        training=replace(config.training, steps=_steps(arm, config)),
+        training=training,
         seed=seed,
         data=data_hash(images, splits, VERSION, augment, hashes, arm.real, config.balance),
         initial="classifier",
@@ -165,13 +169,12 @@ def _rate(network: str, config: ClassifierConfig) -> float:
     return FINE_TUNING if config.weights else RATES.get(network, RATE)
 
 
-def _steps(arm: Arm, config: ClassifierConfig) -> Mapping[str, int]:
+def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int]:
     """Divide the steps of an arm among its stages; every arm has equally many."""
-    steps = config.training.steps
     if not arm.pretraining or classifier.CLASSIFICATION not in steps:
         return steps
     whole = steps[classifier.CLASSIFICATION]
-    first = min(max(1, round(config.pretraining * whole)), whole - 1)
+    first = min(max(1, round(share * whole)), whole - 1)
     return {classifier.PRETRAINING: first, classifier.CLASSIFICATION: whole - first}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from kedro.pipeline import Node, Pipeline
 
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, GENERATOR
 from medgan.pipelines.classifier_training import looks, nodes
-from medgan.pipelines.classifier_training.config import ARMS, BY_DEFAULT, GENERATOR
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.training import training_nodes
 

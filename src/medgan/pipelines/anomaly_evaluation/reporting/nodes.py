@@ -23,8 +23,8 @@ from medgan.pipelines.outputs import (
     Cut,
     Evaluation,
     Features,
-    Figures,
     Illustrations,
+    SampleGrids,
     Trained,
 )
 from medgan.pipelines.shared import EvaluationData
@@ -77,7 +77,7 @@ class Made:
     cut: Cut | None = None
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
-    sample_grids: Figures = field(default_factory=lambda: Figures({}))
+    sample_grids: SampleGrids = field(default_factory=lambda: SampleGrids({}))
     arms_comparison: ArmsComparison | None = None
 
     def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
@@ -99,6 +99,8 @@ class Made:
             descriptions={name: _first_line(name) for name in models.detectors()},
             cards={name: from_json(Card, one.model.card) for name, one in self.trained.items()},
             models=self.documents(),
+            verdicts={name: one.verdict for name, one in self.sample_grids.releases.items()},
+            privacy={name: one.privacy for name, one in self.sample_grids.releases.items()},
             tests=compared.detector_tests,
             shortcuts=compared.shortcuts,
             cohort=self.cohort.cohort,
@@ -159,6 +161,10 @@ class Made:
         others: dict[str, Mapping[str, Any]] = {
             "projections": _parts(self.features, "projections_figure"),
             "samples": self.sample_grids.figures,
+            "closest": self.sample_grids.closest,
+            "interpolations": self.sample_grids.interpolations,
+            "class_rows": self.sample_grids.class_rows,
+            "beside_real": self.sample_grids.beside_real,
         }
         for kind, found in others.items():
             together |= {f"{kind}_{name}": picture for name, picture in found.items()}
