@@ -10,7 +10,7 @@ import torch
 from torchvision.models import get_model
 
 from medgan import models
-from medgan.contracts import ImageSpec, Pretrained
+from medgan.contracts import ImageSpec
 from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
@@ -42,7 +42,7 @@ def tiny(name: str, spec: ImageSpec = SPEC, **changes: Any) -> Any:
             ),
             spec,
         )
-        if isinstance(model, Pretrained):
+        if name in models.pretrained():
             model.load_pretrained(random_weights(model.config.backbone))
     return model
 

@@ -220,7 +220,11 @@ def test_epochs_are_steps_of_the_images_that_a_model_trains_on(
         added = [Synthetic(synthetic(), SynthesisResult({}), b"")] if ARMS[name].synthetic else []
         settings = ClassifierConfig(training=arms)
         planned = plan_arm(name, images, splits, settings, "small", ALLOWED, 0, *added)
-        assert planned.training.steps == {"classification": 14}  # 108 / 8
+        steps = (
+            planned.training.steps
+        )  # 108 / 8, in two stages where images come one after the other
+        assert sum(steps.values()) == 14
+        assert ("pretraining" in steps) == ARMS[name].pretraining
 
 
 def half_done(job: TrainingJob, folder: Path) -> CheckpointFolder:
