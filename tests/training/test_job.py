@@ -25,12 +25,10 @@ from medgan.images.labels import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.metrics import memorisation
 from medgan.models import PublishedModel, acgan
-from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
-from medgan.pipelines.classifier_training.nodes import (
-    evaluate_arm,
-    plan_arm,
-    with_real_prior,
-)
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
+from medgan.pipelines.classifier_training.batches import with_prior
+from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
@@ -222,7 +220,11 @@ def test_epochs_are_steps_of_the_images_that_a_model_trains_on(
         added = [Synthetic(synthetic(), SynthesisResult({}), b"")] if ARMS[name].synthetic else []
         settings = ClassifierConfig(training=arms)
         planned = plan_arm(name, images, splits, settings, "small", ALLOWED, 0, *added)
-        assert planned.training.steps == {"classification": 14}  # 108 / 8
+        steps = (
+            planned.training.steps
+        )  # 108 / 8, in two stages where images come one after the other
+        assert sum(steps.values()) == 14
+        assert ("pretraining" in steps) == ARMS[name].pretraining
 
 
 def half_done(job: TrainingJob, folder: Path) -> CheckpointFolder:
@@ -270,8 +272,8 @@ def test_finished_trainings_with_other_settings_are_kept_but_not_for_ever(tmp_pa
 
 
 def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.DataFrame) -> None:
-    planned = {name: arm(name, images, splits) for name in ARMS}
-    assert len({job.key for job in planned.values()}) == len(ARMS)
+    planned = {name: arm(name, images, splits) for name in BY_DEFAULT}
+    assert len({job.key for job in planned.values()}) == len(BY_DEFAULT)
     assert (
         len(
             {
@@ -291,17 +293,19 @@ def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.
 def test_synthetic_images_keep_the_class_shares_of_the_real_ones() -> None:
     drawn = {"labels": np.repeat([0, 1, 2], 100), "images": np.arange(300)}
     real = np.repeat([0, 1, 2], [30, 60, 10])
-    chosen = with_real_prior(drawn, real)
+    chosen = with_prior(drawn, real)
     assert np.bincount(chosen["labels"]).tolist() == [50, 100, 16]
     assert set(chosen["images"]) == {*range(50), *range(100, 200), *range(200, 216)}
-    two_of_three = with_real_prior(drawn, np.repeat([0, 2], [10, 30]))
+    two_of_three = with_prior(drawn, np.repeat([0, 2], [10, 30]))
     assert np.bincount(two_of_three["labels"]).tolist() == [33, 0, 100]
 
 
 def test_f46_no_arm_sees_a_held_out_image(images: ImageStore, splits: pd.DataFrame) -> None:
     held_out = set(splits.loc[splits["split"] != "train", "row"])
     for name in ARMS:
-        assert not held_out & set(arm(name, images, splits).batches.rows)  # type: ignore[attr-defined]
+        batches = arm(name, images, splits).batches
+        for part in (*getattr(batches, "stages", {}).values(), getattr(batches, "others", batches)):
+            assert not held_out & set(part.rows)
 
 
 def test_an_arm_from_plan_to_metrics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from medgan.cli.classify import classify
 from medgan.cli.compare import compare
 from medgan.cli.doctor import doctor
 from medgan.cli.experiments import collect, reproduce
@@ -40,7 +41,7 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-_DAILY = (init, results, score, generate, export, compare, doctor)
+_DAILY = (init, results, score, classify, generate, export, compare, doctor)
 for _command in (*_DAILY, medigan, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

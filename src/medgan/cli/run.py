@@ -212,15 +212,15 @@ def _with_source(names: list[str], source: str) -> list[str]:
 
 
 def _names_further_model(options: Mapping[str, Any]) -> bool:
-    """Whether a selection names a model that is not in the default run."""
-    from medgan import models
+    """Whether a selection names a model or arm that is not in the default run."""
+    from medgan.pipelines.selection import on_request
 
     nodes = (
         options[name] for name in ("tags", "namespaces", "node_names", "from_nodes", "to_nodes")
     )
     datasets = (options[name] for name in ("from_inputs", "to_outputs", "load_versions"))
     named = {part for names in (*nodes, *datasets) for name in names for part in name.split(".")}
-    return bool(named & (set(models.names()) - set(models.by_default())))
+    return bool(named & on_request())
 
 
 def _full_names(given: Iterable[str], pipeline: Pipeline) -> list[str]:

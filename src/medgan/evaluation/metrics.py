@@ -22,7 +22,9 @@ from medgan.stats.classification import (
     auroc_of,
     average_precision_of,
     balanced_accuracy_of,
+    class_balanced_accuracy_of,
     f1_of,
+    macro_of,
     multiclass_auroc_of,
     precision_of,
     sensitivity_of,
@@ -85,14 +87,23 @@ DECISION = (SENSITIVITY, SPECIFICITY, PRECISION, F1, ACCURACY)
 """Metrics of the decisions at a threshold."""
 DETECTOR = (*RANKING, *DECISION)
 HEADLINE = tuple(metric for metric in DETECTOR if metric.short)
+BALANCED_ACCURACY = PredictionMetric(
+    "balanced_accuracy", "Balanced accuracy", class_balanced_accuracy_of
+)
 CLASSIFIER = (
     replace(ACCURACY, required=True),
+    BALANCED_ACCURACY,
     PRECISION,
     RECALL,
     F1,
     replace(SPECIFICITY, required=False),
     AUROC,
+    replace(AVERAGE_PRECISION, required=False),
 )
+OF_CLASS = (AUROC, AVERAGE_PRECISION, PRECISION, RECALL, F1, SPECIFICITY)
+"""Metrics of one class against all others."""
+OF_CLASSES = (AUROC, AVERAGE_PRECISION, RECALL, F1)
+"""Those whose mean over the classes is a metric too."""
 ANOMALY_TYPES = (
     PredictionMetric("auroc", "AUROC", multiclass_auroc_of),
     ACCURACY,
@@ -271,6 +282,18 @@ def measured(
     """
     statistics = {metric.key: metric.statistic(predictions) for metric in metrics}
     return estimates(statistics, np.asarray(groups), n_resamples, seed)
+
+
+def measured_macro(
+    metrics: Sequence[PredictionMetric],
+    classes: Sequence[Predictions],
+    groups: NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Compute the means of metrics over classes, each against the others; see `measured`."""
+    means = {metric.key: macro_of([metric.statistic(of) for of in classes]) for metric in metrics}
+    return estimates(means, np.asarray(groups), n_resamples, seed)
 
 
 def missing(metrics: Sequence[Metric[Any]], reason: str) -> dict[str, Estimate]:

@@ -16,7 +16,7 @@ from medgan.images.store import StoreInfo, padded_size
 from medgan.images.transforms import prepare
 from medgan.inference.cautions import of_model
 from medgan.inference.trained import Trained
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import ARMS
 from medgan.project.artifacts import Project
 from medgan.training.runtime import Runtime
 

@@ -67,7 +67,7 @@ def encoders() -> tuple[str, ...]:
 
 def pretrained() -> tuple[str, ...]:
     """Return the models that need the weights of another network."""
-    return _making(Pretrained)
+    return tuple(name for name in names() if name in _making(Pretrained))
 
 
 def synthesizers() -> tuple[str, ...]:
@@ -77,9 +77,16 @@ def synthesizers() -> tuple[str, ...]:
 
 def conditional() -> tuple[str, ...]:
     """Return the synthesizers that learn from labels, and so draw every class."""
-    return tuple(
-        name for name in synthesizers() if _assigned(name, "TRAINING_SET") == "TrainingSet.LABELLED"
-    )
+    return tuple(name for name in synthesizers() if _is_labelled(name))
+
+
+def unconditional() -> tuple[str, ...]:
+    """Return the synthesizers that are trained without labels."""
+    return tuple(name for name in synthesizers() if not _is_labelled(name))
+
+
+def _is_labelled(name: str) -> bool:
+    return _assigned(name, "TRAINING_SET") == str(TrainingSet.LABELLED)
 
 
 def _assigned(name: str, constant: str) -> str:

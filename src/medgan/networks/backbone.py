@@ -18,8 +18,12 @@ FILES: Mapping[str, str] = {
     "resnet18": "resnet18-f37072fd.pth",
     "resnet50": "resnet50-11ad3fa6.pth",
     "wide_resnet50_2": "wide_resnet50_2-95faca4d.pth",
+    "vgg16": "vgg16-397923af.pth",
+    "vgg16_bn": "vgg16_bn-6c64b313.pth",
+    "densenet121": "densenet121-a639ec97.pth",
+    "efficientnet_b0": "efficientnet_b0_rwightman-7f5810bc.pth",
 }
-"""BackboneName -> its file in torchvision's download folder."""
+"""Network of torchvision -> its file in torchvision's download folder."""
 
 
 class Backbone(nn.Module):

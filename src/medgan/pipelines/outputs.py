@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
 from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import ReleaseVerdict
@@ -27,7 +28,9 @@ from medgan.evaluation.details import (
     ProjectionsResult,
 )
 from medgan.evaluation.domain import DomainLimits
+from medgan.evaluation.realism import RealismResult
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
+from medgan.evaluation.saliency import SaliencyResult
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
@@ -118,6 +121,10 @@ class Synthetic:
     """None for a generator of one class."""
     beside_real: Picture | None = None
     """None without a network of domain features."""
+    origin: Document | None = field(default=None, metadata=UNLOGGED)
+    """`training_split`: the digest of the images that the generator has learned from; None for a
+    generator that has seen no image of the data set, and in sets of earlier versions.
+    """
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,48 @@ class Classification:
     evaluation: ClassifierResult
     confusion: Picture
     test_scores: pd.DataFrame
+    probabilities: Arrays | None = None
+    """image_id (n,), split (n,), probabilities (n, K) of the validation and test images; None in
+    evaluations of earlier versions.
+    """
+    domain: DomainLimits | None = field(default=None, metadata=UNLOGGED)
+    domain_reference: Arrays | None = None
+    """`medgan.evaluation.domain.Domain.reference`."""
+
+    subgroups: SubgroupsResult | None = field(default=None, metadata=UNLOGGED)
+
+
+@dataclass(frozen=True)
+class ArmSaliency:
+    """Where an arm looks on some test images."""
+
+    saliency: SaliencyResult = field(metadata=UNLOGGED)
+    saliency_figure: Picture
+
+
+@dataclass(frozen=True)
+class ImagesTogether:
+    """Real and synthetic images in one space of features."""
+
+    realism: RealismResult
+    projection: Picture
+    page: str
+    """The same as an interactive HTML page."""
+
+
+@dataclass(frozen=True)
+class ArmsComparison:
+    """All arms on the test images."""
+
+    roc: Picture
+    reliability: Picture
+    audit: ArmsAudit = field(metadata=UNLOGGED)
+    confusion_matrices: Mapping[str, Picture]
+    saliency: Mapping[str, Picture]
+    """Empty without captum."""
+    projection: Picture | None = None
+    page: str | None = None
+    """Real and synthetic images together, an interactive HTML page."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,12 @@ TEXT = frozenset(
             "normal",
             "ingestion.normal",
         ),
-        *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
+        *(
+            "ingestion.separator",
+            "classifier_training.weights",
+            "evaluation.dataset",
+            "evaluation.model_from",
+        ),
         *("evaluation.reference_standard", "evaluation.region.name", "set"),
         *(f"synthesis.spaces.{name}" for name in get_args(SpaceName)),
         *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),

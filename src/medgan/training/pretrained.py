@@ -25,14 +25,17 @@ class PretrainedWeights:
     network: str
     path: Path
     sha256: str
+    parameter: str = PARAMETER
+    """That gives the path."""
 
     @classmethod
-    def find(cls, network: str, given: str | None) -> PretrainedWeights:
+    def find(cls, network: str, given: str | None, parameter: str = PARAMETER) -> PretrainedWeights:
         """Find the weights of a network.
 
         Args:
             network: a key of `networks.backbone.FILES`.
             given: a path; None searches torchvision's download folder. Nothing is downloaded.
+            parameter: that gives the path.
 
         Raises:
             MissingWeights: no file is given, and there is none.
@@ -45,14 +48,14 @@ class PretrainedWeights:
         file = FILES[network]
         path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / file
         if path.is_file():
-            return cls(network, path, file_digest(path))
+            return cls(network, path, file_digest(path), parameter)
         if given:
             raise UserError(
-                f"There are no weights at {path}: give --params {PARAMETER}=PATH of a file such as "
+                f"There are no weights at {path}: give --params {parameter}=PATH of a file such as "
                 f"{file}, or leave it out."
             )
         raise MissingWeights(
-            f"it needs the pretrained weights of {network}: give --params {PARAMETER}=PATH, since "
+            f"it needs the pretrained weights of {network}: give --params {parameter}=PATH, since "
             f"torch has no {file} on this machine"
         )
 
@@ -77,7 +80,7 @@ class PretrainedWeights:
     def _unreadable(self) -> UserError:
         return UserError(
             f"{self.path} is no file of weights as torch saves them: give --params "
-            f"{PARAMETER}=PATH of one for {self.network}."
+            f"{self.parameter}=PATH of one for {self.network}."
         )
 
 

@@ -15,7 +15,7 @@ from medgan.evaluation.score_choice import choose_score
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import VERSION, BatchStream, StoredImages
-from medgan.images.splits import TrainingRows, data_hash, training_rows
+from medgan.images.splits import TrainingRows, data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
@@ -132,6 +132,7 @@ def _trained_with(
 def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
     return {
         "images": images.key,
+        "training_split": training_digest(splits),
         "image_size": [images.info.height, images.info.width],
         "intensity": str(images.info.scaling),
         "splits": {

@@ -93,7 +93,14 @@ def synthesize(
         interpolations=interpolations(trained.model, settings.seed),
         class_rows=class_rows(trained.model, settings.seed),
         beside_real=beside_real(drawn, images, splits, network, real),
+        origin=_origin(trained.model),
     )
+
+
+def _origin(published: PublishedModel) -> dict[str, Any] | None:
+    """Say which images a generator has learned from; unknown of one of an earlier version."""
+    known = published.card.get("training_split")
+    return known and {"training_split": known}
 
 
 def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:

@@ -1,31 +1,25 @@
-"""Classifiers with synthetic images, the quality of synthetic images, and the training."""
+"""The quality of synthetic images, and the training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from medgan.evaluation.metrics import CLASSIFIER, QUALITY, quality_metric
-from medgan.evaluation.results import (
-    CalibrationBin,
-    ClassifierResult,
-    SynthesisResult,
-)
+from medgan.evaluation.metrics import QUALITY, quality_metric
+from medgan.evaluation.results import SynthesisResult
 from medgan.metrics.quality import QualityMetric
 from medgan.models import display_name
 from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Terms
 from medgan.report.data import ReportData
-from medgan.report.tables import VALUE, Column, Columns, Rows, Table
+from medgan.report.sections.arms import arm_name
+from medgan.report.tables import VALUE, Column, Table
 from medgan.report.text import (
     MISSING,
     absent,
     direction,
-    interval_name,
     missing_reasons,
     not_run,
     number,
-    seeds_text,
     shared_class,
-    size_of,
     with_interval,
 )
 from medgan.words import capital, readable
@@ -67,72 +61,10 @@ ON_QUALITY = (
 )
 
 
-def arm_name(arm: str) -> str:
-    """`gan_classical` as `GAN + classical`."""
-    return " + ".join("GAN" if part == "gan" else part for part in arm.split("_"))
-
-
 def trained_name(name: str, data: ReportData) -> str:
     """The display name of a model, or `classifier, GAN + classical`."""
-    is_arm = name in data.results.classifiers
-    return f"classifier, {arm_name(name)}" if is_arm else display_name(name)
-
-
-def arms(data: ReportData) -> Section:
-    """Classifiers on real images with and without additions."""
-    title, rows = "Classifiers with synthetic training images", data.results.classifiers
-    if not rows:
-        return Section("arms", title, "Not run yet.", [Absent(absent(data.results, "classifiers"))])
-    metrics = {arm: [row.metric(metric) for metric in CLASSIFIER] for arm, row in rows.items()}
-    first = next(iter(rows.values()))
-    reasons = missing_reasons(found for each in metrics.values() for found in each)
-    note = (
-        f"{capital(size_of(first))}; {seeds_text(first.n_seeds)}; in brackets: "
-        f"{interval_name(first)}. Accuracy is over all classes; precision, recall and F1 are of "
-        "'anomalous', any class but normal; AUROC is of 1 − p(normal)."
-    ) + "".join(f" {MISSING} : {reason}." for reason in reasons)
-    columns: Columns = ("Trained on", *(metric.name for metric in CLASSIFIER))
-    cells: Rows = [[arm_name(arm), *found] for arm, found in metrics.items()]
-    pictures = [
-        Picture(f"confusion_{arm}", f"Confusion matrix, trained on {arm_name(arm)}") for arm in rows
-    ]
-    takeaway = (
-        "All arms share network, real images, steps and seed; only the added images differ. "
-        "Overlapping intervals do not show a difference."
-    )
-    table = Table(columns, cells, note=note, stacked=True)
-    return Section(
-        "arms", title, takeaway, [table, Pictures(pictures, "third"), *_calibration(rows)]
-    )
-
-
-def _calibration(rows: Mapping[str, ClassifierResult]) -> Iterator[Fold]:
-    cells: Rows = [
-        [arm_name(arm), row.brier, row.brier_of_the_share, row.expected_calibration_error]
-        for arm, row in rows.items()
-        if row.brier is not None
-    ]
-    if not cells:
-        return
-    note = (
-        "Brier score: mean squared error of 1 − p(normal), lower is better; the reference always "
-        "predicts the share of anomalous test images. The expected calibration error over ten bins "
-        "is biased upward."
-    )
-    columns: Columns = (
-        "Trained on",
-        "Brier score",
-        "Reference Brier score",
-        "Expected calibration error",
-    )
-    bins: Rows = [
-        [f"{arm_name(arm)}: {point.predicted:.2f}", point.observed, f"{point.n_images:,}"]
-        for arm, row in rows.items()
-        for point in row.calibration_curve
-        if isinstance(point, CalibrationBin)
-    ]
-    curve = Table(("Mean predicted", "Share observed", "Images"), bins)
-    yield Fold("Calibration", [Table(columns, cells, note=note), curve])
+    arms = data.results.classifiers
+    return f"classifier, {arm_name(name, arms)}" if name in arms else display_name(name)
 
 
 def quality(data: ReportData) -> Section:
