@@ -21,6 +21,7 @@ from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import compare_generators, synthesize
 from medgan.pipelines.synthesis.quality import Settings, describe_real_images
 from medgan.pipelines.synthesis.release import Origins, judge_release
+from tests.models.tiny import SPEC, tiny
 from tests.pipelines.conftest import nothing
 from tests.report.material import page_of, results
 
@@ -104,9 +105,9 @@ def test_official_test_images_are_no_reference_where_validation_images_suffice(
 
 @pytest.mark.parametrize("name", models.synthesizers())
 def test_every_generator_keeps_its_discriminator(name: str) -> None:
-    model = models.create(name, 32, classes=("normal", "viral"), **CONFIG).eval()
+    model = tiny(name).eval()
     assert isinstance(model, Discriminates)
-    images = torch.rand(3, 1, 32, 32) * 2 - 1
+    images = torch.rand(3, *SPEC.shape) * 2 - 1
     logits = model.realness(images)
     assert logits.shape == (3,)
     assert torch.allclose(logits[:1], model.realness(images[:1]), atol=1e-5)
