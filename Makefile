@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app compare reproduce results
+.PHONY: help install run test test-long test-browser soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -38,6 +38,9 @@ test: $(STAMP) ## Run the tests.
 
 test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, servers and outages.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long $(ARGS)
+
+test-browser: $(STAMP) ## Try the app in an installed Chromium (Debian: apt install chromium); screenshots are kept in build/browser/.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refusal, over 5 seconds, or 2 GB.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.soak $(ARGS)
@@ -57,12 +60,13 @@ mutants: $(STAMP) ## Change the code of splits, leakage audit and statistics in 
 	OMP_NUM_THREADS=1 PYTHONPATH=build/mutmut $(BIN)/python -m mutmut run $(ARGS)
 	PYTHONPATH=build/mutmut $(BIN)/python -m mutmut results
 
-check: $(STAMP) ## Style, types, import walls, notebooks without output.
+check: $(STAMP) ## Style, types, import walls, notebooks without output, and the pages of the documentation.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(NOTEBOOKS))
+	$(BIN)/zensical build --strict
 
 format: $(STAMP) ## Format the code, and fix what can be fixed.
 	$(BIN)/ruff check --fix
@@ -93,6 +97,9 @@ mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
 
 app: $(STAMP) ## The Streamlit page, on this machine only.
 	$(BIN)/python -m medgan.app --server.address 127.0.0.1 $(ARGS)
+
+docs: $(STAMP) ## The documentation as a web site in build/site, which opens from the disk; fails for a link that leads nowhere.
+	$(BIN)/zensical build --clean --strict
 
 compare: $(STAMP) ## Two runs side by side: RUNS=a,b as MLflow ids, starts, names, latest, previous, or results.json files. Without RUNS, a list.
 	$(BIN)/medgan compare $(subst $(COMMA), ,$(RUNS)) $(ARGS)

@@ -2,15 +2,19 @@
 
 import ast
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import pytest
 import torch
-from kedro.framework.cli.project import run as kedro_run
 
 from medgan.cli.main import main
+from medgan.cli.run import run_command
+from medgan.inference.generation import JudgedGenerator, Request
+from medgan.inference.sets import generate_set
 from medgan.models import PublishedModel
 from tests.conftest import ROOT
 from tests.models.tiny import SPEC, tiny
@@ -24,16 +28,18 @@ BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 FOLDERS = ("src", "conf", "tests", "docs", "benchmarks", "notebooks")
 READERS = (
     "conf/my_films",
+    "conf/my_study",
     "conf/local/",
     "src/medgan/models/bottleneck",
     "conf/base/parameters/models/bottleneck",
+    *("src/train.py", "src/evaluate.py"),
 )
-"""Files that the reader is to write."""
+"""Files that the reader is to write, or of other projects."""
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with one published model."""
+    """A working directory with one published model and one set of synthetic images."""
     folder = tmp_path / "data/06_models/phantoms/autoencoder/trained/version/trained"
     folder.mkdir(parents=True)
     model = tiny("autoencoder")
@@ -41,6 +47,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     PublishedModel(
         "autoencoder", {"latent_dim": 8, "width": 4}, SPEC, model.state_dict(), card
     ).write(folder)
+    generator = tiny("acgan")
+    published = PublishedModel("acgan", asdict(generator.config), SPEC, generator.state_dict())
+    using = JudgedGenerator("phantoms", "version", published, "kedro run", "Apache-2.0")
+    path, _ = generate_set(using, Request(40, {"normal": 1, "viral": 1}), tmp_path, True)
+    shutil.make_archive(str(tmp_path / "synthetic"), "zip", tmp_path, path.name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -134,7 +145,7 @@ TARGETS = {word for words in MAKE for word in words}
 COMMANDS: dict[str, click.Command] = {
     **{f"medgan {name}": command for name, command in main.commands.items()},
     "medgan --version": main,
-    "kedro run": kedro_run,
+    "kedro run": run_command(),
 }
 
 
@@ -151,7 +162,7 @@ def test_commands_exist_with_the_options_that_a_page_shows() -> None:
                 known = {"--help"} | {option for one in options for option in one.opts}
                 good = {word for word in words if word.startswith("-")} <= known
             else:
-                good = (tool, name) == ("kedro", "package")
+                good = (tool, name) in {("kedro", "package"), ("kedro", "viz")}
             if not good:
                 wrong.append((page, tool, name, *words))
     assert wrong == []

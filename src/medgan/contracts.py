@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,8 @@ NORMAL = "normal"
 COMPONENTS = ("reconstruction", "feature", "latent")
 """Components of an anomaly score: pixel residual, distance of discriminator features, distance of
 latents."""
+STAGE_OF_LABEL = "/"
+"""Between the name of a stage and the label of its images."""
 LossTerms: TypeAlias = "Mapping[str, Tensor]"
 """Weighted scalar terms by name. The sum of the terms that carry a gradient is minimized; all terms
 are logged, so a detached term such as an accuracy is monitored only."""
@@ -83,7 +85,10 @@ class BatchSource(Protocol):
     """Training batches as a pure function of their number."""
 
     def draw(self, stage: str, index: int, size: int) -> Batch:
-        """Return the `index`-th batch of `size` images of a stage; equal arguments, equal batch."""
+        """Return the `index`-th batch of `size` images of a stage; equal arguments, equal batch.
+
+        A stage named `<stage>/<label>` gets images of that label alone.
+        """
 
     def epoch(self, size: int) -> Iterator[Batch]:
         """Yield every training image once, in a fixed order; the last batch may be smaller."""
@@ -213,6 +218,18 @@ class ImageSynthesizer(Protocol):
 
         `labels` are as in `Batch`; None for an unconditional model.
         """
+
+
+@runtime_checkable
+class LatentSynthesizer(Protocol):
+    """A synthesizer whose `sample` decodes latents of N(0, 1), (n, `config.latent_dim`), the only
+    numbers that it draws.
+    """
+
+    config: Any
+
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Generate images (n, C, H, W) in [-1, 1] from latents; labels as in `sample`."""
 
 
 @runtime_checkable

@@ -69,6 +69,7 @@ Count = Annotated[int, Range(1, 1_000_000)]
 CountOrNone = Annotated[int, Range(0, 1_000_000)]
 """A count of which 0 means none or never."""
 Steps = Annotated[int, Range(1, 10_000_000)]
+Epochs = Annotated[float, Range(0, 100_000, low_open=True)]
 BatchSize = Annotated[int, Range(2, 4096)]
 """Images at a time in training; batch normalization needs two."""
 Accumulated = Annotated[int, Range(1, 1024)]

@@ -13,6 +13,9 @@ SMOKE_SCALE = "smoke"
 SMOKE = "scale=smoke: figures mean nothing"
 """The mark of a model that was trained for a few steps, to try the software."""
 
+GIVEN = "Weights given: whether they have seen these test images is not known."
+"""Of a model that was not trained here."""
+
 
 def readable(name: str) -> str:
     """Replace underscores by spaces: `nearest_neighbour` becomes `nearest neighbour`."""

@@ -1,6 +1,7 @@
 """The page as a user meets it."""
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import medgan.app.main as page
+from medgan.audits.release import CopyCheck
 from medgan.evaluation.domain import Domain
+from medgan.project.artifacts import Project
 from tests.app.conftest import ROOT, film
+from tests.inference.artifacts import leave_release, odd
 
 MAIN = page.__file__
 
@@ -22,9 +26,10 @@ def fresh_caches() -> None:
     st.cache_resource.clear()
 
 
-def opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def opened(root: Path, monkeypatch: pytest.MonkeyPatch, view: str = "Generate") -> AppTest:
     monkeypatch.setenv("MEDGAN_PROJECT", str(root))
-    return AppTest.from_file(MAIN, default_timeout=60).run()
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    return app if view == "Generate" else app.radio(key="view").set_value(view).run()
 
 
 def texts(app: AppTest) -> str:
@@ -65,21 +70,41 @@ def test_images_of_the_chosen_class_are_drawn_and_handed_out(
     next(button for button in app.button if button.label == "Draw").click()
     app.run()
     assert "3 synthetic images of class viral, seed 11" in texts(app)
-    assert (
-        len(app.image[0].images if hasattr(app.image[0], "images") else app.image[0].proto.imgs)
-        == 3
-    )
-    assert app.download_button(key="download") is not None
+    assert len(app.image) == 3
+    assert app.download_button(key="download").label == "Download (ZIP, not released)"
+    assert any("**Not released**" in found.value for found in app.warning)
     app.selectbox(key="generator").set_value("dcgan").run()
     assert app.selectbox(key="class").options == ["normal"]
     assert "synthetic images of class" not in texts(app)
     assert not app.error
+    app.number_input(key="second_seed").set_value(5)
+    next(button for button in app.button if button.label == "Show").click()
+    app.run()
+    assert len(app.image) == 8
+    assert not app.error
+
+
+def test_a_released_generator_hands_out_no_suspected_copies(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CopyCheck, "flags", lambda _, images: odd(images.numpy()))
+    leave_release(trained, Project(trained).published("phantoms", "acgan"), True, "phantoms")
+    app = opened(trained, monkeypatch)
+    assert any("**Released**" in found.value for found in app.success)
+    app.number_input(key="count").set_value(12)
+    app.number_input(key="truncation").set_value(1.5)
+    next(button for button in app.button if button.label == "Draw").click()
+    app.run()
+    assert not app.warning
+    assert not app.error
+    assert re.search("12 synthetic images of .*, [1-9][0-9]? suspected copies left out", texts(app))
+    assert app.download_button(key="download").label == "Download (ZIP)"
 
 
 def test_an_upload_gets_a_score_and_its_place(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(evaluated, monkeypatch)
+    app = opened(evaluated, monkeypatch, "Score")
     app.selectbox(key="detector").set_value("nearest_neighbour").run()
     app.file_uploader(key="upload").set_value(("film.txt", png_file(), "text/plain")).run()
     assert not app.error
@@ -96,7 +121,7 @@ def test_a_foreign_upload_gets_no_verdict_and_a_weak_detector_says_so(
 ) -> None:
     said = "outside the domain of this detector: its coarse layout differs"
     monkeypatch.setattr(Domain, "outside", lambda self, native, prepared: said)
-    app = opened(evaluated, monkeypatch)
+    app = opened(evaluated, monkeypatch, "Score")
     app.selectbox(key="detector").set_value("nearest_neighbour").run()
     assert any("3 normal validation images only" in found.value for found in app.warning)
     app.file_uploader(key="upload").set_value(("noise.png", png_file(), "image/png")).run()
@@ -108,7 +133,7 @@ def test_a_foreign_upload_gets_no_verdict_and_a_weak_detector_says_so(
 def test_an_upload_without_an_evaluation_still_gets_a_score(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(trained, monkeypatch)
+    app = opened(trained, monkeypatch, "Score")
     app.file_uploader(key="upload").set_value(("film.png", png_file(), "image/png")).run()
     assert float(app.metric[0].value) > 0
     assert "anomaly_evaluation" in texts(app)
@@ -117,7 +142,7 @@ def test_an_upload_without_an_evaluation_still_gets_a_score(
 def test_a_file_that_is_no_image_is_one_sentence(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(trained, monkeypatch)
+    app = opened(trained, monkeypatch, "Score")
     app.file_uploader(key="upload").set_value(
         ("film.png", b"GIF89a" + bytes(60), "image/png")
     ).run()

@@ -1,4 +1,4 @@
-"""Drawn images, and the archive that they leave the page in."""
+"""Images on the page, and the archive in which they leave it."""
 
 import io
 import json
@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.app.sampling import (
-    CARD,
-    MOST,
-    NOTICE,
-    Request,
-    archive,
-    data_card,
-    draw,
-    enlarged,
-)
-from medgan.errors import UserError
-from medgan.models import PublishedModel
+from medgan.app.sampling import DrawnSet, enlarged, packed
+from medgan.audits.release import CopyCheck
+from medgan.images.synthetic import CARD, MANIFEST, PAGE
+from medgan.inference.generation import Request, draw, judged_generator
+from medgan.inference.sets import generate_set
 from medgan.project.artifacts import Project
+from tests.inference.artifacts import leave_release
 
 
-def load(root: Path, name: str) -> PublishedModel:
+def load(root: Path, name: str):
     return Project(root).published("phantoms", name)
+
+
+def drawn_set(root: Path, request: Request) -> DrawnSet:
+    project = Project(root)
+    using = judged_generator(project, project.environment("phantoms"), "acgan")
+    return packed(using, request, list(draw(using, request)))
 
 
 def test_a_generator_offers_the_classes_that_it_learned(trained: Path) -> None:
@@ -34,52 +34,51 @@ def test_a_generator_offers_the_classes_that_it_learned(trained: Path) -> None:
 
 
 def test_images_follow_from_seed_and_class(trained: Path) -> None:
-    model = load(trained, "acgan")
-    images = draw(model, model.build(), Request("viral", 3, 7))
-    assert images.shape == (3, 32, 32, 1)
-    assert images.dtype == np.uint8
-    np.testing.assert_array_equal(images, draw(model, model.build(), Request("viral", 3, 7)))
-    assert (images != draw(model, model.build(), Request("viral", 3, 8))).any()
-    assert (images != draw(model, model.build(), Request("normal", 3, 7))).any()
+    def images(label: str, seed: int) -> np.ndarray:
+        return np.stack(drawn_set(trained, Request(3, {label: 1.0}, seed)).images)
+
+    assert images("viral", 7).shape == (3, 32, 32, 1)
+    assert images("viral", 7).dtype == np.uint8
+    np.testing.assert_array_equal(images("viral", 7), images("viral", 7))
+    assert (images("viral", 7) != images("viral", 8)).any()
+    assert (images("viral", 7) != images("normal", 7)).any()
 
 
-@pytest.mark.parametrize(
-    ("request_", "sentence"),
-    [
-        (Request("viral", 1, 0), "dcgan cannot draw `viral`"),
-        (Request("normal", MOST + 1, 0), "65 images"),
-        (Request("normal", 0, 0), "0 images"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused(trained: Path, request_: Request, sentence: str) -> None:
-    model = load(trained, "dcgan")
-    with pytest.raises(UserError, match=sentence):
-        draw(model, model.build(), request_)
-
-
-def test_the_archive_holds_the_images_and_where_they_come_from(trained: Path) -> None:
-    model, request = load(trained, "acgan"), Request("bacterial", 2, 5)
-    images = draw(model, model.build(), request)
-    card = data_card(model, "phantoms", "v1", request)
-    packed = archive(images, card)
-    assert packed == archive(images, card)
-    with zipfile.ZipFile(io.BytesIO(packed)) as files:
-        assert sorted(files.namelist()) == ["bacterial-000.png", "bacterial-001.png", CARD]
-        with Image.open(io.BytesIO(files.read("bacterial-001.png"))) as picture:
-            np.testing.assert_array_equal(np.asarray(picture), images[1, :, :, 0])
-            assert picture.text["Description"].startswith(NOTICE)
-            assert model.key in picture.text["Description"]
-        stored = json.loads(files.read(CARD))
-    assert {
-        name: stored[name] for name in ("model", "version", "key", "class", "seed", "notice")
-    } == {
+@pytest.mark.parametrize("release", [True, False, None])
+def test_the_archive_is_a_set_of_the_command(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, release: bool | None
+) -> None:
+    monkeypatch.setattr(CopyCheck, "flags", lambda _, images: np.zeros(len(images), bool))
+    if release is not None:
+        leave_release(trained, load(trained, "acgan"), release, "phantoms")
+    request = Request(2, {"bacterial": 1.0}, 5)
+    found = drawn_set(trained, request)
+    with zipfile.ZipFile(io.BytesIO(found.packed)) as files:
+        pictures = [f"images/bacterial/bacterial-{index:06d}.png" for index in (0, 1)]
+        names = [f"{found.card.name}/{name}" for name in (*pictures, MANIFEST, CARD, PAGE)]
+        assert files.namelist() == names
+        with Image.open(io.BytesIO(files.read(names[1]))) as picture:
+            np.testing.assert_array_equal(np.asarray(picture), found.images[1][:, :, 0])
+            assert ("NOT RELEASED" in picture.text["Description"]) == (not release)
+            assert load(trained, "acgan").key in picture.text["Description"]
+        stored = json.loads(files.read(f"{found.card.name}/{CARD}"))
+    expected = {
         "model": "acgan",
-        "version": "v1",
-        "key": model.key,
-        "class": "bacterial",
+        "version": Project(trained).version("phantoms", "acgan"),
+        "key": load(trained, "acgan").key,
+        "counts": {"bacterial": 2},
         "seed": 5,
-        "notice": NOTICE,
+        "released": bool(release),
     }
+    assert {name: stored[name] for name in expected} == expected
+    assert found.card.name.endswith("-unreleased") == (not release)
+    project = Project(trained)
+    using = judged_generator(project, project.environment("phantoms"), "acgan")
+    path, _ = generate_set(using, request, trained / "set.zip", unreleased=True)
+    with zipfile.ZipFile(path) as files:
+        written = [files.read(name) for name in files.namelist()[:3]]
+    with zipfile.ZipFile(io.BytesIO(found.packed)) as files:
+        assert [files.read(name) for name in files.namelist()[:3]] == written
 
 
 def test_enlarging_repeats_pixels() -> None:

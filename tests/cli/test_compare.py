@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
-from medgan.cli.compare import comparison
 from medgan.cli.main import main
 from medgan.errors import UserError
 from medgan.evaluation.compare_runs import COMBINED, PAIRED
@@ -16,6 +15,7 @@ from medgan.evaluation.metrics import DETECTOR
 from medgan.evaluation.results import Results
 from medgan.files.documents import to_json
 from medgan.project.environment import Environment
+from medgan.project.run_comparison import comparison
 from medgan.stats.classification import auroc
 from medgan.tracking.client import Tracker
 from medgan.tracking.reading import RunArchive, nested

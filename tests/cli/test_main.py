@@ -72,7 +72,7 @@ def test_bug_keeps_its_traceback(kedro):
 
 
 def test_run_writes_results_with_provenance_and_shows_them(kedro, scratch):
-    done = kedro("run")
+    done = kedro("run", "--verbose")
     assert done.returncode == 0, done.stderr
     document = json.loads((scratch / "data/08_reporting/scratch/results.json").read_text())
     assert document["dataset"] == "scratch"

@@ -16,6 +16,7 @@ from kedro.pipeline import Pipeline, node
 
 from medgan.cli import cli
 from medgan.cli.run import _full_names
+from medgan.project.run_view import NODES
 
 ALL = ["prepare", "training.other.train", "training.toy.train", "judge"]
 Run = Callable[..., Result]
@@ -40,7 +41,7 @@ def run(configured: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     monkeypatch.chdir(configured)
     monkeypatch.delenv("KEDRO_ENV", raising=False)
     shutil.rmtree(configured / "data", ignore_errors=True)
-    caplog.set_level(logging.INFO, logger="medgan")
+    caplog.set_level(logging.DEBUG, logger=NODES.name)
     for name, text in FILES.items():
         (configured / name).write_text(text)
 
@@ -55,7 +56,7 @@ def run(configured: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
 def ran(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """The nodes of the newest run, in their order."""
     return lambda: [
-        record.getMessage().split()[-1] for record in caplog.records if record.name == "medgan"
+        record.getMessage().split()[-1] for record in caplog.records if record.name == NODES.name
     ]
 
 

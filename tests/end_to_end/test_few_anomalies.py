@@ -16,7 +16,7 @@ from PIL import Image
 
 from medgan import models
 from medgan.datasets.documents import newest_version
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import BY_DEFAULT
 from medgan.words import SMOKE
 from tests.conftest import kedro_command
 from tests.end_to_end.project import call, make_project
@@ -104,7 +104,7 @@ def test_what_needs_no_anomaly_runs_and_the_rest_says_why(
     left_out = document.get("left_out", {})
     if name == "normals":
         assert set(left_out["detectors"]) == NEED_ANOMALIES
-        assert set(left_out["classifiers"]) == set(ARMS)
+        assert set(left_out["classifiers"]) == set(BY_DEFAULT)
         assert set(left_out["quality"]) == {"acgan"}
         assert document["classifiers"] == {}
         for row in document["detectors"].values():

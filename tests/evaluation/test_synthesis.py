@@ -5,18 +5,21 @@ import pytest
 import torch
 
 from medgan.evaluation.reading import require_finite_numbers, require_reasons
-from medgan.evaluation.synthesis import (
+from medgan.evaluation.real_images import (
     LabelledFeatures,
     LabelledImages,
     Networks,
     QualitySettings,
-    quality_by_class,
+    describe_real,
 )
+from medgan.evaluation.spaces import FeatureSpace
+from medgan.evaluation.synthesis import quality_by_class
 from medgan.files.documents import to_json
 from medgan.metrics.lpips import Unavailable
 from medgan.metrics.precision_recall import Neighbours
 from medgan.metrics.quality import QualityMetric
 
+SETTINGS = QualitySettings()
 NO_LPIPS = Unavailable("lpips_squeeze", "not available: no weights")
 DOMAIN = {
     f"{name}_domain"
@@ -36,10 +39,15 @@ def of_one_class(images):
     return LabelledImages(images, np.zeros(len(images), int))
 
 
+def judged(synthetic, real, classes, network=features, settings=SETTINGS, training=None):
+    networks = Networks(NO_LPIPS, [FeatureSpace("domain", "network", "", network)])
+    described = describe_real(real, networks, settings, training)
+    return quality_by_class(synthetic, described, classes, networks, settings)
+
+
 def report_of(synthetic, real, **more):
-    networks = Networks(NO_LPIPS, features)
     sets = of_one_class(synthetic), of_one_class(real)
-    return quality_by_class(*sets, ("normal",), networks, QualitySettings(), **more).of("normal")
+    return judged(*sets, ("normal",), features, **more).of("normal")
 
 
 def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
@@ -50,6 +58,7 @@ def test_every_figure_is_there_with_its_real_vs_real_or_a_reason():
             for metric in ("psnr", "ms_gmsd", "lpips_squeeze")
             for pairing in ("random", "nearest")
         ),
+        "ms_ssim",
         *DOMAIN,
     }
     assert report["lpips_squeeze_random"] == QualityMetric(
@@ -102,9 +111,7 @@ def test_each_image_passes_the_feature_network_once():
 
     labels = np.repeat([0, 1], 150)
     both = LabelledImages(images(300, 0), labels), LabelledImages(images(300, 1), labels)
-    report = quality_by_class(
-        *both, ("normal", "viral"), Networks(NO_LPIPS, counting), QualitySettings(max_images=4)
-    )
+    report = judged(*both, ("normal", "viral"), counting, QualitySettings(max_images=4))
     assert list(report.by_class) == ["normal", "viral"]
     assert sum(seen) == 600
     assert (report.overall["kid_domain"].n, report.of("viral")["kid_domain"].n) == (300, 150)
@@ -114,11 +121,11 @@ def test_classes_are_paired_within_themselves():
     dark, bright = images(14, 0) * 0.01 - 0.9, images(14, 1) * 0.01 + 0.9
     labels = np.repeat([0, 1], 14)
     both = torch.cat([dark, bright])
-    report = quality_by_class(
+    report = judged(
         LabelledImages(both, labels),
         LabelledImages(both.flip(0), labels[::-1]),
         ("normal", "viral", "unseen"),
-        Networks(NO_LPIPS, features),
+        features,
         QualitySettings(),
     )
     assert list(report.by_class) == ["normal", "viral"]
@@ -130,11 +137,11 @@ def test_classes_are_paired_within_themselves():
 
 
 def test_with_one_class_overall_is_that_class():
-    report = quality_by_class(
+    report = judged(
         of_one_class(images(12, 0)),
         of_one_class(images(20, 1)),
         ("normal", "viral"),
-        Networks(NO_LPIPS, features),
+        features,
         QualitySettings(),
     )
     assert report.overall == report.of("normal")
@@ -143,11 +150,11 @@ def test_with_one_class_overall_is_that_class():
 def test_patients_and_neighbours_reach_the_figures():
     patients = np.repeat(np.arange(4), [9, 5, 3, 3])
     real = LabelledImages(images(20, 1), np.zeros(20, int), patients)
-    found = quality_by_class(
+    found = judged(
         of_one_class(images(12, 0)),
         real,
         ("normal",),
-        Networks(NO_LPIPS, features),
+        features,
         QualitySettings(neighbours=Neighbours(1, 2)),
     ).of("normal")
     assert found["fid_domain"].n < 10, "halves are of whole patients"
@@ -171,11 +178,11 @@ def test_a_feature_that_is_not_finite_is_a_reason_and_not_a_crash(monkeypatch):
 
 def test_without_a_feature_network_its_figures_say_why():
     missing = Unavailable("domain", "the network is not trained")
-    report = quality_by_class(
+    report = judged(
         of_one_class(images(12, 0)),
         of_one_class(images(20, 1)),
         ("normal",),
-        Networks(NO_LPIPS, missing),
+        missing,
         QualitySettings(),
     )
     assert {report.overall[key].reason for key in DOMAIN} == {"the network is not trained"}

@@ -34,7 +34,7 @@ import pandas as pd
 from medgan import models
 from medgan.files.digest import file_digest
 from medgan.files.integrity import MANIFEST
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import ARMS
 from tests.conftest import ROOT, environment, kedro_command
 from tests.end_to_end.project import make_project
 from tests.tracking.forked import Fork, Forks, preload

@@ -16,26 +16,29 @@ from PIL import Image
 from medgan import models
 from medgan.contracts import ImageSpec
 from medgan.errors import UserError
-from medgan.inference.upload import READING, SIZE_CAP, read_upload
+from medgan.inference.upload import MAX_PIXELS, SIZE_CAP, Upload, uploaded
 from medgan.models import PublishedModel
 from medgan.sources.arrays import NpzSource
 from medgan.sources.raw import ImageRefused
+from medgan.sources.readers.config import ReadingConfig
 from tests.conftest import environment
 
 MOST = 500  # MB
-SIDE = int(READING.max_pixels**0.5)
+SIDE = int(MAX_PIXELS**0.5)
 PEAK = """
 import resource, sys
 from pathlib import Path
-from medgan.inference.upload import read_upload
+from medgan.inference.upload import Upload, uploaded
 from medgan.sources.raw import ImageRefused
+from medgan.sources.readers.config import ReadingConfig
 
 def megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 def read(path):
     try:
-        print(read_upload(Path(path).read_bytes()).shape)
+        with uploaded([Upload("a", Path(path).read_bytes())], ReadingConfig()) as images:
+            print(images.source.read("a").pixels.shape)
     except ImageRefused as refused:
         print(refused.code)
 
@@ -80,8 +83,12 @@ def test_f52_the_largest_upload_takes_little_memory(tmp_path: Path, mode: str) -
 
 
 def test_f52_an_upload_of_more_pixels_is_refused_by_its_header() -> None:
-    with pytest.raises(ImageRefused, match="more than") as refused:
-        read_upload(picture("L", SIDE + 1))
+    files = [Upload("a", picture("L", SIDE + 1))]
+    with (
+        uploaded(files, ReadingConfig()) as images,
+        pytest.raises(ImageRefused, match="more than") as refused,
+    ):
+        images.source.read("a")
     assert refused.value.code == "TOO_LARGE"
 
 

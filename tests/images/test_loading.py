@@ -11,8 +11,8 @@ from medgan.errors import UserError
 from medgan.images.loading import (
     BatchStream,
     Concatenated,
+    DrawnImages,
     StoredImages,
-    SyntheticImages,
     TensorImages,
 )
 from medgan.images.store import ImageStore, StoreInfo, write_store
@@ -128,7 +128,7 @@ def test_images_are_augmented_before_their_intensity_is_scaled(tmp_path: Path, n
 
 def test_synthetic_images_are_scaled_again_where_they_are_changed() -> None:
     drawn = np.random.default_rng(1).integers(0, 256, (4, 28, 28, 1), dtype=np.uint8)
-    images, rows = SyntheticImages(drawn, Intensity("standardised"), 32), np.array([2, 0])
+    images, rows = DrawnImages(drawn, Intensity("standardised"), 32), np.array([2, 0])
     assert torch.equal(images(rows), pad_square(as_tensor(drawn[rows]), 32))
     brighter = images(rows, lambda shown: 0.5 * shown + 0.2)
     assert torch.allclose(brighter, images(rows, lambda shown: shown), atol=1e-3)

@@ -6,7 +6,15 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
 from medgan.errors import UserError
-from medgan.images.resizing import Box, Crop, crop_image, fit_square, kept_box, thumbnail
+from medgan.images.resizing import (
+    Box,
+    Crop,
+    crop_image,
+    fit_square,
+    kept_box,
+    thumbnail,
+    unfit_square,
+)
 
 
 def test_an_image_of_the_right_size_is_left_alone() -> None:
@@ -114,3 +122,22 @@ def test_bars_keep_all_of_an_image_and_its_proportions() -> None:
 def test_a_thumbnail_keeps_the_proportions() -> None:
     assert thumbnail(np.zeros((50, 200, 3), np.uint8), 64, 3).shape == (16, 64, 3)
     assert thumbnail(np.zeros((500, 2, 1), np.uint8), 64, 1).shape == (64, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "crop", [None, Crop(pad=True), Crop(centre=True), Crop(top=0.25, left=0.1)]
+)
+def test_a_map_returns_to_its_place_in_the_original(crop: Crop | None) -> None:
+    image = np.zeros((80, 120, 1), np.uint8)
+    image[48:56, 66:78] = 255
+    small = fit_square(image, 40, 1, crop)[:, :, 0].astype(np.float32)
+    whole = unfit_square(small, 80, 120, crop, outside=-1.0)
+    assert whole.shape == (80, 120)
+    rows, columns = np.nonzero(whole > 127)
+    assert abs(rows.mean() - 51.5) < 1.5
+    assert abs(columns.mean() - 71.5) < 1.5
+    box = kept_box(80, 120, crop)
+    left_out = np.ones((80, 120), bool)
+    left_out[box.top : box.bottom, box.left : box.right] = False
+    assert (whole[left_out] == -1).all()
+    assert (whole[~left_out] >= 0).all()

@@ -22,6 +22,7 @@ from medgan.images.splits import (
     split_folds,
     split_official,
     training_rows,
+    with_share,
 )
 
 FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -363,3 +364,24 @@ def test_a_mix_of_anomalies_alone_or_without_normals_beside_it_is_too_few(
     for lacking in (without_normals, splits[splits["role"] != "normal"]):
         with pytest.raises(NotEnoughData, match=r"^it learns from normal images in and outside"):
             training_rows(lacking, TrainingSet.MIX)
+
+
+def test_shares_of_the_training_split_are_nested_and_whole_patients(manifest: pd.DataFrame) -> None:
+    splits = split_by_patient(manifest, FRACTIONS, 0)
+    training = splits[splits["split"] == "train"]
+    assert with_share(splits, 1.0).equals(splits)
+    kept = {share: with_share(splits, share, seed=3) for share in (0.01, 0.05, 0.25, 0.5)}
+    sets = [set(one.loc[one["split"] == "train", "image_id"]) for one in kept.values()]
+    assert sets[0] < sets[1] < sets[2] < sets[3] < set(training["image_id"])
+    groups = leak_groups(splits)
+    for share, one in kept.items():
+        rest = one[one["split"] != "train"]
+        assert set(rest["image_id"]) == set(splits.loc[splits["split"] != "train", "image_id"])
+        used = one.loc[one["split"] == "train", "row"].to_numpy()
+        unused = np.setdiff1d(training["row"].to_numpy(), used)
+        assert not set(groups[used]) & set(groups[unused])
+        for name, count in training["category"].value_counts().items():
+            own = (one["split"] == "train") & (one["category"] == name)
+            assert share * count <= own.sum() <= share * count + 30
+    other = with_share(splits, 0.25, seed=4)
+    assert set(other["image_id"]) != set(kept[0.25]["image_id"])

@@ -4,7 +4,7 @@ from scipy.linalg import sqrtm
 
 from medgan.errors import UserError
 from medgan.metrics.features import FeatureSets
-from medgan.metrics.fid import domain_fid, frechet_distance, statistics
+from medgan.metrics.fid import feature_fid, frechet_distance, statistics
 
 
 def features(n, dimension=8, shift=0.0, seed=0):
@@ -53,12 +53,12 @@ def test_too_few_or_broken_features_are_refused():
 
 def test_the_numbers_stand_beside_the_value():
     real, fake = features(100, seed=1), features(40, shift=3.0, seed=1)
-    found = domain_fid(FeatureSets(fake, real), "network")
+    found = feature_fid(FeatureSets(fake, real), "network")
     assert (found.n, found.n_real, found.n_real_vs_real) == (40, 40, 40)
     assert (found.drawn_from, found.features, found.backbone) == ((40, 100), 8, "network")
     assert 0 < found.real_vs_real < found.value
     by_patient = FeatureSets(fake, real, np.repeat(np.arange(4), [40, 30, 20, 10]))
-    assert domain_fid(by_patient, "network").n < 40
+    assert feature_fid(by_patient, "network").n < 40
 
 
 @pytest.mark.parametrize(("synthetic", "real"), [(400, 120), (120, 400)])
@@ -67,6 +67,6 @@ def test_images_of_the_same_distribution_are_as_far_as_real_ones(synthetic, real
     ratios = []
     for seed in range(8):
         drawn = features(synthetic + real, 32, seed=seed)
-        found = domain_fid(FeatureSets(drawn[:synthetic], drawn[synthetic:]), "network")
+        found = feature_fid(FeatureSets(drawn[:synthetic], drawn[synthetic:]), "network")
         ratios.append(found.value / found.real_vs_real)
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)

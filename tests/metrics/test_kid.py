@@ -4,7 +4,7 @@ import pytest
 from medgan.errors import UserError
 from medgan.metrics import kid
 from medgan.metrics.features import FeatureSets, halves
-from medgan.metrics.kid import distances_of_halves, domain_kid, kernel_distance
+from medgan.metrics.kid import distances_of_halves, feature_kid, kernel_distance
 
 
 def normal(n, dimension=1, shift=0.0, seed=0):
@@ -118,7 +118,7 @@ def test_halves_have_the_distance_of_two_sets():
 
 
 def test_the_floor_and_the_numbers_stand_beside_the_value():
-    found = domain_kid(FeatureSets(normal(30, 6, 1.0, seed=1), normal(101, 6)), "network")
+    found = feature_kid(FeatureSets(normal(30, 6, 1.0, seed=1), normal(101, 6)), "network")
     assert (
         found.n,
         found.n_real,
@@ -135,7 +135,7 @@ def test_halves_of_few_patients_are_further_apart_than_halves_of_images():
     patients = np.repeat(np.arange(20), 10)
     real = 0.7 * normal(20, 6, seed=3)[patients] + normal(200, 6, seed=4)
     by_patient, by_image = (
-        domain_kid(FeatureSets(normal(30, 6), real, groups), "network")
+        feature_kid(FeatureSets(normal(30, 6), real, groups), "network")
         for groups in (patients, None)
     )
     assert by_patient.real_vs_real > 5 * abs(by_image.real_vs_real)

@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from medgan.errors import UserError
 from medgan.metrics import precision_recall
 from medgan.metrics.features import DRAWS, FeatureSets
-from medgan.metrics.precision_recall import Neighbours, domain_overlap, overlap
+from medgan.metrics.precision_recall import Neighbours, feature_overlap, overlap
 
 
 def normal(n, dimension=16, shift=0.0, seed=0):
@@ -130,7 +130,7 @@ def test_an_outlier_among_synthetic_images_lifts_recall_and_not_coverage():
 
 def test_real_images_are_held_against_real_ones_with_the_same_numbers():
     sets = FeatureSets(normal(40, shift=0.5, seed=1), normal(201, seed=2))
-    figures = domain_overlap(sets, "network")
+    figures = feature_overlap(sets, "network")
     assert set(figures) == {"precision", "recall", "density", "coverage"}
     assert [figures[name].k for name in ("precision", "recall", "density", "coverage")] == [
         3,
@@ -147,13 +147,13 @@ def test_real_images_are_held_against_real_ones_with_the_same_numbers():
         )
         assert (figure.draws, figure.backbone, figure.features) == (DRAWS, "network", 16)
         assert figure.std > 0
-    assert figures == domain_overlap(sets, "network")
-    many = domain_overlap(FeatureSets(normal(900, shift=0.5, seed=1), sets.real), "network")
+    assert figures == feature_overlap(sets, "network")
+    many = feature_overlap(FeatureSets(normal(900, shift=0.5, seed=1), sets.real), "network")
     assert many["recall"].n == 100
 
 
 def test_a_generator_as_good_as_real_images_reaches_the_floor():
-    for figure in domain_overlap(
+    for figure in feature_overlap(
         FeatureSets(normal(200, 6, seed=1), normal(400, 6, seed=2)), "network"
     ).values():
         assert figure.value == pytest.approx(figure.real_vs_real, abs=0.08)
@@ -166,13 +166,13 @@ def test_patients_are_in_one_half_only():
     patients = np.repeat(np.arange(10), 20)
     real = 50 * normal(10, seed=3)[patients] + normal(200, seed=4)
     synthetic = normal(200, seed=5)
-    by_patient = domain_overlap(FeatureSets(synthetic, real, patients), "network")["coverage"]
-    by_image = domain_overlap(FeatureSets(synthetic, real), "network")["coverage"]
+    by_patient = feature_overlap(FeatureSets(synthetic, real, patients), "network")["coverage"]
+    by_image = feature_overlap(FeatureSets(synthetic, real), "network")["coverage"]
     assert by_patient.real_vs_real < 0.1 < 0.8 < by_image.real_vs_real
 
 
 def test_too_few_images_and_no_balls_are_refused():
     with pytest.raises(UserError, match="at least 6 images on each side, there are 5"):
-        domain_overlap(FeatureSets(normal(5), normal(50)), "network")
+        feature_overlap(FeatureSets(normal(5), normal(50)), "network")
     with pytest.raises(UserError, match=r"synthesis\.neighbours\.precision is 0; .* from 1 to"):
         Neighbours(precision=0)

@@ -9,7 +9,7 @@ from medgan import models
 from medgan.contracts import Batch, ImageSpec
 from medgan.errors import MissingWeights, UserError
 from medgan.models import padim, patch_knn
-from medgan.networks.backbone import MEAN, SPREAD, Backbone
+from medgan.networks.backbone import IMAGENET, Backbone
 from medgan.networks.coreset import k_center_greedy
 from medgan.training.fit import fit
 from medgan.training.pretrained import PretrainedWeights
@@ -67,9 +67,9 @@ def test_features_are_those_of_torchvision(network: str) -> None:
         lambda module, inputs, outputs: seen.append(outputs)
     )
     images = torch.rand(2, 1, 64, 64) * 2 - 1
-    scaled = ((images + 1) / 2 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(SPREAD)[
-        :, None, None
-    ]
+    scaled = ((images + 1) / 2 - torch.tensor(IMAGENET.mean)[:, None, None]) / torch.tensor(
+        IMAGENET.spread
+    )[:, None, None]
     with torch.no_grad():
         reference(scaled)
         (found,) = backbone(images)

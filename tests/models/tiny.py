@@ -10,7 +10,7 @@ import torch
 from torchvision.models import get_model
 
 from medgan import models
-from medgan.contracts import ImageSpec, Pretrained
+from medgan.contracts import ImageSpec
 from medgan.training.runtime import seeded
 
 SPEC = ImageSpec(32, 1, ("normal", "bacterial", "viral"))
@@ -26,6 +26,7 @@ TINY = {
     "candidates": 500,
     "projection": 8,
     "coreset": 0.1,
+    "settings": {"width": 4, "latent_dim": 8},
 }
 """Fields that configurations share; each model takes those that it knows."""
 
@@ -41,7 +42,7 @@ def tiny(name: str, spec: ImageSpec = SPEC, **changes: Any) -> Any:
             ),
             spec,
         )
-        if isinstance(model, Pretrained):
+        if name in models.pretrained():
             model.load_pretrained(random_weights(model.config.backbone))
     return model
 

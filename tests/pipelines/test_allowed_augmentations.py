@@ -26,7 +26,8 @@ from medgan.contracts import Batch, BatchSource
 from medgan.images import transforms
 from medgan.images.config import AugmentationConfig
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
+from medgan.pipelines.arms import ARMS
+from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.synthesis.config import SynthesisConfig
@@ -47,6 +48,8 @@ TRAININGS = (*models.names(), *ARMS, "domain_features")
 FITTED = ("nearest_neighbour", "padim", "patch_knn", "untrained_neighbours")
 LEARNT = tuple(name for name in TRAININGS if name not in FITTED)
 """Trainings that draw batches; the others go through the images once, as they are."""
+PLAIN = (*(name for name, arm in ARMS.items() if not arm.augmented), "domain_features")
+"""Those that no augmentation reaches."""
 FEW = TrainingConfig({"classification": 3}, batch_size=8)
 
 
@@ -133,7 +136,7 @@ def plan(
     augmentation = AugmentationConfig(allowed)
     if name in ARMS:
         drawn = {"images": lopsided(6), "labels": np.repeat([0, 1, 2], 2)}
-        added = [SimpleNamespace(synthetic=drawn)] if ARMS[name].synthetic else []
+        added = [SimpleNamespace(synthetic=drawn, origin=None)] if ARMS[name].synthetic else []
         config = ClassifierConfig(training=FEW)
         return plan_arm(name, images, splits, config, "small", augmentation, 0, *added)
     if name == "domain_features":
@@ -168,9 +171,7 @@ def test_no_training_sees_a_mirrored_image_where_the_anatomy_forbids_it(
     assert called <= set(UPRIGHT)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in LEARNT if name not in ("real", "gan", "domain_features")]
-)
+@pytest.mark.parametrize("name", [name for name in LEARNT if name not in PLAIN])
 def test_allowing_the_mirror_shows_mirrored_images_to_those_that_want_it(
     name: str, images: ImageStore, splits: pd.DataFrame, called: set[str], tmp_path: Path
 ) -> None:
@@ -195,7 +196,7 @@ def test_a_model_gets_no_more_than_it_wants(
     assert plain.key != plan(name, images, splits, EVERY, ("horizontal_flip",)).key
 
 
-@pytest.mark.parametrize("name", ["real", "gan", "domain_features"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_what_is_judged_by_plain_images_learns_on_plain_images(
     name: str, images: ImageStore, splits: pd.DataFrame, called: set[str], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from kedro_viz.integrations.kedro.data_loader import load_data
 
 from medgan import models
 from medgan.pipeline_registry import PIPELINES
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
 from medgan.pipelines.selection import ALL
 from tests.conftest import ROOT
 
@@ -86,7 +86,8 @@ def test_a_model_is_one_box_that_tells_its_story(drawn, registry):
         inside = set(elements(drawn, whole, f"anomaly_evaluation.{name}"))
         assert {"score", "evaluate", "audit", "illustrate", f"{name}.scores"} <= inside
     for arm in ARMS:
-        box = set(elements(drawn, "__default__", f"classifier_training.{arm}"))
+        whole = "__default__" if arm in BY_DEFAULT else ALL
+        box = set(elements(drawn, whole, f"classifier_training.{arm}"))
         assert {"train", "publish", "evaluate"} <= box
 
 

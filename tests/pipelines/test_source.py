@@ -16,7 +16,7 @@ from medgan.images.transforms import as_tensor, pad_square
 from medgan.pipelines.outputs import Figures
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.foreign import add_source, as_stored, synthesize_from_source
-from medgan.pipelines.synthesis.nodes import Settings
+from medgan.pipelines.synthesis.quality import Settings
 from medgan.project.given import given_parameters
 from medgan.sources.medigan.packages import Home
 from tests.pipelines.conftest import SIDE, earlier, nothing

@@ -139,7 +139,8 @@ def environments() -> list[str]:
 def test_every_configuration_file_validates(environment, scale):
     loader = MedganConfigLoader(ROOT / "conf", environment, {"scale": scale})
     assert set(typed(loader["parameters"], sections())) == set(sections())
-    assert {"enabled", "uri", "experiment"} == set(loader["tracking"])
+    settings = {"enabled", "uri", "experiment", "system_metrics", "register"}
+    assert settings == set(loader["tracking"])
     assert loader["globals"]["dataset"]
 
 

@@ -12,32 +12,33 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.results import SynthesisResult
+from medgan.files.digest import file_digest
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import SEVERAL
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.metrics import memorisation
 from medgan.models import PublishedModel, acgan
-from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
-from medgan.pipelines.classifier_training.nodes import (
-    evaluate_arm,
-    plan_arm,
-    with_real_prior,
-)
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
+from medgan.pipelines.classifier_training.batches import with_prior
+from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import Settings, assess, draw, plan_domain_features
+from medgan.pipelines.synthesis.nodes import draw, plan_domain_features
+from medgan.pipelines.synthesis.quality import Settings, assess
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
 from medgan.training.settings import ModelSettings, PrivacyConfig, TrainingConfig
-from tests.models.tiny import random_weights, weights_file
+from tests.models.tiny import random_weights, tiny, weights_file
 
 CLASSES = ("normal", "bacterial", "viral")
 FEW = TrainingConfig({"classification": 3}, batch_size=8, report_every=1)
@@ -158,6 +159,74 @@ def test_a_finished_training_costs_nothing_and_a_new_setting_starts_another(
         jobs.publish(longer, checkpoints)
 
 
+def given(images: ImageStore, splits: pd.DataFrame, path: Path, **changes: int) -> TrainingJob:
+    """The autoencoder, with weights from a file."""
+    config = models.load("autoencoder").Config(**{"latent_dim": 8, "width": 4, **changes})
+    settings = ModelSettings(config, checkpoint=str(path))
+    return plan_model("autoencoder", images, splits, settings, GanTrainingConfig(), ALLOWED, 0, "")
+
+
+def test_given_weights_are_published_in_place_of_a_training(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    weights = tiny("autoencoder", images.spec).state_dict()
+    save_file(weights, path := tmp_path / "weights.safetensors")
+    job = given(images, splits, path)
+    published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
+    assert all(torch.equal(published.tensors[name], value) for name, value in weights.items())
+    assert published.card["given"] == file_digest(path)
+    assert published.card["choice"].startswith("weights given")
+    assert published.card["planned_steps"] == published.card["published_step"] == 0
+    assert not {"training_images", "budget", "scale"} & published.card.keys()
+    published.build()
+    save_file({name: value + 1 for name, value in weights.items()}, path)
+    assert given(images, splits, path).key != job.key
+
+
+def test_weights_that_do_not_fit_are_refused_by_the_first_tensor_that_differs(
+    tmp_path: Path, images: ImageStore, splits: pd.DataFrame
+) -> None:
+    weights = tiny("autoencoder", images.spec).state_dict()
+    save_file(weights, path := tmp_path / "weights.safetensors")
+    with pytest.raises(UserError, match=r"\.weight is \(256, 8\) there and \(256, 16\) here"):
+        finish(given(images, splits, path, latent_dim=16), tmp_path / "checkpoints")
+    torch.save(weights, pickled := tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="is no safetensors file"):
+        finish(given(images, splits, pickled), tmp_path / "checkpoints")
+    with pytest.raises(UserError, match="There are no weights at"):
+        given(images, splits, tmp_path / "absent.safetensors")
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
+def test_epochs_are_steps_of_the_images_that_a_model_trains_on(
+    images: ImageStore, splits: pd.DataFrame
+) -> None:
+    def job(name: str, training: TrainingConfig) -> TrainingJob:
+        settings = ModelSettings(models.load(name).Config(), training)
+        return plan_model(name, images, splits, settings, GanTrainingConfig(), ALLOWED, 0, "")
+
+    epochs = TrainingConfig({"adversarial": 9}, 8, epochs={"adversarial": 2.5})
+    # 36 training images, 12 of them normal
+    assert job("dcgan", epochs).training.steps == {"adversarial": 4}  # 30 / 8, rounded up
+    assert job("acgan", epochs).training.steps == {"adversarial": 12}  # 90 / 8
+    twice = replace(epochs, accumulate=2)
+    assert job("acgan", twice).training.steps == {"adversarial": 6}
+    steps = TrainingConfig({"adversarial": 4}, 8)
+    assert job("dcgan", epochs).key == job("dcgan", steps).key, "the same training"
+    with pytest.raises(UserError, match="did you mean 'adversarial'"):
+        job("dcgan", replace(epochs, epochs={"adversarail": 1}))
+    arms = replace(FEW, epochs={"classification": 3})
+    for name in ARMS:  # equal steps, whatever is added
+        added = [Synthetic(synthetic(), SynthesisResult({}), b"")] if ARMS[name].synthetic else []
+        settings = ClassifierConfig(training=arms)
+        planned = plan_arm(name, images, splits, settings, "small", ALLOWED, 0, *added)
+        steps = (
+            planned.training.steps
+        )  # 108 / 8, in two stages where images come one after the other
+        assert sum(steps.values()) == 14
+        assert ("pretraining" in steps) == ARMS[name].pretraining
+
+
 def half_done(job: TrainingJob, folder: Path) -> CheckpointFolder:
     """A training that was killed after its first checkpoint."""
     checkpoints = CheckpointFolder(folder)
@@ -203,8 +272,8 @@ def test_finished_trainings_with_other_settings_are_kept_but_not_for_ever(tmp_pa
 
 
 def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.DataFrame) -> None:
-    planned = {name: arm(name, images, splits) for name in ARMS}
-    assert len({job.key for job in planned.values()}) == len(ARMS)
+    planned = {name: arm(name, images, splits) for name in BY_DEFAULT}
+    assert len({job.key for job in planned.values()}) == len(BY_DEFAULT)
     assert (
         len(
             {
@@ -224,17 +293,19 @@ def test_arms_share_everything_but_what_is_added(images: ImageStore, splits: pd.
 def test_synthetic_images_keep_the_class_shares_of_the_real_ones() -> None:
     drawn = {"labels": np.repeat([0, 1, 2], 100), "images": np.arange(300)}
     real = np.repeat([0, 1, 2], [30, 60, 10])
-    chosen = with_real_prior(drawn, real)
+    chosen = with_prior(drawn, real)
     assert np.bincount(chosen["labels"]).tolist() == [50, 100, 16]
     assert set(chosen["images"]) == {*range(50), *range(100, 200), *range(200, 216)}
-    two_of_three = with_real_prior(drawn, np.repeat([0, 2], [10, 30]))
+    two_of_three = with_prior(drawn, np.repeat([0, 2], [10, 30]))
     assert np.bincount(two_of_three["labels"]).tolist() == [33, 0, 100]
 
 
 def test_f46_no_arm_sees_a_held_out_image(images: ImageStore, splits: pd.DataFrame) -> None:
     held_out = set(splits.loc[splits["split"] != "train", "row"])
     for name in ARMS:
-        assert not held_out & set(arm(name, images, splits).batches.rows)  # type: ignore[attr-defined]
+        batches = arm(name, images, splits).batches
+        for part in (*getattr(batches, "stages", {}).values(), getattr(batches, "others", batches)):
+            assert not held_out & set(part.rows)
 
 
 def test_an_arm_from_plan_to_metrics(

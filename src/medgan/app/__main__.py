@@ -20,6 +20,7 @@ OPTIONS = {
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
     "client.toolbarMode": "viewer",
+    "runner.magicEnabled": "false",
 }
 
 

@@ -78,9 +78,9 @@ def describe_cohort(
         exclusions: `reason` of each image that is not wanted.
         leakage: the leakage audit of the split; None where it was not run.
     """
-    dropped = 0 if leakage is None else leakage.dropped
+    dropped, aside = (0, 0) if leakage is None else (leakage.dropped, leakage.set_aside)
     return CohortResult(
-        flow(splits, quarantine, exclusions, dropped),
+        flow(splits, quarantine, exclusions, dropped, aside),
         demographics(splits),
         leakage_verdict(leakage),
     )
@@ -103,20 +103,27 @@ def leakage_verdict(leakage: LeakageAudit | None) -> LeakageVerdict:
 
 
 def flow(
-    splits: pd.DataFrame, quarantine: pd.DataFrame, exclusions: pd.DataFrame, dropped: int = 0
+    splits: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    dropped: int = 0,
+    set_aside: int = 0,
 ) -> Flow:
     """Count the images that were listed, left out for each reason, and kept in each part.
 
-    `dropped` are the images that were left out of the split because they would leak.
+    `dropped` are the images that were left out of the split because they would leak, `set_aside`
+    the training images that `preprocessing.real_share` leaves out.
     """
-    usable = len(splits) + dropped
-    leaks = {"patient or picture in two parts": dropped} if dropped else {}
+    usable = len(splits) + dropped + set_aside
+    reasons = {"patient or picture in two parts": dropped, "real_share": set_aside}
     return Flow(
         listed=usable + len(quarantine) + len(exclusions),
         excluded=LeftOut(len(exclusions), _counted(exclusions["reason"])),
         quarantined=LeftOut(len(quarantine), _counted(quarantine["code"])),
         usable=usable,
-        dropped=LeftOut(dropped, leaks),
+        dropped=LeftOut(
+            dropped + set_aside, {name: count for name, count in reasons.items() if count}
+        ),
         kept=size(splits),
         parts={part: _part(splits[splits["split"] == part]) for part in PARTS},
     )

@@ -17,8 +17,8 @@ NAMES = click.Choice(["onnx", "medigan", "monai"])
     "--model",
     "name",
     required=True,
-    help="A trained detector that encodes an image, such as bigan, for onnx; a trained generator, "
-    "such as acgan, for medigan and monai.",
+    help="A trained detector that encodes an image, such as bigan, or a classifier arm, for onnx; a "
+    "trained generator, such as acgan, for medigan and monai.",
 )
 @click.option(
     "--format",

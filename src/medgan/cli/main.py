@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import click
 
+from medgan.cli.classify import classify
 from medgan.cli.compare import compare
+from medgan.cli.doctor import doctor
 from medgan.cli.experiments import collect, reproduce
 from medgan.cli.export import export
+from medgan.cli.generate import generate
+from medgan.cli.init import init
 from medgan.cli.medigan import medigan
 from medgan.cli.results import results
 from medgan.cli.run import run_command
@@ -37,6 +41,7 @@ def main() -> None:
     """Find abnormal medical images, draw new ones, measure both."""
 
 
-for _command in (results, score, export, medigan, compare, reproduce, collect, tracking):
+_DAILY = (init, results, score, classify, generate, export, compare, doctor)
+for _command in (*_DAILY, medigan, reproduce, collect, tracking):
     main.add_command(_command)
     cli.add_command(_command)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from typing import TYPE_CHECKING
 
 import click
@@ -50,8 +49,10 @@ def _log_to_standard_error() -> None:
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, at most 140."""
-    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+    """Columns of the terminal, at most 100."""
+    from medgan.training.progress import columns
+
+    return columns()
 
 
 def _newest_results(env: str | None, params: str) -> Results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
@@ -36,6 +37,7 @@ def run_command() -> click.Command:
         raise RuntimeError("Kedro's run command has no callback")
     changed = {"params": _with_text, "config": _with_section}
     params = [changed.get(str(one.name), lambda same: same)(one) for one in run.params]
+    params.append(click.Option(["--verbose"], is_flag=True, help="Print a line for each node."))
     return UserCommand("run", callback=_checked(run.callback), params=params, help=run.help)
 
 
@@ -86,7 +88,9 @@ def _with_section(option: click.Parameter) -> click.Parameter:
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
     from medgan.project.environment import Environment
 
-    def run(**options: Any) -> Any:
+    def run(verbose: bool, **options: Any) -> Any:
+        if verbose:
+            logging.getLogger("medgan").setLevel(logging.DEBUG)
         conf = _conf(options["conf_source"])
         _check_environment(options["env"], conf)
         _check_alone(Environment(conf, options["env"], options["params"] or {}))
@@ -208,15 +212,15 @@ def _with_source(names: list[str], source: str) -> list[str]:
 
 
 def _names_further_model(options: Mapping[str, Any]) -> bool:
-    """Whether a selection names a model that is not in the default run."""
-    from medgan import models
+    """Whether a selection names a model or arm that is not in the default run."""
+    from medgan.pipelines.selection import on_request
 
     nodes = (
         options[name] for name in ("tags", "namespaces", "node_names", "from_nodes", "to_nodes")
     )
     datasets = (options[name] for name in ("from_inputs", "to_outputs", "load_versions"))
     named = {part for names in (*nodes, *datasets) for name in names for part in name.split(".")}
-    return bool(named & (set(models.names()) - set(models.by_default())))
+    return bool(named & on_request())
 
 
 def _full_names(given: Iterable[str], pipeline: Pipeline) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,14 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     is_flag=True,
     help="Replace the results of an earlier scoring in the output folder.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 def score(
     path: Path,
     model: str,
     output: Path,
     env: str | None,
     params: str,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Score new images: a file, or a folder of images, DICOM or NIfTI files.
@@ -57,7 +60,7 @@ def score(
     Research only; not a medical device.
     """
     from medgan.inference.batch import Options, score_with_detector
-    from medgan.inference.summary import scores_text
+    from medgan.inference.summary import as_document, scores_text
     from medgan.project.given import given_parameters
 
     with_threshold = not options["no_threshold"]
@@ -76,4 +79,5 @@ def score(
         raise Interrupted(
             stop.number, "nothing was written, and the same command starts anew"
         ) from None
-    click.echo(scores_text(found, output / "scores.csv"))
+    file = output / "scores.csv"
+    click.echo(json.dumps(as_document(found, file)) if as_json else scores_text(found, file))

@@ -161,6 +161,10 @@ def render(figure: Figure, dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
+def _write_page(_: Part, page: str, path: Path) -> None:
+    path.write_text(page, encoding="utf-8")
+
+
 def _write_pictures(part: Part, figures: Mapping[str, Any], path: Path) -> None:
     path.mkdir()
     for name, figure in figures.items():
@@ -255,6 +259,10 @@ FORMATS: tuple[tuple[Callable[[Any], bool], Format], ...] = (
     ),
     (_is_arrays, Format(".npz", _write_arrays, lambda _, path: StoredArrays(path))),
     (_are_pictures, Format("", _write_pictures, _read_pictures)),
+    (
+        lambda kind: kind is str,
+        Format(".html", _write_page, lambda _, path: path.read_text(encoding="utf-8")),
+    ),
     (lambda _: True, Format(".json", _write_document, _read_document, "metrics")),
 )
 """The first that fits a type is taken."""

@@ -2,39 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.errors import UserError
+from medgan.evaluation.baselines import verdict
 from medgan.evaluation.categories import ClassifiedImages, evaluate_categories
-from medgan.evaluation.metrics import CLASSIFIER, measured
-from medgan.evaluation.results import AnomalyTypeResult, CalibrationBin, ClassifierResult
-from medgan.stats.calibration import calibration
-from medgan.stats.classification import Predictions, confusion
+from medgan.evaluation.metrics import (
+    CLASSIFIER,
+    OF_CLASS,
+    OF_CLASSES,
+    measured,
+    measured_macro,
+)
+from medgan.evaluation.results import (
+    AnomalyTypeResult,
+    CalibrationBin,
+    ClassifierResult,
+    ClassResult,
+    Contrast,
+    TemperatureScaling,
+)
+from medgan.evaluation.scores import Images
+from medgan.stats.calibration import calibration, scaled, temperature
+from medgan.stats.classification import (
+    Predictions,
+    auroc_of,
+    class_balanced_accuracy_of,
+    confusion,
+    effect_size,
+)
+from medgan.stats.differences import auroc_difference, holm, paired_difference
+
+if TYPE_CHECKING:
+    from torch import nn
+
+AT_ONCE = 128
+
+
+def class_probabilities(
+    model: nn.Module, images: Images, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Compute class probabilities (n, K) of the images in `rows` (n,) on the device of a model."""
+    import torch
+
+    device = next(model.parameters()).device
+    parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
+    found = [model.probabilities(images(part).to(device)).cpu() for part in parts]  # type: ignore[operator]
+    probabilities: NDArray[np.float64] = torch.cat(found).double().numpy()
+    return probabilities
 
 
 def evaluate_classifier(
-    images: ClassifiedImages, n_resamples: int = 1000, seed: int = 0
+    images: ClassifiedImages,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    validation: ClassifiedImages | None = None,
 ) -> ClassifierResult:
     """Evaluate a classifier on the test images.
 
-    Accuracy and the confusion matrix are over all classes. Precision, recall and F1 are of
-    "anomalous", any class but `normal` (class 0), an image being called anomalous when its most
-    probable class is not `normal`; AUROC, Brier score and calibration are of 1 - p(normal).
+    Accuracy, balanced accuracy and the confusion matrix are over all classes. Precision, recall and
+    F1 are of "anomalous", any class but `normal` (class 0), an image being called anomalous when its
+    most probable class is not `normal`; AUROC, average precision, Brier score and calibration are
+    of 1 - p(normal).
 
     Args:
         images: the test images; the first class is `normal`.
         n_resamples: resamples of patients.
         seed: of the resamples and of the training.
+        validation: the validation images, which choose the temperature; None: no temperature.
     """
     labels = np.asarray(images.labels, dtype=np.int64)
+    probabilities = np.asarray(images.probabilities, dtype=np.float64)
     decisions, groups = images.decisions, np.asarray(images.groups).astype(str)
-    anomaly = 1 - np.asarray(images.probabilities, dtype=np.float64)[:, 0]
+    anomaly = 1 - probabilities[:, 0]
     truth, called = np.minimum(labels, 1), np.minimum(decisions, 1)
     predictions = Predictions(truth, anomaly, called, labels, decisions)
     trust = calibration(truth, np.clip(anomaly, 0, 1), groups, n_resamples, seed)
+    each = {
+        name: Predictions(labels == label, probabilities[:, label], decisions == label)
+        for label, name in enumerate(images.classes)
+    }
+    macro = measured_macro(OF_CLASSES, list(each.values()), groups, n_resamples, seed)
     return ClassifierResult(
         metrics=measured(CLASSIFIER, predictions, groups, n_resamples, seed),
         n_images=len(labels),
@@ -50,7 +103,94 @@ def evaluate_classifier(
         confusion_matrix=confusion(labels, decisions, len(images.classes)),
         report=class_report(labels, decisions, images.classes),
         categories=_among_anomalies(images, n_resamples, seed),
+        per_class={
+            name: ClassResult(
+                metrics=measured(OF_CLASS, of, groups, n_resamples, seed),
+                n_images=int(of.anomalous.sum()),
+            )
+            for name, of in each.items()
+        },
+        macro=ClassResult(metrics=macro, n_images=len(labels)),
+        scaled=None if validation is None else _scaled(images, validation, n_resamples, seed),
     )
+
+
+def _scaled(
+    images: ClassifiedImages, validation: ClassifiedImages, n_resamples: int, seed: int
+) -> TemperatureScaling:
+    labels, count = np.asarray(validation.labels, dtype=np.int64), len(validation.labels)
+    if len(np.unique(labels)) < 2:
+        reason = "not estimable: the validation images are of one class"
+        return TemperatureScaling(temperature=None, n_validation=count, reason=reason)
+    chosen = temperature(validation.probabilities, labels)
+    anomaly = 1 - scaled(images.probabilities, chosen)[:, 0]
+    truth, groups = np.minimum(images.labels, 1), np.asarray(images.groups).astype(str)
+    trust = calibration(truth, np.clip(anomaly, 0, 1), groups, n_resamples, seed)
+    return TemperatureScaling(
+        temperature=chosen,
+        n_validation=count,
+        brier=trust.brier,
+        expected_calibration_error=trust.expected_calibration_error,
+        calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
+    )
+
+
+def contrast(
+    first: ClassifiedImages, second: ClassifiedImages, n_resamples: int = 1000, seed: int = 0
+) -> Contrast:
+    """Compare two classifiers on the same test images: the first minus the second, without the
+    correction for several contrasts.
+
+    Raises:
+        UserError: they were tested on different images.
+    """
+    labels, groups = np.asarray(first.labels, dtype=np.int64), np.asarray(first.groups).astype(str)
+    if not np.array_equal(labels, second.labels):
+        raise UserError(
+            "Two arms were tested on different images: run 'kedro run --pipeline "
+            "classifier_training' again."
+        )
+    truth = np.minimum(labels, 1)
+    one, other = (
+        Predictions(
+            truth,
+            1 - np.asarray(found.probabilities, dtype=np.float64)[:, 0],
+            np.minimum(found.decisions, 1),
+            labels,
+            found.decisions,
+        )
+        for found in (first, second)
+    )
+    gap = auroc_difference(truth, one.scores, other.scores, groups, n_resamples, seed)
+    size = None
+    if gap.value is not None:
+        areas = [auroc_of(found).value(len(truth)) for found in (one, other)]
+        size = effect_size(areas[0], areas[1], int(truth.sum()), int((1 - truth).sum()))
+    balanced = [class_balanced_accuracy_of(found) for found in (one, other)]
+    return Contrast(
+        difference=gap.estimate,
+        p_value=gap.p_value,
+        effect_size=size,
+        balanced_accuracy=paired_difference(
+            balanced[0], balanced[1], groups, n_resamples, seed
+        ).estimate,
+    )
+
+
+def corrected(contrasts: Mapping[tuple[str, str], Contrast]) -> dict[tuple[str, str], Contrast]:
+    """Correct the p-values of a family of contrasts (first, second) by Holm, and judge each."""
+    known = {pair: one.p_value for pair, one in contrasts.items() if one.p_value is not None}
+    adjusted = holm(known)
+    return {
+        pair: replace(
+            one,
+            p_holm=adjusted.get(pair),
+            verdict=verdict(one.difference.value or 0.0, pair[1], adjusted[pair])
+            if pair in adjusted
+            else f"no test: {one.difference.reason or 'no interval'}",
+        )
+        for pair, one in contrasts.items()
+    }
 
 
 def _among_anomalies(

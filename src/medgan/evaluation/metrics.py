@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.evaluation.spaces import DOMAIN, space_name
 from medgan.stats.bootstrap import Estimate, WeightedStatistic, estimates
 from medgan.stats.classification import (
     Predictions,
@@ -21,7 +22,9 @@ from medgan.stats.classification import (
     auroc_of,
     average_precision_of,
     balanced_accuracy_of,
+    class_balanced_accuracy_of,
     f1_of,
+    macro_of,
     multiclass_auroc_of,
     precision_of,
     sensitivity_of,
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from medgan.metrics.quality import QualityMetric
 
 Measure = TypeVar("Measure")
-BACKBONE = "classifier of the real training split"
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,13 @@ class Metric(Generic[Measure]):
     """Whether schema 1 promises it: results without it are refused."""
     short: str = ""
     """Its name in the terminal summary; without one, neither that nor the experiments show it."""
+    use: str = ""
+    """What it is good for, in one line."""
 
 
 PredictionMetric = Metric[Callable[[Predictions], WeightedStatistic]]
-QualityMeasure = Callable[["FeatureSets", int, "Neighbours"], Mapping[str, "QualityMetric"]]
+QualityMeasure = Callable[["FeatureSets", str, int, "Neighbours"], Mapping[str, "QualityMetric"]]
+"""Features, the network that computed them, a seed and k to metrics by key."""
 PairMeasure = Callable[["PairMetric | Unavailable"], "PairMetric | Unavailable"]
 """The LPIPS metric, or why there is none, to the metric of pairs that is declared."""
 
@@ -82,14 +87,23 @@ DECISION = (SENSITIVITY, SPECIFICITY, PRECISION, F1, ACCURACY)
 """Metrics of the decisions at a threshold."""
 DETECTOR = (*RANKING, *DECISION)
 HEADLINE = tuple(metric for metric in DETECTOR if metric.short)
+BALANCED_ACCURACY = PredictionMetric(
+    "balanced_accuracy", "Balanced accuracy", class_balanced_accuracy_of
+)
 CLASSIFIER = (
     replace(ACCURACY, required=True),
+    BALANCED_ACCURACY,
     PRECISION,
     RECALL,
     F1,
     replace(SPECIFICITY, required=False),
     AUROC,
+    replace(AVERAGE_PRECISION, required=False),
 )
+OF_CLASS = (AUROC, AVERAGE_PRECISION, PRECISION, RECALL, F1, SPECIFICITY)
+"""Metrics of one class against all others."""
+OF_CLASSES = (AUROC, AVERAGE_PRECISION, RECALL, F1)
+"""Those whose mean over the classes is a metric too."""
 ANOMALY_TYPES = (
     PredictionMetric("auroc", "AUROC", multiclass_auroc_of),
     ACCURACY,
@@ -97,31 +111,36 @@ ANOMALY_TYPES = (
 )
 
 
-def _fid(sets: FeatureSets, seed: int, neighbours: Neighbours) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.fid import domain_fid
+def _fid(
+    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
+) -> Mapping[str, QualityMetric]:
+    from medgan.metrics.fid import feature_fid
 
-    return {"fid_domain": domain_fid(sets, BACKBONE, seed)}
-
-
-def _kid(sets: FeatureSets, seed: int, neighbours: Neighbours) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.kid import domain_kid
-
-    return {"kid_domain": domain_kid(sets, BACKBONE, seed)}
+    return {"fid": feature_fid(sets, backbone, seed)}
 
 
-def _overlap(sets: FeatureSets, seed: int, neighbours: Neighbours) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.precision_recall import domain_overlap
+def _kid(
+    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
+) -> Mapping[str, QualityMetric]:
+    from medgan.metrics.kid import feature_kid
 
-    found = domain_overlap(sets, BACKBONE, seed, neighbours)
-    return {f"{name}_domain": value for name, value in found.items()}
+    return {"kid": feature_kid(sets, backbone, seed)}
+
+
+def _overlap(
+    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
+) -> Mapping[str, QualityMetric]:
+    from medgan.metrics.precision_recall import feature_overlap
+
+    return feature_overlap(sets, backbone, seed, neighbours)
 
 
 def _copied_share(
-    sets: FeatureSets, seed: int, neighbours: Neighbours
+    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
 ) -> Mapping[str, QualityMetric]:
     from medgan.metrics.memorisation import copied_share
 
-    return {"copied_share_domain": copied_share(sets, BACKBONE, seed)}
+    return {"copied_share": copied_share(sets, backbone, seed)}
 
 
 def _psnr(lpips: PairMetric | Unavailable) -> PairMetric:
@@ -137,26 +156,76 @@ def _ms_gmsd(lpips: PairMetric | Unavailable) -> PairMetric:
 
 
 PAIRED: Sequence[Metric[PairMeasure]] = (
-    Metric("psnr", "PSNR", _psnr),
-    Metric("ms_gmsd", "MS-GMSD", _ms_gmsd, higher_is_better=False),
-    Metric("lpips", "LPIPS", lambda lpips: lpips, higher_is_better=False),
+    Metric("psnr", "PSNR", _psnr, use="Difference of pixels. Blurred images do well."),
+    Metric("ms_gmsd", "MS-GMSD", _ms_gmsd, higher_is_better=False, use="Difference of edges."),
+    Metric(
+        "lpips",
+        "LPIPS",
+        lambda lpips: lpips,
+        higher_is_better=False,
+        use="Difference that people see in photographs.",
+    ),
 )
 """Metrics of pairs of images; their keys end with the pairing, that of LPIPS names its backbone."""
 FEATURES: Sequence[Metric[QualityMeasure]] = (
-    Metric("fid_domain", "Fréchet distance, domain features", _fid, higher_is_better=False),
-    Metric("kid_domain", "KID, domain features", _kid, higher_is_better=False),
-    Metric("precision_domain", "Precision, domain features", _overlap),
-    Metric("recall_domain", "Recall, domain features", _overlap),
-    Metric("density_domain", "Density, domain features", _overlap),
-    Metric("coverage_domain", "Coverage, domain features", _overlap),
     Metric(
-        "copied_share_domain",
-        "Suspected training copies, share",
-        _copied_share,
+        "fid",
+        "Fréchet distance",
+        _fid,
         higher_is_better=False,
+        use="Looks and variety in one number, to rank generators at the same N.",
+    ),
+    Metric(
+        "kid",
+        "KID",
+        _kid,
+        higher_is_better=False,
+        use="As the Fréchet distance, for small N: real against real is 0 on average.",
+    ),
+    Metric("precision", "Precision", _overlap, use="Whether images look real."),
+    Metric("recall", "Recall", _overlap, use="Whether images are as varied as real ones."),
+    Metric(
+        "density", "Density", _overlap, use="As precision, without trust in single real outliers."
+    ),
+    Metric(
+        "coverage", "Coverage", _overlap, use="As recall; finds kinds of images that are missing."
     ),
 )
-"""Metrics of sets of features. A statistic that several of them share is computed once."""
+"""Metrics of sets of features, measured in each space; their keys end with that of the space. A
+statistic that several of them share is computed once.
+"""
+COPIES: Metric[QualityMeasure] = Metric(
+    "copied_share",
+    "Suspected training copies, share",
+    _copied_share,
+    higher_is_better=False,
+    use="Finds nearly exact copies. Their absence is no proof of privacy.",
+)
+"""A metric of the domain features alone."""
+DIVERSITY: Metric[None] = Metric(
+    "ms_ssim",
+    "MS-SSIM of pairs of a class",
+    None,
+    higher_is_better=False,
+    use="Finds collapse: above real-vs-real, images of a class are too much alike.",
+)
+TASKS: Sequence[Metric[None]] = (
+    Metric(
+        "tstr_auroc",
+        "AUROC, trained on synthetic, tested on real images",
+        None,
+        use="Whether a classifier learns from the images what real ones need.",
+    ),
+    Metric(
+        "trts_auroc",
+        "AUROC, trained on real, tested on synthetic images",
+        None,
+        use="Whether images show the class that they were drawn for; silent on variety.",
+    ),
+)
+"""Metrics of generators that draw several classes."""
+QUALITY: Sequence[Metric[Any]] = (*PAIRED, DIVERSITY, *FEATURES, COPIES, *TASKS)
+"""Metrics of synthetic images."""
 
 RELEASED = Metric("released", "May be released (1: yes)", None, digits=0)
 COPY_RATE = Metric(
@@ -170,19 +239,23 @@ RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
 
 
 def quality_metric(key: str) -> Metric[Any]:
-    """The metric of a key of a quality table, such as `lpips_squeeze_nearest`.
+    """The metric of a key of a quality table, such as `lpips_squeeze_nearest` or `fid_domain`.
 
-    Its name holds the pairing and the backbone: "LPIPS (squeeze), nearest real image". A key that
-    is not declared is its own name.
+    Its name holds the pairing and the backbone, or the space: "LPIPS (squeeze), nearest real
+    image", "KID, domain features". A key that is not declared is its own name.
     """
-    declared: Sequence[Metric[Any]] = (*FEATURES, *RELEASE)
-    found = next((metric for metric in declared if metric.key == key), None)
-    if found is not None:
-        return found
+    alone: dict[str, Metric[Any]] = {one.key: one for one in (DIVERSITY, *TASKS, *RELEASE)}
+    alone[f"{COPIES.key}_{DOMAIN}"] = replace(COPIES, key=f"{COPIES.key}_{DOMAIN}")
+    if key in alone:
+        return alone[key]
     base, _, pairing = key.rpartition("_")
-    stem = next((metric for metric in PAIRED if key.startswith(f"{metric.key}_")), None)
+    declared: tuple[Metric[Any], ...] = (*FEATURES, *PAIRED)
+    stem = next((one for one in declared if key.startswith(f"{one.key}_")), None)
     if stem is None:
         return Metric(key, key, None)
+    if stem in FEATURES:
+        space = space_name(key.removeprefix(f"{stem.key}_"))
+        return replace(stem, key=key, name=f"{stem.name}, {space} features")
     backbone = base.removeprefix(stem.key).removeprefix("_")
     name = f"{stem.name} ({backbone})" if backbone else stem.name
     return replace(stem, key=key, name=f"{name}, {pairing} real image")
@@ -209,6 +282,18 @@ def measured(
     """
     statistics = {metric.key: metric.statistic(predictions) for metric in metrics}
     return estimates(statistics, np.asarray(groups), n_resamples, seed)
+
+
+def measured_macro(
+    metrics: Sequence[PredictionMetric],
+    classes: Sequence[Predictions],
+    groups: NDArray[Any],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Compute the means of metrics over classes, each against the others; see `measured`."""
+    means = {metric.key: macro_of([metric.statistic(of) for of in classes]) for metric in metrics}
+    return estimates(means, np.asarray(groups), n_resamples, seed)
 
 
 def missing(metrics: Sequence[Metric[Any]], reason: str) -> dict[str, Estimate]:

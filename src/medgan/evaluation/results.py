@@ -249,6 +249,42 @@ class AnomalyTypeResult(Measured):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassResult(Measured):
+    """The images of one class against all others."""
+
+    n_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemperatureScaling:
+    """Calibration after the logits were divided by the temperature that validation chose."""
+
+    temperature: float | tuple[float, ...] | None
+    n_validation: int
+    brier: Estimate | None = None
+    expected_calibration_error: Estimate | None = None
+    calibration_curve: tuple[CalibrationBin, ...] | tuple[tuple[CalibrationBin, ...], ...] = ()
+    reason: str = ""
+    """Why there is no temperature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """An arm minus another on the same test images."""
+
+    difference: Estimate
+    """In AUROC."""
+    p_value: float | None
+    p_holm: float | None = None
+    """Corrected over all contrasts of the arms of the run."""
+    effect_size: float | None = None
+    """The difference in standard deviations of the scores of a class (d')."""
+    balanced_accuracy: Estimate
+    """The difference in balanced accuracy."""
+    verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassifierResult(Measured):
     """One classifier on the test images."""
 
@@ -267,6 +303,16 @@ class ClassifierResult(Measured):
     categories: AnomalyTypeResult | None = None
     network: str | None = None
     synthetic_images: int | None = None
+    title: str | None = None
+    """What the arm trains on, for readers."""
+    generator: str | None = None
+    """Of its synthetic images."""
+    per_class: Mapping[str, ClassResult] = field(default_factory=dict)
+    macro: ClassResult | None = None
+    """Means over the classes."""
+    scaled: TemperatureScaling | None = None
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)
+    """Name of another arm -> this arm minus that one."""
 
 
 @dataclass(frozen=True)

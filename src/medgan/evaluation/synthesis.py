@@ -5,7 +5,8 @@ same protocol.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,223 +15,187 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medgan.errors import UserError
-from medgan.evaluation.metrics import FEATURES, PAIRED
+from medgan.evaluation.metrics import COPIES, DIVERSITY, FEATURES, PAIRED, Metric, QualityMeasure
+from medgan.evaluation.real_images import (
+    LabelledFeatures,
+    LabelledImages,
+    Networks,
+    QualitySettings,
+    RealReference,
+    features_in,
+)
 from medgan.evaluation.results import SynthesisResult
+from medgan.evaluation.spaces import DOMAIN, FeatureSpace
+from medgan.metrics.diversity import scales, similarities
 from medgan.metrics.features import FeatureSets
 from medgan.metrics.lpips import Unavailable
 from medgan.metrics.pairs import PAIRINGS, PairMetric, paired_quality
-from medgan.metrics.precision_recall import PUBLISHED, Neighbours
 from medgan.metrics.quality import QualityMetric
 
 Quality = dict[str, QualityMetric]
-Features = Callable[[Tensor], Tensor]
-"""(N, C, H, W) to (N, D)."""
-FEATURES_AT_ONCE = 128
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images (N, C, H, W) in [-1, 1], the class number of each (N,), and the patient of each (N,)
-    where patients are known.
-    """
-
-    images: Tensor
-    labels: NDArray[Any]
-    groups: NDArray[Any] | None = None
-
-    def of(self, label: int) -> Tensor:
-        """The images of a class."""
-        return self.images[torch.from_numpy(np.flatnonzero(self.labels == label))]
-
-
-@dataclass(frozen=True)
-class LabelledFeatures:
-    """Features (n, D), the class number of each (n,), and the patient of each (n,) where it
-    matters.
-    """
-
-    features: NDArray[Any]
-    labels: NDArray[Any]
-    groups: NDArray[Any] | None = None
-
-    def of(self, classes: Sequence[int]) -> LabelledFeatures:
-        """Those of these classes."""
-        chosen = np.isin(self.labels, list(classes))
-        groups = None if self.groups is None else self.groups[chosen]
-        return LabelledFeatures(self.features[chosen], self.labels[chosen], groups)
-
-
-@dataclass(frozen=True)
-class DescribedImages:
-    """The features of everything that is compared; each image passes the network once."""
-
-    synthetic: LabelledFeatures
-    real: LabelledFeatures
-    training: LabelledFeatures | None = None
-
-    def of(self, classes: Sequence[int]) -> FeatureSets:
-        """What the metrics of these classes rest on."""
-        real = self.real.of(classes)
-        training = None if self.training is None else self.training.of(classes).features
-        synthetic = self.synthetic.of(classes).features
-        return FeatureSets(synthetic, real.features, real.groups, training)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The networks that compare images; an unavailable one says why."""
-
-    lpips: PairMetric | Unavailable
-    """From `medgan.metrics.lpips.load_lpips`."""
-    features: Features | Unavailable
-    """Of the domain network, in eval mode."""
-
-
-@dataclass(frozen=True)
-class QualitySettings:
-    """How images are compared."""
-
-    seed: int = 0
-    """Of the pairs, the halves and the draws."""
-    max_images: int = 200
-    """Images of each class that paired metrics use (the first ones); the others use all."""
-    neighbours: Neighbours = PUBLISHED
+STANDARD_ERRORS = 1.96
+"""Half the width of a 95 % interval of a mean."""
 
 
 def quality_by_class(
     synthetic: LabelledImages,
-    real: LabelledImages,
+    real: RealReference,
     classes: Sequence[str],
     networks: Networks,
     settings: QualitySettings,
-    training: LabelledFeatures | None = None,
 ) -> SynthesisResult:
     """Measure the quality of each class that was drawn, and of all of them.
 
-    Paired metrics of all classes are the mean over all synthetic images, each paired within its
+    Metrics of pairs of all classes are the mean over all synthetic images, each paired within its
     class; the others are those of all images of the classes that were drawn.
 
     Args:
         synthetic: what was drawn.
-        real: images that no generator has learned from; halves of them that are compared share no
-            patient.
+        real: the real images, as `describe_real` describes them with the same networks and
+            settings; halves of them that are compared share no patient.
         classes: names of the labels.
         networks: the networks that compare.
         settings: how.
-        training: domain features of the generators' training images, to look for copies.
     """
     drawn = [
         label for label in range(len(classes)) if (np.asarray(synthetic.labels) == label).any()
     ]
-    described = _described(synthetic, real, training, networks.features)
     paired = {
-        label: _paired_metrics(synthetic.of(label), real.of(label), networks.lpips, settings)
+        label: _pair_metrics(synthetic.of(label).images, real, label, networks.lpips, settings)
         for label in drawn
     }
-    domain = {label: _feature_metrics(described, [label], settings) for label in drawn}
+    featured: dict[int, Quality] = {label: {} for label in drawn}
+    together: Quality = {}
+    for space in networks.spaces:
+        described = _described(synthetic, space)
+        for label in drawn:
+            featured[label] |= _feature_metrics(described, real, space, [label], settings)
+        if len(drawn) > 1:
+            together |= _feature_metrics(described, real, space, drawn, settings)
     keys = next(iter(paired.values()), {})
     pooled = {key: _pooled([found[key] for found in paired.values()]) for key in keys}
-    together = next(iter(domain.values()), {})
-    if len(drawn) > 1:
-        together = _feature_metrics(described, drawn, settings)
     return SynthesisResult(
-        {**pooled, **together},
-        {classes[label]: {**paired[label], **domain[label]} for label in drawn},
+        {**pooled, **(together or next(iter(featured.values()), {}))},
+        {classes[label]: {**paired[label], **featured[label]} for label in drawn},
     )
 
 
-def _described(
-    synthetic: LabelledImages,
-    real: LabelledImages,
-    training: LabelledFeatures | None,
-    features: Features | Unavailable,
-) -> DescribedImages | Unavailable:
-    if isinstance(features, Unavailable):
-        return features
-    described = [
-        LabelledFeatures(_features(features, part.images), part.labels, part.groups)
-        for part in (synthetic, real)
-    ]
-    return DescribedImages(described[0], described[1], training)
+def _described(synthetic: LabelledImages, space: FeatureSpace) -> LabelledFeatures | Unavailable:
+    """Each image passes the network once."""
+    if isinstance(space.features, Unavailable):
+        return space.features
+    return LabelledFeatures(features_in(space.features, synthetic.images), synthetic.labels)
 
 
-@torch.inference_mode()
-def _features(features: Features, images: Tensor) -> NDArray[np.float32]:
-    batches = [
-        features(batch).float().cpu().numpy()
-        for batch in torch.split(images, FEATURES_AT_ONCE)
-        if len(batch)
-    ]
-    return np.concatenate(batches) if batches else np.zeros((0, 1), np.float32)
+def _metrics_of(space: FeatureSpace) -> Sequence[Metric[QualityMeasure]]:
+    """The metrics of a space; one whose weights are missing has a single row, which says why."""
+    if space.key == DOMAIN:
+        return (*FEATURES, COPIES)
+    return FEATURES[:1] if isinstance(space.features, Unavailable) else FEATURES
 
 
 def _feature_metrics(
-    described: DescribedImages | Unavailable, classes: Sequence[int], settings: QualitySettings
+    synthetic: LabelledFeatures | Unavailable,
+    real: RealReference,
+    space: FeatureSpace,
+    classes: Sequence[int],
+    settings: QualitySettings,
 ) -> Quality:
     """The metrics of sets of features, or why there are none."""
     found: Quality = {}
-    for metric in FEATURES:
+    for metric in _metrics_of(space):
         if metric.key in found:
             continue
         try:
-            if isinstance(described, Unavailable):
-                raise UserError(described.reason)
-            sets = described.of(classes)
-            found |= metric.statistic(sets, settings.seed, settings.neighbours)
+            if isinstance(synthetic, Unavailable):
+                raise UserError(synthetic.reason)
+            sets = _sets(synthetic, real, space, classes)
+            found |= metric.statistic(sets, space.backbone, settings.seed, settings.neighbours)
         except UserError as error:
             found[metric.key] = QualityMetric(value=None, reason=str(error))
-    return {metric.key: found[metric.key] for metric in FEATURES}
+    return {f"{metric.key}_{space.key}": found[metric.key] for metric in _metrics_of(space)}
 
 
-def _paired_metrics(
-    synthetic: Tensor, real: Tensor, lpips: PairMetric | Unavailable, settings: QualitySettings
+def _sets(
+    synthetic: LabelledFeatures, real: RealReference, space: FeatureSpace, classes: Sequence[int]
+) -> FeatureSets:
+    ours, known = real.features[space.key].of(classes), space.key == DOMAIN and real.training
+    training = known.of(classes).features if known else None
+    features = synthetic.of(classes).features
+    known_patients = real.images.patients_known
+    return FeatureSets(features, ours.features, ours.groups, training, known_patients)
+
+
+def _pair_metrics(
+    synthetic: Tensor,
+    real: RealReference,
+    label: int,
+    lpips: PairMetric | Unavailable,
+    settings: QualitySettings,
 ) -> Quality:
+    """The metrics of pairs: with a real image each, and of synthetic images with each other."""
     limit, found = settings.max_images, Quality()
+    ours, theirs = synthetic[:limit], real.images.of(label).images[:limit]
     for declared in PAIRED:
         metric = declared.statistic(lpips)
         for pairing in PAIRINGS:
-            found[f"{metric.name}_{pairing}"] = _paired(
-                synthetic[:limit], real[:limit], metric, pairing, settings.seed
-            )
+            key = f"{metric.name}_{pairing}"
+            if isinstance(metric, Unavailable):
+                found[key] = QualityMetric(value=None, reason=metric.reason)
+                continue
+            rng = torch.Generator().manual_seed(settings.seed)
+            with_real = partial(paired_quality, ours, theirs, metric, pairing, rng)
+            found[key] = _mean_beside(with_real, real.pairs.get(f"{label}.{key}"))
+            found[key] = replace(found[key], n_real=found[key].n and len(theirs))
+    among = partial(similarities, synthetic, None, settings.seed)
+    key = DIVERSITY.key
+    similar = _mean_beside(among, real.pairs.get(f"{label}.{key}"))
+    fitting = f"MS-SSIM, {scales(min(synthetic.shape[-2:]))} of 5 scales"
+    found[key] = similar if similar.value is None else replace(similar, backbone=fitting)
     return found
 
 
-def _paired(
-    synthetic: Tensor, real: Tensor, metric: PairMetric | Unavailable, pairing: str, seed: int
-) -> QualityMetric:
-    if isinstance(metric, Unavailable):
-        return QualityMetric(value=None, reason=metric.reason)
-    rngs = [torch.Generator().manual_seed(seed) for _ in range(2)]
+def _mean_beside(measure: Callable[[], Tensor], between_real: NDArray[Any] | None) -> QualityMetric:
+    """The mean over independent pairs with its interval, beside that of pairs of real images."""
     try:
-        values = paired_quality(synthetic, real, metric, pairing, rngs[0])
-        compared = paired_quality(real, real, metric, pairing, rngs[1], same_set=True)
+        values = measure()
+        if between_real is None:
+            raise UserError("Fewer than two held-out real images of this class can be compared.")
     except UserError as error:
         return QualityMetric(value=None, reason=str(error))
+    mean, std, n = float(values.mean()), float(values.std(unbiased=False)), len(values)
+    margin = STANDARD_ERRORS * std / np.sqrt(max(n - 1, 1))
     return QualityMetric(
-        value=float(values.mean()),
-        std=float(values.std(unbiased=False)),
-        n=len(values),
-        n_real=len(real),
-        real_vs_real=float(compared.mean()),
-        n_real_vs_real=len(compared),
+        value=mean,
+        std=std,
+        low=max(0.0, float(mean - margin)),
+        high=float(mean + margin),
+        resampled="pairs",
+        n=n,
+        real_vs_real=float(between_real.mean()),
+        n_real_vs_real=len(between_real),
     )
 
 
 def _pooled(parts: Sequence[QualityMetric]) -> QualityMetric:
-    """The mean over the images of several classes."""
+    """The mean over the pairs of several classes, which are independent."""
     missing = [part for part in parts if part.value is None]
-    if missing:
-        return missing[0]
-    counts, values, spreads, compared = (
+    if missing or len(parts) == 1:
+        return (missing or parts)[0]
+    counts, values, spreads, compared, high = (
         np.array([getattr(part, name) for part in parts])
-        for name in ("n", "value", "std", "real_vs_real")
+        for name in ("n", "value", "std", "real_vs_real", "high")
     )
     mean = float(np.average(values, weights=counts))
-    return QualityMetric(
+    margin = float(np.sqrt(np.square(counts / counts.sum() * (high - values)).sum()))
+    return replace(
+        parts[0],
         value=mean,
         std=float(np.sqrt(np.average(spreads**2 + (values - mean) ** 2, weights=counts))),
+        low=max(0.0, mean - margin),
+        high=mean + margin,
         n=int(counts.sum()),
-        n_real=sum(part.n_real or 0 for part in parts),
+        n_real=sum(part.n_real or 0 for part in parts) or None,
         real_vs_real=float(np.average(compared, weights=counts)),
         n_real_vs_real=sum(part.n_real_vs_real or 0 for part in parts),
     )

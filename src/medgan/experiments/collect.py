@@ -33,11 +33,12 @@ from medgan.experiments.ensembles import ensembles
 from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
 from medgan.experiments.records import Components, ImageScores, Record, Records, read_records
 from medgan.files.documents import from_json, to_json
-from medgan.pipelines.classifier_training.config import ARMS
+from medgan.pipelines.arms import ARMS
 from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over_trainings
 from medgan.stats.classification import Predictions, auroc, auroc_of
 from medgan.stats.differences import auroc_difference
 from medgan.stats.pooling import fold_average, over_seeds
+from medgan.stats.trainings import mean_of_trainings
 
 T = TypeVar("T")
 
@@ -58,11 +59,16 @@ def collect(root: Path, dataset: str, experiment: Experiment, contamination: flo
     for name, found in records.items():
         _require_alike(dataset, name, found)
     rows = {name: found for name, found in records.items() if name not in experiment.tried}
-    alike = {name: found for name, found in rows.items() if _has_own_images(found[0], experiment)}
+    averaged = _averaged(rows, ClassifierResult, lambda one: one.evaluation)
+    judged = {name: _of_arm(row, rows[name]) for name, row in averaged.items()}
+    arms = {**{name: judged[name] for name in ARMS if name in judged}, **judged}
+    alike = {
+        name: found
+        for name, found in rows.items()
+        if name in arms or _has_own_images(found[0], experiment)
+    }
     joined = ensembles(experiment.ensembles, alike)
     detectors = {**_detectors(rows), **_detectors(joined)}
-    judged = _averaged(rows, ClassifierResult, lambda one: one.evaluation)
-    arms = {name: judged[name] for name in ARMS if name in judged}
     return Collected(
         dataset=dataset,
         provenance=_origin([record for found in rows.values() for record in found]),
@@ -143,6 +149,19 @@ def _over_trainings(row: DetectorResult, records: Sequence[Record]) -> PooledDet
     found = _crossed(row.validation, [record.validation_scores for record in records])
     validation = replace(row.validation, metrics={**row.validation.metrics, **found})
     return replace(pooled, validation=validation, validation_auroc=validation.auroc)
+
+
+def _of_arm(row: ClassifierResult, records: Sequence[Record]) -> ClassifierResult:
+    """Give the AUROC of an arm an interval over patients and trainings, where its trainings were
+    tested on the same images.
+    """
+    test = stacked(records)
+    if test is None or len(test.scores) < 2:
+        return row
+    images = test.images
+    area = mean_of_trainings(images.labels, test.scores, images.groups, N_RESAMPLES)
+    found = replace(area, per_seed=row.auroc.per_seed)
+    return replace(row, metrics={**row.metrics, "auroc": found})
 
 
 def _crossed(row: Measured, scores: Sequence[ImageScores | None]) -> dict[str, Estimate]:

@@ -14,15 +14,15 @@ from medgan.evaluation.results import ClassifierResult, DetectorResult
 from medgan.experiments.document import Comparison
 from medgan.experiments.plan import Experiment
 from medgan.experiments.records import ImageScores, Record, Records
+from medgan.pipelines.arms import compared_with
 from medgan.stats.bootstrap import Estimate
-from medgan.stats.differences import auroc_difference, holm
+from medgan.stats.classification import effect_size
+from medgan.stats.differences import auroc_difference, holm, mean_auroc
+from medgan.stats.trainings import difference_of_trainings
 
-COMPARED_ARMS = (
-    ("classical", "real"),
-    ("gan", "real"),
-    ("gan_classical", "real"),
-    ("gan_classical", "classical"),
-)
+ARM_FAMILY = "arms"
+OF_SYNTHETIC = "classifier_training.synthetic_"
+"""Prefix of parameters that change nothing without synthetic images."""
 APART = "not compared: the seeds were tested on different images"
 N_RESAMPLES = 1000
 
@@ -44,10 +44,11 @@ def differences(
     """Compare rows on the same test images, averaged over seeds; Holm over all comparisons.
 
     Each detector is compared with the best baseline that sees no more than it does, chosen on
-    validation, and an ensemble with that of a baseline; arms with `real` and `classical`.
+    validation, and an ensemble with that of a baseline; arms with those of `real` and `classical`
+    that have the same settings.
     Detectors that failed on validation are not compared.
     """
-    pairs = [*_detector_pairs(detectors, records, experiment), *_arm_pairs(arms)]
+    pairs = [*_detector_pairs(detectors, records, experiment), *_arm_pairs(arms, experiment)]
     tests = [_compared(*pair, records) for pair in pairs]
     p_values = {n: one.p_value for n, one in enumerate(tests) if one.p_value is not None}
     adjusted = holm(p_values)
@@ -82,10 +83,18 @@ def _detector_pairs(
             yield name, str(baseline), FAMILY[row.sees_mix]
 
 
-def _arm_pairs(arms: Mapping[str, ClassifierResult]) -> Iterator[tuple[str, str, str]]:
-    for first, second in COMPARED_ARMS:
-        if first in arms and second in arms:
-            yield first, second, "arms"
+def _arm_pairs(
+    arms: Mapping[str, ClassifierResult], experiment: Experiment
+) -> Iterator[tuple[str, str, str]]:
+    """Yield pairs of arms with the same settings, such as the same share of real images; those of
+    the synthetic images do not count.
+    """
+    rows = {(experiment.model_of(name), experiment.settings_of(name)): name for name in arms}
+    for (model, settings), name in rows.items():
+        shared = frozenset(one for one in settings if not one[0].startswith(OF_SYNTHETIC))
+        for other in compared_with(model):
+            if (other, shared) in rows:
+                yield name, rows[other, shared], ARM_FAMILY
 
 
 def _compared(first: str, second: str, family: str, records: Records) -> Comparison:
@@ -100,10 +109,23 @@ def _compared(first: str, second: str, family: str, records: Records) -> Compari
         apart = Estimate(None, reason=APART)
         return Comparison(first, second, family, seeds, None, apart, None, APART)
     images = one.images
-    found = auroc_difference(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
+    compare = difference_of_trainings if family == ARM_FAMILY else auroc_difference
+    found = compare(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
     size = len(images.labels)
     gap = found.estimate
-    return Comparison(first, second, family, seeds, found.p_value, gap, None, gap.reason, size)
+    effect = _effect(images.labels, one.scores, other.scores) if family == ARM_FAMILY else None
+    return Comparison(
+        first, second, family, seeds, found.p_value, gap, None, gap.reason, size, effect
+    )
+
+
+def _effect(
+    labels: NDArray[np.int64], first: NDArray[np.float64], second: NDArray[np.float64]
+) -> float | None:
+    """Compute the effect size of two rows (S, n), from their mean AUROCs."""
+    one, other = (mean_auroc(labels, scores).value(len(labels)) for scores in (first, second))
+    positives = int(labels.sum())
+    return effect_size(one, other, positives, len(labels) - positives)
 
 
 def _corrected(test: Comparison, p_holm: float | None) -> Comparison:

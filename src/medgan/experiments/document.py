@@ -40,6 +40,8 @@ class Comparison:
     """Corrected over all comparisons of the dataset."""
     verdict: str
     n_images: int | None = None
+    effect_size: float | None = None
+    """Of two arms: the difference in standard deviations of the scores of a class (d')."""
 
     @property
     def is_better(self) -> bool:

@@ -15,6 +15,7 @@ from medgan.evaluation.results import DetectorResult
 from medgan.experiments.comparisons import chosen_on_validation, compared, difference
 from medgan.experiments.differences import stacked
 from medgan.experiments.document import Collected
+from medgan.experiments.plan import REAL_SHARE
 from medgan.experiments.records import Records
 from medgan.experiments.tables import contamination_seeds, n_seeds, seeds_range
 from medgan.plots.forest import ForestRow, columns_forest
@@ -25,6 +26,11 @@ from medgan.stats.classification import GRID, roc_band
 from medgan.words import readable
 
 DOTS_PER_INCH = 130
+GAINS = (
+    ("GAN − real", "gan", "real"),
+    ("GAN + classical − classical", "gan_classical", "classical"),
+)
+"""What is compared, the arm with synthetic images, and the arm without."""
 
 
 def figures(found: Collected, records: Records) -> Iterator[tuple[str, Figure]]:
@@ -44,6 +50,25 @@ def figures(found: Collected, records: Records) -> Iterator[tuple[str, Figure]]:
         note = f"{size}; {contamination_seeds(found)}. Lines: 95 % interval."
         heading = f"{title}: AUROC by anomalous share of the mix"
         yield "contamination", contamination_curve(found.contamination, heading, note)
+
+    gains = {name: list(_gains(found, added, base)) for name, added, base in GAINS}
+    if any(len(points) > 1 for points in gains.values()):
+        note = "Lines: 95 % interval over patients and trainings; 0: no difference."
+        yield "gain", gain_curve(gains, f"{title}: gain by synthetic images", note)
+
+
+def _gains(found: Collected, added: str, base: str) -> Iterator[tuple[float, Estimate]]:
+    """Yield the share of real images and the difference in AUROC of two arms that share all other
+    settings, in ascending order of the share.
+    """
+    experiment, points = found.experiment, []
+    for test in found.differences:
+        pair = experiment.model_of(test.first), experiment.model_of(test.second)
+        settings = dict(experiment.settings_of(test.first))
+        share = float(str(settings.pop(REAL_SHARE, 1.0)))
+        if pair == (added, base) and not settings:
+            points.append((share, test.difference))
+    yield from sorted(points, key=lambda point: point[0])
 
 
 def _forest(rows: Mapping[str, DetectorResult], title: str, note: str) -> Figure:
@@ -145,6 +170,39 @@ def contamination_curve(
     xlabel = "Anomalous images in the unlabelled mix (%)"
     axis.set(title=title, xlabel=xlabel, ylabel="AUROC, test")
     axis.legend(loc="lower right")
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
+    return figure
+
+
+@house_style()
+def gain_curve(
+    curves: Mapping[str, Sequence[tuple[float, Estimate]]], title: str, note: str = ""
+) -> Figure:
+    """Draw differences in AUROC with their intervals against the share of real training images.
+
+    Args:
+        curves: what is compared -> (share, difference) in ascending order.
+        title: above the curves.
+        note: below them.
+    """
+    figure, axis = panel(6.4, 4.0)
+    axis.axhline(0.0, color=CHANCE, linestyle="--", linewidth=1)
+    for place, (name, points) in enumerate(curves.items()):
+        known = [
+            (100 * share * 1.04**place, one.value, one.low, one.high)
+            for share, one in points
+            if None not in (one.value, one.low, one.high)
+        ]
+        shares, values, low, high = np.array(known, dtype=np.float64).reshape(-1, 4).T
+        errors = np.maximum(0.0, [values - low, high - values])
+        style: Any = {"color": PALETTE[place], "marker": "o", "capsize": 3, "linewidth": 1.8}
+        axis.errorbar(shares, values, yerr=errors, label=name, **style)
+    ticks = sorted({100 * share for points in curves.values() for share, _ in points})
+    axis.set(title=title, xscale="log", ylabel="difference in AUROC, test")
+    axis.set(xlabel="share of the real training images (%), logarithmic")
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.legend(loc="best")
     figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
     return figure
 

@@ -13,14 +13,17 @@ from yaml import YAMLError, safe_load
 from medgan import models
 from medgan.errors import UserError
 from medgan.experiments.records import Parameters
-from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, GENERATOR
 from medgan.project.environment import Environment
 from medgan.project.given import given_parameters, written
 
 FILE = "experiments.yml"
 FOLD, MIX = "preprocessing.fold", "preprocessing.contamination"
+REAL_SHARE = "preprocessing.real_share"
 PREPARING = "preprocessing."
 """Prefix of parameters that change the images or the splits."""
+OF_ARMS = ("gan_training", "synthesis", "classifier_training")
+"""Pipelines of the classifier arms."""
 INPUT = ("intensity", "window", "size", "channels", "crop")
 """Those of them that change what a model sees of an image."""
 SHORTCUTS = "shortcuts"
@@ -34,7 +37,7 @@ def fold_name(model: str, fold: int) -> str:
 
 @dataclass(frozen=True)
 class Variant:
-    """A model with settings of its own, in a row of its own."""
+    """A model or classifier arm with settings of its own, in a row of its own."""
 
     model: str
     parameters: dict[str, str | int | float | bool]
@@ -107,8 +110,8 @@ class Experiment:
     """Small cohorts: each model is run on this many folds of `preprocessing.split:
     repeated_k_fold`, 25 being all; 0 for one split.
     """
-    arms: bool = False
-    """Whether the classifier arms are trained."""
+    arms: bool | tuple[str, ...] = False
+    """The classifier arms that are trained; true: those of the default run."""
     anomaly_types: bool = False
     """Whether there are several anomaly types to tell apart."""
     variants: dict[str, Variant] = field(default_factory=dict)
@@ -135,6 +138,15 @@ class Experiment:
         parameters = given_parameters(written({**self.parameters, **given}))
         return Environment(conf, self.environment or name, parameters)
 
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The classifier arms, without their variants."""
+        return (BY_DEFAULT if self.arms else ()) if isinstance(self.arms, bool) else self.arms
+
+    def settings_of(self, name: str) -> frozenset[tuple[str, object]]:
+        """The parameters of a row beyond those of the experiment."""
+        return frozenset(self.variants[name].parameters.items() if name in self.variants else ())
+
     def as_dict(self) -> dict[str, Any]:
         """Return the whole declaration, defaults too."""
         return asdict(self)
@@ -148,7 +160,7 @@ class Experiment:
         own = {other for variant in varied.values() for other in variant.seeds or ()}
         shared = seed not in own - set(self.seeds)
         plain = self.models if shared and not self.folds else ()
-        named = [*plain, *(ARMS if self.arms and plain else ())]
+        named = [*plain, *(self.arm_names if shared and not self.folds else ())]
         named += [
             name
             for name, variant in varied.items()
@@ -261,13 +273,13 @@ def experiment_of(conf: Path, dataset: str) -> Experiment:
 
 
 def _require_known(dataset: str, experiment: Experiment) -> None:
-    known = set(models.names())
+    known = {*models.names(), *ARMS}
     varied = [*experiment.variants.values(), *experiment.tried.values()]
-    named = [*experiment.models, *(variant.model for variant in varied)]
+    named = [*experiment.models, *experiment.arm_names, *(variant.model for variant in varied)]
     wrong = next((model for model in named if model not in known), None)
     if wrong is not None:
         raise UserError(
-            f"{FILE}: {dataset} names the model '{wrong}', which does not exist: use one of "
+            f"{FILE}: {dataset} names the model or arm '{wrong}', which does not exist: use one of "
             f"{', '.join(sorted(known))}."
         )
     generators = {one.model for one in experiment.tried.values()} - set(models.detectors())
@@ -307,13 +319,14 @@ def runs(experiment: Experiment, seed: int) -> Iterator[Run]:
         yield Run({SHORTCUTS: SHORTCUTS}, parameters, evaluation, ("shortcut_scores",))
     plain = {name: Variant(name, {}) for name in experiment.models}
     # The generator of the arms comes first, then the arms.
-    if SYNTHESIZER in plain and SYNTHESIZER in names:
-        yield _of_variant(experiment, parameters, SYNTHESIZER, plain.pop(SYNTHESIZER))
-    if set(ARMS) <= set(names):
-        outputs = [f"{arm}.classification" for arm in ARMS]
-        pipelines = ("gan_training", "synthesis", "classifier_training")
-        records = {arm: arm for arm in ARMS}
-        yield Run(records, parameters, pipelines, (*outputs, "results.classifiers"))
+    if GENERATOR in plain and GENERATOR in names:
+        yield _of_variant(experiment, parameters, GENERATOR, plain.pop(GENERATOR))
+    arms = {arm: arm for arm in experiment.arm_names if arm in names}
+    if arms:
+        # Together, those of the default run are compared too.
+        section = ("results.classifiers",) if tuple(arms) == BY_DEFAULT else ()
+        outputs = (*(f"{arm}.classification" for arm in arms), *section)
+        yield Run(arms, parameters, OF_ARMS, outputs)
     # Variants that change the splits come last, side by side, so that preparing is done once for
     # each change.
     varied = sorted(experiment.varied().items(), key=lambda item: item[1].prepares)
@@ -328,7 +341,9 @@ def runs(experiment: Experiment, seed: int) -> Iterator[Run]:
 
 
 def _of_variant(experiment: Experiment, shared: Parameters, name: str, variant: Variant) -> Run:
-    model = variant.model
+    model, settings = variant.model, {**shared, **variant.parameters}
+    if model in ARMS:
+        return Run({name: model}, settings, OF_ARMS, (f"{model}.classification",))
     wanted = {
         "evaluation": model in models.detectors(),
         "audit": experiment.anomaly_types and model in models.encoders(),
@@ -336,4 +351,4 @@ def _of_variant(experiment: Experiment, shared: Parameters, name: str, variant: 
     }
     outputs = tuple(f"{model}.{entry}" for entry, there in wanted.items() if there)
     pipelines = ("gan_training", "synthesis", "anomaly_evaluation")
-    return Run({name: model}, {**shared, **variant.parameters}, pipelines, outputs)
+    return Run({name: model}, settings, pipelines, outputs)

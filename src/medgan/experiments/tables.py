@@ -10,6 +10,7 @@ from medgan.audits.results import AgainstShortcut, Scopes
 from medgan.audits.shortcuts import COARSE, FLAG
 from medgan.evaluation.metrics import (
     ACCURACY,
+    BALANCED_ACCURACY,
     RECALL,
     SPECIFICITY,
     quality_metric,
@@ -161,27 +162,44 @@ def anomaly_types(found: Collected) -> Table:
 
 
 def arms(found: Collected) -> Table:
-    """The classifier arms."""
-    tests = {test.first: test for test in found.differences if test.second == "real"}
+    """The classifier arms, and their differences from `real` and `classical` of the same settings."""
     rows: list[list[Cell]] = []
     for name, arm in found.classifiers.items():
-        gap = NOTHING
-        if name in tests:
-            gap = f"{signed_interval(tests[name].difference)}, {p_text(tests[name].p_holm)}"
-        metrics = [arm.metric(metric) for metric in (ACCURACY, RECALL, SPECIFICITY)]
-        rows.append([name, arm.auroc, spread(arm.auroc), *metrics, arm.brier, gap])
+        settings = ", ".join(
+            f"{key} = {value}" for key, value in sorted(found.experiment.settings_of(name))
+        )
+        metrics = [
+            arm.metric(metric) for metric in (ACCURACY, BALANCED_ACCURACY, RECALL, SPECIFICITY)
+        ]
+        gaps = [_gap(found, name, other) for other in ("real", "classical")]
+        network = arm.network or NOTHING
+        cells = [arm.auroc, spread(arm.auroc), *metrics, arm.brier]
+        rows.append([name, network, settings or NOTHING, *cells, *gaps])
     classes = len(next(iter(found.classifiers.values())).classes) if rows else 0
     columns = (
         "arm",
+        "network",
+        "settings",
         "AUROC",
         "between seeds",
         f"accuracy, {classes} classes",
+        "balanced accuracy",
         "sensitivity",
         "specificity",
         Column("Brier", VALUE),
         "AUROC minus that of real",
+        "minus that of classical",
     )
     return Table(columns, rows)
+
+
+def _gap(found: Collected, name: str, other: str) -> str:
+    """Describe the difference of an arm from that one of the same settings."""
+    for test in found.differences:
+        if test.first == name and found.experiment.model_of(test.second) == other:
+            size = "" if test.effect_size is None else f", d' {test.effect_size:+.2f}"
+            return f"{signed_interval(test.difference)}{size}, {p_text(test.p_holm)}"
+    return NOTHING
 
 
 def quality(found: Collected) -> Table:

@@ -103,6 +103,9 @@ class PreprocessingConfig:
     """Seed of the split and the mix; None: the seed of the run. Trainings with the same one have
     the same test images."""
     contamination: ShareBelowOne = 0.5  # largest share of anomalous images in the unlabelled mix
+    real_share: Annotated[float, Range(0.0, 1.0, low_open=True)] = 1.0
+    """Share of the training split that is used, chosen by the seed of the run; see
+    `splits.with_share`."""
     on_leak: str = "fail"  # what to do with a leaking split: fail, drop_from_train or report
 
     def __post_init__(self) -> None:

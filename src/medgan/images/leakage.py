@@ -69,6 +69,8 @@ class LeakageAudit:
     split: str = field(default="", metadata=ALWAYS)
     on_leak: str = field(default="", metadata=ALWAYS)
     dropped: int = field(default=0, metadata=ALWAYS)
+    set_aside: int = 0
+    """Training images that `preprocessing.real_share` leaves out."""
     validation: str = field(default="", metadata=ALWAYS)
     """Where the validation images came from."""
     fold: Fold | None = None

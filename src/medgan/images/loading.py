@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import Batch
+from medgan.contracts import STAGE_OF_LABEL, Batch, BatchSource
 from medgan.errors import UserError
 from medgan.images.store import ImageStore
 from medgan.images.transforms import (
@@ -66,7 +66,7 @@ class StoredImages:
 
 
 @dataclass(frozen=True)
-class SyntheticImages:
+class DrawnImages:
     """Images as a generator has drawn them, uint8 (n, H, W, C): their intensity is scaled already,
     and once more where they are changed, as that of a real image would be.
     """
@@ -198,7 +198,8 @@ class BatchStream:
 
     def draw(self, stage: str, index: int, size: int) -> Batch:
         """Draw the `index`-th batch of a stage, always full and a function of the arguments."""
-        chosen = positions(len(self.rows), self.seed, stage, LABELLED, index, size)
+        among = self._among(stage)
+        chosen = among[positions(len(among), self.seed, stage, LABELLED, index, size)]
         changes = _generator(self.seed, stage, AUGMENTATION, index) if self.augmentations else None
         images = self._load(self.rows[chosen], changes)
         unlabelled = None
@@ -216,6 +217,14 @@ class BatchStream:
             rng = _generator(self.seed, "epoch", NOISE, index)
             images = self._load(self.rows[chosen], None)
             yield Batch(images, rng, self._labels(chosen), step=index)
+
+    def _among(self, stage: str) -> Rows:
+        """Return the places of the images of a stage: all, or those of one label."""
+        _, _, label = stage.partition(STAGE_OF_LABEL)
+        if not label or self.labels is None:
+            return np.arange(len(self.rows))
+        shown = self.labels == int(label) if self.labels.ndim == 1 else self.labels[:, int(label)]
+        return np.flatnonzero(shown)
 
     @property
     def classes(self) -> int:
@@ -238,3 +247,20 @@ class BatchStream:
         import torch
 
         return None if self.labels is None else torch.from_numpy(self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class StagedBatches:
+    """Batches of a training whose stages see different images."""
+
+    stages: Mapping[str, BatchSource]
+    others: BatchSource
+    """Of any other stage, and of an epoch."""
+
+    def draw(self, stage: str, index: int, size: int) -> Batch:
+        """Draw the `index`-th batch of a stage."""
+        return self.stages.get(stage, self.others).draw(stage, index, size)
+
+    def epoch(self, size: int) -> Iterator[Batch]:
+        """Iterate once over the images of `others`."""
+        return self.others.epoch(size)

@@ -8,9 +8,10 @@ The central square is cropped before resizing. Resizing the short side first and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.ranges import ShareBelowOne, require_ranges
@@ -120,3 +121,27 @@ def fit_square(image: Pixels, size: int, channels: int, crop: Crop | None = None
     square = np.zeros((size, size, channels), dtype=np.uint8)
     square[top : top + small.shape[0], left : left + small.shape[1]] = small
     return square
+
+
+def unfit_square(
+    values: NDArray[Any], height: int, width: int, crop: Crop | None = None, outside: float = 0.0
+) -> NDArray[np.float32]:
+    """Bring a map (size, size) of a prepared image back to the image (height, width) itself.
+
+    It is the inverse of `fit_square` for maps: black bars are cut off, the rest is enlarged without
+    steps, and what the crop has left out is `outside`.
+    """
+    box, size = kept_box(height, width, crop), values.shape[0]
+    inner = values
+    if crop is not None and crop.pad:
+        longer = max(box.height, box.width)
+        rows = max(1, round(box.height * size / longer))
+        columns = max(1, round(box.width * size / longer))
+        top, left = (size - rows) // 2, (size - columns) // 2
+        inner = values[top : top + rows, left : left + columns]
+    enlarged = Image.fromarray(np.asarray(inner, np.float32)).resize(
+        (box.width, box.height), Image.Resampling.BILINEAR
+    )
+    whole = np.full((height, width), outside, dtype=np.float32)
+    whole[box.top : box.bottom, box.left : box.right] = np.asarray(enlarged)
+    return whole

@@ -204,6 +204,25 @@ def _fold(
     return others, chosen
 
 
+def with_share(
+    splits: pd.DataFrame, share: float, seed: int = 0, pairs: Pairs = None
+) -> pd.DataFrame:
+    """Keep a share of the training split, and all of validation and test.
+
+    Leak groups are taken in an order that the seed decides, of each category until the share of it
+    is reached, so a smaller share is part of a larger one, and no category is lost.
+    """
+    groups, training = leak_groups(splits, pairs), (splits["split"] == "train").to_numpy()
+    place = np.random.default_rng([seed, 5]).permutation(groups.max(initial=-1) + 1)[groups]
+    kept = ~training
+    for name in splits.loc[training, "category"].unique():
+        own = training & (splits["category"] == name).to_numpy()
+        order, counts = np.unique(place[own], return_counts=True)
+        before = np.cumsum(counts) - counts
+        kept |= training & np.isin(place, order[before < share * own.sum()])
+    return splits[kept].reset_index(drop=True)
+
+
 def assign_roles(
     splits: pd.DataFrame, contamination: float = 0.5, seed: int = 0, pairs: Pairs = None
 ) -> pd.DataFrame:
@@ -281,6 +300,11 @@ def _rows(train: pd.DataFrame, chosen: Any, what: str) -> Ints:
             "check preprocessing.fractions and preprocessing.contamination"
         )
     return rows
+
+
+def training_digest(splits: pd.DataFrame) -> str:
+    """Name the images of the training split."""
+    return digest(sorted(splits.loc[splits["split"] == "train", "image_id"].astype(str)))
 
 
 def data_hash(images: ImageStore, splits: pd.DataFrame, *others: Any) -> str:

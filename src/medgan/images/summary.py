@@ -57,6 +57,8 @@ class SplitSummary:
     """Images that `on_leak: drop_from_train` removed."""
     near_duplicates: int | None
     """Pairs in the data set; None where they were not searched."""
+    set_aside: int = 0
+    """Training images that `real_share` leaves out."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ class DataSummary:
             raise ValueError(f"{dict(self.seen)} were seen, and {fates} have a fate")
         if sum(self.classes.values()) != self.read:
             raise ValueError(f"{self.read} images were read, and their classes do not add up")
-        if self.split is not None and self.split.dropped + self.in_parts != self.read:
+        unused = self.split.dropped + self.split.set_aside if self.split else 0
+        if self.split is not None and unused + self.in_parts != self.read:
             raise ValueError(f"{self.read} images were read, and {self.in_parts} are in the split")
 
     @property
@@ -193,6 +196,7 @@ def with_split(
         on_leak=audit.on_leak,
         dropped=audit.dropped,
         near_duplicates=searched.pairs if searched else None,
+        set_aside=audit.set_aside,
     )
     return _warned(replace(found, split=split, masks=masks))
 
@@ -206,7 +210,8 @@ def belongs_to(splits: pd.DataFrame, manifest: pd.DataFrame, audit: LeakageAudit
     """Return whether a split was made of the images of a manifest."""
     key = ["image_id", "category", "pixel_hash"]
     ours, theirs = (set(table[key].itertuples(index=False)) for table in (splits, manifest))
-    return ours <= theirs and len(splits) + audit.dropped == len(manifest)
+    unused = audit.dropped + audit.set_aside
+    return ours <= theirs and len(splits) + unused == len(manifest)
 
 
 def _warned(found: DataSummary) -> DataSummary:
@@ -249,6 +254,8 @@ def _about_leaks(split: SplitSummary) -> Iterator[str]:
         yield f"{split.dropped:,} images left the split, since they would leak."
     elif split.verdict == "leak":
         yield "Patients or pictures are in two parts of the split; see leakage_audit.json."
+    if split.set_aside:
+        yield f"{split.set_aside:,} training images are set aside (preprocessing.real_share)."
 
 
 DECIDE = "set `leave_out_masks: false` in the source to use them"

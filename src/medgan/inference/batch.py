@@ -223,7 +223,7 @@ def score_with_detector(
     """Score as `score_path` does; return the detector with the table."""
     path, output, options = Path(path).expanduser(), Path(output).expanduser(), options or Options()
     root = Path(options.project).resolve() if options.project else project_root()
-    environment = _environment(root, env, params or {}, model)
+    environment = environment_of(root, env, params or {}, detector_named(model))
     check_output(output, path, options.overwrite)
     images = find_images(path, environment.reading())
     using = _detector(Project(root), environment, model, options.threshold)
@@ -265,10 +265,14 @@ def _written(
     return table
 
 
-def _environment(
+def environment_of(
     root: Path, name: str | None, params: Mapping[str, Any], model: str
 ) -> Environment:
-    """Find the data set of the detector; without a name, the only one that it was trained on."""
+    """Find the data set of a published model; without a name, the only one that it was trained on.
+
+    Raises:
+        UserError: there is no such data set, or several.
+    """
     conf = root / "conf"
     if not conf.is_dir():
         raise UserError(
@@ -277,13 +281,13 @@ def _environment(
     if name is not None:
         require_environment(conf, name)
         return Environment(conf, name, params)
-    project, detector = Project(root), detector_named(model)
-    data_sets = project.data_sets([detector])
+    project = Project(root)
+    data_sets = project.data_sets([model])
     if len(data_sets) > 1:
         named = {dataset: project.environment(dataset).name for dataset in data_sets}
         choices = ", ".join(f"--env {env} ({dataset})" for dataset, env in named.items())
         raise UserError(
-            f"{detector} is trained on {len(data_sets)} data sets: name the one that these images "
+            f"{model} is trained on {len(data_sets)} data sets: name the one that these images "
             f"are like: {choices}."
         )
     found = project.environment(data_sets[0]) if data_sets else Environment(conf)
@@ -300,7 +304,7 @@ def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -
         progress_bar("scoring", "image", len(images.entries)) as bar,
     ):
         while batch := list(islice(entries, using.batch_size)):
-            for one, score, anomaly_map in _scored_batch(batch, using):
+            for one, score, anomaly_map in scored_batch(batch, using):
                 number = NOT_KEPT
                 if one.pixels is not None and anomaly_map is not None and wanted(one, score):
                     number = spool.add(one.pixels, anomaly_map)
@@ -311,7 +315,7 @@ def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -
     return image_rows(seen, scores, kept)
 
 
-def _scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, float, Map | None]]:
+def scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, float, Map | None]]:
     """Yield every image of a batch with its score and map; NaN and None for refused ones."""
     readable = [(one.entry.name, one.pixels) for one in batch if one.pixels is not None]
     if readable:

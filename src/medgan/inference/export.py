@@ -10,7 +10,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,7 +176,7 @@ def write_onnx(
             f"{output} is a folder: give --output the name of a file, such as "
             f"{output / 'model.onnx'}."
         )
-    data = _exported(_Scorer(detector).eval(), images, about)
+    data = exported(_Scorer(detector).eval(), images, about, OUTPUTS)
     difference = largest_difference(detector, images, data)
     if not difference <= TOLERANCE:
         raise UserError(
@@ -187,7 +187,14 @@ def write_onnx(
     return Exported(output, difference, len(images))
 
 
-def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> bytes:
+def exported(
+    module: nn.Module, images: Tensor, about: Mapping[str, str], outputs: Sequence[str]
+) -> bytes:
+    """Export a module that takes images (n, ...) to these outputs, for batches of any size.
+
+    Raises:
+        UserError: a package is missing.
+    """
     try:
         import onnx
         import onnxruntime  # noqa: F401  # asked for here, so that nothing is exported in vain
@@ -204,7 +211,7 @@ def _exported(module: nn.Module, images: Tensor, about: Mapping[str, str]) -> by
             dynamo=True,
             dynamic_shapes=({0: batch},),
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             verbose=False,
         )
     document = program.model_proto
@@ -239,11 +246,16 @@ def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -
     for count in sorted({1, min(3, len(images)), len(images)}):
         found = session.run(list(OUTPUTS), {INPUT: images[:count].numpy()})
         wanted = _Scorer(detector)(images[:count])
-        worst = max(worst, *(_difference(a, b.numpy()) for a, b in zip(found, wanted, strict=True)))
+        worst = max(
+            worst, *(value_difference(a, b.numpy()) for a, b in zip(found, wanted, strict=True))
+        )
     return worst
 
 
-def _difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
+def value_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Compute the largest difference, relative to the wanted value where that is larger than 1;
+    infinite where a value is not finite.
+    """
     if found.shape != wanted.shape or not np.isfinite(found).all():
         return float("inf")
     return float((np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))).max())

@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medgan.inference.export import export_detector
+from medgan.inference.export_classifier import export_classifier
 from medgan.inference.medigan_export import export_medigan
 from medgan.inference.monai_export import export_monai
+from medgan.pipelines.arms import ARMS
 
 
 def export_onnx(root: Path, dataset: str, name: str, output: Path) -> str:
-    """Write a detector as an ONNX file; return what was written."""
-    done = export_detector(root, dataset, name, output)
+    """Write a detector or classifier arm as an ONNX file; return what was written."""
+    write = export_classifier if name in ARMS else export_detector
+    done = write(root, dataset, name, output)
     return (
-        f"Wrote {done.path}. Scores and maps of {done.images} images differ from PyTorch's "
+        f"Wrote {done.path}. Its outputs for {done.images} images differ from PyTorch's "
         f"by {done.difference:.1g} at most."
     )
 

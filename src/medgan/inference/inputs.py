@@ -103,12 +103,16 @@ def find_images(path: Path, reading: ReadingConfig) -> NewImages:
     Raises:
         UserError: there is no such path, or no image in the folder.
     """
-    root, listed = _files(path)
+    return listed_images(*_files(path), reading)
+
+
+def listed_images(root: Path, listed: Found, reading: ReadingConfig) -> NewImages:
+    """Return the images of a listing of the folder `root`; nothing is looked up in the folder."""
     files = listed.images
     hidden = [name for name, reason in listed.left_out.items() if reason in UNSEEN]
     rows = pd.DataFrame({"image_id": files, "path": files}, dtype=object)
     private = replace(reading, pseudonym_key=secrets.token_hex(16))
-    source = FileImages(path.name, root, rows, private)
+    source = FileImages(root.name, root, rows, private)
     found = source.named_rows().reindex(columns=["path", "volume", "slice"])
     entries = [
         Entry(str(volume), number) if isinstance(number, str) else Entry(str(name))

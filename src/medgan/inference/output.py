@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,31 @@ from numpy.typing import NDArray
 from medgan.errors import UserError
 from medgan.files.atomic import new_folder
 from medgan.files.names import slug
-from medgan.plots.anomaly_maps import MapScale, scored_image
+from medgan.plots.anomaly_maps import CAPTIONS, MapScale, scored_image
 from medgan.words import RESEARCH_ONLY
 
 TABLE, CARD, PICTURES = "scores.csv", "scoring.json", "heat_maps"
 DPI = 120
+
+
+@dataclass(frozen=True)
+class Files:
+    """Names of what a command writes into its folder."""
+
+    table: str = TABLE
+    card: str = CARD
+    pictures: str = PICTURES
+    command: str = "medgan score"
+
+
+SCORES = Files()
+CLASSES = Files("classes.csv", "classification.json", "saliency", "medgan classify")
 NOTICE = (
     f"{RESEARCH_ONLY} A score is not a diagnosis: do not use it for a decision about a patient."
 )
 
 
-def check_output(output: Path, images: Path, overwrite: bool) -> None:
+def check_output(output: Path, images: Path, overwrite: bool, files: Files = SCORES) -> None:
     """Check that results may be written to a folder.
 
     Raises:
@@ -36,7 +51,7 @@ def check_output(output: Path, images: Path, overwrite: bool) -> None:
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file: give a folder for the results with --output.")
     inside = images.is_dir() and output.is_relative_to(images)
-    if output == images or inside or images.is_relative_to(output / PICTURES):
+    if output == images or inside or images.is_relative_to(output / files.pictures):
         raise UserError(
             f"The results would lie in {images}, among the images that are scored: "
             "choose another --output."
@@ -48,9 +63,9 @@ def check_output(output: Path, images: Path, overwrite: bool) -> None:
             f"{output} is not empty: choose another --output, or replace the results in it with "
             "--overwrite."
         )
-    if (output / PICTURES).exists() and not (output / CARD).is_file():
+    if (output / files.pictures).exists() and not (output / files.card).is_file():
         raise UserError(
-            f"{output / PICTURES} was not written by `medgan score`, and would be lost: "
+            f"{output / files.pictures} was not written by `{files.command}`, and would be lost: "
             "choose another --output."
         )
 
@@ -61,7 +76,7 @@ def is_free(output: Path) -> bool:
 
 
 @contextmanager
-def result_folder(output: Path) -> Iterator[Path]:
+def result_folder(output: Path, files: Files = SCORES) -> Iterator[Path]:
     """Yield a folder to fill; its files move to `output` if the block ends without an exception,
     and are deleted otherwise.
 
@@ -78,7 +93,7 @@ def result_folder(output: Path) -> Iterator[Path]:
         with new_folder(aside) as folder:
             yield folder
         if not free:
-            _replace(aside, output)
+            _replace(aside, output, files)
     except OSError as error:
         raise UserError(
             f"The results cannot be written to {output} ({error.strerror}): make room, or choose "
@@ -86,10 +101,10 @@ def result_folder(output: Path) -> Iterator[Path]:
         ) from error
 
 
-def _replace(aside: Path, output: Path) -> None:
-    (output / TABLE).unlink(missing_ok=True)
-    shutil.rmtree(output / PICTURES, ignore_errors=True)
-    for name in (PICTURES, CARD, TABLE):
+def _replace(aside: Path, output: Path, files: Files) -> None:
+    (output / files.table).unlink(missing_ok=True)
+    shutil.rmtree(output / files.pictures, ignore_errors=True)
+    for name in (files.pictures, files.card, files.table):
         if (aside / name).exists():
             (aside / name).replace(output / name)
     aside.rmdir()
@@ -101,7 +116,12 @@ def picture_name(path: str, number: str) -> str:
 
 
 def picture(
-    pixels: NDArray[Any], anomaly_map: NDArray[Any], scale: MapScale, name: str, words: str
+    pixels: NDArray[Any],
+    anomaly_map: NDArray[Any],
+    scale: MapScale,
+    name: str,
+    words: str,
+    captions: tuple[str, str] = CAPTIONS,
 ) -> bytes:
     """Draw an image (H, W, C) beside its anomaly map (H, W), as a PNG file with the notice.
 
@@ -111,8 +131,9 @@ def picture(
         scale: of the colors of the map.
         name: of the image.
         words: score and decision.
+        captions: above the image and above the map.
     """
-    figure = scored_image(pixels, anomaly_map, scale, name, words, RESEARCH_ONLY)
+    figure = scored_image(pixels, anomaly_map, scale, name, words, RESEARCH_ONLY, captions)
     buffer = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):  # letters that the font does not have
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Description": NOTICE})

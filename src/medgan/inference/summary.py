@@ -1,13 +1,16 @@
-"""What `medgan score` says in the terminal."""
+"""What `medgan score` and `medgan classify` say in the terminal."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 from medgan.inference.batch import Scoring
+from medgan.inference.classify import Classified
+from medgan.inference.classify import counts as counts_of_classes
 from medgan.inference.table import counts
 from medgan.report.tables import VALUE, Column, Table, print_text
 
@@ -17,6 +20,12 @@ COLUMNS = (
     Column("file", text=True),
     Column("score", VALUE, digits=4),
     Column("decision", text=True),
+    Column("remark", text=True),
+)
+CLASS_COLUMNS = (
+    Column("file", text=True),
+    Column("decision", text=True),
+    Column("probability", VALUE),
     Column("remark", text=True),
 )
 
@@ -39,6 +48,46 @@ def scores_text(scoring: Scoring, file: Path) -> str:
         _counted(scoring, file),
     ]
     return print_text(parts)
+
+
+def classes_text(found: Classified, file: Path) -> str:
+    """Write the classifier and its data set, the first rows, and the counts as text.
+
+    Args:
+        found: the outcome.
+        file: where classes.csv lies.
+    """
+    using, table = found.using, found.table
+    title = f"{using.arm}, trained on the data set {using.dataset} ({using.version})"
+    counted = ", ".join(f"{count} {name}" for name, count in counts_of_classes(table).items())
+    parts: list[Table | str] = [
+        title,
+        Table(CLASS_COLUMNS, [_class_row(row) for row in table.head(ROWS).to_dict("records")]),
+        *(f"Caution: {caution}." for caution in using.cautions),
+        *([f"{len(table) - ROWS} more rows are in the file."] if len(table) > ROWS else []),
+        f"{counted}: {file}",
+    ]
+    return print_text(parts)
+
+
+def _class_row(row: dict[Hashable, Any]) -> list[str]:
+    code = f"{row['code']}: " if row["code"] else ""
+    number = "" if math.isnan(row["probability"]) else f"{row['probability']:.3f}"
+    name = f"{row['path']}, slice {row['slice']}" if row["slice"] else row["path"]
+    return [name, row["decision"], number, code + row["message"]]
+
+
+def as_document(scoring: Scoring, file: Path) -> dict[str, Any]:
+    """The detector, its data set, and all rows of scores.csv as JSON."""
+    using = scoring.using
+    return {
+        "model": using.published.name,
+        "dataset": using.dataset,
+        "version": using.version,
+        "cautions": list(using.cautions),
+        "file": str(file),
+        "rows": json.loads(scoring.table.to_json(orient="records")),  # NaN becomes null
+    }
 
 
 def _row(row: dict[Hashable, Any]) -> list[str]:

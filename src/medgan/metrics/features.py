@@ -1,6 +1,6 @@
 """Features of synthetic and real images, the input of the metrics of distributions.
 
-The metrics `domain_*` take feature sets, the name of the network that computed them, and the seed
+The metrics `feature_*` take feature sets, the name of the network that computed them, and the seed
 of random halves of the real images.
 """
 
@@ -32,6 +32,8 @@ class FeatureSets:
     """(n,), the patient of each real image; None if each image is its own patient."""
     training: NDArray[Any] | None = None
     """(t, D), of the real images that the generators were trained on, if known."""
+    patients_known: bool = True
+    """Whether groups are patients; else they keep copies of one image together."""
 
     def halves(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Split the real features into two disjoint halves, with no patient in both."""
@@ -41,6 +43,22 @@ class FeatureSets:
     def half_indices(self, seed: int) -> tuple[Indices, Indices]:
         """Return the indices of the real images in each half."""
         return halves(np.arange(len(self.real)) if self.groups is None else self.groups, seed)
+
+    @property
+    def unit(self) -> str:
+        """What is resampled of the real images: patients where they are known."""
+        return "images" if self.groups is None or not self.patients_known else "patients"
+
+    def parts(self, seed: int, count: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Draw `count` parts of the real features, of whole patients, and of the synthetic ones;
+        each has half as many images as the smaller set, or a few less.
+        """
+        n = min(len(self.real), len(self.synthetic)) // 2
+        groups = np.arange(len(self.real)) if self.groups is None else self.groups
+        rngs = [np.random.default_rng([seed, draw, 1]) for draw in range(count)]
+        real = [self.real[_whole_groups(groups, n, rng)[0]] for rng in rngs]
+        synthetic = [self.synthetic[rng.permutation(len(self.synthetic))[:n]] for rng in rngs]
+        return real, synthetic
 
     def equal_draws(self, seed: int) -> Iterator[EqualDraw]:
         """Draw DRAWS times as many features of each half of the real images and of the synthetic
@@ -75,11 +93,18 @@ def halves(groups: NDArray[Any], seed: int) -> tuple[Indices, Indices]:
         The indices of the images of both halves, in the order drawn. The first half is at most as
         large as the second, and empty if there is only one group.
     """
+    return _whole_groups(groups, len(groups) // 2, np.random.default_rng(seed))
+
+
+def _whole_groups(
+    groups: NDArray[Any], most: int, rng: np.random.Generator
+) -> tuple[Indices, Indices]:
+    """Draw whole groups with at most so many images; return these images and the others."""
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(counts))
-    first_groups = order[np.cumsum(counts[order]) <= len(inverse) // 2]
+    order = rng.permutation(len(counts))
+    drawn = order[np.cumsum(counts[order]) <= most]
     images = np.argsort(np.argsort(order)[inverse], kind="stable")
-    middle = int(counts[first_groups].sum())
+    middle = int(counts[drawn].sum())
     return images[:middle], images[middle:]
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.metrics.features import FeatureSets, Floats, Indices, checked
+from medgan.metrics.intervals import ANY, with_intervals
 from medgan.metrics.quality import QualityMetric
 
 ROWS_AT_ONCE = 1024
@@ -92,11 +93,11 @@ def distances_of_halves(features: NDArray[Any], firsts: Sequence[Indices]) -> Fl
     return found
 
 
-def domain_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> QualityMetric:
+def feature_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> QualityMetric:
     """Compute the kernel distance, and that between random halves of the real images.
 
     Returns:
-        value, standard_error (of independent images), n, n_real; real_vs_real, std_real_vs_real and
+        value, standard_error (of independent images), low and high (`metrics.intervals`), n, n_real; real_vs_real, std_real_vs_real and
         percentile_95_real_vs_real over `draws` random halves; n_floor, the images of the first
         halves; features (D), backbone.
 
@@ -106,7 +107,7 @@ def domain_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> QualityMetric
     found = kernel_distance(sets.real, sets.synthetic)
     firsts = [sets.half_indices(seed + draw)[0] for draw in range(DRAWS)]
     floors = distances_of_halves(sets.real, firsts)
-    return QualityMetric(
+    metric = QualityMetric(
         value=found.value,
         standard_error=found.standard_error,
         n=len(sets.synthetic),
@@ -119,6 +120,11 @@ def domain_kid(sets: FeatureSets, backbone: str, seed: int = 0) -> QualityMetric
         features=int(np.shape(sets.real)[1]),
         backbone=backbone,
     )
+    return with_intervals({"kid": metric}, sets, _distances, {"kid": ANY}, seed)["kid"]
+
+
+def _distances(real: NDArray[Any], synthetic: NDArray[Any]) -> dict[str, float]:
+    return {"kid": kernel_distance(real, synthetic).value}
 
 
 def _unbiased(own: Any, other: Any, across: Any, n: Any, m: Any) -> Any:

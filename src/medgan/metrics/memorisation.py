@@ -6,7 +6,8 @@ CLOSER times the QUANTILE of these distances. Each image is tested by itself, be
 tests over all images do not detect a few copies among many.
 
 Only copies that are almost exact for the feature network are found; a blurred or noisy copy may
-have very different features. The absence of suspects is no proof of privacy.
+have very different features, and `medgan.metrics.copies` searches changed ones. The absence of
+suspects is no proof of privacy.
 """
 
 from __future__ import annotations

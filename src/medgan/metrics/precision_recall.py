@@ -22,13 +22,14 @@ mean over draws is reported, so that every image is used.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medgan.metrics.features import FeatureSets, Floats, checked
+from medgan.metrics.intervals import AT_LEAST_ZERO, SHARE, with_intervals
 from medgan.metrics.quality import QualityMetric, over_draws
 from medgan.ranges import Range, require_ranges
 
@@ -85,14 +86,15 @@ def overlap(
     )
 
 
-def domain_overlap(
+def feature_overlap(
     sets: FeatureSets, backbone: str, seed: int = 0, neighbours: Neighbours = PUBLISHED
 ) -> dict[str, QualityMetric]:
     """Compute the metrics, and those of real images under the same protocol.
 
     Returns:
         precision, recall, density, coverage: each with value and real_vs_real, the means over the
-        draws, their standard deviations std and std_real_vs_real, n = n_real = n_real_vs_real, the
+        draws, their standard deviations std and std_real_vs_real, low and high
+        (`metrics.intervals`), n = n_real = n_real_vs_real, the
         images of each set in a draw, draws, drawn_from (the numbers of synthetic and real images),
         k, features (D), backbone.
 
@@ -110,7 +112,7 @@ def domain_overlap(
         "density": neighbours.density,
         "coverage": neighbours.density,
     }
-    return {
+    metrics = {
         name: replace(
             over_draws(
                 sets,
@@ -123,6 +125,12 @@ def domain_overlap(
         )
         for name, k in ks.items()
     }
+    limits = dict.fromkeys(ks, SHARE) | {"density": AT_LEAST_ZERO}
+
+    def of_halves(real: NDArray[Any], synthetic: NDArray[Any]) -> dict[str, float]:
+        return asdict(overlap(real, synthetic, neighbours))
+
+    return with_intervals(metrics, sets, of_halves, limits, seed)
 
 
 def _radii(features: Floats, most: int) -> Floats:

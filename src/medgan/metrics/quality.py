@@ -20,6 +20,8 @@ class QualityMetric:
     standard_error: float | None = None
     low: float | None = None
     high: float | None = None
+    resampled: str | None = None
+    """The unit of the real images that low and high resample: patients or images."""
     n: int | float | None = None
     n_real: int | float | None = None
     n_fake: int | float | None = None

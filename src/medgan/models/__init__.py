@@ -67,12 +67,32 @@ def encoders() -> tuple[str, ...]:
 
 def pretrained() -> tuple[str, ...]:
     """Return the models that need the weights of another network."""
-    return _making(Pretrained)
+    return tuple(name for name in names() if name in _making(Pretrained))
 
 
 def synthesizers() -> tuple[str, ...]:
     """Return the models that generate images."""
     return _making(ImageSynthesizer)
+
+
+def conditional() -> tuple[str, ...]:
+    """Return the synthesizers that learn from labels, and so draw every class."""
+    return tuple(name for name in synthesizers() if _is_labelled(name))
+
+
+def unconditional() -> tuple[str, ...]:
+    """Return the synthesizers that are trained without labels."""
+    return tuple(name for name in synthesizers() if not _is_labelled(name))
+
+
+def _is_labelled(name: str) -> bool:
+    return _assigned(name, "TRAINING_SET") == str(TrainingSet.LABELLED)
+
+
+def _assigned(name: str, constant: str) -> str:
+    """Return the source of the value of a constant of a module."""
+    assigned = _source(name)[constant]
+    return ast.unparse(assigned.value) if isinstance(assigned, ast.Assign) else ""
 
 
 @cache
@@ -170,7 +190,7 @@ def create(
     return module.build(module.Config(**settings), ImageSpec(size, channels, tuple(classes)))
 
 
-def _fits(described: Sequence[int], found: Sequence[int]) -> bool:
+def fits(described: Sequence[int], found: Sequence[int]) -> bool:
     """Whether a tensor may be loaded; an empty one, as of memorized images, takes any number."""
     rows = found[:1] if described[:1] == (0,) else described[:1]
     return (*rows, *described[1:]) == tuple(found)
@@ -268,7 +288,7 @@ class PublishedModel:
             planned: nn.Module = module.build(config, self.spec)
         described = planned.state_dict()
         if described.keys() != self.tensors.keys() or not all(
-            _fits(described[name].shape, value.shape) for name, value in self.tensors.items()
+            fits(described[name].shape, value.shape) for name, value in self.tensors.items()
         ):
             raise UserError(
                 f"The {CARD} of the published model {self.name} describes other weights than its "

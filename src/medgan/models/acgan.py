@@ -189,9 +189,13 @@ class ACGAN(nn.Module):
         Without labels the classes alternate.
         """
         device = next(self.parameters()).device
-        labels = torch.arange(n) % self.classes if labels is None else labels
-        latents = normal_latents(n, self.config.latent_dim, rng, device)
-        return self.generator(latents, labels.to(device))
+        return self.decode(normal_latents(n, self.config.latent_dim, rng, device), labels)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z, class) of latents (n, latent_dim); labels as in `sample`."""
+        labels = torch.arange(len(latents)) % self.classes if labels is None else labels
+        return self.generator(latents, labels.to(latents.device))
 
     def _class_term(self, head: Any, labels: Tensor) -> Tensor:
         return self.config.class_weight * self.class_loss.loss(head, labels, self.config)

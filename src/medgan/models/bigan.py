@@ -178,6 +178,11 @@ class BiGAN(nn.Module):
         return draw(self.generator, n, self.config.latent_dim, rng)
 
     @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
+
+    @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Compute the reconstruction G(E(x)): (N, C, H, W)."""
         return self.generator(self.encoder(images))

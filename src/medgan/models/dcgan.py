@@ -149,6 +149,11 @@ class DCGAN(nn.Module):
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
 
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
+
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Compute AnoGAN's score and residual map."""
         found, features = self._found(images, rng)

@@ -125,6 +125,11 @@ class SNGAN(nn.Module):
         """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
         return draw(self.generator, n, self.config.latent_dim, rng)
 
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim)."""
+        return self.generator(latents)
+
 
 def build(config: Config, spec: ImageSpec) -> SNGAN:
     """Build an untrained SNGAN."""

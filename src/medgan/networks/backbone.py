@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.errors import UserError
+from medgan.networks.layouts import IMAGENET, Scaling
 
 BackboneName: TypeAlias = Literal["squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2"]
 FILES: Mapping[str, str] = {
@@ -17,10 +18,12 @@ FILES: Mapping[str, str] = {
     "resnet18": "resnet18-f37072fd.pth",
     "resnet50": "resnet50-11ad3fa6.pth",
     "wide_resnet50_2": "wide_resnet50_2-95faca4d.pth",
+    "vgg16": "vgg16-397923af.pth",
+    "vgg16_bn": "vgg16_bn-6c64b313.pth",
+    "densenet121": "densenet121-a639ec97.pth",
+    "efficientnet_b0": "efficientnet_b0_rwightman-7f5810bc.pth",
 }
-"""BackboneName -> its file in torchvision's download folder."""
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, for images in [0, 1]."""
+"""Network of torchvision -> its file in torchvision's download folder."""
 
 
 class Backbone(nn.Module):
@@ -36,17 +39,20 @@ class Backbone(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, network: str, layers: Sequence[str], side: int) -> None:
+    def __init__(
+        self, network: str, layers: Sequence[str], side: int, scaling: Scaling = IMAGENET
+    ) -> None:
         super().__init__()
         from torchvision.models import get_model
         from torchvision.models.feature_extraction import create_feature_extractor
 
         self.side = side
+        whole = get_model(network, weights=None).eval()
+        if scaling.channels == 1:
+            _make_gray(whole)
         try:
             layers_of = {layer: layer for layer in layers}
-            self.network = create_feature_extractor(
-                get_model(network, weights=None).eval(), layers_of
-            )
+            self.network = create_feature_extractor(whole, layers_of)
         except ValueError as error:
             raise UserError(
                 f"{network} has no layers {', '.join(layers)}: name layers as torchvision does, "
@@ -55,8 +61,10 @@ class Backbone(nn.Module):
         self.requires_grad_(False)
         for tensor in self._tensors().values():
             tensor.fill_(torch.nan)
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("spread", torch.tensor(SPREAD)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(scaling.mean)[:, None, None], persistent=False)
+        self.register_buffer(
+            "spread", torch.tensor(scaling.spread)[:, None, None], persistent=False
+        )
 
     @property
     def loaded(self) -> bool:
@@ -87,9 +95,10 @@ class Backbone(nn.Module):
         """Compute the feature maps (N, C_i, H_i, W_i) of the layers, in their order.
 
         Images (N, 1 or 3, H, W) in [-1, 1] are mapped to [0, 1] whatever their intensity is, a gray
-        one is repeated, resized to `side`, and normalized as those of ImageNet.
+        one is repeated for a network of color images, resized to `side`, and scaled as those of the
+        network's training.
         """
-        colored = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+        colored = images.expand(-1, len(self.mean), -1, -1) if images.shape[1] == 1 else images
         size = (self.side, self.side)
         resized = F.interpolate(colored, size, mode="bilinear", align_corners=False, antialias=True)
         return list(self.network(((resized + 1) / 2 - self.mean) / self.spread).values())
@@ -100,6 +109,19 @@ class Backbone(nn.Module):
             for name, tensor in self.network.state_dict().items()
             if tensor.is_floating_point()
         }
+
+
+def _make_gray(network: nn.Module) -> None:
+    """Replace the first convolution of a network by one that takes a single channel."""
+    name, first = next(
+        (name, one) for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
+    )
+    parent, _, attribute = name.rpartition(".")
+    gray = nn.Conv2d(
+        *(1, first.out_channels, first.kernel_size, first.stride, first.padding),  # type: ignore[arg-type]
+        bias=first.bias is not None,
+    )
+    setattr(network.get_submodule(parent), attribute, gray)
 
 
 class PatchFeatures(nn.Module):

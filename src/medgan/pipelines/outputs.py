@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
 from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import ReleaseVerdict
@@ -27,7 +28,9 @@ from medgan.evaluation.details import (
     ProjectionsResult,
 )
 from medgan.evaluation.domain import DomainLimits
+from medgan.evaluation.realism import RealismResult
 from medgan.evaluation.results import ClassifierResult, DetectorResult, SynthesisResult
+from medgan.evaluation.saliency import SaliencyResult
 from medgan.images.cropping import CutProfile
 from medgan.images.profile import Profile
 from medgan.models import PublishedModel
@@ -95,6 +98,14 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class RealImages:
+    """What all generators are compared with: features of real images, and how alike they are."""
+
+    statistics: Arrays
+    """`<part>/<name>`: features (n, D) of a space or values of pairs, and the `key` of each part."""
+
+
+@dataclass(frozen=True)
 class Synthetic:
     """Synthetic images of one generator, and their quality."""
 
@@ -104,6 +115,16 @@ class Synthetic:
     samples: Picture
     source: SourceCard | None = field(default=None, metadata=UNLOGGED)
     """Where the images of others come from."""
+    interpolations: Picture | None = None
+    """None for a generator that does not decode latents."""
+    class_rows: Picture | None = None
+    """None for a generator of one class."""
+    beside_real: Picture | None = None
+    """None without a network of domain features."""
+    origin: Document | None = field(default=None, metadata=UNLOGGED)
+    """`training_split`: the digest of the images that the generator has learned from; None for a
+    generator that has seen no image of the data set, and in sets of earlier versions.
+    """
 
 
 @dataclass(frozen=True)
@@ -112,13 +133,13 @@ class Release:
 
     verdict: ReleaseVerdict = field(metadata=UNLOGGED)
     privacy: PrivacyResult = field(metadata=UNLOGGED)
-    copies: pd.DataFrame | None = field(metadata={**CSV, **UNLOGGED})
+    closest_figure: Picture
+    copies: pd.DataFrame | None = field(default=None, metadata={**CSV, **UNLOGGED})
     """image (its place among the synthetic ones), similarity, distance_ratio, nearest (id of the
     training image), mirrored, flagged; None where copies were not searched.
     """
-    check: Arrays | None
+    check: Arrays | None = None
     """`medgan.audits.release.CopyCheck.arrays`; it holds training images."""
-    closest_figure: Picture
 
 
 @dataclass(frozen=True)
@@ -131,13 +152,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class SampleGrids:
-    """What is shown of every generator."""
+    """What is shown of every generator, by name; a kind leaves out those that have none."""
 
     figures: Mapping[str, Picture]
     """The first images of each class."""
     closest: Mapping[str, Picture] = field(default_factory=dict)
     """Synthetic images beside their nearest training images."""
     releases: Mapping[str, Judged] = field(default_factory=dict, metadata=UNLOGGED)
+    interpolations: Mapping[str, Picture] = field(default_factory=dict)
+    class_rows: Mapping[str, Picture] = field(default_factory=dict)
+    beside_real: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +171,48 @@ class Classification:
     evaluation: ClassifierResult
     confusion: Picture
     test_scores: pd.DataFrame
+    probabilities: Arrays | None = None
+    """image_id (n,), split (n,), probabilities (n, K) of the validation and test images; None in
+    evaluations of earlier versions.
+    """
+    domain: DomainLimits | None = field(default=None, metadata=UNLOGGED)
+    domain_reference: Arrays | None = None
+    """`medgan.evaluation.domain.Domain.reference`."""
+
+    subgroups: SubgroupsResult | None = field(default=None, metadata=UNLOGGED)
+
+
+@dataclass(frozen=True)
+class ArmSaliency:
+    """Where an arm looks on some test images."""
+
+    saliency: SaliencyResult = field(metadata=UNLOGGED)
+    saliency_figure: Picture
+
+
+@dataclass(frozen=True)
+class ImagesTogether:
+    """Real and synthetic images in one space of features."""
+
+    realism: RealismResult
+    projection: Picture
+    page: str
+    """The same as an interactive HTML page."""
+
+
+@dataclass(frozen=True)
+class ArmsComparison:
+    """All arms on the test images."""
+
+    roc: Picture
+    reliability: Picture
+    audit: ArmsAudit = field(metadata=UNLOGGED)
+    confusion_matrices: Mapping[str, Picture]
+    saliency: Mapping[str, Picture]
+    """Empty without captum."""
+    projection: Picture | None = None
+    page: str | None = None
+    """Real and synthetic images together, an interactive HTML page."""
 
 
 @dataclass(frozen=True)

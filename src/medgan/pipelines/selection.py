@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medgan import models
+from medgan.pipelines.arms import ARMS, BY_DEFAULT
 
 ALL = "all_models"
 """The pipeline of all models; `all_models.gan_training` is one of its parts."""
@@ -18,6 +19,12 @@ def with_all_models(pipeline: str) -> str:
     return pipeline if pipeline.partition(".")[0] == ALL else f"{ALL}.{pipeline}"
 
 
-def pipeline_of(model: str, pipeline: str) -> str:
-    """Name the pipeline in which a model is, given its name for the default run."""
-    return pipeline if model in models.by_default() else with_all_models(pipeline)
+def on_request() -> set[str]:
+    """Return the models and classifier arms that are not in the default run."""
+    every, default = {*models.names(), *ARMS}, {*models.by_default(), *BY_DEFAULT}
+    return every - default
+
+
+def pipeline_of(name: str, pipeline: str) -> str:
+    """Name the pipeline in which a model or arm is, given its name for the default run."""
+    return with_all_models(pipeline) if name in on_request() else pipeline

@@ -41,6 +41,7 @@ CHARACTERS, COLUMN_CHARACTERS = 72, 16
 """Of a line over the whole width, and over one panel."""
 HEADER, HEADING, FOOTER = 0.9, 0.24, 0.1
 NO_COUNTERPART = "no counterpart"
+CAPTIONS = ("input of the detector", "anomaly map over it")
 
 
 @dataclass(frozen=True)
@@ -326,6 +327,7 @@ def scored_image(
     name: str,
     words: str,
     note: str,
+    captions: tuple[str, str] = CAPTIONS,
 ) -> Figure:
     """Draw one image beside the same image with its anomaly map over it, and the scale of the map.
 
@@ -336,6 +338,7 @@ def scored_image(
         name: of the image; shortened at its beginning, where paths are alike.
         words: below the name: score and decision.
         note: below the pictures.
+        captions: above each of them.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -343,7 +346,7 @@ def scored_image(
 
     low, high = scale.low, max(scale.high, scale.low + 1e-9)
     figure = Figure(figsize=(6.4, 3.9))
-    for left, caption in ((0.015, "input of the detector"), (0.455, "anomaly map over it")):
+    for left, caption in zip((0.015, 0.455), captions, strict=True):
         axis = figure.add_axes((left, 0.09, 0.42, 0.69))
         show_image(axis, pixels)
         axis.set_title(caption, fontsize=9, fontweight="normal", pad=3)

@@ -46,6 +46,11 @@ class Project:
         folders = sorted(path.name for path in models.glob("*") if path.is_dir())
         return [folder for folder in folders if self.trained(folder, names)]
 
+    def ingested(self) -> list[str]:
+        """Data sets whose images have been read, in alphabetical order."""
+        folder = _path(self._entry("-", "manifest"))
+        return sorted(path.parent.name for path in folder.parents[1].glob(f"*/{folder.name}"))
+
     def trained(self, dataset: str, names: Sequence[str]) -> list[str]:
         """Those of `names` that are published, in the order of `names`."""
         catalog: Any = self.catalog(dataset)
@@ -81,6 +86,12 @@ class Project:
         """The keys of the trainings of a model that were begun here."""
         states = _path(self._entry(dataset, f"{name}.training")).glob("*/step-*.safetensors")
         return {path.parent.name for path in states}
+
+    def curves_file(self, dataset: str, name: str) -> Path:
+        """Where a training writes its curves while it runs."""
+        entry: Any = self._entry(dataset, f"{name}.training")
+        path: Path = entry.curves.path
+        return path
 
     def store(self, dataset: str) -> ImageStore:
         """The image store, which says how images are prepared. Raises `UserError` where it is
@@ -131,6 +142,10 @@ class Project:
         )
         return tuple(_path(entry) for entry in entries)
 
+    def results_file(self, dataset: str) -> Path:
+        """Where the document of all results lies; a folder of versions."""
+        return _path(self._entry(dataset, "results.detectors"))
+
     def read(self, dataset: str, entry: str) -> Any | None:
         """Load an entry of the catalog; None where it has not been made.
 
@@ -140,6 +155,11 @@ class Project:
         dataset_entry = self._entry(dataset, entry)
         found = _loaded(dataset_entry) if dataset_entry.exists() else None
         return None if isinstance(found, LeftOut) else found
+
+    def newest(self, dataset: str, entry: str) -> str:
+        """The newest version of an entry that is a folder, as text; empty where it has none."""
+        found: Any = self._entry(dataset, entry)
+        return str(found.newest() or "")
 
     def catalog(self, dataset: str) -> DataCatalog:
         """The catalog of a data set."""

@@ -33,6 +33,10 @@ class Environment:
         """The name of the data set, from globals.yml."""
         return str(self._loader()["globals"]["dataset"])
 
+    def license(self) -> str:
+        """The license of the source, from globals.yml."""
+        return str(self._loader()["globals"].get("license", "not stated"))
+
     def parameters(self) -> dict[str, Any]:
         """The typed sections. Raises `UserError` for a wrong key or value."""
         from medgan.project.parameters import sections, typed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from medgan.errors import UserError
+from medgan.evaluation.spaces import SpaceName
 from medgan.nested import leaves
 
 TEXT = frozenset(
@@ -24,12 +25,19 @@ TEXT = frozenset(
             "normal",
             "ingestion.normal",
         ),
-        *("ingestion.separator", "evaluation.dataset", "evaluation.model_from"),
+        *(
+            "ingestion.separator",
+            "classifier_training.weights",
+            "evaluation.dataset",
+            "evaluation.model_from",
+        ),
         *("evaluation.reference_standard", "evaluation.region.name", "set"),
+        *(f"synthesis.spaces.{name}" for name in get_args(SpaceName)),
         *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),
     }
 )
 """Parameters that are free text, such as paths and names: `source=2019` is the folder 2019."""
+TEXT_OF_A_MODEL = ".checkpoint"
 PAIR = re.compile(r"\s*(?P<name>[^=,\s\[\]{}\"']+)\s*=\s*")
 NEXT = re.compile(r",(?=\s*[A-Za-z_][\w.]*\s*=)|,?\s*$")
 """Where a value without quotes and brackets ends: before the next NAME=, or at the end."""
@@ -72,6 +80,11 @@ def written(given: Mapping[str, Any]) -> str:
     return ",".join(f"{name}={_written(name, value)}" for name, value in _named(given))
 
 
+def is_text(name: str) -> bool:
+    """Whether the value of a parameter is text whatever it looks like."""
+    return name in TEXT or name.endswith(TEXT_OF_A_MODEL)
+
+
 def _named(given: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """Iterate over dotted names and values; a mapping whose keys are no names is a value."""
     for key, value in given.items():
@@ -105,7 +118,7 @@ def _value(name: str, text: str) -> tuple[Any, str]:
         raise UserError(f"--params: {name}= has no value: give {name}=VALUE or leave it out.")
     if "${" in value:
         raise UserError(f"--params has `{name}={value}`: a value cannot hold `${{`.")
-    if quoted or name in TEXT:
+    if quoted or is_text(name):
         return value, rest
     if "," in value and value[0] not in BRACKETS:
         raise UserError(f"--params has `{name}={value}`: {HELP}.")
@@ -118,7 +131,7 @@ def _value(name: str, text: str) -> tuple[Any, str]:
 
 def _end(name: str, text: str) -> tuple[int, str]:
     """Return where an unquoted value ends, and what comes after the comma behind it."""
-    if text[:1] in BRACKETS and name not in TEXT:
+    if text[:1] in BRACKETS and not is_text(name):
         closing: list[str] = []
         for token in TOKEN.finditer(text):
             if token[0] in BRACKETS:

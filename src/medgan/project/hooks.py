@@ -1,9 +1,7 @@
-"""Around a run: check its inputs, log a line for each node, show the results."""
+"""Around a run: check its inputs, show its progress and its results."""
 
 from __future__ import annotations
 
-import logging
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,15 +22,16 @@ from medgan.project.inputs import require_inputs, require_versions
 from medgan.project.lock import RunLock
 from medgan.project.origin import ENTRY as ORIGIN
 from medgan.project.origin import Origin, origin_of, require_same_origin
+from medgan.project.run_view import RunView
 from medgan.project.versions import prune
 from medgan.tracking.hooks import to_run
+from medgan.training.progress import columns
 
 if TYPE_CHECKING:
     from medgan.datasets.documents import ResultsSectionDataset
     from medgan.evaluation.results import Results
     from medgan.images.summary import DataSummary
 
-logger = logging.getLogger("medgan")
 REPORT = "report_html"
 """The page that a run ends with."""
 PATHS_OF_IMAGES = frozenset({"source", "image_facts", "earlier_image_facts"})
@@ -46,7 +45,7 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._root = Path()
         self._started = 0.0
-        self._node = 0
+        self._view: RunView | None = None
         self._pipeline = Pipeline([])
         self._dataset = ""
         self._lock: RunLock | None = None
@@ -82,19 +81,20 @@ class ProjectHooks:
         self._catalog, self._origin = catalog, origin_of(catalog, run_params)
         if self._origin is not None:
             require_same_origin(catalog, self._origin, "source" in self._pipeline.inputs())
-        self._started, self._node = time.monotonic(), 0
+        self._started = time.monotonic()
         if self._lock is not None and self._lock.own:
             self._lock.release()
         self._lock = RunLock(self._root / "data", self._dataset)
         self._lock.acquire()
         if not self._pipeline.nodes:
             click.echo("All outputs are there already: nothing to run.")
+        self._view = RunView(self._pipeline)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Log one line for each node."""
-        self._node += 1
-        logger.info("%3d/%d  %s", self._node, len(self._pipeline.nodes), node.name)
+        """Show the node."""
+        if self._view is not None:
+            self._view.begin(node)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
@@ -105,6 +105,8 @@ class ProjectHooks:
     @hook_impl
     def after_pipeline_run(self, catalog: DataCatalog) -> None:
         """Write the provenance of the results, drop old versions, and show the results."""
+        if self._view is not None:
+            self._view.finish()
         try:
             self._finish(catalog)
         finally:
@@ -113,6 +115,8 @@ class ProjectHooks:
     @hook_impl(trylast=True)
     def on_pipeline_error(self) -> None:
         """Let another run begin."""
+        if self._view is not None:
+            self._view.close()
         self._release()
 
     def _release(self) -> None:
@@ -160,11 +164,7 @@ def words_on_data(summary: DataSummary) -> str:
     """The summary of the data as a table."""
     from medgan.report.sections.data import render_summary
 
-    return render_summary(summary, "What was used of the data, and what was not", _width())
-
-
-def _width() -> int:
-    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+    return render_summary(summary, "What was used of the data, and what was not", columns())
 
 
 def closing_words(results: Results, files: Mapping[str, Path | None], root: Path) -> str:
@@ -179,7 +179,7 @@ def closing_words(results: Results, files: Mapping[str, Path | None], root: Path
     return "\n".join(
         [
             "",
-            render_text(results, _width()),
+            render_text(results, columns()),
             "",
             *lines,
             "Look at  make viz (the data flow)   make mlflow (curves and runs)   make app",

@@ -60,7 +60,7 @@ class MedganConfigLoader(OmegaConfigLoader):
             self._register_new_resolvers(self._custom_resolvers or {})
             found: dict[str, Any] = super().__getitem__(key) if key in self else self._read(key)
         if key == "globals":
-            _require_name(str(found.get("dataset", "project")))
+            require_name(str(found.get("dataset", "project")))
         if key != "parameters":
             return found
         return {name: value for name, value in found.items() if name not in self._used_by_globals}
@@ -91,7 +91,8 @@ class MedganConfigLoader(OmegaConfigLoader):
         return self._given_values.get(name, default)
 
 
-def _require_name(dataset: str) -> None:
+def require_name(dataset: str) -> None:
+    """Raise `UserError` for a name of a data set that cannot be that of a folder."""
     if slug(dataset.casefold()) != dataset.casefold():
         raise UserError(
             f"globals.yml gives the data set the name {dataset!r}, which names folders below data/: "

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pandas as pd
 
+from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
 from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import ReleaseVerdict
@@ -125,6 +126,7 @@ class ReportData:
     summary: DataSummary | None = None
     cut: CutProfile | None = None
     elsewhere: ExternalTests | None = None
+    arms: ArmsAudit | None = None
     claim: Checklist | None = None
     fold: str = ""
     """`0 of 25` where the test images are one fold of a cross-validation."""

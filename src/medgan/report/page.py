@@ -13,7 +13,16 @@ from PIL import Image
 
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Terms
 from medgan.report.data import ReportData
-from medgan.report.sections import audits, cohort, detectors, embeddings, release, training, verdict
+from medgan.report.sections import (
+    arms,
+    audits,
+    cohort,
+    detectors,
+    embeddings,
+    release,
+    training,
+    verdict,
+)
 from medgan.report.sections import data as sections_data
 from medgan.report.tables import Table
 from medgan.words import NOT_A_MEDICAL_DEVICE
@@ -35,7 +44,7 @@ SECTIONS: Sequence[Callable[[ReportData], Section]] = (
     embeddings.components,
     embeddings.anomaly_types,
     embeddings.projections,
-    training.arms,
+    arms.arms,
     training.quality,
     release.release,
     training.choices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, interval
 
 BINS = 10
+LEAST = 1e-12
+"""A probability of 0 counts as this one in a logarithm."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,50 @@ def calibration(
 
     everything = np.ones(len(labels), dtype=bool)
     statistics = {
-        "brier": _mean_of((probabilities - labels) ** 2),
+        "brier": mean_of((probabilities - labels) ** 2),
         "error": WeightedStatistic(error, (everything,)),
     }
     found = estimates(statistics, groups, n_resamples, seed)
     curve = []
     for number in np.unique(place):
         chosen = place == number
-        observed = interval(_mean_of(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed)
+        observed = interval(mean_of(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed)
         curve.append((float(probabilities[chosen].mean()), observed, int(chosen.sum())))
     return Calibration(found["brier"], found["error"], share * (1 - share), curve)
 
 
-def _mean_of(values: Floats) -> WeightedStatistic:
+TEMPERATURES = (0.05, 20.0)
+"""Range of temperatures."""
+
+
+def temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Find the temperature with the lowest log loss (Guo 2017, section 4.2).
+
+    Args:
+        probabilities: (n, K) of classes.
+        labels: (n,) their numbers.
+    """
+    from scipy.optimize import minimize_scalar
+
+    places = np.arange(len(labels)), np.asarray(labels, dtype=np.int64)
+
+    def loss(exponent: float) -> float:
+        chosen = scaled(probabilities, math.exp(exponent))[places]
+        return float(-np.log(np.maximum(chosen, LEAST)).mean())
+
+    bounds = tuple(map(math.log, TEMPERATURES))
+    return math.exp(float(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def scaled(probabilities: NDArray[Any], by: float) -> Floats:
+    """Divide the logits of probabilities (n, K) by a temperature; return probabilities."""
+    logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), LEAST)) / by
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    found: Floats = powers / powers.sum(1, keepdims=True)
+    return found
+
+
+def mean_of(values: Floats) -> WeightedStatistic:
     """The weighted mean of values (n,)."""
 
     def mean(weights: Floats) -> Floats:

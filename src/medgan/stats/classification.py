@@ -8,7 +8,7 @@ is 0. Weights of one give the usual value.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -173,6 +173,39 @@ def balanced_accuracy_of(of: Predictions) -> WeightedStatistic:
         return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
 
     return WeightedStatistic(mean, each, NO_IMAGE)
+
+
+def class_balanced_accuracy_of(of: Predictions) -> WeightedStatistic:
+    """Mean over the classes of `classes` of the share that `called` names rightly."""
+    if of.classes is None or of.called is None:
+        raise ValueError("balanced accuracy needs classes and what was called")
+    right = np.equal(of.classes, of.called)
+    each = [np.equal(of.classes, kind) for kind in np.unique(of.classes)]
+    return macro_of([_share_of(right, among) for among in each])
+
+
+def macro_of(statistics: Sequence[WeightedStatistic]) -> WeightedStatistic:
+    """Average statistics of the same images, such as those of several classes."""
+
+    def mean(weights: Floats) -> Floats:
+        return np.asarray(np.mean([one.statistic(weights) for one in statistics], axis=0))
+
+    carriers = [mask for one in statistics for mask in one.carriers]
+    return WeightedStatistic(mean, carriers, "not estimable: a class has no test image")
+
+
+def effect_size(first: float, second: float, positives: int, negatives: int) -> float:
+    """Compute the difference of two AUROCs in standard deviations of the scores of a class, the
+    difference of d' = sqrt(2) Phi^-1(AUROC) of the binormal model with equal spreads (Green & Swets
+    1966).
+
+    An area of 0 or 1 counts as half a pair of images away from it.
+    """
+    from scipy.special import ndtri
+
+    margin = 0.5 / (positives * negatives)
+    one, other = ndtri(np.clip([first, second], margin, 1 - margin))
+    return float(math.sqrt(2) * (one - other))
 
 
 def sensitivity_at_specificity_of(of: Predictions, wanted: float) -> WeightedStatistic:

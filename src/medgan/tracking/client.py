@@ -22,12 +22,14 @@ from medgan.nested import not_finite, numbers, texts
 from medgan.tracking.redaction import redact
 from medgan.tracking.sender import Report
 from medgan.tracking.spool import (
+    DATASET,
     END,
     FILE,
     FINISH,
     FOLDER,
     IMAGE,
     METRICS,
+    MODEL,
     PARAMETERS,
     START,
     TAG,
@@ -215,6 +217,14 @@ class Tracker:
     def tag(self, run: str, name: str, value: str) -> None:
         """Set a tag."""
         self._add(Record(TAG, run, name, value))
+
+    def dataset(self, run: str, name: str, digest: str, source: str, profile: str) -> None:
+        """Log images as the input of a run; `source` and `profile` are JSON."""
+        self._add(Record(DATASET, run, name, digest, values={"source": source, "profile": profile}))
+
+    def model(self, run: str, name: str, folder: str, tags: Mapping[str, str]) -> None:
+        """Register a model whose files are in an artifact folder of a run."""
+        self._add(Record(MODEL, run, name, folder, values=tags))
 
     def finish(self, run: str, status: str) -> None:
         """Close a run as FINISHED, FAILED or KILLED."""

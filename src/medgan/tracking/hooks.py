@@ -4,13 +4,14 @@ saved.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
@@ -23,9 +24,19 @@ from kedro.runner import SequentialRunner
 from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
+from medgan.tracking.registry import DATA, SKILL
+from medgan.tracking.system import SystemMetrics
+
+if TYPE_CHECKING:
+    from medgan.images.store import ImageStore
+    from medgan.models import PublishedModel
 
 logger = logging.getLogger(__name__)
 EVALUATION = "evaluation"
+TRAINED = ".trained"
+"""End of the names of published models in the catalog."""
+MODEL_FILES = "published"
+"""Artifact folder of a registered model."""
 SHOWN = ("scale", "seed")
 """Parameters that are tags too."""
 PATHS = frozenset({"source", "masks"})
@@ -56,7 +67,8 @@ class MlflowHooks:
         self._children: dict[str, str] = {}
         self._left: Counter[str] = Counter()
         self._namespace: str | None = None
-        self._data_hash: str | None = None
+        self._data: ImageStore | None = None
+        self._system: SystemMetrics | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -79,7 +91,7 @@ class MlflowHooks:
         """Starts the process that sends, unless all outputs are there: MLflow takes seconds to
         import.
         """
-        self._run_params, self._tracker, self._data_hash = run_params, None, None
+        self._run_params, self._tracker, self._data = run_params, None, None
         self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
         self._namespace, self._parent, self._children = None, "", {}
         if not self._config.get("enabled", False):
@@ -100,11 +112,12 @@ class MlflowHooks:
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
-        """Tags the run with the hash of the images, as soon as they are opened."""
+        """Logs the images as the input of the run, as soon as they are opened."""
         if dataset_name == "images" and isinstance(getattr(data, "key", None), str):
-            self._data_hash = data.key
+            self._data = data
             if self._tracker is not None and self._parent:
                 self._tracker.tag(self._parent, "data_hash", data.key)
+                self._log_data(self._tracker, self._parent)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
@@ -122,6 +135,9 @@ class MlflowHooks:
             run = self._run_of(node, tracker)
             for part, value, path in _parts(kind, data, dataset):
                 _LOGGERS[part](tracker, run, value, path)
+            published = getattr(data, "model", None)
+            if self._config.get("register", False) and dataset_name.endswith(TRAINED) and published:
+                self._register(tracker, run, published, dataset)
         except Exception as error:
             if interrupted(error):
                 raise
@@ -145,6 +161,26 @@ class MlflowHooks:
         self._parent = tracker.start(self._title(), self._tags())
         shared = {name: value for name, value in self._parameters.items() if name not in self._left}
         tracker.parameters(self._parent, shared)
+        self._log_data(tracker, self._parent)
+        if self._config.get("system_metrics", False):
+            run = self._parent
+            self._system = SystemMetrics(lambda sample: tracker.curves(run, [sample]))
+            self._system.start()
+
+    def _log_data(self, tracker: Tracker, run: str) -> None:
+        if self._data is not None:
+            about = {"environment": self._run_params.get("env") or "base"}
+            count = {"num_rows": self._data.info.count}
+            name = str(self._config["experiment"])
+            tracker.dataset(run, name, self._data.key, json.dumps(about), json.dumps(count))
+
+    def _register(self, tracker: Tracker, run: str, model: PublishedModel, dataset: Any) -> None:
+        for path in sorted(Path(dataset.newest()).iterdir()):
+            tracker.file(run, path, MODEL_FILES)
+        tags = {"model": model.name, "key": model.key, DATA: str(model.card.get("images", ""))}
+        skill = model.card.get("figures", {}).get(SKILL)
+        tags |= {} if skill is None else {SKILL: str(skill)}
+        tracker.model(run, f"{self._config['experiment']}.{model.name}", MODEL_FILES, tags)
 
     def _run_of(self, node: Node, tracker: Tracker) -> str:
         """The child run of a node's namespace, started when it first has something to log; the
@@ -157,6 +193,7 @@ class MlflowHooks:
             tags = {**self._about(), "namespace": space, "model": space, "kind": "model"}
             self._children[space] = tracker.start(space, tags, parent=self._parent)
             tracker.parameters(self._children[space], self._parameters.get(space, {}))
+            self._log_data(tracker, self._children[space])
         return self._children[space]
 
     def _close_namespace(self, status: str, only_if_done: bool) -> None:
@@ -170,13 +207,15 @@ class MlflowHooks:
     def _close(self, status: str) -> None:
         if self._tracker is None:
             return
+        if self._system is not None:
+            self._system.stop()
         self._close_namespace(status, only_if_done=False)
         for run in self._children.values():
             self._tracker.finish(run, "FINISHED" if status == "FINISHED" else "KILLED")
         if self._parent:
             self._tracker.finish(self._parent, status)
         self._tracker.close(interrupted=status == "KILLED")
-        self._children, self._tracker = {}, None
+        self._children, self._tracker, self._system = {}, None, None
 
     def _about(self) -> dict[str, str]:
         """What runs are filtered by in the MLflow UI."""
@@ -200,7 +239,7 @@ class MlflowHooks:
             "kedro.run_id": self._run_params.get("run_id"),
             "git": git_revision(self._root),
             "lock_hash": lock_hash(self._root),
-            "data_hash": self._data_hash,
+            "data_hash": self._data.key if self._data else None,
         }
         return {name: str(value) for name, value in tags.items() if value}
 

@@ -24,12 +24,15 @@ from filelock import FileLock, Timeout
 from medgan.errors import UserError
 from medgan.files.processes import ProcessIdentity
 from medgan.tracking.redaction import redact
+from medgan.tracking.registry import log_dataset, register
 from medgan.tracking.spool import (
+    DATASET,
     END,
     FILE,
     FINISH,
     IMAGE,
     METRICS,
+    MODEL,
     PARAMETERS,
     START,
     TAG,
@@ -342,6 +345,14 @@ class Sender:
                 )
         path.unlink()
 
+    def dataset(self, _: Spool, record: Record) -> None:
+        """Log the input of a run."""
+        log_dataset(self.client, self._id(record.run), record)
+
+    def model(self, _: Spool, record: Record) -> None:
+        """Register a model."""
+        register(self.client, self._id(record.run), record)
+
     def finish(self, _: Spool, record: Record) -> None:
         """Close a run, and delete what a server that hung has made of it besides."""
         run = self._id(record.run)
@@ -358,6 +369,8 @@ _SEND: Mapping[str, Callable[[Sender, Spool, Record], None]] = {
     TAG: Sender.tag,
     FILE: Sender.file,
     IMAGE: Sender.image,
+    DATASET: Sender.dataset,
+    MODEL: Sender.model,
     FINISH: Sender.finish,
 }
 

@@ -23,6 +23,7 @@ from medgan.tracking.redaction import redact
 FOLDER = Path("data/09_tracking")
 HEADER, START, PARAMETERS, METRICS = "header", "start", "parameters", "metrics"
 TAG, FILE, IMAGE, FINISH, END = "tag", "file", "image", "finish", "end"
+DATASET, MODEL = "dataset", "model"
 
 
 Point = tuple[str, float, int, int]
@@ -42,9 +43,10 @@ class Record:
     run: str = ""
     """Our id of the run: MLflow gives its own only when it answers."""
     name: str = ""
-    """Of the run, tag, artifact folder, image or experiment."""
+    """Of the run, tag, artifact folder, image, experiment, data set or registered model."""
     text: str = ""
-    """The value of a tag, a status, a file, the parent of a run, or the address of the store."""
+    """The value of a tag, a status, a file, the parent of a run, the address of the store, the hash
+    of a data set, or the artifact folder of a model."""
     step: int = 0
     values: Mapping[str, str] = field(default_factory=dict)
     """Tags or parameters."""

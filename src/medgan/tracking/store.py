@@ -109,7 +109,8 @@ def open_client(
     busy(False)
     note = prepare(address, root, busy)
     with limit():
-        client = MlflowClient(tracking_uri=address)
+        registry = os.environ.get("MLFLOW_REGISTRY_URI") or address
+        client = MlflowClient(address, registry)
         client.search_experiments(max_results=1)
     return client, note
 

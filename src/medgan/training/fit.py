@@ -53,7 +53,7 @@ def fit(
     """
     if isinstance(steps, int):
         steps = dict.fromkeys(model.stages(), steps)  # type: ignore[operator]
-    config = FitConfig(steps, **settings)
+    config = FitConfig(steps, **settings).in_steps(len(images))
     mix = None
     if unlabelled is not None:
         mix = np.arange(len(images), len(images) + len(unlabelled))

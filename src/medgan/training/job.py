@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medgan import __version__, models
@@ -16,8 +17,14 @@ from medgan.errors import UserError
 from medgan.files.digest import digest
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
-from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState, Unchanged
-from medgan.training.pretrained import PretrainedWeights
+from medgan.training.checkpoints import (
+    MODEL,
+    UNCHANGED,
+    CheckpointFolder,
+    TrainingState,
+    Unchanged,
+)
+from medgan.training.pretrained import GivenWeights, PretrainedWeights
 from medgan.training.progress import LiveView
 from medgan.training.runtime import Runtime, seeded
 from medgan.training.settings import TrainingConfig
@@ -41,8 +48,8 @@ LIMITS = (
 )
 CRITERIA = {"aucp": "AUCp", "val_auroc": "validation AUROC"}
 LABELS_USED = {"aucp": "none", "val_auroc": "checkpoint"}
-BOOKKEEPING = {"checkpoint_every", "report_every"}
-"""Settings of a training that do not change its weights."""
+BOOKKEEPING = {"checkpoint_every", "report_every", "epochs"}
+"""Settings of a training that do not change its weights; epochs do as steps."""
 SAVE_EVERY = 3.0
 """Seconds between two outputs without a checkpoint: curves stay live, and saves are few."""
 
@@ -73,6 +80,8 @@ class TrainingJob:
     """Chooses the weights of the components of the published detector's score."""
     pretrained: PretrainedWeights | None = None
     """Weights of the frozen network of a `contracts.Pretrained` model."""
+    given: GivenWeights | None = None
+    """Weights that are published in place of a training."""
 
     @property
     def key(self) -> str:
@@ -98,6 +107,7 @@ class TrainingJob:
             "initial": self.initial,
             "validation": [judge.criterion, dict(judge.about)] if judge else None,
             **({"pretrained": frozen.sha256} if frozen else {}),
+            **({"given": self.given.sha256} if self.given else {}),
         }
 
 
@@ -136,6 +146,9 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
     if state is not None and state.finished:
         yield TrainingStep(UNCHANGED, [], UNCHANGED)
         return
+    if job.given is not None:
+        yield TrainingStep(_given(job, job.given), [], UNCHANGED)
+        return
     if state is None:
         checkpoints.require_no_other(job.name, job.settings)
     with seeded(job.seed, job.initial):
@@ -151,6 +164,18 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
             yield from _saved(job, reports, stop)
         except StopNow:
             stop.deliver()
+
+
+def _given(job: TrainingJob, weights: GivenWeights) -> TrainingState:
+    """The state of a training whose weights are given."""
+    with torch.device("meta"):
+        expected = models.load(job.model).build(job.config, job.spec).state_dict()
+    tensors = weights.read(job.name, {name: value.shape for name, value in expected.items()})
+    return TrainingState(
+        *(job.key, 0, True, {MODEL + name: value for name, value in tensors.items()}),
+        {"planned_steps": 0, "given": weights.sha256},
+        job.settings,
+    )
 
 
 def _saved(job: TrainingJob, reports: Iterator[Progress], stop: Stop) -> Iterator[TrainingStep]:
@@ -211,7 +236,7 @@ def publish(job: TrainingJob, checkpoints: CheckpointFolder) -> PublishedModel:
         "data": job.data,
         "seed": job.seed,
         **job.card,
-        "budget": asdict(job.training),
+        **({"given": job.given.sha256} if job.given else {"budget": asdict(job.training)}),
         **({"privacy": state.notes["privacy"]} if "privacy" in state.notes else {}),
         **_selected(job, state),
         "intended_use": NOT_A_MEDICAL_DEVICE,
@@ -236,7 +261,10 @@ def _selected(job: TrainingJob, state: TrainingState) -> dict[str, Any]:
     selection = Selection.restored(None, state.notes.get("selection", {}), {})
     validations, planned = selection.validations, state.notes["planned_steps"]
     weights = "averaged weights" if job.training.ema_decay else "weights"
-    if selection.chosen is None or job.held_out is None:
+    if "given" in state.notes:
+        step, labels, metrics = state.step, "unknown: weights given", {}
+        why = f"weights given, SHA-256 {state.notes['given'][:16]}"
+    elif selection.chosen is None or job.held_out is None:
         step, labels = state.step, "none"
         metrics = validations[-1] if validations else {}
         why = f"{weights} after the last step"

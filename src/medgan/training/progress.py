@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medgan.training.collapse import collapse_warning
 
@@ -17,12 +18,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def progress_bar(name: str, unit: str, total: int | None = None) -> tqdm:
-    """Create a bar on stderr; if that is not a terminal, it prints a line every ten seconds."""
+TABLE, BAR = 100, 140
+"""Most columns of a table and of a bar."""
+LOSSES = "{desc} {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
+
+def columns(most: int = TABLE) -> int:
+    """Columns of the terminal, at most `most`; where there is no terminal, these."""
+    return min(shutil.get_terminal_size((most, 24)).columns, most)
+
+
+def progress_bar(name: str, unit: str, total: int | None = None, **settings: Any) -> tqdm:
+    """Create a bar on stderr that vanishes at its end; if that is not a terminal, it prints a line
+    every ten seconds, and stays.
+    """
     from tqdm import tqdm  # training itself needs torch, numpy and safetensors only
 
-    every = 0.5 if sys.stderr.isatty() else 10.0
-    return tqdm(total=total, desc=f"{name:>18}", unit=unit, mininterval=every, dynamic_ncols=True)
+    shown = sys.stderr.isatty()
+    defaults = {
+        "mininterval": 0.5 if shown else 10.0,
+        "ncols": columns(BAR),
+        "leave": not shown,
+    }
+    return tqdm(total=total, desc=f"{name:<18}", unit=unit, **{**defaults, **settings})
 
 
 class LiveView:
@@ -36,7 +54,7 @@ class LiveView:
     def __call__(self, report: Progress) -> None:
         """Move the bar, which closes at the last step, and warn once of mode collapse."""
         if self.bar is None:
-            self.bar = progress_bar(self.name, "step", report.total)
+            self.bar = progress_bar(self.name, "step", report.total, bar_format=LOSSES, leave=True)
         if report.terms:
             shown = f"{report.images_per_second:.0f} images/s, {_short(report.terms)}"
             self.bar.set_postfix_str(shown, refresh=False)
@@ -45,7 +63,8 @@ class LiveView:
             warning = collapse_warning(report.validation.metrics, report.step, report.total)
             if warning is not None:
                 self.warned = True
-                logger.warning("%s: %s", self.name, warning)
+                with self.bar.external_write_mode():
+                    logger.warning("%s: %s", self.name, warning)
         if report.step >= report.total:
             self.bar.close()
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Generic, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
+from medgan.errors import unknown
 from medgan.images.transforms import check_augmentations
 from medgan.ranges import (
     Accumulated,
     BatchSize,
     Count,
     CountOrNone,
+    Epochs,
     Epsilon,
     InnerShare,
     Positive,
@@ -99,6 +102,27 @@ class TrainingConfig:
     from the last one."""
     report_every: Count = 10
     """Steps between rows of the curves."""
+    epochs: Mapping[str, Epochs] = field(default_factory=dict)
+    """Epochs of stages, in place of their steps; `in_steps` converts them."""
+
+    def in_steps(self, n_images: int) -> Self:
+        """Return these settings with the epochs of each stage as steps, rounded up.
+
+        An epoch is as many steps as there are batches in the training images. A network that is
+        updated several times a step draws a batch for each update, which does not count.
+
+        Args:
+            n_images: training images of the model, without an unlabelled mix.
+
+        Raises:
+            UserError: a stage has epochs and is not one of `steps`.
+        """
+        for stage in self.epochs:
+            if stage not in self.steps:
+                raise unknown("stage in `training.epochs`:", stage, self.steps)
+        images = self.batch_size * self.accumulate
+        steps = {stage: math.ceil(n * n_images / images) for stage, n in self.epochs.items()}
+        return replace(self, steps={**self.steps, **steps})
 
 
 @dataclass(frozen=True)
@@ -117,6 +141,8 @@ class ModelSettings(Generic[C]):
     score: Literal["own", "validation"] = "own"
     """Of a detector whose score has components: `own` are the weights of the method, `validation`
     those of `evaluation.score_choice`, which labels of validation images choose."""
+    checkpoint: str | None = None
+    """A safetensors file of weights that are published in place of a training."""
 
     def __post_init__(self) -> None:
         check_augmentations(self.augment, "a model's `augment`")

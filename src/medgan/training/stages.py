@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import Optimizer
 
-from medgan.contracts import Batch, BatchSource, Model, Player
+from medgan.contracts import STAGE_OF_LABEL, Batch, BatchSource, Model, Player
 from medgan.errors import UserError
 from medgan.training.adversary import Adversary
 from medgan.training.optimization import build_optimizer
@@ -61,11 +61,13 @@ def stages_of(model: nn.Module, batches: BatchSource, config: TrainingConfig) ->
         raise TypeError(f"{type(model).__name__} has no stages()")
     stages: list[Stage] = []
     for name, players in model.stages().items():
-        if name not in config.steps:
+        budget, _, _ = name.partition(STAGE_OF_LABEL)  # each label has that of its stage
+        found = config.steps.get(name, config.steps.get(budget))
+        if found is None:
             raise UserError(
-                f"The stage '{name}' has no budget: give it one under `training.steps.{name}`."
+                f"The stage '{budget}' has no budget: give it one under `training.steps.{budget}`."
             )
-        first, steps = stages[-1].end if stages else 0, config.steps[name]
+        first, steps = stages[-1].end if stages else 0, found
         optimizers = [build_optimizer(player.parameters(), player.optimizer) for player in players]
         private = adversary = None
         for place, judge in enumerate(players):

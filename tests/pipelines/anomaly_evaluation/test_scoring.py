@@ -170,7 +170,7 @@ def test_every_detector_has_a_namespace_and_the_inputs_have_owners():
         "results.classifiers",
         "results.quality",
         "sample_grids",
-        "confusion_matrices",
+        "arms_comparison",
         "leakage_audit",
         "quarantine",
         "exclusions",

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from medgan.ranges import LearningRate, Share
+from medgan.ranges import Count, InnerShare, LearningRate, Share, ShareBelowOne, Weight
 from medgan.training.settings import TrainingConfig
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What an arm trains on besides the real training images."""
-
-    augmented: bool = False
-    """Classical augmentation, as far as the anatomy allows it (`augmentation.allowed`)."""
-    synthetic: bool = False
-    """Synthetic images of every class from `synthesizer`."""
-
-
-ARMS = {
-    "real": Arm(),
-    "classical": Arm(augmented=True),
-    "gan": Arm(synthetic=True),
-    "gan_classical": Arm(augmented=True, synthetic=True),
-}
-"""All arms share splits, seed, optimizer, number of steps and batch size."""
-
-SYNTHESIZER = "acgan"
-"""The only synthesizer that draws every class."""
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
     """Section `classifier_training`. The network is the top-level key `classifier`."""
 
-    lr: LearningRate = 1e-3
+    lr: LearningRate | None = None
+    """None: that of the network, `networks.classifier.RATES`."""
     weight_decay: Share = 1e-4
+    label_smoothing: ShareBelowOne = 0.0
+    balance: Literal["none", "weights", "sampling"] = "none"
+    """Of the classes: `weights` in the loss, or `sampling` each equally often."""
+    task: Literal["categories", "anomaly"] = "categories"
+    """`anomaly` makes one class of all categories but `normal`."""
+    weights: str | None = None
+    """Weights to start from: `torchvision` searches its download folder, anything else is a path;
+    None: random weights."""
+    mixup: Weight = 0.2
+    """a of Beta(a, a), for the arm `mixup`."""
+    synthetic_share: InnerShare | None = None
+    """Share of the training images of an arm that is synthetic; None takes all that were drawn."""
+    synthetic_prior: Literal["real", "balanced"] = "real"
+    """Classes of the synthetic images: the proportions of the real ones, or what rare classes lack.
+    """
+    pretraining: InnerShare = 0.5
+    """Share of the steps on synthetic images, for the arm `synthetic_first`."""
+    judged_images: Count = 1000
+    """Validation images at each validation (`training.inspect_every`), at most."""
     training: TrainingConfig = field(default_factory=TrainingConfig)

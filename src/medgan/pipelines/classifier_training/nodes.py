@@ -1,41 +1,70 @@
-"""The arms: one classifier each, with the same real images, steps, seed and initial weights; only
-what is added to the images differs.
+"""The arms: one classifier each, with the same splits, steps, seed and initial weights; only what
+they train on differs.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from medgan.contracts import TrainingSet
+from medgan.audits.arms import THRESHOLD, ArmsAudit
+from medgan.audits.scored import ScoredDetector
+from medgan.audits.subgroups import audit_subgroups
+from medgan.contracts import NORMAL, ImageSpec, TrainingSet
+from medgan.errors import UserError
 from medgan.evaluation.categories import ClassifiedImages
-from medgan.evaluation.classifier import evaluate_classifier
+from medgan.evaluation.classifier import (
+    class_probabilities,
+    contrast,
+    corrected,
+    evaluate_classifier,
+)
 from medgan.evaluation.compare_runs import COLUMNS
-from medgan.evaluation.results import ClassifierResult, Section
+from medgan.evaluation.domain import freeze_domain
+from medgan.evaluation.results import ClassifierResult, LeftOut, Section
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels, one_finding
-from medgan.images.loading import (
-    VERSION,
-    BatchStream,
-    Concatenated,
-    StoredImages,
-    SyntheticImages,
-)
-from medgan.images.splits import TrainingRows, data_hash, training_rows
+from medgan.images.loading import VERSION, StoredImages
+from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
-from medgan.pipelines.classifier_training.config import ARMS, ClassifierConfig
-from medgan.pipelines.outputs import Classification, Figures, Trained
-from medgan.plots.detectors import confusion_matrix
+from medgan.models import classifier
+from medgan.networks.classifier import DIVIDED, FINE_TUNING, RATE, RATES
+from medgan.pipelines.arms import ARMS, Arm, compared_with
+from medgan.pipelines.classifier_training.batches import Material, with_prior
+from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.outputs import (
+    ArmSaliency,
+    ArmsComparison,
+    Classification,
+    ImagesTogether,
+    Synthetic,
+    Trained,
+)
+from medgan.plots.classifiers import reliability
+from medgan.plots.detectors import confusion_matrix, roc_curves
+from medgan.stats.placements import Placements
 from medgan.training.job import TrainingJob
+from medgan.training.pretrained import PretrainedWeights
+from medgan.training.runtime import Runtime
+from medgan.training.validation import HeldOutMetrics
 
-Arrays = Mapping[str, NDArray[Any]]
-AT_ONCE = 128
+if TYPE_CHECKING:
+    from torch import nn
+
+SEARCHED = "torchvision"
+ANOMALOUS = "anomalous"
+TASKS: Mapping[str, Callable[[tuple[str, ...]], tuple[str, ...]]] = {
+    "categories": lambda classes: classes,
+    "anomaly": lambda classes: (NORMAL, ANOMALOUS),
+}
+"""`task` -> its classes, given the categories; the first is `normal`."""
+CRITERIA: Mapping[str, str | None] = {"auto": None, "last": None, "val_auroc": "val_auroc"}
+"""`training.criterion` -> what selects the weights; None: the last ones."""
 
 
 @dataclass(frozen=True)
@@ -56,109 +85,266 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         images: the store.
         splits: with the labels.
         inputs: the fields of `ArmSettings`, then, for an arm that takes them, the `Synthetic`
-            images that are added to the real training images.
-    """
-    from medgan.models import classifier
+            images.
 
-    settings, added = ArmSettings(*inputs[:4]), inputs[4:]
-    labelled = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
+    Raises:
+        UserError: the synthetic images are of a generator that learned from other images, or too
+            few.
+    """
+    arm, settings, added = ARMS[name], ArmSettings(*inputs[:4]), inputs[4:]
+    config, seed = settings.config, settings.seed
+    spec = classes_of(images.spec, config.task)
+    found = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
+    known = np.minimum(np.asarray(found.labels), len(spec.classes) - 1)
+    real = replace(found, labels=known)
     synthetic = None
-    if added and labelled.labels is not None:
-        synthetic = with_real_prior(added[0].synthetic, labelled.labels)
-    augment = settings.augmentation.allowed if ARMS[name].augmented else ()
+    for one in added:
+        require_same_training(one, arm.generator, splits)
+        labels = np.minimum(one.synthetic["labels"], len(spec.classes) - 1)
+        drawn = {"images": one.synthetic["images"], "labels": labels}
+        synthetic = with_prior(drawn, known, config.synthetic_prior, config.synthetic_share)
+    augment = settings.augmentation.allowed if arm.augmented else ()
     hashes = synthetic and [
         hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()
     ]
+    batches, balance = Material(arm, images, real, synthetic, len(spec.classes)).batches(
+        config, seed, augment
+    )
+    # The epochs are those of the real images, so that every arm has equally many steps.
+    training = config.training.in_steps(len(real.rows))
+    training = replace(training, steps=_steps(arm, training.steps, config.pretraining))
+    judge = held_out(config, images, splits, spec) if config.training.inspect_every else None
     return TrainingJob(
         name=name,
         model="classifier",
         config=classifier.Config(
-            settings.network, settings.config.lr, settings.config.weight_decay
+            network=settings.network,
+            lr=config.lr or _rate(settings.network, config),
+            weight_decay=config.weight_decay,
+            label_smoothing=config.label_smoothing,
+            class_weights=balance.weights,
+            mixup=config.mixup if arm.mixup else 0.0,
+            pretraining=arm.pretraining,
         ),
-        spec=images.spec,
-        batches=_batches(images, labelled, settings.seed, augment, synthetic),
-        training=settings.config.training,
-        seed=settings.seed,
-        data=data_hash(images, splits, VERSION, augment, hashes),
+        spec=spec,
+        batches=batches,
+        training=training,
+        seed=seed,
+        data=data_hash(images, splits, VERSION, augment, hashes, arm.real, config.balance),
         initial="classifier",
+        held_out=judge,
         card={
             "arm": name,
-            **asdict(ARMS[name]),
+            **asdict(arm),
+            "images": images.key,
+            "image_size": [images.info.height, images.info.width],
+            "real_images": len(real.rows) if arm.real else 0,
             "synthetic_images": 0 if synthetic is None else len(synthetic["labels"]),
         },
+        pretrained=_pretrained(settings.network, config),
     )
 
 
-def with_real_prior(synthetic: Arrays, real: NDArray[np.int64]) -> Arrays:
-    """Take the first synthetic images of each class, as many as there are in the proportions of
-    the real labels (n,): with other proportions an arm would differ in its prior too.
+def classes_of(spec: ImageSpec, task: str) -> ImageSpec:
+    """Return what the classifier tells apart: the categories, or normal from all others."""
+    return replace(spec, classes=TASKS[task](spec.classes))
+
+
+def require_same_training(synthetic: Synthetic, generator: str, splits: pd.DataFrame) -> None:
+    """Check that a generator has learned from no image that the arm may not see.
+
+    Raises:
+        UserError: it was trained on another training split.
     """
-    drawn = np.asarray(synthetic["labels"])
-    there, wanted = (
-        np.bincount(of, minlength=1 + max(drawn.max(), real.max())) for of in (drawn, real)
-    )
-    factor = min(there[wanted > 0] / wanted[wanted > 0])
-    places = [np.flatnonzero(drawn == label)[: int(factor * n)] for label, n in enumerate(wanted)]
-    chosen = np.sort(np.concatenate(places))
-    return {name: np.asarray(array)[chosen] for name, array in synthetic.items()}
+    origin = synthetic.origin
+    if origin is not None and origin["training_split"] != training_digest(splits):
+        raise UserError(
+            f"The synthetic images are of {generator} trained on another training split than that "
+            "of the arms: `kedro run --pipelines gan_training,synthesis,classifier_training` trains "
+            "it on the same."
+        )
 
 
-def _batches(
-    images: ImageStore,
-    chosen: TrainingRows,
-    seed: int,
-    augment: tuple[str, ...],
-    synthetic: Arrays | None,
-) -> BatchStream:
-    stored = StoredImages(images)
-    if synthetic is None or chosen.labels is None:
-        return BatchStream(stored, chosen.rows, seed, chosen.labels, augment=augment)
-    rows = np.concatenate([chosen.rows, len(stored) + np.arange(len(synthetic["labels"]))])
-    labels = np.concatenate([chosen.labels, synthetic["labels"]])
-    drawn = SyntheticImages(synthetic["images"], images.info.scaling, images.spec.size)
-    return BatchStream(Concatenated([stored, drawn]), rows, seed, labels, augment=augment)
+def _rate(network: str, config: ClassifierConfig) -> float:
+    return FINE_TUNING if config.weights else RATES.get(network, RATE)
+
+
+def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int]:
+    """Divide the steps of an arm among its stages; every arm has equally many."""
+    if not arm.pretraining or classifier.CLASSIFICATION not in steps:
+        return steps
+    whole = steps[classifier.CLASSIFICATION]
+    first = min(max(1, round(share * whole)), whole - 1)
+    return {classifier.PRETRAINING: first, classifier.CLASSIFICATION: whole - first}
+
+
+def _pretrained(network: str, config: ClassifierConfig) -> PretrainedWeights | None:
+    if config.weights is None:
+        return None
+    if network not in DIVIDED:
+        raise UserError(
+            f"classifier_training.weights is {config.weights}, and there are no pretrained weights "
+            f"of '{network}': set `classifier` to one of {', '.join(DIVIDED)}, or leave it out."
+        )
+    given = None if config.weights == SEARCHED else config.weights
+    return PretrainedWeights.find(network, given, "classifier_training.weights")
+
+
+def held_out(
+    config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame, spec: ImageSpec
+) -> HeldOutMetrics:
+    """Return the AUROC of validation images, which selects weights where that is asked for.
+
+    Raises:
+        UserError: the criterion is of no classifier, or validation has one class only.
+    """
+    validation = one_finding(splits[splits["split"] == "val"])
+    drawn = np.random.default_rng(0).permutation(len(validation))[: config.judged_images]
+    chosen = validation.iloc[np.sort(drawn)]
+    anomalous = (chosen["label"] == 1).to_numpy()
+    wanted = CRITERIA.get(config.training.criterion, "")
+    if wanted == "" or (wanted and len(np.unique(anomalous)) < 2):
+        raise UserError(
+            f"`classifier_training.training.criterion: {config.training.criterion}` cannot choose "
+            "weights of a classifier here: use last, or val_auroc where validation has normal and "
+            "anomalous images."
+        )
+    rows, read = chosen["row"].to_numpy(dtype=np.int64), StoredImages(images)
+
+    def compute(model: nn.Module) -> dict[str, Placements]:
+        if len(np.unique(anomalous)) < 2:
+            return {}
+        scores = 1 - class_probabilities(model, read, rows)[:, 0]
+        return {"val_auroc": Placements.of(anomalous, scores)}
+
+    return HeldOutMetrics(compute, wanted, {"validation_images": len(rows)})
 
 
 def evaluate_arm(
     trained: Trained, images: ImageStore, splits: pd.DataFrame, n_resamples: int, seed: int
 ) -> Classification:
-    """Evaluate one arm on the test split.
+    """Evaluate one arm on the test split; validation images choose its temperature.
 
     Its test scores have the form of a detector's: the score is 1 - p(normal), and `called` whether
-    the most probable category is an anomalous one.
+    the most probable class is an anomalous one.
     """
-    import torch
-
     published = trained.model
-    test = one_finding(splits[splits["split"] == "test"])
-    classes, read, model = images.spec.classes, StoredImages(images), published.build()
-    parts = np.split(test["row"].to_numpy(), range(AT_ONCE, len(test), AT_ONCE))
-    probabilities = torch.cat([model.probabilities(read(rows)) for rows in parts]).double().numpy()  # type: ignore[operator]
-    groups, known = test["group_id"].to_numpy(), test["group_known"].to_numpy()
-    classified = ClassifiedImages(
-        probabilities, class_labels(test, classes), groups, known, classes
-    )
+    card, classes = published.card, published.spec.classes
+    known = one_finding(splits[splits["split"] != "train"])
+    model, read = published.build().to(Runtime.detect().device), StoredImages(images)
+    probabilities = class_probabilities(model, read, known["row"].to_numpy(dtype=np.int64))
+    parts = {
+        part: classified(known[chosen], probabilities[chosen], images.spec.classes, classes)
+        for part in ("val", "test")
+        for chosen in [(known["split"] == part).to_numpy()]
+    }
     result = replace(
-        evaluate_classifier(classified, n_resamples, seed),
+        evaluate_classifier(parts["test"], n_resamples, seed, parts["val"]),
         network=published.configuration["network"],
-        synthetic_images=published.card["synthetic_images"],
+        synthetic_images=card["synthetic_images"],
+        title=card["title"],
+        generator=card["generator"] if card["synthetic"] else None,
     )
-    title = f"Arm: {published.card['arm'].replace('_', ' + ')}"
-    called = np.minimum(classified.decisions, 1)
-    scored = test.assign(unit=test["image_id"], score=1 - probabilities[:, 0], called=called)[
-        list(COLUMNS)
-    ]
-    matrix = confusion_matrix(np.array(result.confusion_matrix), classes, title)
-    return Classification(result, matrix, scored.reset_index(drop=True))
+    test, found = known[known["split"] == "test"], parts["test"]
+    scored = test.assign(
+        unit=test["image_id"],
+        score=1 - np.asarray(found.probabilities)[:, 0],
+        called=np.minimum(found.decisions, 1),
+    )[list(COLUMNS)]
+    matrix = confusion_matrix(np.array(result.confusion_matrix), classes, f"Arm: {card['title']}")
+    domain = freeze_domain(images, splits, seed)
+    return Classification(
+        result,
+        matrix,
+        scored.reset_index(drop=True),
+        probabilities={
+            "image_id": known["image_id"].to_numpy(dtype=str),
+            "split": known["split"].to_numpy(dtype=str),
+            "probabilities": probabilities,
+        },
+        domain=domain.limits,
+        domain_reference=domain.reference,
+        subgroups=audit_subgroups(
+            ScoredDetector(scored.rename(columns={"unit": "image_id"}), THRESHOLD),
+            known,
+            n_resamples=n_resamples,
+            seed=seed,
+        ),
+    )
+
+
+def classified(
+    table: pd.DataFrame, probabilities: Any, categories: tuple[str, ...], classes: tuple[str, ...]
+) -> ClassifiedImages:
+    """Join the rows of the splits (n) with class probabilities (n, K)."""
+    labels = np.minimum(class_labels(table, categories), len(classes) - 1)
+    groups, known = table["group_id"].to_numpy(), table["group_known"].to_numpy()
+    return ClassifiedImages(probabilities, labels, groups, known, classes)
 
 
 def compare_arms(
     images: ImageStore,
     splits: pd.DataFrame,
+    n_resamples: int,
+    seed: int,
     arms: Mapping[str, Classification],
+    saliency: Mapping[str, ArmSaliency],
+    together: ImagesTogether | LeftOut,
     left_out: Mapping[str, str] | None = None,
-) -> tuple[Section[ClassifierResult], Figures]:
-    """Collect the section `classifiers` of the results, and the confusion matrices."""
-    rows = {name: arm.evaluation for name, arm in arms.items()}
-    matrices = Figures({name: arm.confusion for name, arm in arms.items()})
-    return Section(data_hash(images, splits), rows, left_out or {}), matrices
+) -> tuple[Section[ClassifierResult], ArmsComparison]:
+    """Collect the section `classifiers` of the results with the contrasts between arms, and the
+    figures and audits of all arms.
+    """
+    test = one_finding(splits[splits["split"] == "test"])
+    scored = {
+        name: classified(test, _of_test(arm), images.spec.classes, arm.evaluation.classes)
+        for name, arm in arms.items()
+    }
+    found = corrected(
+        {
+            (first, second): contrast(scored[first], scored[second], n_resamples, seed)
+            for first in arms
+            for second in compared_with(first)
+            if second in arms
+        }
+    )
+    rows = {
+        name: replace(
+            arm.evaluation,
+            contrasts={second: one for (first, second), one in found.items() if first == name},
+        )
+        for name, arm in arms.items()
+    }
+    ranked = {
+        name: (arm.test_scores["label"].to_numpy(), arm.test_scores["score"].to_numpy())
+        for name, arm in arms.items()
+    }
+    comparison = ArmsComparison(
+        roc=roc_curves(ranked, "ROC of the arms, test images"),
+        reliability=reliability(rows),
+        audit=ArmsAudit(
+            subgroups={name: arm.subgroups for name, arm in arms.items() if arm.subgroups},
+            saliency={name: one.saliency for name, one in saliency.items()},
+            realism=None if isinstance(together, LeftOut) else together.realism,
+            not_projected=together.reason if isinstance(together, LeftOut) else "",
+        ),
+        confusion_matrices={name: arm.confusion for name, arm in arms.items()},
+        saliency={name: one.saliency_figure for name, one in saliency.items()},
+        projection=None if isinstance(together, LeftOut) else together.projection,
+        page=None if isinstance(together, LeftOut) else together.page,
+    )
+    return Section(data_hash(images, splits), rows, left_out or {}), comparison
+
+
+def _of_test(arm: Classification) -> Any:
+    """Return the probabilities (n, K) of the test images.
+
+    Raises:
+        UserError: they are of an earlier version.
+    """
+    if arm.probabilities is None:
+        raise UserError(
+            "An arm was evaluated by an earlier version of medgan: run 'kedro run --pipeline "
+            "classifier_training' again."
+        )
+    return arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]

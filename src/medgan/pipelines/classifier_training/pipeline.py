@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kedro.pipeline import Node, Pipeline
 
-from medgan.pipelines.classifier_training import nodes
-from medgan.pipelines.classifier_training.config import ARMS, SYNTHESIZER
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, GENERATOR
+from medgan.pipelines.classifier_training import looks, nodes
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.training import training_nodes
 
@@ -13,36 +15,54 @@ NAME = "classifier_training"
 SETTINGS = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
 
 
-def create_pipeline(**_: object) -> Pipeline:
-    """Create the pipeline, one namespace an arm."""
+DATA = {
+    "images": "images",
+    "splits": "splits",
+    "n_resamples": "params:evaluation.n_resamples",
+    "seed": "params:seed",
+}
+
+
+def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
+    """Create the pipeline, one namespace an arm: those of the default run, or those whose
+    generators are among the chosen models.
+    """
+    every = [name for name, arm in ARMS.items() if chosen and arm.generator in chosen]
+    names = BY_DEFAULT if chosen is None else tuple(every)
+    project = Node(
+        gathered(looks.project_images),
+        DATA | {"trained": "real.trained", "synthetic": f"{GENERATOR}.synthetic"},
+        "images_together",
+        name="project_images",
+    )
+    inputs = by_model("arms", "classification", names) | by_model("saliency", "saliency", names)
     compare = Node(
-        gathered(nodes.compare_arms),
-        {"images": "images", "splits": "splits"} | by_model("arms", "classification", tuple(ARMS)),
-        ["results.classifiers", "confusion_matrices"],
+        gathered(nodes.compare_arms, keeps="together"),
+        DATA | inputs | {"together": "images_together"},
+        ["results.classifiers", "arms_comparison"],
         name="compare_arms",
     )
-    together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
-    return sum((_arm_pipeline(arm) for arm in ARMS), together)
+    together = Pipeline(
+        [project, compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME
+    )
+    return sum((_arm_pipeline(arm) for arm in names), together)
 
 
 def _arm_pipeline(arm: str) -> Pipeline:
-    added = [f"{SYNTHESIZER}.synthetic"] if ARMS[arm].synthetic else []
-    inputs = {
-        "trained": f"{arm}.trained",
-        "images": "images",
-        "splits": "splits",
-        "n_resamples": "params:evaluation.n_resamples",
-        "seed": "params:seed",
-    }
+    added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
+    inputs = {"trained": f"{arm}.trained", **DATA}
     evaluate = Node(
         gathered(nodes.evaluate_arm),
         inputs,
         f"{arm}.classification",
         name="evaluate",
     )
+    explain = Node(
+        gathered(looks.explain_arm), inputs | {"masks": "masks"}, f"{arm}.saliency", name="explain"
+    )
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
     return Pipeline(
-        [*training, evaluate],
+        [*training, evaluate, explain],
         namespace=f"{NAME}.{arm}",
         prefix_datasets_with_namespace=False,
         tags=[NAME, arm],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ from medgan.evaluation.score_choice import choose_score
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
 from medgan.images.loading import VERSION, BatchStream, StoredImages
-from medgan.images.splits import TrainingRows, data_hash, training_rows
+from medgan.images.splits import TrainingRows, data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
 from medgan.ranges import Count
 from medgan.training.job import TrainingJob
-from medgan.training.pretrained import PretrainedWeights
+from medgan.training.pretrained import GivenWeights, PretrainedWeights
 from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
 
@@ -66,14 +66,15 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     """
     found = GanSettings(*inputs)
     settings, seed = found.model, found.seed
-    training = _allowed(settings.training, found.augmentation)
     augment = found.augmentation.of(settings.augment)
     training_set = models.load(name).TRAINING_SET
     chosen = training_rows(splits, training_set, images.spec.classes)
+    training = _allowed(settings.training.in_steps(len(chosen.rows)), found.augmentation)
     judged = name in models.detectors() and training.inspect_every > 0
     judge = held_out_judge(training_set, images, splits, found) if judged else None
     chosen_score = settings.score == "validation" and name in models.composed()
     frozen = _pretrained(name, found)
+    given = GivenWeights.find(settings.checkpoint) if settings.checkpoint else None
     batches = BatchStream(
         StoredImages(images), chosen.rows, seed, chosen.labels, chosen.unlabelled_rows, augment
     )
@@ -89,14 +90,13 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
         initial=name,
         held_out=judge,
         card={
-            "scale": found.scale,
-            **_counts(chosen, training_set),
-            "augmentations": augment,
+            **({} if given else _trained_with(chosen, training_set, found.scale, augment)),
             **_about(images, splits),
             **({"pretrained": [frozen.network, frozen.sha256]} if frozen else {}),
         },
         choose_score=score_chooser(images, splits, found.config, seed) if chosen_score else None,
         pretrained=frozen,
+        given=given,
     )
 
 
@@ -116,18 +116,23 @@ def _pretrained(name: str, found: GanSettings) -> PretrainedWeights | None:
     return PretrainedWeights.find(found.model.model.backbone, found.backbone_weights)
 
 
-def _counts(chosen: TrainingRows, training_set: TrainingSet) -> dict[str, int | str]:
+def _trained_with(
+    chosen: TrainingRows, training_set: TrainingSet, scale: str, augment: Sequence[str]
+) -> dict[str, object]:
     unlabelled = chosen.unlabelled_rows
     return {
+        "scale": scale,
         "training_set": training_set.value,
         "training_images": len(chosen.rows),
         "unlabelled_images": 0 if unlabelled is None else len(unlabelled),
+        "augmentations": augment,
     }
 
 
 def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
     return {
         "images": images.key,
+        "training_split": training_digest(splits),
         "image_size": [images.info.height, images.info.width],
         "intensity": str(images.info.scaling),
         "splits": {

@@ -19,7 +19,13 @@ from medgan.images.manifest import require_unchanged
 from medgan.images.masks import HasMasks, MaskFolder, masks_key, stored_mask
 from medgan.images.metadata import read_again
 from medgan.images.resizing import fit_square
-from medgan.images.splits import SPLITTERS, assign_roles, chosen_split, require_normals
+from medgan.images.splits import (
+    SPLITTERS,
+    assign_roles,
+    chosen_split,
+    require_normals,
+    with_share,
+)
 from medgan.images.store import ImageStore, StoreInfo, StorePlan
 from medgan.images.summary import DataSummary, MaskMatch, with_split
 from medgan.pipelines.outputs import Cut, NearDuplicates
@@ -116,22 +122,26 @@ def split_images(
     """The splits table with the unlabelled mix, and what the audit found. Raises `UserError` for a
     split that leaks, as `on_leak` says. Paths, which may name patients, stay in the manifest.
 
+    Training images that `real_share` leaves out are in no row, so nothing can learn from them.
+
     A split of ours keeps the near-duplicates that ingestion verified together.
     """
     pairs = near_duplicates.pairs if near_duplicates else None
     search = near_duplicates.summary if near_duplicates else None
     chosen = chosen_split(manifest, config.split)
-    seed = seed if config.split_seed is None else config.split_seed
+    run_seed, seed = seed, seed if config.split_seed is None else config.split_seed
     split = SPLITTERS[chosen](manifest, config, seed, pairs)
     found = leakage_audit(split, pairs, search)
-    kept = enforce(found, config.on_leak, split, pairs)
+    sound = enforce(found, config.on_leak, split, pairs)
+    kept = with_share(sound, config.real_share, run_seed, pairs)
     require_normals(kept)
     fold = Fold(config.fold, FOLDS * REPEATS) if chosen == "repeated_k_fold" else None
     audit = replace(
         found,
         split=chosen,
         on_leak=config.on_leak,
-        dropped=len(split) - len(kept),
+        dropped=len(split) - len(sound),
+        set_aside=len(sound) - len(kept),
         validation=_validation(split),
         fold=fold,
     )

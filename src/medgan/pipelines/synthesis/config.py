@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from medgan.audits.gate import ReleaseConfig
+from medgan.evaluation.spaces import SpaceName
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
 from medgan.sources.checks import require
@@ -27,6 +28,10 @@ class SynthesisConfig:
     """
     lpips_backbone: Literal["squeeze", "alex", "vgg"] = "squeeze"
     """Values of different backbones are not comparable."""
+    spaces: Mapping[SpaceName, str | None] = field(default_factory=dict)
+    """Further feature spaces, and the files of their weights; null searches torchvision's download
+    folder, and nothing is downloaded.
+    """
     neighbours: Neighbours = field(default_factory=Neighbours)
     """k of precision and recall, and of density and coverage; values of different k do not
     compare.

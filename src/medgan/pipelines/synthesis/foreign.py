@@ -4,6 +4,7 @@ the generators here.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import as_uint8, crop_padding, prepare
 from medgan.pipelines.cache import Earlier
 from medgan.pipelines.outputs import SampleGrids, Synthetic, Trained
-from medgan.pipelines.synthesis.nodes import Settings, assess, sample_grid
+from medgan.pipelines.synthesis.nodes import sample_grid
+from medgan.pipelines.synthesis.quality import Settings, assess
 from medgan.sources.medigan.drawing import Request, draw
 from medgan.sources.medigan.packages import Home
 
@@ -95,10 +97,12 @@ def add_source(
         return Section(data, {name: synthetic.quality}), SampleGrids(grid)
     shown: SampleGrids = earlier("sample_grids") or SampleGrids({})
     others = before.rows.keys() - {name}
-    parts = (
-        {one: part[one] for one in part if one in others}
-        for part in (shown.figures, shown.closest, shown.releases)
+    kept = SampleGrids(
+        **{
+            kind: {one: part[one] for one in part if one in others}
+            for kind, part in vars(shown).items()
+        }
     )
-    figures, closest, releases = parts
     rows = {**before.rows, name: synthetic.quality}
-    return Section(data, rows, before.left_out), SampleGrids({**figures, **grid}, closest, releases)
+    grids = replace(kept, figures={**kept.figures, **grid})
+    return Section(data, rows, before.left_out), grids

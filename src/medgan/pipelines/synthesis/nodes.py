@@ -4,8 +4,10 @@ images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,37 +16,37 @@ from numpy.typing import NDArray
 
 from medgan.audits.gate import figures
 from medgan.contracts import TrainingSet
-from medgan.evaluation.embeddings import features_of
 from medgan.evaluation.results import LeftOut, Section, SynthesisResult
-from medgan.images.labels import class_labels, one_finding
-from medgan.images.loading import BatchStream, StoredImages
+from medgan.images.labels import one_finding
+from medgan.images.loading import BatchStream, StoredImages, TensorImages
 from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
+from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel
-from medgan.pipelines.outputs import Judged, Release, SampleGrids, Synthetic, Trained
+from medgan.pipelines.drawing import Drawing
+from medgan.pipelines.outputs import (
+    Judged,
+    RealImages,
+    Release,
+    SampleGrids,
+    Synthetic,
+    Trained,
+)
 from medgan.pipelines.synthesis.config import SynthesisConfig
+from medgan.pipelines.synthesis.pictures import (
+    beside_real,
+    class_rows,
+    gathered_figures,
+    interpolations,
+)
+from medgan.pipelines.synthesis.quality import Settings, assess, with_usefulness
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
-from medgan.training.runtime import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from medgan.evaluation.synthesis import Features, LabelledFeatures
-    from medgan.metrics.lpips import Unavailable
-
 Arrays = Mapping[str, NDArray[Any]]
-DRAWN_AT_ONCE = 250
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings that determine the synthetic images and their metrics."""
-
-    config: SynthesisConfig
-    seed: int
-    lpips_weights: str | None = None
 
 
 def plan_domain_features(
@@ -64,7 +66,7 @@ def plan_domain_features(
         config=classifier.Config(),
         spec=images.spec,
         batches=BatchStream(StoredImages(images), chosen.rows, seed, chosen.labels),
-        training=config.domain_features,
+        training=config.domain_features.in_steps(len(chosen.rows)),
         seed=seed,
         data=data_hash(images, splits),
         initial=name,
@@ -77,14 +79,28 @@ def synthesize(
     images: ImageStore,
     splits: pd.DataFrame,
     settings: Settings,
+    real: RealImages,
 ) -> Synthetic:
-    """Draw images of each class that the generator knows, show the first of them, and measure their
+    """Draw images of each class that the generator knows, show some of them, and measure their
     quality.
     """
     drawn = draw(trained.model, settings.config, settings.seed)
     network = features if isinstance(features, LeftOut) else features.model
-    quality = assess(drawn, images, splits, network, settings)
-    return Synthetic(drawn, quality, sample_grid(drawn, images, settings.config))
+    return Synthetic(
+        drawn,
+        assess(drawn, images, splits, network, settings, real),
+        sample_grid(drawn, images, settings.config),
+        interpolations=interpolations(trained.model, settings.seed),
+        class_rows=class_rows(trained.model, settings.seed),
+        beside_real=beside_real(drawn, images, splits, network, real),
+        origin=_origin(trained.model),
+    )
+
+
+def _origin(published: PublishedModel) -> dict[str, Any] | None:
+    """Say which images a generator has learned from; unknown of one of an earlier version."""
+    known = published.card.get("training_split")
+    return known and {"training_split": known}
 
 
 def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:
@@ -94,19 +110,10 @@ def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[
     Images have the size of the stored ones: the padding around them is taken off, so that it cannot
     tell them from real ones.
     """
-    import torch
-
-    model = published.build()
-    labels = torch.arange(len(published.drawable)).repeat_interleave(config.images_per_class)
-    rng = generator(seed, "synthesis", published.name)
-    parts = torch.split(labels, DRAWN_AT_ONCE)
-    drawn = torch.cat([model.sample(len(part), part, rng) for part in parts])  # type: ignore[operator]
-    return {
-        "images": np.ascontiguousarray(
-            as_uint8(crop_padding(drawn, *published.card["image_size"]))
-        ),
-        "labels": labels.numpy(),
-    }
+    drawing, count = Drawing(published, seed), config.images_per_class
+    classes = published.drawable
+    images = [image for name in classes for image in islice(drawing.images(name), count)]
+    return {"images": np.stack(images), "labels": np.arange(len(classes)).repeat(count)}
 
 
 def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) -> Figure:
@@ -119,70 +126,26 @@ def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) 
     return image_grid(synthetic["images"][shown], titles, columns=8)
 
 
-def assess(
-    synthetic: Arrays,
+def plan_learner(
+    name: str,
     images: ImageStore,
     splits: pd.DataFrame,
-    features: PublishedModel | LeftOut,
-    settings: Settings,
-) -> SynthesisResult:
-    """Compare synthetic images of each class with held-out real ones (validation and test).
-
-    Neither the generator nor the feature network has seen these, so copying training images earns
-    nothing. Training images serve the search for copies alone.
+    config: SynthesisConfig,
+    synthetic: Synthetic,
+) -> TrainingJob:
+    """The classifier of the domain features once more, trained on synthetic images: same network,
+    steps, seed and initial weights.
     """
-    from medgan.evaluation.synthesis import (
-        LabelledImages,
-        Networks,
-        QualitySettings,
-        quality_by_class,
-    )
-    from medgan.metrics.lpips import load_lpips
-
-    held_out, config = one_finding(splits[splits["split"] != "train"]), settings.config
-    stored, classes = StoredImages(images), images.spec.classes
-    drawn = pad_square(as_tensor(synthetic["images"]), images.spec.size)
-    real = LabelledImages(
-        stored(held_out["row"].to_numpy()),
-        class_labels(held_out, classes),
-        held_out["group_id"].astype(str).to_numpy(),
-    )
-    return quality_by_class(
-        LabelledImages(drawn, synthetic["labels"]),
-        real,
-        classes,
-        Networks(load_lpips(config.lpips_backbone, settings.lpips_weights), _features(features)),
-        QualitySettings(settings.seed, config.paired_images, config.neighbours),
-        _described_training(features, stored, splits, classes),
-    )
-
-
-def _features(features: PublishedModel | LeftOut) -> Features | Unavailable:
-    from medgan.metrics.lpips import Unavailable
-
-    if isinstance(features, LeftOut):
-        reason = f"no network of domain features: {features.reason}"
-        return Unavailable("domain features", reason)
-    network: Any = features.build()
-    found: Features = network.features
-    return found
-
-
-def _described_training(
-    features: PublishedModel | LeftOut,
-    stored: StoredImages,
-    splits: pd.DataFrame,
-    classes: Sequence[str],
-) -> LabelledFeatures | None:
-    from medgan.evaluation.synthesis import LabelledFeatures
-
-    if isinstance(features, LeftOut):
-        return None
-    network: Any = features.build()
-    chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, classes)
-    names = [f"row {row} of the image store" for row in chosen.rows]
-    return LabelledFeatures(
-        features_of(network, stored, chosen.rows, names, DRAWN_AT_ONCE), np.asarray(chosen.labels)
+    drawn = synthetic.synthetic
+    pixels, labels = np.asarray(drawn["images"]), np.asarray(drawn["labels"], dtype=np.int64)
+    read = TensorImages(pad_square(as_tensor(pixels), images.spec.size))
+    job = plan_domain_features("domain_features", images, splits, config)
+    return replace(
+        job,
+        name=name,
+        batches=BatchStream(read, np.arange(len(labels)), job.seed, labels),
+        data=hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest(),
+        card={"synthetic_images": len(labels)},
     )
 
 
@@ -191,20 +154,19 @@ def compare_generators(
     splits: pd.DataFrame,
     synthetic: Mapping[str, Synthetic],
     releases: Mapping[str, Release],
+    features: Trained | LeftOut,
+    learners: Mapping[str, Trained] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> tuple[Section[SynthesisResult], SampleGrids]:
-    """Collect the section `quality` of the results, with figures of the verdicts, and what is shown
-    of each generator.
+    """Collect the section `quality` of the results, with what classifiers make of the images and
+    figures of the verdicts, and what is shown of each generator.
     """
-    rows = {
-        name: replace(
-            made.quality,
-            overall={**made.quality.overall, **figures(releases[name].verdict)},
-        )
-        for name, made in synthetic.items()
-    }
-    grids = {name: made.samples for name, made in synthetic.items()}
+    rows = {}
+    for name, made in synthetic.items():
+        found = with_usefulness(made, (learners or {}).get(name), features, images, splits)
+        overall = {**found.overall, **figures(releases[name].verdict)}
+        rows[name] = replace(found, overall=overall)
     judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
     closest = {name: one.closest_figure for name, one in releases.items()}
     section = Section(data_hash(images, splits), rows, left_out or {})
-    return section, SampleGrids(grids, closest, judged)
+    return section, replace(gathered_figures(synthetic), closest=closest, releases=judged)

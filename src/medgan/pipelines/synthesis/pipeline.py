@@ -12,10 +12,12 @@ from medgan import models
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.selection import SOURCE
 from medgan.pipelines.synthesis import foreign, nodes, release
+from medgan.pipelines.synthesis.quality import Settings, describe_real_images
 from medgan.pipelines.training import training_nodes
 
 NAME = "synthesis"
 FEATURES = "domain_features"
+INPUTS = ["images", "splits", "params:synthesis"]
 DATA = {"images": "images", "splits": "splits"}
 SETTINGS = {
     "settings.config": "params:synthesis",
@@ -30,17 +32,29 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
     """
     wanted = models.by_default() if chosen is None else chosen
     synthesizers = tuple(name for name in models.synthesizers() if name in wanted)
+    learners = tuple(name for name in models.conditional() if name in synthesizers)
     compare = Node(
-        gathered(nodes.compare_generators),
+        gathered(nodes.compare_generators, keeps="features"),
         DATA
+        | {"features": f"{FEATURES}.trained"}
         | by_model("synthetic", "synthetic", synthesizers)
-        | by_model("releases", "release", synthesizers),
+        | by_model("releases", "release", synthesizers)
+        | {f"learners.{name}": f"{name}_learner.trained" for name in learners},
         ["results.quality", "sample_grids"],
         name="compare_generators",
     )
-    parts = {name: [_synthesize(name), _judge_release(name)] for name in synthesizers}
+    parts = {
+        name: [
+            _synthesize(name),
+            _judge_release(name),
+            *(_learner(name) if name in learners else []),
+        ]
+        for name in synthesizers
+    }
     parts[FEATURES] = _features()
-    together = Pipeline([compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME)
+    together = Pipeline(
+        [_describe(), compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME
+    )
     return sum((_part(*part) for part in parts.items()), together)
 
 
@@ -48,7 +62,7 @@ def create_source_pipeline() -> Pipeline:
     """Create the pipeline of `synthesis.source`, which takes the place of the generators."""
     inputs = {"home": "medigan_packages", "features": f"{FEATURES}.trained"}
     synthesize = Node(
-        gathered(foreign.synthesize_from_source, keeps="features", settings=nodes.Settings),
+        gathered(foreign.synthesize_from_source, keeps="features", settings=Settings),
         inputs | DATA | SETTINGS,
         f"{SOURCE}.synthetic",
         name="synthesize",
@@ -64,8 +78,7 @@ def create_source_pipeline() -> Pipeline:
 
 
 def _features() -> list[Node]:
-    inputs = ["images", "splits", "params:synthesis"]
-    return training_nodes(nodes.plan_domain_features, FEATURES, inputs)
+    return training_nodes(nodes.plan_domain_features, FEATURES, INPUTS)
 
 
 def _part(name: str, part: list[Node]) -> Pipeline:
@@ -75,13 +88,28 @@ def _part(name: str, part: list[Node]) -> Pipeline:
 
 
 def _synthesize(name: str) -> Node:
-    trained = {"trained": f"{name}.trained", "features": f"{FEATURES}.trained"}
-    function = gathered(nodes.synthesize, keeps="features", settings=nodes.Settings)
+    trained = {
+        "trained": f"{name}.trained",
+        "features": f"{FEATURES}.trained",
+        "real": "real_images",
+    }
+    function = gathered(nodes.synthesize, keeps="features", settings=Settings)
     return Node(function, trained | DATA | SETTINGS, f"{name}.synthetic", name="synthesize")
+
+
+def _learner(name: str) -> list[Node]:
+    """Train a classifier on the images of a generator that draws every class."""
+    return training_nodes(nodes.plan_learner, f"{name}_learner", [*INPUTS, f"{name}.synthetic"])
+
+
+def _describe() -> Node:
+    inputs = {"features": f"{FEATURES}.trained", "earlier": "earlier_trainings"}
+    function = gathered(describe_real_images, keeps="features", settings=Settings)
+    return Node(function, inputs | DATA | SETTINGS, "real_images", name="describe_real_images")
 
 
 def _judge_release(name: str) -> Node:
     made = {"trained": f"{name}.trained", "synthetic": f"{name}.synthetic"}
-    function = gathered(release.judge_release, settings=nodes.Settings)
+    function = gathered(release.judge_release, settings=Settings)
     inputs = made | DATA | {"leakage": "leakage_audit"} | SETTINGS
     return Node(function, inputs, f"{name}.release", name="judge_release")

@@ -33,7 +33,7 @@ from medgan.images.transforms import as_tensor, as_uint8, crop_padding
 from medgan.metrics.copies import CopySearch, gray
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
-from medgan.pipelines.synthesis.nodes import DRAWN_AT_ONCE, Settings
+from medgan.pipelines.synthesis.quality import AT_ONCE, Settings
 from medgan.plots.grids import Pair, side_by_side
 from medgan.training.collapse import (
     COVERAGE,
@@ -88,8 +88,8 @@ class Origins:
         """Gray images for comparisons, without padding."""
         size = self.store.info.height, self.store.info.width
         parts = [
-            gray(crop_padding(self.pixels(table.iloc[start : start + DRAWN_AT_ONCE]), *size))
-            for start in range(0, len(table), DRAWN_AT_ONCE)
+            gray(crop_padding(self.pixels(table.iloc[start : start + AT_ONCE]), *size))
+            for start in range(0, len(table), AT_ONCE)
         ]
         return Known(np.concatenate(parts), table)
 
@@ -135,9 +135,9 @@ def judge_release(
     return Release(
         verdict,
         privacy,
+        closest_pairs(drawn, checked, origins),
         None if checked is None else _table(checked, origins),
         None if checked is None else checked.check.arrays(),
-        closest_pairs(drawn, checked, origins),
     )
 
 
@@ -195,8 +195,8 @@ def _membership(
 
 def _realness(model: Discriminates, origins: Origins, table: pd.DataFrame) -> Any:
     parts = [
-        model.realness(origins.pixels(table.iloc[start : start + DRAWN_AT_ONCE])).numpy()
-        for start in range(0, len(table), DRAWN_AT_ONCE)
+        model.realness(origins.pixels(table.iloc[start : start + AT_ONCE])).numpy()
+        for start in range(0, len(table), AT_ONCE)
     ]
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 

@@ -113,6 +113,12 @@ def _groups(name: str, found: SubgroupsResult) -> list[Block]:
         note="At the frozen threshold. A metric needs at least "
         f"{found.minimum} images of its class.{left_out}",
     )
+    gaps = gaps_table(found)
+    return [Pictures([picture], "whole"), table, *([gaps] if gaps.rows else [])]
+
+
+def gaps_table(found: SubgroupsResult) -> Table:
+    """Return the largest gap of each metric between the groups of each column."""
     gaps: Rows = [
         [
             f"{readable(column)}: {metric}",
@@ -125,7 +131,7 @@ def _groups(name: str, found: SubgroupsResult) -> list[Block]:
         if gap.value is not None
     ]
     columns: Columns = ("Largest gap", "Between", Column("Difference", SIGNED), "p after Holm")
-    return [Pictures([picture], "whole"), table, *([Table(columns, gaps)] if gaps else [])]
+    return Table(columns, gaps)
 
 
 def robustness(data: ReportData) -> Section:

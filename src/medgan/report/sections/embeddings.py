@@ -15,7 +15,7 @@ from medgan.evaluation.metrics import AUROC, AVERAGE_PRECISION
 from medgan.models import display_name
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
 from medgan.report.data import ReportData
-from medgan.report.sections.training import arm_name
+from medgan.report.sections.arms import arm_name
 from medgan.report.tables import OR_REASON, VALUE, Column, Columns, Rows, Table
 from medgan.report.text import MISSING, number, or_reason, with_interval
 from medgan.words import capital, readable
@@ -242,7 +242,8 @@ def anomaly_types(data: ReportData) -> Section:
         for name, each in found.items()
         for source, row in each.rows.items()
     ]
-    rows += [(f"classifier, {arm_name(arm)}", row) for arm, row in first.supervised.items()]
+    arms = data.results.classifiers
+    rows += [(f"classifier, {arm_name(arm, arms)}", row) for arm, row in first.supervised.items()]
     table = Table(
         ("Input", Column("AUROC", OR_REASON), "Balanced accuracy", "Labels used"),
         [[name, row.auroc, row.metric("balanced_accuracy"), "training"] for name, row in rows],

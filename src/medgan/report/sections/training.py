@@ -1,31 +1,26 @@
-"""Classifiers with synthetic images, the quality of synthetic images, and the training."""
+"""The quality of synthetic images, and the training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from medgan.evaluation.metrics import CLASSIFIER, quality_metric
-from medgan.evaluation.results import (
-    CalibrationBin,
-    ClassifierResult,
-    SynthesisResult,
-)
+from medgan.evaluation.metrics import QUALITY, quality_metric
+from medgan.evaluation.results import SynthesisResult
 from medgan.metrics.quality import QualityMetric
 from medgan.models import display_name
-from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section
+from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Terms
 from medgan.report.data import ReportData
-from medgan.report.tables import VALUE, Column, Columns, Rows, Table
+from medgan.report.sections.arms import arm_name
+from medgan.report.tables import VALUE, Column, Table
 from medgan.report.text import (
     MISSING,
     absent,
     direction,
-    interval_name,
     missing_reasons,
     not_run,
     number,
-    seeds_text,
     shared_class,
-    size_of,
+    with_interval,
 )
 from medgan.words import capital, readable
 
@@ -37,11 +32,27 @@ VALIDATION = {
     "sample_coverage": "Coverage",
 }
 """Validation metrics of a model in training."""
+ON_INTERVALS = (
+    "In parentheses: real images against real images, same protocol. In brackets: 95 % intervals, "
+    "of features by random parts of the patients and of the synthetic images, of pairs by pairs, of AUROC "
+    "by patients. They describe other images, not another training."
+)
+PICTURES = {
+    "samples": "Synthetic images of {name}, not selected. Good for a first look.",
+    "interpolations": "{name}, from one latent to another in each row. Good for memorized images: "
+    "between them there are jumps.",
+    "class_rows": "{name}, one latent as each class in a column. Good for what the class changes.",
+    "beside_real": "{name}: held-out real images, synthetic ones, and the training image nearest "
+    "to each of these, with its distance as a multiple of the median of held-out images. Good for "
+    "copies, far below 1.",
+}
+"""Kinds of figures, and what each is good for."""
+USES = {metric.name: metric.use for metric in QUALITY}
 ON_QUALITY = (
     "A synthetic image has no original, so metrics of pairs name how the pairs were made: with a "
     "random real image of the same class, or with the nearest one by the same metric. LPIPS names "
-    "its backbone; backbones do not compare. Domain features are those of a classifier of the "
-    "real training images; they do not compare with published FID or KID. The Fréchet distance "
+    "its backbone; backbones do not compare, nor do spaces of features. Domain features are those "
+    "of a classifier of the real training images; they do not compare with published FID or KID. The Fréchet distance "
     "decreases with the number of images; KID does not, and is near 0 for real against real "
     "images. Low precision and density: images do not look real. Low recall and coverage: they "
     "lack variety. A suspected copy is at least 10 % nearer to a training image than 99 % of "
@@ -50,89 +61,22 @@ ON_QUALITY = (
 )
 
 
-def arm_name(arm: str) -> str:
-    """`gan_classical` as `GAN + classical`."""
-    return " + ".join("GAN" if part == "gan" else part for part in arm.split("_"))
-
-
 def trained_name(name: str, data: ReportData) -> str:
     """The display name of a model, or `classifier, GAN + classical`."""
-    is_arm = name in data.results.classifiers
-    return f"classifier, {arm_name(name)}" if is_arm else display_name(name)
-
-
-def arms(data: ReportData) -> Section:
-    """Classifiers on real images with and without additions."""
-    title, rows = "Classifiers with synthetic training images", data.results.classifiers
-    if not rows:
-        return Section("arms", title, "Not run yet.", [Absent(absent(data.results, "classifiers"))])
-    metrics = {arm: [row.metric(metric) for metric in CLASSIFIER] for arm, row in rows.items()}
-    first = next(iter(rows.values()))
-    reasons = missing_reasons(found for each in metrics.values() for found in each)
-    note = (
-        f"{capital(size_of(first))}; {seeds_text(first.n_seeds)}; in brackets: "
-        f"{interval_name(first)}. Accuracy is over all classes; precision, recall and F1 are of "
-        "'anomalous', any class but normal; AUROC is of 1 − p(normal)."
-    ) + "".join(f" {MISSING} : {reason}." for reason in reasons)
-    columns: Columns = ("Trained on", *(metric.name for metric in CLASSIFIER))
-    cells: Rows = [[arm_name(arm), *found] for arm, found in metrics.items()]
-    pictures = [
-        Picture(f"confusion_{arm}", f"Confusion matrix, trained on {arm_name(arm)}") for arm in rows
-    ]
-    takeaway = (
-        "All arms share network, real images, steps and seed; only the added images differ. "
-        "Overlapping intervals do not show a difference."
-    )
-    table = Table(columns, cells, note=note, stacked=True)
-    return Section(
-        "arms", title, takeaway, [table, Pictures(pictures, "third"), *_calibration(rows)]
-    )
-
-
-def _calibration(rows: Mapping[str, ClassifierResult]) -> Iterator[Fold]:
-    cells: Rows = [
-        [arm_name(arm), row.brier, row.brier_of_the_share, row.expected_calibration_error]
-        for arm, row in rows.items()
-        if row.brier is not None
-    ]
-    if not cells:
-        return
-    note = (
-        "Brier score: mean squared error of 1 − p(normal), lower is better; the reference always "
-        "predicts the share of anomalous test images. The expected calibration error over ten bins "
-        "is biased upward."
-    )
-    columns: Columns = (
-        "Trained on",
-        "Brier score",
-        "Reference Brier score",
-        "Expected calibration error",
-    )
-    bins: Rows = [
-        [f"{arm_name(arm)}: {point.predicted:.2f}", point.observed, f"{point.n_images:,}"]
-        for arm, row in rows.items()
-        for point in row.calibration_curve
-        if isinstance(point, CalibrationBin)
-    ]
-    curve = Table(("Mean predicted", "Share observed", "Images"), bins)
-    yield Fold("Calibration", [Table(columns, cells, note=note), curve])
+    arms = data.results.classifiers
+    return f"classifier, {arm_name(name, arms)}" if name in arms else display_name(name)
 
 
 def quality(data: ReportData) -> Section:
     """The quality of synthetic images beside that of real ones."""
     found, title = data.results.quality, "Synthetic images"
-    drawn = [name.removeprefix("samples_") for name in data.figures if name.startswith("samples_")]
-    pictures = [
-        Picture(f"samples_{name}", caption, caption)
-        for name in drawn
-        for caption in [f"Synthetic images of {display_name(name)}, not selected."]
-    ]
-    shown = Pictures(pictures, "half")
+    shown, *others = (_drawn(data, kind) for kind in PICTURES)
+    more = [picture for each in others for picture in each.items]
     if not found:
         return Section(
             "images", title, "Not measured yet.", [shown, Absent(absent(data.results, "quality"))]
         )
-    first, *others = _quality(found)
+    first, *by_class = _quality(found)
     takeaway = (
         "In parentheses: the metric of real images against real images. The closer to "
         "real-vs-real, the better."
@@ -140,10 +84,27 @@ def quality(data: ReportData) -> Section:
     blocks: list[Block] = [
         shown,
         first,
-        *(Fold(f"{capital(table.title)}, by class", [table]) for table in others),
-        Table((), (), note=ON_QUALITY),
+        *(Fold(f"{capital(table.title)}, by class", [table]) for table in by_class),
+        *(
+            [Fold("Between latents, by class, beside real images", [Pictures(more)])]
+            if more
+            else []
+        ),
+        Fold(
+            "What each metric is good for, and how to read it",
+            [Terms(USES), Table((), (), note=ON_QUALITY)],
+        ),
     ]
     return Section("images", title, takeaway, blocks)
+
+
+def _drawn(data: ReportData, kind: str) -> Pictures:
+    """The pictures of one kind, of all generators."""
+    start = f"{kind}_"
+    names = [name.removeprefix(start) for name in data.figures if name.startswith(start)]
+    captions = {name: PICTURES[kind].format(name=display_name(name)) for name in names}
+    items = [Picture(f"{start}{name}", text, text) for name, text in captions.items()]
+    return Pictures(items, "half")
 
 
 def _quality(found: Mapping[str, SynthesisResult]) -> Iterator[Table]:
@@ -167,7 +128,7 @@ def _quality_table(title: str, columns: Mapping[str, Mapping[str, QualityMetric]
 
     everything = (each for metrics in columns.values() for each in metrics.values())
     reasons = [f"{MISSING} : {reason.rstrip('.')}." for reason in missing_reasons(everything)]
-    note = " ".join(["In parentheses: real images against real images, same protocol.", *reasons])
+    note = " ".join([ON_INTERVALS, *reasons])
     headings = ("Metric", *(display_name(name) for name in columns))
     keys = next(iter(columns.values()))
     return Table(headings, [row(key) for key in keys], title, note, stacked=True)
@@ -180,13 +141,14 @@ def _counted(found: Sequence[QualityMetric | None]) -> str:
     counts = [MISSING if one is None or one.n is None else f"{one.n}" for one in found]
     distinct = list(dict.fromkeys(counts))
     shown = " / ".join(counts if len(distinct) > 1 else distinct)
-    return "" if distinct == [MISSING] else f", {shown} images"
+    pairs = any(one is not None and one.resampled == "pairs" for one in found)
+    return "" if distinct == [MISSING] else f", {shown} {'pairs' if pairs else 'images'}"
 
 
 def _beside_real(found: QualityMetric | None, digits: int) -> str:
     if found is None or found.value is None:
         return MISSING
-    return f"{number(found, digits)} ({number(found.real_vs_real, digits)})"
+    return f"{with_interval(found, digits)} ({number(found.real_vs_real, digits)})"
 
 
 def choices(data: ReportData) -> Section:

@@ -68,11 +68,12 @@ def clean_variables(home: Path) -> dict[str, str]:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    # The steps of pip, which take minutes, are shown on the standard error
+    ended = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
     if ended.returncode == 0:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines()]
+    lines = [line.strip() for line in ended.stderr.splitlines()]
     errors = [line for line in lines if line.startswith("ERROR: ")] or lines
     said = errors[-1].removeprefix("ERROR: ") if errors else f"exit code {ended.returncode}"
     raise UserError(

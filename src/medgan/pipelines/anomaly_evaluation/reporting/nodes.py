@@ -16,13 +16,13 @@ from medgan.images.leakage import LeakageAudit
 from medgan.images.splits import data_hash
 from medgan.images.summary import DataSummary
 from medgan.pipelines.outputs import (
+    ArmsComparison,
     Audit,
     Cohort,
     Comparison,
     Cut,
     Evaluation,
     Features,
-    Figures,
     Illustrations,
     SampleGrids,
     Trained,
@@ -78,7 +78,7 @@ class Made:
     classifiers: Section[ClassifierResult] | None = None
     quality: Section[SynthesisResult] | None = None
     sample_grids: SampleGrids = field(default_factory=lambda: SampleGrids({}))
-    confusion_matrices: Figures = field(default_factory=lambda: Figures({}))
+    arms_comparison: ArmsComparison | None = None
 
     def report_data(self, data: EvaluationData, left_out: Mapping[str, str]) -> ReportData:
         """Collect the data of the report; `left_out` has the reason for each missing model."""
@@ -109,6 +109,7 @@ class Made:
             summary=self.data_summary,
             cut=self.cut.what_was_cut if self.cut else None,
             elsewhere=self.tested_elsewhere,
+            arms=self.arms_comparison.audit if self.arms_comparison else None,
             fold=fold_of(data.splits),
             facts=RunFacts(
                 versions={"medgan": __version__, "torch": torch.__version__},
@@ -152,6 +153,8 @@ class Made:
             "categories": compared.categories,
             "flow": self.cohort.flow,
         }
+        if self.arms_comparison is not None:
+            together |= _of_arms(self.arms_comparison)
         for kind, (of, name) in FIGURES.items():
             pictures = _parts(getattr(self, of), name)
             together |= {f"{kind}_{model}": picture for model, picture in pictures.items()}
@@ -159,11 +162,21 @@ class Made:
             "projections": _parts(self.features, "projections_figure"),
             "samples": self.sample_grids.figures,
             "closest": self.sample_grids.closest,
-            "confusion": self.confusion_matrices.figures,
+            "interpolations": self.sample_grids.interpolations,
+            "class_rows": self.sample_grids.class_rows,
+            "beside_real": self.sample_grids.beside_real,
         }
         for kind, found in others.items():
             together |= {f"{kind}_{name}": picture for name, picture in found.items()}
         return together
+
+
+def _of_arms(found: ArmsComparison) -> dict[str, Any]:
+    """Name the figures of the arms."""
+    named: dict[str, Any] = {"arms_roc": found.roc, "arms_reliability": found.reliability}
+    named |= {f"confusion_{name}": picture for name, picture in found.confusion_matrices.items()}
+    named |= {f"saliency_{name}": picture for name, picture in found.saliency.items()}
+    return named | ({"arms_projection": found.projection} if found.projection else {})
 
 
 def _parts(found: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ TOGETHER = {
         "tested_elsewhere",
         "cut",
         "sample_grids",
-        "confusion_matrices",
+        "arms_comparison",
     )
 }
 

@@ -46,7 +46,7 @@ from medgan.pipelines.cache import Earlier
 from medgan.pipelines.outputs import Evaluation, Illustrations, Scores, Trained
 from medgan.pipelines.shared import EvaluationData, embed
 from medgan.plots.detectors import confusion_matrix, score_histograms
-from medgan.words import SMOKE, SMOKE_SCALE
+from medgan.words import GIVEN, SMOKE, SMOKE_SCALE
 
 
 def score(data: EvaluationData, trained: Trained, earlier: Earlier) -> Scores:
@@ -117,11 +117,12 @@ def detector_result(model: PublishedModel, scores: Scores, data: EvaluationData)
         data.seed,
     )
     before = model.card["labels_used"]
-    smoke = model.card.get("scale") == SMOKE_SCALE
+    smoke = [f"{SMOKE}."] if model.card.get("scale") == SMOKE_SCALE else []
+    given = [GIVEN] if "given" in model.card else []
     return replace(
         found,
         validation=found.validation and replace(found.validation, perturbed_auroc=perturbed),
-        warnings=(*([f"{SMOKE}."] if smoke else []), *found.warnings),
+        warnings=(*smoke, *given, *found.warnings),
         search_steps=model.configuration.get("search_steps"),
         labels_used=found.labels_used if before == "none" else before,
         published_step=model.card["published_step"],

@@ -1,0 +1,72 @@
+"""The command `medgan classify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from medgan.cli.errors import Interrupted, UserCommand
+from medgan.cli.options import dataset_options, project_root_here
+
+
+@click.command(cls=UserCommand)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--arm",
+    "-a",
+    default="real",
+    show_default=True,
+    help="The classifier, such as gan_classical; its newest published version.",
+)
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder for classes.csv, classification.json and saliency/.",
+)
+@dataset_options
+@click.option(
+    "--saliency",
+    is_flag=True,
+    help="A Grad-CAM map of each image. Needs medgan[saliency].",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the results of an earlier classification in the output folder.",
+)
+def classify(
+    path: Path,
+    arm: str,
+    output: Path,
+    env: str | None,
+    params: str,
+    saliency: bool,
+    overwrite: bool,
+) -> None:
+    """Classify new images: a file, or a folder of images, DICOM or NIfTI files.
+
+    Research only; not a medical device.
+    """
+    from medgan.inference.classify import classify_path
+    from medgan.inference.summary import classes_text
+    from medgan.project.given import given_parameters
+
+    try:
+        found = classify_path(
+            path,
+            arm,
+            output,
+            env=env,
+            params=given_parameters(params),
+            overwrite=overwrite,
+            with_saliency=saliency,
+            project=project_root_here(),
+        )
+    except Interrupted as stop:
+        raise Interrupted(
+            stop.number, "nothing was written, and the same command starts anew"
+        ) from None
+    click.echo(classes_text(found, output / "classes.csv"))

@@ -1,0 +1,55 @@
+"""The command `medgan doctor`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from medgan.cli.errors import UserCommand
+from medgan.cli.options import chosen, dataset_options, project_root_here
+from medgan.cli.results import terminal_width
+
+if TYPE_CHECKING:
+    from medgan.cli.checkup import Finding
+
+
+@click.command(cls=UserCommand)
+@dataset_options
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.pass_context
+def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> None:
+    """Look for what is wrong with a data set and its models, and name what to mend first.
+
+    Reads what `kedro run` left, and changes nothing. The exit code is 1 where something is wrong.
+    """
+    from medgan.cli import checkup
+    from medgan.project.artifacts import Project
+
+    environment = chosen(env, params)
+    dataset = environment.dataset()
+    findings = checkup.checkup(checkup.Examined(Project(project_root_here()), dataset))
+    if as_json:
+        click.echo(json.dumps(checkup.as_document(dataset, findings), indent=1))
+    else:
+        click.echo(_text(dataset, environment.command(), findings))
+    if checkup.first_wrong(findings):
+        ctx.exit(1)
+
+
+def _text(dataset: str, command: str, findings: list[Finding]) -> str:
+    from medgan.cli.checkup import NOT_RUN, first_wrong
+    from medgan.report.tables import Column, Table, print_text
+
+    rows = [[one.check, one.state, "\n".join(one.sentences)] for one in findings]
+    headings = [Column(name, text=True) for name in ("check", "state", "what was found")]
+    parts: list[Table | str] = [Table(headings, rows, f"The data set {dataset}")]
+    missing = [one.check for one in findings if one.state == NOT_RUN]
+    if missing:
+        parts.append(f"Not run yet: {', '.join(missing)}. `{command}` runs what they look at.")
+    if first := first_wrong(findings):
+        parts.append(f"Mend first: {first.check}. {first.sentences[0]} See {first.page}.")
+    elif not missing:
+        parts.append("Nothing is wrong.")
+    return print_text(parts, terminal_width())

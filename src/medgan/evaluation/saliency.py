@@ -1,0 +1,202 @@
+"""Where a classifier looks, and whether that depends on what it has learned.
+
+Grad-CAM (Selvaraju 2017) weighs the last feature maps by the mean gradient of the logit of a class;
+integrated gradients (Sundararajan 2017) add up the gradients on the way from an image of zeros, the
+mean of a standardised image. Both are captum's.
+
+Two checks say whether a map means anything. Parameter randomisation (Adebayo 2018): where the map
+of the trained network is like that of one with random weights, it shows the image, not what was
+learned. Localisation: the share of the map inside the mask of the anomaly, beside the share of the
+image that the mask covers, which a map without knowledge would have.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.stats.bootstrap import Estimate, interval
+from medgan.stats.calibration import mean_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Maps = NDArray[np.float64]
+STEPS = 24
+"""Steps of integrated gradients."""
+AT_ONCE = 8
+NO_CAPTUM = "not available: pip install 'medgan[saliency]'"
+NO_MASK = "not estimable: no image has a mask"
+NOT_SHOWN = (
+    "A map whose correlation with that of a network with random weights is high shows the image, not "
+    "what the network has learned."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodChecks:
+    """The sanity checks of one method."""
+
+    last_layer_random: Estimate
+    """Mean Spearman correlation over pixels with the map after the last layer was drawn anew."""
+    all_random: Estimate
+    """The same after all layers were."""
+    inside_mask: Estimate
+    """Mean share of the map inside the mask, of the images that have one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaliencyResult:
+    """The sanity checks of the saliency of one arm (saliency.json)."""
+
+    methods: Mapping[str, MethodChecks] = field(default_factory=dict)
+    n_images: int = 0
+    n_masks: int = 0
+    mask_area: Estimate = field(default_factory=lambda: Estimate(None, reason=NO_MASK))
+    """Mean share of the image that the mask covers."""
+    network: str = ""
+    reason: str = ""
+    """Why there is nothing."""
+
+
+def grad_cam(network: Any, images: Tensor, targets: Tensor) -> Tensor:
+    """Compute maps (n, H, W) >= 0 of the last feature maps, interpolated to the size of the images.
+
+    Args:
+        network: an `ImageClassifier` in eval mode.
+        images: (n, C, H, W).
+        targets: the class of each (n,).
+    """
+    import torch.nn.functional as F
+    from captum.attr import LayerGradCam
+
+    method = LayerGradCam(network, network.trunk)
+    found = method.attribute(images, targets, relu_attributions=True)
+    size = images.shape[2:]
+    maps: Tensor = F.interpolate(found, size, mode="bilinear", align_corners=False)[:, 0]
+    return maps
+
+
+def integrated_gradients(network: Any, images: Tensor, targets: Tensor) -> Tensor:
+    """Compute maps (n, H, W) >= 0: the absolute attributions, summed over channels."""
+    from captum.attr import IntegratedGradients
+
+    method = IntegratedGradients(network, multiply_by_inputs=True)
+    found = method.attribute(
+        images, target=targets, n_steps=STEPS, internal_batch_size=AT_ONCE * STEPS
+    )
+    maps: Tensor = found.abs().sum(1)
+    return maps
+
+
+METHODS: Mapping[str, Callable[[Any, Any, Any], Any]] = {
+    "grad_cam": grad_cam,
+    "integrated_gradients": integrated_gradients,
+}
+SHOWN_AS = {"grad_cam": "Grad-CAM", "integrated_gradients": "Integrated gradients"}
+
+
+def saliency(network: Any, images: Tensor, targets: Tensor, method: str = "grad_cam") -> Maps:
+    """Compute maps (n, H, W) >= 0 of images (n, C, H, W) for a class each (n,), on the device of
+    the network.
+
+    Raises:
+        ImportError: captum is not installed.
+    """
+    device = next(network.parameters()).device
+    parts = [
+        METHODS[method](
+            network,
+            images[start : start + AT_ONCE].to(device),
+            targets[start : start + AT_ONCE].to(device),
+        )
+        for start in range(0, len(images), AT_ONCE)
+    ]
+    return np.concatenate([part.detach().cpu().double().numpy() for part in parts])
+
+
+def check_saliency(
+    model: nn.Module,
+    untrained: nn.Module,
+    images: Tensor,
+    groups: NDArray[Any],
+    masks: NDArray[np.bool_],
+    n_resamples: int = 1000,
+) -> tuple[SaliencyResult, dict[str, Maps]]:
+    """Compute the maps of the most probable classes, and check them.
+
+    Args:
+        model: a trained `models.classifier.Classifier`, in eval mode.
+        untrained: the same with random weights.
+        images: (n, C, H, W).
+        groups: the patient of each (n,).
+        masks: (n, H, W), without a pixel where there is no mask.
+        n_resamples: resamples of patients.
+
+    Returns:
+        The checks, and the maps (n, H, W) by method; the reason and no maps without captum.
+    """
+    network: Any = model.network
+    targets = model.probabilities(images).argmax(1).clone()  # type: ignore[operator]
+    half = _with_random_head(network, untrained.network)
+    marked = masks.any((1, 2))
+    checks, maps = {}, {}
+    for name in METHODS:
+        try:
+            found, partly, wholly = (
+                saliency(of, images, targets, name) for of in (network, half, untrained.network)
+            )
+        except ImportError:
+            return SaliencyResult(reason=NO_CAPTUM), {}
+        inside = _share(found[marked], masks[marked])
+        checks[name] = MethodChecks(
+            last_layer_random=_mean(_correlations(found, partly), groups, n_resamples),
+            all_random=_mean(_correlations(found, wholly), groups, n_resamples),
+            inside_mask=_mean(inside, groups[marked], n_resamples),
+        )
+        maps[name] = found
+    area = _mean(masks[marked].mean((1, 2)), groups[marked], n_resamples)
+    result = SaliencyResult(
+        methods=checks, n_images=len(images), n_masks=int(marked.sum()), mask_area=area
+    )
+    return result, maps
+
+
+def _with_random_head(network: Any, untrained: Any) -> Any:
+    """Copy a network, with the head of an untrained one."""
+    mixed = copy.deepcopy(network)
+    mixed.head.load_state_dict(untrained.head.state_dict())
+    return mixed.eval()
+
+
+def _correlations(first: Maps, second: Maps) -> Maps:
+    """Compute the Spearman correlation over pixels of each pair of maps (n,); 0 for a flat map."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
+    one, other = (values - values.mean(1, keepdims=True) for values in ranks)
+    lengths = np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    products = (one * other).sum(1)
+    found: Maps = np.divide(products, lengths, out=np.zeros(len(one)), where=lengths > 0)
+    return found
+
+
+def _share(maps: Maps, masks: NDArray[np.bool_]) -> Maps:
+    """Compute the share of each map inside its mask (n,); 0 for an empty map."""
+    totals = maps.sum((1, 2))
+    found: Maps = np.divide(
+        (maps * masks).sum((1, 2)), totals, out=np.zeros(len(maps)), where=totals > 0
+    )
+    return found
+
+
+def _mean(values: Maps, groups: NDArray[Any], n_resamples: int) -> Estimate:
+    if not len(values):
+        return Estimate(None, reason=NO_MASK)
+    # Correlations may be negative.
+    return interval(replace(mean_of(values), share=False), groups, n_resamples)

@@ -1,0 +1,201 @@
+"""A published classifier arm, its temperature, and how images are prepared for it.
+
+`medgan classify` and the ONNX export read them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medgan.errors import UserError, unknown
+from medgan.evaluation.classifier import class_probabilities
+from medgan.evaluation.domain import Domain
+from medgan.evaluation.results import ClassifierResult
+from medgan.files.documents import to_json
+from medgan.images.config import PreprocessingConfig
+from medgan.images.loading import StoredImages
+from medgan.images.resizing import fit_square
+from medgan.images.store import ImageStore, padded_size
+from medgan.images.transforms import prepare
+from medgan.inference.trained import PREPARATION, check_trained_on
+from medgan.models import PublishedModel
+from medgan.pipelines.arms import ARMS
+from medgan.pipelines.outputs import Classification
+from medgan.pipelines.preprocessing.nodes import store_key
+from medgan.pipelines.selection import pipeline_of
+from medgan.project.artifacts import Project
+from medgan.project.environment import Environment
+from medgan.sources.readers.config import ReadingConfig
+from medgan.stats.calibration import scaled
+from medgan.training.runtime import Runtime
+
+PROBES = 4
+"""Stored images that are classified again to see whether the evaluation is of this model."""
+PROBE_TOLERANCE = 0.02
+"""Of a probability, between devices or numbers of threads."""
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """The newest version of an arm."""
+
+    dataset: str
+    arm: str
+    version: str
+    """Name of its folder, a time."""
+    published: PublishedModel
+    model: nn.Module
+    """In eval mode, on the device."""
+    store: ImageStore
+    reading: ReadingConfig
+    preprocessing: PreprocessingConfig
+    evaluation: ClassifierResult
+    temperature: float
+    """1 where validation chose none."""
+    domain: Domain
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The first is `normal`."""
+        return self.published.spec.classes
+
+    @property
+    def cautions(self) -> Iterator[str]:
+        """What has to be known before its probabilities are believed."""
+        area, scaling = self.evaluation.auroc, self.evaluation.scaled
+        if area.value is None:
+            yield "not shown to tell anomalous images from normal ones: no AUROC on the test images"
+        elif area.low is None or area.low <= 0.5:
+            yield (
+                f"not significantly better than chance on the test images (AUROC {area.value:.2f})"
+            )
+        if scaling is None or scaling.temperature is None:
+            yield "its probabilities are not calibrated: validation has one class only"
+
+    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Crop and resize an image (H, W, C) as the image store does."""
+        info = self.store.info
+        return fit_square(image, info.height, info.channels, self.preprocessing.crop)
+
+    def inputs(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Convert prepared images (n, h, w, C) to inputs (n, C, size, size) on the device."""
+        info = self.store.info
+        size = padded_size(max(info.height, info.width))
+        images = prepare(torch.from_numpy(np.array(pixels)), info.scaling, size)
+        return images.to(Runtime.detect().device)
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Compute calibrated probabilities (n, K) of prepared images (n, h, w, C)."""
+        raw: Any = self.model.probabilities(self.inputs(pixels))  # type: ignore[operator]
+        return scaled(raw.cpu().double().numpy(), self.temperature)
+
+    def card(self) -> dict[str, Any]:
+        """Describe the classifier as JSON, without the key of the pseudonyms."""
+        preparation = vars(self.preprocessing)
+        scaling = self.evaluation.scaled
+        return {
+            "dataset": self.dataset,
+            "arm": self.arm,
+            "trained_on": self.published.card["title"],
+            "network": self.evaluation.network,
+            "version": self.version,
+            "key": self.published.key,
+            "classes": list(self.classes),
+            "temperature": self.temperature,
+            "calibrated_on": f"{scaling.n_validation} validation images" if scaling else None,
+            "test": {
+                name: to_json(self.evaluation.metric(name))
+                for name in ("auroc", "balanced_accuracy")
+            },
+            "n_test_images": self.evaluation.n_images,
+            "domain": to_json(self.domain.limits),
+            "cautions": list(self.cautions),
+            "preprocessing": {name: to_json(preparation[name]) for name in PREPARATION}
+            | {"intensity": str(self.preprocessing.scaling)},
+        }
+
+
+def arm_named(name: str) -> str:
+    """Find an arm by its name; hyphens count as underscores.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    plain = name.lower().replace("-", "_")
+    if plain not in ARMS:
+        raise unknown("arm", name, list(ARMS))
+    return plain
+
+
+def trained_classifier(project: Project, environment: Environment, arm: str) -> TrainedClassifier:
+    """Load the newest version of an arm with its evaluation.
+
+    Raises:
+        UserError: it is not trained or evaluated, or the model, its evaluation, the stored images
+            and the configuration do not belong to each other.
+    """
+    dataset = environment.dataset()
+    command = f"{environment.command(pipeline_of(arm, 'classifier_training'))} --tags {arm}"
+    if not project.trained(dataset, [arm]):
+        others = ", ".join(project.trained(dataset, list(ARMS)))
+        besides = f"; trained are {others}" if others else ""
+        raise UserError(
+            f"The arm {arm} is not trained on {dataset}: `{command}` trains it{besides}."
+        )
+    published, store = project.published(dataset, arm), project.store(dataset)
+    check_trained_on(published, store, command)
+    preprocessing = environment.preprocessing(store.info)
+    manifest = project.manifest(dataset)
+    key = store.info.source_key
+    if manifest is not None and key not in (
+        "",
+        store_key(manifest, preprocessing, store.info.classes),
+    ):
+        raise environment.changed()
+    model = published.build().to(Runtime.detect().device)
+    found: Classification | None = project.read(dataset, f"{arm}.classification")
+    if found is None or not _is_of(found, model, project, dataset, store):
+        raise UserError(
+            f"The evaluation of {arm} on {dataset} is missing or not that of its newest version: "
+            f"`{command}` evaluates it."
+        )
+    scaling = found.evaluation.scaled
+    chosen = scaling.temperature if scaling is not None else None
+    assert found.domain is not None and found.domain_reference is not None  # noqa: S101, PT018
+    return TrainedClassifier(
+        dataset=dataset,
+        arm=arm,
+        version=project.version(dataset, arm),
+        published=published,
+        model=model,
+        store=store,
+        reading=environment.reading(),
+        preprocessing=preprocessing,
+        evaluation=found.evaluation,
+        temperature=chosen if isinstance(chosen, float) else 1.0,
+        domain=Domain(found.domain, dict(found.domain_reference)),
+    )
+
+
+def _is_of(
+    found: Classification, model: nn.Module, project: Project, dataset: str, store: ImageStore
+) -> bool:
+    """Whether the model gives the first stored images the probabilities of an evaluation."""
+    splits = project.splits(dataset)
+    if splits is None or found.probabilities is None or found.domain_reference is None:
+        return False
+    known = dict(zip(splits["image_id"].astype(str), splits["row"], strict=True))
+    names = found.probabilities["image_id"][:PROBES]
+    if not all(name in known for name in names):
+        return False
+    rows = np.array([known[name] for name in names], dtype=np.int64)
+    again = class_probabilities(model, StoredImages(store), rows)
+    stored = found.probabilities["probabilities"][:PROBES]
+    return stored.shape == again.shape and bool(np.allclose(again, stored, atol=PROBE_TOLERANCE))

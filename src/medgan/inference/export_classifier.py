@@ -1,0 +1,109 @@
+"""Export a classifier arm as an ONNX file that takes stored pixels and gives calibrated
+probabilities: scaling of the intensity, padding, network and temperature are inside.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medgan import __version__
+from medgan.errors import UserError
+from medgan.files.atomic import write_bytes
+from medgan.images.store import padded_size
+from medgan.images.transforms import Intensity, prepare
+from medgan.inference.classifier import TrainedClassifier, trained_classifier
+from medgan.inference.export import INPUT, PROBES, TOLERANCE, Exported, exported, value_difference
+from medgan.project.artifacts import Project
+from medgan.words import NOT_A_MEDICAL_DEVICE
+
+OUTPUT = "probabilities"
+
+
+class _Calibrated(nn.Module):
+    """Pixels (N, h, w, C) uint8 to calibrated probabilities (N, K)."""
+
+    def __init__(self, network: nn.Module, intensity: Intensity, size: int, by: float) -> None:
+        super().__init__()
+        self.network, self.intensity, self.size, self.temperature = network, intensity, size, by
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        images = prepare(pixels, self.intensity, self.size)
+        return ((self.network(images) / self.temperature).softmax(1),)
+
+
+def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Exported:
+    """Write a published arm as an ONNX file with its preprocessing, its temperature and its card.
+
+    Args:
+        root: the project folder.
+        dataset: the data set that the arm was trained on.
+        arm: its name.
+        output: the file; it is replaced.
+
+    Raises:
+        UserError: the arm is not trained or evaluated, or the file would not give the probabilities
+            of PyTorch.
+    """
+    if output.is_dir():
+        raise UserError(
+            f"{output} is a folder: give --output the name of a file, such as "
+            f"{output / 'classifier.onnx'}."
+        )
+    project = Project(root)
+    using = trained_classifier(project, project.environment(dataset), arm)
+    info, count = using.store.info, len(using.store)
+    rows = np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64)
+    pixels = using.store.read(rows)
+    size = padded_size(max(info.height, info.width))
+    network: Any = using.published.build().network
+    module = _Calibrated(network, info.scaling, size, using.temperature).eval()
+    data = exported(module, torch.from_numpy(pixels), _metadata(using), (OUTPUT,))
+    worst = _largest_difference(using, pixels, data)
+    if not worst <= TOLERANCE:
+        raise UserError(
+            f"The ONNX file would differ from PyTorch by {worst:.2g}, more than {TOLERANCE:g}: "
+            "nothing was written; try other versions of torch and onnxruntime."
+        )
+    write_bytes(output, data)
+    return Exported(output, worst, len(pixels))
+
+
+def _metadata(using: TrainedClassifier) -> dict[str, str]:
+    info, crop = using.store.info, using.preprocessing.crop
+    cut = "" if crop is None else f"cropped as {crop}, "
+    return {
+        "medgan": __version__,
+        "arm": using.arm,
+        "weights": using.published.key,
+        "version": using.version,
+        "dataset": using.dataset,
+        "network": str(using.evaluation.network),
+        "classes": json.dumps(using.classes),
+        "temperature": repr(using.temperature),
+        "input": f"{INPUT}: uint8 (N, {info.height}, {info.width}, {info.channels}), gray levels "
+        f"0 to 255, {cut}resized to {info.height} x {info.width}; scaling ({info.scaling}) and "
+        "padding are part of the file",
+        "outputs": f"{OUTPUT} (N, {len(using.classes)}), calibrated on validation images, in the "
+        "order of `classes`",
+        "cautions": "; ".join(using.cautions),
+        "intended_use": NOT_A_MEDICAL_DEVICE,
+    }
+
+
+def _largest_difference(using: TrainedClassifier, pixels: Any, data: bytes) -> float:
+    """Compare with the probabilities of `medgan classify`, in batches of 1, of 3 and of all."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    return max(
+        value_difference(
+            session.run([OUTPUT], {INPUT: pixels[:size]})[0], using.probabilities(pixels[:size])
+        )
+        for size in sorted({1, min(3, len(pixels)), len(pixels)})
+    )

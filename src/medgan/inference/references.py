@@ -1,0 +1,101 @@
+"""What a score is read beside: validation images with known labels, and the classifiers of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medgan.evaluation.examples import KINDS, most_confident_examples
+from medgan.evaluation.score_table import joined
+from medgan.images.store import StoreInfo, padded_size
+from medgan.images.transforms import prepare
+from medgan.inference.cautions import of_model
+from medgan.inference.trained import Trained
+from medgan.pipelines.arms import ARMS
+from medgan.project.artifacts import Project
+from medgan.training.runtime import Runtime
+
+NAMES = dict(
+    zip(
+        KINDS,
+        ("true positive", "false negative", "false positive", "true negative"),
+        strict=True,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A validation image and what the detector said of it."""
+
+    kind: str
+    """Such as `true positive`."""
+    category: str
+    score: float
+    pixels: NDArray[np.uint8]
+    """(h, w, C)."""
+    anomaly_map: NDArray[Any] | None
+    """(h, w); None where maps were not stored."""
+
+
+def references(project: Project, using: Trained) -> list[Reference]:
+    """Return the most confident validation image of each kind: right and wrong, at the threshold.
+
+    Kinds that validation does not have are left out.
+    """
+    name = using.published.name
+    scores, splits = project.scores(using.dataset, name), project.splits(using.dataset)
+    if using.frozen is None or scores is None or splits is None:
+        return []
+    validation = joined(scores, splits, "val", using.aggregate)
+    chosen = most_confident_examples(validation, using.frozen.value, 1)
+    maps = project.anomaly_maps(using.dataset, name)
+    of_image = {} if maps is None else dict(zip(maps["image_id"], maps["maps"], strict=True))
+    rows = chosen["row"].to_numpy(dtype=np.int64)
+    if not len(rows):
+        return []
+    pixels = using.store.read(rows)
+    return [
+        Reference(
+            NAMES[str(row["kind"])],
+            str(row["category"]),
+            float(row["score"]),
+            image,
+            of_image.get(row["image_id"]),
+        )
+        for row, image in zip(chosen.to_dict("records"), pixels, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A classifier that the project has trained on the labels of its categories."""
+
+    arm: str
+    classes: tuple[str, ...]
+    info: StoreInfo
+    module: Any
+    cautions: tuple[str, ...]
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> Mapping[str, float]:
+        """Compute class -> probability of one prepared image (h, w, C)."""
+        size = padded_size(max(self.info.height, self.info.width))
+        images = prepare(torch.from_numpy(np.array(pixels[None])), self.info.scaling, size)
+        found = self.module.probabilities(images.to(Runtime.detect().device))[0].tolist()
+        return dict(zip(self.classes, found, strict=True))
+
+
+def categories(project: Project, using: Trained) -> Categories | None:
+    """Load the classifier of the first trained arm; None where none was trained on these images."""
+    for arm in project.trained(using.dataset, list(ARMS)):
+        published = project.published(using.dataset, arm)
+        if published.card.get("images") == using.store.key:
+            module = published.build().to(Runtime.detect().device)
+            cautions = tuple(of_model(published))
+            return Categories(arm, published.spec.classes, using.store.info, module, cautions)
+    return None

@@ -1,0 +1,68 @@
+"""The classifier arms: what each trains on, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from medgan import models
+
+GENERATOR = "acgan"
+"""The generator of the arms whose name says no other."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What an arm trains on."""
+
+    title: str
+    real: bool = True
+    """The real training images."""
+    augmented: bool = False
+    """Classical augmentation, as far as the anatomy allows it (`augmentation.allowed`)."""
+    synthetic: bool = False
+    """Synthetic images of every class from `generator`."""
+    pretraining: bool = False
+    """The synthetic images alone for a share of the steps, then the real ones alone."""
+    mixup: bool = False
+    """Images and labels are blended in pairs."""
+    generator: str = GENERATOR
+
+
+PLAIN: Mapping[str, Arm] = {
+    "real": Arm("real"),
+    "classical": Arm("classical", augmented=True),
+    "gan": Arm("GAN", synthetic=True),
+    "gan_classical": Arm("GAN + classical", augmented=True, synthetic=True),
+    "synthetic_only": Arm("synthetic alone", real=False, synthetic=True),
+    "synthetic_first": Arm("synthetic, then real", synthetic=True, pretraining=True),
+    "mixup": Arm("mixup", mixup=True),
+}
+BY_DEFAULT = ("real", "classical", "gan", "gan_classical")
+"""The arms of a plain `kedro run`; the others run where they are named."""
+
+
+def arms() -> dict[str, Arm]:
+    """Return every arm by name: with another generator than acgan, `gan_per_class` for example.
+
+    All of them share splits, seed, initial weights, optimizer, number of steps and batch size.
+    """
+    others = [name for name in models.conditional() if name != GENERATOR]
+    further = {
+        f"{name}_{generator}": replace(arm, title=f"{arm.title} ({generator})", generator=generator)
+        for generator in others
+        for name, arm in PLAIN.items()
+        if arm.synthetic
+    }
+    return {**PLAIN, **further}
+
+
+ARMS = arms()
+
+
+def compared_with(name: str) -> tuple[str, ...]:
+    """Return the arms that an arm is compared with: `real`, and `classical` where it takes synthetic
+    images.
+    """
+    others = ("real", "classical") if ARMS[name].synthetic else ("real",)
+    return () if name == "real" else others

@@ -1,0 +1,154 @@
+"""The images that an arm trains on: real, synthetic or both, in given proportions of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.contracts import BatchSource
+from medgan.errors import UserError
+from medgan.images.loading import (
+    BatchStream,
+    Concatenated,
+    DrawnImages,
+    StagedBatches,
+    StoredImages,
+)
+from medgan.images.splits import TrainingRows
+from medgan.images.store import ImageStore
+from medgan.models.classifier import PRETRAINING
+from medgan.pipelines.arms import Arm
+from medgan.pipelines.classifier_training.config import ClassifierConfig
+
+Arrays = Mapping[str, NDArray[Any]]
+Labels = NDArray[np.int64]
+
+
+def _lacking(real: Labels) -> tuple[Labels, float]:
+    return real.max() - real, 1.0
+
+
+PRIORS: Mapping[str, Callable[[Labels], tuple[Labels, float]]] = {
+    "real": lambda real: (real, np.inf),
+    "balanced": _lacking,
+}
+"""`synthetic_prior` -> the wanted synthetic images of each class, given the real ones, and how many
+times as many may be taken.
+"""
+
+
+def with_prior(
+    synthetic: Arrays, real: Labels, prior: str = "real", share: float | None = None
+) -> Arrays:
+    """Take the first synthetic images of each class: with other proportions than wanted an arm
+    would differ in its prior too.
+
+    Args:
+        synthetic: `images` and `labels` (N,).
+        real: labels (n,) of the real images.
+        prior: a key of PRIORS.
+        share: of all images that is to be synthetic; None takes as many as there are.
+
+    Raises:
+        UserError: too few were drawn of a class.
+    """
+    drawn = np.asarray(synthetic["labels"])
+    there, counts = (
+        np.bincount(of, minlength=1 + max(drawn.max(), real.max())) for of in (drawn, real)
+    )
+    wanted, most = PRIORS[prior](counts)
+    possible = min([most, *(there[wanted > 0] / wanted[wanted > 0])])
+    factor = possible
+    if share is not None:
+        factor = len(real) * share / (1 - share) / max(1, wanted.sum())
+    if factor > possible or factor == 0:
+        label = int(np.argmax(wanted * factor - there))
+        raise UserError(
+            f"classifier_training wants {max(1, round(factor * wanted[label]))} synthetic "
+            f"images of class {label}, and {there[label]} are there: set synthesis.images_per_class "
+            "higher, or classifier_training.synthetic_share or synthetic_prior to others."
+        )
+    places = [
+        np.flatnonzero(drawn == label)[: int(factor * n)] for label, n in enumerate(wanted.tolist())
+    ]
+    chosen = np.sort(np.concatenate(places))
+    return {name: np.asarray(synthetic[name])[chosen] for name in ("images", "labels")}
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How classes of different sizes are made to count alike."""
+
+    order: Labels
+    """Places of the images that are drawn, some of them several times."""
+    weights: tuple[float, ...] = ()
+    """Of each class in the loss; empty: all alike."""
+
+
+def _weights(labels: Labels, classes: int) -> Balance:
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (classes * np.maximum(counts, 1))
+    return Balance(np.arange(len(labels)), tuple(weights.round(6).tolist()))
+
+
+def _sampling(labels: Labels, classes: int) -> Balance:
+    each = [np.flatnonzero(labels == label) for label in range(classes)]
+    most = max(map(len, each))
+    return Balance(np.concatenate([np.resize(of, most) for of in each if len(of)]))
+
+
+BALANCES: Mapping[str, Callable[[Labels, int], Balance]] = {
+    "none": lambda labels, classes: Balance(np.arange(len(labels))),
+    "weights": _weights,
+    "sampling": _sampling,
+}
+"""`balance` -> what it does to labels (n,) of so many classes: `weights` are n / (K n_k), `sampling`
+repeats the images of rare classes.
+"""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The training images of an arm."""
+
+    arm: Arm
+    images: ImageStore
+    real: TrainingRows
+    synthetic: Arrays | None
+    classes: int
+
+    @property
+    def streams(self) -> Sequence[tuple[Labels, Labels]]:
+        """Rows and labels of the pretraining, if there is one, then of the classification."""
+        own = (self.real.rows, np.asarray(self.real.labels))
+        if self.synthetic is None:
+            return [own]
+        labels = self.synthetic["labels"]
+        added = (len(self.images) + np.arange(len(labels)), labels)
+        if self.arm.pretraining:
+            return [added, own]
+        if not self.arm.real:
+            return [added]
+        return [(np.concatenate([own[0], added[0]]), np.concatenate([own[1], added[1]]))]
+
+    def batches(
+        self, config: ClassifierConfig, seed: int, augment: tuple[str, ...]
+    ) -> tuple[BatchSource, Balance]:
+        """Make the batches; the balance is that of the classification."""
+        stored: Any = StoredImages(self.images)
+        if self.synthetic is not None:
+            info, size = self.images.info, self.images.spec.size
+            drawn = DrawnImages(self.synthetic["images"], info.scaling, size)
+            stored = Concatenated([stored, drawn])
+        streams = []
+        for rows, labels in self.streams:
+            balance = BALANCES[config.balance](labels, self.classes)
+            chosen = balance.order
+            streams.append(BatchStream(stored, rows[chosen], seed, labels[chosen], augment=augment))
+        if len(streams) == 1:
+            return streams[0], balance
+        return StagedBatches({PRETRAINING: streams[0]}, streams[1]), balance

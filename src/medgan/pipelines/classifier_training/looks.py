@@ -1,0 +1,151 @@
+"""Where the arms look, and real beside synthetic images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medgan.evaluation.embeddings import METHODS, SHOWN_AS, features_of, project
+from medgan.evaluation.realism import RealismResult, told_apart
+from medgan.evaluation.saliency import check_saliency
+from medgan.images.labels import class_labels, one_finding
+from medgan.images.loading import DrawnImages, StoredImages
+from medgan.images.store import ImageStore
+from medgan.models import load
+from medgan.models.classifier import Config
+from medgan.pipelines.arms import GENERATOR
+from medgan.pipelines.outputs import ArmSaliency, ImagesTogether, Synthetic, Trained
+from medgan.plots.classifiers import saliency_grid
+from medgan.plots.projections import Projection, projections
+from medgan.report.projections import projection_page
+from medgan.training.runtime import Runtime, seeded
+
+EXPLAINED = 12
+"""Test images with a saliency map: half of them anomalous, those with a mask first."""
+TOGETHER = 600
+"""Real, and synthetic images in the projection, at most."""
+AT_ONCE = 128
+SYNTHETIC = "synthetic"
+
+
+def explain_arm(
+    trained: Trained,
+    images: ImageStore,
+    masks: ImageStore,
+    splits: pd.DataFrame,
+    n_resamples: int,
+    seed: int,
+) -> ArmSaliency:
+    """Show where an arm looks on some test images, and check that it depends on what it learned."""
+    published = trained.model
+    test = one_finding(splits[splits["split"] == "test"])
+    chosen = _explained(test, masks, seed)
+    rows = chosen["row"].to_numpy(dtype=np.int64)
+    info, read = images.info, StoredImages(images)
+    marked = np.zeros((len(rows), info.height, info.width), dtype=bool)
+    anomalous = (chosen["label"] == 1).to_numpy()
+    if len(masks):
+        marked[anomalous] = masks.read(rows[anomalous])[..., 0] > 0
+    device = Runtime.detect().device
+    with seeded(seed, "random weights"):
+        untrained = load("classifier").build(Config(**published.configuration), published.spec)
+    model = published.build().to(device)
+    inputs = read(rows).to(device)
+    groups = chosen["group_id"].to_numpy()
+    size = inputs.shape[-1]
+    padded = _padded(marked, size)
+    result, maps = check_saliency(
+        model, untrained.eval().to(device), inputs, groups, padded, n_resamples
+    )
+    result = replace(result, network=published.configuration["network"])
+    top, left = (size - info.height) // 2, (size - info.width) // 2
+    shown = {
+        name: found[:, top : top + info.height, left : left + info.width]
+        for name, found in maps.items()
+    }
+    titles = chosen["category"].tolist()
+    figure = saliency_grid(images.read(rows), shown, titles, published.card["title"], result)
+    return ArmSaliency(result, figure)
+
+
+def _explained(test: pd.DataFrame, masks: ImageStore, seed: int) -> pd.DataFrame:
+    """Draw the test images that are explained."""
+    shuffled = test.sample(len(test), random_state=seed)
+    anomalous = shuffled[shuffled["label"] == 1]
+    if len(masks) and len(anomalous):
+        seen = masks.read(anomalous["row"].to_numpy(dtype=np.int64)).any((1, 2, 3))
+        anomalous = pd.concat([anomalous[seen], anomalous[~seen]])
+    normal = shuffled[shuffled["label"] == 0]
+    return pd.concat([anomalous.head(EXPLAINED // 2), normal]).head(EXPLAINED)
+
+
+def _padded(masks: Any, size: int) -> Any:
+    """Pad masks (n, h, w) as their images are, to (n, size, size)."""
+    down, across = size - masks.shape[1], size - masks.shape[2]
+    room = ((0, 0), (down // 2, down - down // 2), (across // 2, across - across // 2))
+    return np.pad(masks, room)
+
+
+def project_images(
+    trained: Trained,
+    synthetic: Synthetic,
+    images: ImageStore,
+    splits: pd.DataFrame,
+    n_resamples: int,
+    seed: int,
+) -> ImagesTogether:
+    """Project real and synthetic images together, by the features of the arm `real`, and measure how
+    well a regression tells them apart.
+
+    The real images are of validation and test, which neither the generator nor the arm has seen.
+    """
+    real = one_finding(splits[splits["split"] != "train"])
+    real = real.sample(min(len(real), TOGETHER), random_state=seed)
+    labels = np.asarray(synthetic.synthetic["labels"])
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:TOGETHER])
+    pixels = np.asarray(synthetic.synthetic["images"])[drawn]
+    made = DrawnImages(pixels, images.info.scaling, images.spec.size)
+    network: Any = trained.model.build()
+    rows = real["row"].to_numpy(dtype=np.int64)
+    names = [f"synthetic image {number}" for number in drawn]
+    features = np.concatenate(
+        [
+            features_of(network, StoredImages(images), rows, real["image_id"].tolist(), AT_ONCE),
+            features_of(network, made, np.arange(len(drawn)), names, AT_ONCE),
+        ]
+    )
+    is_synthetic = np.arange(len(features)) >= len(rows)
+    groups = np.concatenate([real["group_id"].astype(str), names])
+    found = RealismResult(
+        auroc=told_apart(features, is_synthetic, groups, n_resamples, seed),
+        n_real=len(rows),
+        n_synthetic=len(drawn),
+        generator=GENERATOR,
+        features=f"{trained.model.configuration['network']} classifier of real images",
+    )
+    classes = images.spec.classes
+    table = pd.DataFrame(
+        {
+            "image_id": [*real["image_id"], *names],
+            "category": [
+                classes[label] for label in (*class_labels(real, classes), *labels[drawn])
+            ],
+            "split": np.where(is_synthetic, SYNTHETIC, "real"),
+        }
+    ).assign(label=lambda rows: (rows["category"] != classes[0]).astype(int))
+    planes, facts = project(features, seed)
+    shown = [Projection(SHOWN_AS[name], planes[name]) for name in METHODS if name in planes]
+    notes = [one.reason for one in facts.values() if one.reason]
+    title = f"Real and synthetic images ({GENERATOR})"
+    page = projection_page(
+        np.concatenate([images.read(rows), pixels]),
+        table,
+        {found.features: planes} if planes else {},
+        {},
+        dict.fromkeys([found.features], "; ".join(notes)),
+        title,
+    )
+    return ImagesTogether(found, projections(shown, table, title, notes), page)

@@ -1,0 +1,117 @@
+"""Write the environment of a data set that `sources.recognition` has looked at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment as Templates
+from jinja2 import PackageLoader
+
+from medgan.errors import UserError
+from medgan.files.atomic import new_folder
+from medgan.images.config import IngestionConfig, PreprocessingConfig
+from medgan.project.loader import LOCAL, environment_of, require_name
+from medgan.sources.folder import FolderSource
+from medgan.sources.recognition import Recognition
+
+TEMPLATE = "new_environment.yml.j2"
+LARGE = 64
+"""Side from which the budgets of conf/base take hours on two cores."""
+RESERVED = ("base", LOCAL)
+
+
+def require_free_name(conf: Path, name: str) -> None:
+    """Raise `UserError` for a name that is no folder name, or that is taken."""
+    require_name(name)
+    if not conf.is_dir():
+        raise UserError(f"{conf.parent} is not a medgan project: it has no folder conf/.")
+    taken = environment_of(conf, name)
+    if name in RESERVED or (conf / name).exists() or taken:
+        folder = taken[0] if taken else name
+        raise UserError(f"conf/{folder} exists already: choose another name, or delete it first.")
+
+
+def environment_files(name: str, found: Recognition) -> dict[str, str]:
+    """Return file name -> text of the three files of conf/NAME.
+
+    Raises:
+        UserError: it is not known which label is normal, or a value is out of its range.
+    """
+    found.require_normal()
+    ingestion = IngestionConfig(labels=dict(found.meaning), separator=found.separator)
+    preprocessing = PreprocessingConfig(size=found.size, channels=found.channels)
+    parameters = {
+        "ingestion": {"labels": ingestion.labels}
+        | ({"separator": found.separator} if found.separator else {}),
+        "preprocessing": {"size": preprocessing.size, "channels": preprocessing.channels},
+    }
+    template = Templates(
+        loader=PackageLoader("medgan.project", "."),
+        autoescape=False,  # noqa: S701  # YAML, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(TEMPLATE)
+    text = template.render(
+        sections=_yaml(parameters), parts=found.parts, large=preprocessing.size >= LARGE
+    )
+    return {
+        "globals.yml": _yaml({"dataset": name}),
+        "catalog.yml": _yaml({"source": _entry(found)}),
+        "parameters.yml": text,
+    }
+
+
+def write_environment(conf: Path, name: str, found: Recognition) -> Path:
+    """Write conf/NAME, whole or not at all; return the folder.
+
+    Raises:
+        UserError: the name is taken, or as `environment_files`.
+    """
+    require_free_name(conf, name)
+    texts = environment_files(name, found)
+    with new_folder(conf / name) as folder:
+        for file, text in texts.items():
+            (folder / file).write_text(text, encoding="utf-8")
+    return conf / name
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _entry(found: Recognition) -> dict[str, Any]:
+    """Return the catalog entry of the source: what differs from the defaults of its kind."""
+    source = found.source
+    kind = "folder" if isinstance(source, FolderSource) else "csv"
+    entry: dict[str, Any] = {
+        "type": "medgan.datasets.images.ImageSourceDataset",
+        "kind": kind,
+        "location": f"${{runtime_params:source, {_quoted(str(source.path))}}}",
+    }
+    plain = type(source)() if isinstance(source, FolderSource) else type(source)(columns={})
+    for one in fields(source):
+        value = getattr(source, one.name)
+        if one.name != "path" and value != getattr(plain, one.name):
+            entry[one.name] = value
+    if "reading" in entry:
+        entry["reading"] = _changed(source.reading, type(source.reading)())
+    return entry
+
+
+def _changed(config: Any, plain: Any) -> dict[str, Any]:
+    new, old = asdict(config), asdict(plain)
+    return {name: value for name, value in new.items() if value != old[name]}
+
+
+def _quoted(path: str) -> str:
+    """Quote a path for OmegaConf.
+
+    Raises:
+        UserError: OmegaConf would read a part of it as a reference.
+    """
+    if "${" in path or "\\" in path or "\n" in path:
+        raise UserError(f"The name of the folder {path!r} cannot stand in conf/: rename it.")
+    return "'" + path.replace("'", "\\'") + "'"

@@ -1,0 +1,162 @@
+"""The app in a real browser: `make test-browser`. Screenshots are kept in build/browser/."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.conftest import ROOT, evaluate, publish  # noqa: F401
+from tests.app.test_page import png_file
+from tests.conftest import environment
+from tests.inference.test_upload import dicom_file
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+SHOTS = ROOT / "build/browser"
+DETECTOR = "nearest_neighbour"
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
+]
+
+
+@pytest.fixture
+def served(evaluated: Path) -> Iterator[str]:
+    """The address of the app on a tiny project."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "medgan.app", "--server.port", str(port)],
+        cwd=evaluated,
+        env=environment(MEDGAN_PROJECT=str(evaluated)),
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(address, timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        found = started.chromium.launch(executable_path=BROWSER, args=arguments)
+        yield found
+        found.close()
+
+
+def opened(browser: Any, address: str, width: int = 1280, scheme: str = "light") -> Any:
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.set_default_timeout(90_000)
+    page.goto(address)
+    page.get_by_role("heading", name="medgan").wait_for()
+    return page
+
+
+def view(page: Any, name: str) -> None:
+    phone = page.viewport_size["width"] < 700
+    if phone:
+        page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_test_id("stSidebar").locator("label", has_text=name).first.click()
+    page.get_by_role("heading", name=re.compile(name), level=2).wait_for()
+    if phone:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+
+
+def shot(page: Any, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(SHOTS / f"{name}.png"))
+
+
+def upload(page: Any, *files: tuple[str, bytes]) -> None:
+    page.locator("input[type=file]").first.set_input_files(
+        [
+            {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+            for name, data in files
+        ]
+    )
+
+
+def test_images_are_drawn_and_downloaded(browser: Any, served: str) -> None:
+    page = opened(browser, served)
+    page.get_by_role("button", name="Draw").click()
+    page.get_by_text("16 synthetic images of class").wait_for()
+    assert page.get_by_role("img", name="Synthetic image 16 of 16").count() == 1
+    shot(page, "generate")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download (ZIP").click()
+    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as packed:
+        assert len([name for name in packed.namelist() if name.endswith(".png")]) == 16
+
+
+def test_films_of_all_kinds_are_scored(browser: Any, served: str, tmp_path: Path) -> None:
+    page = opened(browser, served)
+    view(page, "Score")
+    dicom = dicom_file(tmp_path / "film.dcm")
+    upload(page, ("film.png", png_file()), ("film.dcm", dicom.data), ("spoofed.png", b"GIF89a" * 9))
+    page.get_by_text("spoofed.png: This file cannot be scored (FORMAT)").wait_for()
+    page.get_by_role("img", name=re.compile("film.png: original, 48 × 48")).wait_for()
+    page.get_by_role("cell", name="film.dcm").first.wait_for()
+    shot(page, "score")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table (CSV)").click()
+    table = Path(download.value.path()).read_text()
+    assert table.startswith("unit,path,volume")
+    assert "FORMAT" in table
+
+
+def test_an_oversize_file_leaves_no_verdict(browser: Any, served: str) -> None:
+    page = opened(browser, served)
+    view(page, "Score")
+    upload(page, ("film.png", png_file()))
+    page.get_by_test_id("stMetric").first.wait_for()
+    page.get_by_role("button", name=re.compile("Remove film.png")).click()
+    upload(page, ("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21 * 2**20)))
+    page.get_by_text(re.compile("must be 20(.0)?MB or smaller")).wait_for()
+    assert page.get_by_test_id("stMetric").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(browser: Any, served: str, scheme: str) -> None:
+    page = opened(browser, served, 390, scheme)
+    for name in ("Score", "Compare", "Data", "Train", "Generate"):
+        view(page, name)
+        width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert width <= 390
+        shot(page, f"{name.lower()}-phone-{scheme}")
+
+
+def test_the_keyboard_alone_draws(browser: Any, served: str) -> None:
+    page = opened(browser, served)
+    button = page.get_by_role("button", name="Draw")
+    button.wait_for()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.get_by_text("16 synthetic images of class").wait_for()

@@ -1,0 +1,160 @@
+"""`medgan classify` and the ONNX file of an arm, in a project with one that was trained on films."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from medgan.cli.classify import classify
+from medgan.errors import UserError
+from medgan.images.config import AugmentationConfig
+from medgan.images.labels import class_labels
+from medgan.inference.classifier import trained_classifier
+from medgan.inference.classify import classify_path
+from medgan.inference.export_classifier import export_classifier
+from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
+from medgan.pipelines.outputs import Trained
+from medgan.project.artifacts import Project
+from medgan.stats.calibration import scaled
+from medgan.training import job as jobs
+from medgan.training.checkpoints import CheckpointFolder, TrainingState
+from medgan.training.settings import TrainingConfig
+from tests.inference.artifacts import leave, picture
+from tests.inference.conftest import drawn
+
+
+@pytest.fixture
+def films(project: Path) -> Path:
+    """The project, with the arm `real` trained and evaluated."""
+    found = Project(project)
+    images, splits = found.store("films"), found.splits("films")
+    assert splits is not None
+    config = ClassifierConfig(training=TrainingConfig({"classification": 25}, batch_size=8))
+    job = plan_arm("real", images, splits, config, "small", AugmentationConfig(), 0)
+    checkpoints = CheckpointFolder(project / "checkpoints")
+    for step in jobs.train(job, checkpoints):
+        if isinstance(step.state, TrainingState):
+            checkpoints.write(step.state)
+    trained = Trained(jobs.publish(job, checkpoints), pd.DataFrame({"step": [1]}), picture())
+    leave(project, "films", "real.trained", trained)
+    leave(project, "films", "real.classification", evaluate_arm(trained, images, splits, 50, 0))
+    return project
+
+
+@pytest.fixture
+def folder(films: Path) -> Path:
+    """New films: the first healthy, the second sick, one of other proportions, and two files that are none."""
+    new = films / "new"
+    (new / "ward").mkdir(parents=True)
+    Image.fromarray(drawn(900, False)).save(new / "a.png")
+    Image.fromarray(drawn(901, True)).save(new / "ward" / "b.png")
+    Image.fromarray(drawn(902, False)).resize((400, 44)).save(new / "wide.png")
+    (new / "notes.txt").write_text("nothing")
+    (new / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    return new
+
+
+def test_new_images_get_the_calibrated_probabilities_of_the_network(
+    films: Path, folder: Path
+) -> None:
+    found = classify_path(folder, "real", films / "out", env="films", with_saliency=True)
+    table = pd.read_csv(films / "out/classes.csv", keep_default_na=False).set_index("path")
+    using = found.using
+    pixels = using.prepared(drawn(900, False)[..., None])[None]
+    raw = using.model.probabilities(using.inputs(pixels)).numpy()  # type: ignore[operator]
+    wanted = scaled(raw, using.temperature)[0]
+    row = table.loc["a.png"]
+    assert [float(row[f"p_{name}"]) for name in using.classes] == pytest.approx(wanted, abs=1e-6)
+    assert row["decision"] == using.classes[int(wanted.argmax())]
+    assert float(row["probability"]) == pytest.approx(wanted.max(), abs=1e-6)
+    assert table.loc["wide.png", "decision"] == "outside the domain"
+    assert table.loc["notes.txt", "code"] == "NO_IMAGE"
+    assert table.loc["broken.png", "code"] not in ("", "NO_IMAGE")
+    assert table.loc["broken.png", "decision"] == ""
+    for name in ("a.png", "ward/b.png", "wide.png"):
+        with Image.open(films / "out" / table.loc[name, "saliency"]) as shown:
+            assert shown.width > 200
+    card = json.loads((films / "out/classification.json").read_text())
+    assert card["temperature"] == using.temperature != 1
+    assert card["classes"] == list(using.classes)
+    assert sum(card["counts"].values()) == 5
+    assert card["counts"]["no_image"] == 1
+    assert "not a medical device" in card["notice"]
+
+
+def test_the_temperature_is_that_of_the_validation_images(films: Path) -> None:
+    found = Project(films)
+    using = trained_classifier(found, found.environment("films"), "real")
+    splits = found.splits("films")
+    assert splits is not None
+    validation = splits[splits["split"] == "val"]
+    pixels = using.store.read(validation["row"].to_numpy())
+    labels = class_labels(validation, using.classes)
+
+    def loss(probabilities: np.ndarray) -> float:
+        return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
+
+    raw = using.model.probabilities(using.inputs(pixels)).double().numpy()  # type: ignore[operator]
+    chosen = loss(using.probabilities(pixels))
+    assert chosen <= min(loss(scaled(raw, using.temperature * by)) for by in (0.9, 1.1)) + 1e-9
+
+
+def test_the_command_says_what_it_found_and_refuses_in_a_sentence(
+    films: Path, folder: Path
+) -> None:
+    runner = CliRunner()
+    made = runner.invoke(classify, [str(folder), "--env", "films", "-o", "out"])
+    assert made.exit_code == 0, made.output
+    assert "real, trained on the data set films" in made.output
+    assert "1 no_image" in made.output
+    again = runner.invoke(classify, [str(folder), "--env", "films", "-o", "out"])
+    assert again.exit_code == 1
+    assert "--overwrite" in again.output
+    replaced = runner.invoke(classify, [str(folder), "--env", "films", "-o", "out", "--overwrite"])
+    assert replaced.exit_code == 0
+    missing = runner.invoke(
+        classify, [str(folder), "--env", "films", "-o", "other", "--arm", "mixup"]
+    )
+    assert missing.exit_code == 1
+    assert "all_models.classifier_training --tags mixup" in " ".join(missing.output.split())
+    assert "trained are real" in missing.output
+    assert not (films / "other").exists()
+
+
+def test_an_evaluation_of_other_weights_is_refused(films: Path, folder: Path) -> None:
+    found = Project(films)
+    old = found.read("films", "real.classification")
+    changed = {name: np.asarray(old.probabilities[name]) for name in old.probabilities}
+    changed["probabilities"] = changed["probabilities"][:, ::-1].copy()
+    leave(
+        films, "films", "real.classification", type(old)(**{**vars(old), "probabilities": changed})
+    )
+    with pytest.raises(UserError, match="not that of its newest version"):
+        classify_path(folder, "real", films / "out", env="films")
+
+
+def test_the_onnx_file_takes_stored_pixels_and_gives_the_same_probabilities(
+    films: Path, folder: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    done = export_classifier(films, "films", "real", films / "real.onnx")
+    assert done.difference < 1e-4
+    found = classify_path(folder, "real", films / "out", env="films")
+    using = found.using
+    session = runtime.InferenceSession(films / "real.onnx", providers=["CPUExecutionProvider"])
+    pixels = np.stack([using.prepared(drawn(900 + n, n == 1)[..., None]) for n in range(2)])
+    (outputs,) = session.run(None, {"images": pixels})
+    table = found.table.set_index("path")
+    for output, name in zip(outputs, ("a.png", "ward/b.png"), strict=True):
+        wanted = [table.loc[name, f"p_{one}"] for one in using.classes]
+        assert output == pytest.approx(wanted, abs=1e-4)
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["classes"]) == list(using.classes)
+    assert float(about["temperature"]) == using.temperature
