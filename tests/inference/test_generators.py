@@ -63,7 +63,7 @@ def test_the_command_has_the_formats_of_the_registry():
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        *((name, "medigan") for name in models.synthesizers()),
+        *((name, "medigan") for name in models.synthesizers() if name != "per_class"),
         ("acgan", "monai"),
         ("sngan", "monai"),
     ],
@@ -188,6 +188,8 @@ def test_what_cannot_be_written_is_refused(project, tmp_path, monkeypatch, form)
         FORMATS[form](project, "phantoms", "acgan", tmp_path / "used")
     with pytest.raises(UserError, match=r"padim draws no images: use one of acgan, .*onnx"):
         FORMATS[form](project, "phantoms", "padim", tmp_path / "out")
+    with pytest.raises(UserError, match="per_class is several generators"):
+        FORMATS[form](project, "phantoms", "per_class", tmp_path / "out")
     with pytest.raises(UserError, match="not trained"):
         FORMATS[form](project, "elsewhere", "acgan", tmp_path / "out")
     monkeypatch.setattr(generators, "TOLERANCE", -1.0)

@@ -21,6 +21,7 @@ def test_models_of_the_default_run_are_in_the_pipelines_of_that_run():
         "fpi",
         "padim",
         "patch_knn",
+        "per_class",
         "untrained_neighbours",
     }
 

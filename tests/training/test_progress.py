@@ -10,8 +10,9 @@ from medgan.training.validation import Validation
 
 
 def test_the_bar_says_steps_images_a_second_time_left_and_losses(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     view = LiveView("dcgan")
     for step in (10, 20):
         view(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan import __version__, models
-from medgan.contracts import TrainingSet
+from medgan.contracts import LatentSynthesizer, TrainingSet
 from medgan.errors import UserError
 from medgan.files.atomic import new_folder
 from medgan.files.documents import to_json
@@ -113,7 +113,7 @@ def exportable(root: Path, dataset: str, name: str) -> Exportable:
     """Load the newest version of a generator of a project.
 
     Raises:
-        UserError: it draws no images, or is not trained.
+        UserError: it draws no images, is several generators, or is not trained.
     """
     models.load(name)
     if name not in models.synthesizers():
@@ -122,6 +122,11 @@ def exportable(root: Path, dataset: str, name: str) -> Exportable:
     project = Project(root)
     published, version = project.published(dataset, name), project.version(dataset, name)
     built: Any = published.build()
+    if not isinstance(built, LatentSynthesizer):
+        raise UserError(
+            f"{name} is several generators, which one file does not hold: export one of "
+            f"{', '.join(one for one in models.synthesizers() if one != name)}."
+        )
     height, width = published.card.get("image_size", published.spec.shape[1:])
     return Exportable(
         dataset=dataset,

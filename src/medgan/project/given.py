@@ -31,7 +31,12 @@ TEXT = frozenset(
             "evaluation.dataset",
             "evaluation.model_from",
         ),
-        *("evaluation.reference_standard", "evaluation.region.name", "set"),
+        *(
+            "evaluation.reference_standard",
+            "evaluation.region.name",
+            "set",
+            "per_class.model.generator",
+        ),
         *(f"synthesis.spaces.{name}" for name in get_args(SpaceName)),
         *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),
     }

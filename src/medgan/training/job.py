@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from medgan import __version__, models
@@ -168,6 +167,8 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
 
 def _given(job: TrainingJob, weights: GivenWeights) -> TrainingState:
     """The state of a training whose weights are given."""
+    import torch
+
     with torch.device("meta"):
         expected = models.load(job.model).build(job.config, job.spec).state_dict()
     tensors = weights.read(job.name, {name: value.shape for name, value in expected.items()})

@@ -105,7 +105,13 @@ def _learner(name: str) -> list[Node]:
 def _describe() -> Node:
     inputs = {"features": f"{FEATURES}.trained", "earlier": "earlier_trainings"}
     function = gathered(describe_real_images, keeps="features", settings=Settings)
-    return Node(function, inputs | DATA | SETTINGS, "real_images", name="describe_real_images")
+    return Node(
+        function,
+        inputs | DATA | SETTINGS,
+        "real_images",
+        name="describe_real_images",
+        tags=FEATURES,
+    )
 
 
 def _judge_release(name: str) -> Node:
