@@ -41,7 +41,7 @@ from medgan.metrics.memorisation import CLOSER, QUANTILE, nearest_training
 from medgan.metrics.planted import CHANGES, plant
 from medgan.models import PublishedModel
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import Settings, assess
+from medgan.pipelines.synthesis.quality import Settings, assess
 from medgan.pipelines.synthesis.release import Origins, assess_privacy, find_collapse
 
 PLANTED = 0.01

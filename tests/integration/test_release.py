@@ -17,7 +17,8 @@ from medgan.metrics.quality import QualityMetric
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import Settings, draw
+from medgan.pipelines.synthesis.nodes import draw
+from medgan.pipelines.synthesis.quality import Settings
 from medgan.pipelines.synthesis.release import judge_release
 from medgan.training.loop import train
 from medgan.training.runtime import seeded

@@ -18,8 +18,11 @@ from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
 from medgan.pipelines.synthesis import release
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.nodes import Settings, compare_generators, synthesize
+from medgan.pipelines.synthesis.nodes import compare_generators, synthesize
+from medgan.pipelines.synthesis.quality import Settings, describe_real_images
 from medgan.pipelines.synthesis.release import Origins, judge_release
+from tests.models.tiny import SPEC, tiny
+from tests.pipelines.conftest import nothing
 from tests.report.material import page_of, results
 
 SETTINGS = Settings(SynthesisConfig(images_per_class=6, grid_per_class=2, paired_images=4), 0)
@@ -41,7 +44,9 @@ def made(images, splits, monkeypatch) -> tuple[Synthetic, Release]:
     spec = ImageSpec(32, 1, images.spec.classes)
     published = PublishedModel("dcgan", CONFIG, spec, model.state_dict(), card)
     trained = Trained(published, pd.DataFrame({"step": []}), b"")
-    synthetic = synthesize(trained, LeftOut("no training"), images, splits, SETTINGS)
+    missing = LeftOut("no training")
+    real = describe_real_images(missing, images, splits, SETTINGS, nothing)
+    synthetic = synthesize(trained, missing, images, splits, SETTINGS, real)
     audit = leakage_audit(splits)
     return synthetic, judge_release(trained, synthetic, images, splits, audit, SETTINGS)
 
@@ -68,7 +73,9 @@ def test_a_verdict_is_stored_and_shown(made, images, splits, tmp_path: Path) -> 
     again = stored.load()
     assert again.verdict == found.verdict
     assert again.privacy == found.privacy
-    quality, grids = compare_generators(images, splits, {"dcgan": synthetic}, {"dcgan": again})
+    quality, grids = compare_generators(
+        images, splits, {"dcgan": synthetic}, {"dcgan": again}, LeftOut("no training")
+    )
     assert quality.rows["dcgan"].overall["released"].value == 0
     shelf = FolderDataset(filepath=str(tmp_path / "g"), of="medgan.pipelines.outputs.SampleGrids")
     shelf.save(grids)
@@ -98,9 +105,9 @@ def test_official_test_images_are_no_reference_where_validation_images_suffice(
 
 @pytest.mark.parametrize("name", models.synthesizers())
 def test_every_generator_keeps_its_discriminator(name: str) -> None:
-    model = models.create(name, 32, classes=("normal", "viral"), **CONFIG).eval()
+    model = tiny(name).eval()
     assert isinstance(model, Discriminates)
-    images = torch.rand(3, 1, 32, 32) * 2 - 1
+    images = torch.rand(3, *SPEC.shape) * 2 - 1
     logits = model.realness(images)
     assert logits.shape == (3,)
     assert torch.allclose(logits[:1], model.realness(images[:1]), atol=1e-5)

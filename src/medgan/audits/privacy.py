@@ -1,7 +1,7 @@
 """Privacy of synthetic images: copies of training images, and membership in the training set.
 
-Held-out images of the same patients' distribution are the baseline of everything: what they show
-cannot have leaked from a generator that has never seen them.
+Held-out images of the same distribution are the baseline: what they show cannot have leaked from a
+generator that has never seen them.
 """
 
 from __future__ import annotations

@@ -83,6 +83,12 @@ class PerClass(nn.Module):
         images: Tensor = torch.cat(drawn)[of.argsort(stable=True).argsort().to(drawn[0].device)]
         return images
 
+    @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Return the highest output (N,) of any class's discriminator: the class is not known."""
+        outputs = [generator.realness(images) for generator in self.generators]  # type: ignore[operator]
+        return torch.stack(outputs).amax(0)
+
 
 def _of_class(player: Player, label: int) -> Player:
     """Name a player after its class, and hide the labels from it."""
