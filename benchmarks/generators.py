@@ -31,9 +31,9 @@ from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import StoredImages
 from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
 from medgan.metrics.features import FeatureSets
-from medgan.metrics.fid import domain_fid
-from medgan.metrics.kid import domain_kid
-from medgan.metrics.precision_recall import domain_overlap
+from medgan.metrics.fid import feature_fid
+from medgan.metrics.kid import feature_kid
+from medgan.metrics.precision_recall import feature_overlap
 from medgan.pipelines.gan_training.nodes import plan_model
 from medgan.project.artifacts import Project, project_root
 from medgan.project.environment import Environment
@@ -156,8 +156,8 @@ class Judge:
     ) -> Mapping[str, Any]:
         own, real = np.isin(labels, classes), np.isin(self.labels, classes)
         sets = FeatureSets(synthetic[own], self.real[real], self.groups[real])
-        fid, kid = domain_fid(sets, "domain"), domain_kid(sets, "domain")
-        overlap = domain_overlap(sets, "domain")
+        fid, kid = feature_fid(sets, "domain"), feature_kid(sets, "domain")
+        overlap = feature_overlap(sets, "domain")
         found = {"fid": fid, "kid": kid} | {
             name: overlap[name] for name in ("precision", "recall", "coverage")
         }
