@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NORMAL = "normal"
+PRETRAINING, CLASSIFICATION = "pretraining", "classification"
+"""Stages of a classifier."""
 COMPONENTS = ("reconstruction", "feature", "latent")
 """Components of an anomaly score: pixel residual, distance of discriminator features, distance of
 latents."""

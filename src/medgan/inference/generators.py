@@ -121,12 +121,13 @@ def exportable(root: Path, dataset: str, name: str) -> Exportable:
         raise UserError(f"{name} draws no images: use one of {known}, or --format onnx.")
     project = Project(root)
     published, version = project.published(dataset, name), project.version(dataset, name)
-    built: Any = published.build()
-    if not isinstance(built, LatentSynthesizer):
+    network = published.build()
+    if not isinstance(network, LatentSynthesizer):
         raise UserError(
             f"{name} is several generators, which one file does not hold: export one of "
             f"{', '.join(one for one in models.synthesizers() if one != name)}."
         )
+    built: Any = network
     height, width = published.card.get("image_size", published.spec.shape[1:])
     return Exportable(
         dataset=dataset,

@@ -18,13 +18,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.contracts import (
+    CLASSIFICATION,
+    PRETRAINING,
+    Batch,
+    ImageSpec,
+    LossTerms,
+    OptimizerSpec,
+    Player,
+    TrainingSet,
+)
 from medgan.errors import UserError
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.ranges import LearningRate, Share, ShareBelowOne, Weight
 
 TRAINING_SET = TrainingSet.LABELLED
-PRETRAINING, CLASSIFICATION = "pretraining", "classification"
 
 
 @dataclass(frozen=True)

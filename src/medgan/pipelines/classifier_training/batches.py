@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import BatchSource
+from medgan.contracts import PRETRAINING, BatchSource
 from medgan.errors import UserError
 from medgan.images.loading import (
     BatchStream,
@@ -20,7 +20,6 @@ from medgan.images.loading import (
 )
 from medgan.images.splits import TrainingRows
 from medgan.images.store import ImageStore
-from medgan.models.classifier import PRETRAINING
 from medgan.pipelines.arms import Arm
 from medgan.pipelines.classifier_training.config import ClassifierConfig
 

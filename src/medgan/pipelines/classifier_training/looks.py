@@ -15,7 +15,6 @@ from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import DrawnImages, StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import load
-from medgan.models.classifier import Config
 from medgan.pipelines.arms import GENERATOR
 from medgan.pipelines.outputs import ArmSaliency, ImagesTogether, Synthetic, Trained
 from medgan.plots.classifiers import saliency_grid
@@ -51,7 +50,8 @@ def explain_arm(
         marked[anomalous] = masks.read(rows[anomalous])[..., 0] > 0
     device = Runtime.detect().device
     with seeded(seed, "random weights"):
-        untrained = load("classifier").build(Config(**published.configuration), published.spec)
+        module = load("classifier")
+        untrained = module.build(module.Config(**published.configuration), published.spec)
     model = published.build().to(device)
     inputs = read(rows).to(device)
     groups = chosen["group_id"].to_numpy()

@@ -15,7 +15,7 @@ import pandas as pd
 from medgan.audits.arms import THRESHOLD, ArmsAudit
 from medgan.audits.scored import ScoredDetector
 from medgan.audits.subgroups import audit_subgroups
-from medgan.contracts import NORMAL, ImageSpec, TrainingSet
+from medgan.contracts import CLASSIFICATION, NORMAL, PRETRAINING, ImageSpec, TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.categories import ClassifiedImages
 from medgan.evaluation.classifier import (
@@ -32,8 +32,6 @@ from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import VERSION, StoredImages
 from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
-from medgan.models import classifier
-from medgan.networks.classifier import DIVIDED, FINE_TUNING, RATE, RATES
 from medgan.pipelines.arms import ARMS, Arm, compared_with
 from medgan.pipelines.classifier_training.batches import Material, with_prior
 from medgan.pipelines.classifier_training.config import ClassifierConfig
@@ -91,6 +89,8 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         UserError: the synthetic images are of a generator that learned from other images, or too
             few.
     """
+    from medgan.models import classifier
+
     arm, settings, added = ARMS[name], ArmSettings(*inputs[:4]), inputs[4:]
     config, seed = settings.config, settings.seed
     spec = classes_of(images.spec, config.task)
@@ -166,21 +166,25 @@ def require_same_training(synthetic: Synthetic, generator: str, splits: pd.DataF
 
 
 def _rate(network: str, config: ClassifierConfig) -> float:
+    from medgan.networks.classifier import FINE_TUNING, RATE, RATES
+
     return FINE_TUNING if config.weights else RATES.get(network, RATE)
 
 
 def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int]:
     """Divide the steps of an arm among its stages; every arm has equally many."""
-    if not arm.pretraining or classifier.CLASSIFICATION not in steps:
+    if not arm.pretraining or CLASSIFICATION not in steps:
         return steps
-    whole = steps[classifier.CLASSIFICATION]
+    whole = steps[CLASSIFICATION]
     first = min(max(1, round(share * whole)), whole - 1)
-    return {classifier.PRETRAINING: first, classifier.CLASSIFICATION: whole - first}
+    return {PRETRAINING: first, CLASSIFICATION: whole - first}
 
 
 def _pretrained(network: str, config: ClassifierConfig) -> PretrainedWeights | None:
     if config.weights is None:
         return None
+    from medgan.networks.classifier import DIVIDED
+
     if network not in DIVIDED:
         raise UserError(
             f"classifier_training.weights is {config.weights}, and there are no pretrained weights "
