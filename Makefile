@@ -23,7 +23,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test test-long test-browser soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
+.PHONY: help install run test coverage test-long test-browser soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -35,6 +35,10 @@ run: $(STAMP) ## Run all pipelines on the embedded data; ARGS="--env chest_xray 
 
 test: $(STAMP) ## Run the tests.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+coverage: $(STAMP) ## Run the tests, and print the coverage of lines and branches (without what runs in other processes).
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report | sed -n '1p;$$p'
 
 test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, servers and outages.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long $(ARGS)
