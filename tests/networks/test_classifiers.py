@@ -9,8 +9,8 @@ import torch
 from torchvision.models import get_model
 
 from medgan.errors import UserError
-from medgan.networks.backbone import FILES
 from medgan.networks.classifier import CLASSIFIERS, DIVIDED
+from medgan.networks.layouts import FILES
 
 LIGHT = ("resnet18", "densenet121", "efficientnet_b0")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from medgan.cli.errors import Interrupted, UserCommand
+from medgan.cli.errors import UserCommand, starts_anew
 from medgan.cli.options import dataset_options, project_root_here
 
 
@@ -54,7 +54,7 @@ def classify(
     from medgan.inference.summary import classes_text
     from medgan.project.given import given_parameters
 
-    try:
+    with starts_anew():
         found = classify_path(
             path,
             arm,
@@ -65,8 +65,4 @@ def classify(
             with_saliency=saliency,
             project=project_root_here(),
         )
-    except Interrupted as stop:
-        raise Interrupted(
-            stop.number, "nothing was written, and the same command starts anew"
-        ) from None
     click.echo(classes_text(found, output / "classes.csv"))

@@ -76,6 +76,16 @@ def one_sentence() -> Iterator[None]:
             raise ending from None
 
 
+@contextmanager
+def starts_anew() -> Iterator[None]:
+    """Say of an interrupted command that it has written nothing, since it does not resume."""
+    try:
+        yield
+    except Interrupted as stop:
+        then = "nothing was written, and the same command starts anew"
+        raise Interrupted(stop.number, then) from None
+
+
 def find_ending(error: BaseException) -> click.ClickException | None:
     """Convert the first error meant for the user in the chain of an exception; None for a bug."""
     shown = next((link for link in chain(error) if isinstance(link, click.ClickException)), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from medgan.cli.errors import Interrupted, UserCommand
+from medgan.cli.errors import UserCommand, starts_anew
 from medgan.cli.options import chosen, dataset_options, project_root_here
 
 
@@ -81,13 +81,9 @@ def generate(
     from medgan.project.artifacts import Project
 
     request = Request(count, classes, seed, truncation, batch_size)
-    try:
+    with starts_anew():
         using = judged_generator(Project(project_root_here()), chosen(env, params), model)
         path, card = generate_set(using, request, output.expanduser(), unreleased)
-    except Interrupted as stop:
-        raise Interrupted(
-            stop.number, "nothing was written, and the same command starts anew"
-        ) from None
     classes_text = ", ".join(f"{name} {number:,}" for name, number in card.counts.items())
     status = "Released." if card.released else f"NOT RELEASED: {card.refusal}."
     left_out = "" if card.n_flagged is None else f" Suspected copies left out: {card.n_flagged:,}."

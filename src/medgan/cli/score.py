@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from medgan.cli.errors import Interrupted, UserCommand
+from medgan.cli.errors import UserCommand, starts_anew
 from medgan.cli.options import dataset_options, project_root_here
 
 MAPS = click.Choice(["none", "anomalous", "all"])
@@ -64,7 +64,7 @@ def score(
     from medgan.project.given import given_parameters
 
     with_threshold = not options["no_threshold"]
-    try:
+    with starts_anew():
         found = score_with_detector(
             path,
             model,
@@ -75,9 +75,5 @@ def score(
                 options["maps"], with_threshold, options["overwrite"], project_root_here()
             ),
         )
-    except Interrupted as stop:
-        raise Interrupted(
-            stop.number, "nothing was written, and the same command starts anew"
-        ) from None
     file = output / "scores.csv"
     click.echo(json.dumps(as_document(found, file)) if as_json else scores_text(found, file))

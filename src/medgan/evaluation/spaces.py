@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from medgan.errors import UserError
 from medgan.files.digest import file_digest
-from medgan.networks.layouts import IMAGENET, Scaling
+from medgan.networks.layouts import FILES, IMAGENET, Scaling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,14 +98,12 @@ def _of_the_fid(path: Path) -> Features:
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:
     """Read a file of tensors as safetensors or torch save them, without running anything in it."""
-    import torch
     from safetensors.torch import load_file
 
+    from medgan.networks.backbone import saved_tensors
+
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        return {str(name): one for name, one in found.items() if isinstance(one, torch.Tensor)}
+        return load_file(path) if path.suffix == ".safetensors" else saved_tensors(path)
     except Exception as error:  # of many kinds, UnpicklingError among them
         raise UserError(
             f"{path} is no file of weights: give a state dict that torch or safetensors saved."
@@ -124,17 +122,17 @@ LAYOUTS: Mapping[SpaceName, Layout] = {
     ),
     "squeezenet1_1": Layout(
         "SqueezeNet (ImageNet)",
-        "squeezenet1_1-b8a52dc0.pth",
+        FILES["squeezenet1_1"],
         partial(_of_torchvision, "squeezenet1_1", "features.12", 224, IMAGENET),
     ),
     "resnet50": Layout(
         "ResNet-50 (ImageNet)",
-        "resnet50-11ad3fa6.pth",
+        FILES["resnet50"],
         partial(_of_torchvision, "resnet50", "flatten", 224, IMAGENET),
     ),
     "densenet121": Layout(
         "DenseNet-121 (ImageNet)",
-        "densenet121-a639ec97.pth",
+        FILES["densenet121"],
         partial(_of_torchvision, "densenet121", "flatten", 224, IMAGENET),
     ),
     "densenet121_xray": Layout(

@@ -24,11 +24,10 @@ from medgan.images.loading import StoredImages
 from medgan.images.resizing import fit_square
 from medgan.images.store import ImageStore, padded_size
 from medgan.images.transforms import prepare
-from medgan.inference.trained import PREPARATION, check_trained_on
+from medgan.inference.trained import PREPARATION, check_trained_on, stored_with
 from medgan.models import PublishedModel
 from medgan.pipelines.arms import ARMS
 from medgan.pipelines.outputs import Classification
-from medgan.pipelines.preprocessing.nodes import store_key
 from medgan.pipelines.selection import pipeline_of
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
@@ -151,14 +150,7 @@ def trained_classifier(project: Project, environment: Environment, arm: str) -> 
         )
     published, store = project.published(dataset, arm), project.store(dataset)
     check_trained_on(published, store, command)
-    preprocessing = environment.preprocessing(store.info)
-    manifest = project.manifest(dataset)
-    key = store.info.source_key
-    if manifest is not None and key not in (
-        "",
-        store_key(manifest, preprocessing, store.info.classes),
-    ):
-        raise environment.changed()
+    preprocessing = stored_with(project, environment, store)
     model = published.build().to(Runtime.detect().device)
     found: Classification | None = project.read(dataset, f"{arm}.classification")
     if found is None or not _is_of(found, model, project, dataset, store):

@@ -191,14 +191,7 @@ def trained(project: Project, environment: Environment, model: str) -> Trained:
         raise UserError(f"{name} is not trained on {dataset}: `{command}` trains it{besides}.")
     published, store = project.published(dataset, name), project.store(dataset)
     check_trained_on(published, store, command)
-    preprocessing = environment.preprocessing(store.info)
-    manifest = project.manifest(dataset)
-    # The store names its crop in its key only.
-    if manifest is not None and store.info.source_key not in (
-        "",
-        store_key(manifest, preprocessing, store.info.classes),
-    ):
-        raise environment.changed()
+    preprocessing = stored_with(project, environment, store)
     detector: Any = published.build().to(Runtime.detect().device)
     return Trained(
         dataset=dataset,
@@ -210,6 +203,25 @@ def trained(project: Project, environment: Environment, model: str) -> Trained:
         preprocessing=preprocessing,
         batch_size=environment.parameters()["evaluation"].batch_size,
     )
+
+
+def stored_with(
+    project: Project, environment: Environment, store: ImageStore
+) -> PreprocessingConfig:
+    """Return the preprocessing of the stored images.
+
+    Raises:
+        UserError: the configuration has changed since they were stored.
+    """
+    preprocessing = environment.preprocessing(store.info)
+    manifest = project.manifest(environment.dataset())
+    # The store names its crop in its key only.
+    if manifest is not None and store.info.source_key not in (
+        "",
+        store_key(manifest, preprocessing, store.info.classes),
+    ):
+        raise environment.changed()
+    return preprocessing
 
 
 def detector_named(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import torch
@@ -13,17 +14,6 @@ from medgan.errors import UserError
 from medgan.networks.layouts import IMAGENET, Scaling
 
 BackboneName: TypeAlias = Literal["squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2"]
-FILES: Mapping[str, str] = {
-    "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth",
-    "resnet18": "resnet18-f37072fd.pth",
-    "resnet50": "resnet50-11ad3fa6.pth",
-    "wide_resnet50_2": "wide_resnet50_2-95faca4d.pth",
-    "vgg16": "vgg16-397923af.pth",
-    "vgg16_bn": "vgg16_bn-6c64b313.pth",
-    "densenet121": "densenet121-a639ec97.pth",
-    "efficientnet_b0": "efficientnet_b0_rwightman-7f5810bc.pth",
-}
-"""Network of torchvision -> its file in torchvision's download folder."""
 
 
 class Backbone(nn.Module):
@@ -156,3 +146,15 @@ class PatchFeatures(nn.Module):
             maps = [F.avg_pool2d(one, 3, stride=1, padding=1) for one in maps]
         size, mode = maps[0].shape[-2:], "bilinear" if self.averaged else "nearest"
         return torch.cat([maps[0], *(F.interpolate(one, size, mode=mode) for one in maps[1:])], 1)
+
+
+def saved_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a dictionary that torch saved, without running anything in the file.
+
+    Raises:
+        ValueError: it holds no dictionary; torch raises errors of many kinds for other files.
+    """
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no dictionary of tensors")
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}

@@ -33,7 +33,7 @@ class PretrainedWeights:
         """Find the weights of a network.
 
         Args:
-            network: a key of `networks.backbone.FILES`.
+            network: a key of `networks.layouts.FILES`.
             given: a path; None searches torchvision's download folder. Nothing is downloaded.
             parameter: that gives the path.
 
@@ -43,7 +43,7 @@ class PretrainedWeights:
         """
         import torch
 
-        from medgan.networks.backbone import FILES
+        from medgan.networks.layouts import FILES
 
         file = FILES[network]
         path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / file
@@ -65,23 +65,15 @@ class PretrainedWeights:
         Raises:
             UserError: it is no file of tensors.
         """
-        import torch
+        from medgan.networks.backbone import saved_tensors
 
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
+            return saved_tensors(self.path)
         except Exception as error:  # of many kinds, UnpicklingError among them
-            raise self._unreadable() from error
-        if not isinstance(found, dict):
-            raise self._unreadable()
-        return {
-            str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)
-        }
-
-    def _unreadable(self) -> UserError:
-        return UserError(
-            f"{self.path} is no file of weights as torch saves them: give --params "
-            f"{self.parameter}=PATH of one for {self.network}."
-        )
+            raise UserError(
+                f"{self.path} is no file of weights as torch saves them: give --params "
+                f"{self.parameter}=PATH of one for {self.network}."
+            ) from error
 
 
 @dataclass(frozen=True)
