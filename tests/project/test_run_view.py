@@ -25,6 +25,12 @@ def chain(*names: str, namespace: str, start: str) -> object:
     )
 
 
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """The level of a run without --verbose, whatever the tests before have set."""
+    caplog.set_level(logging.INFO, NODES.name)
+
+
 PIPELINE = chain("read", "clean", namespace="ingestion", start="raw") + chain(
     "train", namespace="gan_training", start="ingestion-clean"
 )
