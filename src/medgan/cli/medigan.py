@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from medgan.cli.errors import UserCommand
+from medgan.cli.options import json_option
 from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
@@ -24,25 +26,35 @@ def medigan() -> None:
 @click.option(
     "--search", "words", default="", help="Words that all have to fit, such as 'chest gan'."
 )
-def list_models(words: str) -> None:
+@json_option("The models with all that medigan publishes, as JSON.")
+def list_models(words: str, as_json: bool) -> None:
     """List the models with their published metrics; no network is needed."""
+    from medgan.files.documents import to_json
     from medgan.report.tables import print_text
     from medgan.sources.medigan.catalogue import search
 
     found = search(words)
     if not found:
         raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
-    click.echo(print_text(_listing(found), terminal_width()), nl=False)
+    if as_json:
+        click.echo(json.dumps(to_json(found)))
+    else:
+        click.echo(print_text(_listing(found), terminal_width()), nl=False)
 
 
 @medigan.command(cls=UserCommand)
 @click.argument("name", metavar="ID")
-def show(name: str) -> None:
+@json_option("All that medigan publishes, as JSON.")
+def show(name: str, as_json: bool) -> None:
     """Show what is known of a model: its number, such as 00004, or its whole id."""
+    from medgan.files.documents import to_json
     from medgan.report.tables import print_text
     from medgan.sources.medigan.catalogue import find
 
-    click.echo(print_text(_description(find(name)), terminal_width()), nl=False)
+    if as_json:
+        click.echo(json.dumps(to_json(find(name))))
+    else:
+        click.echo(print_text(_description(find(name)), terminal_width()), nl=False)
 
 
 def _listing(models: tuple[Model, ...]) -> Iterator[Table | str]:

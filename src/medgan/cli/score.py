@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, project_root_here
+from medgan.cli.options import dataset_options, json_option, project_root_here
 
 MAPS = click.Choice(["none", "anomalous", "all"])
 
@@ -45,7 +45,7 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     is_flag=True,
     help="Replace the results of an earlier scoring in the output folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+@json_option("The scores as JSON.")
 def score(
     path: Path,
     model: str,
@@ -60,7 +60,7 @@ def score(
     Research only; not a medical device.
     """
     from medgan.inference.batch import Options, score_with_detector
-    from medgan.inference.summary import as_document, scores_text
+    from medgan.inference.summary import scores_document, scores_text
     from medgan.project.given import given_parameters
 
     with_threshold = not options["no_threshold"]
@@ -76,4 +76,4 @@ def score(
             ),
         )
     file = output / "scores.csv"
-    click.echo(json.dumps(as_document(found, file)) if as_json else scores_text(found, file))
+    click.echo(json.dumps(scores_document(found, file)) if as_json else scores_text(found, file))
