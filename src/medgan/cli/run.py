@@ -93,7 +93,10 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
             logging.getLogger("medgan").setLevel(logging.DEBUG)
         conf = _conf(options["conf_source"])
         _check_environment(options["env"], conf)
-        _check_alone(Environment(conf, options["env"], options["params"] or {}))
+        environment = Environment(conf, options["env"], options["params"] or {})
+        if _helped(environment):
+            return None
+        _check_alone(environment)
         _check_runner(options["runner"], options["is_async"], options["runner_params"])
         names, pipeline = _chosen_pipelines(options, _synthesis_source(options, conf))
         for option in ("node_names", "from_nodes", "to_nodes"):
@@ -113,6 +116,22 @@ def _check_environment(env: str | None, conf: Path) -> None:
 
     if env is not None and conf.is_dir():
         require_environment(conf, env)
+
+
+def _helped(environment: Environment) -> bool:
+    """Take part in the leader's trainings, if torchrun or SLURM has started this process for it."""
+    from kedro.config import MissingConfigException
+
+    from medgan.training.crew import help_leader, launched, meet
+
+    try:
+        share = launched(environment.compute())
+    except (MissingConfigException, LookupError, OSError, ValueError):
+        return False  # the run says what is wrong with conf/
+    if share is None or share.rank == 0:
+        return False
+    help_leader(meet(share))
+    return True
 
 
 def _check_alone(environment: Environment) -> None:
