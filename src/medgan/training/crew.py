@@ -70,7 +70,7 @@ def crew(config: ComputeConfig) -> Iterator[Workers]:
         except BaseException:  # the helpers wait in an update, not for a task: they see the end
             atexit.unregister(_dismiss)
             raise
-    elif config.workers == 1:
+    elif config.workers == 1 or config.engine == "ray":
         yield Workers()
     else:
         with _started(config.workers) as workers:
