@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Queue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from kedro.io import MemoryDataset
 from kedro.pipeline import Pipeline
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
     from pluggy import PluginManager
 
+Catalog: TypeAlias = "CatalogProtocol[Any, Any]"
 NEEDED = "`compute.engine: ray` needs Ray: `pip install medgan[cluster]`."
 
 
@@ -101,7 +102,7 @@ class RayRunner(AbstractRunner):
     def _run(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol,
+        catalog: Catalog,
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
@@ -127,17 +128,17 @@ class RayRunner(AbstractRunner):
 def _replay(
     events: Iterator[Event],
     nodes: Sequence[Node],
-    catalog: CatalogProtocol,
+    catalog: Catalog,
     hook_manager: PluginManager | None,
 ) -> None:
     """Call the hooks of this process as those of the task were called."""
     known = {node.name: node for node in nodes}
     for event in events:
-        name, data = event.arguments.get("dataset_name"), event.arguments.get("data")
+        name = event.arguments.get("dataset_name", "")
         if event.hook == "after_dataset_saved" and isinstance(catalog.get(name), MemoryDataset):
-            catalog.save(name, data)
+            catalog.save(name, event.arguments["data"])
         if hook_manager is not None:
-            further = {"inputs": {}, "catalog": catalog} if name is None else {}
+            further = {} if name else {"inputs": {}, "catalog": catalog}
             call = getattr(hook_manager.hook, event.hook)
             call(node=known[event.node], **event.arguments, **further)
 
@@ -163,7 +164,7 @@ class _Cluster:
         self._ray.shutdown()
 
     def start(
-        self, nodes: Sequence[Node], catalog: CatalogProtocol, run_id: str | None
+        self, nodes: Sequence[Node], catalog: Catalog, run_id: str | None
     ) -> Iterator[Event]:
         """Start a task, and return its events as they come."""
         import torch
@@ -185,7 +186,7 @@ class _Cluster:
 
 
 def _run_nodes(
-    nodes: Sequence[Node], catalog: CatalogProtocol, run_id: str | None, threads: int
+    nodes: Sequence[Node], catalog: Catalog, run_id: str | None, threads: int
 ) -> Iterator[Event]:
     """Run nodes in a process of the cluster, with as many threads as elsewhere: their number
     decides about the last bits of the results.
@@ -204,7 +205,7 @@ def _run_nodes(
 
 def _record(
     nodes: Sequence[Node],
-    catalog: CatalogProtocol,
+    catalog: Catalog,
     run_id: str | None,
     put: Callable[[Event | BaseException | None], None],
 ) -> None:
