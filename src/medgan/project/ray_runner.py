@@ -163,9 +163,7 @@ class _Cluster:
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
 
-    def start(
-        self, nodes: Sequence[Node], catalog: Catalog, run_id: str | None
-    ) -> Iterator[Event]:
+    def start(self, nodes: Sequence[Node], catalog: Catalog, run_id: str | None) -> Iterator[Event]:
         """Start a task, and return its events as they come."""
         import torch
 
