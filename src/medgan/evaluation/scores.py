@@ -87,28 +87,25 @@ def score_images(
     Raises:
         UserError: a score, component or map is not finite; it names the images, none is dropped.
     """
-    parts, finite = list[dict[str, NDArray[np.float32]]](), list[NDArray[np.bool_]]()
+    values, finite = dict[str, NDArray[np.float32]](), np.ones(len(rows), dtype=bool)
     maps, done = np.zeros((0, 0, 0), np.float16), 0
     for batch, rng in batches.of(rows):
         found = detector.score(images(batch).to(batches.device), rng)
-        values = {SCORE: found.image_scores, **found.components}
-        parts.append({name: value.float().cpu().numpy() for name, value in values.items()})
+        part = slice(done, done := done + len(batch))
         shown = found.anomaly_maps[:, 0].float().cpu().numpy().astype(np.float16)
-        finite.append(
-            np.isfinite(np.stack([*parts[-1].values(), shown.sum((1, 2), dtype=np.float32)])).all(0)
-        )
+        finite[part] = np.isfinite(shown.sum((1, 2), dtype=np.float32))
         if batches.maps:
-            if not done:
+            if not part.start:
                 maps = np.empty((len(rows), *shown.shape[1:]), np.float16)
-            maps[done : done + len(batch)] = shown
-        done += len(batch)
+            maps[part] = shown
+        for name, value in {SCORE: found.image_scores, **found.components}.items():
+            # Arrays of the whole: small ones of each batch would keep freed memory in pieces.
+            kept = values.setdefault(name, np.empty(len(rows), np.float32))
+            kept[part] = value.float().cpu().numpy()
+            finite[part] &= np.isfinite(kept[part])
         on_progress(len(batch))
-    if not parts:
-        return Scored(np.zeros(0, np.float32), maps, {})
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    called = names if names is not None else [f"row {row}" for row in rows]
-    require_finite(np.concatenate(finite), called)
-    return Scored(joined.pop(SCORE), maps, joined)
+    require_finite(finite, names if names is not None else [f"row {row}" for row in rows])
+    return Scored(values.pop(SCORE, np.zeros(0, np.float32)), maps, values)
 
 
 def require_finite(finite: NDArray[np.bool_], names: Sequence[str]) -> None:

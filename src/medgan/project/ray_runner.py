@@ -154,10 +154,16 @@ class _Cluster:
         self._ray, self._workers, self._address = ray, workers, address
 
     def __enter__(self) -> _Cluster:
-        if self._address is not None:
-            self._ray.init(address=self._address)
-        else:
+        if self._address is None:
             self._ray.init(num_cpus=self._workers, include_dashboard=False)
+            return self
+        try:
+            self._ray.init(address=self._address)
+        except ConnectionError as error:
+            raise UserError(
+                f"No Ray cluster answers at {self._address}: start one there with `ray start "
+                "--head`, or leave `compute.address` out."
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
