@@ -108,8 +108,8 @@ def _batch_norm(
     dims = [0, *range(2, values.ndim)]
     with torch.autocast(values.device.type, enabled=False):
         found = values.to(torch.promote_types(values.dtype, torch.float32))
-        parts = torch.stack([found.mean(dims), found.var(dims, correction=0)])
-        means, variances = whole(parts[None]).unbind(1)
+        parts = torch.stack(torch.var_mean(found, dims, correction=0))
+        variances, means = whole(parts[None]).unbind(1)
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)
         count = rows(values.numel() // values.shape[1])
@@ -117,9 +117,9 @@ def _batch_norm(
             running_mean.lerp_(mean.detach(), momentum)
             running_var.lerp_(variance.detach() * (count / (count - 1)), momentum)
         factor = torch.rsqrt(variance + eps) * (1 if weight is None else weight)
+        offset = (0 if bias is None else bias) - mean * factor
         shape = (-1, *[1] * (values.ndim - 2))
-        normed = (found - mean.view(shape)) * factor.view(shape)
-        return (normed if bias is None else normed + bias.view(shape)).to(values.dtype)
+        return torch.addcmul(offset.view(shape), found, factor.view(shape)).to(values.dtype)
 
 
 def _dropout(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from medgan.contracts import Share
 from medgan.errors import UserError
 from medgan.training.settings import ComputeConfig
+from medgan.training.stopping import SIGNALS
 from medgan.training.workers import STARTED_WITHIN, WorkerLost, Workers, join
 
 if TYPE_CHECKING:
@@ -96,7 +97,12 @@ def _dismiss() -> None:
 
 
 def help_leader(workers: Workers) -> None:
-    """Do the tasks that the leader sends, until it ends."""
+    """Do the tasks that the leader sends, until it ends.
+
+    Signals are the leader's: it gets them too, and needs its helpers to end its step.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     task: Task | None
     with suppress(WorkerLost):
         while (task := workers.told(None)) is not None:
@@ -153,7 +159,6 @@ def main(rank: int, count: int, place: str) -> None:
     """Be a helper on the leader's machine."""
     from torch._C._distributed_c10d import FileStore
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader gets it too, and ends its step first
     store = FileStore(place, count)
     store.set(f"helper {rank}", "here")
     help_leader(join(Share(rank, count), store))
