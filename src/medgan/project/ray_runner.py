@@ -155,7 +155,7 @@ class _Cluster:
 
     def __enter__(self) -> _Cluster:
         if self._address is None:
-            self._ray.init(num_cpus=self._workers, include_dashboard=False)
+            self._ray.init("local", num_cpus=self._workers, include_dashboard=False)
             return self
         try:
             self._ray.init(address=self._address)
