@@ -84,10 +84,8 @@ def areas(
     return {
         "whole, score": roc_auc_score(labels, found),
         "whole, highest of the map": roc_auc_score(labels, highest(maps)),
-        "tiles, highest score": roc_auc_score(labels, [one.score for one in tiled]),
-        "tiles, highest of the blended map": roc_auc_score(
-            labels, [float(highest(one.anomaly_map[None])[0]) for one in tiled]
-        ),
+        "tiles, highest score": roc_auc_score(labels, [one.highest_tile for one in tiled]),
+        "tiles, highest of the blended map": roc_auc_score(labels, [one.score for one in tiled]),
     }
 
 

@@ -25,8 +25,17 @@ def test_the_blended_map_of_pixels_is_the_image(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 1), dtype=np.uint8)
     found = score_in_tiles(image, 32, 0.5, lambda t: (t.max((1, 2, 3)), t[..., 0]), batch_size=3)
     np.testing.assert_allclose(found.anomaly_map, image[..., 0], rtol=1e-5)
-    assert found.score == image.max()
+    assert found.highest_tile == image.max()
+    assert found.score < image.max()
     assert found.tiles == len(list(cut(image, 32, 0.5)))
+
+
+def test_the_score_is_the_highest_mean_of_few_pixels() -> None:
+    image = np.zeros((64, 96, 1), dtype=np.uint8)
+    image[40:45, 60:65] = 200
+    image[10, 10] = 255
+    found = score_in_tiles(image, 32, 0.5, lambda t: (t.mean((1, 2, 3)), t[..., 0]))
+    assert found.score == pytest.approx(200, rel=1e-4)
 
 
 def test_neighbouring_tiles_that_disagree_leave_no_edge() -> None:

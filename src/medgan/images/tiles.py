@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
+SMOOTHED = 5
+"""Side in pixels of the window in which a map is averaged, so that no single pixel decides."""
 Pixels = NDArray[np.uint8]
 Score = Callable[[Pixels], tuple[NDArray[np.float32], Sequence[NDArray[Any]]]]
 """Tiles (n, size, size, C) to scores (n,) and maps (n, size, size)."""
@@ -23,7 +26,9 @@ class TiledScore:
     """The score of an image whose tiles were scored."""
 
     score: float
-    """The highest of the tiles': a lesion is in few of them."""
+    """The highest mean of the map over SMOOTHED x SMOOTHED pixels: a lesion is in few of them."""
+    highest_tile: float
+    """The highest score of a tile."""
     anomaly_map: NDArray[np.float32]
     """(H, W), the maps of the tiles, blended."""
     tiles: int
@@ -71,7 +76,9 @@ def score_in_tiles(
             part = slice(top, top + size), slice(left, left + size)
             total[part] += window * one
             weights[part] += window
-    return TiledScore(max(scores), (total / weights)[:height, :width], len(scores))
+    blended = (total / weights)[:height, :width]
+    highest = float(uniform_filter(blended, SMOOTHED, mode="nearest").max())
+    return TiledScore(highest, max(scores), blended, len(scores))
 
 
 def cut(image: Pixels, size: int, overlap: float) -> Iterator[Pixels]:

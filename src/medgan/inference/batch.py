@@ -123,7 +123,7 @@ class Options:
             raise unknown("choice of heat maps", self.maps, list(MAPS))
         if self.tiles is not None and (self.threshold or not 0 <= self.tiles < 1):
             raise UserError(
-                "A score of tiles is the highest of many, which no threshold was frozen for: add "
+                "A score of tiles is the highest of a map, which no threshold was frozen for: add "
                 "--no-threshold to --tiles, and give an overlap from 0 to under 1."
             )
         if self.maps == "anomalous" and not self.threshold:

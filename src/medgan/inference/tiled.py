@@ -36,7 +36,7 @@ class InTiles(Trained):
         return np.asarray(as_image(kept, channels)).reshape(*kept.shape[:2], channels)
 
     def score(self, pixels: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> ScoresAndMaps:
-        """Score images (H, W, C) of any sizes: the highest of their tiles, and the blended maps."""
+        """Score images (H, W, C) of any sizes: the highest of their blended maps."""
         size, found = self.store.info.height, list[TiledScore]()
         for image, name in zip(pixels, names, strict=True):
             score = partial(self._score_tiles, name)
