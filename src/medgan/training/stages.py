@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import Optimizer
 
-from medgan.contracts import STAGE_OF_LABEL, Batch, BatchSource, Model, Player, Share
+from medgan.contracts import STAGE_OF_LABEL, WHOLE, Batch, BatchSource, Model, Player, Share
 from medgan.errors import UserError
 from medgan.training.adversary import Adversary
 from medgan.training.optimization import build_optimizer
@@ -36,7 +36,12 @@ class Stage:
         return self.first + self.steps
 
     def batch(
-        self, player: Player, batches: BatchSource, number: int, size: int, share: Share
+        self,
+        player: Player,
+        batches: BatchSource,
+        number: int,
+        size: int,
+        share: Share = WHOLE,
     ) -> Batch:
         """Draw a share of a batch for an update of a player."""
         if self.private is None:
