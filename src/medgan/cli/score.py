@@ -41,6 +41,13 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     help="Scores without decisions, where the detector was not evaluated.",
 )
 @click.option(
+    "--tiles",
+    type=float,
+    metavar="OVERLAP",
+    help="Score images at their own resolution, in tiles that overlap by this share, such as 0.5; "
+    "for a detector that was trained on tiles.",
+)
+@click.option(
     "--overwrite",
     is_flag=True,
     help="Replace the results of an earlier scoring in the output folder.",
@@ -72,7 +79,11 @@ def score(
             env=env,
             params=given_parameters(params),
             options=Options(
-                options["maps"], with_threshold, options["overwrite"], project_root_here()
+                options["maps"],
+                with_threshold,
+                options["overwrite"],
+                options["tiles"],
+                project_root_here(),
             ),
         )
     file = output / "scores.csv"
