@@ -21,7 +21,7 @@ mean over draws is reported, so that every image is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
@@ -33,8 +33,8 @@ from medgan.metrics.intervals import AT_LEAST_ZERO, SHARE, with_intervals
 from medgan.metrics.quality import QualityMetric, over_draws
 from medgan.ranges import Range, require_ranges
 
-WORKING_MEMORY = 64
-"""MiB of distances at a time."""
+AT_ONCE = 2**20
+"""Distances in a block, which fit into the cache of a processor."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,21 @@ def overlap(
         checked(features, most + 1, "The overlap of two sets (precision, density)")
         for features in (real, synthetic)
     )
-    radii, synthetic_radii = _radii(real, most), _radii(synthetic, most)
+    own, synthetic_own = _to_nearest(real, most), _to_nearest(synthetic, most)
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
+    precise, recalled, covered = np.zeros(len(synthetic), bool), [], []
+    density = 0
+    for rows, squared in _blocks(real, synthetic):
+        wide = squared <= own[rows, wide_ball, None]
+        precise |= (squared <= own[rows, ball, None]).any(0)
+        recalled.append((squared <= synthetic_own[:, ball]).any(1))
+        covered.append(wide.any(1))
+        density += np.count_nonzero(wide)
     return Overlap(
-        precision=float((_balls(synthetic, real, radii[:, ball]) > 0).mean()),
-        recall=float((_balls(real, synthetic, synthetic_radii[:, ball]) > 0).mean()),
-        density=float(_balls(synthetic, real, radii[:, wide_ball]).mean() / neighbours.density),
-        coverage=float((_nearest(real, synthetic) <= radii[:, wide_ball]).mean()),
+        precision=float(precise.mean()),
+        recall=float(np.concatenate(recalled).mean()),
+        density=density / (neighbours.density * len(synthetic)),
+        coverage=float(np.concatenate(covered).mean()),
     )
 
 
@@ -133,29 +141,25 @@ def feature_overlap(
     return with_intervals(metrics, sets, of_halves, limits, seed)
 
 
-def _radii(features: Floats, most: int) -> Floats:
-    """Compute the distances of each of (n, D) to its nearest others: (n, most), ascending."""
-    from sklearn.neighbors import NearestNeighbors  # over a second of import
-
-    found: Floats = NearestNeighbors(n_neighbors=most).fit(features).kneighbors()[0]
-    return found
-
-
-def _balls(points: Floats, centers: Floats, radii: Floats) -> Floats:
-    """Count the balls of radii (m,) around centers (m, D) that contain each of (n, D): (n,)."""
-    return _reduced(points, centers, lambda block: (block <= radii).sum(1))
+def _to_nearest(features: Floats, most: int) -> Floats:
+    """Compute the squared distances of each of (n, D) to its nearest others: (n, most), ascending."""
+    found = []
+    for rows, squared in _blocks(features, features):
+        squared[np.arange(len(squared)), np.arange(len(features))[rows]] = np.inf
+        squared.partition(most - 1, axis=1)
+        found.append(np.sort(squared[:, :most], axis=1))
+    return np.concatenate(found)
 
 
-def _nearest(points: Floats, centers: Floats) -> Floats:
-    """Compute the distance of each of (n, D) to the nearest of (m, D): (n,)."""
-    return _reduced(points, centers, lambda block: block.min(1))
+def _blocks(points: Floats, others: Floats) -> Iterator[tuple[slice, Floats]]:
+    """Compute the squared distances of (n, D) to (m, D) in blocks of rows: which, and (rows, m).
 
-
-def _reduced(points: Floats, centers: Floats, reduce: Callable[[Floats], NDArray[Any]]) -> Floats:
-    """Reduce the distances (n, m) to (n,), in blocks of rows that fit into memory."""
-    from sklearn.metrics import pairwise_distances_chunked
-
-    blocks = pairwise_distances_chunked(
-        points, centers, reduce_func=lambda block, _: reduce(block), working_memory=WORKING_MEMORY
-    )
-    return np.concatenate(list(blocks)).astype(np.float64)
+    |a|^2 - 2 a.b + |b|^2 is one product of matrices, as the squares are two more columns.
+    """
+    square, other_square = (np.square(features).sum(1) for features in (points, others))
+    left = np.column_stack([-2 * points, square, np.ones(len(points))])
+    right = np.column_stack([others, np.ones(len(others)), other_square]).T
+    step = max(1, AT_ONCE // len(others))
+    for start in range(0, len(points), step):
+        rows = slice(start, start + step)
+        yield rows, np.maximum(left[rows] @ right, 0)

@@ -1,0 +1,81 @@
+"""Measure rows of the table of docs/performance.md, and write it.
+
+    make bench                            # all rows
+    make bench ARGS="fid kid"             # these
+    make bench ARGS="fid --quick"         # a small size, to try it: prints, and writes nothing
+
+Packages to compare with are in benchmarks/peers.txt, which `make bench` installs into build/peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import results, rows
+from benchmarks.machine import Machine
+from benchmarks.paired import Case, OutputsDiffer, compare
+from benchmarks.results import Line
+from benchmarks.scale import Scale
+
+PEERS = Path("build/peers").resolve()
+QUICK_ROUNDS = 3
+
+
+def main() -> None:
+    """Measure, write the records, and make the page of all records that there are."""
+    sys.path.append(str(PEERS))  # last: a package of the project is never replaced
+    arguments = _arguments()
+    scale = Scale(arguments.quick)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    for row in arguments.rows:
+        lines = [_line(make, scale) for make in rows.cases_of(row)]
+        if not scale.quick:
+            results.write(row, lines)
+    if not scale.quick:
+        results.update_page([line for row in rows.NAMES for line in results.read(row)])
+
+
+def _line(make: Callable[[Scale], Case], scale: Scale) -> Line:
+    machine = Machine.now()
+    try:
+        case = make(scale)
+    except ImportError as error:
+        doc = (make.__doc__ or make.__name__).splitlines()[0]
+        line = Line(doc, str(error.name), 1.0, machine, None, f"{error}")
+    else:
+        line = _measured(case, machine, QUICK_ROUNDS if scale.quick else None)
+    print(results.summary(line), flush=True)
+    return line
+
+
+def _measured(case: Case, machine: Machine, rounds: int | None) -> Line:
+    known = case.work, case.against, case.goal, machine
+    try:
+        found = compare(case, rounds) if rounds else compare(case)
+    except OutputsDiffer as error:
+        return Line(*known, None, f"outputs differ: {error}", case.note)
+    return Line(*known, found, note=case.note)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="row", help=", ".join(rows.NAMES))
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    unknown = set(arguments.rows) - set(rows.NAMES)
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}: there are {', '.join(rows.NAMES)}")
+    arguments.rows = arguments.rows or list(rows.NAMES)
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
