@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,6 +42,8 @@ class Within:
     difference: Callable[[Any, Any], float]
     what: str
     """What is compared, such as "relative difference of the FID"."""
+    results: Callable[[], tuple[Any, Any]] | None = None
+    """Both results, where what is timed does not return them."""
 
 
 @dataclass(frozen=True)
@@ -136,16 +139,15 @@ def compare(case: Case, rounds: int = ROUNDS) -> Comparison:
 
 def paired_ratios(seconds: list[float], other_seconds: list[float]) -> list[float]:
     """Divide each time of B by the geometric mean of the A before and the A after it."""
-    neighbours = zip(seconds[:-1], seconds[1:], strict=True)
     return [
         other / math.sqrt(before * after)
-        for other, (before, after) in zip(other_seconds, neighbours, strict=True)
+        for other, (before, after) in zip(other_seconds, pairwise(seconds), strict=True)
     ]
 
 
 def control_ratios(seconds: list[float]) -> list[float]:
     """Divide each time of A by the one before."""
-    return [after / before for before, after in zip(seconds[:-1], seconds[1:], strict=True)]
+    return [after / before for before, after in pairwise(seconds)]
 
 
 def distance_from_one(ratio: float) -> float:
@@ -157,6 +159,8 @@ def agreement(outputs: Within | NotCompared, mine: Any, theirs: Any) -> str:
     """State how far apart the results are. Raises `OutputsDiffer`."""
     if isinstance(outputs, NotCompared):
         return f"not compared: {outputs.reason}"
+    if outputs.results is not None:
+        mine, theirs = outputs.results()
     found = outputs.difference(mine, theirs)
     if not found <= outputs.tolerance:
         raise OutputsDiffer(f"{outputs.what}: {found:.2g}, more than {outputs.tolerance:g}")

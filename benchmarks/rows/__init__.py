@@ -13,9 +13,12 @@ from benchmarks.paired import Case
 from benchmarks.scale import Scale
 
 NAMES = (
+    "epoch",
     "fid",
     "kid",
+    "overlap",
     "bootstrap",
+    "near_duplicates",
 )
 """In the order of the table."""
 

@@ -24,7 +24,7 @@ def against_torchmetrics(scale: Scale) -> Case:
     """torchmetrics as it is called by default."""
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    n, dimensions = _size(scale)
+    _, dimensions = _size(scale)
     subsets, of = _subsets(scale)
     metric = KernelInceptionDistance(GivenFeatures(dimensions), subsets, of)
     real, synthetic = (torch.from_numpy(images)[:, :, None, None] for images in _features(scale))

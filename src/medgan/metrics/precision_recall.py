@@ -21,7 +21,6 @@ mean over draws is reported, so that every image is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
@@ -33,8 +32,8 @@ from medgan.metrics.intervals import AT_LEAST_ZERO, SHARE, with_intervals
 from medgan.metrics.quality import QualityMetric, over_draws
 from medgan.ranges import Range, require_ranges
 
-AT_ONCE = 2**20
-"""Distances in a block, which fit into the cache of a processor."""
+BLOCK = 512
+"""Rows and columns of distances at a time, which fit into the cache of a processor."""
 
 
 @dataclass(frozen=True)
@@ -76,21 +75,23 @@ def overlap(
         checked(features, most + 1, "The overlap of two sets (precision, density)")
         for features in (real, synthetic)
     )
-    own, synthetic_own = _to_nearest(real, most), _to_nearest(synthetic, most)
+    radii, synthetic_radii = _to_nearest(real, most), _to_nearest(synthetic, most)
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
-    precise, recalled, covered = np.zeros(len(synthetic), bool), [], []
-    density = 0
-    for rows, squared in _blocks(real, synthetic):
-        wide = squared <= own[rows, wide_ball, None]
-        precise |= (squared <= own[rows, ball, None]).any(0)
-        recalled.append((squared <= synthetic_own[:, ball]).any(1))
-        covered.append(wide.any(1))
-        density += np.count_nonzero(wide)
+    recalled, covered = np.zeros((2, len(real)), dtype=bool)
+    precise, inside = np.zeros(len(synthetic), dtype=bool), 0
+    for rows in _slices(len(real)):
+        for columns in _slices(len(synthetic)):
+            squared = _squared(real[rows], synthetic[columns])
+            wide = squared <= radii[rows, wide_ball, None]
+            inside += int(np.count_nonzero(wide))
+            covered[rows] |= wide.any(1)
+            precise[columns] |= (squared <= radii[rows, ball, None]).any(0)
+            recalled[rows] |= (squared <= synthetic_radii[columns, ball]).any(1)
     return Overlap(
         precision=float(precise.mean()),
-        recall=float(np.concatenate(recalled).mean()),
-        density=density / (neighbours.density * len(synthetic)),
-        coverage=float(np.concatenate(covered).mean()),
+        recall=float(recalled.mean()),
+        density=inside / (neighbours.density * len(synthetic)),
+        coverage=float(covered.mean()),
     )
 
 
@@ -142,24 +143,40 @@ def feature_overlap(
 
 
 def _to_nearest(features: Floats, most: int) -> Floats:
-    """Compute the squared distances of each of (n, D) to its nearest others: (n, most), ascending."""
-    found = []
-    for rows, squared in _blocks(features, features):
-        squared[np.arange(len(squared)), np.arange(len(features))[rows]] = np.inf
-        squared.partition(most - 1, axis=1)
-        found.append(np.sort(squared[:, :most], axis=1))
-    return np.concatenate(found)
+    """Compute the squared distances of each of (n, D) to its nearest others: (n, most), ascending.
+
+    A distance is computed once, for both of its ends.
+    """
+    nearest = np.full((len(features), most), np.inf)
+
+    def keep(rows: slice, squared: Floats) -> None:
+        known = np.concatenate([nearest[rows], squared], axis=1)
+        known.partition(most - 1, axis=1)
+        nearest[rows] = known[:, :most]
+
+    blocks = _slices(len(features))
+    for place, rows in enumerate(blocks):
+        for columns in blocks[place:]:
+            squared = _squared(features[rows], features[columns])
+            if rows == columns:
+                np.fill_diagonal(squared, np.inf)
+            else:
+                keep(columns, squared.T)
+            keep(rows, squared)
+    return np.sort(nearest, axis=1)
 
 
-def _blocks(points: Floats, others: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Compute the squared distances of (n, D) to (m, D) in blocks of rows: which, and (rows, m).
+def _slices(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
+
+
+def _squared(points: Floats, others: Floats) -> Floats:
+    """Compute the squared distances of (n, D) to (m, D): (n, m).
 
     |a|^2 - 2 a.b + |b|^2 is one product of matrices, as the squares are two more columns.
     """
     square, other_square = (np.square(features).sum(1) for features in (points, others))
     left = np.column_stack([-2 * points, square, np.ones(len(points))])
-    right = np.column_stack([others, np.ones(len(others)), other_square]).T
-    step = max(1, AT_ONCE // len(others))
-    for start in range(0, len(points), step):
-        rows = slice(start, start + step)
-        yield rows, np.maximum(left[rows] @ right, 0)
+    right = np.column_stack([others, np.ones(len(others)), other_square])
+    found: Floats = left @ right.T
+    return np.maximum(found, 0, out=found)
