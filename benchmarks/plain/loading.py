@@ -40,11 +40,13 @@ class Films(Dataset[Tensor]):
             return self.transform(image.convert("L"))
 
 
-def loader(images: Dataset[Any], workers: int) -> DataLoader[Any]:
+def loader(
+    images: Dataset[Any], workers: int, kind: type[DataLoader[Any]] = DataLoader
+) -> DataLoader[Any]:
     """Shuffled batches, read by so many processes, which live as long as the loader."""
-    return DataLoader(
+    return kind(
         images,
-        BATCH,
+        batch_size=BATCH,
         shuffle=True,
         drop_last=True,
         num_workers=workers,

@@ -14,6 +14,7 @@ from benchmarks.scale import Scale
 
 NAMES = (
     "epoch",
+    "first_pass",
     "fid",
     "kid",
     "overlap",

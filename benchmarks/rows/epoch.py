@@ -53,6 +53,7 @@ def against_large(scale: Scale) -> Case:
 def against_monai(scale: Scale) -> Case:
     """MONAI, which keeps the resized images in memory."""
     from monai.data import CacheDataset
+    from monai.data import DataLoader as MonaiLoader
     from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Resize, ScaleIntensityRange
 
     steps = [
@@ -62,7 +63,7 @@ def against_monai(scale: Scale) -> Case:
         ScaleIntensityRange(0, 255, -1, 1),
     ]
     cached = CacheDataset([*map(str, _films(scale))], Compose(steps), progress=False)
-    batches, workers = _fastest(cached)
+    batches, workers = _fastest(cached, MonaiLoader)
     return _case(scale, f"MONAI's `CacheDataset`, {workers} workers", 2.0, batches, 0.02)
 
 
@@ -131,11 +132,11 @@ def _case(
     )
 
 
-def _fastest(images: Dataset[Any]) -> tuple[Loader, int]:
+def _fastest(images: Dataset[Any], kind: type[Loader] = DataLoader) -> tuple[Loader, int]:
     """Choose the number of worker processes with the fastest epoch: none, or one for each core."""
     seconds = {}
     for workers in (0, os.cpu_count() or 1):
-        batches = loader(images, workers)
+        batches = loader(images, workers, kind)
         _consume(batches)
         started = time.perf_counter()
         _consume(batches)
