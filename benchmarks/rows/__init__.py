@@ -15,6 +15,7 @@ from benchmarks.scale import Scale
 NAMES = (
     "epoch",
     "first_pass",
+    "dicom",
     "fid",
     "kid",
     "overlap",

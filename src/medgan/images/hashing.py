@@ -128,7 +128,7 @@ def _block(columns: NDArray[np.uint64], start: int, other: int, radius: int, gro
 
 def _different(rows: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Count the bits in which words (w, n, 1) and (w, 1, m) differ: (n, m)."""
-    counts = np.bitwise_count(rows[0] ^ others[0])
+    counts: NDArray[np.uint8] = np.bitwise_count(rows[0] ^ others[0])
     for row, column in zip(rows[1:], others[1:], strict=True):
         counts += np.bitwise_count(row ^ column)
     return counts
