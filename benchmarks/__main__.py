@@ -14,6 +14,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import results, rows
@@ -55,12 +56,21 @@ def _line(make: Callable[[Scale], Case], scale: Scale) -> Line:
 
 
 def _measured(case: Case, machine: Machine, rounds: int | None) -> Line:
-    known = case.work, case.against, case.goal, machine
+    line = Line(
+        case.work,
+        case.against,
+        case.goal,
+        machine,
+        None,
+        note=case.note,
+        operations=case.operations,
+        precision=case.precision,
+    )
     try:
         found = compare(case, rounds) if rounds else compare(case)
     except OutputsDiffer as error:
-        return Line(*known, None, f"outputs differ: {error}", case.note)
-    return Line(*known, found, note=case.note)
+        return replace(line, failure=f"outputs differ: {error}")
+    return replace(line, comparison=found)
 
 
 def _arguments() -> argparse.Namespace:

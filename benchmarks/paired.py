@@ -68,6 +68,10 @@ class Case:
     scale: float = 1.0
     """How many times the work of `other` is smaller than that of `ours`; its time is multiplied."""
     note: str = ""
+    operations: int = 0
+    """Floating-point operations of `ours` in matrix products; 0 where they do not limit it."""
+    precision: str = "fp32"
+    """Of these operations."""
 
 
 @dataclass(frozen=True)

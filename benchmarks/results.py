@@ -27,6 +27,8 @@ class Line:
     failure: str = ""
     """Why there is no comparison."""
     note: str = ""
+    operations: int = 0
+    precision: str = "fp32"
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Line:
@@ -51,6 +53,15 @@ class Line:
         if self.comparison.ratio.median < 1:
             return "slower"
         return "reached" if self.comparison.ratio.median >= self.goal else "below the goal"
+
+    @property
+    def share_of_roof(self) -> float | None:
+        """Operations a second : those of a matrix product; None where other work limits it."""
+        if not self.operations or self.comparison is None:
+            return None
+        roofs = {"fp32": self.machine.fp32_tflops, "bf16": self.machine.bf16_tflops}
+        done = self.operations / self.comparison.seconds.median / 1e12
+        return done / roofs[self.precision]
 
 
 def write(row: str, lines: list[Line], folder: Path = FOLDER) -> None:
@@ -83,7 +94,8 @@ def summary(line: Line) -> str:
     """Return one line for the terminal."""
     found = line.comparison
     ratio = f"{_ratio(found)} times as fast, control {_range(found.control)}: " if found else ""
-    return f"{line.work}, against {line.against}: {ratio}{line.verdict}"
+    share = f", {_share(line)} of the roof" if line.operations else ""
+    return f"{line.work}, against {line.against}: {ratio}{line.verdict}{share}"
 
 
 def _claims(lines: list[Line]) -> str:
@@ -99,7 +111,7 @@ def _claims(lines: list[Line]) -> str:
 def _protocol(lines: list[Line]) -> str:
     head = (
         "| Work, against | Seconds: ours, other | Ours : ours | MB added: ours, other | Outputs | "
-        "Load | Roof, TFLOP/s fp32, bf16 |\n|---|---|---|---|---|---|---|"
+        "Load | Roof, TFLOP/s fp32, bf16 | Share of it |\n|---|---|---|---|---|---|---|---|"
     )
     return "\n".join([head, *(_measured(line) for line in lines if line.comparison)])
 
@@ -114,8 +126,13 @@ def _measured(line: Line) -> str:
         f"| {line.work}, {line.against} | {_seconds(found.seconds.median)}, "
         f"{_seconds(found.other_seconds.median)} | {_range(found.control)} | "
         f"{', '.join(memory)} | {outputs} | {machine.load} of {machine.cores} cores | "
-        f"{machine.fp32_tflops:.2f}, {machine.bf16_tflops:.2f} |"
+        f"{machine.fp32_tflops:.2f}, {machine.bf16_tflops:.2f} | {_share(line)} |"
     )
+
+
+def _share(line: Line) -> str:
+    share = line.share_of_roof
+    return "" if share is None else f"{share:.0%}"
 
 
 def _ratio(found: Comparison | None) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.transforms import v2
 
 BATCH = 32
@@ -52,3 +52,11 @@ def loader(
         num_workers=workers,
         persistent_workers=workers > 0,
     )
+
+
+def endless(images: Tensor, batch: int) -> Iterator[Tensor]:
+    """Iterate over shuffled batches of images in memory, without an end."""
+    loader = DataLoader(TensorDataset(images), batch_size=batch, shuffle=True, drop_last=True)
+    while True:
+        for (found,) in loader:
+            yield found

@@ -13,6 +13,8 @@ from benchmarks.paired import Case
 from benchmarks.scale import Scale
 
 NAMES = (
+    "sngan",
+    "wgan_gp",
     "epoch",
     "first_pass",
     "dicom",
