@@ -14,13 +14,12 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import results, rows
 from benchmarks.machine import Machine
-from benchmarks.paired import Case, OutputsDiffer, compare
-from benchmarks.results import Line
+from benchmarks.paired import ROUNDS, Case, OutputsDiffer, Timed, compare, seconds_of
+from benchmarks.results import Duration, Line
 from benchmarks.scale import Scale
 
 PEERS = Path("build/peers").resolve()
@@ -42,35 +41,28 @@ def main() -> None:
         results.update_page([line for row in rows.NAMES for line in results.read(row)])
 
 
-def _line(make: Callable[[Scale], Case], scale: Scale) -> Line:
-    machine = Machine.now()
+def _line(make: Callable[[Scale], Case | Timed], scale: Scale) -> Line | Duration:
+    machine, rounds = Machine.now(), scale.of(ROUNDS, QUICK_ROUNDS)
     try:
         case = make(scale)
     except ImportError as error:
-        doc = (make.__doc__ or make.__name__).splitlines()[0]
-        line = Line(doc, str(error.name), 1.0, machine, None, f"{error}")
+        title = (make.__doc__ or make.__name__).splitlines()[0]
+        line: Line | Duration = Line(title, str(error.name), 1.0, machine, None, str(error))
     else:
-        line = _measured(case, machine, QUICK_ROUNDS if scale.quick else None)
+        line = _measured(case, machine, rounds)
     print(results.summary(line), flush=True)
     return line
 
 
-def _measured(case: Case, machine: Machine, rounds: int | None) -> Line:
-    line = Line(
-        case.work,
-        case.against,
-        case.goal,
-        machine,
-        None,
-        note=case.note,
-        operations=case.operations,
-        precision=case.precision,
-    )
+def _measured(case: Case | Timed, machine: Machine, rounds: int) -> Line | Duration:
+    if isinstance(case, Timed):
+        return Duration(case.work, case.limit, machine, seconds_of(case, rounds))
+    names = ("work", "against", "goal", "note", "operations", "precision")
+    known = {name: getattr(case, name) for name in names}
     try:
-        found = compare(case, rounds) if rounds else compare(case)
+        return Line(machine=machine, comparison=compare(case, rounds), **known)
     except OutputsDiffer as error:
-        return replace(line, failure=f"outputs differ: {error}")
-    return replace(line, comparison=found)
+        return Line(machine=machine, comparison=None, failure=f"outputs differ: {error}", **known)
 
 
 def _arguments() -> argparse.Namespace:

@@ -75,6 +75,15 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """A line with a limit in seconds in place of another side."""
+
+    work: str
+    limit: float
+    run: Callable[[], Any]
+
+
+@dataclass(frozen=True)
 class Spread:
     """The median of the rounds, the smallest and the largest."""
 
@@ -139,6 +148,12 @@ def compare(case: Case, rounds: int = ROUNDS) -> Comparison:
         outputs,
         rounds,
     )
+
+
+def seconds_of(case: Timed, rounds: int = ROUNDS) -> Spread:
+    """Measure the seconds of a call, after one that is not timed."""
+    case.run()
+    return Spread.of([_timed(case.run, 1).seconds for _ in range(rounds)])
 
 
 def paired_ratios(seconds: list[float], other_seconds: list[float]) -> list[float]:

@@ -64,34 +64,69 @@ class Line:
         return done / roofs[self.precision]
 
 
-def write(row: str, lines: list[Line], folder: Path = FOLDER) -> None:
+@dataclass(frozen=True)
+class Duration:
+    """A time with a limit."""
+
+    work: str
+    limit: float
+    machine: Machine
+    seconds: Spread
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Duration:
+        """Read what `asdict` has written."""
+        parts = {
+            "machine": Machine(**document["machine"]),
+            "seconds": Spread(**document["seconds"]),
+        }
+        return cls(**{**document, **parts})
+
+    @property
+    def verdict(self) -> str:
+        """Whether the limit is kept."""
+        return "kept" if self.seconds.median <= self.limit else "exceeded"
+
+
+Lines = list[Line | Duration]
+
+
+def write(row: str, lines: Lines, folder: Path = FOLDER) -> None:
     """Write the record of a row."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps([asdict(line) for line in lines], indent=1, ensure_ascii=False)
     (folder / f"{row}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def read(row: str, folder: Path = FOLDER) -> list[Line]:
+def read(row: str, folder: Path = FOLDER) -> Lines:
     """Read the record of a row; empty where there is none."""
     path = folder / f"{row}.json"
     documents = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return [Line.of(document) for document in documents]
+    return [
+        Duration.of(document) if "limit" in document else Line.of(document)
+        for document in documents
+    ]
 
 
-def tables(lines: list[Line]) -> str:
-    """Write both tables: the claims, and how each was measured."""
-    return f"{_claims(lines)}\n\n### How each was measured\n\n{_protocol(lines)}"
+def tables(lines: Lines) -> str:
+    """Write the tables: the claims, the times with a limit, and how each claim was measured."""
+    compared = [line for line in lines if isinstance(line, Line)]
+    timed = [line for line in lines if isinstance(line, Duration)]
+    parts = (_claims(compared), _durations(timed))
+    return "\n\n".join((*parts, "### How each was measured", _protocol(compared)))
 
 
-def update_page(lines: list[Line], page: Path = PAGE) -> None:
+def update_page(lines: Lines, page: Path = PAGE) -> None:
     """Put the tables between the markers of the page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(f"{before}{BEGIN}\n\n{tables(lines)}\n\n{END}{after}", encoding="utf-8")
 
 
-def summary(line: Line) -> str:
+def summary(line: Line | Duration) -> str:
     """Return one line for the terminal."""
+    if isinstance(line, Duration):
+        return f"{line.work}: {_seconds(line.seconds.median)} s, limit {line.limit:g}"
     found = line.comparison
     ratio = f"{_ratio(found)} times as fast, control {_range(found.control)}: " if found else ""
     share = f", {_share(line)} of the roof" if line.operations else ""
@@ -103,6 +138,16 @@ def _claims(lines: list[Line]) -> str:
     rows = [
         f"| {line.work} | {line.against} | {_ratio(line.comparison)} | {line.goal:g} | "
         f"{line.verdict} |"
+        for line in lines
+    ]
+    return "\n".join([head, *rows])
+
+
+def _durations(lines: list[Duration]) -> str:
+    head = "| Start | Seconds | Limit | |\n|---|---|---|---|"
+    rows = [
+        f"| {line.work} | {_seconds(line.seconds.median)} ({_range(line.seconds)}) | "
+        f"{line.limit:g} | {line.verdict} |"
         for line in lines
     ]
     return "\n".join([head, *rows])

@@ -1,4 +1,4 @@
-"""The rows of the table. Each module has `CASES`, functions that make one `Case` for a `Scale`.
+"""The rows of the table. Each module has `CASES`, functions that make one `Case`, or `Timed`, of a `Scale`.
 
 A case imports what it is compared with when it is made, so a package that is missing becomes a line
 that says so. Inputs that several cases share are made once.
@@ -9,25 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from benchmarks.paired import Case
+from benchmarks.paired import Case, Timed
 from benchmarks.scale import Scale
 
 NAMES = (
-    "sngan",
-    "wgan_gp",
     "epoch",
     "first_pass",
     "dicom",
+    "near_duplicates",
+    "sngan",
+    "wgan_gp",
+    "ganomaly",
+    "scoring",
     "fid",
     "kid",
     "overlap",
     "bootstrap",
-    "near_duplicates",
+    "start",
 )
 """In the order of the table."""
 
 
-def cases_of(row: str) -> tuple[Callable[[Scale], Case], ...]:
+def cases_of(row: str) -> tuple[Callable[[Scale], Case | Timed], ...]:
     """Return the functions that make the cases of a row."""
-    found: tuple[Callable[[Scale], Case], ...] = import_module(f"{__name__}.{row}").CASES
+    module = import_module(f"{__name__}.{row}")
+    found: tuple[Callable[[Scale], Case | Timed], ...] = module.CASES
     return found
