@@ -15,7 +15,7 @@ from benchmarks.plain.loading import endless
 from benchmarks.plain.residual import Critic, Generator
 from benchmarks.plain.sngan import LATENTS, spectrally_normalized
 from benchmarks.plain.sngan import steps as plain_steps
-from benchmarks.rows.steps import images, operations, steps
+from benchmarks.rows.steps import Loop, images, operations, steps
 from benchmarks.scale import Scale
 from medgan.contracts import ImageSpec
 from medgan.models import sngan
@@ -76,7 +76,7 @@ def _case(
     width, batch = _sizes(scale)
     config = sngan.Config(LATENTS, width, n_critic=n_critic)
     model = sngan.build(config, ImageSpec(size, CHANNELS))
-    mine = steps(model, images(size, CHANNELS), batch, precision=precision)
+    mine = steps(model, images(size, CHANNELS), Loop(batch, precision))
     return Case(
         f"An SNGAN step at {size} px, width {width}, batch {batch}, {n_critic} D + 1 G, {precision}",
         against,

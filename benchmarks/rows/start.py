@@ -33,7 +33,7 @@ def smallest_run(scale: Scale) -> Timed:
 
 
 def _command(*arguments: str, folder: Path) -> Callable[[], None]:
-    command = [sys.executable, "-m", *arguments]
+    command = [Path(sys.executable).with_name(arguments[0]), *arguments[1:]]
 
     def run() -> None:
         subprocess.run(command, cwd=folder, env=os.environ, check=True, capture_output=True)

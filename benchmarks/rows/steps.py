@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from medgan.training.settings import TrainingConfig
 
 IMAGES = 256
 FOREVER = 10**9
+ADVERSARIAL = "adversarial"
 
 
 def images(size: int, channels: int) -> Tensor:
@@ -25,17 +27,31 @@ def images(size: int, channels: int) -> Tensor:
     return torch.rand(IMAGES, channels, size, size, generator=rng) * 2 - 1
 
 
-def steps(
-    model: Any, data: Tensor, batch: int, stage: str = "adversarial", precision: str = "fp32"
-) -> Callable[[], None]:
-    """Return a function that makes one step of a stage by the training loop."""
+@dataclass(frozen=True)
+class Loop:
+    """Settings of our training loop."""
+
+    batch: int
+    precision: str = "fp32"
+    compiled: bool = False
+    mixed: bool = False
+    """Whether the model sees a second batch, the unlabelled mix."""
+
+
+def steps(model: Any, data: Tensor, loop: Loop) -> Callable[[], None]:
+    """Return a function that makes one adversarial step by the training loop."""
     rows = torch.arange(len(data)).numpy()
-    budget = {name: FOREVER if name == stage else 0 for name in model.stages()}
     config = TrainingConfig(
-        budget, batch, precision=precision, report_every=1, checkpoint_every=FOREVER
+        {name: FOREVER if name == ADVERSARIAL else 0 for name in model.stages()},
+        loop.batch,
+        precision=loop.precision,
+        compile=loop.compiled,
+        report_every=1,
+        checkpoint_every=FOREVER,
     )
-    stream = BatchStream(TensorImages(data), rows, 0)
-    running = train(model, stream, config, runtime=Runtime.detect(precision))
+    unlabelled = rows[::-1] if loop.mixed else None
+    stream = BatchStream(TensorImages(data), rows, 0, unlabelled_rows=unlabelled)
+    running = train(model, stream, config, runtime=Runtime.detect(loop.precision))
 
     def step() -> None:
         next(report for report in running if report.terms)  # others are checkpoints

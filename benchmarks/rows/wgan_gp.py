@@ -10,7 +10,7 @@ from benchmarks.paired import Case, Within, relative_difference
 from benchmarks.plain import wgan_gp
 from benchmarks.plain.loading import endless
 from benchmarks.plain.residual import Critic, Generator
-from benchmarks.rows.steps import images, operations, steps
+from benchmarks.rows.steps import Loop, images, operations, steps
 from benchmarks.scale import Scale
 from medgan.contracts import ImageSpec
 from medgan.models import fanogan
@@ -29,7 +29,7 @@ def against_plain(scale: Scale) -> Case:
     widths = [width, *channel_widths(size, width)]
     generator = Generator(wgan_gp.LATENTS, [*channel_widths(size, width)[::-1], width], channels=1)
     critic = Critic(widths, 1, layer_norm)
-    mine = steps(model, data, batch)
+    mine = steps(model, data, Loop(batch))
 
     def results() -> tuple[Any, Any]:
         """The logits of generated images, with equal weights."""
