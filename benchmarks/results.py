@@ -156,7 +156,7 @@ def _durations(lines: list[Duration]) -> str:
 def _protocol(lines: list[Line]) -> str:
     head = (
         "| Work, against | Seconds: ours, other | Ours : ours | MB added: ours, other | Outputs | "
-        "Load | Roof, TFLOP/s fp32, bf16 | Share of it |\n|---|---|---|---|---|---|---|---|"
+        "Load | Threads | Roof, TFLOP/s fp32, bf16 | Share of it |\n|---|---|---|---|---|---|---|---|---|"
     )
     return "\n".join([head, *(_measured(line) for line in lines if line.comparison)])
 
@@ -170,7 +170,7 @@ def _measured(line: Line) -> str:
     return (
         f"| {line.work}, {line.against} | {_seconds(found.seconds.median)}, "
         f"{_seconds(found.other_seconds.median)} | {_range(found.control)} | "
-        f"{', '.join(memory)} | {outputs} | {machine.load} of {machine.cores} cores | "
+        f"{', '.join(memory)} | {outputs} | {machine.load} | {machine.threads} | "
         f"{machine.fp32_tflops:.2f}, {machine.bf16_tflops:.2f} | {_share(line)} |"
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,6 @@ from medgan.stats.bootstrap import draws, weight_blocks
 from medgan.stats.classification import Predictions, auroc_of
 
 GOAL = 50.0
-RESAMPLES = 1_000
 IMAGES_OF_A_PATIENT = 3
 
 
@@ -29,45 +30,64 @@ def _scores(n: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.
 
 def against_sklearn(scale: Scale) -> Case:
     """A loop over the resamples that calls scikit-learn."""
-    labels, scores, patients = _scores(scale.of(10_000, 1_000))
-    resamples = scale.of(RESAMPLES, 50)
-    blocks = weight_blocks(patients, resamples, 0)
+    few = scale.of(200, 50)
+    labels, scores, patients = _scores(_images(scale))
     # Both sides resample the same patients, or their draws could not be compared.
-    weights = np.concatenate([block.astype(np.int64) for block in blocks])
-    return Case(
-        f"AUROC of {resamples:,} patient resamples of {len(labels):,} scores",
-        "a loop over scikit-learn",
-        GOAL,
-        lambda: _ours(labels, scores, patients, resamples),
-        lambda: resampling.aurocs(labels, scores, weights),
-        Within(1e-9, relative_difference, "relative difference of an AUROC"),
-    )
+    blocks = [block.astype(np.int64) for block in weight_blocks(patients, _resamples(scale), 0)]
+    weights = np.concatenate(blocks)[:few]
+
+    def results() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return _ours(scale)[:few], resampling.aurocs(labels, scores, weights)
+
+    same = Within(1e-9, relative_difference, "relative difference of an AUROC", results)
+    other = lambda: resampling.aurocs(labels, scores, weights)  # noqa: E731
+    return _case(scale, "a loop over scikit-learn", other, few, same)
 
 
 def against_confidenceinterval(scale: Scale) -> Case:
     """confidenceinterval, whose bootstrap resamples images."""
     from confidenceinterval import roc_auc_score
 
-    labels, scores, patients = _scores(scale.of(10_000, 1_000))
-    resamples = scale.of(RESAMPLES, 50)
+    few = scale.of(100, 50)
+    labels, scores, _ = _scores(_images(scale))
+    method = "bootstrap_percentile"
+    other = lambda: roc_auc_score(labels, scores, method=method, n_resamples=few)  # noqa: E731
+    random = NotCompared("it resamples images, with its own random numbers")
+    return _case(scale, "confidenceinterval", other, few, random)
+
+
+def _images(scale: Scale) -> int:
+    return scale.of(10_000, 1_000)
+
+
+def _resamples(scale: Scale) -> int:
+    return scale.of(1_000, 100)
+
+
+def _case(
+    scale: Scale,
+    against: str,
+    other: Callable[[], Any],
+    few: int,
+    outputs: Within | NotCompared,
+) -> Case:
+    resamples = _resamples(scale)
     return Case(
-        f"AUROC of {resamples:,} patient resamples of {len(labels):,} scores",
-        "confidenceinterval",
+        f"AUROC of {resamples:,} patient resamples of {_images(scale):,} scores",
+        against,
         GOAL,
-        lambda: _ours(labels, scores, patients, resamples),
-        lambda: roc_auc_score(labels, scores, method="bootstrap_percentile", n_resamples=resamples),
-        NotCompared("it resamples images, with its own random numbers"),
+        lambda: _ours(scale),
+        other,
+        outputs,
+        scale=resamples / few,
+        note=f"Its time is that of {few} resamples times {resamples / few:g}.",
     )
 
 
-def _ours(
-    labels: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    patients: NDArray[np.str_],
-    resamples: int,
-) -> NDArray[np.float64]:
+def _ours(scale: Scale) -> NDArray[np.float64]:
+    labels, scores, patients = _scores(_images(scale))
     found = {"auroc": auroc_of(Predictions(labels, scores, labels))}
-    return draws(found, patients, resamples, 0)["auroc"]
+    return draws(found, patients, _resamples(scale), 0)["auroc"]
 
 
 CASES = (against_sklearn, against_confidenceinterval)

@@ -60,7 +60,7 @@ def against_torchmetrics(scale: Scale) -> Case:
 
 
 def _samples(scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return features(scale.of(5_000, 600), scale.of(2_048, 256))
+    return features(*scale.of((5_000, 1_024), (600, 256)))
 
 
 def _case(against: str, other: Any, scale: Scale) -> Case:

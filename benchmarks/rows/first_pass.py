@@ -75,7 +75,7 @@ def _hash() -> Hash:
 
 
 def _films(scale: Scale) -> tuple[Path, ...]:
-    return films(*scale.of((320, SIDE), (64, SIDE)))
+    return films(*scale.of((160, SIDE), (64, SIDE)))
 
 
 def _case(paths: Sequence[Path], against: str, other: Callable[[], Any]) -> Case:

@@ -63,7 +63,7 @@ def _case(work: str, ours: Any, other: Any) -> Case:
 
 
 def _films(scale: Scale) -> tuple[Path, ...]:
-    return films(scale.of(1_024, 64), SIZE)
+    return films(scale.of(512, 64), SIZE)
 
 
 @cache
