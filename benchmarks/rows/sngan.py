@@ -91,7 +91,7 @@ def _case(
 
 def _sizes(scale: Scale) -> tuple[int, int]:
     """Width and batch."""
-    return scale.of((32, 16), (4, 4))
+    return scale.of((16, 16), (4, 4))
 
 
 def _mimicry(scale: Scale, size: int, n_critic: int) -> Callable[[], Any]:
