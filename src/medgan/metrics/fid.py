@@ -49,7 +49,7 @@ def statistics(features: NDArray[Any]) -> FeatureStatistics:
 def _triangular(centred: Floats) -> Floats:
     """Factor the covariance of (n, D): (D, D). QR is slower, and can factor a singular one."""
     try:
-        return np.linalg.cholesky(centred.T @ centred).T
+        return np.asarray(np.linalg.cholesky(centred.T @ centred).T, dtype=np.float64)
     except np.linalg.LinAlgError:
         return np.asarray(np.linalg.qr(centred, mode="r"))
 
