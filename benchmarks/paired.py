@@ -8,6 +8,7 @@ times in a row. The first call of each side is not timed; its results are compar
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
 import os
@@ -108,7 +109,7 @@ class Comparison:
     seconds: Spread
     other_seconds: Spread
     memory_mb: float | None
-    """What a call added to the resident memory, at most; None where it cannot be measured."""
+    """What a call adds to the resident memory, at most; None where it cannot be measured."""
     other_memory_mb: float | None
     outputs: str
     rounds: int
@@ -132,19 +133,17 @@ def compare(case: Case, rounds: int = ROUNDS) -> Comparison:
     other, theirs = _warm(case.other)
     outputs = agreement(case.outputs, mine, theirs)
     del mine, theirs
-    times, other_times = [_timed(case.ours, ours)], []
+    seconds, other_seconds = [_seconds(case.ours, ours)], []
     for _ in range(rounds):
-        other_times.append(_timed(case.other, other))
-        times.append(_timed(case.ours, ours))
-    seconds = [taken.seconds for taken in times]
-    other_seconds = [taken.seconds * case.scale for taken in other_times]
+        other_seconds.append(case.scale * _seconds(case.other, other))
+        seconds.append(_seconds(case.ours, ours))
     return Comparison(
         Spread.of(paired_ratios(seconds, other_seconds)),
         Spread.of(control_ratios(seconds)),
         Spread.of(seconds),
         Spread.of(other_seconds),
-        _largest([taken.memory_mb for taken in times]),
-        _largest([taken.memory_mb for taken in other_times]),
+        _added_mb(case.ours),
+        _added_mb(case.other),
         outputs,
         rounds,
     )
@@ -153,7 +152,7 @@ def compare(case: Case, rounds: int = ROUNDS) -> Comparison:
 def seconds_of(case: Timed, rounds: int = ROUNDS) -> Spread:
     """Measure the seconds of a call, after one that is not timed."""
     case.run()
-    return Spread.of([_timed(case.run, 1).seconds for _ in range(rounds)])
+    return Spread.of([_seconds(case.run, 1) for _ in range(rounds)])
 
 
 def paired_ratios(seconds: list[float], other_seconds: list[float]) -> list[float]:
@@ -194,12 +193,6 @@ def relative_difference(mine: Any, theirs: Any) -> float:
     return float(np.abs(first - second).max() / np.abs(second).max())
 
 
-@dataclass(frozen=True)
-class _Taken:
-    seconds: float
-    memory_mb: float | None
-
-
 def _warm(run: Callable[[], Any]) -> tuple[int, Any]:
     """Call a side once; return how often a block calls it, and its result."""
     started = time.perf_counter()
@@ -212,29 +205,27 @@ def _warm(run: Callable[[], Any]) -> tuple[int, Any]:
     return max(1, math.ceil(BLOCK_SECONDS / max(taken, 1e-6))), result
 
 
-def _timed(run: Callable[[], Any], calls: int) -> _Taken:
-    """Measure the seconds of a call, and the memory that it adds."""
-    before = _reset_peak()
+def _seconds(run: Callable[[], Any], calls: int) -> float:
     started = time.perf_counter()
     for _ in range(calls):
         run()
-    seconds = (time.perf_counter() - started) / calls
-    return _Taken(seconds, None if before is None else _memory_mb("VmHWM") - before)
+    return (time.perf_counter() - started) / calls
 
 
-def _reset_peak() -> float | None:
-    """Forget the peak of the resident memory, and return that memory in MB."""
+def _added_mb(run: Callable[[], Any]) -> float | None:
+    """Measure the memory that a call adds at most, in MB, in a call that is not timed."""
     if not os.access(CLEAR_REFS, os.W_OK):
         return None
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)  # what is kept for the next call would hide its peak
     CLEAR_REFS.write_text(RESET_PEAK)
-    return _memory_mb("VmRSS")
+    before = _memory_mb("VmRSS")
+    run()
+    return _memory_mb("VmHWM") - before
 
 
 def _memory_mb(field: str) -> float:
     lines = STATUS.read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
-
-
-def _largest(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return max(known) if known else None
