@@ -38,7 +38,7 @@ def main() -> None:
         if not scale.quick:
             results.write(row, lines)
     if not scale.quick:
-        results.update_page([line for row in rows.NAMES for line in results.read(row)])
+        results.update_page(results.all_tables(rows.NAMES))
 
 
 def _line(make: Callable[[Scale], Case | Timed], scale: Scale) -> Line | Duration:

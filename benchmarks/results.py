@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,19 +109,31 @@ def read(row: str, folder: Path = FOLDER) -> Lines:
     ]
 
 
-def tables(lines: Lines) -> str:
-    """Write the tables: the claims, the times with a limit, and how each claim was measured."""
+def tables(lines: Lines, missing: Sequence[str] = ()) -> str:
+    """Write the tables: the claims, the times with a limit, and how each claim was measured.
+
+    `missing` are rows without a record.
+    """
     compared = [line for line in lines if isinstance(line, Line)]
     timed = [line for line in lines if isinstance(line, Duration)]
-    parts = (_claims(compared), _durations(timed))
+    parts = [_claims(compared), _durations(timed)]
+    if missing:
+        parts.append(f"Not measured yet: {', '.join(f'`{row}`' for row in missing)}.")
     return "\n\n".join((*parts, "### How each was measured", _protocol(compared)))
 
 
-def update_page(lines: Lines, page: Path = PAGE) -> None:
-    """Put the tables between the markers of the page."""
+def all_tables(names: Sequence[str], folder: Path = FOLDER) -> str:
+    """Write the tables of all records of rows."""
+    records = {row: read(row, folder) for row in names}
+    lines = [line for found in records.values() for line in found]
+    return tables(lines, [row for row, found in records.items() if not found])
+
+
+def update_page(made: str, page: Path = PAGE) -> None:
+    """Put tables between the markers of the page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{tables(lines)}\n\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", encoding="utf-8")
 
 
 def summary(line: Line | Duration) -> str:

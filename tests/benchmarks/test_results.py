@@ -60,20 +60,27 @@ def test_the_share_of_the_roof_is_that_of_its_precision():
 def test_the_page_gets_its_tables_between_the_markers(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    results.update_page([LINE], page)
+    results.update_page(results.tables([LINE]), page)
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
     assert "| FID | a package | 3.50 (3.20 to 3.90) | 3 | reached |" in text
-    results.update_page([LINE], page)
+    results.update_page(results.tables([LINE]), page)
     assert page.read_text() == text
 
 
 def test_the_page_shows_the_records():
     """No number of the tables is typed by hand."""
-    lines = [line for row in rows.NAMES for line in results.read(row, ROOT / results.FOLDER)]
-    assert results.tables(lines) in (ROOT / results.PAGE).read_text(encoding="utf-8")
+    made = results.all_tables(rows.NAMES, ROOT / results.FOLDER)
+    assert made in (ROOT / results.PAGE).read_text(encoding="utf-8")
+
+
+def test_a_row_without_a_record_is_named(tmp_path):
+    results.write("fid", [LINE], tmp_path)
+    made = results.all_tables(["fid", "kid"], tmp_path)
+    assert "| FID | a package |" in made
+    assert "Not measured yet: `kid`." in made
 
 
 def test_packages_to_compare_with_are_none_of_the_project():
