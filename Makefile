@@ -24,7 +24,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test coverage test-long test-browser soak soak-guided campaign kills mutants bench bench-gpu check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
+.PHONY: help install run test coverage test-long test-browser test-ray soak soak-guided campaign kills mutants bench bench-gpu check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -46,6 +46,10 @@ test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, se
 
 test-browser: $(STAMP) ## Try the app in an installed Chromium (Debian: apt install chromium); screenshots are kept in build/browser/.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
+
+test-ray: $(STAMP) ## Run the tests on a Ray cluster of this machine.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/ray "ray>=2.50"
+	OMP_NUM_THREADS=1 PYTHONPATH=build/ray $(BIN)/python -m pytest -m "long or not long" tests/project/test_ray_runner.py $(ARGS)
 
 soak: $(STAMP) ## Read 100,000 damaged image files; fail for anything but a refusal, over 5 seconds, or 2 GB.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.soak $(ARGS)

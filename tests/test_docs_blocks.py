@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import pandas as pd
@@ -51,6 +53,7 @@ OTHER_COMMANDS = (
     r"docker compose (up --build|run --rm app \.venv/bin/kedro run)",
     r"\.venv/bin/python -m (ipykernel install --sys-prefix --name medgan|pip install jupyterlab)",
     r"\.venv/bin/jupyter lab notebooks",
+    r"ray start (--head --port 6379|--address HOST:6379)",
 )
 """Commands of other programs, which are not run: they need an installation, or change one."""
 
@@ -170,6 +173,12 @@ def codecarbon(words: list[str], block: Block) -> None:
     kedro(words[6:], block)
 
 
+def torchrun(words: list[str], block: Block) -> None:
+    """Processes of `python -m medgan`, which is `kedro run`."""
+    with patch.dict(os.environ, RANK="0", WORLD_SIZE="2"):
+        kedro(["kedro", "run", *words[words.index("medgan") + 1 :]], block)
+
+
 def completion(words: list[str], block: Block) -> None:
     """The script of a shell."""
     shell = re.search(r"_MEDGAN_COMPLETE=(\w+)_source", " ".join(words))
@@ -193,6 +202,7 @@ PARSERS = {
     "make": make,
     "pip": pip,
     "codecarbon": codecarbon,
+    "torchrun": torchrun,
 }
 
 

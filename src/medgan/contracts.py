@@ -67,6 +67,18 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The part of each batch that a worker has: the rows `rank`, `rank + count`, ... of it."""
+
+    rank: int = 0
+    count: int = 1
+
+
+WHOLE = Share()
+"""The only worker has the whole batch."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Input of one update of one player."""
 
@@ -86,8 +98,9 @@ class Batch:
 class BatchSource(Protocol):
     """Training batches as a pure function of their number."""
 
-    def draw(self, stage: str, index: int, size: int) -> Batch:
-        """Return the `index`-th batch of `size` images of a stage; equal arguments, equal batch.
+    def draw(self, stage: str, index: int, size: int, share: Share = WHOLE) -> Batch:
+        """Return a share of the `index`-th batch of `size` images of a stage; equal arguments,
+        equal batch.
 
         A stage named `<stage>/<label>` gets images of that label alone.
         """

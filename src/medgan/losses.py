@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medgan.errors import UserError
+from medgan.sharing import own, rows, whole
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def pairwise_accuracy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     It needs no threshold, so it is comparable between losses; a Wasserstein critic has no
     threshold.
     """
-    gaps = real_logits.detach().flatten()[:, None] - fake_logits.detach().flatten()[None]
+    real, fake = whole(real_logits.detach()).flatten(), whole(fake_logits.detach()).flatten()
+    gaps = real[:, None] - fake[None]
     return (gaps > 0).float().mean() + 0.5 * (gaps == 0).float().mean()
 
 
@@ -122,10 +124,11 @@ def data_to_data_cross_entropy(
         negative_margin: m_n, the similarity below which images of other classes are not repelled.
         temperature: tau.
     """
-    rows = multi_hot(labels, len(proxies))
-    own = F.normalize(rows @ proxies, dim=1)
-    different = (rows[:, None] != rows[None]).any(2)
-    similarity = (features * own).sum(1, keepdim=True)
+    hot = whole(multi_hot(labels, len(proxies))).to(proxies.dtype)
+    features = whole(features)
+    centers = F.normalize(hot @ proxies, dim=1)
+    different = (hot[:, None] != hot[None]).any(2)
+    similarity = (features * centers).sum(1, keepdim=True)
     attraction = (similarity - positive_margin).clamp(max=0) / temperature
     repulsion = (features @ features.T - negative_margin).clamp(min=0) / temperature
     # p_i is in the same log-sum-exp as the negatives: to shift only these would change the loss.
@@ -142,7 +145,8 @@ def gradient_penalty(
     """
     # Gradient norms overflow first in half precision; torch.compile has no second derivatives.
     with torch.autocast(real.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
-        share = torch.rand(real.shape[0], 1, 1, 1, generator=rng, device=rng.device).to(real.device)
+        drawn = torch.rand(rows(len(real)), 1, 1, 1, generator=rng, device=rng.device)
+        share = own(drawn).to(real.device)
         between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         return torch.square(gradient.flatten(1).norm(2, dim=1) - 1).mean()

@@ -10,7 +10,7 @@ import yaml
 
 from medgan.audits.gate import RULES, Evidence, ReleaseConfig, figures, judge
 from medgan.audits.privacy import Attack, CopyResult, PrivacyResult
-from medgan.audits.release import ReleaseVerdict
+from medgan.audits.release import ReleaseVerdict, guarantee
 from medgan.errors import UserError
 from medgan.evaluation.results import SynthesisResult
 from medgan.files.documents import from_json, to_json
@@ -154,6 +154,17 @@ def test_a_verdict_is_a_document() -> None:
         text = json.dumps(to_json(verdict), allow_nan=False)
         assert from_json(ReleaseVerdict, json.loads(text)) == verdict
     assert from_json(PrivacyResult, json.loads(json.dumps(to_json(PRIVACY)))) == PRIVACY
+
+
+def test_differential_privacy_is_said_with_what_it_covers() -> None:
+    spent = {"epsilon": 7.8912, "delta": 1e-5, "covers": "the weights", "steps": 10}
+    said = guarantee({"privacy": spent})
+    assert said == "epsilon 7.89 at delta 1e-05; it covers the weights"
+    verdict = judge(replace(GOOD, differential_privacy=said), ReleaseConfig())
+    assert verdict.differential_privacy == said
+    assert (
+        guarantee({"scale": "cpu"}) == judge(GOOD, ReleaseConfig()).differential_privacy == "none"
+    )
 
 
 def test_the_configuration_of_the_project_has_the_limits() -> None:

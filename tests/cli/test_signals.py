@@ -106,3 +106,23 @@ def test_a_command_that_swallows_the_signal_ends_all_the_same(monkeypatch):
         except Interrupted:
             time.sleep(5)
     assert ended == [signal.SIGTERM]
+
+
+SLOW_END = (
+    "import signal, sys, time; sys.argv[0] = 'medgan'\n"
+    "from medgan.cli import errors\n"
+    "class Late:\n"
+    "    def __del__(self, sleep=time.sleep): sleep(0.5)\n"
+    "late = Late()\n"
+    "errors.CLOSING = 0.2\n"
+    "try:\n"
+    "    with errors.one_sentence(): signal.raise_signal(signal.SIGTERM)\n"
+    "except errors.Interrupted as stopped: sys.exit(stopped.exit_code)"
+)
+
+
+def test_an_interpreter_that_ends_slowly_is_not_killed_by_the_alarm():
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_END], env=environment(), check=False, timeout=60
+    )
+    assert done.returncode == 128 + signal.SIGTERM

@@ -25,7 +25,7 @@ from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
 from medgan.sources.files import FileImages
 from medgan.sources.folder import FolderSource
-from medgan.sources.listing import walk
+from medgan.sources.listing import find_images
 from medgan.sources.raw import METADATA
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
 from medgan.sources.readers.decoding import frames, read_picture
@@ -609,7 +609,7 @@ def test_f17_dicom_files_without_a_suffix_are_found(tmp_path: Path) -> None:
         dicom(tmp_path / name, noise(0, 8, 8))
     dicom(tmp_path / "DICOMDIR", None)
     (tmp_path / "README").write_text("x" * 200)
-    assert list(walk(tmp_path)) == ["1.2.840.113619.2.55", "IM000001", "scan.dcm"]
+    assert find_images(tmp_path).images == ["1.2.840.113619.2.55", "IM000001", "scan.dcm"]
 
 
 # F18
@@ -652,7 +652,7 @@ def test_f18_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     raster(tmp_path / "fine.png", noise(0, 8, 9))
     (tmp_path / "fine.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
     with pytest.raises(UserError, match=r"not UTF-8 .*rename it"):
-        list(walk(tmp_path))
+        find_images(tmp_path)
 
 
 # F19

@@ -15,7 +15,7 @@ from medgan.images.duplicate_calibration import make_twin
 from medgan.images.hashing import descriptor_side, detail
 from medgan.images.near_duplicates import NearDuplicates, find_near_duplicates, owners
 from medgan.sources.arrays import NpzSource
-from medgan.sources.listing import walk
+from medgan.sources.listing import find_images
 from medgan.sources.readers.decoding import read_picture
 from tests.images.planting import Pictures, described, phantoms
 
@@ -236,7 +236,7 @@ def test_chest_xray_twins_are_found_and_other_patients_left_alone(
 ) -> None:
     """600 twins, each of a patient of its own, in the whole data set."""
     root = real_data("chest_xray")
-    films = {path: read_picture(root / path).pixels for path in walk(root)}
+    films = {path: read_picture(root / path).pixels for path in find_images(root).images}
     rng = np.random.default_rng(4)
     chosen = [str(name) for name in rng.choice(sorted(films), 600, replace=False)]
     source = Pictures(films | {f"twin of {name}": make_twin(films[name], rng) for name in chosen})

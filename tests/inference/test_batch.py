@@ -489,6 +489,25 @@ def test_an_interrupt_leaves_nothing(project: Path, monkeypatch) -> None:
     assert not [path.name for path in project.iterdir() if "out" in path.name]
 
 
+def test_oblong_images_are_scored_in_tiles_of_the_size_of_the_store(project: Path) -> None:
+    large = np.random.default_rng(0).integers(0, 256, (70, 150), dtype=np.uint8)
+    (project / "large").mkdir()
+    Image.fromarray(large).save(project / "large" / "film.png")
+    options = Options("all", threshold=False, tiles=0.5)
+    table = score_path("large", MODEL, "out", env="films", options=options)
+    assert table["score"].notna().all()
+    drawn_map = project / "out" / table["heat_map"].iloc[0]
+    assert Image.open(drawn_map).size[0] > 200
+    assert json.loads((project / "out/scoring.json").read_text())["tiles_overlap"] == 0.5
+
+
+def test_a_threshold_of_images_does_not_judge_tiles() -> None:
+    with pytest.raises(UserError, match="which no threshold was frozen for"):
+        Options(tiles=0.5)
+    with pytest.raises(UserError, match="from 0 to under 1"):
+        Options(threshold=False, tiles=1.0)
+
+
 def test_the_command_in_a_process_of_its_own(project: Path) -> None:
     done = subprocess.run(
         [MEDGAN, "score", "films/sick", "--model", MODEL, "--output", "out", "--env", "films"],

@@ -119,6 +119,12 @@ def test_the_command_says_what_it_found_and_refuses_in_a_sentence(
     assert "--overwrite" in again.output
     replaced = runner.invoke(classify, [str(folder), "--env", "films", "-o", "out", "--overwrite"])
     assert replaced.exit_code == 0
+    as_json = runner.invoke(
+        classify, [str(folder), "--env", "films", "-o", "out", "--overwrite", "--json"]
+    )
+    shown = json.loads(as_json.stdout)
+    assert (shown["arm"], shown["dataset"]) == ("real", "films")
+    assert {row["path"] for row in shown["rows"]} == set(pd.read_csv("out/classes.csv")["path"])
     missing = runner.invoke(
         classify, [str(folder), "--env", "films", "-o", "other", "--arm", "mixup"]
     )

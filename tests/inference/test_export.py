@@ -13,6 +13,7 @@ from medgan import models
 from medgan.cli.main import main
 from medgan.contracts import AnomalyScores
 from medgan.errors import UserError
+from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
 from medgan.images.resizing import Crop
 from medgan.inference.export import check_exportable, export_detector, metadata, write_onnx
@@ -66,6 +67,7 @@ def test_the_metadata_say_how_to_feed_it_and_that_it_is_no_medical_device(projec
     about = metadata(replace(using, version="v1", preprocessing=cropped))
     assert float(about["threshold"]) == using.frozen.value
     assert about["threshold_rule"] == "youden"
+    assert json.loads(about["domain"]) == to_json(using.frozen.domain.limits)
     assert (about["intensity"], about["published_step"]) == ("standardised", "7")
     assert json.loads(about["classes"]) == list(SPEC.classes)
     assert json.loads(about["crop"]) == {"top": 0.08, "centre": True}

@@ -304,6 +304,9 @@ def test_the_command_writes_a_released_set(trained: Path, command: Callable[...,
     assert done.exit_code == 0, done.output
     assert "Wrote 10 images (normal 3, viral 7) to set.zip. Released. Suspected" in done.output
     assert len(SyntheticImages("set.zip")) == 10
+    again = command("acgan", "--count", "3", "--classes", "viral", "-o", "viral.zip", "--json")
+    card = json.loads(again.stdout)
+    assert (card["path"], card["counts"], card["released"]) == ("viral.zip", {"viral": 3}, True)
 
 
 def test_the_command_names_the_rule_and_writes_nothing(

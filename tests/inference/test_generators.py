@@ -20,13 +20,12 @@ from medgan.errors import UserError
 from medgan.evaluation.results import SynthesisResult
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.inference import generators, medigan_package
-from medgan.inference.foreign import draw_from_source
 from medgan.inference.formats import FORMATS
 from medgan.metrics.quality import QualityMetric
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Synthetic
 from medgan.project.artifacts import Project
-from medgan.sources.medigan.drawing import Request
+from medgan.sources.medigan.drawing import Request, draw
 from tests.conftest import ROOT
 from tests.inference.artifacts import leave, leave_trained, picture
 from tests.models.tiny import SPEC, tiny
@@ -125,7 +124,7 @@ def test_a_package_comes_back_through_the_data_flow(project, tmp_path):
     """Out and in again: `synthesis.source=medigan:PATH` of an exported generator."""
     FORMATS["medigan"](project, "phantoms", "dcgan", tmp_path / "out")
     request = Request(f"medigan:{tmp_path / 'out'}", 3, 4, True, sys.executable, {"seed": 4})
-    drawn = draw_from_source(Project(project), "phantoms", request)
+    drawn = draw(Project(project).medigan(), request)
     file = str(tmp_path / "out" / "generator.pt2")
     wanted = medigan_package.generate(file, 3, "", False, seed=4)
     np.testing.assert_allclose(drawn.images[..., 0].astype(int), np.stack(wanted), atol=1)

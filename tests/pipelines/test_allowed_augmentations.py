@@ -111,7 +111,7 @@ class Watched:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def draw(self, stage: str, index: int, size: int) -> Batch:
+    def draw(self, stage: str, index: int, size: int, *_: object) -> Batch:
         return self._note(self.batches.draw(stage, index, size))
 
     def epoch(self, size: int) -> Iterator[Batch]:

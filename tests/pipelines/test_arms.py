@@ -19,6 +19,7 @@ from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.pipelines.arms import ARMS
 from medgan.pipelines.classifier_training.batches import BALANCES, with_prior
 from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.classifier_training.looks import explain_arm
 from medgan.pipelines.classifier_training.nodes import compare_arms, evaluate_arm, plan_arm
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.sources.phantoms import PhantomSource
@@ -211,3 +212,22 @@ def test_a_study_of_two_arms_and_three_seeds_resumes_and_is_compared(phantoms, t
     )
     assert -1 <= gap.low <= gap.value <= gap.high <= 1
     assert found["real"].evaluation.auroc.value > 0.6
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_an_arm_is_explained_where_the_data_set_has_masks_and_where_it_has_none(
+    phantoms, tmp_path, masked
+) -> None:
+    pytest.importorskip("captum")
+    images, splits = phantoms
+    job = plan("real", phantoms)
+    published = jobs.publish(job, finish(job, tmp_path / "states"))
+    masks = None
+    if masked:
+        shown = (np.zeros((32, 32, 1), np.uint8) + 255 * (row % 2) for row in range(len(images)))
+        write_store(tmp_path / "masks", shown, StoreInfo(160, 32, 32, 1, "unit", CLASSES))
+        masks = ImageStore.open(tmp_path / "masks")
+    trained = Trained(published, pd.DataFrame(), b"")
+    found = explain_arm(trained, images, masks, splits, 20, 0)
+    assert found.saliency.n_images == 12
+    assert (found.saliency.n_masks > 0) == masked

@@ -12,6 +12,7 @@ from medgan.errors import NotEnoughData, UserError
 from medgan.evaluation.results import LeftOut
 from medgan.pipelines.gathering import gathered
 from medgan.pipelines.shared import publish_model, train_model
+from medgan.training.settings import ComputeConfig
 
 LACK = LeftOut("all images are normal")
 
@@ -26,19 +27,26 @@ def refused(name: str, *inputs: Any) -> Any:
 
 def test_a_model_that_lacks_data_is_not_trained_and_is_published_as_left_out() -> None:
     training: Any = None
-    assert list(train_model(lacking, "acgan", lambda kind, model="": None)) == []
+    assert list(train_model(lacking, "acgan", lambda kind, model="": None, ComputeConfig())) == []
     assert publish_model(lacking, "acgan", training) == LACK
 
 
 def test_so_is_a_model_that_lacks_another_model() -> None:
     training: Any = None
-    assert list(train_model(refused, "gan", lambda kind, model="": None, "images", LACK)) == []
+    assert (
+        list(
+            train_model(
+                refused, "gan", lambda kind, model="": None, ComputeConfig(), "images", LACK
+            )
+        )
+        == []
+    )
     assert publish_model(refused, "gan", training, "images", LACK) == LACK
 
 
 def test_another_error_still_ends_the_run() -> None:
     with pytest.raises(UserError, match="no normal image"):
-        list(train_model(refused, "bigan", lambda kind, model="": None))
+        list(train_model(refused, "bigan", lambda kind, model="": None, ComputeConfig()))
 
 
 @dataclass(frozen=True)

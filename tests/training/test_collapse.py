@@ -52,7 +52,7 @@ def images_of(modes: Tensor, n: int, rng: torch.Generator) -> Tensor:
 class ManyModes:
     """Training images of 40 modes."""
 
-    def draw(self, stage: str, index: int, size: int) -> Batch:
+    def draw(self, stage: str, index: int, size: int, *_: object) -> Batch:
         rng = torch.Generator().manual_seed(index)
         return Batch(images_of(MODES, size, rng), rng)
 
@@ -82,7 +82,7 @@ def test_a_generator_of_three_images_with_noise_raises_the_alarm_and_one_of_all_
 
 def test_few_training_images_that_are_drawn_twice_count_once() -> None:
     class Few(ManyModes):
-        def draw(self, stage: str, index: int, size: int) -> Batch:
+        def draw(self, stage: str, index: int, size: int, *_: object) -> Batch:
             return super().draw(stage, 0, size)
 
     batches: BatchSource = Few()  # type: ignore[assignment]

@@ -154,7 +154,7 @@ def test_n_critic_updates_draw_new_batches(spec: ImageSpec, batches: BatchSource
     drawn: list[tuple[str, int]] = []
 
     class Watched:
-        def draw(self, stage: str, index: int, size: int) -> Batch:
+        def draw(self, stage: str, index: int, size: int, *_: object) -> Batch:
             drawn.append((stage, index))
             return batches.draw(stage, index, size)
 
@@ -255,7 +255,7 @@ def test_accumulated_gradients_are_those_of_one_large_batch() -> None:
             return {"term": (batch.images - self.weight).square().mean()}
 
     class Parts:
-        def draw(self, stage: str, index: int, size: int) -> Batch:
+        def draw(self, stage: str, index: int, size: int, *_: object) -> Batch:
             return Batch(images[index * size : (index + 1) * size], torch.Generator())
 
         def epoch(self, size: int) -> Any:

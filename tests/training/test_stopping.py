@@ -51,7 +51,7 @@ class Signalled(RandomBatches):
     def __init__(self, at: int, number: int) -> None:
         self.at, self.number = at, number
 
-    def draw(self, stage: str, index: int, size: int) -> Batch:
+    def draw(self, stage: str, index: int, size: int, *_: object) -> Batch:
         if (stage, index) == ("adversarial", self.at):
             signal.raise_signal(self.number)
         return super().draw(stage, index, size)

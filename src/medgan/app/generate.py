@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from medgan import models
 from medgan.app import sampling
 from medgan.app.sampling import DrawnSet
-from medgan.app.shared import Chosen, choose, describe, warn
+from medgan.app.shared import Chosen, choose, describe, show_images, warn
 from medgan.inference import cautions
 from medgan.inference.generation import (
     Drawn,
@@ -51,7 +47,7 @@ def page(project: Project, dataset: str) -> None:
     if request is not None:
         st.session_state["drawn"] = (subject, _drawn(using, request))
     elif st.session_state.get("drawn", ("",))[0] == subject:
-        _show(st.session_state["drawn"][1].images)
+        show_images(st.session_state["drawn"][1].images)
     if st.session_state.get("drawn", ("",))[0] == subject:
         _hand_out(st.session_state["drawn"][1])
     _between_form(using)
@@ -65,7 +61,7 @@ def _between_form(using: JudgedGenerator) -> None:
         first = middle.number_input("From seed", 0, 2**31 - 1, 0, key="first_seed")
         second = right.number_input("To seed", 0, 2**31 - 1, 1, key="second_seed")
         if st.form_submit_button("Show"):
-            _show(between(using, str(label), (int(first), int(second)), sampling.STEPS))
+            show_images(between(using, str(label), (int(first), int(second)), sampling.STEPS))
 
 
 def _show_release(refusal: str) -> None:
@@ -100,17 +96,10 @@ def _drawn(using: JudgedGenerator, request: Request) -> DrawnSet:
         batches.append(drawn)
         images = [image for batch in batches for _, image in batch.kept()]
         with place.container():
-            _show(images)
+            show_images(images)
         bar.progress(len(images) / request.count, "Drawing")
     bar.empty()
     return sampling.packed(using, request, batches)
-
-
-def _show(images: Sequence[NDArray[np.uint8]]) -> None:
-    with st.container(horizontal=True, gap="small"):
-        for number, image in enumerate(images, 1):
-            alt = f"Synthetic image {number} of {len(images)}"
-            st.image(sampling.enlarged(image), width=sampling.SIDE, alt=alt)
 
 
 def _hand_out(drawn: DrawnSet) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from medgan import models
-from medgan.app import compare, data, generate, score, train
+from medgan.app import compare, data, generate, pretrained, score, train
 from medgan.errors import user_message
 from medgan.project.artifacts import Project, project_root
 from medgan.words import NOT_A_MEDICAL_DEVICE
@@ -41,8 +41,8 @@ PAGES: Mapping[str, Page] = {
     "Compare": compare.page,
     "Data": data.page,
 }
-# The view that needs no data set.
-OWN = "Train"
+# Views that need no data set.
+ALONE: Mapping[str, Callable[[Project], None]] = {"medigan": pretrained.page, "Train": train.page}
 
 
 def main() -> None:
@@ -64,9 +64,9 @@ def main() -> None:
 
 def _view(project: Project) -> None:
     data_sets = sorted({*project.data_sets(models.names()), *project.ingested()})
-    view = st.sidebar.radio("View", [*PAGES, OWN], key="view")
-    if view == OWN:
-        train.page(project)
+    view = st.sidebar.radio("View", [*PAGES, *ALONE], key="view")
+    if view in ALONE:
+        ALONE[view](project)
         return
     if not data_sets:
         st.info(UNTRAINED)

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
+from medgan.app import sampling
 from medgan.models import PublishedModel
 from medgan.project.artifacts import Project
 from medgan.report.tables import Table
@@ -77,6 +80,14 @@ def show(parts: Iterable[Table | str]) -> None:
             show_table(part)
         else:
             st.caption(part)
+
+
+def show_images(images: Sequence[NDArray[np.uint8]]) -> None:
+    """Show synthetic images (H, W, 1 or 3) side by side."""
+    with st.container(horizontal=True, gap="small"):
+        for number, image in enumerate(images, 1):
+            alt = f"Synthetic image {number} of {len(images)}"
+            st.image(sampling.enlarged(image), width=sampling.SIDE, alt=alt)
 
 
 def show_table(table: Table) -> None:

@@ -72,6 +72,7 @@ class Evidence:
     n_held_out: int
     n_patients: int | None
     """Patients of the held-out images; None where patients are unknown."""
+    differential_privacy: str = "none"
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def judge(evidence: Evidence, config: ReleaseConfig) -> ReleaseVerdict:
         n_flagged=copies.n_flagged if copies else 0,
         generator=evidence.generator,
         generator_key=evidence.key,
+        differential_privacy=evidence.differential_privacy,
         limits=LIMITS,
     )
 

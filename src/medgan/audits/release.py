@@ -52,6 +52,8 @@ class ReleaseVerdict:
     generator: str
     generator_key: str
     """`PublishedModel.key` of the generator that was judged."""
+    differential_privacy: str = "none"
+    """What the training of the generator guarantees (`guarantee`)."""
     limits: tuple[str, ...] = field(default=(), metadata=ALWAYS)
     """What the verdict does not show."""
 
@@ -59,6 +61,15 @@ class ReleaseVerdict:
     def first_failed(self) -> RuleOutcome | None:
         """The first rule that does not hold; None for a released generator."""
         return next((rule for rule in self.rules if not rule.holds), None)
+
+
+def guarantee(card: Mapping[str, Any]) -> str:
+    """Say what differential privacy a model card guarantees."""
+    found = card.get("privacy")
+    if not found:
+        return "none"
+    spent = f"epsilon {found['epsilon']:.3g} at delta {found['delta']:g}"
+    return f"{spent}; it covers {found['covers']}"
 
 
 @dataclass(frozen=True)

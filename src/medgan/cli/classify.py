@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, project_root_here
+from medgan.cli.options import dataset_options, json_option, project_root_here
 
 
 @click.command(cls=UserCommand)
@@ -37,21 +38,22 @@ from medgan.cli.options import dataset_options, project_root_here
     is_flag=True,
     help="Replace the results of an earlier classification in the output folder.",
 )
+@json_option("The classes as JSON.")
 def classify(
     path: Path,
     arm: str,
     output: Path,
     env: str | None,
     params: str,
-    saliency: bool,
-    overwrite: bool,
+    as_json: bool,
+    **options: bool,
 ) -> None:
     """Classify new images: a file, or a folder of images, DICOM or NIfTI files.
 
     Research only; not a medical device.
     """
     from medgan.inference.classify import classify_path
-    from medgan.inference.summary import classes_text
+    from medgan.inference.summary import classes_document, classes_text
     from medgan.project.given import given_parameters
 
     with starts_anew():
@@ -61,8 +63,9 @@ def classify(
             output,
             env=env,
             params=given_parameters(params),
-            overwrite=overwrite,
-            with_saliency=saliency,
+            overwrite=options["overwrite"],
+            with_saliency=options["saliency"],
             project=project_root_here(),
         )
-    click.echo(classes_text(found, output / "classes.csv"))
+    file = output / "classes.csv"
+    click.echo(json.dumps(classes_document(found, file)) if as_json else classes_text(found, file))

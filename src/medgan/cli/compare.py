@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options
+from medgan.cli.options import chosen, dataset_options, json_option
 from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LISTED = 10
 @click.command(cls=UserCommand)
 @click.argument("runs", nargs=-1)
 @dataset_options
-@click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
+@json_option("The comparison as JSON.")
 def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) -> None:
     """Print two runs side by side, with the intervals of the differences.
 

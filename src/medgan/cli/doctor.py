@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, project_root_here
+from medgan.cli.options import chosen, dataset_options, json_option, project_root_here
 from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=UserCommand)
 @dataset_options
-@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@json_option("The findings as JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> None:
     """Look for what is wrong with a data set and its models, and name what to mend first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -111,7 +112,6 @@ def _interruptible() -> Iterator[None]:
         ending.over = True
         if ending.number and is_command():  # closing the process has an end too
             left = ending.deadline - time.monotonic()
-            # Once: Python takes the handler away in its last moments, and the next alarm would kill
             signal.setitimer(signal.ITIMER_REAL, max(left, AGAIN))
         else:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -119,6 +119,12 @@ def _interruptible() -> Iterator[None]:
                 signal.signal(number, handler)
     if ending.number:  # it came in the last import, or somebody has caught the exception
         raise Interrupted(ending.number)
+
+
+@atexit.register  # early, so that it runs after what others have registered
+def _disarm() -> None:
+    """Let no alarm come when Python has taken its handlers away: it would kill the process."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _Ending:

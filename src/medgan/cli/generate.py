@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import chosen, dataset_options, project_root_here
+from medgan.cli.options import chosen, dataset_options, json_option, project_root_here
 
 
 def class_weights(
@@ -60,31 +62,32 @@ def class_weights(
     is_flag=True,
     help="Write the set although the generator is not released; the set says so.",
 )
+@json_option("The data card as JSON.")
 def generate(
     model: str,
     env: str | None,
     params: str,
     output: Path,
-    count: int,
-    classes: dict[str, float],
-    seed: int,
-    truncation: float | None,
-    batch_size: int,
     unreleased: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Write a set of synthetic images of a trained generator, such as acgan, with its data card.
 
     Research only; not a medical device.
     """
+    from medgan.files.documents import to_json
     from medgan.inference.generation import Request, judged_generator
     from medgan.inference.sets import generate_set
     from medgan.project.artifacts import Project
 
-    request = Request(count, classes, seed, truncation, batch_size)
     with starts_anew():
         using = judged_generator(Project(project_root_here()), chosen(env, params), model)
-        path, card = generate_set(using, request, output.expanduser(), unreleased)
+        path, card = generate_set(using, Request(**options), output.expanduser(), unreleased)
+    if as_json:
+        click.echo(json.dumps({"path": str(path), **to_json(card)}, allow_nan=False))
+        return
     classes_text = ", ".join(f"{name} {number:,}" for name, number in card.counts.items())
     status = "Released." if card.released else f"NOT RELEASED: {card.refusal}."
     left_out = "" if card.n_flagged is None else f" Suspected copies left out: {card.n_flagged:,}."
-    click.echo(f"Wrote {count:,} images ({classes_text}) to {path}. {status}{left_out}")
+    click.echo(f"Wrote {options['count']:,} images ({classes_text}) to {path}. {status}{left_out}")

@@ -31,6 +31,11 @@ def dataset_options(command: Function) -> Function:
     return env(params(command))
 
 
+def json_option(help_text: str) -> Callable[[Function], Function]:
+    """Add `--json`; the command prints one JSON document and nothing else."""
+    return click.option("--json", "as_json", is_flag=True, help=help_text)
+
+
 def chosen(env: str | None, params: str) -> Environment:
     """The environment of the project that the working directory is in.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, project_root_here
+from medgan.cli.options import chosen, dataset_options, json_option, project_root_here
 
 if TYPE_CHECKING:
     from medgan.evaluation.results import Results
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=UserCommand)
 @dataset_options
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="The whole document as JSON; docs/results-json.md describes its form.",
-)
+@json_option("The whole document as JSON; docs/results-json.md describes its form.")
 def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
     if as_json:

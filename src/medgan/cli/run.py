@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
     from medgan.project.environment import Environment
+    from medgan.training.settings import ComputeConfig
 
+RAY = "medgan.project.ray_runner.RayRunner"
 REFUSED = {
     "ThreadRunner": "nodes would train at the same time on the same cores, and their MLflow runs "
     "would be closed before they end",
@@ -93,7 +95,14 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
             logging.getLogger("medgan").setLevel(logging.DEBUG)
         conf = _conf(options["conf_source"])
         _check_environment(options["env"], conf)
-        _check_alone(Environment(conf, options["env"], options["params"] or {}))
+        environment = Environment(conf, options["env"], options["params"] or {})
+        compute = _compute(environment)
+        if _helped(compute):
+            return None
+        if compute.engine == "ray" and options["runner"] is None:
+            settings = {"workers": compute.workers, "address": compute.address}
+            options |= {"runner": RAY, "runner_params": settings}
+        _check_alone(environment)
         _check_runner(options["runner"], options["is_async"], options["runner_params"])
         names, pipeline = _chosen_pipelines(options, _synthesis_source(options, conf))
         for option in ("node_names", "from_nodes", "to_nodes"):
@@ -113,6 +122,28 @@ def _check_environment(env: str | None, conf: Path) -> None:
 
     if env is not None and conf.is_dir():
         require_environment(conf, env)
+
+
+def _compute(environment: Environment) -> ComputeConfig:
+    from kedro.config import MissingConfigException
+
+    from medgan.training.settings import ComputeConfig
+
+    try:
+        return environment.compute()
+    except (MissingConfigException, LookupError, OSError, ValueError):
+        return ComputeConfig()  # the run says what is wrong with conf/
+
+
+def _helped(compute: ComputeConfig) -> bool:
+    """Take part in the leader's trainings, if torchrun or SLURM has started this process for it."""
+    from medgan.training.crew import help_leader, launched, meet
+
+    share = launched(compute)
+    if share is None or share.rank == 0:
+        return False
+    help_leader(meet(share))
+    return True
 
 
 def _check_alone(environment: Environment) -> None:

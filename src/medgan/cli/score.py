@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, project_root_here
+from medgan.cli.options import dataset_options, json_option, project_root_here
 
 MAPS = click.Choice(["none", "anomalous", "all"])
 
@@ -41,11 +41,18 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     help="Scores without decisions, where the detector was not evaluated.",
 )
 @click.option(
+    "--tiles",
+    type=float,
+    metavar="OVERLAP",
+    help="Score images at their own resolution, in tiles that overlap by this share, such as 0.5; "
+    "for a detector that was trained on tiles.",
+)
+@click.option(
     "--overwrite",
     is_flag=True,
     help="Replace the results of an earlier scoring in the output folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+@json_option("The scores as JSON.")
 def score(
     path: Path,
     model: str,
@@ -60,7 +67,7 @@ def score(
     Research only; not a medical device.
     """
     from medgan.inference.batch import Options, score_with_detector
-    from medgan.inference.summary import as_document, scores_text
+    from medgan.inference.summary import scores_document, scores_text
     from medgan.project.given import given_parameters
 
     with_threshold = not options["no_threshold"]
@@ -72,8 +79,12 @@ def score(
             env=env,
             params=given_parameters(params),
             options=Options(
-                options["maps"], with_threshold, options["overwrite"], project_root_here()
+                options["maps"],
+                with_threshold,
+                options["overwrite"],
+                options["tiles"],
+                project_root_here(),
             ),
         )
     file = output / "scores.csv"
-    click.echo(json.dumps(as_document(found, file)) if as_json else scores_text(found, file))
+    click.echo(json.dumps(scores_document(found, file)) if as_json else scores_text(found, file))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.contracts import STAGE_OF_LABEL, Batch, BatchSource
+from medgan.contracts import STAGE_OF_LABEL, WHOLE, Batch, BatchSource, Share
 from medgan.errors import UserError
 from medgan.images.store import ImageStore
 from medgan.images.transforms import (
@@ -196,17 +196,22 @@ class BatchStream:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def draw(self, stage: str, index: int, size: int) -> Batch:
-        """Draw the `index`-th batch of a stage, always full and a function of the arguments."""
-        among = self._among(stage)
-        chosen = among[positions(len(among), self.seed, stage, LABELLED, index, size)]
+    def draw(self, stage: str, index: int, size: int, share: Share = WHOLE) -> Batch:
+        """Draw a share of the `index`-th batch of a stage, always full and a function of the
+        arguments.
+        """
+        from medgan.sharing import shared
+
+        own, among = slice(share.rank, None, share.count), self._among(stage)
+        chosen = among[positions(len(among), self.seed, stage, LABELLED, index, size)][own]
         changes = _generator(self.seed, stage, AUGMENTATION, index) if self.augmentations else None
-        images = self._load(self.rows[chosen], changes)
         unlabelled = None
-        if self.unlabelled_rows is not None:
-            count = len(self.unlabelled_rows)
-            mixed = positions(count, self.seed, stage, UNLABELLED, index, size)
-            unlabelled = self._load(self.unlabelled_rows[mixed], changes)
+        with shared(share):
+            images = self._load(self.rows[chosen], changes)
+            if self.unlabelled_rows is not None:
+                count = len(self.unlabelled_rows)
+                mixed = positions(count, self.seed, stage, UNLABELLED, index, size)[own]
+                unlabelled = self._load(self.unlabelled_rows[mixed], changes)
         rng = _generator(self.seed, stage, NOISE, index)
         return Batch(images, rng, self._labels(chosen), unlabelled, step=index)
 
@@ -257,9 +262,9 @@ class StagedBatches:
     others: BatchSource
     """Of any other stage, and of an epoch."""
 
-    def draw(self, stage: str, index: int, size: int) -> Batch:
-        """Draw the `index`-th batch of a stage."""
-        return self.stages.get(stage, self.others).draw(stage, index, size)
+    def draw(self, stage: str, index: int, size: int, share: Share = WHOLE) -> Batch:
+        """Draw a share of the `index`-th batch of a stage."""
+        return self.stages.get(stage, self.others).draw(stage, index, size, share)
 
     def epoch(self, size: int) -> Iterator[Batch]:
         """Iterate once over the images of `others`."""

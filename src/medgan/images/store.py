@@ -82,6 +82,10 @@ class ImageStore:
         self._descriptor = os.open(folder / PIXELS, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
 
+    def __reduce__(self) -> tuple[type[ImageStore], tuple[Path, StoreInfo]]:
+        """Open it again in another process."""
+        return type(self), (self.folder, self.info)
+
     @classmethod
     def open(cls, folder: Path | str) -> ImageStore:
         """Open a store, once its checksums are compared; a large one is hashed once in a process.

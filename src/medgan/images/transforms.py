@@ -177,15 +177,19 @@ def _uniform(images: Tensor, limit: float, rng: torch.Generator, columns: int = 
     """Draw (N, columns, 1, 1) numbers in [-limit, limit], on the device of the images."""
     import torch
 
-    drawn = (torch.rand(len(images) * columns, generator=rng) * 2.0 - 1.0) * limit
-    return drawn.view(len(images), columns, 1, 1).to(images.device)
+    from medgan.sharing import own, rows
+
+    drawn = (torch.rand(rows(len(images)) * columns, generator=rng) * 2.0 - 1.0) * limit
+    return own(drawn.view(-1, columns, 1, 1)).to(images.device)
 
 
 def _where(images: Tensor, changed: Tensor, rng: torch.Generator) -> Tensor:
     """Replace each image with probability 1/2."""
     import torch
 
-    chosen = torch.rand(len(images), generator=rng) < 0.5
+    from medgan.sharing import own, rows
+
+    chosen = own(torch.rand(rows(len(images)), generator=rng) < 0.5)
     return torch.where(chosen.to(images.device)[:, None, None, None], changed, images)
 
 
@@ -228,7 +232,9 @@ def quarter_turn(images: Tensor, rng: torch.Generator) -> Tensor:
     """Rotate each square image by 0, 90, 180 or 270 degrees, for images without an upright."""
     import torch
 
-    turns = torch.randint(4, (len(images),), generator=rng).to(images.device)
+    from medgan.sharing import own, rows
+
+    turns = own(torch.randint(4, (rows(len(images)),), generator=rng)).to(images.device)
     turned = torch.stack([torch.rot90(images, count, (2, 3)) for count in range(4)])
     return turned[turns, torch.arange(len(images), device=images.device)]
 

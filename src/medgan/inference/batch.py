@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,6 @@ from medgan import __version__
 from medgan.datasets.documents import write_document
 from medgan.errors import UserError, unknown
 from medgan.files.names import csv_text
-from medgan.images.store import StoreInfo
 from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
     CARD,
@@ -43,6 +43,7 @@ from medgan.inference.table import (
     with_others,
     with_volumes,
 )
+from medgan.inference.tiled import InTiles
 from medgan.inference.trained import (
     Frozen,
     NotEvaluated,
@@ -110,6 +111,8 @@ class Options:
     """
     overwrite: bool = False
     """Whether the results of an earlier scoring may be replaced."""
+    tiles: float | None = None
+    """Least overlap of the tiles that an image is scored in, as a share of a tile; None resizes."""
     project: Path | str | None = None
     """The folder that holds conf/ and data/; by default the one that MEDGAN_PROJECT names, or the
     working directory.
@@ -118,6 +121,11 @@ class Options:
     def __post_init__(self) -> None:
         if self.maps is not None and self.maps not in MAPS:
             raise unknown("choice of heat maps", self.maps, list(MAPS))
+        if self.tiles is not None and (self.threshold or not 0 <= self.tiles < 1):
+            raise UserError(
+                "A score of tiles is the highest of a map, which no threshold was frozen for: add "
+                "--no-threshold to --tiles, and give an overlap from 0 to under 1."
+            )
         if self.maps == "anomalous" and not self.threshold:
             raise UserError(
                 "Without a threshold no image is anomalous: choose all or none as heat maps."
@@ -132,10 +140,9 @@ class Options:
 class Spool:
     """Images with their maps in a temporary file without a name, so that memory stays at one."""
 
-    def __init__(self, folder: Path, info: StoreInfo) -> None:
+    def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed by __exit__
-        self._info = info
-        self._count = 0
+        self._images = list[tuple[int, tuple[int, ...]]]()
         self.scale: MapScale | None = None
         """Of the maps in it; None while there are none."""
 
@@ -152,21 +159,19 @@ class Spool:
 
     def add(self, pixels: NDArray[np.uint8], anomaly_map: Map) -> int:
         """Keep an image (h, w, C) with its map (h, w); return its number."""
-        self._file.seek(0, 2)
-        self._file.write(pixels.tobytes() + anomaly_map.tobytes())
+        self._images.append((self._file.seek(0, 2), pixels.shape))
+        self._file.write(pixels.tobytes() + anomaly_map.astype(np.float16).tobytes())
         self.scale = own_scale(anomaly_map, self.scale)
-        self._count += 1
-        return self._count - 1
+        return len(self._images) - 1
 
     def read(self, number: int) -> tuple[NDArray[np.uint8], Map]:
         """Return an image with its map."""
-        info = self._info
-        shape = (info.height, info.width)
-        map_bytes = np.dtype(np.float16).itemsize * info.height * info.width
-        self._file.seek(number * (info.image_bytes + map_bytes))
-        pixels = np.frombuffer(self._file.read(info.image_bytes), dtype=np.uint8)
+        place, shape = self._images[number]
+        self._file.seek(place)
+        pixels = np.frombuffer(self._file.read(math.prod(shape)), dtype=np.uint8)
+        map_bytes = np.dtype(np.float16).itemsize * shape[0] * shape[1]
         values = np.frombuffer(self._file.read(map_bytes), dtype=np.float16)
-        return pixels.reshape(info.image_shape), values.reshape(shape)
+        return pixels.reshape(shape), values.reshape(shape[:2])
 
 
 def score_path(
@@ -227,6 +232,7 @@ def score_with_detector(
     check_output(output, path, options.overwrite)
     images = find_images(path, environment.reading())
     using = _detector(Project(root), environment, model, options.threshold)
+    using = using if options.tiles is None else InTiles.of(using, options.tiles)
     with result_folder(output) as folder:
         table = _written(folder, images, using, options, str(path))
     if table["score"].isna().all():
@@ -252,7 +258,7 @@ def _written(
     folder: Path, images: NewImages, using: Trained, options: Options, path: str
 ) -> pd.DataFrame:
     """Write all results into a folder; return the table."""
-    with Spool(folder, using.store.info) as spool:
+    with Spool(folder) as spool:
         rows = with_volumes(_scored(images, using, options, spool), using.aggregate)
         table = with_others(judged(rows, using.frozen, using.cautions), images.left_out)
         table = table.assign(heat_map=_drawn(folder, table, using, options, spool))[list(COLUMNS)]
@@ -320,7 +326,7 @@ def scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, floa
     readable = [(one.entry.name, one.pixels) for one in batch if one.pixels is not None]
     if readable:
         names, pixels = zip(*readable, strict=True)
-        scores, maps = using.score(np.stack(pixels), names)
+        scores, maps = using.score(pixels, names)
         found = iter(zip(scores.tolist(), maps, strict=True))
     for one in batch:
         yield (one, *(next(found) if one.pixels is not None else (float("nan"), None)))
@@ -360,6 +366,7 @@ def _card(table: pd.DataFrame, using: Trained, options: Options, spool: Spool) -
     maps = "normal validation images" if frozen else "the maps that were kept"
     limits = "75th and 99th percentile" if frozen else "lowest value and highest 99th percentile"
     return {
+        **({} if options.tiles is None else {"tiles_overlap": options.tiles}),
         **({"volume_score": using.aggregate} if (table["unit"] == "volume").any() else {}),
         "heat_maps": {
             "shown": options.shown,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from medgan import __version__
-from medgan.audits.release import ReleaseVerdict, RuleOutcome
+from medgan.audits.release import ReleaseVerdict, RuleOutcome, guarantee
 from medgan.evaluation.metrics import quality_metric
 from medgan.evaluation.results import SynthesisResult
 from medgan.files.documents import ALWAYS
@@ -160,7 +160,7 @@ def _origin(card: DataCard) -> Iterator[str]:
         f"{trained.get('planned_steps', 'unknown')}, seed {trained.get('seed', 'unknown')}, scale "
         f"{trained.get('scale') or 'unknown'}",
         "Intensity": f"{card.intensity}: levels 0 to 255 are -1 to 1 of the scaled images",
-        "Differential privacy": str(trained.get("privacy") or "none"),
+        "Differential privacy": guarantee(trained),
         "License of the training data": card.license,
     }
     yield "## Origin"

@@ -24,6 +24,7 @@ from medgan import __version__, models
 from medgan.contracts import AnomalyDetector
 from medgan.errors import UserError
 from medgan.files.atomic import write_bytes
+from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
 from medgan.images.store import StoreInfo
 from medgan.images.transforms import window_side
@@ -145,6 +146,9 @@ def metadata(using: Trained, missing: str = "") -> dict[str, str]:
         "padded image",
         "threshold": "" if frozen is None else repr(frozen.value),
         "threshold_rule": missing if frozen is None else frozen.rule,
+        "domain": "" if frozen is None else json.dumps(to_json(frozen.domain.limits)),
+        "domain_check": "the file scores every image; `domain` has the accepted sizes and distances, "
+        "which `medgan score` checks first",
         "called_anomalous": "image_scores at or above the threshold, which was frozen on "
         "validation images",
         "intended_use": str(model.card.get("intended_use", NOT_A_MEDICAL_DEVICE)),

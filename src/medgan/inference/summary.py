@@ -77,16 +77,23 @@ def _class_row(row: dict[Hashable, Any]) -> list[str]:
     return [name, row["decision"], number, code + row["message"]]
 
 
-def as_document(scoring: Scoring, file: Path) -> dict[str, Any]:
+def scores_document(scoring: Scoring, file: Path) -> dict[str, Any]:
     """The detector, its data set, and all rows of scores.csv as JSON."""
-    using = scoring.using
+    return {"model": scoring.using.published.name, **_document(scoring, file)}
+
+
+def classes_document(found: Classified, file: Path) -> dict[str, Any]:
+    """The classifier, its data set, and all rows of classes.csv as JSON."""
+    return {"arm": found.using.arm, **_document(found, file)}
+
+
+def _document(found: Scoring | Classified, file: Path) -> dict[str, Any]:
     return {
-        "model": using.published.name,
-        "dataset": using.dataset,
-        "version": using.version,
-        "cautions": list(using.cautions),
+        "dataset": found.using.dataset,
+        "version": found.using.version,
+        "cautions": list(found.using.cautions),
         "file": str(file),
-        "rows": json.loads(scoring.table.to_json(orient="records")),  # NaN becomes null
+        "rows": json.loads(found.table.to_json(orient="records")),  # NaN becomes null
     }
 
 

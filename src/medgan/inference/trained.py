@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,10 @@ PREPARATION = ("size", "channels", "intensity", "crop")
 
 class NotEvaluated(UserError):
     """There is no evaluation of this version of a detector."""
+
+
+ScoresAndMaps: TypeAlias = "tuple[NDArray[np.float32], Sequence[NDArray[np.float16]]]"
+"""Of images: scores (n,), and a map (h, w) of each."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +136,11 @@ class Trained:
         info = self.store.info
         return fit_square(image, info.height, info.channels, self.preprocessing.crop)
 
-    def score(
-        self, pixels: NDArray[np.uint8], names: Sequence[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    def score(self, pixels: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> ScoresAndMaps:
         """Score a batch of prepared images, see `score_pixels`."""
-        return score_pixels(self.detector, pixels, self.store.info, self.seed, names)
+        info, stacked = self.store.info, np.stack(pixels)
+        scores, maps = score_pixels(self.detector, stacked, info, self.seed, names)
+        return scores, list(maps)
 
     def verdict(self, score: float, unit: str = "image", outside: str = "") -> str:
         """Name the score, and the decision where the threshold applies to the unit.

@@ -31,6 +31,7 @@ from medgan.contracts import (
 from medgan.errors import UserError
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.ranges import LearningRate, Share, ShareBelowOne, Weight
+from medgan.sharing import own, rows, whole
 
 TRAINING_SET = TrainingSet.LABELLED
 
@@ -97,14 +98,17 @@ class Classifier(nn.Module):
         """Compute the loss of blended images: the blend of the losses of both labels."""
         seed = int(torch.randint(2**31, (), generator=batch.rng))
         share = float(np.random.default_rng(seed).beta(self.config.mixup, self.config.mixup))
-        order = torch.randperm(len(labels), generator=batch.rng).to(labels.device)
-        logits = self.network(share * batch.images + (1 - share) * batch.images[order])
-        first, second = (self._cross_entropy(logits, of) for of in (labels, labels[order]))
+        order = torch.randperm(rows(len(labels)), generator=batch.rng).to(labels.device)
+        images, others = (own(whole(one)[order]) for one in (batch.images, labels))
+        logits = self.network(share * batch.images + (1 - share) * images)
+        first, second = (self._cross_entropy(logits, of) for of in (labels, others))
         return share * first + (1 - share) * second
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        smoothing = self.config.label_smoothing
-        return F.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
+        smoothing, weights = self.config.label_smoothing, self.class_weights
+        if weights is not None:  # their sum over the batch divides the loss
+            logits, labels = whole(logits), whole(labels)
+        return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:

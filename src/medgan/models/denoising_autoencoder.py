@@ -31,6 +31,7 @@ from medgan.contracts import (
 from medgan.losses import mse_per_image, residual_map
 from medgan.networks.unet import UNet
 from medgan.ranges import Coarseness, LearningRate, Weight, Width
+from medgan.sharing import own, rows
 
 ON_REQUEST = True
 TRAINING_SET = TrainingSet.NORMAL
@@ -87,9 +88,10 @@ def coarse_noise(images: Tensor, coarseness: int, rng: torch.Generator) -> Tenso
     """
     height, width = images.shape[2:]
     grid = (max(height // coarseness, 1), max(width // coarseness, 1))
-    coarse = torch.randn(*images.shape[:2], *grid, generator=rng)
+    count, channels = rows(len(images)), images.shape[1]
+    coarse = own(torch.randn(count, channels, *grid, generator=rng))
     noise = F.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
-    shifts = torch.randint(0, height, (len(images), 2), generator=rng).tolist()
+    shifts = own(torch.randint(0, height, (count, 2), generator=rng)).tolist()
     moved = [one.roll(shift, (1, 2)) for one, shift in zip(noise, shifts, strict=True)]
     return torch.stack(moved).to(images.device)
 

@@ -33,6 +33,7 @@ from medgan.contracts import (
 )
 from medgan.networks.unet import UNet
 from medgan.ranges import LearningRate, Share, Width
+from medgan.sharing import own, rows, whole
 
 NAME = "FPI"
 ON_REQUEST = True
@@ -68,7 +69,8 @@ class FPI(nn.Module):
     def loss(self, batch: Batch) -> LossTerms:
         """Compute the binary cross-entropy of the estimated factors."""
         factors = self._factors(batch)
-        blended = torch.lerp(batch.images, batch.images.roll(1, 0), factors)
+        partners = own(whole(batch.images).roll(1, 0))
+        blended = torch.lerp(batch.images, partners, factors)
         logits = self.network(blended)
         return {"factor": F.binary_cross_entropy_with_logits(logits.float(), factors)}
 
@@ -81,13 +83,13 @@ class FPI(nn.Module):
     def _factors(self, batch: Batch) -> Tensor:
         """Draw a rectangle for each image: a inside, 0 outside, (N, 1, H, W)."""
         count, size = len(batch.images), batch.images.shape[-1]
-        drawn = torch.rand(5, count, 1, generator=batch.rng)
+        drawn = own(torch.rand(5, rows(count), 1, generator=batch.rng), 1)
         sides = self.config.smallest + drawn[:2] * (self.config.largest - self.config.smallest)
         pixels = (torch.arange(size) + 0.5) / size
-        rows, columns = ((pixels - drawn[2:4]).abs() <= sides / 2).float()
+        lines, columns = ((pixels - drawn[2:4]).abs() <= sides / 2).float()
         low, high = FACTORS
         factors = low + (high - low) * drawn[4]
-        inside = rows[:, None, :, None] * columns[:, None, None, :]
+        inside = lines[:, None, :, None] * columns[:, None, None, :]
         return (factors[:, :, None, None] * inside).to(batch.images.device)
 
 

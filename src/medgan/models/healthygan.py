@@ -59,6 +59,7 @@ from medgan.losses import ADVERSARIAL, gradient_penalty, pairwise_accuracy, resi
 from medgan.networks.blocks import enlarged
 from medgan.networks.translator import PatchDiscriminator, Translator
 from medgan.ranges import CriticSteps, LearningRate, ResidualBlocks, Weight, Width
+from medgan.sharing import whole
 
 NAME = "HealthyGAN"
 TRAINING_SET = TrainingSet.MIX
@@ -202,7 +203,8 @@ def focus(mask: Tensor) -> Tensor:
 
     It makes the mask small, and its values 0 or 1.
     """
-    return mask.mean().square() + (1 / ((mask - 0.5).abs() + 0.01)).mean() - 1 / 0.51
+    shown = whole(mask.mean()[None]).mean()  # workers have equally many images
+    return shown.square() + (1 / ((mask - 0.5).abs() + 0.01)).mean() - 1 / 0.51
 
 
 class HealthyGAN(nn.Module):

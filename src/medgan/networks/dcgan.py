@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from medgan.contracts import Batch
 from medgan.networks.blocks import BASE, Norm, channel_widths, flat, initialize
+from medgan.sharing import own, rows
 
 
 class Generator(nn.Module):
@@ -195,7 +196,8 @@ def draw(generator: nn.Module, n: int, latent_dim: int, rng: torch.Generator) ->
 
 def latents_for(batch: Batch, latent_dim: int) -> Tensor:
     """Draw latents (N, latent_dim) from N(0, 1) for the images of a batch, by its generator."""
-    return normal_latents(len(batch.images), latent_dim, batch.rng, batch.images.device)
+    count, device = rows(len(batch.images)), batch.images.device
+    return own(normal_latents(count, latent_dim, batch.rng, device))
 
 
 def normal_latents(n: int, latent_dim: int, rng: torch.Generator, device: torch.device) -> Tensor:

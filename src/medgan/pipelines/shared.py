@@ -24,12 +24,15 @@ from medgan.plots.training import training_curves
 from medgan.training.checkpoints import CheckpointFolder
 from medgan.training.job import TrainingJob, TrainingStep, publish, train
 from medgan.training.runtime import Runtime
+from medgan.training.settings import ComputeConfig
 
 logger = logging.getLogger(__name__)
 Plan = Callable[..., TrainingJob]
 
 
-def train_model(plan: Plan, name: str, earlier: Earlier, *inputs: Any) -> Iterator[TrainingStep]:
+def train_model(
+    plan: Plan, name: str, earlier: Earlier, compute: ComputeConfig, *inputs: Any
+) -> Iterator[TrainingStep]:
     """Train the job `plan(name, *inputs)`; resume an earlier training. Yield nothing for a model
     that is left out.
     """
@@ -38,7 +41,7 @@ def train_model(plan: Plan, name: str, earlier: Earlier, *inputs: Any) -> Iterat
         logger.warning("%s is left out: %s.", name, job.reason)
         return
     checkpoints: CheckpointFolder = earlier("training", name).checkpoints  # type: ignore[union-attr]
-    yield from train(job, checkpoints)
+    yield from train(job, checkpoints, compute)
 
 
 def publish_model(plan: Plan, name: str, training: Training, *inputs: Any) -> Trained | LeftOut:

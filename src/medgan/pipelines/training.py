@@ -20,6 +20,8 @@ def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str
     run, choose = partial(train_model, plan, name), partial(publish_model, plan, name)
     run.__name__, choose.__name__ = "train_model", "publish_model"  # type: ignore[attr-defined]
     return [
-        Node(run, ["earlier_trainings", *inputs], f"{name}.training", name="train"),
+        Node(
+            run, ["earlier_trainings", "params:compute", *inputs], f"{name}.training", name="train"
+        ),
         Node(choose, [f"{name}.training", *inputs], f"{name}.trained", name="publish"),
     ]

@@ -22,6 +22,7 @@ from medgan.pipelines.outputs import Arrays, Scores, Trained
 from medgan.pipelines.selection import pipeline_of
 from medgan.project.environment import Environment
 from medgan.project.loader import environment_of
+from medgan.sources.medigan.packages import Home
 
 ROOT_VARIABLE = "MEDGAN_PROJECT"
 """Environment variable that names the project folder; without it, the working directory is the
@@ -92,6 +93,11 @@ class Project:
         entry: Any = self._entry(dataset, f"{name}.training")
         path: Path = entry.curves.path
         return path
+
+    def medigan(self) -> Home:
+        """The folder of medigan's packages, their checksums and their environment."""
+        home: Home = _loaded(self._entry("-", "medigan_packages"))
+        return home
 
     def store(self, dataset: str) -> ImageStore:
         """The image store, which says how images are prepared. Raises `UserError` where it is

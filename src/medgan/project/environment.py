@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medgan.images.config import PreprocessingConfig
     from medgan.images.store import StoreInfo
     from medgan.sources.readers.config import ReadingConfig
+    from medgan.training.settings import ComputeConfig
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,15 @@ class Environment:
         """The parameter `synthesis.source`, before anything is checked."""
         section = self._loader()["parameters"].get("synthesis")
         return section.get("source") if isinstance(section, Mapping) else None
+
+    def compute(self) -> ComputeConfig:
+        """Who starts processes. Raises `UserError` for a wrong key or value."""
+        from medgan.project.parameters import SCALES, typed
+        from medgan.training.settings import ComputeConfig
+
+        found = {"scale": SCALES[0], "compute": self._loader()["parameters"].get("compute", {})}
+        compute: ComputeConfig = typed(found, {"scale": str, "compute": ComputeConfig})["compute"]
+        return compute
 
     def tracking(self) -> dict[str, Any]:
         """tracking.yml: `enabled`, `uri`, `experiment`. `MLFLOW_TRACKING_URI` overrides `uri`."""

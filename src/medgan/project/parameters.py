@@ -26,6 +26,7 @@ def sections() -> dict[str, object]:
     from medgan.pipelines.classifier_training.config import ClassifierConfig
     from medgan.pipelines.gan_training.nodes import GanTrainingConfig
     from medgan.pipelines.synthesis.config import SynthesisConfig
+    from medgan.training.settings import ComputeConfig
 
     return {
         "scale": Scale,
@@ -35,6 +36,7 @@ def sections() -> dict[str, object]:
         "source": str | None,
         "masks": str | None,
         "classifier": Literal.__getitem__(tuple(CLASSIFIERS)),
+        "compute": ComputeConfig,
         "lpips_weights": str | None,
         "backbone_weights": str | None,
         "ingestion": IngestionConfig,

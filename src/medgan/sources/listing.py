@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -184,11 +184,6 @@ def _check_name(name: str, root: Path, path: str) -> None:
     except UnicodeEncodeError:
         problem = f"a file whose name is not UTF-8 ({path + name!a})"
         raise UserError(f"{root} holds {problem}; rename it") from None
-
-
-def walk(root: Path) -> Iterator[str]:
-    """Iterate over the images below a folder. Raises as `find_images`."""
-    yield from find_images(root).images
 
 
 def copies(root: Path, paths: Iterable[str]) -> set[str]:

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from medgan.contracts import Batch, LossTerms, Player
 from medgan.errors import UserError
 from medgan.losses import r1_penalty
+from medgan.sharing import own, whole
 from medgan.training.augmentation import augmented
 from medgan.training.settings import DiscriminatorConfig
 
@@ -125,9 +126,9 @@ def _keep_best(share: float, module: nn.Module, inputs: Any, output: Any) -> Non
     were a mean over them alone.
     """
     logits: Tensor = output[0] if isinstance(output, tuple) else output
-    ranked = logits.detach().flatten(1).mean(1) if logits.ndim > 1 else logits.detach()
+    ranked = whole(logits.detach().flatten(1).mean(1) if logits.ndim > 1 else logits.detach())
     kept = max(1, round(share * len(ranked)))
     weights = torch.zeros_like(ranked)
     weights[ranked.topk(kept).indices] = len(ranked) / kept
-    weights = weights.view(-1, *[1] * (logits.ndim - 1))
+    weights = own(weights).view(-1, *[1] * (logits.ndim - 1))
     logits.register_hook(lambda gradient: gradient * weights)  # type: ignore[no-untyped-call]

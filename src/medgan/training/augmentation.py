@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from medgan.images import transforms
+from medgan.sharing import own, rows
 
 LARGEST_ANGLE = math.radians(15.0)
 LARGEST_SHIFT = 1 / 8
@@ -38,9 +39,10 @@ def augmented(images: Tensor, names: Sequence[str], share: float) -> Tensor:
 
 def _drawn(images: Tensor, share: float, columns: int = 1) -> Tensor:
     """Draw (N, columns, 1, 1) from U(-1, 1), and 0 for images that are left as they are."""
-    values = 2 * torch.rand(len(images), columns) - 1
-    values *= torch.rand(len(images), 1) < share
-    return values[:, :, None, None].to(images.device)
+    count = rows(len(images))
+    values = 2 * torch.rand(count, columns) - 1
+    values *= torch.rand(count, 1) < share
+    return own(values)[:, :, None, None].to(images.device)
 
 
 def _rotation(images: Tensor, share: float) -> Tensor:
@@ -69,7 +71,7 @@ def _contrast(images: Tensor, share: float) -> Tensor:
 def _as_real(name: str, images: Tensor, share: float) -> Tensor:
     """Change images as a data set's are changed."""
     changed = transforms.AUGMENTATIONS[name](images, torch.default_generator)
-    chosen = torch.rand(len(images), 1, 1, 1) < share
+    chosen = own(torch.rand(rows(len(images)), 1, 1, 1)) < share
     return torch.where(chosen.to(images.device), changed, images)
 
 

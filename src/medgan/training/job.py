@@ -23,12 +23,14 @@ from medgan.training.checkpoints import (
     TrainingState,
     Unchanged,
 )
+from medgan.training.crew import crew
 from medgan.training.pretrained import GivenWeights, PretrainedWeights
 from medgan.training.progress import LiveView
 from medgan.training.runtime import Runtime, seeded
-from medgan.training.settings import TrainingConfig
+from medgan.training.settings import ComputeConfig, TrainingConfig
 from medgan.training.stopping import Stop, StopNow
 from medgan.training.validation import HeldOutMetrics, Selection
+from medgan.training.workers import Workers
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
 if TYPE_CHECKING:
@@ -87,6 +89,14 @@ class TrainingJob:
         """Hash of everything that determines the weights; names the checkpoints."""
         return digest(list(self.settings.values()))
 
+    def build(self) -> nn.Module:
+        """Build the untrained model; equal seeds, equal weights."""
+        with seeded(self.seed, self.initial):
+            model: nn.Module = models.load(self.model).build(self.config, self.spec)
+        if self.pretrained is not None:
+            model.load_pretrained(self.pretrained.read())  # type: ignore[operator]
+        return model
+
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that determines the weights, in the order in which the key is made of it."""
@@ -129,8 +139,31 @@ class TrainingStep(NamedTuple):
     grid: SampleGrid | Unchanged
 
 
-def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingStep]:
+@dataclass(frozen=True)
+class HelpedTraining:
+    """A training as its helpers are sent it: without what only the leader does."""
+
+    job: TrainingJob
+    state: TrainingState | None
+
+    def help(self, workers: Workers) -> None:
+        """Take part in all updates."""
+        from medgan.training import loop
+
+        job, runtime = self.job, Runtime.detect(self.job.training.precision, workers)
+        for _ in loop.train(job.build(), job.batches, job.training, self.state, runtime):
+            pass
+
+
+def train(
+    job: TrainingJob, checkpoints: CheckpointFolder, compute: ComputeConfig | None = None
+) -> Iterator[TrainingStep]:
     """Train a model, or resume its training from the last checkpoint.
+
+    Args:
+        job: what to train on which data.
+        checkpoints: of this training, whatever the number of its workers was.
+        compute: on how many workers; one if not given.
 
     Yields:
         A step at each checkpoint and sample grid, and every few seconds in between. A finished
@@ -138,6 +171,7 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
 
     Raises:
         UserError: another training is half done, and has other settings.
+        WorkerLost: a worker has ended before the training.
     """
     from medgan.training import loop
 
@@ -150,17 +184,16 @@ def train(job: TrainingJob, checkpoints: CheckpointFolder) -> Iterator[TrainingS
         return
     if state is None:
         checkpoints.require_no_other(job.name, job.settings)
-    with seeded(job.seed, job.initial):
-        model = models.load(job.model).build(job.config, job.spec)
-    if job.pretrained is not None:
-        model.load_pretrained(job.pretrained.read())
-    stop = Stop()
-    with stop.listening():
+    model, stop = job.build(), Stop()
+    shared = compute if compute and model.stages() else ComputeConfig()  # type: ignore[operator]
+    with crew(shared) as workers, stop.listening():
+        if workers.share.count > 1:
+            alone = replace(job, held_out=None, choose_score=None, card={})
+            workers.told(HelpedTraining(alone, state))
+        runtime = Runtime.detect(job.training.precision, workers)
+        settings = job.batches, job.training, state, runtime
         try:
-            reports = loop.train(
-                model, job.batches, job.training, state, held_out=job.held_out, stop=stop
-            )
-            yield from _saved(job, reports, stop)
+            yield from _saved(job, loop.train(model, *settings, job.held_out, stop), stop)
         except StopNow:
             stop.deliver()
 

@@ -26,7 +26,7 @@ from medgan.training.optimization import (
 )
 from medgan.training.runtime import Runtime
 from medgan.training.settings import TrainingConfig
-from medgan.training.stages import Stage, stages_of
+from medgan.training.stages import Stage, require_shareable, stages_of
 from medgan.training.stopping import Stop, StopNow
 from medgan.training.updates import update
 from medgan.training.validation import HeldOutMetrics, Selection, Validation, Validator
@@ -81,14 +81,16 @@ def train(
 
     Raises:
         StopNow: a signal has come while nothing was to be saved.
-        UserError: if a stage has no budget, a loss or gradient is infinite or NaN, or the memory of
-            the accelerator is full.
+        UserError: if a stage has no budget, a loss or gradient is infinite or NaN, the memory of
+            the accelerator is full, or several workers cannot share this training.
+        WorkerLost: another worker has ended.
     """
     runtime = runtime or Runtime.detect(config.precision)
+    require_shareable(config, runtime.workers.share)
     runtime.place(model)
     training = _Training(model, batches, config, runtime, (held_out, stop or Stop()))
     yield from training.run(resume)
-    if isinstance(model, Fitted):
+    if isinstance(model, Fitted) and runtime.workers.leads:
         yield training.fitted(model)
     model.eval()
 
@@ -106,6 +108,7 @@ class _Training:
     ) -> None:
         self.model, self.batches, self.config, self.runtime = model, batches, config, runtime
         held_out, self.stop = outside
+        leads = runtime.workers.leads
         self.held_out = held_out if config.inspect_every else None
         self.unvalidated: Mapping[str, float] | None = None
         self.saved_at = time.monotonic()
@@ -113,7 +116,7 @@ class _Training:
         self.total = self.stages[-1].end if self.stages else 0
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.validator = (
-            Validator(model, batches, runtime, held_out) if config.inspect_every else None
+            Validator(model, batches, runtime, held_out) if config.inspect_every and leads else None
         )
         self.selection = Selection(held_out.criterion if held_out else None)
         if config.compile:  # after the validator has copied the model, which is not compiled
@@ -123,6 +126,7 @@ class _Training:
     def run(self, resume: TrainingState | None) -> Iterator[Progress]:
         """Run the stages, and add checkpoints to their reports."""
         done = self._restore(resume)
+        self.runtime.workers.copy(list(self.model.state_dict().values()))
         for stage in self.stages:
             for report in self._run(stage, max(done, stage.first)):
                 if self._saves(report):
@@ -151,11 +155,15 @@ class _Training:
 
     def _saves(self, report: Progress) -> bool:
         """Whether a report has a checkpoint."""
+        if not self.runtime.workers.leads:
+            return False
         counted = report.step % self.config.checkpoint_every == 0 or report.step == report.total
         return counted or self._overdue()
 
     def _overdue(self) -> bool:
         """Whether a checkpoint cannot wait for its step."""
+        if not self.runtime.workers.leads:
+            return False
         return self.stop.requested or time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
 
     def _run(self, stage: Stage, done: int) -> Iterator[Progress]:
@@ -174,8 +182,11 @@ class _Training:
                 values = {name: float(value) for name, value in terms.items()}
                 yield Progress(stage.name, now, self.total, unvalidated=values)
                 return
+            exhausted = validation is not None and self._exhausted(stage)
+            if stage.due(config.inspect_every, now):
+                exhausted = self.runtime.workers.told(exhausted)
             started += time.perf_counter() - paused  # the speed is that of training alone
-            total = now if validation and self._exhausted(stage) else self.total
+            total = now if exhausted else self.total
             reported = (config.report_every, config.checkpoint_every)
             if validation or any(stage.due(every, now) for every in reported):
                 speed = (now - first) * images / (time.perf_counter() - started)
@@ -200,6 +211,7 @@ class _Training:
     def _step(self, stage: Stage, step: int) -> dict[str, Tensor]:
         """Make all updates of all players, each on its own batches."""
         config, terms = self.config, dict[str, Tensor]()
+        sized = config.batch_size, self.runtime.workers.share
         done = step - stage.first
         numbers = itertools.count(
             done * sum(player.updates for player in stage.players) * config.accumulate
@@ -210,7 +222,7 @@ class _Training:
                 group["lr"] = player.optimizer.lr * factor
             for _ in range(player.updates):
                 drawn = [
-                    self.runtime.move(stage.batch(player, self.batches, number, config.batch_size))
+                    self.runtime.move(stage.batch(player, self.batches, number, *sized))
                     for number in itertools.islice(numbers, config.accumulate)
                 ]
                 losses = update(player, optimizer, drawn, stage.players, self.runtime)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from medgan.contracts import Batch
+from medgan.training.workers import Workers, local_rank
 
 if TYPE_CHECKING:
     import torch
@@ -17,17 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runtime:
-    """A device and a precision. Autocast is entered around a loss and nowhere else."""
+    """A device, a precision and the processes that share a training. Autocast is entered around a
+    loss and nowhere else.
+    """
 
     device: torch.device
     precision: str = "fp32"
+    workers: Workers = field(default_factory=Workers)
 
     @classmethod
-    def detect(cls, precision: str = "fp32") -> Runtime:
+    def detect(cls, precision: str = "fp32", workers: Workers | None = None) -> Runtime:
         """Select the accelerator if there is one, else the CPU."""
         import torch
 
-        return cls(torch.device("cuda" if torch.cuda.is_available() else "cpu"), precision)
+        workers = workers or Workers()
+        if not torch.cuda.is_available():
+            return cls(torch.device("cpu"), precision, workers)
+        name = "cuda" if workers.share.count == 1 else f"cuda:{local_rank()}"
+        return cls(torch.device(name), precision, workers)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which losses are computed; with fp32 it does nothing."""

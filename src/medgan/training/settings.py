@@ -126,6 +126,20 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class ComputeConfig:
+    """Section `compute`: on how many processes, and which machines."""
+
+    engine: Literal["local", "torchrun", "slurm", "ray"] = "local"
+    """Who starts processes: medgan on this machine, torchrun or SLURM, which start this command
+    several times, or a Ray cluster, which runs the models of a pipeline at once."""
+    address: str | None = None
+    """Of a running Ray cluster; None starts one on this machine."""
+    workers: Count = 1
+    """Processes that share the batches of each training, with `local`; those of torchrun and SLURM
+    are counted. With `ray`, models that are trained at once."""
+
+
+@dataclass(frozen=True)
 class ModelSettings(Generic[C]):
     """One section of `conf/*/parameters/models`.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import Optimizer
 
-from medgan.contracts import STAGE_OF_LABEL, Batch, BatchSource, Model, Player
+from medgan.contracts import STAGE_OF_LABEL, WHOLE, Batch, BatchSource, Model, Player, Share
 from medgan.errors import UserError
 from medgan.training.adversary import Adversary
 from medgan.training.optimization import build_optimizer
@@ -35,10 +35,17 @@ class Stage:
         """Completed steps after this stage."""
         return self.first + self.steps
 
-    def batch(self, player: Player, batches: BatchSource, number: int, size: int) -> Batch:
-        """Draw a batch for an update of a player."""
+    def batch(
+        self,
+        player: Player,
+        batches: BatchSource,
+        number: int,
+        size: int,
+        share: Share = WHOLE,
+    ) -> Batch:
+        """Draw a share of a batch for an update of a player."""
         if self.private is None:
-            return batches.draw(self.name, number, size)
+            return batches.draw(self.name, number, size, share)
         if player.critic is not None:
             return self.private.sample(number)
         return self.private.blinded(batches.draw(self.name, number, size))
@@ -81,6 +88,24 @@ def stages_of(model: nn.Module, batches: BatchSource, config: TrainingConfig) ->
         stages.append(Stage(name, played, optimizers, first, steps, adversary, private))
     _require_discriminator(config, stages)
     return stages
+
+
+def require_shareable(config: TrainingConfig, share: Share) -> None:
+    """Check that several workers can share the batches of a training.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if share.count == 1:
+        return
+    if config.batch_size % share.count:
+        raise UserError(
+            f"`training.batch_size` is {config.batch_size}, which {share.count} workers cannot "
+            "share evenly: give a multiple of their number."
+        )
+    if config.privacy is not None or config.compile:
+        name = "compile" if config.compile else "privacy"
+        raise UserError(f"`training.{name}` is for one worker: set `compute.workers` to 1.")
 
 
 def _require_discriminator(config: TrainingConfig, stages: Sequence[Stage]) -> None:

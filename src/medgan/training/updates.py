@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from medgan.contracts import Batch, LossTerms, Player
 from medgan.errors import UserError
+from medgan.sharing import shared
 from medgan.training.runtime import Runtime
 
 
@@ -32,9 +33,12 @@ def update(
             is full; no parameter has changed then.
     """
     optimizer.zero_grad(set_to_none=True)
-    with _frozen_except(player, players), _memory_errors(batches):
-        parts = [_backward(player, batch, runtime, len(batches)) for batch in batches]
-    gradients = (p.grad for p in player.parameters() if p.grad is not None)
+    workers = runtime.workers
+    with _frozen_except(player, players), _memory_errors(batches), workers.together():
+        with shared(workers.share):
+            parts = [_backward(player, batch, runtime, len(batches)) for batch in batches]
+        gradients = [p.grad for p in player.parameters() if p.grad is not None]
+        workers.average(gradients)
     if not torch.isfinite(get_total_norm(gradients)):
         raise _not_a_number(player, "gradient", parts[-1])
     optimizer.step()
@@ -49,8 +53,10 @@ def _backward(player: Player, batch: Batch, runtime: Runtime, count: int) -> dic
     with runtime.autocast():
         terms = player.loss(batch)
     loss = torch.stack([term for term in terms.values() if term.requires_grad]).sum()
-    detached = {name: value.detach() for name, value in terms.items()}
-    if not torch.isfinite(loss):
+    values = torch.stack([loss.detach(), *(value.detach().to(loss) for value in terms.values())])
+    runtime.workers.average([values])  # so that all of them stop here or none
+    detached = dict(zip(terms, values[1:], strict=True))
+    if not torch.isfinite(values[0]):
         raise _not_a_number(player, "loss", detached)
     (loss / count).backward()  # type: ignore[no-untyped-call]
     return detached

@@ -63,6 +63,10 @@ def test_the_commands_list_and_show():
     assert shown.exit_code == 0
     for part in ("00008_C-DCGAN_MMG_MASSES", "137.75 (N = 379)", "MIT", "condition: None"):
         assert part in shown.output
+    for words in (["list", "--search", "C-DCGAN_MMG"], ["show", "00008"]):
+        as_json = json.loads(CliRunner().invoke(main, ["medigan", *words, "--json"]).stdout)
+        found = as_json[0] if isinstance(as_json, list) else as_json
+        assert found["id"] == "00008_C-DCGAN_MMG_MASSES"
     nothing = CliRunner().invoke(main, ["medigan", "list", "--search", "polyp brain"])
     assert nothing.exit_code == 1
     assert "use fewer or other words" in nothing.output

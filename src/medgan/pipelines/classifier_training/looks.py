@@ -33,7 +33,7 @@ SYNTHETIC = "synthetic"
 def explain_arm(
     trained: Trained,
     images: ImageStore,
-    masks: ImageStore,
+    masks: ImageStore | None,
     splits: pd.DataFrame,
     n_resamples: int,
     seed: int,
@@ -46,7 +46,7 @@ def explain_arm(
     info, read = images.info, StoredImages(images)
     marked = np.zeros((len(rows), info.height, info.width), dtype=bool)
     anomalous = (chosen["label"] == 1).to_numpy()
-    if len(masks):
+    if masks is not None:
         marked[anomalous] = masks.read(rows[anomalous])[..., 0] > 0
     device = Runtime.detect().device
     with seeded(seed, "random weights"):
@@ -71,11 +71,11 @@ def explain_arm(
     return ArmSaliency(result, figure)
 
 
-def _explained(test: pd.DataFrame, masks: ImageStore, seed: int) -> pd.DataFrame:
+def _explained(test: pd.DataFrame, masks: ImageStore | None, seed: int) -> pd.DataFrame:
     """Draw the test images that are explained."""
     shuffled = test.sample(len(test), random_state=seed)
     anomalous = shuffled[shuffled["label"] == 1]
-    if len(masks) and len(anomalous):
+    if masks is not None and len(anomalous):
         seen = masks.read(anomalous["row"].to_numpy(dtype=np.int64)).any((1, 2, 3))
         anomalous = pd.concat([anomalous[seen], anomalous[~seen]])
     normal = shuffled[shuffled["label"] == 0]

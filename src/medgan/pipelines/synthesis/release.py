@@ -23,6 +23,7 @@ from medgan.audits.privacy import (
     attack,
     check_copies,
 )
+from medgan.audits.release import guarantee
 from medgan.contracts import Discriminates
 from medgan.errors import UserError
 from medgan.images.leakage import LeakageAudit
@@ -129,6 +130,7 @@ def judge_release(
             leakage=leakage,
             n_held_out=len(origins.held_out),
             n_patients=origins.n_patients,
+            differential_privacy=guarantee(published.card),
         ),
         settings.config.release,
     )

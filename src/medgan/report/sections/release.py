@@ -57,7 +57,8 @@ def _verdicts(data: ReportData) -> Table:
 
 def _rules(verdict: ReleaseVerdict) -> Table:
     cells: Rows = [[rule.rule, HOLDS[rule.holds], rule.sentence] for rule in verdict.rules]
-    return Table(("Rule", "", "Figure"), cells, note=" ".join(verdict.limits))
+    private = f"Differential privacy: {verdict.differential_privacy}."
+    return Table(("Rule", "", "Figure"), cells, note=" ".join([private, *verdict.limits]))
 
 
 def _privacy(data: ReportData) -> Table:

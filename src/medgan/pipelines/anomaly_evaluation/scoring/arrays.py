@@ -106,7 +106,7 @@ def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays
 
         def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
             loaded = _changed(images, partial(_under, variant, data.seed), device)
-            batches = Batches(data.config.batch_size, data.seed, device)
+            batches = Batches(data.config.batch_size, data.seed, device, maps=False)
             return score_images(detector, loaded, some, batches).scores
 
         seconds = _seconds_per_image(lambda some: scored(plan[0], some), rows)
@@ -148,7 +148,7 @@ def score_validation_perturbed(
         scores = np.zeros(0, dtype=np.float32)
         if not reason:
             detector: Any = model.build().to(device)
-            batches = Batches(data.config.batch_size, data.seed, device)
+            batches = Batches(data.config.batch_size, data.seed, device, maps=False)
             loaded = _changed(images, rescanned, device)
             with progress_bar(f"{model.name}, validation perturbed", "image", len(rows)) as bar:
                 scores = score_images(
