@@ -16,6 +16,7 @@ COMMA := ,
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(TORCH)
+PEERS := build/peers/.installed
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 
@@ -23,7 +24,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test coverage test-long test-browser test-ray soak soak-guided campaign kills mutants check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
+.PHONY: help install run test coverage test-long test-browser test-ray soak soak-guided campaign kills mutants bench bench-gpu check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -67,6 +68,12 @@ mutants: $(STAMP) ## Change the code of splits, leakage audit and statistics in 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/mutmut mutmut==3.8.1
 	OMP_NUM_THREADS=1 PYTHONPATH=build/mutmut $(BIN)/python -m mutmut run $(ARGS)
 	PYTHONPATH=build/mutmut $(BIN)/python -m mutmut results
+
+bench: $(PEERS) ## Measure speed against other packages and plain loops, and write the tables of docs/performance.md; ARGS="fid kid --quick".
+	TQDM_DISABLE=1 $(BIN)/python -m benchmarks $(ARGS)
+
+bench-gpu: $(STAMP) ## Measure training on the accelerator, or on a CPU at toy size (ARGS=--toy): images/s, TFLOP/s and the share of the roof.
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 check: $(STAMP) ## Style, types, import walls, notebooks without output, and the pages of the documentation.
 	$(BIN)/ruff check
@@ -117,6 +124,12 @@ reproduce: $(STAMP) ## Make the records of conf/experiments.yml that are missing
 
 results: $(STAMP) ## Put the records together: docs/results.md and docs/results/.
 	$(BIN)/medgan collect
+
+$(PEERS): benchmarks/peers.txt $(STAMP)
+	for peer in $$(grep '^[a-z]' $<); do \
+		$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target build/peers "$$peer" || echo "$$peer cannot be installed: its lines will say so" >&2; \
+	done
+	@touch $@
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "medgan needs Python 3.11, 3.12 or 3.13: install one, or say where it is with make PYTHON=PATH." >&2; exit 1; }

@@ -33,6 +33,15 @@ def test_fewer_images_than_features():
     )
 
 
+def test_a_feature_that_never_varies_adds_nothing_but_its_shift():
+    a, b = features(200, seed=1), features(150, shift=0.5, seed=2)
+    dead = np.column_stack([a, np.zeros(len(a))]), np.column_stack([b, np.full(len(b), 2.0)])
+    assert np.linalg.matrix_rank(np.cov(dead[0], rowvar=False)) == 8  # Cholesky cannot factor it
+    assert frechet_distance(*map(statistics, dead)) == pytest.approx(
+        frechet_distance(statistics(a), statistics(b)) + 4
+    )
+
+
 def test_it_is_0_for_itself_symmetric_and_the_squared_shift():
     a, b = features(50), features(60, seed=3)
     assert frechet_distance(statistics(a), statistics(a)) == pytest.approx(0, abs=1e-6)

@@ -43,7 +43,7 @@ def between_uniforms(shift):
 
 
 def test_it_is_the_formula_and_the_jackknife_pair_by_pair(monkeypatch):
-    monkeypatch.setattr(kid, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(kid, "BLOCK", 4)
     first, second = normal(9, 5, seed=1), normal(7, 5, 0.4, seed=2)
     found = kernel_distance(first, second)
     assert found.value == pytest.approx(by_pairs(first, second))

@@ -52,7 +52,7 @@ def by_the_formulas(real, fake, neighbours):
 
 @pytest.mark.parametrize("neighbours", [Neighbours(), Neighbours(precision=5, density=2)])
 def test_it_is_the_formulas(neighbours, monkeypatch):
-    monkeypatch.setattr(precision_recall, "WORKING_MEMORY", 0.001)
+    monkeypatch.setattr(precision_recall, "BLOCK", 7)
     real, fake = normal(30, 6), normal(20, 6, 0.7, seed=1)
     found = overlap(real, fake, neighbours)
     assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medgan.files.parallel import in_order
 from medgan.images.resizing import as_image
 from medgan.sources.raw import Floats, Ints, Pixels
 
@@ -26,8 +27,12 @@ FREQUENCIES = np.argsort(np.add.outer(np.arange(SIDE) ** 2, np.arange(SIDE) ** 2
 ]
 """Places, in the flattened transform, of the BITS lowest frequencies after the mean."""
 NOISE = 1e-3  # coefficients, in gray levels, that are nothing but rounding
-ROWS, COLUMNS = 128, 4096
+ROWS, COLUMNS = 32, 4096
 """Pairs in a block of the search, whose arrays fit into the cache of the processor."""
+HALF = BITS // 128
+"""Words of a hash with its higher frequencies, in which images of different patients differ most."""
+SPARSE = 1 / 16
+"""Share of a block up to which close pairs are counted one by one."""
 FINE, COARSE = 2.0, 8.0  # sigmas of the band-pass filter in pixels of the descriptor
 MAX_SIDE = 128  # of a descriptor
 FLAT = 2.0
@@ -87,9 +92,13 @@ def close_pairs(words: NDArray[np.uint64], radius: int, groups: Ints, limit: int
     columns = np.ascontiguousarray(words.T)
     kept = np.empty((0, 3), dtype=np.int64)
     found: list[Ints] = []
-    for start in range(0, len(words), ROWS):
-        for other in range(start, len(words), COLUMNS):
-            found.append(_block(columns, start, other, radius, groups))
+
+    def rows(start: int) -> Ints:
+        others = range(start, len(words), COLUMNS)
+        return np.concatenate([_block(columns, start, other, radius, groups) for other in others])
+
+    for pairs in in_order(rows, range(0, len(words), ROWS)):
+        found.append(pairs)
         if sum(map(len, found)) > limit // 4:
             kept, radius = _fitted(np.concatenate([kept, *found]), radius, limit)
             found = []
@@ -99,21 +108,35 @@ def close_pairs(words: NDArray[np.uint64], radius: int, groups: Ints, limit: int
 
 
 def _block(columns: NDArray[np.uint64], start: int, other: int, radius: int, groups: Ints) -> Ints:
-    """Find the pairs of a block: (k, 3) first, second, distance."""
+    """Find the pairs of a block: (k, 3) first, second, distance.
+
+    Hashes that differ in more than `radius` bits of one half are not compared in the other.
+    """
     rows, others = columns[:, start : start + ROWS, None], columns[:, None, other : other + COLUMNS]
-    counts = np.bitwise_count(rows[0] ^ others[0])
-    for row, column in zip(rows[1:], others[1:], strict=True):
-        counts += np.bitwise_count(row ^ column)
-    first, second = np.divmod(np.flatnonzero(counts <= radius), counts.shape[1])
+    counts = _different(rows[HALF:], others[HALF:])
+    near = counts <= radius
+    if np.count_nonzero(near) > SPARSE * near.size:
+        counts += _different(rows[:HALF], others[:HALF])
+        near = counts <= radius
+    first, second = np.divmod(np.flatnonzero(near), counts.shape[1])
     first, second = first + start, second + other
-    # 256 different bits overflow the 8 bits of a count to 0, so the few close pairs are recounted.
+    # 256 different bits overflow the 8 bits of a count to 0, and the other half may be left out.
     distance = np.bitwise_count(columns[:, first] ^ columns[:, second]).sum(axis=0, dtype=np.int64)
     wanted = (distance <= radius) & (first < second) & (groups[first] != groups[second])
     return np.stack([first[wanted], second[wanted], distance[wanted]], axis=1)
 
 
+def _different(rows: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Count the bits in which words (w, n, 1) and (w, 1, m) differ: (n, m)."""
+    counts: NDArray[np.uint8] = np.bitwise_count(rows[0] ^ others[0])
+    for row, column in zip(rows[1:], others[1:], strict=True):
+        counts += np.bitwise_count(row ^ column)
+    return counts
+
+
 def _fitted(pairs: Ints, radius: int, limit: int) -> tuple[Ints, int]:
-    """Shrink the radius until its pairs are no more than `limit`."""
+    """Leave out pairs beyond the radius, and shrink it until they are no more than `limit`."""
+    pairs = pairs[pairs[:, 2] <= radius]  # some were looked for before it shrank
     if len(pairs) <= limit:
         return pairs, radius
     within = np.cumsum(np.bincount(pairs[:, 2], minlength=radius + 1))

@@ -26,7 +26,7 @@ WINDOW = 0.5
 
 def unit(pixels: Tensor) -> Tensor:
     """Map float pixels (N, C, H, W) linearly from [0, 255] to [-1, 1]."""
-    return pixels / 127.5 - 1.0
+    return (pixels / 127.5).sub_(1.0)
 
 
 def standardised(pixels: Tensor) -> Tensor:

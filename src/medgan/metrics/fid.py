@@ -3,8 +3,8 @@
     d = |m1 - m2|^2 + tr(C1) + tr(C2) - 2 tr((C1 C2)^(1/2))
 
 With C = F^T F the last trace is the sum of the singular values of F1 F2^T. F are the centred
-features themselves where there are fewer images than features, and a triangular factor of them
-elsewhere (QR), so the cost grows with the smaller of both numbers: no covariance of 2,048 features
+features themselves where there are fewer images than features, and the Cholesky factor of C
+elsewhere, so the cost grows with the smaller of both numbers: no covariance of 2,048 features
 is computed for 200 images, and no matrix square root, which may be complex.
 
 The distance decreases with the number of images, so the synthetic images and other real images are
@@ -42,8 +42,16 @@ def statistics(features: NDArray[Any]) -> FeatureStatistics:
     features = checked(features, 2, "A Fréchet distance")
     mean, n = features.mean(0), len(features)
     centred = (features - mean) / np.sqrt(n - 1)
-    factor = centred if n <= centred.shape[1] else np.linalg.qr(centred, mode="r")
-    return FeatureStatistics(mean, np.asarray(factor), n)
+    factor = centred if n <= centred.shape[1] else _triangular(centred)
+    return FeatureStatistics(mean, factor, n)
+
+
+def _triangular(centred: Floats) -> Floats:
+    """Factor the covariance of (n, D): (D, D). QR is slower, and can factor a singular one."""
+    try:
+        return np.asarray(np.linalg.cholesky(centred.T @ centred).T, dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:

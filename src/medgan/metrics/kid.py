@@ -5,8 +5,8 @@
 The estimate is unbiased (Gretton 2012, eq. 3): pairs of an image with itself are left out, so two
 sets of one distribution have 0 on average, whatever their numbers, and a value may be negative.
 
-Bińkowski averages over subsets of 1,000 images to save memory; here every pair is used, in blocks
-of rows. The standard error is that of the two-sample delete-one jackknife (Arvesen 1969), which
+Bińkowski averages over subsets of 1,000 images to save memory; here every pair is used, in blocks,
+and once: the kernel is symmetric. The standard error is that of the two-sample delete-one jackknife (Arvesen 1969), which
 needs only row sums. It is valid for a distance above 0: if both distributions are equal, values are
 skewed around 0. So the mean, the standard deviation and the 95th percentile of the distance between
 random halves of the real images are reported beside the value.
@@ -25,7 +25,8 @@ from medgan.metrics.features import FeatureSets, Floats, Indices, checked
 from medgan.metrics.intervals import ANY, with_intervals
 from medgan.metrics.quality import QualityMetric
 
-ROWS_AT_ONCE = 1024
+BLOCK = 1024
+"""Rows and columns of the kernel at a time."""
 LEAST_IMAGES = 3
 """The jackknife leaves one out, and a pair has to remain."""
 DRAWS = 100
@@ -50,9 +51,10 @@ def kernel_distance(first: NDArray[Any], second: NDArray[Any]) -> KernelDistance
         checked(features, LEAST_IMAGES, "A kernel distance") for features in (first, second)
     )
     within_first, within_second = (
-        _row_sums(features, features) - _diagonal(features) for features in (first, second)
+        _within(features, np.ones((len(features), 1)))[:, 0] - _diagonal(features)
+        for features in (first, second)
     )
-    across_first, across_second = _row_sums(first, second), _row_sums(second, first)
+    across_first, across_second = _across(first, second)
     own, other, across = within_first.sum(), within_second.sum(), across_first.sum()
     n, m = len(first), len(second)
     value = _unbiased(own, other, across, n, m)
@@ -86,7 +88,8 @@ def distances_of_halves(features: NDArray[Any], firsts: Sequence[Indices]) -> Fl
     features = checked(enough, LEAST_IMAGES, "A kernel distance of real images")
     outside = 1 - inside
     diagonal = _diagonal(features)
-    to_inside, to_outside = (_row_sums(features, features, part) for part in (inside, outside))
+    sums = _within(features, np.hstack([inside, np.ones((len(features), 1))]))
+    to_inside, to_outside = sums[:, :-1], sums[:, -1:] - sums[:, :-1]
     own = (inside * to_inside).sum(0) - diagonal @ inside
     other = (outside * to_outside).sum(0) - diagonal @ outside
     found: Floats = _unbiased(own, other, (inside * to_outside).sum(0), n, len(features) - n)
@@ -137,12 +140,39 @@ def _diagonal(features: Floats) -> Floats:
     return np.asarray((np.square(features).mean(1) + 1) ** 3, dtype=np.float64)
 
 
-def _row_sums(first: Floats, second: Floats, weights: Floats | None = None) -> Floats:
-    """Sum the kernel of each of (n, D) over all of (m, D): (n,), or (n, k) with weights (m, k)."""
-    from sklearn.metrics.pairwise import polynomial_kernel  # over a second of import
+def _within(features: Floats, weights: Floats) -> Floats:
+    """Sum the kernel of each of (n, D) over all of them, with weights (n, k): (n, k)."""
+    sums = np.zeros(weights.shape)
+    blocks = _blocks(len(features))
+    for place, rows in enumerate(blocks):
+        for columns in blocks[place:]:
+            kernel = _kernel(features[rows], features[columns])
+            sums[rows] += kernel @ weights[columns]
+            if columns != rows:
+                sums[columns] += kernel.T @ weights[rows]
+    return sums
 
-    weighted = np.ones((len(second), 1)) if weights is None else weights
-    blocks = (first[start : start + ROWS_AT_ONCE] for start in range(0, len(first), ROWS_AT_ONCE))
-    kernels = (polynomial_kernel(block, second, degree=3, coef0=1) for block in blocks)
-    sums = np.concatenate([kernel @ weighted for kernel in kernels])
-    return sums[:, 0] if weights is None else sums
+
+def _across(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Sum the kernel of (n, D) and (m, D) over the second, (n,), and over the first, (m,)."""
+    of_first, of_second = np.zeros(len(first)), np.zeros(len(second))
+    for rows in _blocks(len(first)):
+        for columns in _blocks(len(second)):
+            kernel = _kernel(first[rows], second[columns])
+            of_first[rows] += kernel.sum(1)
+            of_second[columns] += kernel.sum(0)
+    return of_first, of_second
+
+
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
+
+
+def _kernel(first: Floats, second: Floats) -> Floats:
+    """Compute k of (n, D) and (m, D): (n, m). Two products are faster than a power."""
+    base = first @ second.T
+    base /= first.shape[1]
+    base += 1
+    cube: Floats = base * base
+    cube *= base
+    return cube

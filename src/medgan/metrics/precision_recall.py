@@ -21,7 +21,6 @@ mean over draws is reported, so that every image is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
@@ -33,8 +32,8 @@ from medgan.metrics.intervals import AT_LEAST_ZERO, SHARE, with_intervals
 from medgan.metrics.quality import QualityMetric, over_draws
 from medgan.ranges import Range, require_ranges
 
-WORKING_MEMORY = 64
-"""MiB of distances at a time."""
+BLOCK = 512
+"""Rows and columns of distances at a time, which fit into the cache of a processor."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,23 @@ def overlap(
         checked(features, most + 1, "The overlap of two sets (precision, density)")
         for features in (real, synthetic)
     )
-    radii, synthetic_radii = _radii(real, most), _radii(synthetic, most)
+    radii, synthetic_radii = _to_nearest(real, most), _to_nearest(synthetic, most)
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
+    recalled, covered = np.zeros((2, len(real)), dtype=bool)
+    precise, inside = np.zeros(len(synthetic), dtype=bool), 0
+    for rows in _slices(len(real)):
+        for columns in _slices(len(synthetic)):
+            squared = _squared(real[rows], synthetic[columns])
+            wide = squared <= radii[rows, wide_ball, None]
+            inside += int(np.count_nonzero(wide))
+            covered[rows] |= wide.any(1)
+            precise[columns] |= (squared <= radii[rows, ball, None]).any(0)
+            recalled[rows] |= (squared <= synthetic_radii[columns, ball]).any(1)
     return Overlap(
-        precision=float((_balls(synthetic, real, radii[:, ball]) > 0).mean()),
-        recall=float((_balls(real, synthetic, synthetic_radii[:, ball]) > 0).mean()),
-        density=float(_balls(synthetic, real, radii[:, wide_ball]).mean() / neighbours.density),
-        coverage=float((_nearest(real, synthetic) <= radii[:, wide_ball]).mean()),
+        precision=float(precise.mean()),
+        recall=float(recalled.mean()),
+        density=inside / (neighbours.density * len(synthetic)),
+        coverage=float(covered.mean()),
     )
 
 
@@ -133,29 +142,41 @@ def feature_overlap(
     return with_intervals(metrics, sets, of_halves, limits, seed)
 
 
-def _radii(features: Floats, most: int) -> Floats:
-    """Compute the distances of each of (n, D) to its nearest others: (n, most), ascending."""
-    from sklearn.neighbors import NearestNeighbors  # over a second of import
+def _to_nearest(features: Floats, most: int) -> Floats:
+    """Compute the squared distances of each of (n, D) to its nearest others: (n, most), ascending.
 
-    found: Floats = NearestNeighbors(n_neighbors=most).fit(features).kneighbors()[0]
-    return found
+    A distance is computed once, for both of its ends.
+    """
+    nearest = np.full((len(features), most), np.inf)
+
+    def keep(rows: slice, squared: Floats) -> None:
+        known = np.concatenate([nearest[rows], squared], axis=1)
+        known.partition(most - 1, axis=1)
+        nearest[rows] = known[:, :most]
+
+    blocks = _slices(len(features))
+    for place, rows in enumerate(blocks):
+        for columns in blocks[place:]:
+            squared = _squared(features[rows], features[columns])
+            if rows == columns:
+                np.fill_diagonal(squared, np.inf)
+            else:
+                keep(columns, squared.T)
+            keep(rows, squared)
+    return np.sort(nearest, axis=1)
 
 
-def _balls(points: Floats, centers: Floats, radii: Floats) -> Floats:
-    """Count the balls of radii (m,) around centers (m, D) that contain each of (n, D): (n,)."""
-    return _reduced(points, centers, lambda block: (block <= radii).sum(1))
+def _slices(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
-def _nearest(points: Floats, centers: Floats) -> Floats:
-    """Compute the distance of each of (n, D) to the nearest of (m, D): (n,)."""
-    return _reduced(points, centers, lambda block: block.min(1))
+def _squared(points: Floats, others: Floats) -> Floats:
+    """Compute the squared distances of (n, D) to (m, D): (n, m).
 
-
-def _reduced(points: Floats, centers: Floats, reduce: Callable[[Floats], NDArray[Any]]) -> Floats:
-    """Reduce the distances (n, m) to (n,), in blocks of rows that fit into memory."""
-    from sklearn.metrics import pairwise_distances_chunked
-
-    blocks = pairwise_distances_chunked(
-        points, centers, reduce_func=lambda block, _: reduce(block), working_memory=WORKING_MEMORY
-    )
-    return np.concatenate(list(blocks)).astype(np.float64)
+    |a|^2 - 2 a.b + |b|^2 is one product of matrices, as the squares are two more columns.
+    """
+    square, other_square = (np.square(features).sum(1) for features in (points, others))
+    left = np.column_stack([-2 * points, square, np.ones(len(points))])
+    right = np.column_stack([others, np.ones(len(others)), other_square])
+    found: Floats = left @ right.T
+    return np.maximum(found, 0, out=found)

@@ -33,7 +33,10 @@ def auroc(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
     """P(score of an anomalous image > score of a normal one) + P(equal) / 2: the weighted
     Mann-Whitney statistic (Hanley & McNeil 1982).
     """
-    ranked = _Ranked.of(labels, scores)
+    return _auroc(_Ranked.of(labels, scores), weights)
+
+
+def _auroc(ranked: _Ranked, weights: Floats) -> Floats:
     positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
     beaten = (
         below[ranked.below] if ranked.untied else (below[ranked.below] + below[ranked.up_to]) / 2
@@ -96,7 +99,8 @@ class Predictions:
 def auroc_of(of: Predictions) -> WeightedStatistic:
     """AUROC of the scores."""
     scores = np.asarray(of.scores, dtype=np.float64)
-    return WeightedStatistic(partial(auroc, of.labels, scores), (of.anomalous, ~of.anomalous))
+    ranked = _Ranked.of(of.labels, scores)  # once, not for each block of weights
+    return WeightedStatistic(partial(_auroc, ranked), (of.anomalous, ~of.anomalous))
 
 
 def average_precision_of(of: Predictions) -> WeightedStatistic:

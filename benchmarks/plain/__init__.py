@@ -1,0 +1,1 @@
+"""What tutorials write: the other side of a comparison where no package does the work."""
