@@ -144,7 +144,7 @@ MAKE = set(re.findall(r"^([a-z-]+):.*##|^([A-Z]+) \?=", (ROOT / "Makefile").read
 TARGETS = {word for words in MAKE for word in words}
 COMMANDS: dict[str, click.Command] = {
     **{f"medgan {name}": command for name, command in main.commands.items()},
-    "medgan --version": main,
+    **dict.fromkeys(("medgan --version", "medgan --help"), main),
     "kedro run": run_command(),
 }
 
