@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -133,10 +135,15 @@ def kedro(words: list[str], block: Block) -> None:
         options["env"] = None
     if not OF_THE_READER & {*options["tags"], *options["namespaces"]}:
         _checked(lambda **_: None)(**options)
-    check_given(
-        {key: options["params"][key] for key in options["params"].keys() - CHOICES}, sections()
-    )
-    loaded = MedganConfigLoader(ROOT / "conf", options["env"], dict(options["params"]))
+    check_parameters(options["env"], json.dumps(options["params"]))
+
+
+@cache
+def check_parameters(env: str | None, params: str) -> None:
+    """Parameters, as JSON, that exist and have good values in an environment."""
+    given = json.loads(params)
+    check_given({key: given[key] for key in given.keys() - CHOICES}, sections())
+    loaded = MedganConfigLoader(ROOT / "conf", env, given)
     typed(loaded["parameters"], sections())
 
 

@@ -22,6 +22,7 @@ from medgan.training.loop import train
 from medgan.training.runtime import Runtime, generator, seeded
 from medgan.training.settings import TrainingConfig
 from tests.conftest import DATA
+from tests.integration.chosen import trained_in_suite
 
 FILE = DATA / "pneumoniamnist" / "pneumoniamnist.npz"
 WEIGHTS = DATA / "weights" / "squeezenet1_1_caffe_features.pt"
@@ -107,7 +108,7 @@ def films(data: Mapping[str, np.ndarray], part: str) -> torch.Tensor:
 @pytest.mark.skipif(
     not FILE.exists(), reason="PneumoniaMNIST is not on this machine (../shared/data)"
 )
-@pytest.mark.parametrize("name", models.detectors())
+@pytest.mark.parametrize("name", trained_in_suite(models.detectors()))
 def test_a_few_hundred_steps_lift_the_interval_above_chance(name: str) -> None:
     with np.load(FILE) as file:
         auroc = learned(name, dict(file))

@@ -23,6 +23,7 @@ from medgan.training.loop import train
 from medgan.training.runtime import seeded
 from medgan.training.settings import TrainingConfig
 from tests.conftest import ROOT
+from tests.integration.chosen import trained_in_suite
 
 FILE = ROOT.parent / "shared" / "data" / "pneumoniamnist" / "pneumoniamnist.npz"
 SPEC = ImageSpec(32, 1, ("normal", "pneumonia"))
@@ -111,7 +112,9 @@ def distance() -> Callable[[nn.Module, TrainingSet], float]:
     return measure
 
 
-@pytest.mark.parametrize("name", models.synthesizers())
+@pytest.mark.parametrize(
+    "name", trained_in_suite(models.synthesizers(), also_long=("bigan", "fanogan"))
+)
 def test_a_few_hundred_steps_halve_the_distance_to_real_films(
     name: str, distance: Callable[[nn.Module, TrainingSet], float]
 ) -> None:

@@ -38,7 +38,12 @@ TEXT = frozenset(
             "per_class.model.generator",
         ),
         *(f"synthesis.spaces.{name}" for name in get_args(SpaceName)),
-        *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),
+        *(
+            "synthesis.source",
+            "synthesis.source_class",
+            "synthesis.source_python",
+            "compute.address",
+        ),
     }
 )
 """Parameters that are free text, such as paths and names: `source=2019` is the folder 2019."""
