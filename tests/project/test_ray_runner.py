@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class InProcess:
     def __exit__(self, *_: object) -> None: ...
 
     def start(self, nodes: Any, catalog: Any, run_id: Any) -> Iterator[Any]:
-        return ray_runner._run_nodes(nodes, catalog, run_id, 1)
+        """A task has a catalog of its own, as Ray sends it one."""
+        return ray_runner._run_nodes(nodes, deepcopy(catalog), run_id, 1)
 
 
 def told(runner: Any) -> list[tuple[str, str]]:
