@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medgan.project.environment import Environment
     from medgan.training.settings import ComputeConfig
 
+T = TypeVar("T")
 RAY = "medgan.project.ray_runner.RayRunner"
 REFUSED = {
     "ThreadRunner": "nodes would train at the same time on the same cores, and their MLflow runs "
@@ -89,6 +90,7 @@ def _with_section(option: click.Parameter) -> click.Parameter:
 
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
     from medgan.project.environment import Environment
+    from medgan.training.settings import ComputeConfig
 
     def run(verbose: bool, **options: Any) -> Any:
         if verbose:
@@ -96,7 +98,7 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
         conf = _conf(options["conf_source"])
         _check_environment(options["env"], conf)
         environment = Environment(conf, options["env"], options["params"] or {})
-        compute = _compute(environment)
+        compute = _from_conf(environment.compute, ComputeConfig())
         if _helped(compute):
             return None
         if compute.engine == "ray" and options["runner"] is None:
@@ -104,7 +106,8 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
             options |= {"runner": RAY, "runner_params": settings}
         _check_alone(environment)
         _check_runner(options["runner"], options["is_async"], options["runner_params"])
-        names, pipeline = _chosen_pipelines(options, _synthesis_source(options, conf))
+        source = _from_conf(environment.synthesis_source, None)
+        names, pipeline = _chosen_pipelines(options, source)
         for option in ("node_names", "from_nodes", "to_nodes"):
             options[option] = _full_names(options[option], pipeline)
         _check_selection(pipeline, options)
@@ -124,15 +127,14 @@ def _check_environment(env: str | None, conf: Path) -> None:
         require_environment(conf, env)
 
 
-def _compute(environment: Environment) -> ComputeConfig:
+def _from_conf(read: Callable[[], T], default: T) -> T:
+    """Read something of conf/; the default where conf/ is wrong, since the run says how."""
     from kedro.config import MissingConfigException
 
-    from medgan.training.settings import ComputeConfig
-
     try:
-        return environment.compute()
+        return read()
     except (MissingConfigException, LookupError, OSError, ValueError):
-        return ComputeConfig()  # the run says what is wrong with conf/
+        return default
 
 
 def _helped(compute: ComputeConfig) -> bool:
@@ -148,21 +150,15 @@ def _helped(compute: ComputeConfig) -> bool:
 
 def _check_alone(environment: Environment) -> None:
     """Refuse a second run on the same data at once; the run itself takes the lock."""
-    from kedro.config import MissingConfigException
-
     from medgan.project.lock import RunLock
 
     try:
-        root, dataset = project_root_here(), environment.dataset()
-    except (
-        click.ClickException,  # a packaged project runs anywhere
-        MissingConfigException,
-        LookupError,
-        OSError,
-        ValueError,
-    ):  # the run says what is wrong with conf/
+        root = project_root_here()
+    except click.ClickException:  # a packaged project runs anywhere
         return
-    RunLock(root / "data", dataset).require_free()
+    dataset = _from_conf(environment.dataset, None)
+    if dataset is not None:
+        RunLock(root / "data", dataset).require_free()
 
 
 def _check_runner(runner: str | None, is_async: bool, settings: Mapping[str, Any]) -> None:
@@ -190,17 +186,6 @@ def _check_runner(runner: str | None, is_async: bool, settings: Mapping[str, Any
             "--async does not work here, since outputs would be saved in any order while a training "
             f"runs, which resumes from them: {REMEDY}."
         )
-
-
-def _synthesis_source(options: Mapping[str, Any], conf: Path) -> str | None:
-    from kedro.config import MissingConfigException
-
-    from medgan.project.environment import Environment
-
-    try:
-        return Environment(conf, options["env"], options["params"] or {}).synthesis_source()
-    except (MissingConfigException, LookupError, OSError, ValueError):
-        return None  # the run says what is wrong with conf/
 
 
 def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[list[str], Pipeline]:

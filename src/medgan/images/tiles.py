@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from medgan.sources.raw import Pixels
+
 SMOOTHED = 5
 """Side in pixels of the window in which a map is averaged, so that no single pixel decides."""
-Pixels = NDArray[np.uint8]
 Score = Callable[[Pixels], tuple[NDArray[np.float32], Sequence[NDArray[Any]]]]
 """Tiles (n, size, size, C) to scores (n,) and maps (n, size, size)."""
 

@@ -108,6 +108,11 @@ def _whole_groups(
     return images[:middle], images[middle:]
 
 
+def blocks_of(count: int, size: int) -> list[slice]:
+    """Divide rows into blocks of at most `size`."""
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
 def checked(features: NDArray[Any], least: int, what: str) -> Floats:
     """Convert features (n, D) to float64.
 

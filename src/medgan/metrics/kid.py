@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.metrics.features import FeatureSets, Floats, Indices, checked
+from medgan.metrics.features import FeatureSets, Floats, Indices, blocks_of, checked
 from medgan.metrics.intervals import ANY, with_intervals
 from medgan.metrics.quality import QualityMetric
 
@@ -143,7 +143,7 @@ def _diagonal(features: Floats) -> Floats:
 def _within(features: Floats, weights: Floats) -> Floats:
     """Sum the kernel of each of (n, D) over all of them, with weights (n, k): (n, k)."""
     sums = np.zeros(weights.shape)
-    blocks = _blocks(len(features))
+    blocks = blocks_of(len(features), BLOCK)
     for place, rows in enumerate(blocks):
         for columns in blocks[place:]:
             kernel = _kernel(features[rows], features[columns])
@@ -156,16 +156,12 @@ def _within(features: Floats, weights: Floats) -> Floats:
 def _across(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     """Sum the kernel of (n, D) and (m, D) over the second, (n,), and over the first, (m,)."""
     of_first, of_second = np.zeros(len(first)), np.zeros(len(second))
-    for rows in _blocks(len(first)):
-        for columns in _blocks(len(second)):
+    for rows in blocks_of(len(first), BLOCK):
+        for columns in blocks_of(len(second), BLOCK):
             kernel = _kernel(first[rows], second[columns])
             of_first[rows] += kernel.sum(1)
             of_second[columns] += kernel.sum(0)
     return of_first, of_second
-
-
-def _blocks(count: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
 def _kernel(first: Floats, second: Floats) -> Floats:

@@ -27,7 +27,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.metrics.features import FeatureSets, Floats, checked
+from medgan.metrics.features import FeatureSets, Floats, blocks_of, checked
 from medgan.metrics.intervals import AT_LEAST_ZERO, SHARE, with_intervals
 from medgan.metrics.quality import QualityMetric, over_draws
 from medgan.ranges import Range, require_ranges
@@ -79,8 +79,8 @@ def overlap(
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
     recalled, covered = np.zeros((2, len(real)), dtype=bool)
     precise, inside = np.zeros(len(synthetic), dtype=bool), 0
-    for rows in _slices(len(real)):
-        for columns in _slices(len(synthetic)):
+    for rows in blocks_of(len(real), BLOCK):
+        for columns in blocks_of(len(synthetic), BLOCK):
             squared = _squared(real[rows], synthetic[columns])
             wide = squared <= radii[rows, wide_ball, None]
             inside += int(np.count_nonzero(wide))
@@ -154,7 +154,7 @@ def _to_nearest(features: Floats, most: int) -> Floats:
         known.partition(most - 1, axis=1)
         nearest[rows] = known[:, :most]
 
-    blocks = _slices(len(features))
+    blocks = blocks_of(len(features), BLOCK)
     for place, rows in enumerate(blocks):
         for columns in blocks[place:]:
             squared = _squared(features[rows], features[columns])
@@ -164,10 +164,6 @@ def _to_nearest(features: Floats, most: int) -> Floats:
                 keep(columns, squared.T)
             keep(rows, squared)
     return np.sort(nearest, axis=1)
-
-
-def _slices(count: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
 def _squared(points: Floats, others: Floats) -> Floats:

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,11 +43,11 @@ class Environment:
         """The typed sections. Raises `UserError` for a wrong key or value."""
         from medgan.project.parameters import sections, typed
 
-        return typed(self._loader()["parameters"], sections())
+        return typed(self._parameters, sections())
 
     def synthesis_source(self) -> str | None:
         """The parameter `synthesis.source`, before anything is checked."""
-        section = self._loader()["parameters"].get("synthesis")
+        section = self._parameters.get("synthesis")
         return section.get("source") if isinstance(section, Mapping) else None
 
     def compute(self) -> ComputeConfig:
@@ -54,7 +55,7 @@ class Environment:
         from medgan.project.parameters import SCALES, typed
         from medgan.training.settings import ComputeConfig
 
-        found = {"scale": SCALES[0], "compute": self._loader()["parameters"].get("compute", {})}
+        found = {"scale": SCALES[0], "compute": self._parameters.get("compute", {})}
         compute: ComputeConfig = typed(found, {"scale": str, "compute": ComputeConfig})["compute"]
         return compute
 
@@ -111,6 +112,12 @@ class Environment:
         }
         words = [f"{option} {shlex.quote(value)}" for option, value in options.items() if value]
         return " ".join(["kedro run", *words])
+
+    @cached_property
+    def _parameters(self) -> dict[str, Any]:
+        """Before they are checked; to read them takes a quarter of a second."""
+        found: dict[str, Any] = self._loader()["parameters"]
+        return found
 
     def _loader(self) -> MedganConfigLoader:
         return MedganConfigLoader(self.conf, self.name, dict(self.given))
