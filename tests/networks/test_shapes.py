@@ -1,5 +1,6 @@
 """Every network at every supported size, gray and color."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from medgan.networks.autoencoder import ConvolutionalDecoder, ConvolutionalEncoder
-from medgan.networks.blocks import channel_widths, halvings
+from medgan.networks.blocks import channel_widths, halvings, spectrally_normalized
 from medgan.networks.classifier import CLASSIFIERS
 from medgan.networks.dcgan import (
     AuxiliaryDiscriminator,
@@ -110,3 +111,14 @@ def test_a_fused_convolution_and_its_gradients_are_those_of_the_plain_pair(
         for out, into in zip((found, expected), inputs, strict=True)
     )
     torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize(
+    "module", [nn.Linear(3, 5), nn.Conv2d(3, 5, 3), nn.ConvTranspose2d(3, 5, 3)]
+)
+def test_a_spectral_norm_on_the_meta_device_has_the_state_of_a_real_one(module: nn.Module) -> None:
+    def shapes(normalized: nn.Module) -> dict[str, torch.Size]:
+        return {name: value.shape for name, value in normalized.state_dict().items()}
+
+    planned = spectrally_normalized(copy.deepcopy(module).to("meta"))
+    assert shapes(planned) == shapes(spectrally_normalized(module))

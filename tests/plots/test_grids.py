@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from medgan.errors import UserError
-from medgan.plots.grids import Pair, image_grid, side_by_side
+from medgan.plots.grids import CELL, Pair, image_grid, side_by_side
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 255, (5, 16, 16), dtype=np.uint8)
@@ -48,7 +48,20 @@ def test_no_pair_is_said_in_a_sentence():
 @pytest.mark.parametrize("shape", [(5, 16, 16), (5, 16, 16, 1), (5, 16, 16, 3)])
 def test_grids_take_grey_and_color(shape):
     pixels = np.broadcast_to(PIXELS.reshape(5, 16, 16, *(1,) * (len(shape) - 3)), shape)
-    assert len([axis for axis in image_grid(pixels, ["a"] * 5, columns=3).axes if axis.images]) == 5
+    figure = image_grid(pixels, list("abcde"), columns=3)
+    (sheet,) = (np.asarray(image.get_array()) for image in figure.axes[0].images)
+    titles = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    for title, image in zip("abcde", PIXELS, strict=True):
+        center, above = titles[title]
+        left, top = int(center) - CELL // 2, int(above) + 3
+        shown = sheet[top : top + CELL, left : left + CELL]
+        assert (shown[4::8, 4::8] == image[..., None]).all(), title
+
+
+def test_oblong_images_keep_their_shape():
+    canvas = image_grid(np.zeros((1, 8, 16), np.uint8)).axes[0].images[0].get_array()
+    dark = np.argwhere(np.asarray(canvas)[..., 0] == 0)
+    assert tuple(np.ptp(dark, axis=0) + 1) == (CELL // 2, CELL)
 
 
 def test_nothing_to_show_is_refused():

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 N = TypeVar("N", bound=nn.Module)
 Norm = Callable[[int], nn.Module]
@@ -49,6 +50,8 @@ NORMS: Mapping[str, Norm] = {"batch": nn.BatchNorm2d, "group": group_norm}
 
 def initialize(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02), batch norm scales from N(1, 0.02) (Radford 2015, section 4)."""
+    if any(value.is_meta for value in module.parameters(recurse=False)):
+        return  # no values there, and torch would import 900 modules to draw them
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -64,5 +67,24 @@ def spectrally_normalized(network: N) -> N:
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            spectral_norm(module)
+            if module.weight.is_meta:
+                register_parametrization(module, "weight", _Planned(module), unsafe=True)
+            else:
+                spectral_norm(module)
     return network
+
+
+class _Planned(nn.Module):
+    """The state of a spectral norm of weights on the meta device, where the power iterations that
+    torch starts with take 0.7 s for a model and compute nothing.
+    """
+
+    def __init__(self, module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> None:
+        super().__init__()
+        weight = module.weight
+        rows = weight.shape[1 if isinstance(module, nn.ConvTranspose2d) else 0]
+        self.register_buffer("_u", weight.new_empty(rows))
+        self.register_buffer("_v", weight.new_empty(weight.numel() // rows))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight

@@ -19,41 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL_INCHES = 1.15
 Pixels = NDArray[np.uint8]
-
-
-@house_style()
-def image_grid(
-    images: Pixels,
-    titles: Sequence[str] | None = None,
-    columns: int = 8,
-    title: str = "",
-) -> Figure:
-    """Draw images side by side.
-
-    Args:
-        images: (n, H, W), (n, H, W, 1) or (n, H, W, 3).
-        titles: one above each image.
-        columns: images in a row.
-        title: above all of them.
-
-    Raises:
-        UserError: there is no image.
-    """
-    if not len(images):
-        raise UserError("There is no image to show: the split or the class is empty.")
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    cell = CELL_INCHES + 0.22 * (titles is not None)
-    figure = new_figure(columns * CELL_INCHES, rows * cell + 0.35 * bool(title), title)
-    _pad(figure, w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for index, axis in enumerate(axes):
-        show_image(axis, images[index] if index < len(images) else None)
-        if titles is not None and index < len(images):
-            axis.set_title(titles[index], fontsize=8, fontweight="normal", loc="center", pad=2)
-    return figure
 
 
 def _pad(figure: Figure, **room: float) -> None:
@@ -197,6 +163,8 @@ CELL = 128
 """Side of a picture in pixels."""
 GAP = MARGIN = 12
 COLUMNS = 8
+SEAM = 4
+"""Pixels between the pictures of a grid."""
 LETTERS = 21
 """Letters of a caption below one picture."""
 HEADING, TITLE, CAPTION, LINE = 40, 30, 18, 13
@@ -205,6 +173,33 @@ SMALL = 5.5
 """Size of captions in points."""
 PITCH = CELL + GAP
 WIDTH = 2 * MARGIN + COLUMNS * PITCH
+
+
+def image_grid(
+    images: Pixels, titles: Sequence[str] | None = None, columns: int = COLUMNS
+) -> Figure:
+    """Draw images side by side, all of one size.
+
+    Args:
+        images: (n, H, W), (n, H, W, 1) or (n, H, W, 3).
+        titles: one above each image.
+        columns: images in a row.
+
+    Raises:
+        UserError: there is no image.
+    """
+    if not len(images):
+        raise UserError("There is no image to show: the split or the class is empty.")
+    columns, above = min(columns, len(images)), CAPTION if titles is not None else 0
+    across, down = CELL + SEAM, CELL + SEAM + above
+    sheet = Sheet(columns * across, -(-len(images) // columns) * down)
+    for index, image in enumerate(images.reshape(*images.shape[:3], -1)):
+        row, column = divmod(index, columns)
+        sheet.place(_fitted(image, CELL), column * across, row * down + above, CELL)
+        if titles is not None:
+            center = column * across + CELL / 2
+            sheet.write(center, row * down + above - 3, titles[index], 7, ha="center", va="bottom")
+    return sheet.figure()
 
 
 @dataclass(frozen=True)
@@ -322,7 +317,7 @@ def _cut(sheet: Sheet, cut: Cut, x: int, y: int) -> None:
     sheet.write(x, y + 5, cut.title, 9, fontweight="bold")
     sheet.place(shown, x, y + CUT_TITLE, CUT_CELL)
     sheet.frame(corner + left, upper + top, right - left, bottom - top, PALETTE[3])
-    sheet.place(_enlarged(cut.stored), second, y + CUT_TITLE, CUT_CELL)
+    sheet.place(_fitted(cut.stored, CUT_CELL), second, y + CUT_TITLE, CUT_CELL)
     sheet.write(x, below, file_name(cut.image_id, 32), SMALL, color=MUTED)
     sheet.write(x, below + LINE, f"{cut.width} × {cut.height} px", 6)
     stored = f"stored: {cut.stored.shape[1]} × {cut.stored.shape[0]} px"
@@ -330,10 +325,13 @@ def _cut(sheet: Sheet, cut: Cut, x: int, y: int) -> None:
     sheet.write(second, below + LINE, fill(cut.words, 40), 6)
 
 
-def _enlarged(image: Pixels) -> Pixels:
-    """Resize (s, s, 1 or 3) to a cell: its pixels as squares where it is smaller, averaged where it
-    is larger.
+def _fitted(image: Pixels, side: int) -> Pixels:
+    """Resize (h, w, 1 or 3) until its longer side is `side`: pixels become squares where the image
+    is smaller, and are averaged where it is larger.
     """
-    color = np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
-    how = Image.Resampling.NEAREST if image.shape[0] <= CUT_CELL else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(color).resize((CUT_CELL, CUT_CELL), how))
+    height, width = image.shape[:2]
+    longest = max(height, width)
+    how = Image.Resampling.NEAREST if longest <= side else Image.Resampling.BILINEAR
+    color = np.ascontiguousarray(np.broadcast_to(image, (height, width, 3)))
+    size = (max(1, round(width * side / longest)), max(1, round(height * side / longest)))
+    return np.asarray(Image.fromarray(color).resize(size, how))

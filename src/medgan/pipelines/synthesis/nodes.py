@@ -123,7 +123,7 @@ def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) 
         [np.flatnonzero(labels == label)[: config.grid_per_class] for label in np.unique(labels)]
     )
     titles = [images.spec.classes[label] for label in labels[shown]]
-    return image_grid(synthetic["images"][shown], titles, columns=8)
+    return image_grid(synthetic["images"][shown], titles)
 
 
 def plan_learner(
