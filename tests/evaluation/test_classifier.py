@@ -32,6 +32,30 @@ def classified(rng, count=300, skill=1.5, sharpness=1.0, classes=CLASSES):
     return ClassifiedImages(probabilities, labels, groups, np.ones(count, bool), classes)
 
 
+def test_an_image_may_be_of_several_classes():
+    rng = np.random.default_rng(3)
+    shown = rng.random((200, 3)) < 0.4
+    shown[:, 0] = ~shown[:, 1:].any(1)
+    p = np.clip(0.35 * shown + rng.random((200, 3)) * 0.65, 0, 1)
+    images = ClassifiedImages(p, shown, np.arange(200) // 2, np.ones(200, bool), CLASSES)
+    found = evaluate_classifier(images, 50, validation=images)
+    assert found.auroc.value == pytest.approx(roc_auc_score(~shown[:, 0], 1 - p[:, 0]))
+    called = p[:, 0] < 0.5
+    assert found.metric("accuracy").value == pytest.approx((called != shown[:, 0]).mean())
+    matrix = [[(called[shown[:, 0]] == told).sum() for told in (False, True)]]
+    assert found.confusion_matrix[0] == tuple(matrix[0])
+    assert found.macro.auroc.value == pytest.approx(roc_auc_score(shown, p, average="macro"))
+    assert found.macro.metric("f1").value == pytest.approx(
+        f1_score(shown, p >= 0.5, average="macro")
+    )
+    assert found.per_class["viral"].metric("recall").value == pytest.approx(
+        recall_score(shown[:, 2], p[:, 2] >= 0.5)
+    )
+    assert found.report["viral"]["support"] == shown[:, 2].sum()
+    assert "several classes" in found.scaled.reason
+    assert found.categories is None
+
+
 def test_metrics_are_those_of_scikit_learn():
     images = classified(np.random.default_rng(0))
     found = evaluate_classifier(images, 50)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -33,10 +34,15 @@ from tests.inference.conftest import drawn
 @pytest.fixture
 def films(project: Path) -> Path:
     """The project, with the arm `real` trained and evaluated."""
+    return with_arm(project, "categories")
+
+
+def with_arm(project: Path, task: Literal["categories", "findings"]) -> Path:
     found = Project(project)
     images, splits = found.store("films"), found.splits("films")
     assert splits is not None
-    config = ClassifierConfig(training=TrainingConfig({"classification": 25}, batch_size=8))
+    budget = TrainingConfig({"classification": 25}, batch_size=8)
+    config = ClassifierConfig(task=task, training=budget)
     job = plan_arm("real", images, splits, config, "small", AugmentationConfig(), 0)
     checkpoints = CheckpointFolder(project / "checkpoints")
     for step in jobs.train(job, checkpoints):
@@ -164,3 +170,27 @@ def test_the_onnx_file_takes_stored_pixels_and_gives_the_same_probabilities(
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == list(using.classes)
     assert float(about["temperature"]) == using.temperature
+
+
+def test_findings_have_probabilities_of_their_own_here_and_in_the_onnx_file(
+    project: Path, tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    with_arm(project, "findings")
+    (tmp_path / "new").mkdir()
+    for number in range(3):
+        picture = drawn(900 + number, bool(number))
+        Image.fromarray(picture).save(tmp_path / "new" / f"{number}.png")
+    found = classify_path(tmp_path / "new", "real", tmp_path / "out", env="films", project=project)
+    using, table = found.using, found.table
+    pixels = np.stack([using.prepared(drawn(900 + n, bool(n))[..., None]) for n in range(3)])
+    wanted = using.model.network(using.inputs(pixels)).sigmoid().detach().numpy()  # type: ignore[operator]
+    shown = table[[f"p_{name}" for name in using.classes]].to_numpy(dtype=float)
+    assert shown == pytest.approx(wanted, abs=1e-6)
+    for p, decision in zip(shown, table["decision"], strict=True):
+        named = [name for name, value in zip(using.classes[1:], p[1:], strict=True) if value >= 0.5]
+        assert decision in ("outside the domain", "|".join(named) or "no finding")
+    assert any("each finding has one of its own" in caution for caution in using.cautions)
+    export_classifier(project, "films", "real", tmp_path / "real.onnx")
+    session = runtime.InferenceSession(tmp_path / "real.onnx", providers=["CPUExecutionProvider"])
+    assert session.run(None, {"images": pixels})[0] == pytest.approx(wanted, abs=1e-4)

@@ -1,5 +1,7 @@
 """The supervised classifier."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,6 +50,17 @@ def test_class_weights_and_label_smoothing_are_those_of_their_definitions() -> N
     spread = (1 - smoothing) * torch.eye(2)[given.labels] + smoothing / 2
     expected = -(spread * weights * log_p).sum() / weights[given.labels].sum()
     torch.testing.assert_close(model.loss(given)["cross_entropy"], expected)
+
+
+def test_each_finding_of_several_has_a_probability_and_a_loss_of_its_own() -> None:
+    config = classifier.Config(several=True, label_smoothing=0.1, class_weights=(1.0, 3.0))
+    model, given = classifier.build(config, SPEC).eval(), batch()
+    shown = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    p, soft = model.network(given.images).sigmoid(), 0.9 * shown + 0.05
+    each = -(torch.tensor([1.0, 3.0]) * soft * p.log() + (1 - soft) * (1 - p).log())
+    loss = model.loss(replace(given, labels=shown))["cross_entropy"]
+    torch.testing.assert_close(loss, each.mean())
+    torch.testing.assert_close(model.probabilities(given.images), p)
 
 
 def test_mixup_blends_images_and_labels_by_the_same_share() -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from medgan.errors import MissingWeights, UserError
 from medgan.evaluation.results import LeftOut, SynthesisResult
 from medgan.images.config import AugmentationConfig, IngestionConfig
+from medgan.images.labels import SEVERAL, shows
 from medgan.images.resizing import fit_square
 from medgan.images.splits import split_by_patient, training_digest, with_share
 from medgan.images.store import ImageStore, StoreInfo, write_store
@@ -146,6 +148,46 @@ def test_normal_against_all_others_is_a_task_of_two_classes(phantoms, tmp_path) 
     found = evaluate_arm(Trained(published, pd.DataFrame(), b""), *phantoms, 50, 0)
     assert np.shape(found.evaluation.confusion_matrix) == (2, 2)
     assert found.evaluation.categories is None
+
+
+def test_findings_are_told_each_by_itself_and_images_of_several_are_learned(
+    phantoms, tmp_path
+) -> None:
+    images, splits = phantoms
+    several = (splits["label"] == 1) & (splits["row"] % 3 == 0)
+    both = splits.assign(
+        findings=splits["category"].mask(several, "bacterial|viral"),
+        category=splits["category"].mask(several, SEVERAL),
+    )
+    added = replace(drawn(images, splits), origin={"training_split": training_digest(both)})
+    config = replace(CONFIG, task="findings", balance="weights")
+    job = plan_arm("gan", images, both, config, "small", AugmentationConfig(), 0, added)
+    real = both[both["split"] == "train"]
+    assert job.batches.labels[: len(real)].sum(1).tolist() == [  # type: ignore[attr-defined]
+        1 + found for found in several[real.index]
+    ]
+    shown = np.stack([shows(real, name) for name in CLASSES])
+    synthetic = job.batches.labels[len(real) :]  # type: ignore[attr-defined]
+    assert set(synthetic.sum(1)) == {1}
+    count = shown.sum(1) + synthetic.sum(0)
+    total = len(real) + len(synthetic)
+    assert job.config.class_weights == pytest.approx((total - count) / count, abs=1e-5)
+    with pytest.raises(UserError, match="balance: sampling"):
+        sampled = replace(config, balance="sampling")
+        plan_arm("real", images, both, sampled, "small", AugmentationConfig(), 0)
+    published = jobs.publish(job, finish(job, tmp_path))
+    arm = evaluate_arm(Trained(published, pd.DataFrame(), b""), images, both, 50, 0)
+    found, test = arm.evaluation, both[both["split"] == "test"]
+    assert (found.n_images, found.task) == (len(test), "findings")
+    assert np.sum(found.confusion_matrix) == len(test)
+    assert arm.probabilities is not None
+    own = arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]
+    for place, name in enumerate(CLASSES):
+        expected = roc_auc_score(shows(test, name), own[:, place])
+        assert found.per_class[name].auroc.value == pytest.approx(expected)
+        assert found.per_class[name].n_images == shows(test, name).sum()
+    same = compare_arms(images, both, 50, 0, {"gan": arm, "real": arm}, {}, LeftOut("not drawn"))
+    assert same[0].rows["gan"].contrasts["real"].difference.value == 0
 
 
 def test_validation_selects_weights_and_stops_where_that_is_asked_for(phantoms, tmp_path) -> None:

@@ -120,9 +120,9 @@ class ClassifiedImages:
     """Probabilities of n test images, and what is known of the images."""
 
     probabilities: NDArray[Any]
-    """(n, K), rows sum to 1."""
+    """(n, K); rows sum to 1 where an image is of one class."""
     labels: NDArray[Any]
-    """(n,) indices into `classes`."""
+    """(n,) indices into `classes`, or multi-hot (n, K) where an image may be of several."""
     groups: NDArray[Any]
     """(n,) patient of each image."""
     group_known: NDArray[Any]
@@ -141,10 +141,53 @@ class ClassifiedImages:
         require_finite(np.isfinite(self.probabilities).all(1), names)
 
     @property
+    def several(self) -> bool:
+        """Whether an image may be of several classes."""
+        return np.ndim(self.labels) == 2
+
+    @property
     def decisions(self) -> NDArray[np.int64]:
-        """The most probable class of each image (n,)."""
-        chosen: NDArray[np.int64] = np.asarray(self.probabilities).argmax(1)
+        """The most probable class of each image (n,), or which classes have a probability of 0.5 or
+        more (n, K).
+        """
+        values = np.asarray(self.probabilities)
+        chosen: NDArray[np.int64] = (
+            (values >= 0.5).astype(np.int64) if self.several else values.argmax(1)
+        )
         return chosen
+
+    @property
+    def anomalous(self) -> NDArray[np.int64]:
+        """1 for the images that are not of class 0, which is `normal` (n,)."""
+        return self._not_normal(np.asarray(self.labels, dtype=np.int64))
+
+    @property
+    def called(self) -> NDArray[np.int64]:
+        """1 for the images that are called anomalous (n,)."""
+        return self._not_normal(self.decisions)
+
+    def _not_normal(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        return 1 - classes[:, 0] if self.several else np.minimum(classes, 1)
+
+    def of_class(self, place: int) -> Predictions:
+        """One class against all others."""
+        labels, decisions, own = (
+            np.asarray(self.labels),
+            self.decisions,
+            self.probabilities[:, place],
+        )
+        if self.several:
+            return Predictions(labels[:, place] > 0, own, decisions[:, place] > 0)
+        return Predictions(labels == place, own, decisions == place)
+
+    @property
+    def predictions(self) -> Predictions:
+        """Anomalous against normal by 1 - p(normal), with the classes where an image is of one."""
+        anomaly = 1 - np.asarray(self.probabilities, dtype=np.float64)[:, 0]
+        if self.several:
+            return Predictions(self.anomalous, anomaly, self.called, self.anomalous, self.called)
+        labels = np.asarray(self.labels, dtype=np.int64)
+        return Predictions(self.anomalous, anomaly, self.called, labels, self.decisions)
 
     @property
     def n_patients(self) -> int | None:

@@ -30,7 +30,6 @@ from medgan.evaluation.results import (
 from medgan.evaluation.scores import Images
 from medgan.stats.calibration import calibration, scaled, temperature
 from medgan.stats.classification import (
-    Predictions,
     auroc_of,
     class_balanced_accuracy_of,
     confusion,
@@ -68,7 +67,8 @@ def evaluate_classifier(
     Accuracy, balanced accuracy and the confusion matrix are over all classes. Precision, recall and
     F1 are of "anomalous", any class but `normal` (class 0), an image being called anomalous when its
     most probable class is not `normal`; AUROC, average precision, Brier score and calibration are
-    of 1 - p(normal).
+    of 1 - p(normal). Where an image may be of several classes, a class is called at a probability of
+    0.5, and accuracy and the confusion matrix are of "anomalous" too.
 
     Args:
         images: the test images; the first class is `normal`.
@@ -76,17 +76,16 @@ def evaluate_classifier(
         seed: of the resamples and of the training.
         validation: the validation images, which choose the temperature; None: no temperature.
     """
-    labels = np.asarray(images.labels, dtype=np.int64)
-    probabilities = np.asarray(images.probabilities, dtype=np.float64)
-    decisions, groups = images.decisions, np.asarray(images.groups).astype(str)
-    anomaly = 1 - probabilities[:, 0]
-    truth, called = np.minimum(labels, 1), np.minimum(decisions, 1)
-    predictions = Predictions(truth, anomaly, called, labels, decisions)
-    trust = calibration(truth, np.clip(anomaly, 0, 1), groups, n_resamples, seed)
-    each = {
-        name: Predictions(labels == label, probabilities[:, label], decisions == label)
-        for label, name in enumerate(images.classes)
-    }
+    predictions, groups = images.predictions, np.asarray(images.groups).astype(str)
+    labels, decisions = np.asarray(images.labels, dtype=np.int64), images.decisions
+    matrix = (
+        confusion(images.anomalous, images.called)
+        if images.several
+        else confusion(labels, decisions, len(images.classes))
+    )
+    sure = np.clip(predictions.scores, 0, 1)
+    trust = calibration(predictions.labels, sure, groups, n_resamples, seed)
+    each = {name: images.of_class(place) for place, name in enumerate(images.classes)}
     macro = measured_macro(OF_CLASSES, list(each.values()), groups, n_resamples, seed)
     return ClassifierResult(
         metrics=measured(CLASSIFIER, predictions, groups, n_resamples, seed),
@@ -100,7 +99,7 @@ def evaluate_classifier(
         expected_calibration_error=trust.expected_calibration_error,
         brier_of_the_share=trust.brier_of_the_share,
         calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
-        confusion_matrix=confusion(labels, decisions, len(images.classes)),
+        confusion_matrix=matrix,
         report=class_report(labels, decisions, images.classes),
         categories=_among_anomalies(images, n_resamples, seed),
         per_class={
@@ -119,9 +118,15 @@ def _scaled(
     images: ClassifiedImages, validation: ClassifiedImages, n_resamples: int, seed: int
 ) -> TemperatureScaling:
     labels, count = np.asarray(validation.labels, dtype=np.int64), len(validation.labels)
-    if len(np.unique(labels)) < 2:
-        reason = "not estimable: the validation images are of one class"
-        return TemperatureScaling(temperature=None, n_validation=count, reason=reason)
+    if images.several or len(np.unique(labels)) < 2:
+        reason = (
+            "an image may be of several classes"
+            if images.several
+            else "the validation images are of one class"
+        )
+        return TemperatureScaling(
+            temperature=None, n_validation=count, reason=f"not estimable: {reason}"
+        )
     chosen = temperature(validation.probabilities, labels)
     anomaly = 1 - scaled(images.probabilities, chosen)[:, 0]
     truth, groups = np.minimum(images.labels, 1), np.asarray(images.groups).astype(str)
@@ -144,23 +149,13 @@ def contrast(
     Raises:
         UserError: they were tested on different images.
     """
-    labels, groups = np.asarray(first.labels, dtype=np.int64), np.asarray(first.groups).astype(str)
-    if not np.array_equal(labels, second.labels):
+    groups = np.asarray(first.groups).astype(str)
+    if not np.array_equal(first.labels, second.labels):
         raise UserError(
             "Two arms were tested on different images: run 'kedro run --pipeline "
             "classifier_training' again."
         )
-    truth = np.minimum(labels, 1)
-    one, other = (
-        Predictions(
-            truth,
-            1 - np.asarray(found.probabilities, dtype=np.float64)[:, 0],
-            np.minimum(found.decisions, 1),
-            labels,
-            found.decisions,
-        )
-        for found in (first, second)
-    )
+    one, other, truth = first.predictions, second.predictions, first.anomalous
     gap = auroc_difference(truth, one.scores, other.scores, groups, n_resamples, seed)
     size = None
     if gap.value is not None:
@@ -199,7 +194,7 @@ def _among_anomalies(
     """Which anomaly type, given that there is one: from p(type) / (1 - p(normal)) on anomalous
     images; None for one type.
     """
-    if len(images.classes) < 3:
+    if len(images.classes) < 3 or images.several:
         return None
     anomalous = np.asarray(images.labels) > 0
     of_types = np.asarray(images.probabilities, dtype=np.float64)[anomalous, 1:]

@@ -311,6 +311,8 @@ class ClassifierResult(Measured):
     macro: ClassResult | None = None
     """Means over the classes."""
     scaled: TemperatureScaling | None = None
+    task: str = "categories"
+    """A key of `classifier_training.tasks.TASKS`."""
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)
     """Name of another arm -> this arm minus that one."""
 

@@ -66,6 +66,11 @@ class TrainedClassifier:
         return self.published.spec.classes
 
     @property
+    def several(self) -> bool:
+        """Whether an image may be of several classes."""
+        return bool(self.published.configuration.get("several"))
+
+    @property
     def cautions(self) -> Iterator[str]:
         """What has to be known before its probabilities are believed."""
         area, scaling = self.evaluation.auroc, self.evaluation.scaled
@@ -75,7 +80,9 @@ class TrainedClassifier:
             yield (
                 f"not significantly better than chance on the test images (AUROC {area.value:.2f})"
             )
-        if scaling is None or scaling.temperature is None:
+        if self.several:
+            yield "its probabilities are not calibrated: each finding has one of its own"
+        elif scaling is None or scaling.temperature is None:
             yield "its probabilities are not calibrated: validation has one class only"
 
     def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -91,9 +98,12 @@ class TrainedClassifier:
         return images.to(Runtime.detect().device)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Compute calibrated probabilities (n, K) of prepared images (n, h, w, C)."""
-        raw: Any = self.model.probabilities(self.inputs(pixels))  # type: ignore[operator]
-        return scaled(raw.cpu().double().numpy(), self.temperature)
+        """Compute probabilities (n, K) of prepared images (n, h, w, C), calibrated where an image is
+        of one class.
+        """
+        found: Any = self.model.probabilities(self.inputs(pixels))  # type: ignore[operator]
+        raw = found.cpu().double().numpy()
+        return raw if self.several else scaled(raw, self.temperature)
 
     def card(self) -> dict[str, Any]:
         """Describe the classifier as JSON, without the key of the pseudonyms."""

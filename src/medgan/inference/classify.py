@@ -20,6 +20,7 @@ from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE
 from medgan.evaluation.saliency import NO_CAPTUM, saliency
 from medgan.files.names import csv_text
+from medgan.images.labels import SEPARATOR
 from medgan.inference.batch import environment_of
 from medgan.inference.classifier import TrainedClassifier, arm_named, trained_classifier
 from medgan.inference.inputs import NewImages, Seen, find_images
@@ -37,6 +38,7 @@ from medgan.project.artifacts import Project, project_root
 from medgan.training.progress import progress_bar
 
 BATCH = 32
+NO_FINDING = "no finding"
 PROBABILITY = "p_"
 """Before the name of a class, the column of its calibrated probability."""
 COLUMNS = ("path", "slice", "decision", "probability")
@@ -163,12 +165,16 @@ def _row(seen: Seen, facts: Mapping[str, Any]) -> dict[str, Any]:
 def _decided(
     seen: Seen, probabilities: NDArray[np.float64], using: TrainedClassifier
 ) -> dict[str, Any]:
-    """Name the most probable class; an image outside the domain has no decision of a class."""
-    most = int(probabilities.argmax())
-    named = zip(using.classes, probabilities.tolist(), strict=True)
+    """Name the most probable class, or all findings with a probability of 0.5 or more; an image
+    outside the domain has no decision of a class.
+    """
+    named = list(zip(using.classes, probabilities.tolist(), strict=True))
+    most = max(named, key=lambda one: one[1])
+    findings = [name for name, value in named[1:] if value >= 0.5]
+    told = (SEPARATOR.join(findings) or NO_FINDING) if using.several else most[0]
     return {
-        "decision": OUTSIDE if seen.outside else using.classes[most],
-        "probability": float(probabilities[most]),
+        "decision": OUTSIDE if seen.outside else told,
+        "probability": most[1],
         **{f"{PROBABILITY}{name}": value for name, value in named},
         "message": seen.outside,
     }

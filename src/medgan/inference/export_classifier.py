@@ -26,15 +26,15 @@ OUTPUT = "probabilities"
 
 
 class _Calibrated(nn.Module):
-    """Pixels (N, h, w, C) uint8 to calibrated probabilities (N, K)."""
+    """Pixels (N, h, w, C) uint8 to probabilities (N, K)."""
 
-    def __init__(self, network: nn.Module, intensity: Intensity, size: int, by: float) -> None:
+    def __init__(self, model: Any, intensity: Intensity, size: int, by: float) -> None:
         super().__init__()
-        self.network, self.intensity, self.size, self.temperature = network, intensity, size, by
+        self.model, self.intensity, self.size, self.temperature = model, intensity, size, by
 
     def forward(self, pixels: Tensor) -> tuple[Tensor]:
         images = prepare(pixels, self.intensity, self.size)
-        return ((self.network(images) / self.temperature).softmax(1),)
+        return (self.model.normalized(self.model.network(images) / self.temperature),)
 
 
 def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Exported:
@@ -61,8 +61,7 @@ def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Expor
     rows = np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64)
     pixels = using.store.read(rows)
     size = padded_size(max(info.height, info.width))
-    network: Any = using.published.build().network
-    module = _Calibrated(network, info.scaling, size, using.temperature).eval()
+    module = _Calibrated(using.published.build(), info.scaling, size, using.temperature).eval()
     data = exported(module, torch.from_numpy(pixels), _metadata(using), (OUTPUT,))
     worst = _largest_difference(using, pixels, data)
     if not worst <= TOLERANCE:
@@ -77,6 +76,7 @@ def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Expor
 def _metadata(using: TrainedClassifier) -> dict[str, str]:
     info, crop = using.store.info, using.preprocessing.crop
     cut = "" if crop is None else f"cropped as {crop}, "
+    known = "one for each finding" if using.several else "calibrated on validation images"
     return {
         "medgan": __version__,
         "arm": using.arm,
@@ -89,8 +89,7 @@ def _metadata(using: TrainedClassifier) -> dict[str, str]:
         "input": f"{INPUT}: uint8 (N, {info.height}, {info.width}, {info.channels}), gray levels "
         f"0 to 255, {cut}resized to {info.height} x {info.width}; scaling ({info.scaling}) and "
         "padding are part of the file",
-        "outputs": f"{OUTPUT} (N, {len(using.classes)}), calibrated on validation images, in the "
-        "order of `classes`",
+        "outputs": f"{OUTPUT} (N, {len(using.classes)}), {known}, in the order of `classes`",
         "cautions": "; ".join(using.cautions),
         "intended_use": NOT_A_MEDICAL_DEVICE,
     }

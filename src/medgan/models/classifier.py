@@ -47,11 +47,15 @@ class Config:
     label_smoothing: ShareBelowOne = 0.0
     """Share of each label that is spread over all classes."""
     class_weights: tuple[Weight, ...] = ()
-    """Weight of each class in the loss; empty: all alike."""
+    """Weight of each class in the loss, of its images alone where an image may be of several; empty:
+    all alike."""
     mixup: Weight = 0.0
     """a of Beta(a, a); 0 blends no images."""
     pretraining: bool = False
     """Whether there is a stage `pretraining`, on images of its own, before `classification`."""
+    several: bool = False
+    """Whether an image may be of several classes: labels are multi-hot, and the probability of each
+    class is a sigmoid of its own."""
 
 
 class Classifier(nn.Module):
@@ -106,6 +110,9 @@ class Classifier(nn.Module):
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         smoothing, weights = self.config.label_smoothing, self.class_weights
+        if self.config.several:
+            soft = labels * (1 - smoothing) + smoothing / 2
+            return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights)
         if weights is not None:  # their sum over the batch divides the loss
             logits, labels = whole(logits), whole(labels)
         return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
@@ -113,7 +120,11 @@ class Classifier(nn.Module):
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
         """Compute class probabilities (N, classes)."""
-        return self.network(images).softmax(1)
+        return self.normalized(self.network(images))
+
+    def normalized(self, logits: Tensor) -> Tensor:
+        """Convert logits (N, classes) to probabilities."""
+        return logits.sigmoid() if self.config.several else logits.softmax(1)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:

@@ -27,6 +27,16 @@ Arrays = Mapping[str, NDArray[Any]]
 Labels = NDArray[np.int64]
 
 
+def _of_each(labels: Labels, classes: int) -> Labels:
+    """Count the images of each class, given labels (n,) or multi-hot ones (n, K)."""
+    counts: Labels = (
+        labels.sum(0).astype(np.int64)
+        if labels.ndim == 2
+        else np.bincount(labels, minlength=classes)
+    )
+    return counts
+
+
 def _lacking(real: Labels) -> tuple[Labels, float]:
     return real.max() - real, 1.0
 
@@ -42,13 +52,13 @@ times as many may be taken.
 
 def with_prior(
     synthetic: Arrays, real: Labels, prior: str = "real", share: float | None = None
-) -> Arrays:
+) -> dict[str, NDArray[Any]]:
     """Take the first synthetic images of each class: with other proportions than wanted an arm
     would differ in its prior too.
 
     Args:
         synthetic: `images` and `labels` (N,).
-        real: labels (n,) of the real images.
+        real: labels (n,) of the real images, or multi-hot (n, K).
         prior: a key of PRIORS.
         share: of all images that is to be synthetic; None takes as many as there are.
 
@@ -56,9 +66,8 @@ def with_prior(
         UserError: too few were drawn of a class.
     """
     drawn = np.asarray(synthetic["labels"])
-    there, counts = (
-        np.bincount(of, minlength=1 + max(drawn.max(), real.max())) for of in (drawn, real)
-    )
+    classes = real.shape[1] if real.ndim == 2 else 1 + max(drawn.max(), real.max())
+    there, counts = (_of_each(labels, classes) for labels in (drawn, real))
     wanted, most = PRIORS[prior](counts)
     possible = min([most, *(there[wanted > 0] / wanted[wanted > 0])])
     factor = possible
@@ -89,12 +98,18 @@ class Balance:
 
 
 def _weights(labels: Labels, classes: int) -> Balance:
-    counts = np.bincount(labels, minlength=classes)
-    weights = len(labels) / (classes * np.maximum(counts, 1))
+    counts = np.maximum(_of_each(labels, classes), 1)
+    several = labels.ndim == 2
+    weights = (len(labels) - counts) / counts if several else len(labels) / (classes * counts)
     return Balance(np.arange(len(labels)), tuple(weights.round(6).tolist()))
 
 
 def _sampling(labels: Labels, classes: int) -> Balance:
+    if labels.ndim == 2:
+        raise UserError(
+            "`classifier_training.balance: sampling` draws each class equally often, which images "
+            "of several findings do not allow: set `weights`, or `none`."
+        )
     each = [np.flatnonzero(labels == label) for label in range(classes)]
     most = max(map(len, each))
     return Balance(np.concatenate([np.resize(of, most) for of in each if len(of)]))
@@ -105,8 +120,9 @@ BALANCES: Mapping[str, Callable[[Labels, int], Balance]] = {
     "weights": _weights,
     "sampling": _sampling,
 }
-"""`balance` -> what it does to labels (n,) of so many classes: `weights` are n / (K n_k), `sampling`
-repeats the images of rare classes.
+"""`balance` -> what it does to labels (n,) of so many classes: `weights` are n / (K n_k), or for
+multi-hot labels (n, K) the other images over those of the class; `sampling` repeats the images of
+rare classes.
 """
 
 

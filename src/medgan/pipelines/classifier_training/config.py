@@ -19,8 +19,9 @@ class ClassifierConfig:
     label_smoothing: ShareBelowOne = 0.0
     balance: Literal["none", "weights", "sampling"] = "none"
     """Of the classes: `weights` in the loss, or `sampling` each equally often."""
-    task: Literal["categories", "anomaly"] = "categories"
-    """`anomaly` makes one class of all categories but `normal`."""
+    task: Literal["categories", "anomaly", "findings"] = "categories"
+    """`anomaly` makes one class of all categories but `normal`; `findings` tells each finding by
+    itself, of images that may show several."""
     weights: str | None = None
     """Weights to start from: `torchvision` searches its download folder, anything else is a path;
     None: random weights."""

@@ -5,7 +5,7 @@ they train on differs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 from medgan.audits.arms import THRESHOLD, ArmsAudit
 from medgan.audits.scored import ScoredDetector
 from medgan.audits.subgroups import audit_subgroups
-from medgan.contracts import CLASSIFICATION, NORMAL, PRETRAINING, ImageSpec, TrainingSet
+from medgan.contracts import CLASSIFICATION, NORMAL, PRETRAINING, TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.categories import ClassifiedImages
 from medgan.evaluation.classifier import (
@@ -28,13 +28,14 @@ from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.results import ClassifierResult, LeftOut, Section
 from medgan.images.config import AugmentationConfig
-from medgan.images.labels import class_labels, one_finding
+from medgan.images.labels import class_labels
 from medgan.images.loading import VERSION, StoredImages
 from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
 from medgan.pipelines.arms import ARMS, Arm, compared_with
 from medgan.pipelines.classifier_training.batches import Material, with_prior
 from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.classifier_training.tasks import ANOMALOUS, TASKS, Task
 from medgan.pipelines.outputs import (
     ArmSaliency,
     ArmsComparison,
@@ -55,12 +56,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 SEARCHED = "torchvision"
-ANOMALOUS = "anomalous"
-TASKS: Mapping[str, Callable[[tuple[str, ...]], tuple[str, ...]]] = {
-    "categories": lambda classes: classes,
-    "anomaly": lambda classes: (NORMAL, ANOMALOUS),
-}
-"""`task` -> its classes, given the categories; the first is `normal`."""
 CRITERIA: Mapping[str, str | None] = {"auto": None, "last": None, "val_auroc": "val_auroc"}
 """`training.criterion` -> what selects the weights; None: the last ones."""
 
@@ -93,16 +88,18 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
 
     arm, settings, added = ARMS[name], ArmSettings(*inputs[:4]), inputs[4:]
     config, seed = settings.config, settings.seed
-    spec = classes_of(images.spec, config.task)
-    found = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
-    known = np.minimum(np.asarray(found.labels), len(spec.classes) - 1)
+    task = TASKS[config.task]
+    spec = replace(images.spec, classes=task.classes(images.spec.classes))
+    found = training_rows(task.images(splits), TrainingSet.LABELLED, images.spec.classes)
+    known = task.labels(np.asarray(found.labels), len(spec.classes))
     real = replace(found, labels=known)
     synthetic = None
     for one in added:
         require_same_training(one, arm.generator, splits)
         labels = np.minimum(one.synthetic["labels"], len(spec.classes) - 1)
         drawn = {"images": one.synthetic["images"], "labels": labels}
-        synthetic = with_prior(drawn, known, config.synthetic_prior, config.synthetic_share)
+        chosen = with_prior(drawn, known, config.synthetic_prior, config.synthetic_share)
+        synthetic = chosen | {"labels": task.labels(chosen["labels"], len(spec.classes))}
     augment = settings.augmentation.allowed if arm.augmented else ()
     hashes = synthetic and [
         hashlib.sha256(array.tobytes()).hexdigest() for array in synthetic.values()
@@ -113,7 +110,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
     # The epochs are those of the real images, so that every arm has equally many steps.
     training = config.training.in_steps(len(real.rows))
     training = replace(training, steps=_steps(arm, training.steps, config.pretraining))
-    judge = held_out(config, images, splits, spec) if config.training.inspect_every else None
+    judge = held_out(config, images, splits) if config.training.inspect_every else None
     return TrainingJob(
         name=name,
         model="classifier",
@@ -124,6 +121,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
             label_smoothing=config.label_smoothing,
             class_weights=balance.weights,
             mixup=config.mixup if arm.mixup else 0.0,
+            several=task.several,
             pretraining=arm.pretraining,
         ),
         spec=spec,
@@ -136,6 +134,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         card={
             "arm": name,
             **asdict(arm),
+            "task": config.task,
             "images": images.key,
             "image_size": [images.info.height, images.info.width],
             "real_images": len(real.rows) if arm.real else 0,
@@ -143,11 +142,6 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         },
         pretrained=_pretrained(settings.network, config),
     )
-
-
-def classes_of(spec: ImageSpec, task: str) -> ImageSpec:
-    """Return what the classifier tells apart: the categories, or normal from all others."""
-    return replace(spec, classes=TASKS[task](spec.classes))
 
 
 def require_same_training(synthetic: Synthetic, generator: str, splits: pd.DataFrame) -> None:
@@ -194,15 +188,13 @@ def _pretrained(network: str, config: ClassifierConfig) -> PretrainedWeights | N
     return PretrainedWeights.find(network, given, "classifier_training.weights")
 
 
-def held_out(
-    config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame, spec: ImageSpec
-) -> HeldOutMetrics:
+def held_out(config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame) -> HeldOutMetrics:
     """Return the AUROC of validation images, which selects weights where that is asked for.
 
     Raises:
         UserError: the criterion is of no classifier, or validation has one class only.
     """
-    validation = one_finding(splits[splits["split"] == "val"])
+    validation = TASKS[config.task].images(splits[splits["split"] == "val"])
     drawn = np.random.default_rng(0).permutation(len(validation))[: config.judged_images]
     chosen = validation.iloc[np.sort(drawn)]
     anomalous = (chosen["label"] == 1).to_numpy()
@@ -230,20 +222,23 @@ def evaluate_arm(
     """Evaluate one arm on the test split; validation images choose its temperature.
 
     Its test scores have the form of a detector's: the score is 1 - p(normal), and `called` whether
-    the most probable class is an anomalous one.
+    the image is called anomalous.
     """
     published = trained.model
     card, classes = published.card, published.spec.classes
-    known = one_finding(splits[splits["split"] != "train"])
+    name = card.get("task", "categories")  # earlier versions have no other that differs here
+    task = TASKS[name]
+    known = task.images(splits[splits["split"] != "train"])
     model, read = published.build().to(Runtime.detect().device), StoredImages(images)
     probabilities = class_probabilities(model, read, known["row"].to_numpy(dtype=np.int64))
     parts = {
-        part: classified(known[chosen], probabilities[chosen], images.spec.classes, classes)
+        part: classified(known[chosen], probabilities[chosen], images.spec.classes, classes, task)
         for part in ("val", "test")
         for chosen in [(known["split"] == part).to_numpy()]
     }
     result = replace(
         evaluate_classifier(parts["test"], n_resamples, seed, parts["val"]),
+        task=name,
         network=published.configuration["network"],
         synthetic_images=card["synthetic_images"],
         title=card["title"],
@@ -253,9 +248,10 @@ def evaluate_arm(
     scored = test.assign(
         unit=test["image_id"],
         score=1 - np.asarray(found.probabilities)[:, 0],
-        called=np.minimum(found.decisions, 1),
+        called=found.called,
     )[list(COLUMNS)]
-    matrix = confusion_matrix(np.array(result.confusion_matrix), classes, f"Arm: {card['title']}")
+    told = (NORMAL, ANOMALOUS) if task.several else classes
+    matrix = confusion_matrix(np.array(result.confusion_matrix), told, f"Arm: {card['title']}")
     domain = freeze_domain(images, splits, seed)
     return Classification(
         result,
@@ -278,10 +274,14 @@ def evaluate_arm(
 
 
 def classified(
-    table: pd.DataFrame, probabilities: Any, categories: tuple[str, ...], classes: tuple[str, ...]
+    table: pd.DataFrame,
+    probabilities: Any,
+    categories: tuple[str, ...],
+    classes: tuple[str, ...],
+    task: Task,
 ) -> ClassifiedImages:
     """Join the rows of the splits (n) with class probabilities (n, K)."""
-    labels = np.minimum(class_labels(table, categories), len(classes) - 1)
+    labels = task.labels(class_labels(table, categories), len(classes))
     groups, known = table["group_id"].to_numpy(), table["group_known"].to_numpy()
     return ClassifiedImages(probabilities, labels, groups, known, classes)
 
@@ -299,10 +299,13 @@ def compare_arms(
     """Collect the section `classifiers` of the results with the contrasts between arms, and the
     figures and audits of all arms.
     """
-    test = one_finding(splits[splits["split"] == "test"])
+    test = splits[splits["split"] == "test"]
     scored = {
-        name: classified(test, _of_test(arm), images.spec.classes, arm.evaluation.classes)
+        name: classified(
+            *(task.images(test), _of_test(arm), images.spec.classes, arm.evaluation.classes, task)
+        )
         for name, arm in arms.items()
+        for task in [TASKS[arm.evaluation.task]]
     }
     found = corrected(
         {

@@ -131,6 +131,8 @@ def _per_class(rows: Arms) -> Iterator[Fold]:
     ]
     means: Columns = ("Trained on", *(metric.name for metric in OF_CLASSES))
     note = "A class against all others; the means weigh each class alike."
+    if any(row.task == "findings" for row in found.values()):
+        note += " An image may show several findings; each is called at a probability of 0.5."
     tables = [
         Table(columns, cells, stacked=True),
         Table(means, macro, "Means over the classes", note),
