@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medgan.errors import MissingWeights, UserError
+from medgan.evaluation.protocol import EvaluationConfig, Region
 from medgan.evaluation.results import LeftOut, SynthesisResult
 from medgan.images.config import AugmentationConfig, IngestionConfig
 from medgan.images.labels import SEVERAL, shows
@@ -270,6 +271,14 @@ def test_an_arm_is_explained_where_the_data_set_has_masks_and_where_it_has_none(
         write_store(tmp_path / "masks", shown, StoreInfo(160, 32, 32, 1, "unit", CLASSES))
         masks = ImageStore.open(tmp_path / "masks")
     trained = Trained(published, pd.DataFrame(), b"")
-    found = explain_arm(trained, images, masks, splits, 20, 0)
+    region = Region("lungs", top=0.25, left=0.0, bottom=0.25, right=0.0) if masked else None
+    config = EvaluationConfig(n_resamples=100, region=region)
+    found = explain_arm(trained, images, masks, splits, config, 0)
     assert found.saliency.n_images == 12
+    for checks in found.saliency.methods.values():
+        inside = checks.inside_region
+        assert (inside is not None) == masked
+        if inside is not None:
+            assert inside.area == 0.5
+            assert 0 <= inside.anomalous.low <= inside.anomalous.value <= inside.anomalous.high <= 1
     assert (found.saliency.n_masks > 0) == masked

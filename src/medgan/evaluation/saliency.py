@@ -6,8 +6,9 @@ mean of a standardised image. Both are captum's.
 
 Two checks say whether a map means anything. Parameter randomisation (Adebayo 2018): where the map
 of the trained network is like that of one with random weights, it shows the image, not what was
-learned. Localisation: the share of the map inside the mask of the anomaly, beside the share of the
-image that the mask covers, which a map without knowledge would have.
+learned. Localisation: the share of the map inside the mask of the anomaly, or inside the box where
+findings are expected, beside the share of the image that these cover, which a map without knowledge
+would have.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.evaluation.details import RegionShare
 from medgan.stats.bootstrap import Estimate, interval
 from medgan.stats.calibration import mean_of
 
@@ -48,6 +50,8 @@ class MethodChecks:
     """The same after all layers were."""
     inside_mask: Estimate
     """Mean share of the map inside the mask, of the images that have one."""
+    inside_region: RegionShare | None = None
+    """The share inside the box of `evaluation.region`; None where there is no box."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from medgan.evaluation.embeddings import METHODS, SHOWN_AS, features_of, project
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.realism import RealismResult, told_apart
+from medgan.evaluation.regions import region_share
 from medgan.evaluation.saliency import check_saliency
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import DrawnImages, StoredImages
@@ -35,7 +37,7 @@ def explain_arm(
     images: ImageStore,
     masks: ImageStore | None,
     splits: pd.DataFrame,
-    n_resamples: int,
+    config: EvaluationConfig,
     seed: int,
 ) -> ArmSaliency:
     """Show where an arm looks on some test images, and check that it depends on what it learned."""
@@ -58,14 +60,22 @@ def explain_arm(
     size = inputs.shape[-1]
     padded = _padded(marked, size)
     result, maps = check_saliency(
-        model, untrained.eval().to(device), inputs, groups, padded, n_resamples
+        model, untrained.eval().to(device), inputs, groups, padded, config.n_resamples
     )
-    result = replace(result, network=published.configuration["network"])
     top, left = (size - info.height) // 2, (size - info.width) // 2
     shown = {
         name: found[:, top : top + info.height, left : left + info.width]
         for name, found in maps.items()
     }
+    if config.region is not None:
+        box = (config.region, config.n_resamples, seed)
+        inside = {name: region_share(found, chosen, *box) for name, found in shown.items()}
+        within = {
+            name: replace(checks, inside_region=inside[name])
+            for name, checks in result.methods.items()
+        }
+        result = replace(result, methods=within)
+    result = replace(result, network=published.configuration["network"])
     titles = chosen["category"].tolist()
     figure = saliency_grid(images.read(rows), shown, titles, published.card["title"], result)
     return ArmSaliency(result, figure)

@@ -21,6 +21,13 @@ DATA = {
     "n_resamples": "params:evaluation.n_resamples",
     "seed": "params:seed",
 }
+LOOKS = {
+    "images": "images",
+    "masks": "masks",
+    "splits": "splits",
+    "config": "params:evaluation",
+    "seed": "params:seed",
+}
 
 
 def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
@@ -50,16 +57,14 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
 
 def _arm_pipeline(arm: str) -> Pipeline:
     added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
-    inputs = {"trained": f"{arm}.trained", **DATA}
+    trained = {"trained": f"{arm}.trained"}
     evaluate = Node(
         gathered(nodes.evaluate_arm),
-        inputs,
+        DATA | trained,
         f"{arm}.classification",
         name="evaluate",
     )
-    explain = Node(
-        gathered(looks.explain_arm), inputs | {"masks": "masks"}, f"{arm}.saliency", name="explain"
-    )
+    explain = Node(gathered(looks.explain_arm), LOOKS | trained, f"{arm}.saliency", name="explain")
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
     return Pipeline(
         [*training, evaluate, explain],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from medgan.audits.arms import THRESHOLD, ArmsAudit
+from medgan.evaluation.details import RegionShare
 from medgan.evaluation.metrics import CLASSIFIER, OF_CLASS, OF_CLASSES
 from medgan.evaluation.results import CalibrationBin, ClassifierResult
 from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS
@@ -222,18 +223,23 @@ def _saliency(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
     rows = data.results.classifiers
     if not audit.saliency:
         return
+    checked = [
+        (f"{arm_name(arm, rows)}: {SHOWN_AS[name]}", found, checks)
+        for arm, found in audit.saliency.items()
+        for name, checks in found.methods.items()
+    ]
     cells: Rows = [
         [
-            f"{arm_name(arm, rows)}: {SHOWN_AS[name]}",
+            name,
             f"{found.n_images:,}",
             checks.last_layer_random,
             checks.all_random,
             checks.inside_mask,
             found.mask_area,
         ]
-        for arm, found in audit.saliency.items()
-        for name, checks in found.methods.items()
+        for name, found, checks in checked
     ]
+    boxes = {name: box for name, _, checks in checked if (box := checks.inside_region) is not None}
     reasons = sorted({found.reason for found in audit.saliency.values() if found.reason})
     columns: Columns = (
         "Trained on: method",
@@ -252,10 +258,32 @@ def _saliency(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
         for arm in audit.saliency
     ]
     shown: list[Block] = [Table(columns, cells, note=note, stacked=True)] if cells else []
+    shown += box_tables(boxes, "Trained on: method", "saliency map")
     yield Fold(
         "Where the classifiers look",
         [*shown, *map(Absent, reasons), Pictures(pictures, "wide")],
     )
+
+
+def box_tables(found: Mapping[str, RegionShare], rows: str, maps: str) -> list[Table]:
+    """The share of maps inside the box of the organ, where one is set.
+
+    Args:
+        found: by the name of their row.
+        rows: heading of the names.
+        maps: what the maps are called.
+    """
+    if not found:
+        return []
+    first = next(iter(found.values()))
+    cells: Rows = [[name, one.anomalous, one.normal] for name, one in found.items()]
+    note = (
+        f"The box covers {first.area:.1%} of the image, which is what a map without information has "
+        "inside. A map outside the organ follows something else than a finding in it; a map inside "
+        "need not follow the finding."
+    )
+    columns = (rows, "Anomalous test images", "Normal test images")
+    return [Table(columns, cells, f"Share of the {maps} inside the box `{first.region}`", note)]
 
 
 def _subgroups(audit: ArmsAudit, rows: Arms) -> Iterator[Fold]:

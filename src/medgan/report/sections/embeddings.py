@@ -8,14 +8,13 @@ from medgan.audits.results import RandomErrors, Slice, WorstSlices
 from medgan.evaluation.details import (
     CategoriesResult,
     ComponentsResult,
-    LocalisationResult,
     Projection,
 )
 from medgan.evaluation.metrics import AUROC, AVERAGE_PRECISION
 from medgan.models import display_name
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
 from medgan.report.data import ReportData
-from medgan.report.sections.arms import arm_name
+from medgan.report.sections.arms import arm_name, box_tables
 from medgan.report.tables import OR_REASON, VALUE, Column, Columns, Rows, Table
 from medgan.report.text import MISSING, number, or_reason, with_interval
 from medgan.words import capital, readable
@@ -135,7 +134,10 @@ def localisation(data: ReportData) -> Section:
     if not found:
         return absent_section("localisation", title, "Pixel-level metrics")
     measured = {name: told for name, told in found.items() if not told.claim.startswith(NO_CLAIM)}
-    inside = list(_regions(found))
+    boxes = {
+        display_name(name): one.region for name, one in found.items() if one.region is not None
+    }
+    inside = box_tables(boxes, "Detector", "anomaly map")
     if not measured:
         claims = "; ".join(sorted({told.claim for told in found.values()}))
         nothing = Sentences(["There are no masks, so locations are not evaluated."])
@@ -167,22 +169,6 @@ def localisation(data: ReportData) -> Section:
     takeaway = f"Highest pixel AUROC: {display_name(best)}, {area}{bound}."
     table = Table(("Detector", *PIXELS.values()), cells, note=note, stacked=True)
     return Section("localisation", title, takeaway, [table, *inside])
-
-
-def _regions(found: Mapping[str, LocalisationResult]) -> Iterator[Table]:
-    """The share of each detector's maps inside the box of the organ, where one is set."""
-    told = {name: one.region for name, one in found.items() if one.region is not None}
-    if not told:
-        return
-    first = next(iter(told.values()))
-    cells: Rows = [[display_name(name), one.anomalous, one.normal] for name, one in told.items()]
-    note = (
-        f"The box covers {first.area:.1%} of the image, which is what a map without information has "
-        "inside. A map outside the organ follows something else than a finding in it; a map inside "
-        "need not follow the finding."
-    )
-    columns = ("Detector", "Anomalous test images", "Normal test images")
-    yield Table(columns, cells, f"Share of the anomaly map inside the box `{first.region}`", note)
 
 
 def components(data: ReportData) -> Section:
