@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 import medgan.app.main as page
 from medgan.audits.release import CopyCheck
 from medgan.evaluation.domain import Domain
+from medgan.images.transforms import as_tensor
+from medgan.inference.generation import judged_generator
 from medgan.project.artifacts import Project
 from tests.app.conftest import ROOT, film
 from tests.inference.artifacts import leave_release, odd
@@ -88,7 +90,8 @@ def test_a_released_generator_hands_out_no_suspected_copies(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CopyCheck, "flags", lambda _, images: odd(images.numpy()))
-    leave_release(trained, Project(trained).published("phantoms", "acgan"), True, "phantoms")
+    project = Project(trained)
+    leave_release(trained, project.published("phantoms", "acgan"), True, "phantoms")
     app = opened(trained, monkeypatch)
     assert any("**Released**" in found.value for found in app.success)
     app.number_input(key="count").set_value(12)
@@ -97,6 +100,14 @@ def test_a_released_generator_hands_out_no_suspected_copies(
     app.run()
     assert not app.warning
     assert not app.error
+    images = app.session_state["drawn"][1].images
+    assert len(app.image) == len(images) + 2
+    app.number_input(key="nearest_to").set_value(2).run()
+    check = judged_generator(project, project.environment("phantoms"), "acgan").check
+    assert check is not None
+    match = check.matches(as_tensor(images[1][None]))
+    assert f"Similarity {match.similarity[0]:.2f}" in texts(app)
+    assert ("mirrored" in texts(app)) == match.mirrored[0]
     assert re.search("12 synthetic images of .*, [1-9][0-9]? suspected copies left out", texts(app))
     assert app.download_button(key="download").label == "Download (ZIP)"
 

@@ -8,6 +8,7 @@ from medgan import models
 from medgan.app import sampling
 from medgan.app.sampling import DrawnSet
 from medgan.app.shared import Chosen, choose, describe, show_images, warn
+from medgan.images.transforms import as_tensor
 from medgan.inference import cautions
 from medgan.inference.generation import (
     Drawn,
@@ -50,7 +51,34 @@ def page(project: Project, dataset: str) -> None:
         show_images(st.session_state["drawn"][1].images)
     if st.session_state.get("drawn", ("",))[0] == subject:
         _hand_out(st.session_state["drawn"][1])
+        _nearest(using, st.session_state["drawn"][1])
     _between_form(using)
+
+
+def _nearest(using: JudgedGenerator, drawn: DrawnSet) -> None:
+    """Show an image beside the training image that it resembles most."""
+    if using.check is None or not drawn.images:
+        return
+    with st.expander("Nearest training image"):
+        number = int(st.number_input("Image", 1, len(drawn.images), 1, key="nearest_to"))
+        image = drawn.images[number - 1]
+        found = using.check.matches(as_tensor(image[None]))
+        nearest = using.check.training[found.place[0]]
+        if found.mirrored[0]:
+            nearest = nearest[:, ::-1]
+        show_images([image])
+        st.image(
+            sampling.enlarged(nearest[..., None]),
+            width=sampling.SIDE,
+            alt=f"Training image that synthetic image {number} resembles most",
+        )
+        turned = "mirrored; " if found.mirrored[0] else ""
+        st.caption(
+            f"Above: synthetic image {number}; below: the training image that it resembles most "
+            f"({turned}in gray levels). Similarity {found.similarity[0]:.2f}, the correlation of their "
+            f"details; from {using.check.limit:.2f} on an image is a suspected copy. The training "
+            "image is not part of the download."
+        )
 
 
 def _between_form(using: JudgedGenerator) -> None:
