@@ -44,8 +44,9 @@ coverage: $(STAMP) ## Run the tests, and print the coverage of lines and branche
 test-long: $(STAMP) ## Run the tests that `make test` leaves out: whole runs, servers and outages.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long $(ARGS)
 
-test-browser: $(STAMP) ## Try the app in an installed Chromium (Debian: apt install chromium); screenshots are kept in build/browser/.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
+test-browser: $(STAMP) ## Try the app in an installed Chromium (Debian: apt install chromium), axe-core included; screenshots are kept in build/browser/.
+	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target build/axe axe-playwright-python==0.1.8
+	OMP_NUM_THREADS=1 PYTHONPATH=build/axe $(BIN)/python -m pytest -m browser $(ARGS)
 
 test-ray: $(STAMP) ## Run the tests on a Ray cluster of this machine.
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/ray "ray>=2.50"

@@ -22,13 +22,19 @@ from tests.app.conftest import ROOT, evaluate, publish  # noqa: F401
 from tests.app.test_page import png_file
 from tests.conftest import environment
 from tests.inference.test_upload import dicom_file
+from tests.report.material import page_of
+from tests.report.test_page import EVERYTHING, everything, full_document
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 SHOTS = ROOT / "build/browser"
-DETECTOR = "nearest_neighbour"
+SETTLED = (
+    "document.querySelector('[data-test-script-state=notRunning]') !== null"
+    " && document.querySelector('[data-stale=true]') === null"
+)
+VIEWS = ("Score", "Compare", "Data", "Train", "medigan", "Generate")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
@@ -143,11 +149,50 @@ def test_an_oversize_file_leaves_no_verdict(browser: Any, served: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_needs_no_sideways_scrolling(browser: Any, served: str, scheme: str) -> None:
     page = opened(browser, served, 390, scheme)
-    for name in ("Score", "Compare", "Data", "Train", "Generate"):
+    for name in VIEWS:
         view(page, name)
         width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert width <= 390
         shot(page, f"{name.lower()}-phone-{scheme}")
+
+
+def faults(page: Any) -> list[str]:
+    """What axe-core finds serious or worse."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_has_a_serious_fault_of_accessibility(
+    browser: Any, served: str, scheme: str
+) -> None:
+    page = opened(browser, served, scheme=scheme)
+    found = {}
+    for name in VIEWS:
+        view(page, name)
+        page.wait_for_function(SETTLED)
+        page.wait_for_timeout(1000)  # what the view before has left fades out
+        found[name] = faults(page)
+        shot(page, f"{name.lower()}-{scheme}")
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_has_no_serious_fault_of_accessibility(
+    browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    figures = dict.fromkeys(EVERYTHING, png_file())
+    report = tmp_path / "report.html"
+    report.write_text(page_of(full_document(), figures, **everything()), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+    page.goto(report.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert not faults(page)
 
 
 def test_the_keyboard_alone_draws(browser: Any, served: str) -> None:

@@ -106,7 +106,7 @@ def test_every_model_is_published_once_with_a_card(
 
 def test_the_report_stands_alone(first: subprocess.CompletedProcess[str], project: Path) -> None:
     report = newest_version(project / "data/08_reporting/tiny/report.html").read_text()
-    assert "data:image/png;base64," in report
+    assert "data:image/webp;base64," in report
     assert 'src="http' not in report
     assert "<script src" not in report
     assert "<link" not in report

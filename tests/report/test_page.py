@@ -96,7 +96,7 @@ def test_the_page_is_whole_and_fetches_nothing(full_page):
     checker.feed(full_page)
     assert checker.open == []
     assert len(
-        [source for source in checker.sources if source.startswith("data:image/png;base64,")]
+        [source for source in checker.sources if source.startswith("data:image/webp;base64,")]
     ) == len(EVERYTHING)
     assert all(source.startswith(("data:", "#")) for source in checker.sources)
     assert {source[1:] for source in checker.sources if source.startswith("#")} == set(checker.ids)
