@@ -64,6 +64,7 @@ def test_chestxray14_keeps_its_official_lists_and_posterior_anterior_films(
     assert counts(left_out["excluded"]) == {"view AP": 2, OWN_TABLE: 3}
     settings = parameters("chestxray14")
     assert settings["acgan"].model.class_loss == "bce"
+    assert settings["classifier_training"].task == "findings"
     assert "horizontal_flip" not in settings["augmentation"].allowed
     labels = settings["ingestion"].labels
     assert len(labels) == 15

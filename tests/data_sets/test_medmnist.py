@@ -62,6 +62,8 @@ def test_every_flag_has_its_folders_its_channels_and_its_healthy_label(
     assert settings["preprocessing"].size == 64
     assert source.read("train/000000").pixels.shape == (64, 64, settings["preprocessing"].channels)
     assert settings["acgan"].model.class_loss == ("bce" if several else "ce")
+    task = "findings" if several else "categories"
+    assert settings["classifier_training"].task == task
     raw = source.rows()["category_raw"]
     assert (raw == settings["ingestion"].normal).sum() == 3, "one in each part"
     assert raw.nunique() == len(labels) + several
