@@ -11,7 +11,7 @@ from kedro.framework.project import pipelines as project_pipelines
 from kedro.pipeline import Pipeline
 
 from medgan import models
-from medgan.pipelines.selection import ALL, SOURCE, with_all_models
+from medgan.pipelines.selection import ALL, SOURCE, SOURCE_ARMS, with_all_models
 
 PIPELINES = (
     "ingestion",
@@ -31,7 +31,8 @@ EXPECTED = (
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines by name, with their sum as `__default__`, and the same of all models as
     `all_models`; its parts, such as `all_models.gan_training`, are there where they are requested.
-    `medigan` is `synthesis` with a source of others in place of the generators.
+    `medigan` is `synthesis` with a source of others in place of the generators, and
+    `medigan.classifier_training` has the arms that train on its images.
 
     Only the requested ones where a command names them (`kedro run --pipeline ingestion`): to import
     the nodes of the others takes about a second.
@@ -49,9 +50,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name in every:
             parts = [_create(part, models.names()) for part in _of_all_models()[name]]
             pipelines[name] = sum(parts, start=Pipeline([]))
-        if requested is None or SOURCE in requested:
-            synthesis: Any = importlib.import_module("medgan.pipelines.synthesis.pipeline")
-            pipelines[SOURCE] = synthesis.create_source_pipeline()
+        for name, part in {SOURCE: "synthesis", SOURCE_ARMS: "classifier_training"}.items():
+            if requested is None or name in requested:
+                module: Any = importlib.import_module(f"medgan.pipelines.{part}.pipeline")
+                pipelines[name] = module.create_source_pipeline()
     return pipelines
 
 

@@ -25,6 +25,7 @@ from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.looks import explain_arm
 from medgan.pipelines.classifier_training.nodes import compare_arms, evaluate_arm, plan_arm
 from medgan.pipelines.outputs import Synthetic, Trained
+from medgan.sources.medigan.drawing import SourceCard
 from medgan.sources.phantoms import PhantomSource
 from medgan.stats.trainings import difference_of_trainings
 from medgan.training import job as jobs
@@ -129,6 +130,24 @@ def test_shares_and_priors_of_synthetic_images() -> None:
     one_class = {"labels": np.zeros(50, int), "images": np.arange(50)}
     with pytest.raises(UserError, match="of class 1, and 0 are there"):
         with_prior(one_class, real)
+
+
+def test_images_of_one_class_fill_it_up(phantoms) -> None:
+    images, splits = phantoms
+    own = drawn(images, splits, 40)
+    viral = own.synthetic["labels"] == 2
+    arrays = {name: own.synthetic[name][viral] for name in ("images", "labels")}
+    card = SourceCard("medigan-1", "1", "", "", "", "", "", 0, 40, {}, {}, "")
+    foreign = replace(own, synthetic=arrays, origin=None, source=card)
+    config = replace(CONFIG, synthetic_prior="balanced")
+    inputs = (config, "small", AugmentationConfig(), 0, foreign)
+    job = plan_arm("gan_medigan", images, splits, *inputs)
+    real = splits.loc[splits["split"] == "train", "category"].value_counts()
+    counted = np.bincount(job.batches.labels, minlength=3)  # type: ignore[attr-defined]
+    assert counted[:2].tolist() == [real["normal"], real["bacterial"]]
+    assert counted[2] == min(real["normal"], real["viral"] + 40)
+    with pytest.raises(UserError, match="synthetic_prior to balanced"):
+        plan_arm("gan_medigan", images, splits, CONFIG, *inputs[1:])
 
 
 def test_classes_are_balanced_by_weights_or_by_sampling() -> None:

@@ -11,8 +11,8 @@ from kedro_viz.integrations.kedro.data_loader import load_data
 
 from medgan import models
 from medgan.pipeline_registry import PIPELINES
-from medgan.pipelines.arms import ARMS, BY_DEFAULT
-from medgan.pipelines.selection import ALL
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN
+from medgan.pipelines.selection import ALL, SOURCE_ARMS
 from tests.conftest import ROOT
 
 ROOT_ID = "__root__"
@@ -86,7 +86,8 @@ def test_a_model_is_one_box_that_tells_its_story(drawn, registry):
         inside = set(elements(drawn, whole, f"anomaly_evaluation.{name}"))
         assert {"score", "evaluate", "audit", "illustrate", f"{name}.scores"} <= inside
     for arm in ARMS:
-        whole = "__default__" if arm in BY_DEFAULT else ALL
+        others = SOURCE_ARMS if ARMS[arm].generator == FOREIGN else ALL
+        whole = "__default__" if arm in BY_DEFAULT else others
         box = set(elements(drawn, whole, f"classifier_training.{arm}"))
         assert {"train", "publish", "evaluate"} <= box
 

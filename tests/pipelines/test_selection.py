@@ -15,6 +15,8 @@ def test_models_of_the_default_run_are_in_the_pipelines_of_that_run():
     assert pipeline_of("padim", "gan_training") == "all_models.gan_training"
     assert with_all_models("__default__") == "all_models"
     assert with_all_models("all_models.synthesis") == "all_models.synthesis"
+    arms = "medigan.classifier_training"
+    assert pipeline_of("gan_medigan", "classifier_training") == with_all_models(arms) == arms
     assert set(models.names()) - set(models.by_default()) == {
         "critic_neighbours",
         "denoising_autoencoder",

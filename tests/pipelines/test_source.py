@@ -122,6 +122,8 @@ def test_a_source_that_does_not_fit_is_refused(tmp_path, images, splits, changes
 def test_a_source_takes_the_place_of_synthesis_alone():
     assert _with_source(["ingestion", "synthesis"], "medigan:1") == ["ingestion", "medigan"]
     assert _with_source(["all_models.synthesis"], "medigan:1") == ["medigan"]
+    both = ["synthesis", "classifier_training"]
+    assert _with_source(both, "medigan:1") == ["medigan", "medigan.classifier_training"]
     for names in ([], ["__default__"], ["all_models"]):
         with pytest.raises(UserError, match="give --pipeline synthesis"):
             _with_source(names, "medigan:1")

@@ -192,7 +192,8 @@ def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[l
     """The names for `--pipelines`, the only option of the two that Kedro will keep, and their sum.
 
     Where another option names a model that is not in the default run, the pipelines of all models.
-    With a source of synthetic images, the pipeline of it in place of `synthesis`.
+    With a source of synthetic images, its pipelines in place of `synthesis` and
+    `classifier_training`.
     """
     from kedro.framework.project import pipelines
     from kedro.pipeline import Pipeline
@@ -205,7 +206,7 @@ def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[l
     names = [one] if one else list(several)
     if source is not None:
         names = _with_source(names, source)
-    if _names_further_model(options):
+    elif _names_further_model(options):
         names = [with_all_models(name) for name in names or ["__default__"]]
     pipelines.set_requested(names or None)
     for name in names:
@@ -216,15 +217,17 @@ def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[l
 
 
 def _with_source(names: list[str], source: str) -> list[str]:
-    """Replace `synthesis`; the pipelines after it need the generators that are trained here."""
-    from medgan.pipelines.selection import ALL, SOURCE
+    """Replace `synthesis` and `classifier_training`, which need the generators trained here."""
+    from medgan.pipelines.selection import ALL, SOURCE, SOURCE_ARMS, with_all_models
 
     if not names or {ALL, "__default__"} & set(names):
         raise UserError(
-            f"synthesis.source={source} takes the place of the generators in one pipeline alone: "
-            "give --pipeline synthesis."
+            f"synthesis.source={source} takes the place of the generators in two pipelines alone: "
+            "give --pipeline synthesis, or --pipelines synthesis,classifier_training."
         )
-    return [SOURCE if name in ("synthesis", f"{ALL}.synthesis") else name for name in names]
+    instead = {"synthesis": SOURCE, "classifier_training": SOURCE_ARMS}
+    instead |= {with_all_models(name): other for name, other in instead.items()}
+    return [instead.get(name, name) for name in names]
 
 
 def _names_further_model(options: Mapping[str, Any]) -> bool:

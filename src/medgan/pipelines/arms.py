@@ -9,6 +9,8 @@ from medgan import models
 
 GENERATOR = "acgan"
 """The generator of the arms whose name says no other."""
+FOREIGN = "medigan"
+"""In place of a generator, `synthesis.source`: a package of medigan, which draws one class."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ def arms() -> dict[str, Arm]:
     All of them share splits, seed, initial weights, optimizer, number of steps and batch size.
     """
     others = [name for name in models.conditional() if name != GENERATOR]
+    drawn = [name for name, arm in PLAIN.items() if arm.synthetic]
+    beside_real = [name for name in drawn if PLAIN[name].real and not PLAIN[name].pretraining]
     further = {
         f"{name}_{generator}": replace(arm, title=f"{arm.title} ({generator})", generator=generator)
-        for generator in others
+        for generator, names in {**dict.fromkeys(others, drawn), FOREIGN: beside_real}.items()
         for name, arm in PLAIN.items()
-        if arm.synthetic
+        if name in names
     }
     return {**PLAIN, **further}
 

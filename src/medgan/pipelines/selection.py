@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from medgan import models
-from medgan.pipelines.arms import ARMS, BY_DEFAULT
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN
 
 ALL = "all_models"
 """The pipeline of all models; `all_models.gan_training` is one of its parts."""
 
-SOURCE = "medigan"
+SOURCE = FOREIGN
 """The pipeline that takes the place of `synthesis` where `synthesis.source` is given."""
+SOURCE_ARMS = f"{SOURCE}.classifier_training"
+"""The one that takes the place of `classifier_training` there."""
 
 
 def with_all_models(pipeline: str) -> str:
-    """Name the pipeline that has all models, such as `all_models.gan_training`."""
+    """Name the pipeline that has all models, such as `all_models.gan_training`; those of a source
+    have no others.
+    """
     if pipeline == "__default__":
         return ALL
-    return pipeline if pipeline.partition(".")[0] == ALL else f"{ALL}.{pipeline}"
+    return pipeline if pipeline.partition(".")[0] in (ALL, SOURCE) else f"{ALL}.{pipeline}"
 
 
 def on_request() -> set[str]:
@@ -27,4 +31,6 @@ def on_request() -> set[str]:
 
 def pipeline_of(name: str, pipeline: str) -> str:
     """Name the pipeline in which a model or arm is, given its name for the default run."""
+    if name in ARMS and ARMS[name].generator == FOREIGN:
+        return SOURCE_ARMS
     return with_all_models(pipeline) if name in on_request() else pipeline

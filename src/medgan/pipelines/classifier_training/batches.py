@@ -51,7 +51,12 @@ times as many may be taken.
 
 
 def with_prior(
-    synthetic: Arrays, real: Labels, prior: str = "real", share: float | None = None
+    synthetic: Arrays,
+    real: Labels,
+    prior: str = "real",
+    share: float | None = None,
+    *,
+    one_class: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Take the first synthetic images of each class: with other proportions than wanted an arm
     would differ in its prior too.
@@ -61,14 +66,23 @@ def with_prior(
         real: labels (n,) of the real images, or multi-hot (n, K).
         prior: a key of PRIORS.
         share: of all images that is to be synthetic; None takes as many as there are.
+        one_class: whether the images may be of one class, which they then fill up.
 
     Raises:
-        UserError: too few were drawn of a class.
+        UserError: too few were drawn of a class, or none is lacking of the one.
     """
     drawn = np.asarray(synthetic["labels"])
     classes = real.shape[1] if real.ndim == 2 else 1 + max(drawn.max(), real.max())
     there, counts = (_of_each(labels, classes) for labels in (drawn, real))
     wanted, most = PRIORS[prior](counts)
+    if one_class:
+        wanted = np.where(there > 0, wanted, 0)
+        if prior == "real" or not wanted.any():
+            raise UserError(
+                "The synthetic images are of one class, so they can fill it up where it is rarer "
+                "than another, and nothing else: set classifier_training.synthetic_prior to "
+                "balanced, or synthesis.source_class to a rarer class."
+            )
     possible = min([most, *(there[wanted > 0] / wanted[wanted > 0])])
     factor = possible
     if share is not None:

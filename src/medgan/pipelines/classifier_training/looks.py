@@ -112,6 +112,7 @@ def project_images(
 
     The real images are of validation and test, which neither the generator nor the arm has seen.
     """
+    generator = synthetic.source.name if synthetic.source is not None else GENERATOR
     real = one_finding(splits[splits["split"] != "train"])
     real = real.sample(min(len(real), TOGETHER), random_state=seed)
     labels = np.asarray(synthetic.synthetic["labels"])
@@ -133,7 +134,7 @@ def project_images(
         auroc=told_apart(features, is_synthetic, groups, n_resamples, seed),
         n_real=len(rows),
         n_synthetic=len(drawn),
-        generator=GENERATOR,
+        generator=generator,
         features=f"{trained.model.configuration['network']} classifier of real images",
     )
     classes = images.spec.classes
@@ -149,7 +150,7 @@ def project_images(
     planes, facts = project(features, seed)
     shown = [Projection(SHOWN_AS[name], planes[name]) for name in METHODS if name in planes]
     notes = [one.reason for one in facts.values() if one.reason]
-    title = f"Real and synthetic images ({GENERATOR})"
+    title = f"Real and synthetic images ({generator})"
     page = projection_page(
         np.concatenate([images.read(rows), pixels]),
         table,

@@ -98,7 +98,8 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         require_same_training(one, arm.generator, splits)
         labels = np.minimum(one.synthetic["labels"], len(spec.classes) - 1)
         drawn = {"images": one.synthetic["images"], "labels": labels}
-        chosen = with_prior(drawn, known, config.synthetic_prior, config.synthetic_share)
+        prior, share = config.synthetic_prior, config.synthetic_share
+        chosen = with_prior(drawn, known, prior, share, one_class=one.source is not None)
         synthetic = chosen | {"labels": task.labels(chosen["labels"], len(spec.classes))}
     augment = settings.augmentation.allowed if arm.augmented else ()
     hashes = synthetic and [

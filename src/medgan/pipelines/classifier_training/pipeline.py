@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from kedro.pipeline import Node, Pipeline
 
-from medgan.pipelines.arms import ARMS, BY_DEFAULT, GENERATOR
+from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN, GENERATOR
 from medgan.pipelines.classifier_training import looks, nodes
 from medgan.pipelines.gathering import by_model, gathered
 from medgan.pipelines.training import training_nodes
@@ -35,10 +35,22 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
     generators are among the chosen models.
     """
     every = [name for name, arm in ARMS.items() if chosen and arm.generator in chosen]
-    names = BY_DEFAULT if chosen is None else tuple(every)
+    return _arms(BY_DEFAULT if chosen is None else tuple(every), GENERATOR)
+
+
+def create_source_pipeline() -> Pipeline:
+    """Create the pipeline of the arms that train on the images of `synthesis.source`, with `real`
+    and `classical` beside them.
+    """
+    added = [name for name, arm in ARMS.items() if arm.generator == FOREIGN]
+    return _arms(("real", "classical", *added), FOREIGN)
+
+
+def _arms(names: tuple[str, ...], generator: str) -> Pipeline:
+    """Create the pipeline of some arms; `generator` draws what is projected beside real images."""
     project = Node(
         gathered(looks.project_images),
-        DATA | {"trained": "real.trained", "synthetic": f"{GENERATOR}.synthetic"},
+        DATA | {"trained": "real.trained", "synthetic": f"{generator}.synthetic"},
         "images_together",
         name="project_images",
     )
