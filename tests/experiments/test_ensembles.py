@@ -98,6 +98,7 @@ def test_there_is_no_ensemble_without_validation_scores_or_a_row(root: Path) -> 
     }
     assert ensembles({"a": ("bigan",)}, older) == {}
     assert ensembles({"a": ("bigan", "fanogan")}, records) == {}
+    assert ensembles({"a": ("bigan",)}, {"bigan": records["bigan"][:1]}) == {}
 
 
 def test_an_ensemble_of_an_unknown_row_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ ANOMALOUS = "anomalous"
 
 
 def ensembles(declared: Mapping[str, Sequence[str]], records: Records) -> Records:
-    """Make the records of the ensembles all of whose rows have scores on the same images.
+    """Make the records of the ensembles of two trainings or more, all of whose rows have scores on the
+    same images.
 
     Args:
         declared: name of an ensemble -> the rows whose trainings it takes.
@@ -33,7 +34,8 @@ def ensembles(declared: Mapping[str, Sequence[str]], records: Records) -> Record
     for name, rows in declared.items():
         members = [record for row in rows for record in records.get(row, ())]
         images = {_images(record) for record in members}
-        if all(row in records for row in rows) and len(images) == 1 and None not in images:
+        whole = len(members) > 1 and all(row in records for row in rows)
+        if whole and len(images) == 1 and None not in images:
             found[name] = (_ensemble(name, members),)
     return found
 

@@ -123,7 +123,8 @@ def categories(found: Collected) -> Table:
     rows = compared(found)
     types = list(dict.fromkeys(name for row in rows.values() for name in row.per_category))
     cells: list[list[Cell]] = []
-    for name in best_first(rows) if len(types) > 1 else ():
+    typed = {name: row for name, row in rows.items() if row.per_category}  # ensembles have none
+    for name in best_first(typed) if len(types) > 1 else ():
         of = [rows[name].per_category[one] for one in types]
         cells.append(
             [name, *(f"{with_interval(one.auroc)}; {number(one.sensitivity)}" for one in of)]
