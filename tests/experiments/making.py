@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medgan.evaluation.categories import ClassifiedImages
+from medgan.evaluation.classifier import evaluate_classifier
 from medgan.evaluation.detector import evaluate_detector
 from medgan.evaluation.protocol import Protocol
 from medgan.experiments.records import ImageScores, Record, ShortcutScores, write_record
@@ -61,6 +63,27 @@ def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
     }
     scores = {"test_scores": judged["test"], "validation_scores": judged["val"]}
     return {"evaluation": to_json(row), **scores}
+
+
+def arm(skill: float, seed: int) -> dict[str, Any]:
+    """The parts of a record that an arm of this skill leaves."""
+    table = splits()
+    test = table[table["split"] == "test"]
+    noise = np.random.default_rng([seed, int(100 * skill)]).normal(size=len(test))
+    p = 1 / (1 + np.exp(-skill * test["label"].to_numpy() - noise))
+    known, groups = test["group_known"].to_numpy(), test["group_id"].to_numpy()
+    images = ClassifiedImages(
+        np.stack([1 - p, p], axis=1),
+        test["label"].to_numpy(),
+        groups,
+        known,
+        ("normal", "anomalous"),
+    )
+    scored = test.assign(unit=test["image_id"], score=p, called=images.called)
+    return {
+        "evaluation": to_json(evaluate_classifier(images, 60, seed)),
+        "test_scores": to_json(ImageScores.of(scored, table["group_id"])),
+    }
 
 
 def validation(auroc: float, perturbed: float) -> dict[str, Any]:

@@ -9,15 +9,16 @@ from sklearn.metrics import roc_auc_score
 
 from medgan.errors import UserError
 from medgan.experiments.collect import collect
-from medgan.experiments.comparisons import chosen_on_validation
+from medgan.experiments.comparisons import chosen_on_validation, gains
 from medgan.experiments.detector_tables import detectors
-from medgan.experiments.plan import Aim, Experiment, Published, Variant
+from medgan.experiments.figures import figures
+from medgan.experiments.plan import REAL_SHARE, Aim, Experiment, Published, Variant
 from medgan.experiments.publish import page, publish
 from medgan.experiments.records import read_records
 from medgan.experiments.tables import last_steps, reading
 from medgan.stats.bootstrap import Estimate
 from tests.conftest import ROOT
-from tests.experiments.making import detector, record, shortcuts, validation
+from tests.experiments.making import arm, detector, record, shortcuts, validation
 
 MIX = "preprocessing.contamination"
 EXPERIMENT = Experiment(
@@ -251,6 +252,33 @@ def test_image_quality_stands_beside_real_images_with_its_seeds(tmp_path: Path) 
     assert "| Fréchet distance, domain features | lower | 4.000 | 1.500 | 200 |" in text
     assert "| seeds | – | 2 | – | – |" in text
     assert "No intervals: 2 seeds: exploratory." in text
+
+
+def test_what_synthetic_images_add_is_told_by_the_share_of_real_images(tmp_path: Path) -> None:
+    shares = {"-10": 0.1, "-25": 0.25, "": 1.0}
+    skills = {"real-10": 0.5, "gan-10": 3.0, "real-25": 1.0, "gan-25": 1.0, "real": 2.0, "gan": 2.0}
+    for name, skill in skills.items():
+        share = shares[name.removeprefix("real").removeprefix("gan")]
+        given = {} if share == 1 else {REAL_SHARE: share}
+        for seed in (0, 1):
+            model = name.partition("-")[0]
+            record(tmp_path, "films", name, seed, model, parameters=given, **arm(skill, seed))
+    variants = {
+        name: Variant(name.partition("-")[0], {REAL_SHARE: shares[name[-3:]]}, seeds=(0, 1))
+        for name in skills
+        if "-" in name
+    }
+    declared = Experiment("films", seeds=(0, 1), arms=("real", "gan"), variants=variants)
+    found = collect(tmp_path, "films", declared, 0.5)
+    curve = gains(found)["GAN − real"]
+    assert [share for share, _ in curve] == [0.1, 0.25, 1.0]
+    assert all(test.first.startswith("gan") for _, test in curve)
+    assert curve[0][1].difference.value > 0.15
+    told = page({"films": found}, {"films": declared})
+    assert "at 10% (" in told
+    assert "at 25% (" in told
+    assert "results/films-gain.png" in told
+    assert "gain" in dict(figures(found, read_records(tmp_path, "films")))
 
 
 def test_what_is_published_is_the_same_twice(root: Path, tmp_path: Path) -> None:

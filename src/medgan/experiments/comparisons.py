@@ -6,11 +6,16 @@ from collections.abc import Iterator, Mapping
 
 from medgan.evaluation.baselines import BASELINES
 from medgan.experiments.document import Collected, Comparison, PooledDetector
-from medgan.experiments.plan import MIX, Aim, Experiment
+from medgan.experiments.plan import MIX, REAL_SHARE, Aim, Experiment
 from medgan.report.text import signed_interval
 
 QUESTIONS: Mapping[bool, str] = {False: "Normal images alone", True: "With unlabelled images"}
 """Whether a detector sees the unlabelled mix -> what is asked."""
+GAINS: Mapping[str, tuple[str, str]] = {
+    "GAN − real": ("gan", "real"),
+    "GAN + classical − classical": ("gan_classical", "classical"),
+}
+"""What is compared -> the arm with synthetic images, and the arm without."""
 AIMED = {"normals": False, "mix": True}
 
 
@@ -92,3 +97,20 @@ def _aim(found: Collected, sees_mix: bool, aim: Aim) -> Iterator[str]:
 
 def _reached(is_reached: bool) -> str:
     return "reached" if is_reached else "missed"
+
+
+def gains(found: Collected) -> dict[str, list[tuple[float, Comparison]]]:
+    """Return what synthetic images add at each share of the real ones, in ascending order, of arms
+    that share all other settings; empty where there are fewer than two shares.
+    """
+    curves: dict[str, list[tuple[float, Comparison]]] = {name: [] for name in GAINS}
+    for test in found.differences:
+        pair = found.experiment.model_of(test.first), found.experiment.model_of(test.second)
+        settings = dict(found.experiment.settings_of(test.first))
+        share = float(str(settings.pop(REAL_SHARE, 1.0)))
+        for name, arms in GAINS.items():
+            if pair == arms and not settings:
+                curves[name].append((share, test))
+    if not any(len(points) > 1 for points in curves.values()):
+        return {}
+    return {name: sorted(points, key=lambda point: point[0]) for name, points in curves.items()}

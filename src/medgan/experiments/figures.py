@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.evaluation.results import DetectorResult
-from medgan.experiments.comparisons import chosen_on_validation, compared, difference
+from medgan.experiments.comparisons import chosen_on_validation, compared, difference, gains
 from medgan.experiments.differences import stacked
 from medgan.experiments.document import Collected
-from medgan.experiments.plan import REAL_SHARE
 from medgan.experiments.records import Records
 from medgan.experiments.tables import contamination_seeds, n_seeds, seeds_range
 from medgan.plots.forest import ForestRow, columns_forest
@@ -26,11 +25,6 @@ from medgan.stats.classification import GRID, roc_band
 from medgan.words import readable
 
 DOTS_PER_INCH = 130
-GAINS = (
-    ("GAN − real", "gan", "real"),
-    ("GAN + classical − classical", "gan_classical", "classical"),
-)
-"""What is compared, the arm with synthetic images, and the arm without."""
 
 
 def figures(found: Collected, records: Records) -> Iterator[tuple[str, Figure]]:
@@ -51,24 +45,13 @@ def figures(found: Collected, records: Records) -> Iterator[tuple[str, Figure]]:
         heading = f"{title}: AUROC by anomalous share of the mix"
         yield "contamination", contamination_curve(found.contamination, heading, note)
 
-    gains = {name: list(_gains(found, added, base)) for name, added, base in GAINS}
-    if any(len(points) > 1 for points in gains.values()):
+    if curves_of_gain := gains(found):
         note = "Lines: 95 % interval over patients and trainings; 0: no difference."
-        yield "gain", gain_curve(gains, f"{title}: gain by synthetic images", note)
-
-
-def _gains(found: Collected, added: str, base: str) -> Iterator[tuple[float, Estimate]]:
-    """Yield the share of real images and the difference in AUROC of two arms that share all other
-    settings, in ascending order of the share.
-    """
-    experiment, points = found.experiment, []
-    for test in found.differences:
-        pair = experiment.model_of(test.first), experiment.model_of(test.second)
-        settings = dict(experiment.settings_of(test.first))
-        share = float(str(settings.pop(REAL_SHARE, 1.0)))
-        if pair == (added, base) and not settings:
-            points.append((share, test.difference))
-    yield from sorted(points, key=lambda point: point[0])
+        points = {
+            name: [(share, test.difference) for share, test in tests]
+            for name, tests in curves_of_gain.items()
+        }
+        yield "gain", gain_curve(points, f"{title}: gain by synthetic images", note)
 
 
 def _forest(rows: Mapping[str, DetectorResult], title: str, note: str) -> Figure:

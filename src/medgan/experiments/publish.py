@@ -123,6 +123,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
         "input_chosen": INPUT_CHOSEN if any(one.input for one in experiment.tried.values()) else "",
         "last_steps": tables.last_steps(found),
         "aims": comparisons.aims(found),
+        "gain": "yes" if comparisons.gains(found) else "",
         **{name: make(found).markdown() for name, make in tables.TABLES.items()},
     }
 
@@ -218,4 +219,18 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
     yield (
         f"*Synthetic images for a classifier:* {_answer(answer, row.n_seeds)} Without any, AUROC is "
         f"{with_interval(row.auroc)}; {'; '.join(told)}; {seeds_text(row.n_seeds)}."
+        f"{_where_real_images_are_few(found)}"
+    )
+
+
+def _where_real_images_are_few(found: Collected) -> str:
+    """Say what synthetic images alone add at each share of the real ones."""
+    curve = comparisons.gains(found).get("GAN − real", [])
+    told = [
+        f"{signed_interval(test.difference)} at {share:.0%} ({_verdict(test)})"
+        for share, test in curve
+        if share < 1
+    ]
+    return (
+        f" Alone, by the share of the real images that is left: {'; '.join(told)}." if told else ""
     )
