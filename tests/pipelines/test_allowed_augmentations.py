@@ -136,7 +136,11 @@ def plan(
     augmentation = AugmentationConfig(allowed)
     if name in ARMS:
         drawn = {"images": lopsided(6), "labels": np.repeat([0, 1, 2], 2)}
-        added = [SimpleNamespace(synthetic=drawn, origin=None)] if ARMS[name].synthetic else []
+        added = (
+            [SimpleNamespace(synthetic=drawn, origin=None, source=None)]
+            if ARMS[name].synthetic
+            else []
+        )
         config = ClassifierConfig(training=FEW)
         return plan_arm(name, images, splits, config, "small", augmentation, 0, *added)
     if name == "domain_features":

@@ -21,6 +21,7 @@ from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import compare_generators, plan_learner
 from medgan.pipelines.synthesis.pictures import beside_real, class_rows, interpolations
 from medgan.pipelines.synthesis.quality import Settings, assess, describe_real_images
+from medgan.plots.grids import CELL
 from medgan.training.loop import train
 from medgan.training.settings import TrainingConfig
 from tests.pipelines.conftest import earlier, nothing, trained
@@ -166,11 +167,15 @@ def test_without_a_classifier_of_real_images_the_reason_stands(images, splits, d
 
 
 def shown(figure):
-    return [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    """The pictures of a grid: each begins three pixels below its title, and is centered there."""
+    sheet = np.asarray(figure.axes[0].images[0].get_array())[..., 0]
+    places = [text.get_position() for text in figure.axes[0].texts]
+    corners = [(int(above) + 3, int(center) - CELL // 2) for center, above in places]
+    return [sheet[top : top + CELL, left : left + CELL] for top, left in corners]
 
 
 def titles(figure):
-    return [axis.get_title() for axis in figure.axes if axis.images]
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_a_row_begins_and_ends_with_the_images_of_its_latents():
@@ -178,7 +183,7 @@ def test_a_row_begins_and_ends_with_the_images_of_its_latents():
     published = untrained("acgan", spec, width=4, latent_dim=8)
     figure = interpolations(published, 0)
     pictures = shown(figure)
-    assert [picture.shape for picture in pictures] == [(28, 28)] * 32
+    assert [picture.shape for picture in pictures] == [(CELL, CELL)] * 32
     assert titles(figure)[::8] == ["normal", "viral", "normal", "viral"]
     steps = [np.abs(a.astype(float) - b).mean() for a, b in pairwise(pictures[:8])]
     assert max(steps) < np.abs(pictures[0].astype(float) - pictures[7]).mean()
