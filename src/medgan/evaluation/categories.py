@@ -190,6 +190,13 @@ class ClassifiedImages:
         return Predictions(self.anomalous, anomaly, self.called, labels, self.decisions)
 
     @property
+    def matrix(self) -> tuple[tuple[int, ...], ...]:
+        """The confusion matrix of the classes, or of `anomalous` where an image may be of several."""
+        if self.several:
+            return confusion(self.anomalous, self.called)
+        return confusion(self.labels, self.decisions, len(self.classes))
+
+    @property
     def n_patients(self) -> int | None:
         """None where a patient is not known."""
         return len(np.unique(self.groups)) if np.all(self.group_known) else None
@@ -226,5 +233,5 @@ def evaluate_categories(
         n_of_each={name: int(count) for name, count in zip(classes, counts, strict=True)},
         chance={"auroc": 0.5, "balanced_accuracy": 1 / len(classes)},
         majority=Majority(classes[majority], float(counts[majority] / max(1, len(labels)))),
-        confusion_matrix=confusion(labels, decisions, len(classes)),
+        confusion_matrix=images.matrix,
     )

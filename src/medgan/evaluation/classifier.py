@@ -32,7 +32,6 @@ from medgan.stats.calibration import calibration, scaled, temperature
 from medgan.stats.classification import (
     auroc_of,
     class_balanced_accuracy_of,
-    confusion,
     effect_size,
 )
 from medgan.stats.differences import auroc_difference, holm, paired_difference
@@ -77,12 +76,7 @@ def evaluate_classifier(
         validation: the validation images, which choose the temperature; None: no temperature.
     """
     predictions, groups = images.predictions, np.asarray(images.groups).astype(str)
-    labels, decisions = np.asarray(images.labels, dtype=np.int64), images.decisions
-    matrix = (
-        confusion(images.anomalous, images.called)
-        if images.several
-        else confusion(labels, decisions, len(images.classes))
-    )
+    labels = np.asarray(images.labels, dtype=np.int64)
     sure = np.clip(predictions.scores, 0, 1)
     trust = calibration(predictions.labels, sure, groups, n_resamples, seed)
     each = {name: images.of_class(place) for place, name in enumerate(images.classes)}
@@ -99,8 +93,8 @@ def evaluate_classifier(
         expected_calibration_error=trust.expected_calibration_error,
         brier_of_the_share=trust.brier_of_the_share,
         calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
-        confusion_matrix=matrix,
-        report=class_report(labels, decisions, images.classes),
+        confusion_matrix=images.matrix,
+        report=class_report(labels, images.decisions, images.classes),
         categories=_among_anomalies(images, n_resamples, seed),
         per_class={
             name: ClassResult(

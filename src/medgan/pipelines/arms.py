@@ -50,13 +50,12 @@ def arms() -> dict[str, Arm]:
     All of them share splits, seed, initial weights, optimizer, number of steps and batch size.
     """
     others = [name for name in models.conditional() if name != GENERATOR]
-    drawn = [name for name, arm in PLAIN.items() if arm.synthetic]
-    beside_real = [name for name in drawn if PLAIN[name].real and not PLAIN[name].pretraining]
+    drawn = {name: arm for name, arm in PLAIN.items() if arm.synthetic}
+    beside_real = {name: arm for name, arm in drawn.items() if arm.real and not arm.pretraining}
     further = {
         f"{name}_{generator}": replace(arm, title=f"{arm.title} ({generator})", generator=generator)
-        for generator, names in {**dict.fromkeys(others, drawn), FOREIGN: beside_real}.items()
-        for name, arm in PLAIN.items()
-        if name in names
+        for generator, added in {**dict.fromkeys(others, drawn), FOREIGN: beside_real}.items()
+        for name, arm in added.items()
     }
     return {**PLAIN, **further}
 

@@ -227,7 +227,7 @@ def evaluate_arm(
     """
     published = trained.model
     card, classes = published.card, published.spec.classes
-    name = card.get("task", "categories")  # earlier versions have no other that differs here
+    name = card.get("task", "categories")  # cards of earlier versions do not say it
     task = TASKS[name]
     known = task.images(splits[splits["split"] != "train"])
     model, read = published.build().to(Runtime.detect().device), StoredImages(images)
