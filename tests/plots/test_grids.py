@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.datasets.parts import render
 from medgan.errors import UserError
 from medgan.plots.grids import CELL, Pair, image_grid, side_by_side
+from medgan.report.page import WIDTH
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 255, (5, 16, 16), dtype=np.uint8)
@@ -67,3 +69,7 @@ def test_oblong_images_keep_their_shape():
 def test_nothing_to_show_is_refused():
     with pytest.raises(UserError):
         image_grid(PIXELS[:0])
+
+
+def test_a_sheet_of_pairs_is_no_wider_than_a_picture_of_the_report():
+    assert Image.open(io.BytesIO(render(side_by_side([pair(n) for n in range(12)])))).width <= WIDTH

@@ -35,6 +35,7 @@ def png():
 
 
 PNG = png()
+KINDS = ("", "_closest", "_random")
 EVERYTHING = [
     *("forest", "roc", "pr", "detector_tests", "shortcuts", "robustness", "flow", "categories"),
     *(
@@ -454,3 +455,20 @@ def test_a_wide_picture_becomes_narrower_and_keeps_its_shape():
 def test_a_picture_that_is_small_already_stays_as_it_is(side):
     made = png_of(np.zeros((side, side), dtype=np.uint8))
     assert len(compact(made)) <= len(made)
+
+
+def test_only_the_best_detector_has_all_its_heat_maps_on_the_page():
+    names = [f"heatmaps{kind}_{name}" for name in ("nearest_neighbour", "dcgan") for kind in KINDS]
+    page = page_of(full_document(), dict.fromkeys(names, PNG), **everything())
+    assert page.count('alt="Heat maps of nearest neighbour"') == 3
+    assert page.count('alt="Heat maps of DCGAN"') == 1
+    assert "close and random decisions: MODEL/illustrations" in words(page)
+
+
+def test_groups_that_cannot_be_compared_are_not_drawn():
+    groups = EACH["subgroups"]["dcgan"]
+    each = {**EACH, "subgroups": {"dcgan": {**groups, "gaps": {}}}}
+    figures = {"subgroups_dcgan": PNG}
+    assert "Metrics of DCGAN in groups" in page_of(full_document(), figures, **everything())
+    told = page_of(full_document(), figures, **{**everything(), "each": each})
+    assert "Metrics of DCGAN in groups" not in told

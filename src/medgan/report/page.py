@@ -59,9 +59,10 @@ FOREST = Picture(
     "Point: AUROC on the test images. Bar: 95 % interval. 0.5 is chance, 1 is perfect.",
 )
 TEMPLATE = "report.html.j2"
-WIDTH = 1400
-"""Pixels of a picture: twice the width of a page, for screens with two pixels for one."""
-COLORS = 256
+WIDTH = 1600
+"""Most columns of a picture, twice those of the page; the sheets of images are narrower, since a
+resized sheet, which no longer repeats its pixels, takes four times the room."""
+COLORS = 128
 
 
 def render_report(data: ReportData, figures: Mapping[str, bytes]) -> str:
@@ -130,7 +131,7 @@ def environment() -> Environment:
 
 
 def compact(png: bytes, width: int = WIDTH) -> bytes:
-    """Reduce a PNG file to at most `width` columns and 256 colors, as a lossless WebP file."""
+    """Reduce a PNG file to at most `width` columns and 128 colors, as a lossless WebP file."""
     with Image.open(io.BytesIO(png)) as opened:
         picture = opened.convert("RGB")
     if picture.width > width:

@@ -16,7 +16,7 @@ from medgan.evaluation.saliency import check_saliency
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import DrawnImages, StoredImages
 from medgan.images.store import ImageStore
-from medgan.models import load
+from medgan.models import display_name, load
 from medgan.pipelines.arms import GENERATOR
 from medgan.pipelines.outputs import ArmSaliency, ImagesTogether, Synthetic, Trained
 from medgan.plots.classifiers import saliency_grid
@@ -150,7 +150,7 @@ def project_images(
     planes, facts = project(features, seed)
     shown = [Projection(SHOWN_AS[name], planes[name]) for name in METHODS if name in planes]
     notes = [one.reason for one in facts.values() if one.reason]
-    title = f"Real and synthetic images ({generator})"
+    title = f"Real and synthetic images ({display_name(generator)})"
     page = projection_page(
         np.concatenate([images.read(rows), pixels]),
         table,

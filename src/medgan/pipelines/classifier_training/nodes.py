@@ -324,7 +324,10 @@ def compare_arms(
         for name, arm in arms.items()
     }
     ranked = {
-        name: (arm.test_scores["label"].to_numpy(), arm.test_scores["score"].to_numpy())
+        arm.evaluation.title or name: (
+            arm.test_scores["label"].to_numpy(),
+            arm.test_scores["score"].to_numpy(),
+        )
         for name, arm in arms.items()
     }
     comparison = ArmsComparison(

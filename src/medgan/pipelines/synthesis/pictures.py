@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Arrays = Mapping[str, NDArray[Any]]
-COLUMNS, ROWS = 8, 4
+COLUMNS, ROWS = 8, 3
 
 
 def interpolations(published: PublishedModel, seed: int) -> Figure | None:

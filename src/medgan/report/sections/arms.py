@@ -9,6 +9,7 @@ from medgan.evaluation.details import RegionShare
 from medgan.evaluation.metrics import CLASSIFIER, OF_CLASS, OF_CLASSES
 from medgan.evaluation.results import CalibrationBin, ClassifierResult
 from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS
+from medgan.models import display_name
 from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Terms
 from medgan.report.data import ReportData
 from medgan.report.tables import OR_REASON, SIGNED, VALUE, Column, Columns, Rows, Table
@@ -200,7 +201,7 @@ def _realism(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
     )
     cells: Rows = [
         [
-            found.generator,
+            display_name(found.generator),
             found.auroc,
             f"{found.n_real:,}",
             f"{found.n_synthetic:,}",

@@ -92,7 +92,6 @@ def subgroups(data: ReportData) -> Section:
 
 
 def _groups(name: str, found: SubgroupsResult) -> list[Block]:
-    picture = Picture(f"subgroups_{name}", f"Metrics of {display_name(name)} in groups")
     groups = {
         f"{readable(column)}: {level}": told
         for column, levels in found.groups.items()
@@ -114,7 +113,10 @@ def _groups(name: str, found: SubgroupsResult) -> list[Block]:
         f"{found.minimum} images of its class.{left_out}",
     )
     gaps = gaps_table(found)
-    return [Pictures([picture], "whole"), table, *([gaps] if gaps.rows else [])]
+    if not gaps.rows:
+        return [table]
+    picture = Picture(f"subgroups_{name}", f"Metrics of {display_name(name)} in groups")
+    return [Pictures([picture], "whole"), table, gaps]
 
 
 def gaps_table(found: SubgroupsResult) -> Table:

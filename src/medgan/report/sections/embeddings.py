@@ -45,11 +45,17 @@ def maps(data: ReportData) -> Section:
     blocks: list[Block] = [first]
     if more:
         blocks.append(Fold(f"{capital(display_name(best))}: close and random decisions", more))
-    blocks += [Fold(capital(display_name(name)), pictures) for name, pictures in others]
+    blocks += [Fold(capital(display_name(name)), pictures[:1]) for name, pictures in others]
     takeaway = (
         "A heat map shows where an image deviates from normal images; inspect the random errors "
         "before the most confident detections."
     )
+    if others:
+        blocks.append(
+            Sentences(
+                ["Their close and random decisions: MODEL/illustrations, beside report.html."]
+            )
+        )
     blocks += [*_random_errors(data), *_worst_slices(data)]
     return Section("maps", title, takeaway, blocks, opened=True)
 
@@ -284,13 +290,13 @@ def projections(data: ReportData) -> Section:
         "Features",
         *(Column(name, VALUE) for name in names),
     )
-    pictures = [
-        Picture(f"projections_{name}", f"Projections of the features of {display_name(name)}")
-        for name in found
-    ]
+    first = next(iter(found))
+    picture = Picture(
+        f"projections_{first}", f"Projections of the features of {display_name(first)}"
+    )
     reasons = {told.reason for each in found.values() for told in each.methods.values()} - {""}
     lines = [
-        "The page projections.html beside this one shows each image under the pointer.",
+        "The page projections.html of this run shows all of them, with the image under the pointer.",
         *(f"{reason}." for reason in sorted(reasons)),
     ]
     takeaway = (
@@ -299,5 +305,9 @@ def projections(data: ReportData) -> Section:
     )
     note = "Trustworthiness: share of neighbors on the plane that are neighbors in the features."
     table = Table(columns, cells, note=note)
-    blocks: list[Block] = [Sentences(lines), table, Fold("Figures", [Pictures(pictures)])]
+    blocks: list[Block] = [
+        Sentences(lines),
+        table,
+        Fold(f"Figure: {display_name(first)}", [Pictures([picture])]),
+    ]
     return Section("projections", title, takeaway, blocks)

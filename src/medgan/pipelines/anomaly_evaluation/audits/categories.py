@@ -24,6 +24,7 @@ from medgan.evaluation.details import CategoriesResult
 from medgan.evaluation.metrics import ACCURACY, AUROC, missing
 from medgan.evaluation.results import AnomalyTypeResult, ClassifierResult, Section
 from medgan.images.labels import one_finding
+from medgan.models import display_name
 from medgan.pipelines.anomaly_evaluation.scoring.arrays import training_anomalies
 from medgan.pipelines.outputs import Scores, Trained
 from medgan.pipelines.shared import EvaluationData, places
@@ -73,7 +74,7 @@ def categorize(
     )
     reason = missing_reason(labels, groups, classes)
     if reason:
-        title = f"{readable(name)}: anomaly types"
+        title = f"{display_name(name)}: anomaly types"
         return replace(nothing, reason=reason), notice(title, reason)
     rows = _category_rows(data, name, scores, train)
     supervised = {

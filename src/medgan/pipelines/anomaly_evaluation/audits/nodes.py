@@ -24,7 +24,6 @@ from medgan.pipelines.shared import EvaluationData
 from medgan.plots.flow_chart import flow_chart
 from medgan.plots.forest import subgroup_forest
 from medgan.plots.robustness import robustness_curves
-from medgan.words import readable
 
 
 def audit(
@@ -52,7 +51,7 @@ def audit(
     groups = audit_subgroups(detector, splits, leakage_audit, *common)
     encodes = trained.model.name in models.encoders()
     told = categorize(data, trained, scores, classifiers) if encodes else (None, None)
-    name = readable(trained.model.name)
+    name = models.display_name(trained.model.name)
     at_threshold = f"{name}: groups of the test images, at the frozen threshold"
     return Audit(
         robustness=robust,

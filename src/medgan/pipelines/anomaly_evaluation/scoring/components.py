@@ -13,11 +13,10 @@ from medgan.evaluation.components import MAHALANOBIS, evaluate_components, mahal
 from medgan.evaluation.details import ComponentsResult
 from medgan.evaluation.results import DetectorResult
 from medgan.images.splits import training_rows
-from medgan.models import PublishedModel
+from medgan.models import PublishedModel, display_name
 from medgan.pipelines.outputs import Arrays, Scores
 from medgan.pipelines.shared import EvaluationData, places
 from medgan.plots.forest import forest
-from medgan.words import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +38,7 @@ def evaluate_parts(
     weights = model.build().score_weights()  # type: ignore[operator]  # composed() has it
     found = evaluate_components(table, data.splits, own, weights, data.config.protocol(data.seed))
     sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
-    title = f"{readable(model.name)}: the parts of its score ({sum_of})"
+    title = f"{display_name(model.name)}: the parts of its score ({sum_of})"
     title += f"\nAUROC on test, 95 % intervals over {own.interval_unit}s"
     estimates = {name: row.auroc for name, row in found.rows.items()}
     return found, forest(estimates, title, notes={found.own: "its own score"})

@@ -34,7 +34,7 @@ from medgan.evaluation.volumes import scored_unit
 from medgan.files.digest import digest
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
-from medgan.models import PublishedModel
+from medgan.models import PublishedModel, display_name
 from medgan.pipelines.anomaly_evaluation.scoring.localisation import (
     Bools,
     maps_of,
@@ -47,7 +47,6 @@ from medgan.pipelines.outputs import Evaluation, Scores
 from medgan.pipelines.shared import EvaluationData, places
 from medgan.plots.anomaly_maps import Case, MapScale, case_pairs, case_rows, no_cases, normal_scale
 from medgan.training.runtime import Runtime
-from medgan.words import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +95,7 @@ def heat_maps(
     scores, evaluation = results
     require_same_images(masks, data.images)
     row = evaluation.evaluation
-    cut, name, count = row.threshold.frozen, readable(model.name), data.config.heatmap_examples
+    cut, name, count = row.threshold.frozen, display_name(model.name), data.config.heatmap_examples
     test, validation = (units_in(evaluation.scores, part, row) for part in ("test", "val"))
     about = [OF_VOLUMES.format(row.aggregate)] if scored_unit(test) == "volume" else []
     normals = validation[validation["label"] == 0]

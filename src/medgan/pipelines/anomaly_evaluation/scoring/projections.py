@@ -15,6 +15,7 @@ import pandas as pd
 from medgan.evaluation.details import Projection, ProjectionsResult
 from medgan.evaluation.embeddings import METHODS, SHOWN_AS, project, shown_images
 from medgan.files.documents import from_json, to_json
+from medgan.models import display_name
 from medgan.pipelines.cache import Arrays, Earlier, reused
 from medgan.pipelines.outputs import Features, Trained
 from medgan.pipelines.shared import EvaluationData, embed, places
@@ -81,7 +82,7 @@ def project_features(
 
     plane = reused(earlier, ["plane", str(embeddings["key"]), names, data.seed, there], make)
     facts = ProjectionsResult(len(names), int(embeddings["features"].shape[1]), methods_of(plane))
-    title = f"{readable(name)}: {facts.n_features} features of {len(names)} images"
+    title = f"{display_name(name)}: {facts.n_features} features of {len(names)} images"
     figure = _multiples(plane, facts, _colored(shown, scores), title)
     return Features(plane, facts, figure, embeddings)
 
