@@ -12,6 +12,9 @@ from torch import Tensor
 from medgan.errors import UserError
 from medgan.sharing import own, rows, whole
 
+SMOOTHING = 1 / 20
+"""Standard deviation of the Gaussian that smooths residual maps, as a share of the shorter side."""
+
 
 @dataclass(frozen=True)
 class AdversarialLoss:
@@ -190,5 +193,20 @@ def mse_per_image(a: Tensor, b: Tensor) -> Tensor:
 
 
 def residual_map(a: Tensor, b: Tensor) -> Tensor:
-    """Compute |a - b| averaged over channels: (N, 1, H, W)."""
-    return (a - b).abs().mean(1, keepdim=True)
+    """Compute |a - b| averaged over channels and smoothed, (N, 1, H, W): single pixels differ by
+    noise, and neighbours together by anomalies (decision 0037).
+    """
+    return smoothed((a - b).abs().mean(1, keepdim=True))
+
+
+def smoothed(maps: Tensor) -> Tensor:
+    """Convolve (N, 1, H, W) with a Gaussian whose standard deviation is SMOOTHING of the shorter
+    side, cut off at three of them; borders are mirrored.
+    """
+    sigma = SMOOTHING * min(maps.shape[2:])
+    reach = max(1, round(3 * sigma))
+    places = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
+    weights = torch.exp(-0.5 * (places / sigma) ** 2)
+    weights = weights / weights.sum()
+    padded = F.pad(maps, (reach,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))

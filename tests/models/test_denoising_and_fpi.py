@@ -55,7 +55,7 @@ def test_the_loss_compares_with_the_image_before_the_noise() -> None:
     assert model.network.shown.std((1, 2, 3)).min() > 0.1
 
 
-def test_the_score_is_the_mean_of_the_map() -> None:
+def test_the_score_is_the_mean_of_the_residual() -> None:
     model = tiny("denoising_autoencoder")
     model.network = Constant(0.2)
     found = model.score(batch().images, torch.Generator())

@@ -444,6 +444,15 @@ def test_a_few_colored_pixels_keep_their_colors_among_many_greys():
     assert np.abs(opened(made) - pixels)[:20, :200].max() <= 24
 
 
+def test_grays_stay_gray_beside_many_colors():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    pixels[:30] = np.arange(256).repeat(8)[:1800].reshape(30, 60, 1)
+    made = opened(compact(png_of(pixels)))[:30]
+    assert np.ptp(made, axis=2).max() == 0
+    assert np.abs(made - pixels[:30]).max() <= 3
+
+
 def test_a_wide_picture_becomes_narrower_and_keeps_its_shape():
     made = compact(
         png_of(np.random.default_rng(0).integers(0, 256, (100, 400, 3), dtype=np.uint8)), width=200

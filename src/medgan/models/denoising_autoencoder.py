@@ -3,7 +3,7 @@
 A U-Net f is trained on normal images to remove noise, and minimizes mean (x - f(x + n))^2. The
 noise n is Gaussian on a coarse grid, interpolated bilinearly to the size of the image and shifted
 at random, so that its blobs are as large as lesions. A new image is not disturbed: the score is the
-mean of the map |x - f(x)|.
+mean of |x - f(x)|, which smoothed is the map.
 
 Deviations: no foreground mask, so the noise covers the whole image; skip connections as in Kascenas
 2022, but a smaller U-Net (`width` 16, four resolutions, average pooling); images in [-1, 1], so a
@@ -73,8 +73,9 @@ class DenoisingAutoencoder(nn.Module):
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Compute the mean absolute residual of the undisturbed image, and the residual map."""
-        maps = residual_map(images, self.counterpart(images, rng))
-        return AnomalyScores(maps.mean((1, 2, 3)), maps)
+        denoised = self.counterpart(images, rng)
+        scores = (images - denoised).abs().mean((1, 2, 3))
+        return AnomalyScores(scores, residual_map(images, denoised))
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:

@@ -265,14 +265,14 @@ class HealthyGAN(nn.Module):
 
     @torch.inference_mode()
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Compute the score mean |x - y| / 2 and the map |x - y|."""
+        """Compute the score mean |x - y| / 2 and the map |x - y|, smoothed."""
         healthy = self(images)
-        maps = residual_map(images, healthy)
         difference = self.discriminator.features(images) - self.discriminator.features(healthy)
         components = {
-            "reconstruction": maps.mean((1, 2, 3)) / 2,
+            "reconstruction": (images - healthy).abs().mean((1, 2, 3)) / 2,
             "feature": difference.abs().mean((1, 2, 3)),
         }
+        maps = residual_map(images, healthy)
         return AnomalyScores.composed(components, self.score_weights(), maps)
 
     def score_weights(self) -> Mapping[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Terms
@@ -62,7 +63,10 @@ TEMPLATE = "report.html.j2"
 WIDTH = 1600
 """Most columns of a picture, twice those of the page; the sheets of images are narrower, since a
 resized sheet, which no longer repeats its pixels, takes four times the room."""
-COLORS = 128
+GRAYS, COLORS = 64, 128
+"""Of a picture; together they are few enough for a palette of WebP."""
+NEUTRAL = 8
+"""Largest difference between the channels of a gray pixel."""
 
 
 def render_report(data: ReportData, figures: Mapping[str, bytes]) -> str:
@@ -131,15 +135,27 @@ def environment() -> Environment:
 
 
 def compact(png: bytes, width: int = WIDTH) -> bytes:
-    """Reduce a PNG file to at most `width` columns and 128 colors, as a lossless WebP file."""
+    """Reduce a PNG file to at most `width` columns, GRAYS and COLORS, as a lossless WebP file."""
     with Image.open(io.BytesIO(png)) as opened:
         picture = opened.convert("RGB")
     if picture.width > width:
         height = round(picture.height * width / picture.width)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    # Maximum coverage keeps the few colored pixels of a heat map: median cut gives most of the
-    # colors to the grays around them. As PNG it would take a quarter more room.
-    reduced = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    reduced.convert("RGB").save(stream, "WEBP", lossless=True, quality=75, method=4)
+    _reduced(picture).save(stream, "WEBP", lossless=True, quality=75, method=4)
     return stream.getvalue()
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """Give grays and colors a palette each: a common one would tint the grays of an image, or
+    take the few colored pixels of a heat map away.
+    """
+    pixels = np.array(picture)
+    gray = np.ptp(pixels, axis=2) <= NEUTRAL
+    step = 255 / (GRAYS - 1)
+    pixels[gray] = np.round(np.round(pixels[gray].mean(1, keepdims=True) / step) * step)
+    if not gray.all():
+        colored = Image.fromarray(pixels[~gray][np.newaxis])
+        reduced = colored.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        pixels[~gray] = np.asarray(reduced.convert("RGB"))[0]
+    return Image.fromarray(pixels)

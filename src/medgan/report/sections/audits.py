@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from medgan.audits.results import RobustnessResult, Severity, SubgroupsResult
 from medgan.audits.shortcuts import FLAG, KINDS
 from medgan.models import display_name
@@ -148,24 +146,24 @@ def robustness(data: ReportData) -> Section:
     )  # fmt: skip
     alt = "Change of AUROC of each detector under each perturbation"
     cells: Rows = [[display_name(name), each.sentence] for name, each in found.items()]
+    name, first = next(iter(found.items()))
+    about = f"AUROC and changed decisions of {display_name(name)} under perturbations"
     blocks: list[Block] = [
         Pictures([Picture("robustness", alt)], "whole"),
         Table(("Detector", "Worst case"), cells, note=note, stacked=True),
+        Pictures([Picture(f"robustness_{name}", about)]),
         *(
-            Fold(capital(display_name(name)), list(_perturbed(name, each)))
+            Fold(capital(display_name(name)), [_perturbed(each)])
             for name, each in found.items()
             if each.perturbations
         ),
     ]
-    name, first = next(iter(found.items()))
     takeaway = f"{capital(display_name(name))}: {first.sentence}"
     return Section("robustness", title, takeaway, blocks)
 
 
-def _perturbed(name: str, found: RobustnessResult) -> Iterator[Block]:
-    alt = f"AUROC and changed decisions of {display_name(name)} under perturbations"
-    yield Pictures([Picture(f"robustness_{name}", alt)])
-    yield Table(
+def _perturbed(found: RobustnessResult) -> Table:
+    return Table(
         ("Perturbation", "AUROC", Column("Change", SIGNED), "Decisions that change"),
         [
             [f"{kind} {level}\n{told.unit}", step.auroc, step.change, _flips(step)]

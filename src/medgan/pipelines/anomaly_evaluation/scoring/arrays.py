@@ -36,6 +36,8 @@ Arrays = Mapping[str, NDArray[Any]]
 PixelChange = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]]
 """Pixels (n, H, W, C) and their rows of the store (n,) to changed pixels."""
 EVALUATED = ("val", "test")
+MAPS_VERSION = 2
+"""Of the anomaly maps; those of another version are made anew. 2: residuals are smoothed."""
 TIMED = 8
 """Images that are scored to see how long a detector takes."""
 
@@ -83,7 +85,7 @@ def anomaly_maps(model: PublishedModel, data: EvaluationData, earlier: Arrays | 
         }
 
     rows = chosen.astype(str).to_numpy().tolist()
-    return reused(earlier, ["scores", model.key, images.key, rows, data.seed], make)
+    return reused(earlier, ["scores", model.key, images.key, rows, data.seed, MAPS_VERSION], make)
 
 
 def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays | None) -> Arrays:
@@ -228,9 +230,8 @@ def residuals(model: PublishedModel, data: EvaluationData, earlier: Arrays | Non
                 bar.update(len(found.maps))
         return {"image_id": np.array(names, dtype=str), "residuals": np.concatenate(cells)}
 
-    return reused(
-        earlier, ["residuals", model.key, images.key, names, rows.tolist(), data.seed], make
-    )
+    decided_by = ["residuals", model.key, images.key, names, rows.tolist(), data.seed, MAPS_VERSION]
+    return reused(earlier, decided_by, make)
 
 
 def training_anomalies(data: EvaluationData) -> pd.DataFrame:
