@@ -65,7 +65,7 @@ campaign: $(STAMP) ## Damage what a run leaves, and let the disk fail at every w
 kills: $(STAMP) ## Kill 200 trainings and 50 starts at random moments; fail unless all end as if nobody had.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.faults.kills $(ARGS)
 
-mutants: $(STAMP) ## Change the code of splits, leakage audit and statistics in 2,700 small ways, and list those that no test notices.
+mutants: $(STAMP) ## Change the code of splits, leakage audit and statistics in 2,800 small ways, and list those that no test notices.
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/mutmut mutmut==3.8.1
 	OMP_NUM_THREADS=1 PYTHONPATH=build/mutmut $(BIN)/python -m mutmut run $(ARGS)
 	PYTHONPATH=build/mutmut $(BIN)/python -m mutmut results

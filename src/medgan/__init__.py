@@ -1,3 +1,3 @@
-"""medgan: generative models and anomaly detectors for medical images, evaluated honestly."""
+"""medgan: GANs and anomaly detectors for medical images, and their evaluation."""
 
 __version__ = "0.1.0"

@@ -1,5 +1,6 @@
 """The view that makes a data set of a folder, and starts a run."""
 
+import logging
 import signal
 import sys
 import zipfile
@@ -8,15 +9,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import streamlit as st
+import yaml
+from kedro.logging import RichHandler
+from rich.console import Console
 from streamlit.testing.v1 import AppTest
 
 from medgan.app import runs
 from medgan.app.runs import StartedRun, losses, newest_curves, read_progress
+from medgan.cli.run import run_command
 from medgan.errors import UserError
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
 from medgan.project.lock import RunLock
 from tests.app.test_page import fresh_caches, opened, texts  # noqa: F401
+from tests.conftest import ROOT
 from tests.project.test_new_environment import conf  # noqa: F401
 from tests.sources.test_recognition import picture
 
@@ -118,6 +124,25 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     found = read_progress(log)
     assert (found.done, found.total, found.node) == (4, 89, "b.c")
     assert "loss 90%" in found.tail
+
+
+def test_a_started_run_prints_the_lines_that_progress_is_read_from(tmp_path: Path) -> None:
+    words = [word.format(environment="skin", scale="smoke") for word in runs.COMMAND]
+    assert words[:2] == ["-m", "medgan"]
+    with run_command().make_context("run", words[2:]) as context:
+        assert context.params["verbose"]
+    log = tmp_path / "run.log"
+    record = logging.LogRecord(
+        "medgan.nodes", logging.DEBUG, "", 0, "%3d/%d  %s", (3, 89, "a.b.c"), None
+    )
+    settings = yaml.safe_load((ROOT / "conf/logging.yml").read_text())["handlers"]["rich"]
+    with log.open("w") as file:
+        handler = RichHandler(
+            console=Console(file=file), **{key: settings[key] for key in settings if key != "class"}
+        )
+        handler.emit(record)
+    found = read_progress(log)
+    assert (found.done, found.total, found.node) == (3, 89, "a.b.c")
 
 
 def test_a_started_run_is_stopped_as_by_ctrl_c(

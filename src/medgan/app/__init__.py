@@ -1,1 +1,1 @@
-"""The Streamlit page: draw images from trained generators, score an image of one's own."""
+"""The Streamlit app: generate, score, compare, look at data, train."""

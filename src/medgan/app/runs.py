@@ -18,8 +18,8 @@ from medgan.project.artifacts import Project
 from medgan.project.lock import RunLock
 
 SCALES = ("smoke", "cpu")
-COMMAND = ("-m", "medgan", "--env", "{environment}", "--params", "scale={scale}")
-"""What this interpreter runs."""
+COMMAND = ("-m", "medgan", "--verbose", "--env", "{environment}", "--params", "scale={scale}")
+"""What this interpreter runs; `read_progress` needs the line of each node."""
 STEP = re.compile(r"^\d\d:\d\d:\d\d +(\d+)/(\d+) +(\S+)", re.MULTILINE)
 """A line of a run: time, number of the node, number of nodes, name of the node."""
 TAIL = 200_000

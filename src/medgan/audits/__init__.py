@@ -1,1 +1,1 @@
-"""Audits of a data set and of its detectors: cohort, subgroups, shortcuts, robustness."""
+"""Audits: cohort, subgroups, shortcuts, robustness, privacy and release of synthetic images."""

@@ -32,13 +32,13 @@ class ProjectCommands(click.Group):
 
 @click.group(cls=ProjectCommands, name="medgan")
 def cli() -> None:
-    """Find abnormal medical images, draw new ones, measure both."""
+    """Detect anomalies in medical images, generate images, and evaluate both."""
 
 
 @click.group()
 @click.version_option(package_name="medgan", message="medgan %(version)s")
 def main() -> None:
-    """Find abnormal medical images, draw new ones, measure both."""
+    """Detect anomalies in medical images, generate images, and evaluate both."""
 
 
 _DAILY = (init, results, score, classify, generate, export, compare, doctor)

@@ -1,1 +1,1 @@
-"""The Kedro data sets that kedro-datasets lacks. Every save is whole or not at all."""
+"""Kedro data sets. Saves are atomic."""

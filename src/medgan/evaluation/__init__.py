@@ -1,1 +1,1 @@
-"""Scores, thresholds, intervals, and the metrics made of them."""
+"""Evaluate detectors, classifiers and synthetic images."""

@@ -1,4 +1,4 @@
-"""Score images that are not part of a data set with a detector that was trained on it."""
+"""Use trained models: score and classify new images, generate sets, export models."""
 
 from medgan.inference.batch import Options, score_path
 

@@ -55,7 +55,7 @@ class ImageClassifier(nn.Module):
         """
         raise UserError(
             "There are no pretrained weights of this network: set `classifier` to one of "
-            f"{', '.join(DIVIDED)}, or `classifier_training.pretrained` to false."
+            f"{', '.join(DIVIDED)}, or leave `classifier_training.weights` out."
         )
 
 

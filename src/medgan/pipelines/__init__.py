@@ -1,1 +1,1 @@
-"""The six pipelines. Their nodes are pure functions; the catalog owns every file."""
+"""The six pipelines. Nodes do no I/O: the catalog owns every file."""

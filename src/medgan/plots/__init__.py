@@ -1,1 +1,1 @@
-"""Figure factories and the HTML report: no I/O."""
+"""Figures, without I/O."""

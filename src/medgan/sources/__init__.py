@@ -1,1 +1,1 @@
-"""Sources of images: folders, tables, arrays, MedMNIST files and phantoms."""
+"""Sources of images: folders, tables, arrays, MedMNIST files, phantoms and medigan."""

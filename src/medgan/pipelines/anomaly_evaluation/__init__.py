@@ -1,1 +1,1 @@
-"""Scores images with every detector, compares them on the test split, and writes the report."""
+"""Score images with every detector, compare the detectors, and write the report."""

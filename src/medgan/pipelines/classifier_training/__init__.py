@@ -1,1 +1,1 @@
-"""Trains a classifier on real and on synthetic images, and compares."""
+"""Train classifiers with and without synthetic images, and compare them."""

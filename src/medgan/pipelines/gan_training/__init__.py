@@ -1,1 +1,1 @@
-"""Trains every model, each in a namespace of its own."""
+"""Train every model, each in a namespace of its own."""

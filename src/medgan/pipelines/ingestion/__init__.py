@@ -1,1 +1,1 @@
-"""Lists and reads the images of a source: manifest, quarantine report, profile."""
+"""List and read the images of a source: manifest, quarantine, profile."""

@@ -1,1 +1,1 @@
-"""Makes the image store at the training size, and the audited splits."""
+"""Make the image store at the training size, and the audited splits."""

@@ -1,1 +1,1 @@
-"""Draws images of each class and judges them."""
+"""Generate images of each class, and measure their quality and privacy."""
