@@ -133,8 +133,8 @@ def test_random_errors_are_errors_and_repeat_whatever_the_order():
         }
     )
     drawn = random_errors(test, 0.5, 20, 3)
-    assert drawn["kind"].value_counts().to_dict() == {"miss": 10, "false alarm": 10}
-    misses, alarms = (drawn[drawn["kind"] == kind] for kind in ("miss", "false alarm"))
+    assert drawn["kind"].value_counts().to_dict() == {"false negative": 10, "false positive": 10}
+    misses, alarms = (drawn[drawn["kind"] == kind] for kind in ("false negative", "false positive"))
     assert ((misses["label"] == 1) & (misses["score"] < 0.5)).all()
     assert ((alarms["label"] == 0) & (alarms["score"] >= 0.5)).all()
     assert (
@@ -146,4 +146,4 @@ def test_random_errors_are_errors_and_repeat_whatever_the_order():
         misses["score"].min() > test.loc[test["label"] == 1, "score"].min()
         or misses["score"].mean() > 0.1
     )
-    assert random_errors(test, -1.0, 20, 0)["kind"].eq("false alarm").all()
+    assert random_errors(test, -1.0, 20, 0)["kind"].eq("false positive").all()

@@ -33,12 +33,12 @@ def test_random_errors_are_counted_and_described():
     scores = splits[["image_id"]].assign(score=rng.random(200))
     found = describe_errors(ScoredDetector(scores, 0.5), splits, 10, 0)
     called, anomalous = scores["score"] >= 0.5, splits["label"] == 1
-    assert (found.miss.n, found.false_alarm.n) == (
+    assert (found.false_negative.n, found.false_positive.n) == (
         (~called & anomalous).sum(),
         (called & ~anomalous).sum(),
     )
-    assert (len(found.miss.shown), len(found.false_alarm.shown)) == (5, 5)
-    shown = [*found.miss.shown, *found.false_alarm.shown]
+    assert (len(found.false_negative.shown), len(found.false_positive.shown)) == (5, 5)
+    shown = [*found.false_negative.shown, *found.false_positive.shown]
     assert {one.sex for one in shown} == {"F", None}
     assert {one.site for one in shown} == {None}
     assert from_json(RandomErrors, to_json(found)) == found
@@ -61,7 +61,7 @@ def test_worst_slices_have_their_place_and_errors_are_named():
     )
     assert to_json(from_json(WorstSlices, to_json(found))) == to_json(found)
     calm = describe_worst_slices(replace(detector, threshold=-100.0), splits, 4, 0)
-    assert [volume.kind for volume in calm.volumes[10:]] == ["false alarm"] * 4
+    assert [volume.kind for volume in calm.volumes[10:]] == ["false positive"] * 4
     images = describe_worst_slices(detector, splits.drop(columns="volume"), 4, 0)
     assert (list(images.volumes), bool(images.reason)) == ([], True)
 

@@ -154,10 +154,10 @@ def test_the_most_confident_examples_are_the_extremes_of_each_kind():
     frame = pd.DataFrame({"label": [1, 1, 1, 0, 0, 0], "score": [9.0, 7.0, 1.0, 8.0, 2.0, 3.0]})
     shown = most_confident_examples(frame, threshold=5.0, count=1)
     assert dict(zip(shown["kind"], shown["score"], strict=True)) == {
-        "hit": 9.0,
-        "miss": 1.0,
-        "false alarm": 8.0,
-        "true normal": 2.0,
+        "true positive": 9.0,
+        "false negative": 1.0,
+        "false positive": 8.0,
+        "true negative": 2.0,
     }
 
 

@@ -54,7 +54,7 @@ def test_the_most_confident_are_the_farthest_and_the_closest_the_nearest(table):
 
 def test_random_errors_are_errors_half_and_half_and_the_same_for_a_seed(table):
     drawn = random_errors(table, CUT, 20, 0)
-    assert drawn["kind"].value_counts().to_dict() == {"miss": 10, "false alarm": 10}
+    assert drawn["kind"].value_counts().to_dict() == {"false negative": 10, "false positive": 10}
     assert (
         drawn["image_id"].tolist()
         == random_errors(table.sample(frac=1, random_state=3), CUT, 20, 0)["image_id"].tolist()
@@ -67,8 +67,8 @@ def test_one_kind_fills_up_where_the_other_is_short(table):
         [table[table["label"] == 0], table[(table["label"] == 1) & (table["score"] < CUT)].head(3)]
     )
     assert random_errors(few, CUT, 20, 0)["kind"].value_counts().to_dict() == {
-        "false alarm": 17,
-        "miss": 3,
+        "false positive": 17,
+        "false negative": 3,
     }
     assert random_errors(table.assign(score=table["label"]), CUT, 20, 0).empty
 
@@ -76,7 +76,7 @@ def test_one_kind_fills_up_where_the_other_is_short(table):
 def test_a_random_error_is_no_extreme_one(table):
     """Every error is drawn about equally often."""
     kinds = with_kinds(table, CUT)
-    misses = kinds.loc[kinds["kind"] == "miss", "image_id"]
+    misses = kinds.loc[kinds["kind"] == "false negative", "image_id"]
     counts = pd.concat([random_errors(table, CUT, 20, seed) for seed in range(200)])[
         "image_id"
     ].value_counts()

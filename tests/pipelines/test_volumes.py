@@ -119,7 +119,7 @@ def test_one_score_of_volumes_goes_through_all_documents(
     tests = comparison.compare_detectors(data, two, dict.fromkeys(two, audited), shortcuts)[2]
     assert tests.detector_tests.n_tests == 1
     assert tests.detector_tests.n_images == row.n_images == len(expected)
-    assert audited.random_errors.miss.n == row.confusion_matrix[1][0]
+    assert audited.random_errors.false_negative.n == row.confusion_matrix[1][0]
     worst = audited.worst_slices
     assert json.dumps(to_json(worst), allow_nan=False)
     assert {volume.volume: volume.score for volume in worst.volumes} == pytest.approx(

@@ -317,7 +317,7 @@ EACH = {
         "dcgan": {
             "threshold": 0.3,
             "seed": 0,
-            "miss": {
+            "false_negative": {
                 "n": 7,
                 "shown": [
                     {
@@ -330,7 +330,7 @@ EACH = {
                     }
                 ],
             },
-            "false_alarm": {"n": 3, "shown": []},
+            "false_positive": {"n": 3, "shown": []},
         }
     },
     "categories": {

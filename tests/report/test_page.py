@@ -229,8 +229,8 @@ def test_volumes_say_how_they_are_scored_and_which_slices_stand_out():
     ]
     volume = {
         "volume": "sub-07.nii.gz",
-        "chosen_as": "miss",
-        "kind": "miss",
+        "chosen_as": "false negative",
+        "kind": "false negative",
         "category": "migraine",
         "score": 0.715,
         "label": 1,
@@ -252,7 +252,7 @@ def test_volumes_say_how_they_are_scored_and_which_slices_stand_out():
         "highest validation AUROC over volumes top10% 0.610 [0.560, 0.660] 0.720 [0.670, 0.770] "
         "– why not 0.530 [0.480, 0.580]",
         "Validation: 41 volumes, 19 anomalous.",
-        "sub-07.nii.gz miss miss migraine 0.715 071 (5 of 18): 0.93; (6 of 18): 0.5",
+        "sub-07.nii.gz false negative false negative migraine 0.715 071 (5 of 18): 0.93; (6 of 18): 0.5",
         "Of 37 test volumes (17 anomalous)",
         "decisions and metrics are per volume",
         "sees normal images only, top10% of slices, labels used: threshold",

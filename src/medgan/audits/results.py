@@ -198,12 +198,12 @@ class ErrorSample:
 
 @dataclass(frozen=True)
 class RandomErrors:
-    """False negatives (`miss`) and false positives (`false_alarm`) drawn at random."""
+    """False negatives and false positives drawn at random."""
 
     threshold: float
     seed: int
-    miss: ErrorSample
-    false_alarm: ErrorSample
+    false_negative: ErrorSample
+    false_positive: ErrorSample
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class Volume:
 
     volume: str
     chosen_as: str
-    """`most anomalous`, `miss` or `false alarm`."""
+    """`most anomalous`, `false negative` or `false positive`."""
     kind: str
     category: str
     label: int

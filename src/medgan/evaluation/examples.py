@@ -21,14 +21,8 @@ from medgan.images.transforms import crop_padding
 if TYPE_CHECKING:
     from torch import Tensor
 
-KINDS = ("hit", "miss", "false alarm", "true normal")
-ERRORS = ("miss", "false alarm")
-PLURALS = {
-    "hit": "true positives",
-    "miss": "false negatives",
-    "false alarm": "false positives",
-    "true normal": "true negatives",
-}
+KINDS = ("true positive", "false negative", "false positive", "true negative")
+ERRORS = ("false negative", "false positive")
 
 
 def with_kinds(table: pd.DataFrame, threshold: float) -> pd.DataFrame:

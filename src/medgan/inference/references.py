@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medgan.evaluation.examples import KINDS, most_confident_examples
+from medgan.evaluation.examples import most_confident_examples
 from medgan.evaluation.score_table import joined
 from medgan.images.store import StoreInfo, padded_size
 from medgan.images.transforms import prepare
@@ -19,14 +19,6 @@ from medgan.inference.trained import Trained
 from medgan.pipelines.arms import ARMS
 from medgan.project.artifacts import Project
 from medgan.training.runtime import Runtime
-
-NAMES = dict(
-    zip(
-        KINDS,
-        ("true positive", "false negative", "false positive", "true negative"),
-        strict=True,
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,7 @@ def references(project: Project, using: Trained) -> list[Reference]:
     pixels = using.store.read(rows)
     return [
         Reference(
-            NAMES[str(row["kind"])],
+            str(row["kind"]),
             str(row["category"]),
             float(row["score"]),
             image,

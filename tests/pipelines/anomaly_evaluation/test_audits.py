@@ -123,4 +123,4 @@ def test_the_documents_are_plain_json_and_every_figure_is_drawn(
     bound = comparison.reference_standard.label_noise
     assert bound.auroc_if_labels_were_right["nearest_neighbour"].value <= 1.0
     errors = audit.random_errors
-    assert len(errors.false_alarm.shown) == min(3, errors.false_alarm.n)
+    assert len(errors.false_positive.shown) == min(3, errors.false_positive.n)

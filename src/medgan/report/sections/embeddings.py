@@ -78,7 +78,7 @@ def _random_errors(data: ReportData) -> Iterator[Fold]:
 
 
 def _errors(name: str, found: RandomErrors) -> Table:
-    kinds = (("false negative", found.miss), ("false positive", found.false_alarm))
+    kinds = (("false negative", found.false_negative), ("false positive", found.false_positive))
     drawn = " and ".join(f"{sample.n} {kind}s" for kind, sample in kinds)
     return Table(
         ("Image", "Error", "Category", "Sex", "Age", "Site", "Score"),

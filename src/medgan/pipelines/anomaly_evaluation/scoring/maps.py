@@ -16,7 +16,6 @@ from medgan import __version__
 from medgan.contracts import Reconstructs
 from medgan.evaluation.examples import (
     KINDS,
-    PLURALS,
     as_seen,
     case_name,
     closest_examples,
@@ -210,12 +209,12 @@ class _Album:
         def told(row: Mapping[Any, Any]) -> tuple[str, tuple[str, ...]]:
             above = f"above {self._below(row['score'])} of {len(self.normals)} normals"
             score = f"score {row['score']:.4g}, threshold {self.cut:.4g}; {above}"
-            heading = f"{PLURALS[row['kind']].capitalize()}, {which}"
+            heading = f"{row['kind'].capitalize()}s, {which}"
             return heading, (f"{case_name(row)} · {row['category']}", score)
 
         masks = self._masks_of(table)
         cases = self._cases(table, masks, told, self.shown.held_against(table))
-        absent = [PLURALS[kind] for kind in KINDS if kind not in set(table["kind"])]
+        absent = [f"{kind}s" for kind in KINDS if kind not in set(table["kind"])]
         missing = [f"At this threshold there are no {' and no '.join(absent)}."] if absent else []
         difference = [DIFFERENCE] if self.shown.counterpart else []
         about = [*self.about, *missing, *self._claim(table, masks)]
@@ -232,7 +231,7 @@ class _Album:
         def told(row: Mapping[Any, Any]) -> tuple[str, tuple[str, ...]]:
             kind, below = row["kind"], self._below(row["score"])
             score = f"score {row['score']:.4g}, above {below} of normals"
-            heading = f"{PLURALS[kind].capitalize()}: {drawn[kind]} of {totals[kind]}"
+            heading = f"{kind.capitalize()}s: {drawn[kind]} of {totals[kind]}"
             return heading, (f"{case_name(row, 22)} · {row['category']}", score)
 
         about = f"Threshold {self.cut:.4g}. {self._normals} Drawn with seed {self.seed}."
