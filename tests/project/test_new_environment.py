@@ -1,14 +1,16 @@
 """The environment that is written for a folder, read back as a run reads it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from medgan.datasets.images import ImageSourceDataset
 from medgan.errors import UserError
 from medgan.project.environment import Environment
-from medgan.project.new_environment import write_environment
+from medgan.project.new_environment import environment_files, write_environment
 from medgan.sources.recognition import Corrections, recognize
 from tests.conftest import ROOT
 from tests.sources.test_recognition import picture, table
@@ -43,6 +45,8 @@ def test_a_run_reads_what_was_recognized(tmp_path: Path, conf: Path) -> None:
     assert parameters["augmentation"].allowed == (
         *("rotation", "translation", "brightness", "contrast"),
     )
+    written = yaml.safe_load((conf / "films/parameters.yml").read_text())
+    assert written["bigan"]["training"]["steps"] == {"adversarial": {"cpu": 90}}  # 12 images
     source = source_of(conf, "films")
     assert source.location == str(films)
     rows = source.load().named_rows()
@@ -99,3 +103,15 @@ def test_nothing_is_written_without_a_normal_label(tmp_path: Path, conf: Path) -
             conf, "films", recognize(tmp_path / "films", Corrections("nv", size=100000))
         )
     assert not (conf / "films").exists()
+
+
+def test_budgets_do_not_grow_with_more_than_a_thousand_images(tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / f"films/no/patient{number}_1.png", side=100)
+        picture(tmp_path / f"films/yes/patient{number + 9}_1.png", side=100)
+    found = recognize(tmp_path / "films")
+    steps = {}
+    for images in (4, 1000, 10**6):
+        text = environment_files("films", replace(found, n_images=images))["parameters.yml"]
+        steps[images] = yaml.safe_load(text)["autoencoder"]["training"]["steps"]["reconstruction"]
+    assert steps == {4: {"cpu": 90}, 1000: {"cpu": 1500}, 10**6: {"cpu": 1500}}

@@ -66,7 +66,8 @@ def init(
     click.echo(
         f"Wrote {folder.relative_to(conf.parent)}: check its three files.\n"
         f"  {command} --params scale=smoke    a few steps of everything, to see whether it runs\n"
-        f"  {command}"
+        f"  {command} --to-outputs bigan.evaluation    one detector\n"
+        f"  {command}    everything"
     )
 
 

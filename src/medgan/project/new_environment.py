@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from medgan.sources.recognition import Recognition
 TEMPLATE = "new_environment.yml.j2"
 LARGE = 64
 """Side from which the budgets of conf/base take hours on two cores."""
+FEW = 1000
+"""Images below which the budgets decrease, by the root of their number: of fewer images a model sees
+each one more often than of many."""
 RESERVED = ("base", LOCAL)
 
 
@@ -54,8 +58,13 @@ def environment_files(name: str, found: Recognition) -> dict[str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template(TEMPLATE)
+    share = min(1.0, math.sqrt(found.n_images / FEW))
     text = template.render(
-        sections=_yaml(parameters), parts=found.parts, large=preprocessing.size >= LARGE
+        sections=_yaml(parameters),
+        parts=found.parts,
+        large=preprocessing.size >= LARGE,
+        images=found.n_images,
+        steps=lambda most: max(10, 10 * round(share * most / 10)),
     )
     return {
         "globals.yml": _yaml({"dataset": name}),
