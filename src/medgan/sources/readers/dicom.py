@@ -207,9 +207,7 @@ def _decoded(file: _File, path: Path, frame: int, config: ReadingConfig) -> Deco
 def _colored(file: _File, stored: Values) -> Decoded:
     depth, metadata = int(file.header.BitsStored), {"color": COLORS[file.photometric]}
     if file.photometric == "PALETTE COLOR":
-        stored, depth = dicom_pixels.palette_colors(
-            stored, file.header, "><"[file.syntax.is_little_endian]
-        )
+        stored, depth = dicom_pixels.palette_colors(stored, file.header)
     if stored.dtype == np.uint8 and depth == 8:
         return Decoded(stored, metadata=metadata)
     return Decoded(stored, 0.0, 2.0**depth - 1.0, metadata)
