@@ -44,7 +44,7 @@ from medgan.sources.readers import dicom_header, dicom_kinds, dicom_metadata, di
 from medgan.sources.readers.config import ReadingConfig, evenly_spaced
 from medgan.sources.readers.decoding import Decoded, check_frame, percentile_window
 from medgan.sources.readers.dicom_detection import PREFIX
-from medgan.sources.readers.dicom_frames import check_size
+from medgan.sources.readers.dicom_frames import check_rest, check_size
 from medgan.sources.readers.dicom_header import COLORS, MONOCHROME, check_header, frame_count
 from medgan.sources.readers.dicom_pixels import Stored
 from medgan.sources.readers.formats import GZIP
@@ -130,7 +130,10 @@ def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
         header.file_meta = meta
         dicom_kinds.check_kind(header, config)
         options, size = _pixel_element(stream, syntax)
-        check_header(header, options["pixel_keyword"], syntax.is_encapsulated, size, config)
+        needed = check_header(
+            header, options["pixel_keyword"], syntax.is_encapsulated, size, config
+        )
+        check_rest(stream, header, syntax, needed, size)
         yield _File(stream, header, syntax, options)
 
 

@@ -142,6 +142,16 @@ def skip(stream: BinaryIO, count: int) -> None:
         count -= got
 
 
+def check_end(stream: BinaryIO) -> None:
+    """Raise `ImageRefused` for a stream that goes on; zeros are padding.
+
+    At its end a gzip file and a zip archive verify their checksums.
+    """
+    if stream.read(CHUNK).strip(b"\0"):
+        remedy = "its shape is wrong, or several arrays were written to it"
+        raise ImageRefused("UNREADABLE", f"it holds more than its header says: {remedy}")
+
+
 def read_values(stream: BinaryIO, dtype: np.dtype[np.generic], count: int) -> Values:
     """Read `count` values (n,) and not a byte more. Raises `ImageRefused` where there are fewer."""
     values = np.empty(count, dtype)
