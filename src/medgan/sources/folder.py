@@ -16,6 +16,7 @@ from medgan.sources.listing import COPY, copies, find_images
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.rows import (
     FIELDS,
+    blank_to_none,
     exclude,
     known_fields,
     one_spelling,
@@ -63,6 +64,8 @@ class FolderSource:
             for name, compiled in patterns.items()
         }
         rows = pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | columns)
+        for column in rows.columns.difference(["image_id", "path", "category_raw"]):
+            rows[column] = blank_to_none(rows[column])
         if self.leave_out_copies:
             rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)
         rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"])
@@ -126,7 +129,8 @@ def _origin(patterns: list[re.Pattern[str]], paths: list[str]) -> str:
 
 
 def _matches(text: str, paths: list[str]) -> bool:
+    """Return whether a pattern gives a value for any path."""
     try:
-        return any(re.search(text, path) for path in paths)
-    except re.error:
+        return any(first_match([re.compile(text)], path) for path in paths)
+    except (re.error, IndexError):  # no pattern, or one without a group
         return False
