@@ -62,10 +62,13 @@ MASKS = Kind(MASK, MASK_WORDS)
 KINDS = (MASKS, Kind(THUMBNAIL, THUMBNAIL_WORDS))
 
 
+SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$", re.IGNORECASE)
+"""Of an image: the numbers of an UID, as DICOM files are called, are none."""
+
+
 def stem_of(path: PurePosixPath) -> str:
     """Return the name of a file without its suffix, which has two parts for packed files."""
-    name = path.name
-    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else path.stem
+    return SUFFIX.sub("", path.name)
 
 
 def companions(paths: Iterable[str]) -> dict[str, str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from medgan.errors import UserError
+from medgan.sources.companions import SUFFIX
 from medgan.sources.dialects import read_lines
 from medgan.sources.forms import plain
 from medgan.sources.listing import COPY, Found, copies, find_images
 from medgan.sources.rows import Remark
 
 ANYWHERE = "**"  # as the folder of the images: anywhere below the table, found by file name
-SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$")  # of an image, in lower case
 
 
 @dataclass(frozen=True)
