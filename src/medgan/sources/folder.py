@@ -12,7 +12,7 @@ from medgan.errors import UserError
 from medgan.sources.checks import require
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text
-from medgan.sources.listing import COPY, copies, find_images
+from medgan.sources.listing import COPY, copies, find_images, idle
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.rows import (
     FIELDS,
@@ -69,7 +69,8 @@ class FolderSource:
         if self.leave_out_copies:
             rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)
         rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"])
-        rows, remarks = one_spelling(tidy(rows, self.values))
+        rows, spelled = one_spelling(tidy(rows, self.values))
+        remarks = [*idle(self.leave_out, found), *spelled]
         origins = {name: _origin(compiled, paths) for name, compiled in patterns.items()}
         known = known_fields(require_some(rows, str(root)), origins)
         rows = pd.concat([rows, found.rows()], ignore_index=True)

@@ -252,14 +252,14 @@ def with_paths(
     rows: pd.DataFrame, names: list[str], place: Place
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[Remark]]:
     """Add the path of each image; return an excluded row for each file that is not listed too."""
-    named, others = place.find()
+    named, others, idle = place.find()
     paths, remarks = locate(names, named, place)
     listed = rows.assign(path=paths)
     others = dict.fromkeys(named.values(), UNLISTED) | others
     unlisted = sorted(others.keys() - set(paths))
     reasons = [others[path] for path in unlisted]
     extra = pd.DataFrame({"path": unlisted, EXCLUDED: reasons}, dtype=object)
-    return listed.assign(**{EXCLUDED: exclusions(listed)}), extra, remarks
+    return listed.assign(**{EXCLUDED: exclusions(listed)}), extra, [*remarks, *idle]
 
 
 def once(rows: pd.DataFrame, lines: list[str]) -> tuple[pd.DataFrame, list[Remark]]:
