@@ -14,6 +14,7 @@ from medgan.images.config import PreprocessingConfig
 from medgan.images.masks import HasMasks, MaskFolder, belongs, marked, stored_mask
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.images.summary import MaskMatch, Named
 from medgan.pipelines.preprocessing.nodes import build_masks
 from medgan.sources.phantoms import PhantomSource
 from tests.faults.making import nifti
@@ -203,6 +204,19 @@ def test_masks_of_other_formats_are_not_passed_over(tmp_path, suffix):
     assert folder.unmatched(["a/x.png"]) == [f"a/{beside.name}"]
     with pytest.raises(UserError, match=rf"the mask .*/{beside.name} cannot be read \(FORMAT"):
         folder.mask("a/y.png")
+
+
+def test_masks_that_mark_nothing_or_all_around_a_part_are_named(tmp_path):
+    mask, edge = disc(64, 64, 30, 30, 20), disc(64, 64, 0, 30, 50)
+    made = {"a": mask, "b": ~mask, "c": mask * 0, "d": mask * 0 + 1, "e": edge, "f": ~mask}
+    folder = folder_of(tmp_path / "m", **{f"{name}_png": one for name, one in made.items()})
+    rows = pd.DataFrame(
+        {"path": [f"a/{name}.jpg" for name in [*made, "none"]], "label": [1, 1, 1, 1, 1, 0, 1]}
+    )
+    found = MaskMatch.of(folder, rows)
+    assert (found.files, found.unmatched) == (6, Named(0, []))
+    assert found.empty == Named(1, ["a/c.jpg"])
+    assert found.inverted == Named(1, ["a/b.jpg"])
 
 
 def test_images_without_suffix_do_not_share_a_mask(tmp_path):
