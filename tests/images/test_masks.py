@@ -176,6 +176,19 @@ def test_masks_may_have_a_word_in_their_names_and_several_are_one(tmp_path):
     assert folder.unmatched(["a/x.jpeg"]) == ["a/y_segmentation.png"]
 
 
+def test_pictures_of_marks_are_no_masks(tmp_path):
+    mark, other = disc(9, 9, 4, 4, 2), disc(9, 9, 1, 1, 2)
+    names = ("x_overlay", "x_pred", "x_heatmap", "x_annotated")
+    folder = folder_of(
+        tmp_path / "m",
+        x_mask_png=mark,
+        x_mask_b_png=other,
+        **{f"{name}_png": ~mark for name in names},
+    )
+    assert np.array_equal(folder.mask("a/x.png"), mark | other)
+    assert folder.unmatched(["a/x.png"]) == sorted(f"a/{name}.png" for name in names)
+
+
 def test_beside_the_images_only_names_with_such_a_word_are_masks(tmp_path):
     image, mask = disc(9, 9, 4, 4, 4), disc(9, 9, 4, 4, 2)
     folder = folder_of(tmp_path / "both", x_png=image, x_mask_png=mask, y_png=image)

@@ -65,3 +65,6 @@ def test_half_of_a_patient_is_none(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(1, 5)]
     found = source(tmp_path, lines, names, columns=columns).open()
     assert found.named_rows()["group_id"].tolist() == ["A 1", None, None, "B 1"]
+    lines = ["image,label,site,patient", "1.png,a,,1", "2.png,a,,2"]
+    found = source(tmp_path, lines, names[:2], columns=columns).open()
+    assert found.named_rows()["group_id"].tolist()[:2] == ["1", "2"], "no image has a site"

@@ -215,7 +215,7 @@ class CsvSource:
         elif "{" in column:
             found = fill_template(column, cells, pd.DataFrame(index=cells.index))
             if name not in ("category", "image_id"):  # half of an id is none
-                parts = cells[columns_of(column)].apply(blank_to_none)
+                parts = cells[columns_of(column)].apply(blank_to_none).dropna(axis=1, how="all")
                 found = found.where(parts.notna().all(axis=1), None)
         else:
             found = cells[column]
