@@ -1,4 +1,4 @@
-"""DICOM files whose pixel data hold more than their headers account for."""
+"""DICOM pixel data: the amount that the header accounts for, and pixels that are not square."""
 
 from __future__ import annotations
 
@@ -92,3 +92,32 @@ def test_one_frame_may_have_several_fragments(tmp_path: Path) -> None:
     parts = encapsulate([frame], fragments_per_frame=3)
     path = dicom(tmp_path / "a.dcm", PAGES[0], JPEGBaseline8Bit, frame=b"\0\0", PixelData=parts)
     assert code(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"),
+    [([2, 1], (80, 36)), ([1, 2], (40, 72)), ([1, 1], SHAPE), ([101, 100], SHAPE)],
+)
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_pixels_become_square(
+    tmp_path: Path, ratio: list[int], size: tuple[int, int], color: bool, depth: type
+) -> None:
+    """The ratio is that of the height of a pixel to its width."""
+    upright = np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1])).astype(depth)
+    upright *= np.iinfo(depth).max // upright.max()
+    words = np.dstack([upright, upright[::-1], upright]) if color else upright
+    path = dicom(tmp_path / "a.dcm", words, ExplicitVRLittleEndian, PixelAspectRatio=ratio)
+    found = pixels(path)
+    assert found.shape == (*size, 3 if color else 1)
+    rows, columns = (
+        np.linspace(0, length - 1, count) for length, count in zip(SHAPE, size, strict=True)
+    )
+    truth = np.add.outer(rows, columns)
+    assert np.corrcoef(found[..., 0].ravel(), truth.ravel())[0, 1] > 0.999
+
+
+def test_a_ratio_of_pixels_that_is_none_is_refused(tmp_path: Path) -> None:
+    for ratio in ([0, 1], [1, 20]):
+        path = dicom(tmp_path / "a.dcm", PAGES[0], ExplicitVRLittleEndian, PixelAspectRatio=ratio)
+        assert code(path) == "SPACING"
