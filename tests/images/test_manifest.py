@@ -221,6 +221,23 @@ def test_ages_get_their_band() -> None:
     assert bands.sort_index().tolist()[:16] == expected
 
 
+def test_a_patient_of_the_source_and_of_a_header_is_one() -> None:
+    """A table that names the patients of some DICOM files leaves the others to their headers."""
+
+    class Films(Pictures):
+        def read(self, path: str) -> Picture:
+            header = {"group_id": f"header {int(path) // 4}"} if int(path) < 16 else {}
+            return Picture(super().read(path).pixels, header)
+
+    told = [f"table {number // 4}" if number % 4 == 0 else None for number in range(20)]
+    told[12] = None
+    manifest, _, _ = tables(Films(group_id=told), config())
+    found = dict(zip(manifest["path"], manifest["group_id"], strict=True))
+    assert [found[str(number)] for number in (0, 1, 3, 4, 7, 12, 13, 16)] == [
+        *("table 0", "table 0", "table 0", "table 1", "table 1", "header 3", "header 3", "table 4")
+    ]
+
+
 def test_what_the_source_says_beats_what_the_file_says() -> None:
     source = Pictures(sex=["F", None] * 10, group_id=None)
     source.metadata = {"sex": "M", "group_id": "p7", "scanner": "Acme", "view": "PA"}

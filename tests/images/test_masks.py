@@ -14,8 +14,10 @@ from medgan.images.config import PreprocessingConfig
 from medgan.images.masks import HasMasks, MaskFolder, belongs, marked, stored_mask
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, write_store
+from medgan.images.summary import MaskMatch, Named
 from medgan.pipelines.preprocessing.nodes import build_masks
 from medgan.sources.phantoms import PhantomSource
+from tests.faults.making import nifti
 from tests.sources.readers.raster_files import tiff
 
 CONFIG = PreprocessingConfig(size=32, crop=Crop(top=0.25, centre=True))
@@ -174,11 +176,74 @@ def test_masks_may_have_a_word_in_their_names_and_several_are_one(tmp_path):
     assert folder.unmatched(["a/x.jpeg"]) == ["a/y_segmentation.png"]
 
 
+def test_pictures_of_marks_are_no_masks(tmp_path):
+    mark, other = disc(9, 9, 4, 4, 2), disc(9, 9, 1, 1, 2)
+    names = ("x_overlay", "x_pred", "x_heatmap", "x_annotated")
+    folder = folder_of(
+        tmp_path / "m",
+        x_mask_png=mark,
+        x_mask_b_png=other,
+        **{f"{name}_png": ~mark for name in names},
+    )
+    assert np.array_equal(folder.mask("a/x.png"), mark | other)
+    assert folder.unmatched(["a/x.png"]) == sorted(f"a/{name}.png" for name in names)
+
+
 def test_beside_the_images_only_names_with_such_a_word_are_masks(tmp_path):
     image, mask = disc(9, 9, 4, 4, 4), disc(9, 9, 4, 4, 2)
     folder = folder_of(tmp_path / "both", x_png=image, x_mask_png=mask, y_png=image)
     assert np.array_equal(folder.mask("a/x.png"), mask)
     assert folder.mask("a/y.png") is None
+
+
+def test_masks_beside_the_images_are_counted_without_these(tmp_path):
+    mark = disc(9, 9, 4, 4, 2)
+    folder = folder_of(tmp_path / "both", x_png=mark, x_mask_png=mark, y_png=mark, z_mask_png=mark)
+    assert folder.unmatched(["a/x.png", "a/y.png"]) == ["a/z_mask.png"]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "npy", "nii.gz"])
+def test_masks_of_other_formats_are_not_passed_over(tmp_path, suffix):
+    mark = disc(9, 9, 4, 4, 2).astype(np.uint8)
+    folder_of(tmp_path / "m", x_png=mark)
+    beside = tmp_path / "m" / "a" / f"y.{suffix}"
+    if suffix == "npy":
+        np.save(beside, mark)
+    elif suffix == "nii.gz":
+        nifti(beside, mark[..., None])
+    else:
+        Image.fromarray(mark).save(beside)
+    folder = MaskFolder(tmp_path / "m")
+    assert folder.unmatched(["a/x.png"]) == [f"a/{beside.name}"]
+    with pytest.raises(UserError, match=rf"the mask .*/{beside.name} cannot be read \(FORMAT"):
+        folder.mask("a/y.png")
+
+
+def test_masks_that_mark_nothing_or_all_around_a_part_are_named(tmp_path):
+    mask, edge = disc(64, 64, 30, 30, 20), disc(64, 64, 0, 30, 50)
+    made = {"a": mask, "b": ~mask, "c": mask * 0, "d": mask * 0 + 1, "e": edge, "f": ~mask}
+    folder = folder_of(tmp_path / "m", **{f"{name}_png": one for name, one in made.items()})
+    rows = pd.DataFrame(
+        {"path": [f"a/{name}.jpg" for name in [*made, "none"]], "label": [1, 1, 1, 1, 1, 0, 1]}
+    )
+    found = MaskMatch.of(folder, rows)
+    assert (found.files, found.unmatched) == (6, Named(0, []))
+    assert found.empty == Named(1, ["a/c.jpg"])
+    assert found.inverted == Named(1, ["a/b.jpg"])
+
+
+def test_images_without_suffix_do_not_share_a_mask(tmp_path):
+    """DICOM files are often called by an UID, whose last number is no suffix."""
+    left, right = disc(9, 9, 4, 2, 2), disc(9, 9, 4, 6, 2)
+    (tmp_path / "m" / "a").mkdir(parents=True)
+    for name, mask in (("1.2.840.1", left), ("1.2.840.10", right)):
+        Image.fromarray(mask.astype(np.uint8)).save(tmp_path / "m" / "a" / f"{name}.png")
+    folder = MaskFolder(tmp_path / "m")
+    assert np.array_equal(folder.mask("a/1.2.840.1"), left)
+    assert np.array_equal(folder.mask("a/1.2.840.10"), right)
+    assert np.array_equal(folder.mask("a/1.2.840.10.dcm"), right)
+    assert folder.mask("a/1.2.840.11") is None
+    assert folder.mask("a/1.2.840.1.7") is None
 
 
 @pytest.mark.parametrize("name", ["b/x.png", "x.png", "a/xx.png", "a/x_left.png"])
@@ -264,6 +329,9 @@ def test_masks_without_a_background_or_a_mark_are_refused(tmp_path, phantoms, ma
     gray = folder_of(tmp_path / "gray", x_png=mask * 200 + 10)
     with pytest.raises(UserError, match="none that is 0"):
         gray.mask("a/x.png")
+    colors = np.where(mask[..., None], (255, 0, 0), (0, 0, 255))
+    with pytest.raises(UserError, match="none that is 0"):
+        folder_of(tmp_path / "colors", x_png=colors).mask("a/x.png")
     whole = folder_of(tmp_path / "whole", x_png=np.full((64, 64), 255))
     assert whole.mask("a/x.png").all()
     black = folder_of(tmp_path / "black", x_png=mask * 0)

@@ -15,6 +15,8 @@ MASKS = (
     *("x/p7_GroundTruth.png", "x/p7_annotation.jpg", "x/p7_mask (2).png", "x/segmentation-3.tif"),
     *("x/img_0004_seg.nii.gz", "x/IMG_seg.nii.gz", "x/7mask.png", "x/scan-3_superpixels.png"),
     *("Masks/p7.tif", "ground_truth/p7.png", "Ground Truth/scan-3.png", "labelsTr/p7.nii.gz"),
+    *("x/p7_segmentation_mask.png", "x/p7_mask_tumour.png", "x/p7-seg-left lung.png"),
+    *("x/p7_masked.png", "x/p7_pred.png", "x/p7_grad-cam.png", "x/p7_mask_overlay.png"),
     *("train_masks/p7_mask.gif", "annotations/deep/p7.png", "masks_test/p7.png", "GT/p7.bmp"),
 )
 

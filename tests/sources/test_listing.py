@@ -7,6 +7,7 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,20 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
 def test_a_pattern_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="`leave_out` is no regular expression"):
         find_images(tmp_path, ["(["])
+
+
+def test_a_pattern_that_leaves_nothing_out_is_named(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2_overlay.png", "b/1.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        raster(tmp_path / name.replace(".txt", ".png"), noise(0, 8, 9))
+    (tmp_path / "metadata.csv").write_text("image,label\na/1,x\nb/1,x\n")
+    table = CsvSource({"category": "label"}, str(tmp_path), images=".", file="{image}.png")
+    for source in (FolderSource(str(tmp_path), {"category": ["^(.)"]}), table):
+        patterns = ["_overlay", r"^c/", r"\\.png$", "^notes"]
+        remarks = replace(source, leave_out=patterns).open().remarks
+        assert [remark.text for remark in remarks if remark.what == "leave_out"] == [
+            f"the pattern {text} of `leave_out` matches no file" for text in patterns[1:3]
+        ]
 
 
 def test_many_nested_folders_are_listed(tmp_path: Path) -> None:

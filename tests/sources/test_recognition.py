@@ -97,6 +97,29 @@ def test_labels_in_names(tmp_path: Path) -> None:
     assert recognize(tmp_path).meaning == {"normal": "normal", "cyst": "cyst"}
 
 
+@pytest.mark.parametrize("normal", [None, "normal"])
+def test_spellings_of_a_label_are_one_category_and_named(
+    tmp_path: Path, normal: str | None
+) -> None:
+    for label, count in {"Normal": 4, "normal": 3, "NORMAL ": 2, "p 1": 3, "p1": 2}.items():
+        for number in range(count):
+            picture(tmp_path / label / f"{number}.png")
+    found = recognize(tmp_path, Corrections(normal=normal))
+    assert [found.meaning[label] for label in ("Normal", "normal", "NORMAL ")] == ["normal"] * 3
+    assert found.meaning["p 1"] == found.meaning["p1"] == "p_1"
+    named = [text for text in found.problems if "differ only" in text]
+    assert len(named) == 2
+    assert "`Normal` (4) and `normal` (3) and `NORMAL ` (2)" in named[0]
+
+
+def test_a_workbook_beside_the_images_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    for name in ("labels.xlsx", "~$labels.xlsx"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04")
+    told = [text for text in recognize(tmp_path).problems if "labels.xlsx" in text]
+    assert told == ["The table labels.xlsx is not used: save it as CSV (UTF-8)."]
+
+
 def test_a_table_beside_flat_images(tmp_path: Path) -> None:
     rows = []
     for number in range(20):

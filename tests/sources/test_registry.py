@@ -227,6 +227,20 @@ def test_two_backslashes_in_single_quotes_are_meant_as_one(tmp_path: Path) -> No
     assert sorted(rows["group_id"]) == ["Patient0", "Patient0", "Patient1", "Patient1"]
 
 
+@pytest.mark.parametrize("unknown", ["", "unknown", "NA", "-"])
+def test_a_pattern_that_finds_nothing_or_a_word_for_it_tells_no_patient(
+    tmp_path: Path, unknown: str
+) -> None:
+    for name in (f"a/{unknown}_1.png", f"a/{unknown}_2.png", "b/p_3.png"):
+        picture(tmp_path / name)
+    fields = {"category": ["([^/]+)/[^/]+$"], "group_id": ["/([^/_]*)_"]}
+    rows = FolderSource(str(tmp_path), fields).open().named_rows()
+    assert rows["group_id"].tolist() == [None, None, "p"]
+    every = {**fields, "group_id": [r"(\d*)"]}
+    with pytest.raises(UserError, match=r"`group_id` has a value for none of 3 .* correct its"):
+        FolderSource(str(tmp_path), every).open()
+
+
 def test_a_pattern_that_matches_some_files_is_counted(tmp_path: Path) -> None:
     for name in ("a/p7_1.png", "a/P007_2.png", "b/x.png"):
         picture(tmp_path / name)

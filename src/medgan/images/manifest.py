@@ -262,10 +262,22 @@ def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
             )
 
 
+def _as_the_source(in_file: list[str | None], told: pd.Series[Any]) -> list[str | None]:
+    """Give the patients of headers the names that the source has for them in other images."""
+    names = {
+        mine: str(theirs)
+        for mine, theirs in zip(in_file, told, strict=True)
+        if mine is not None and pd.notna(theirs)
+    }
+    return [None if mine is None else names.get(mine, mine) for mine in in_file]
+
+
 def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     manifest = wanted.reindex(columns=["image_id", "path", "found", *KNOWN_BY_SOURCE])
     for column in KNOWN_BY_SOURCE:
         in_file = [fact.metadata.get(column) for fact in facts]
+        if column == "group_id":
+            in_file = _as_the_source(in_file, manifest[column])
         values = pd.Series(in_file, index=manifest.index, dtype=object)
         values = manifest[column].astype(object).where(manifest[column].notna(), values)
         manifest[column] = values.astype(str).where(values.notna(), None).astype(object)

@@ -25,7 +25,6 @@ from medgan.sources.readers.formats import detect
 OUTSIDE, UNKNOWN, INSIDE = 0, 128, 255
 """Pixels of a stored mask; UNKNOWN fills that of an image without a mask."""
 FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
-SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
 LOSSY_THRESHOLD = 127
 """JPEG blurs the border of a mask; in other formats every value but 0 is inside."""
 
@@ -42,7 +41,7 @@ class HasMasks(Protocol):
 
 
 class MaskFolder:
-    """Mask files named like their images: the mask of `a/b.jpeg` is `a/b` with any of SUFFIXES.
+    """Mask files named like their images: the mask of `a/b.jpeg` is `a/b` with any suffix.
 
     A word for masks may follow or lead (`a/b_mask.png`, `a/b_segmentation_2.png`), or name the
     folder (`a/masks/b.png` beside `a/images/b.png`). Several masks of one image are united. Where a
@@ -54,9 +53,7 @@ class MaskFolder:
         if not root.is_dir():
             raise UserError(f"{root} is no folder; {remedy}")
         self.root = root
-        self._files = [
-            path for path in find_images(root).images if Path(path).suffix.lower() in SUFFIXES
-        ]
+        self._files = find_images(root).images  # also of formats that no mask may have
         if not self._files:
             raise UserError(f"{root} holds no masks ({', '.join(FORMATS)} files); {remedy}")
         self._folders = {PurePosixPath(file).parent for file in self._files}
@@ -91,7 +88,7 @@ class MaskFolder:
                 f"{self._files[0]}, an image {paths[0]}; give masks the names of their images, in "
                 "the same folders (docs/data-sets/your-own.md)"
             )
-        return [file for file in self._files if file not in used]
+        return [file for file in self._files if file not in used.union(paths)]
 
     def _of(self, path: str) -> list[str]:
         return self._by_name.get(_name(path), [])
@@ -127,7 +124,7 @@ class MaskFolder:
 
 
 def _name(path: str) -> str:
-    return PurePosixPath(path).with_suffix("").as_posix()
+    return PurePosixPath(path).with_name(stem_of(PurePosixPath(path))).as_posix()
 
 
 def _read(file: Path) -> Bools:
@@ -151,7 +148,7 @@ def _read(file: Path) -> Bools:
             "lost; save it as PNG"
         )
     inside: Bools = values > (LOSSY_THRESHOLD if lossy else 0)
-    if inside.all() and values.min() != values.max():
+    if inside.all() and (shown.values != shown.values[0, 0]).any():
         raise UserError(
             f"the mask {file} has several values and none that is 0, which is outside; save its "
             "background as 0"

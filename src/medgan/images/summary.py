@@ -17,6 +17,7 @@ from medgan.images.masks import MaskFolder
 from medgan.images.profile import categories_of
 from medgan.sources.companions import MASK, THUMBNAIL
 from medgan.sources.files import FileImages
+from medgan.sources.raw import Bools
 from medgan.sources.registry import ImageSource
 from medgan.sources.rows import exclusions, remarks_of
 from medgan.sources.table import MISSING
@@ -35,6 +36,9 @@ class Named:
 
     count: int
     examples: Sequence[str]
+
+
+NONE = Named(0, ())
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,30 @@ class MaskMatch:
 
     files: int
     unmatched: Named
+    empty: Named = NONE
+    """Anomalous images whose masks mark nothing."""
+    inverted: Named = NONE
+    """Anomalous images whose masks mark the whole border and leave a part inside of it out."""
 
     @classmethod
     def of(cls, folder: MaskFolder, manifest: pd.DataFrame) -> MaskMatch:
         """Match. Raises `UserError` where no file belongs to an image."""
         lost = folder.unmatched(manifest["path"])
-        return cls(len(folder), Named(len(lost), lost[:EXAMPLES]))
+        empty, inverted = list[str](), list[str]()
+        for path in manifest.loc[manifest["label"] == 1, "path"]:
+            mask = folder.mask(path)
+            if mask is not None and not mask.any():
+                empty.append(path)
+            elif mask is not None and not mask.all() and _is_frame(mask):
+                inverted.append(path)
+        return cls(
+            len(folder), *(Named(len(one), one[:EXAMPLES]) for one in (lost, empty, inverted))
+        )
+
+
+def _is_frame(mask: Bools) -> bool:
+    """Return whether a mask (H, W) marks all of its border."""
+    return bool(mask[[0, -1]].all() and mask[:, [0, -1]].all())
 
 
 @dataclass(frozen=True)
@@ -231,10 +253,22 @@ def _warnings(found: DataSummary) -> Iterator[str]:
             yield f"{named.count:,} left out ({reason}): {remedy}."
     if found.mislabelled_groups:
         yield f"{found.mislabelled_groups:,} groups of equal pictures are of several classes."
-    if found.masks is not None and found.masks.unmatched.count:
-        yield f"{found.masks.unmatched.count:,} of {found.masks.files:,} masks belong to no image."
+    if found.masks is not None:
+        yield from _about_masks(found.masks)
     if found.split is not None:
         yield from _about_leaks(found.split)
+
+
+def _about_masks(found: MaskMatch) -> Iterator[str]:
+    if found.unmatched.count:
+        yield f"{found.unmatched.count:,} of {found.files:,} masks belong to no image."
+    marks = {"no pixel": found.empty, "all but a part inside: inverted": found.inverted}
+    for what, named in marks.items():
+        if named.count:
+            yield (
+                f"The masks of {named.count:,} anomalous images mark {what} "
+                f"(for example {named.examples[0]}); what is inside has to be white."
+            )
 
 
 def _about_patients(found: DataSummary) -> Iterator[str]:

@@ -16,9 +16,16 @@ MASK = "looks like a mask of another image"
 THUMBNAIL = "looks like a thumbnail of another image"
 MASK_WORDS = (
     r"masks?|msks?|mascaras?|maske|masken|masques?|segs?|dseg|segm|segmentations?|segmented|"
-    r"labels?|labelmaps?|gts?|ground[ _.\-]?truths?|annotations?|annotated|annos?|contours?|rois?|"
-    r"overlays?|heatmaps?|bbox(?:es)?|superpixels|manual\d?|1stho|2ndho"
+    r"labels?|labelmaps?|gts?|ground[ _.\-]?truths?|annotations?|annos?|contours?|rois?|manual\d?|"
+    r"1stho|2ndho"
 )
+DERIVED_WORDS = (
+    r"annotated|overlays?|heatmaps?|bbox(?:es)?|superpixels|masked|preds?|predictions?|grad-?cams?|"
+    r"saliency"
+)
+"""Words for pictures with or of marks, which are no masks that could be evaluated."""
+MARKED = re.compile(r"(.+?)[ _.\-]+(?:masks?|segs?|segmentations?)[ _.\-]+[^\W\d].*", re.IGNORECASE)
+"""A name with what a mask marks behind the word: `x_mask_tumour`."""
 THUMBNAIL_WORDS = r"thumbs?|thumbnails?|previews?|tn|\d{2,3}x\d{2,3}"
 BETWEEN = re.compile(r"[ _.\-]+")
 SUITE = (
@@ -46,7 +53,9 @@ class Kind:
         """Return the name without the word for this kind; None where the word is missing."""
         before = rf"(?:[ _.\-]+|(?<=[\d)\]])|(?<=[a-z])(?=[A-Z]))(?i:{self.words})"
         after = r"(?:[ _.\-]*\(?\d*\)?)"
-        if match := re.fullmatch(rf"(.+?){before}{after}", stem):
+        if match := re.fullmatch(rf"(.+?)(?:{before})+{after}", stem):
+            return match[1]
+        if self.words == MASK_WORDS and (match := MARKED.fullmatch(stem)):
             return match[1]
         if match := re.fullmatch(rf"(?i:{self.words})(?:[ _.\-]+|(?=[A-Z\d]))(.+)", stem):
             return match[1]
@@ -59,13 +68,16 @@ class Kind:
 
 
 MASKS = Kind(MASK, MASK_WORDS)
-KINDS = (MASKS, Kind(THUMBNAIL, THUMBNAIL_WORDS))
+KINDS = (MASKS, Kind(MASK, DERIVED_WORDS), Kind(THUMBNAIL, THUMBNAIL_WORDS))
+
+
+SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$", re.IGNORECASE)
+"""Of an image: the numbers of an UID, as DICOM files are called, are none."""
 
 
 def stem_of(path: PurePosixPath) -> str:
     """Return the name of a file without its suffix, which has two parts for packed files."""
-    name = path.name
-    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else path.stem
+    return SUFFIX.sub("", path.name)
 
 
 def companions(paths: Iterable[str]) -> dict[str, str]:

@@ -12,10 +12,11 @@ from medgan.errors import UserError
 from medgan.sources.checks import require
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text
-from medgan.sources.listing import COPY, copies, find_images
+from medgan.sources.listing import COPY, copies, find_images, idle
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.rows import (
     FIELDS,
+    blank_to_none,
     exclude,
     known_fields,
     one_spelling,
@@ -63,10 +64,13 @@ class FolderSource:
             for name, compiled in patterns.items()
         }
         rows = pd.DataFrame({"image_id": paths, "path": paths, "category_raw": None} | columns)
+        for column in rows.columns.difference(["image_id", "path", "category_raw"]):
+            rows[column] = blank_to_none(rows[column])
         if self.leave_out_copies:
             rows = exclude(rows, rows["path"].isin(copies(root, paths)), COPY)
         rows["image_id"] = rows["image_id"].where(rows["image_id"].notna(), rows["path"])
-        rows, remarks = one_spelling(tidy(rows, self.values))
+        rows, spelled = one_spelling(tidy(rows, self.values))
+        remarks = [*idle(self.leave_out, found), *spelled]
         origins = {name: _origin(compiled, paths) for name, compiled in patterns.items()}
         known = known_fields(require_some(rows, str(root)), origins)
         rows = pd.concat([rows, found.rows()], ignore_index=True)
@@ -126,7 +130,8 @@ def _origin(patterns: list[re.Pattern[str]], paths: list[str]) -> str:
 
 
 def _matches(text: str, paths: list[str]) -> bool:
+    """Return whether a pattern gives a value for any path."""
     try:
-        return any(re.search(text, path) for path in paths)
-    except re.error:
+        return any(first_match([re.compile(text)], path) for path in paths)
+    except (re.error, IndexError):  # no pattern, or one without a group
         return False

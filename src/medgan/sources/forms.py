@@ -15,20 +15,20 @@ NUMBER = re.compile(r"([+-]?)(\d+)(?:[.,](\d*))?(?:e\+(\d{1,2}))?")
 SEPARATORS = re.compile(r"(?<=[^\W_])[\s_./\u2010-\u2015\u2212-]+(?=[^\W_])")
 """What stands between two letters or digits: blanks, underscores, full stops, slashes, dashes."""
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
-EXCEL_TEXT = re.compile(r"""="(.*)"|'([^']+)'?""")
-"""How a spreadsheet is told to leave a number as it is, and text in single quotes."""
+EXCEL_TEXT = re.compile(r"""="(.*)"|'([^']+)'?|"([^"]+)"|[“‘]([^”’]+)[”’]""")
+"""How a spreadsheet is told to leave a number as it is, and text in quotes."""
 
 
 def plain(text: str) -> str:
     """Return the text, in NFC, without outer blanks, invisible characters, and the marks of text
-    (`="012"`, `'012`).
+    (`="012"`, `'012`, `"012"`).
     """
     if not text.isascii():
         shown = "".join(one for one in text if unicodedata.category(one) != "Cf")
         text = unicodedata.normalize("NFC", shown)
     text = text.strip()
     marked = EXCEL_TEXT.fullmatch(text)
-    return (marked[1] or marked[2] or "") if marked else text
+    return next(filter(None, marked.groups()), "").strip() if marked else text
 
 
 def form(text: str) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from medgan.errors import UserError
+from medgan.sources.companions import SUFFIX
 from medgan.sources.dialects import read_lines
 from medgan.sources.forms import plain
-from medgan.sources.listing import COPY, Found, copies, find_images
+from medgan.sources.listing import COPY, Found, copies, find_images, idle
 from medgan.sources.rows import Remark
 
 ANYWHERE = "**"  # as the folder of the images: anywhere below the table, found by file name
-SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$")  # of an image, in lower case
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,9 @@ class Place:
     images: str
     leave_out: Sequence[str] = ()
 
-    def find(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Index the files: name -> path below the root of images, path -> reason of the others.
+    def find(self) -> tuple[dict[str, str], dict[str, str], list[Remark]]:
+        """Index the files: name -> path below the root of images, path -> reason of the others,
+        and remarks.
 
         A name is the path below the folder, or, with ANYWHERE, the file name, which must be unique.
         """
@@ -34,8 +34,9 @@ class Place:
         folder = self.root if anywhere else self.root / self.images
         found = find_images(folder, self.leave_out) if folder.is_dir() else Found()
         left_out = {self.below(path): reason for path, reason in found.left_out.items()}
+        remarks = idle(self.leave_out, found)
         if not anywhere:
-            return {name: self.below(name) for name in found.images}, left_out
+            return {name: self.below(name) for name in found.images}, left_out, remarks
         duplicates = copies(self.root, found.images)
         named: dict[str, str] = {}
         for path in found.images:
@@ -45,7 +46,7 @@ class Place:
                     f"{named[name]} and {path} in {self.root} have one name and differ, so a table "
                     "cannot tell them apart; rename one, or leave one out with `leave_out`"
                 )
-        return named, left_out | dict.fromkeys(duplicates, COPY)
+        return named, left_out | dict.fromkeys(duplicates, COPY), remarks
 
     def below(self, name: str) -> str:
         """Return the path below the root of a file in the folder."""

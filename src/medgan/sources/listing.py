@@ -15,7 +15,7 @@ from medgan.errors import UserError
 from medgan.files.digest import file_digest
 from medgan.sources.companions import companions
 from medgan.sources.readers.formats import passed_over
-from medgan.sources.rows import EXCLUDED
+from medgan.sources.rows import EXCLUDED, Remark
 
 COPY = "a copy of another file (same name, same content)"
 HIDDEN = "a hidden file or folder"
@@ -76,6 +76,18 @@ def find_images(root: Path, leave_out: Sequence[str] = (), guess: bool = False) 
     others = companions(found.images) if guess else {}
     images = [path for path in found.images if path not in others]
     return Found(images, found.left_out | others)
+
+
+def idle(patterns: Sequence[str], found: Found) -> list[Remark]:
+    """Return a remark on each pattern of `leave_out` that matches nothing: it may be misspelt, and
+    what it should leave out is read.
+    """
+    paths = [*found.images, *found.left_out]
+    unused = [text for text in patterns if not any(re.search(text, path) for path in paths)]
+    return [
+        Remark("leave_out", 0, f"the pattern {text} of `leave_out` matches no file")
+        for text in unused
+    ]
 
 
 def _compiled(patterns: Sequence[str]) -> list[re.Pattern[str]]:

@@ -19,6 +19,7 @@ from medgan.contracts import NORMAL
 from medgan.errors import UserError, unknown
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.folder import FolderSource, compile_fields
+from medgan.sources.forms import form, spellings
 from medgan.sources.listed import ANYWHERE
 from medgan.sources.listing import find_images
 from medgan.sources.path_guesses import MOST_LABELS, PARTS, guess_from_paths, is_normal
@@ -217,12 +218,15 @@ def _with_patients(
 def _label_counts(used: pd.DataFrame, separator: str | None) -> dict[str, int]:
     """Count the images of each label, the most frequent one first."""
     raw = used["category_raw"].fillna(NO_LABEL).astype(str)
-    single = raw.str.split(separator, regex=False).explode() if separator else raw
-    return {str(label): int(count) for label, count in single.str.strip().value_counts().items()}
+    single = raw.str.split(separator, regex=False).explode().str.strip() if separator else raw
+    return {str(label): int(count) for label, count in single.value_counts().items()}
 
 
 def _meaning(labels: Sequence[str], corrections: Corrections) -> dict[str, str | None]:
-    """Return label -> category: as corrected, else `normal` for its usual names, else its own."""
+    """Return label -> category: as corrected, else `normal` for its usual names, else its own.
+
+    Spellings of one label have one category.
+    """
     for label in [*corrections.labels, *filter(None, [corrections.normal])]:
         if label not in labels:
             raise unknown("label", label, labels)
@@ -230,8 +234,9 @@ def _meaning(labels: Sequence[str], corrections: Corrections) -> dict[str, str |
         return {NO_LABEL: NORMAL}
     guessed = [label for label in labels if is_normal(label)][:1]
     healthy = [corrections.normal] if corrections.normal is not None else guessed
-    own = {label: NORMAL if label in healthy else _category(label) for label in labels}
-    return own | dict(corrections.labels)
+    own = {form(label): _category(label) for label in reversed(labels)}
+    own |= {form(label): NORMAL for label in healthy}
+    return {label: own[form(label)] for label in labels} | dict(corrections.labels)
 
 
 def _category(label: str) -> str | None:
@@ -295,6 +300,9 @@ def _problems(found: Recognition, used: pd.DataFrame) -> Iterator[str]:
         yield "It is not clear which label is that of healthy images: name it."
     elif NO_LABEL in found.labels:
         yield f"{found.labels[NO_LABEL]} images have no label; they are left out."
+    for group in spellings(found.labels):
+        shown = " and ".join(f"`{label}` ({found.labels[label]})" for label in group)
+        yield f"The labels {shown} differ only in how they are written: they are one category."
     if found.n_patients is None and not sample.patients:
         yield (
             "Patients are not known: every image counts as a patient of its own, and images of one "

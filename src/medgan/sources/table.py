@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,13 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from medgan.errors import UserError, closest
+from medgan.sources.cells import (
+    check_cells,
+    columns_of,
+    fill_template,
+    first_filled,
+    one_hot_labels,
+)
 from medgan.sources.checks import check_choice
 from medgan.sources.dialects import Table, TableFormat, joined, read_table
 from medgan.sources.files import FileImages, given_path
@@ -36,9 +42,6 @@ ON_MISSING = ("fail", "leave_out")
 UNLISTED = "not listed"  # reason for the exclusion of a file that no row names
 MISSING = "listed, and its file is missing"
 OWN_TABLE = "a table or list that the source itself reads"
-YES, NO = frozenset({"1", "true", "yes", "y", "x"}), frozenset({"0", "false", "no", "n", ""})
-"""Cells of one-hot columns, as `forms.form` writes them."""
-FINDINGS = "|"  # between the labels of an image for which several one-hot columns hold 1
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,15 @@ class CsvSource:
 
     def _check_columns(self, table: Table, path: Path) -> None:
         present = [str(name) for name in table.cells]
-        for column in self._needed():
+        needed, ids = (
+            list(self._needed()),
+            [*self._of_field("image_id"), *self._of_field("group_id")],
+        )
+        used = [name for name in (*needed, *self._optional()) if name in present]
+        for column in used:
             if column in table.repeated:
                 raise UserError(f"{path} has several columns `{column}`; rename all but one")
+        for column in needed:
             if column not in present:
                 alike = [name for name in present if form(name) == form(column)]
                 close = alike or closest(column, present)
@@ -166,14 +175,29 @@ class CsvSource:
                     + "Correct the source in the catalog, or give it `names` if the table has no "
                     "header"
                 )
+        check_cells(table, used, ids)
 
     def _needed(self) -> Iterator[str]:
         """Iterate over the columns that every table must have."""
         yield from self.one_hot
-        for column in self.columns.values():
+        for name, column in self.columns.items():
             if isinstance(column, str):
-                yield from columns_of(column) if "{" in column else [column]
+                yield from self._of_field(name)
         yield from (name for name in self.where if name not in self.columns)
+
+    def _optional(self) -> Iterator[str]:
+        """Iterate over the columns that are read where a table has them."""
+        for name, column in self.columns.items():
+            if not isinstance(column, str):
+                yield from self._of_field(name)
+        yield from (name for name in columns_of(self.file) if name not in self.columns)
+
+    def _of_field(self, name: str) -> list[str]:
+        """Return the columns that a field is read from."""
+        column = self.columns.get(name, [])
+        if isinstance(column, str):
+            return columns_of(column) if "{" in column else [column]
+        return column
 
     def _fields(self, table: Table) -> pd.DataFrame:
         fields = {FIELDS[name]: self._field(table, name) for name in self.columns}
@@ -190,6 +214,9 @@ class CsvSource:
             found = first_filled(table, column, name)
         elif "{" in column:
             found = fill_template(column, cells, pd.DataFrame(index=cells.index))
+            if name not in ("category", "image_id"):  # half of an id is none
+                parts = cells[columns_of(column)].apply(blank_to_none).dropna(axis=1, how="all")
+                found = found.where(parts.notna().all(axis=1), None)
         else:
             found = cells[column]
         return found if name in ("category", "image_id") else blank_to_none(found)
@@ -221,63 +248,18 @@ def find_table(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def columns_of(template: str) -> list[str]:
-    """Return the columns in the braces of a template."""
-    try:
-        return [name for _, name, *_ in string.Formatter().parse(template) if name]
-    except ValueError as error:
-        raise UserError(f"`{template}` in the source is no template ({error})") from error
-
-
-def first_filled(table: Table, columns: list[str], name: str) -> pd.Series[Any]:
-    """Return the first of several columns that is filled, row by row. Raises `UserError`."""
-    present = table.cells[[column for column in columns if column in table.cells]]
-    if present.empty:
-        raise UserError(f"the table has none of the columns {', '.join(columns)} of the source")
-    marks = {form(str(value)) for value in present.stack().dropna()}
-    if name == "category" and len(present.columns) > 1 and marks <= YES | NO:
-        listed = ", ".join(columns)
-        raise UserError(
-            f"the columns {listed} of the table hold 0 and 1 and no labels; replace the source's "
-            f"column `category` by `one_hot: [{listed}]`"
-        )
-    return present.apply(blank_to_none).bfill(axis=1).iloc[:, 0]
-
-
-def one_hot_labels(table: Table, columns: list[str]) -> pd.Series[Any]:
-    """Return the names of the columns that hold 1, joined by `|`; None for a row without one.
-
-    Raises:
-        UserError: a cell is neither 0 nor 1, with its line.
-    """
-    marks = table.cells[columns].fillna("").map(form)
-    for column in columns:
-        wrong = (~marks[column].isin(YES | NO)).to_numpy().nonzero()[0]
-        if len(wrong):
-            raise UserError(
-                f"{table.lines[wrong[0]]} has `{table.cells[column].iloc[wrong[0]]}` in the "
-                f"one-hot column `{column}`; correct it to 0 or 1, or leave such rows out with "
-                "the source's `where`"
-            )
-    labels = [
-        FINDINGS.join(column for column, shown in zip(columns, row, strict=True) if shown) or None
-        for row in marks.isin(YES).to_numpy()
-    ]
-    return pd.Series(labels, index=table.cells.index, dtype=object)
-
-
 def with_paths(
     rows: pd.DataFrame, names: list[str], place: Place
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[Remark]]:
     """Add the path of each image; return an excluded row for each file that is not listed too."""
-    named, others = place.find()
+    named, others, idle = place.find()
     paths, remarks = locate(names, named, place)
     listed = rows.assign(path=paths)
     others = dict.fromkeys(named.values(), UNLISTED) | others
     unlisted = sorted(others.keys() - set(paths))
     reasons = [others[path] for path in unlisted]
     extra = pd.DataFrame({"path": unlisted, EXCLUDED: reasons}, dtype=object)
-    return listed.assign(**{EXCLUDED: exclusions(listed)}), extra, remarks
+    return listed.assign(**{EXCLUDED: exclusions(listed)}), extra, [*remarks, *idle]
 
 
 def once(rows: pd.DataFrame, lines: list[str]) -> tuple[pd.DataFrame, list[Remark]]:
@@ -328,17 +310,3 @@ def require_files(rows: pd.DataFrame, others: pd.DataFrame, root: Path, table: s
             f"{(others[EXCLUDED] == UNLISTED).sum()} files there are not listed; complete the "
             "folder, correct the table or the source's `file`, or set its `on_missing` to leave_out"
         )
-
-
-def fill_template(template: str, table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[Any]:
-    """Fill a template from columns and fields, row by row; missing where the text is empty."""
-    known = pd.concat([table.drop(columns=table.columns.intersection(rows.columns)), rows], axis=1)
-    records = known.astype(object).where(known.notna(), "").to_dict("records")
-    try:
-        texts = [template.format_map(record).strip() for record in records]
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise UserError(
-            f"`{template}` in the source cannot be filled in ({error}); "
-            f"the table has {', '.join(map(str, known))}"
-        ) from error
-    return pd.Series([text or None for text in texts], index=known.index, dtype=object)

@@ -17,6 +17,8 @@ from medgan.sources.path_guesses import MOST_LABELS, PARTS
 from medgan.sources.rows import part, sex, years
 
 SUFFIXES = frozenset((".csv", ".tsv", ".txt"))
+WORKBOOKS = frozenset((".xlsx", ".xls", ".ods", ".parquet"))
+"""Tables that are not read."""
 LARGEST = 200 * 2**20
 """Bytes of a table that is looked into."""
 LISTED = 0.5
@@ -83,6 +85,8 @@ def guess_from_tables(root: Path, paths: Sequence[str]) -> tuple[list[TableGuess
     names = {key for path in paths for key in _keys(path)}
     guesses, problems = [], []
     for file in sorted(root.iterdir()):
+        if file.suffix.lower() in WORKBOOKS and not file.name.startswith((".", "~")):
+            problems.append(f"The table {file.name} is not used: save it as CSV (UTF-8).")
         if file.suffix.lower() not in SUFFIXES or not file.is_file() or file.name.startswith("."):
             continue
         try:

@@ -28,6 +28,7 @@ GRAY = noise(0, 20, 24)
         ((24, 24, 9), "along the last axis"),
         ((24, 20, 9), "along the last axis"),
         ((20, 24, 9), "along the last axis"),
+        ((20, 1, 24), "slices of one row"),
         ((5, 20, 24, 3), r"is not \(H, W"),
         ((9,), r"is not \(H, W"),
         ((0, 9), r"is not \(H, W"),
@@ -102,3 +103,11 @@ def test_an_archive_without_arrays_is_to_be_unpacked(tmp_path: Path) -> None:
         archive.writestr("a/x.png", b"nothing")
     with refused("FORMAT", "it is a zip archive.*unpack it"):
         pixels(tmp_path / "x.npz")
+
+
+def test_a_second_array_behind_the_first_is_not_passed_over(tmp_path: Path) -> None:
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.save(file, GRAY)
+        np.save(file, GRAY)
+    with refused("UNREADABLE", "more than its header says"):
+        pixels(tmp_path / "x.npy")

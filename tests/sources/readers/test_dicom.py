@@ -128,6 +128,22 @@ def test_patients_of_different_issuers_differ(tmp_path: Path) -> None:
     assert "group_id" not in metadata(dicom(tmp_path / "3.dcm", GREY, PatientID=""), **key)
 
 
+def test_patients_that_differ_only_in_form_are_one(tmp_path: Path) -> None:
+    def patients(keyword: str, *values: str) -> int:
+        """How many patients files are of whose ids, or issuers, are written so."""
+        ids = {"PatientID": "1", "IssuerOfPatientID": "x"}
+        made = [
+            dicom(tmp_path / f"{place}.dcm", GREY, **ids | {keyword: value})
+            for place, value in enumerate(values)
+        ]
+        return len({metadata(path, pseudonym_key=KEY)["group_id"] for path in made})
+
+    for keyword in ("PatientID", "IssuerOfPatientID"):
+        assert patients(keyword, "P-07", "p7", "P_007 ", "p 7") == 1
+        assert patients(keyword, "12", "0012", "12.0") == 1
+        assert patients(keyword, "12", "21", "1-2") == 3
+
+
 @pytest.mark.parametrize(
     "twin",
     [

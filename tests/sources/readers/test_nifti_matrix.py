@@ -19,6 +19,7 @@ ALL = SlicePolicy(start=0.0, stop=1.0)
 HEAD = noise(5, 8, 10, 12).astype(np.int16)
 """A volume in canonical orientation (right, anterior, superior)."""
 PIXDIM, FORM_CODES, SCALE, UNITS, DATATYPE, QUATERNION = 80, 252, 112, 123, 70, 256
+DIM, INTENT = 40, 68
 """Places in a NIfTI-1 header."""
 
 
@@ -141,6 +142,58 @@ def test_slope_and_intercept_give_the_unit_of_the_window(tmp_path: Path) -> None
     shown = pixels(path, 5, slices=ALL, window=(-100.0, 410.0))
     straight = pixels(volume(tmp_path / "y.nii"), 5, slices=ALL, window=(0.0, 255.0))
     assert np.array_equal(shown, straight)
+
+
+@pytest.mark.parametrize(
+    ("intent", "what"),
+    [
+        (1002, "a label map"),
+        (1003, "a map of brain regions"),
+        (3, "a statistical map"),
+        (24, "a statistical map"),
+        (1005, "a map of matrices"),
+        (1006, "a field of vectors"),
+        (1009, "the points of a surface"),
+    ],
+)
+def test_what_the_header_calls_no_image_is_left_out(tmp_path: Path, intent: int, what: str) -> None:
+    path = volume(tmp_path / "x.nii", patches={INTENT: struct.pack("<h", intent)})
+    with refused("NOT_AN_IMAGE", f"no image of a scan but {what}"):
+        pixels(path, 5, slices=ALL)
+
+
+@pytest.mark.parametrize("intent", [0, 1001, 1011, 2001])
+def test_other_intents_are_images(tmp_path: Path, intent: int) -> None:
+    path = volume(tmp_path / "x.nii", patches={INTENT: struct.pack("<h", intent)})
+    assert code(path, 5, slices=ALL) == ""
+
+
+def of_several(path: Path, *lengths: int) -> Path:
+    """Several volumes or components, as many as the lengths of the fourth axis and those after."""
+    values = np.broadcast_to(
+        HEAD.reshape(*HEAD.shape, *[1] * len(lengths)), (*HEAD.shape, *lengths)
+    )
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+    return path
+
+
+@pytest.mark.parametrize("policy", ["refuse", "first"])
+def test_vectors_are_no_volumes(tmp_path: Path, policy: str) -> None:
+    path = of_several(tmp_path / "x.nii", 1, 3)
+    with refused("FORMAT", "its voxels are vectors"):
+        pixels(path, 5, slices=ALL, volumes_4d=policy)
+    expected = {"refuse": "VOLUMES_4D", "first": ""}[policy]
+    assert code(of_several(tmp_path / "y.nii", 3), 5, slices=ALL, volumes_4d=policy) == expected
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+def test_voxels_behind_those_of_the_header_are_not_passed_over(tmp_path: Path, name: str) -> None:
+    content = bytearray(of_several(tmp_path / "y.nii", 3).read_bytes())
+    struct.pack_into("<5h", content, DIM, 3, *HEAD.shape, 1)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(bytes(content)) if path.suffix == ".gz" else bytes(content))
+    with refused("UNREADABLE", "more than its header says"):
+        pixels(path, 5, slices=ALL)
 
 
 def test_pairs_of_files_are_named(tmp_path: Path) -> None:

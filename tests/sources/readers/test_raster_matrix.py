@@ -287,21 +287,44 @@ def test_jpeg(tmp_path: Path, mode: str) -> None:
     assert correlation(shown, np.atleast_3d(truth)) > 0.99
 
 
-@pytest.mark.parametrize("turned", [1, 3, 6, 8])
+@pytest.mark.parametrize("turned", range(1, 9))
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("color", [BLACK, WHITE, RGB])
 @pytest.mark.parametrize("deflate", [False, True])
-def test_orientation_of_tiff(tmp_path: Path, turned: int, kind: type, deflate: bool) -> None:
-    upright = np.rint(COLOR * 255).astype(kind)
-    steps = {1: 0, 3: 2, 6: 1, 8: 3}[turned]
+def test_orientation_of_tiff(
+    tmp_path: Path, turned: int, kind: type, color: int, deflate: bool
+) -> None:
+    upright = np.rint((COLOR if color == RGB else GRAY) * 255).astype(kind)
+    turns = [(0, 0), (0, 1), (2, 0), (2, 1), (3, 1), (1, 0), (1, 1), (3, 0)]
+    steps, mirrored = turns[turned - 1]
+    stored_as = np.rot90(upright, steps)[:, :: -1 if mirrored else 1]
     path = tiff(
         tmp_path / "x.tif",
-        np.ascontiguousarray(np.rot90(upright, steps)),
-        RGB,
+        np.ascontiguousarray(255 - stored_as if color == WHITE else stored_as),
+        color,
         tags={ORIENTATION: [turned]},
         deflate=deflate,
     )
     shown = pixels(path, window=(0.0, 255.0))
     assert np.array_equal(shown, upright)
+
+
+def test_png_whose_checksums_do_not_hold_are_refused(tmp_path: Path) -> None:
+    path = png(tmp_path / "x.png", np.rint(COLOR * 255), bits=8)
+    content, read = path.read_bytes(), 0
+    for place in range(content.index(b"IDAT") + 4, content.index(b"IEND") - 8, 3):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        read += not code(path)
+    assert read == 0
+
+
+@pytest.mark.parametrize("colors", [1, 7])
+def test_colors_beyond_the_palette_are_refused(tmp_path: Path, colors: int) -> None:
+    indices = np.rint(GRAY * 7)
+    for size, refusal in ((colors, "UNREADABLE"), (8, "")):
+        palette = np.linspace(255, 0, 3 * size)
+        path = png(tmp_path / "x.png", indices, bits=8, palette=palette)
+        assert code(path) == refusal
 
 
 def test_a_color_map_of_8_bits_is_not_black(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ class _Header:
             return ""
         if first in CHANNELS or last in CHANNELS:
             return "may have channels or slices; store colors as (H, W, 3), a volume as NIfTI"
+        if second == 1:
+            return "has slices of one row; store an image as (H, W)"
         if first == second > last or first > FLATTEST * last < second:
             return "seems to have its slices along the last axis; move them to the first"
         return ""
@@ -124,7 +126,7 @@ def _header(stream: BinaryIO, path: Path, config: ReadingConfig) -> _Header:
 
 def _array(stream: BinaryIO, header: _Header) -> Values:
     values = volumes.read_values(stream, header.dtype, math.prod(header.shape))
-    stream.read(1)  # a zip archive verifies its checksum at the end
+    volumes.check_end(stream)
     gray = values.astype(np.uint8) * 255 if header.dtype.kind == "b" else values
     return gray.reshape(header.shape, order="F" if header.columns_first else "C")
 

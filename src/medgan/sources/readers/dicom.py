@@ -14,7 +14,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -40,11 +40,12 @@ from pydicom.values import converters
 
 from medgan.files.parallel import Recent, stamp
 from medgan.sources.raw import Bools, ImageRefused, Values
-from medgan.sources.readers import dicom_header, dicom_kinds, dicom_metadata, dicom_pixels
+from medgan.sources.readers import dicom_header, dicom_kinds, dicom_metadata, dicom_pixels, volumes
 from medgan.sources.readers.config import ReadingConfig, evenly_spaced
 from medgan.sources.readers.decoding import Decoded, check_frame, percentile_window
+from medgan.sources.readers.dicom_attributes import numbers
 from medgan.sources.readers.dicom_detection import PREFIX
-from medgan.sources.readers.dicom_frames import check_size
+from medgan.sources.readers.dicom_frames import check_rest, check_size
 from medgan.sources.readers.dicom_header import COLORS, MONOCHROME, check_header, frame_count
 from medgan.sources.readers.dicom_pixels import Stored
 from medgan.sources.readers.formats import GZIP
@@ -54,8 +55,9 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
+ASPECT = "PixelAspectRatio"
 KEYWORDS = (
-    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", *dicom_header.KEYWORDS),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", ASPECT, *dicom_header.KEYWORDS),
     *(*dicom_kinds.KEYWORDS, *dicom_pixels.KEYWORDS, *dicom_metadata.KEYWORDS),
 )
 """All attributes that are ever read."""
@@ -102,7 +104,7 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
     """Decode a frame. Raises `ImageRefused`."""
     with _opened(path, config) as file:
         check_frame(file.count, frame, config, "frames")
-        decoded = _decoded(file, path, frame or 0, config)
+        decoded = _squared(_decoded(file, path, frame or 0, config), file.header, config)
         metadata = dicom_metadata.describe(file.header, config)
     return Decoded(decoded.values, decoded.low, decoded.high, {**metadata, **decoded.metadata})
 
@@ -130,7 +132,10 @@ def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
         header.file_meta = meta
         dicom_kinds.check_kind(header, config)
         options, size = _pixel_element(stream, syntax)
-        check_header(header, options["pixel_keyword"], syntax.is_encapsulated, size, config)
+        needed = check_header(
+            header, options["pixel_keyword"], syntax.is_encapsulated, size, config
+        )
+        check_rest(stream, header, syntax, needed, size)
         yield _File(stream, header, syntax, options)
 
 
@@ -204,12 +209,24 @@ def _decoded(file: _File, path: Path, frame: int, config: ReadingConfig) -> Deco
     return Decoded(shown.values[:, :, None], low, high, metadata)
 
 
+def _squared(decoded: Decoded, header: Dataset, config: ReadingConfig) -> Decoded:
+    """Resample pixels that are not square (PS3.3 C.7.6.3.1.7)."""
+    ratio = numbers(header, ASPECT)
+    if len(ratio) != 2 or max(ratio) <= volumes.SAME_SPACING * min(ratio):
+        return decoded
+    spacing, values = (ratio[0], ratio[1]), decoded.values
+    volumes.check_spacing(spacing, (values.shape[0], values.shape[1]), config)
+    shown: Values = volumes.squared(values, spacing)
+    if decoded.low is None:
+        shown = np.rint(shown).astype(np.uint8)
+    color = f"{decoded.metadata['color']}, resampled to square pixels"
+    return replace(decoded, values=shown, metadata={**decoded.metadata, "color": color})
+
+
 def _colored(file: _File, stored: Values) -> Decoded:
     depth, metadata = int(file.header.BitsStored), {"color": COLORS[file.photometric]}
     if file.photometric == "PALETTE COLOR":
-        stored, depth = dicom_pixels.palette_colors(
-            stored, file.header, "><"[file.syntax.is_little_endian]
-        )
+        stored, depth = dicom_pixels.palette_colors(stored, file.header)
     if stored.dtype == np.uint8 and depth == 8:
         return Decoded(stored, metadata=metadata)
     return Decoded(stored, 0.0, 2.0**depth - 1.0, metadata)

@@ -47,8 +47,8 @@ def frame_count(header: Dataset) -> int:
 
 def check_header(
     header: Dataset, keyword: str, encapsulated: bool, size: int, config: ReadingConfig
-) -> None:
-    """Raise `ImageRefused` for a header that is not allowed, or does not match the file.
+) -> int:
+    """Return the bytes that the pixels need at least.
 
     Args:
         header: of the file; its photometric interpretation is corrected where that is possible.
@@ -56,6 +56,9 @@ def check_header(
         encapsulated: whether the pixels are compressed frames.
         size: bytes of the pixels in the file.
         config: the limits.
+
+    Raises:
+        ImageRefused: a header that is not allowed, or does not match the file.
     """
     burned_in = codes(header, "BurnedInAnnotation") == ["YES"]
     if burned_in and config.burned_in == "refuse":
@@ -80,6 +83,7 @@ def check_header(
     least = 8 * count if encapsulated else native  # an item header a frame
     if size < least:
         raise ImageRefused("UNREADABLE", f"it is cut: it has {size} of {least} bytes")
+    return least
 
 
 def _check_colors(header: Dataset) -> None:

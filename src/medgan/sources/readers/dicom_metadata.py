@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from medgan.sources.forms import form
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.dicom_attributes import codes
 from medgan.sources.readers.dicom_kinds import MODALITIES
@@ -84,8 +85,8 @@ def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
 
 def _pseudonyms(key: str) -> dict[str, Callable[[Dataset], str]]:
     def patient(header: Dataset) -> str:
-        name = _text(header, "PatientID")
-        issuer = _text(header, "IssuerOfPatientID")
+        name = form(_text(header, "PatientID"))
+        issuer = form(_text(header, "IssuerOfPatientID"))
         return pseudonym(f"{issuer}\n{name}", key, "patient") if name else ""
 
     def series(header: Dataset) -> str:

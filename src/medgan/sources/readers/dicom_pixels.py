@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from medgan.sources.raw import Bools, ImageRefused, Values
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import IMAGE_PERCENTILES, WINDOW_NAME, as_float
 from medgan.sources.readers.dicom_attributes import codes, entries, numbers
+from medgan.sources.readers.dicom_tables import Lookup, depth, read_lookup
 
 PALETTES = tuple(
     f"{color}PaletteColorLookupTable{part}"
@@ -98,34 +99,25 @@ def _as_stored(number: int, bits: int, signed: bool) -> int:
     return pattern - (1 << bits) if signed and pattern >= 1 << (bits - 1) else pattern
 
 
-def palette_colors(indices: Values, header: Dataset, order: str) -> tuple[Values, int]:
-    """Look up RGB colors (H, W, 3) and their bits; `order` of bytes is < or > (PS3.3 C.7.6.3.1.5).
-
-    pydicom does this wrongly for tables of 8 bits with more than 256 entries, and in big endian.
-    """
-    colors, depth = [], 8
-    for descriptor, data in zip(PALETTES[::2], PALETTES[1::2], strict=True):
-        stated = numbers(header, descriptor)
-        if len(stated) != 3 or not np.isfinite(stated).all():
-            raise ImageRefused("UNREADABLE", f"its {descriptor} is not three numbers")
-        count, first = int(stated[0]) or 2**16, int(stated[1])
-        table = np.asarray(entries(header, data))
-        if table.dtype.kind == "S":
-            raw = bytes(header[data].value)
-            table = np.frombuffer(raw, f"{order}u{2 if len(raw) >= 2 * count else 1}")
-        if not 0 < count <= len(table):
-            raise ImageRefused("UNREADABLE", f"its {data} has {len(table)} of {count} entries")
-        depth = 16 if table.dtype.itemsize > 1 and stated[2] > 8 else depth
-        colors.append(table[np.clip(indices.astype(np.int64) - first, 0, count - 1)])
-    return np.stack(colors, axis=2).astype(np.uint16 if depth == 16 else np.uint8), depth
+def palette_colors(indices: Values, header: Dataset) -> tuple[Values, int]:
+    """Look up RGB colors (H, W, 3), and their bits."""
+    lookups = [
+        read_lookup(header, descriptor, data, header.file_meta)
+        for descriptor, data in zip(PALETTES[::2], PALETTES[1::2], strict=True)
+    ]
+    bits = depth(lookups)
+    colors = np.stack([lookup.of(indices) for lookup in lookups], axis=2)
+    return colors.astype(np.uint8 if bits == 8 else np.uint16), bits
 
 
 def modality_values(stored: Values, header: Dataset, frame: int) -> Values:
     """Convert stored values (H, W) to the unit of the modality, for CT Hounsfield units."""
     if header.get("ModalityLUTSequence"):
-        if not _is_table(header.ModalityLUTSequence[0]):
-            raise ImageRefused("UNREADABLE", "its ModalityLUTSequence has no usable table")
-        return cast(Values, apply_modality_lut(stored, header))
+        try:
+            return _lookup(header.ModalityLUTSequence[0], header).of(stored)
+        except ImageRefused as refused:
+            problem = f"its ModalityLUTSequence has no usable table: {refused}"
+            raise ImageRefused("UNREADABLE", problem) from None
     group = _group(header, frame, "PixelValueTransformationSequence")
     slope, intercept = (numbers(group, f"Rescale{name}")[:1] for name in ("Slope", "Intercept"))
     for name, number in (("Slope", slope), ("Intercept", intercept)):
@@ -148,9 +140,7 @@ def voi_window(
             raise ImageRefused("WINDOW", f"{problem}; give [lowest, highest]")
         return Windowed(values, config.limits, config.window_name)
     group = _group(header, frame, "FrameVOILUTSequence")
-    if group.get("VOILUTSequence") and _is_table(group.VOILUTSequence[0]):
-        return _by_lut(values, group, header)
-    found = _by_window(values, group)
+    found = _by_lut(values, group, header) or _by_window(values, group)
     if found is not None:
         return found
     bits = int(header.get("BitsStored") or 0)
@@ -168,18 +158,18 @@ def show_black(shown: Windowed, padded: Bools, inverted: bool) -> Windowed:
     return Windowed(np.where(padded, black, as_float(shown.values)), shown.limits, shown.name)
 
 
-def _is_table(item: Dataset) -> bool:
-    """Return whether a lookup table has its three numbers, and data."""
-    return len(numbers(item, "LUTDescriptor")) == 3 and bool(entries(item, "LUTData"))
+def _lookup(item: Dataset, header: Dataset, signed: bool = False) -> Lookup:
+    return read_lookup(item, "LUTDescriptor", "LUTData", header.file_meta, signed)
 
 
-def _by_lut(shown: Values, group: Dataset, header: Dataset) -> Windowed:
-    holder = Dataset()
-    holder.VOILUTSequence = group.VOILUTSequence
-    holder.file_meta = header.file_meta
-    depth = int(group.VOILUTSequence[0].LUTDescriptor[2])
-    whole = np.rint(shown.astype(np.float64)).astype(np.int32)
-    return Windowed(apply_voi(whole, holder), (0.0, 2.0**depth - 1.0), "file, table")
+def _by_lut(shown: Values, group: Dataset, header: Dataset) -> Windowed | None:
+    """Apply the first table of the file that is usable."""
+    signed = bool(cast(NDArray[Any], shown).min() < 0)
+    for item in group.get("VOILUTSequence") or ():
+        with contextlib.suppress(ImageRefused):
+            lookup = _lookup(item, header, signed)
+            return Windowed(lookup.of(shown), (0.0, 2.0 ** depth([lookup]) - 1.0), "file, table")
+    return None
 
 
 def _by_window(shown: Values, group: Dataset) -> Windowed | None:

@@ -33,6 +33,14 @@ OTHER_VOXELS = {1: "single bits", 128: "colors (RGB)", 1536: "floats of 128 bits
     **dict.fromkeys((32, 1792, 2048), "complex numbers"),
 }
 """Code -> type of voxels that is not read."""
+STATISTICS = range(2, 25)
+"""Intent codes of statistical maps."""
+OTHER_INTENTS = {1002: "a label map", 1003: "a map of brain regions"} | {
+    **dict.fromkeys((1004, 1005, 1010), "a map of matrices"),
+    **dict.fromkeys((1006, 1007), "a field of vectors"),
+    **dict.fromkeys((1008, 1009), "the points of a surface"),
+}
+"""Other intent codes of files that are no images -> what they are."""
 MILLIMETERS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """Code of the unit of length -> millimeters; 0 says nothing, which is taken for millimeters."""
 SPATIAL_UNIT = 0b111  # bits of xyzt_units
@@ -54,6 +62,7 @@ class _Header:
     axes: tuple[int, ...]  # canonical axis (right, anterior, superior) -> axis of the file
     flipped: tuple[bool, ...]  # whether that axis of the file runs the other way
     spacing: tuple[float, float, float]  # millimeters along the axes of the file
+    count: int  # volumes in the file
 
     def plane(self, config: ReadingConfig) -> str:
         """The configured plane; a file of one slice has only its own."""
@@ -104,9 +113,18 @@ def _header(stream: BinaryIO, config: ReadingConfig) -> _Header:
     dtype, offset = _voxel_type(header), float(header["vox_offset"])
     if not length <= offset <= MAX_OFFSET:
         raise ImageRefused("UNREADABLE", "its header says an impossible offset of the voxels")
-    shape = _shape(tuple(int(size) for size in header.get_data_shape()), config)
+    _check_intent(header)
+    shape, count = _shape(tuple(int(size) for size in header.get_data_shape()), config)
     slope, intercept = _scale(header)
-    return _Header(shape, dtype, int(offset), slope, intercept, *_geometry(header))
+    return _Header(shape, dtype, int(offset), slope, intercept, *_geometry(header), count)
+
+
+def _check_intent(header: Nifti1Header) -> None:
+    """Raise `ImageRefused` for what the header itself says to be no image (intent_code)."""
+    code = int(header["intent_code"])
+    what = "a statistical map" if code in STATISTICS else OTHER_INTENTS.get(code)
+    if what:
+        raise ImageRefused("NOT_AN_IMAGE", f"it is no image of a scan but {what}")
 
 
 def _voxel_type(header: Nifti1Header) -> np.dtype[Any]:
@@ -172,16 +190,21 @@ def _affine(form: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
         raise ImageRefused("ORIENTATION", "its qform is no rotation") from None
 
 
-def _shape(shape: tuple[int, ...], config: ReadingConfig) -> tuple[int, int, int]:
-    """Return (X, Y, Z) of the first volume. Raises `ImageRefused` for several, unless allowed."""
+def _shape(shape: tuple[int, ...], config: ReadingConfig) -> tuple[tuple[int, int, int], int]:
+    """Return (X, Y, Z) of the first volume, and how many there are.
+
+    Raises `ImageRefused` for several, unless allowed, and for several values a voxel.
+    """
     if not shape or min(shape) < 1:
         raise ImageRefused("UNREADABLE", f"its header says {shape} voxels")
+    if math.prod(shape[4:]) > 1:
+        raise ImageRefused("FORMAT", "its voxels are vectors; save one number a voxel")
     count = math.prod(shape[3:])
     if count > 1 and config.volumes_4d == "refuse":
         remedy = "reading.volumes_4d = first reads the first"
         raise ImageRefused("VOLUMES_4D", f"it holds {count} volumes; {remedy}")
     x, y, z = (*shape[:3], 1, 1)[:3]
-    return x, y, z
+    return (x, y, z), count
 
 
 def _orientation(affine: NDArray[np.float64]) -> tuple[tuple[int, ...], tuple[bool, ...]]:
@@ -197,7 +220,8 @@ def _load(path: Path, header: _Header, config: ReadingConfig) -> volumes.Volume:
     with volumes.opened(path) as stream:
         volumes.skip(stream, header.offset)
         values = volumes.read_values(stream, header.dtype, math.prod(header.shape))
-        stream.read(1)  # gzip verifies its checksum at the end
+        if header.count == 1:
+            volumes.check_end(stream)
     limits, window = volumes.volume_window(values, header.slope, header.intercept, config)
     plane = header.plane(config)
     canonical = values.reshape(header.shape, order="F").transpose(header.axes)

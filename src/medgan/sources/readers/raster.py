@@ -56,6 +56,9 @@ def frames(path: Path, config: ReadingConfig) -> Sequence[int]:
 
 def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
     """Decode a page. Raises `ImageRefused`."""
+    if detect(path, DECODERS) == "PNG":
+        with PngImageFile(path) as whole:
+            whole.verify()  # the decoder does not compare the checksums of the pixels
     with _page(path, frame, config) as image:
         raw = _raw_mode(image)
         if image.mode in ("RGB", "RGBA") and ";16" in raw and image.format != "BMP":
@@ -84,6 +87,8 @@ def _opened(path: Path) -> Iterator[ImageFile]:
         if str(error).startswith(UNKNOWN_VARIANT):
             raise ImageRefused("FORMAT", f"it is {kind} of a variant not read: {error}") from error
         raise
+    # Pillow maps a file that it knows by name, and exchanges the sides of a turned TIFF before.
+    image.filename = ""
     with image:
         yield image
 
@@ -226,6 +231,10 @@ def _on_black(image: Image.Image) -> Pixels:
 
 
 def _palette(image: Image.Image) -> Pixels:
+    colors = len(image.palette.palette) // len(image.palette.mode) if image.palette else 0
+    if int(np.asarray(image).max()) >= colors:  # Pillow shows these black
+        problem = f"it has pixels of other colors than the {colors} of its palette"
+        raise ImageRefused("UNREADABLE", problem)
     return _on_black(image) if "transparency" in image.info else _rgb(image)
 
 

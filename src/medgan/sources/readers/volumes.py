@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.files.parallel import Recent, stamp
@@ -77,11 +78,20 @@ def read_slice(
     low, high = volume.limits or (None, None)
     fine = min(volume.spacing)
     if low is not None and max(volume.spacing) > SAME_SPACING * fine:
-        height, width = _square_size(values.shape[:2], volume.spacing)
-        image = Image.fromarray(np.ascontiguousarray(values[:, :, 0], dtype=np.float32), mode="F")
-        values = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))[:, :, None]
+        values = squared(values, volume.spacing)
         metadata["color"] += f", resampled to {fine:.3g} mm"
     return Decoded(values, low, high, metadata)
+
+
+def squared(values: Values, spacing: Spacing) -> NDArray[np.float32]:
+    """Resample an image (H, W, C) to square pixels of the finer spacing."""
+    height, width = _square_size(values.shape[:2], spacing)
+    planes = [
+        Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32), mode="F")
+        for plane in np.moveaxis(values, 2, 0)
+    ]
+    shown = [plane.resize((width, height), Image.Resampling.BILINEAR) for plane in planes]
+    return np.stack([np.asarray(plane) for plane in shown], axis=2)
 
 
 def _square_size(shape: tuple[int, ...], spacing: Spacing) -> tuple[int, int]:
@@ -140,6 +150,16 @@ def skip(stream: BinaryIO, count: int) -> None:
     """Skip `count` bytes of a stream."""
     while count > 0 and (got := len(stream.read(min(count, CHUNK)))):
         count -= got
+
+
+def check_end(stream: BinaryIO) -> None:
+    """Raise `ImageRefused` for a stream that goes on; zeros are padding.
+
+    At its end a gzip file and a zip archive verify their checksums.
+    """
+    if stream.read(CHUNK).strip(b"\0"):
+        remedy = "its shape is wrong, or several arrays were written to it"
+        raise ImageRefused("UNREADABLE", f"it holds more than its header says: {remedy}")
 
 
 def read_values(stream: BinaryIO, dtype: np.dtype[np.generic], count: int) -> Values:
