@@ -66,3 +66,12 @@ def test_a_dry_run_writes_nothing(project: Path) -> None:
     assert done.exit_code == 0
     assert "Nothing was written" in done.output
     assert not (project / "conf/skin").exists()
+
+
+def test_patients_may_be_unknown(project: Path) -> None:
+    """As the help says of an empty text; without the option they are guessed from the names."""
+    done = CliRunner().invoke(
+        main, ["init", "skin", "../films", "--normal", "nv", "--patients", "", "--dry-run"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "4 patients." not in done.output

@@ -8,6 +8,7 @@ import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import project_root_here
+from medgan.cli.results import terminal_width
 from medgan.errors import UserError
 
 
@@ -53,7 +54,7 @@ def init(
     require_free_name(conf, name)
     corrections = Corrections(normal, dict(map(_category, labels)), patients, size)
     found = recognize(path, corrections)
-    click.echo(print_text(described(found)))
+    click.echo(print_text(described(found), terminal_width()))
     try:
         found.require_normal()
     except UserError as error:

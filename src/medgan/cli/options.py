@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from medgan.cli.errors import STDOUT
 
 if TYPE_CHECKING:
     from medgan.project.environment import Environment
@@ -32,8 +35,14 @@ def dataset_options(command: Function) -> Function:
 
 
 def json_option(help_text: str) -> Callable[[Function], Function]:
-    """Add `--json`; the command prints one JSON document and nothing else."""
+    """Add `--json`, with which the command calls `print_document` alone."""
     return click.option("--json", "as_json", is_flag=True, help=help_text)
+
+
+def print_document(document: object) -> None:
+    """Print JSON on the standard output, which `UserCommand` keeps free of all else."""
+    text = json.dumps(document, indent=1, allow_nan=False)
+    click.echo(text, file=click.get_current_context().meta[STDOUT])
 
 
 def chosen(env: str | None, params: str) -> Environment:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, json_option, project_root_here
+from medgan.cli.options import dataset_options, json_option, print_document, project_root_here
+from medgan.cli.results import terminal_width
 
 MAPS = click.Choice(["none", "anomalous", "all"])
 
@@ -87,4 +87,7 @@ def score(
             ),
         )
     file = output / "scores.csv"
-    click.echo(json.dumps(scores_document(found, file)) if as_json else scores_text(found, file))
+    if as_json:
+        print_document(scores_document(found, file))
+    else:
+        click.echo(scores_text(found, file, terminal_width()))
