@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, json_option, print_document, project_root_here
+from medgan.cli.options import json_option, model_options, print_document, project_root_here
 from medgan.cli.results import terminal_width
 
 
@@ -27,7 +27,7 @@ from medgan.cli.results import terminal_width
     type=click.Path(path_type=Path),
     help="Folder for classes.csv, classification.json and saliency/.",
 )
-@dataset_options
+@model_options
 @click.option(
     "--saliency",
     is_flag=True,

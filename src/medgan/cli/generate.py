@@ -24,6 +24,8 @@ def class_weights(
     weights: dict[str, float] = {}
     for part in filter(None, (given or "").split(",")):
         name, _, weight = part.partition(":")
+        if name.strip() in weights:
+            raise click.BadParameter(f"{name.strip()} is given twice: give each class once.")
         try:
             weights[name.strip()] = float(weight or 1)
         except ValueError:

@@ -19,11 +19,20 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def dataset_options(command: Function) -> Function:
     """Add `--env` and `--params`, which choose the data set; `chosen` reads them."""
+    return _choosing("Default: the embedded phantoms.")(command)
+
+
+def model_options(command: Function) -> Function:
+    """Add `--env` and `--params` to a command that finds the data set by the model."""
+    return _choosing("Default: the only one that the model was trained on.")(command)
+
+
+def _choosing(default: str) -> Callable[[Function], Function]:
     env = click.option(
         "--env",
         "-e",
         envvar="KEDRO_ENV",
-        help="The data set: an environment of conf/. Default: the embedded phantoms.",
+        help=f"The data set: an environment of conf/. {default}",
     )
     params = click.option(
         "--params",
@@ -31,7 +40,7 @@ def dataset_options(command: Function) -> Function:
         help="What `kedro run --params` was given to choose the data set, such as "
         "flag=bloodmnist,size=28.",
     )
-    return env(params(command))
+    return lambda command: env(params(command))
 
 
 def json_option(help_text: str) -> Callable[[Function], Function]:

@@ -61,7 +61,10 @@ def classes_text(found: Classified, file: Path, width: int) -> str:
     """
     using, table = found.using, found.table
     title = f"{using.arm}, trained on the data set {using.dataset} ({using.version})"
-    counted = ", ".join(f"{count} {name}" for name, count in counts_of_classes(table).items())
+    names = {"no_image": "other files"}
+    counted = ", ".join(
+        f"{count} {names.get(name, name)}" for name, count in counts_of_classes(table).items()
+    )
     parts: list[Table | str] = [
         title,
         Table(CLASS_COLUMNS, [_class_row(row) for row in table.head(ROWS).to_dict("records")]),
