@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
 import pytest
 from click.testing import CliRunner
 
 from medgan.cli.main import main
+from medgan.cli.starting import stopped_by
 
 
 @pytest.mark.parametrize(
@@ -29,3 +34,27 @@ def test_empty_text_is_not_the_working_directory(arguments, sentence, tmp_path, 
     assert done.exit_code == 2, done.output
     assert sentence in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deleted_working_directory_is_one_sentence(tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    done = CliRunner().invoke(main, ["results"])
+    os.chdir(tmp_path)
+    assert done.exit_code == 1
+    assert "This folder is not inside a medgan project" in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "then"),
+    [
+        (["kedro", "run"], "the same command resumes"),
+        (["medgan", "reproduce", "isic"], "the same command resumes"),
+        (["medgan", "generate", "acgan"], "run the same command again"),
+    ],
+)
+def test_only_what_resumes_is_said_to_resume(command, then, monkeypatch):
+    monkeypatch.setattr(sys, "argv", command)
+    assert stopped_by(signal.SIGINT) == f"stopped by SIGINT; {then}."

@@ -75,3 +75,10 @@ def test_patients_may_be_unknown(project: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert "4 patients." not in done.output
+
+
+def test_a_folder_that_is_not_there_is_told_in_words_of_this_command(project: Path) -> None:
+    done = CliRunner().invoke(main, ["init", "skin", "../film"])
+    assert done.exit_code == 1
+    assert "There is no folder ../film" in done.output
+    assert "--params" not in done.output

@@ -73,7 +73,7 @@ class UserCommand(click.Command):
 class Interrupted(click.ClickException):
     """SIGINT or SIGTERM, as an `Exception`: Kedro does not call its hooks for KeyboardInterrupt."""
 
-    def __init__(self, number: int, then: str = "the same command resumes") -> None:
+    def __init__(self, number: int, then: str = "") -> None:
         super().__init__(stopped_by(number, then))
         self.number = number
         self.exit_code = 128 + number  # type: ignore[misc]

@@ -52,6 +52,8 @@ def init(
 
     conf = project_root_here() / "conf"
     require_free_name(conf, name)
+    if not path.expanduser().exists():
+        raise UserError(f"There is no folder {path}: give one that exists.")
     corrections = Corrections(normal, dict(map(_category, labels)), patients, size)
     found = recognize(path, corrections)
     click.echo(print_text(described(found), terminal_width()))

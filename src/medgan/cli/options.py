@@ -73,7 +73,10 @@ def project_root_here() -> Path:
     """The project that the working directory is in."""
     from kedro.utils import find_kedro_project
 
-    root = find_kedro_project(Path.cwd())
+    try:
+        root = find_kedro_project(Path.cwd())
+    except FileNotFoundError:  # it was deleted
+        root = None
     if root is None:
         raise click.ClickException(
             "This folder is not inside a medgan project: go to the folder that holds "
