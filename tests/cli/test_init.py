@@ -50,6 +50,8 @@ def test_a_folder_becomes_an_environment(project: Path) -> None:
         (["--normal", "nv", "--label", "mel"], "--label mel has no `=`"),
         (["--normal", "nv", "--patients", "(x"], "no regular expression"),
         (["--normal", "nv", "--size", "9999"], "preprocessing.size"),
+        (["--normal", "nv", "--size", "0"], "preprocessing.size is 0; give a number from 16"),
+        (["--normal", "nv", "--size", "-3", "--dry-run"], "preprocessing.size is -3"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_and_writes_nothing(
