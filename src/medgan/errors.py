@@ -32,6 +32,7 @@ _DISK_ERRORS: Mapping[int, tuple[str, str]] = {
     errno.ESTALE: ("the network disk has lost the file", _DEVICE),
     errno.EROFS: ("the disk is read-only", _ACCESS),
     errno.EACCES: ("access is denied", _ACCESS),
+    errno.ENOTDIR: ("a file is where a folder is needed", "choose another path, or move the file"),
     errno.EPERM: ("access is denied", _ACCESS),
     errno.EMFILE: ("too many files are open", "raise the limit with `ulimit -n`"),
     errno.ENAMETOOLONG: ("the name is too long", "use a folder with a shorter name"),

@@ -50,6 +50,8 @@ def test_a_folder_becomes_an_environment(project: Path) -> None:
         (["--normal", "nv", "--label", "mel"], "--label mel has no `=`"),
         (["--normal", "nv", "--patients", "(x"], "no regular expression"),
         (["--normal", "nv", "--size", "9999"], "preprocessing.size"),
+        (["--normal", "nv", "--size", "0"], "preprocessing.size is 0; give a number from 16"),
+        (["--normal", "nv", "--size", "-3", "--dry-run"], "preprocessing.size is -3"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_and_writes_nothing(
@@ -66,3 +68,19 @@ def test_a_dry_run_writes_nothing(project: Path) -> None:
     assert done.exit_code == 0
     assert "Nothing was written" in done.output
     assert not (project / "conf/skin").exists()
+
+
+def test_patients_may_be_unknown(project: Path) -> None:
+    """As the help says of an empty text; without the option they are guessed from the names."""
+    done = CliRunner().invoke(
+        main, ["init", "skin", "../films", "--normal", "nv", "--patients", "", "--dry-run"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "4 patients." not in done.output
+
+
+def test_a_folder_that_is_not_there_is_told_in_words_of_this_command(project: Path) -> None:
+    done = CliRunner().invoke(main, ["init", "skin", "../film"])
+    assert done.exit_code == 1
+    assert "There is no folder ../film" in done.output
+    assert "--params" not in done.output

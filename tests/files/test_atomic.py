@@ -13,6 +13,7 @@ import pytest
 from kedro.io import DatasetError
 
 from medgan.datasets.tables import CSVDataset, JSONDataset, ParquetDataset
+from medgan.errors import user_message
 from medgan.files.atomic import new_file, new_folder, write_text
 from medgan.files.integrity import sidecar
 from tests.conftest import ROOT, environment
@@ -105,3 +106,15 @@ def test_f25_a_killed_save_of_a_table_leaves_the_old_one(tmp_path):
     process.kill()
     process.wait()
     assert len(pd.read_csv(path)) == rows
+
+
+def test_file_in_the_place_of_a_folder_is_named(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    for folder in (file, file / "deep"):
+        with pytest.raises(NotADirectoryError) as caught:
+            write_text(folder / "model.onnx", "new")
+        assert user_message(caught.value) == (
+            f"{folder}: a file is where a folder is needed; choose another path, or move the file."
+        )
+    assert file.read_text() == "mine"

@@ -369,6 +369,7 @@ def test_unknown_names_are_refused_with_the_closest(project: Path) -> None:
     assert "There is no detector 'healthgan': did you mean 'healthygan'?" in refusal(
         "films", "healthgan", "out", env="films"
     )
+    assert refusal("films", "acgan", "out", env="films").startswith("acgan is no detector: use one")
     assert "There is no environment 'film': did you mean 'films'?" in refusal(
         "films", MODEL, "out", env="film"
     )

@@ -81,6 +81,7 @@ def test_new_images_get_the_calibrated_probabilities_of_the_network(
     assert row["decision"] == using.classes[int(wanted.argmax())]
     assert float(row["probability"]) == pytest.approx(wanted.max(), abs=1e-6)
     assert table.loc["wide.png", "decision"] == "outside the domain"
+    assert table.loc["wide.png", "probability"] == ""
     assert table.loc["notes.txt", "code"] == "NO_IMAGE"
     assert table.loc["broken.png", "code"] not in ("", "NO_IMAGE")
     assert table.loc["broken.png", "decision"] == ""
@@ -119,7 +120,7 @@ def test_the_command_says_what_it_found_and_refuses_in_a_sentence(
     made = runner.invoke(classify, [str(folder), "--env", "films", "-o", "out"])
     assert made.exit_code == 0, made.output
     assert "real, trained on the data set films" in made.output
-    assert "1 no_image" in made.output
+    assert "1 other files" in made.output
     again = runner.invoke(classify, [str(folder), "--env", "films", "-o", "out"])
     assert again.exit_code == 1
     assert "--overwrite" in again.output

@@ -327,6 +327,11 @@ def test_the_command_names_the_rule_and_writes_nothing(
     ("words", "sentence"),
     [
         (("acgan", "--classes", "normal:x"), "`normal:x` is no class with its weight"),
+        (
+            ("acgan", "--classes", "normal:1, normal:2"),
+            "normal is given twice: give each class once",
+        ),
+        (("autoencoder",), "autoencoder is no generator: use one of acgan, bigan"),
         (("acgn",), "There is no generator 'acgn': did you mean 'acgan'?"),
         (("bigan",), "bigan is not trained on phantoms: `kedro run --pipeline gan_training`"),
         (("acgan", "--truncation", "0"), "generate.truncation is 0.0; give a number from 0.01"),

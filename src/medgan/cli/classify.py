@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, json_option, project_root_here
+from medgan.cli.options import json_option, model_options, print_document, project_root_here
+from medgan.cli.results import terminal_width
 
 
 @click.command(cls=UserCommand)
@@ -27,7 +27,7 @@ from medgan.cli.options import dataset_options, json_option, project_root_here
     type=click.Path(path_type=Path),
     help="Folder for classes.csv, classification.json and saliency/.",
 )
-@dataset_options
+@model_options
 @click.option(
     "--saliency",
     is_flag=True,
@@ -68,4 +68,7 @@ def classify(
             project=project_root_here(),
         )
     file = output / "classes.csv"
-    click.echo(json.dumps(classes_document(found, file)) if as_json else classes_text(found, file))
+    if as_json:
+        print_document(classes_document(found, file))
+    else:
+        click.echo(classes_text(found, file, terminal_width()))

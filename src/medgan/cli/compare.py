@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, json_option
+from medgan.cli.options import chosen, dataset_options, json_option, print_document
 from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
@@ -37,13 +36,16 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
     environment = chosen(env, params)
     if not runs:
         newest = archive_of(environment).runs()[:LISTED]
-        click.echo(json.dumps([_described(run) for run in newest]) if as_json else listing(newest))
+        if as_json:
+            print_document([_described(run) for run in newest])
+        else:
+            click.echo(listing(newest))
         return
     found = comparison(runs[0], runs[1], environment)
     if as_json:
         from medgan.files.documents import to_json
 
-        click.echo(json.dumps(to_json(found), indent=1, allow_nan=False))
+        print_document(to_json(found))
     else:
         click.echo(render(found, terminal_width()))
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, json_option, project_root_here
+from medgan.cli.options import (
+    chosen,
+    dataset_options,
+    json_option,
+    print_document,
+    project_root_here,
+)
 from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> N
     dataset = environment.dataset()
     findings = checkup.checkup(checkup.Examined(Project(project_root_here()), dataset))
     if as_json:
-        click.echo(json.dumps(checkup.as_document(dataset, findings), indent=1))
+        print_document(checkup.as_document(dataset, findings))
     else:
         click.echo(_text(dataset, environment.command(), findings))
     if checkup.first_wrong(findings):

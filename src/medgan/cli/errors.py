@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,10 @@ from medgan.errors import chain, user_message
 
 CLOSING = 4.5
 """Seconds that a command may take to end after a signal."""
+MAY_BE_EMPTY = frozenset({"params", "patients"})
+"""Options of which an empty text means something."""
+STDOUT = "medgan.cli.stdout"
+"""Key of the standard output in the `meta` of a context."""
 AGAIN = 0.05
 """Seconds between two looks at whether it can end."""
 
@@ -34,31 +39,41 @@ class UserCommand(click.Command):
             return super().parse_args(ctx, args)
 
     def _check_options(self, ctx: click.Context, args: list[str]) -> None:
-        """Refuse an option that is given twice, of which click would drop the first, and one
-        without a value, such as an unset shell variable, which would count as not given.
+        """Refuse an option that is given twice, of which click would drop the first, and an option
+        or argument without a value, such as an unset shell variable, which would count as not
+        given, or as the working directory.
         """
         values, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        for option, count in Counter(order).items():
-            if not isinstance(option, click.Option) or option.multiple or option.name is None:
+        for given, count in Counter(order).items():
+            if getattr(given, "multiple", False) or given.name is None:
                 continue
+            name = given.opts[0] if isinstance(given, click.Option) else given.human_readable_name
             if count > 1:
-                problem = f"is given {count} times: give it once, with its values separated by"
-                raise click.UsageError(f"{option.opts[0]} {problem} commas.", ctx)
-            value = values.get(option.name)
-            if option.name != "params" and isinstance(value, str) and not value.strip(" ,"):
-                problem = "has no value: give it one, or leave it out."
-                raise click.UsageError(f"{option.opts[0]} {problem}", ctx)
+                problem = f"is given {count} times: give it once; commas separate several values"
+                raise click.UsageError(f"{name} {problem}.", ctx)
+            value = values.get(given.name)
+            texts = value if isinstance(value, list | tuple) else (value,)
+            empty = any(isinstance(text, str) and not text.strip(" ,") for text in texts)
+            if empty and given.name not in MAY_BE_EMPTY:
+                problem = (
+                    f"has no value: give it one{'' if given.required else ', or leave it out'}"
+                )
+                raise click.UsageError(f"{name} {problem}.", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; with `--json` only `print_document` writes to the standard output."""
+        ctx.meta[STDOUT] = sys.stdout
         with quiet(), one_sentence():
-            return super().invoke(ctx)
+            if not ctx.params.get("as_json"):
+                return super().invoke(ctx)
+            with redirect_stdout(sys.stderr):
+                return super().invoke(ctx)
 
 
 class Interrupted(click.ClickException):
     """SIGINT or SIGTERM, as an `Exception`: Kedro does not call its hooks for KeyboardInterrupt."""
 
-    def __init__(self, number: int, then: str = "the same command resumes") -> None:
+    def __init__(self, number: int, then: str = "") -> None:
         super().__init__(stopped_by(number, then))
         self.number = number
         self.exit_code = 128 + number  # type: ignore[misc]

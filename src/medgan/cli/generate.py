@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import chosen, dataset_options, json_option, project_root_here
+from medgan.cli.options import (
+    chosen,
+    dataset_options,
+    json_option,
+    print_document,
+    project_root_here,
+)
 
 
 def class_weights(
@@ -19,6 +24,8 @@ def class_weights(
     weights: dict[str, float] = {}
     for part in filter(None, (given or "").split(",")):
         name, _, weight = part.partition(":")
+        if name.strip() in weights:
+            raise click.BadParameter(f"{name.strip()} is given twice: give each class once.")
         try:
             weights[name.strip()] = float(weight or 1)
         except ValueError:
@@ -85,7 +92,7 @@ def generate(
         using = judged_generator(Project(project_root_here()), chosen(env, params), model)
         path, card = generate_set(using, Request(**options), output.expanduser(), unreleased)
     if as_json:
-        click.echo(json.dumps({"path": str(path), **to_json(card)}, allow_nan=False))
+        print_document({"path": str(path), **to_json(card)})
         return
     classes_text = ", ".join(f"{name} {number:,}" for name, number in card.counts.items())
     status = "Released." if card.released else f"NOT RELEASED: {card.refusal}."

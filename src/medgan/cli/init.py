@@ -8,6 +8,7 @@ import click
 
 from medgan.cli.errors import UserCommand
 from medgan.cli.options import project_root_here
+from medgan.cli.results import terminal_width
 from medgan.errors import UserError
 
 
@@ -43,6 +44,7 @@ def init(
     Names, folders and tables are looked at, and labels and patients are proposed. The three files
     of conf/NAME say what was proposed: correct them as you like.
     """
+    from medgan.images.config import PreprocessingConfig
     from medgan.project.environment import Environment
     from medgan.project.new_environment import require_free_name, write_environment
     from medgan.report.recognition import described
@@ -51,9 +53,13 @@ def init(
 
     conf = project_root_here() / "conf"
     require_free_name(conf, name)
+    if not path.expanduser().exists():
+        raise UserError(f"There is no folder {path}: give one that exists.")
+    if size is not None:
+        PreprocessingConfig(size=size)  # refuses what the environment could not hold
     corrections = Corrections(normal, dict(map(_category, labels)), patients, size)
     found = recognize(path, corrections)
-    click.echo(print_text(described(found)))
+    click.echo(print_text(described(found), terminal_width()))
     try:
         found.require_normal()
     except UserError as error:

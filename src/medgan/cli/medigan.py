@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import json_option
+from medgan.cli.options import json_option, print_document
 from medgan.cli.results import terminal_width
 
 
@@ -32,7 +30,7 @@ def list_models(words: str, as_json: bool) -> None:
     if not found:
         raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
     if as_json:
-        click.echo(json.dumps(to_json(found)))
+        print_document(to_json(found))
     else:
         click.echo(print_text(listing(found), terminal_width()), nl=False)
 
@@ -48,6 +46,6 @@ def show(name: str, as_json: bool) -> None:
     from medgan.sources.medigan.catalogue import find
 
     if as_json:
-        click.echo(json.dumps(to_json(find(name))))
+        print_document(to_json(find(name)))
     else:
         click.echo(print_text(description(find(name)), terminal_width()), nl=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from medgan.cli.errors import STDOUT
 
 if TYPE_CHECKING:
     from medgan.project.environment import Environment
@@ -16,11 +19,20 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def dataset_options(command: Function) -> Function:
     """Add `--env` and `--params`, which choose the data set; `chosen` reads them."""
+    return _choosing("Default: the embedded phantoms.")(command)
+
+
+def model_options(command: Function) -> Function:
+    """Add `--env` and `--params` to a command that finds the data set by the model."""
+    return _choosing("Default: the only one that the model was trained on.")(command)
+
+
+def _choosing(default: str) -> Callable[[Function], Function]:
     env = click.option(
         "--env",
         "-e",
         envvar="KEDRO_ENV",
-        help="The data set: an environment of conf/. Default: the embedded phantoms.",
+        help=f"The data set: an environment of conf/. {default}",
     )
     params = click.option(
         "--params",
@@ -28,12 +40,18 @@ def dataset_options(command: Function) -> Function:
         help="What `kedro run --params` was given to choose the data set, such as "
         "flag=bloodmnist,size=28.",
     )
-    return env(params(command))
+    return lambda command: env(params(command))
 
 
 def json_option(help_text: str) -> Callable[[Function], Function]:
-    """Add `--json`; the command prints one JSON document and nothing else."""
+    """Add `--json`, with which the command calls `print_document` alone."""
     return click.option("--json", "as_json", is_flag=True, help=help_text)
+
+
+def print_document(document: object) -> None:
+    """Print JSON on the standard output, which `UserCommand` keeps free of all else."""
+    text = json.dumps(document, indent=1, allow_nan=False)
+    click.echo(text, file=click.get_current_context().meta[STDOUT])
 
 
 def chosen(env: str | None, params: str) -> Environment:
@@ -55,7 +73,10 @@ def project_root_here() -> Path:
     """The project that the working directory is in."""
     from kedro.utils import find_kedro_project
 
-    root = find_kedro_project(Path.cwd())
+    try:
+        root = find_kedro_project(Path.cwd())
+    except FileNotFoundError:  # it was deleted
+        root = None
     if root is None:
         raise click.ClickException(
             "This folder is not inside a medgan project: go to the folder that holds "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import dataset_options, json_option, project_root_here
+from medgan.cli.options import json_option, model_options, print_document, project_root_here
+from medgan.cli.results import terminal_width
 
 MAPS = click.Choice(["none", "anomalous", "all"])
 
@@ -29,7 +29,7 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     type=click.Path(path_type=Path),
     help="Folder for scores.csv, scoring.json and heat_maps/.",
 )
-@dataset_options
+@model_options
 @click.option(
     "--maps",
     type=MAPS,
@@ -87,4 +87,7 @@ def score(
             ),
         )
     file = output / "scores.csv"
-    click.echo(json.dumps(scores_document(found, file)) if as_json else scores_text(found, file))
+    if as_json:
+        print_document(scores_document(found, file))
+    else:
+        click.echo(scores_text(found, file, terminal_width()))

@@ -14,6 +14,8 @@ from types import FrameType
 
 COMMANDS = frozenset({"kedro", "medgan"})
 """Programs that this is for; a notebook or a script that imports medgan keeps its handlers."""
+RESUMES = frozenset({"run", "reproduce"})
+"""Commands that go on where they were stopped; the others begin again."""
 DEFAULTS = (signal.default_int_handler, signal.SIG_DFL)
 
 
@@ -37,6 +39,8 @@ def end_now(number: int, _: FrameType | None = None) -> None:
     os._exit(128 + number)
 
 
-def stopped_by(number: int, then: str = "the same command resumes") -> str:
+def stopped_by(number: int, then: str = "") -> str:
     """The sentence with which a command ends at a signal."""
+    resumes = RESUMES.intersection(sys.argv)
+    then = then or ("the same command resumes" if resumes else "run the same command again")
     return f"stopped by {signal.Signals(number).name}; {then}."

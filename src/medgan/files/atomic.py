@@ -169,7 +169,7 @@ def _scratch(path: Path, make: Callable[..., str]) -> Iterator[Path]:
     Errors of the disk name `path`, not the scratch file, which nobody knows.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         prefix = f".{path.name}.{os.getpid()}-"
         temporary = Path(make(dir=path.parent, prefix=prefix, suffix=".partial"))
         try:
@@ -181,6 +181,15 @@ def _scratch(path: Path, make: Callable[..., str]) -> Iterator[Path]:
         if error.errno is None or not hidden:
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there. Raises NotADirectoryError where a file is in its place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        problem = os.strerror(errno.ENOTDIR)
+        raise NotADirectoryError(errno.ENOTDIR, problem, str(folder)) from error
 
 
 def _empty_file(**place: object) -> str:

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medgan.errors import UserError, unknown
+from medgan import models
+from medgan.errors import UserError
 from medgan.evaluation.classifier import class_probabilities
 from medgan.evaluation.domain import Domain
 from medgan.evaluation.results import ClassifierResult
@@ -139,7 +140,7 @@ def arm_named(name: str) -> str:
     """
     plain = name.lower().replace("-", "_")
     if plain not in ARMS:
-        raise unknown("arm", name, list(ARMS))
+        raise models.not_among(list(ARMS), "arm", name)
     return plain
 
 

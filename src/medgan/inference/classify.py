@@ -174,7 +174,7 @@ def _decided(
     told = (SEPARATOR.join(findings) or NO_FINDING) if using.several else most[0]
     return {
         "decision": OUTSIDE if seen.outside else told,
-        "probability": most[1],
+        "probability": float("nan") if seen.outside else most[1],
         **{f"{PROBABILITY}{name}": value for name, value in named},
         "message": seen.outside,
     }
@@ -207,7 +207,8 @@ def _picture(
     """Draw an image beside its map, scaled by itself; return the path of the picture."""
     (folder / CLASSES.pictures).mkdir(exist_ok=True)
     name = f"{CLASSES.pictures}/{picture_name(seen.entry.file, seen.entry.number)}"
-    said = f"{using.arm}: {row['decision']}, probability {row['probability']:.2f}"
+    found_with = "" if seen.outside else f", probability {row['probability']:.2f}"
+    said = f"{using.arm}: {row['decision']}{found_with}"
     scale = own_scale(found.astype(np.float16), None)
     pixels, shown_as = np.asarray(seen.pixels), ("input of the classifier", "Grad-CAM over it")
     shown = picture(pixels, found, scale, seen.entry.name, said, shown_as)

@@ -112,7 +112,7 @@ def judged_generator(project: Project, environment: Environment, name: str) -> J
         UserError: the generator is unknown, not trained or damaged.
     """
     if name not in models.synthesizers():
-        raise unknown("generator", name, models.synthesizers())
+        raise models.not_among(models.synthesizers(), "generator", name)
     dataset = environment.dataset()
     published = project.published(dataset, name)
     found = JudgedGenerator(

@@ -30,12 +30,13 @@ CLASS_COLUMNS = (
 )
 
 
-def scores_text(scoring: Scoring, file: Path) -> str:
+def scores_text(scoring: Scoring, file: Path, width: int) -> str:
     """Write the detector and its data set, the first rows, and the counts as text.
 
     Args:
         scoring: the outcome.
         file: where scores.csv lies.
+        width: columns of the terminal.
     """
     using, table = scoring.using, scoring.table
     shown = table[table["unit"] != "slice"]
@@ -47,19 +48,23 @@ def scores_text(scoring: Scoring, file: Path) -> str:
         *([f"{len(shown) - ROWS} more rows are in the file."] if len(shown) > ROWS else []),
         _counted(scoring, file),
     ]
-    return print_text(parts)
+    return print_text(parts, width)
 
 
-def classes_text(found: Classified, file: Path) -> str:
+def classes_text(found: Classified, file: Path, width: int) -> str:
     """Write the classifier and its data set, the first rows, and the counts as text.
 
     Args:
         found: the outcome.
         file: where classes.csv lies.
+        width: columns of the terminal.
     """
     using, table = found.using, found.table
     title = f"{using.arm}, trained on the data set {using.dataset} ({using.version})"
-    counted = ", ".join(f"{count} {name}" for name, count in counts_of_classes(table).items())
+    names = {"no_image": "other files"}
+    counted = ", ".join(
+        f"{count} {names.get(name, name)}" for name, count in counts_of_classes(table).items()
+    )
     parts: list[Table | str] = [
         title,
         Table(CLASS_COLUMNS, [_class_row(row) for row in table.head(ROWS).to_dict("records")]),
@@ -67,7 +72,7 @@ def classes_text(found: Classified, file: Path) -> str:
         *([f"{len(table) - ROWS} more rows are in the file."] if len(table) > ROWS else []),
         f"{counted}: {file}",
     ]
-    return print_text(parts)
+    return print_text(parts, width)
 
 
 def _class_row(row: dict[Hashable, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from medgan import models
 from medgan.contracts import AnomalyDetector
-from medgan.errors import UserError, unknown
+from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE, Domain
 from medgan.evaluation.score_table import joined
 from medgan.evaluation.scores import Batches, Images, Scored, score_images
@@ -236,7 +236,7 @@ def detector_named(name: str) -> str:
     """
     known = {_plain(one): one for one in models.detectors()}
     if _plain(name) not in known:
-        raise unknown("detector", name, models.detectors())
+        raise models.not_among(models.detectors(), "detector", name)
     return known[_plain(name)]
 
 

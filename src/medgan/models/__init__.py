@@ -29,7 +29,7 @@ from medgan.contracts import (
     Pretrained,
     TrainingSet,
 )
-from medgan.errors import UserError
+from medgan.errors import UserError, unknown
 from medgan.files.integrity import DamagedFile, reading
 
 if TYPE_CHECKING:
@@ -105,6 +105,15 @@ def load(name: str) -> ModuleType:
     if name not in _modules():
         raise UserError(f"There is no model '{name}': use one of {', '.join(_modules())}.")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def not_among(known: Sequence[str], kind: str, name: str) -> UserError:
+    """Return the error for a name that is none of `known`; a model of another kind is no mistyped
+    one.
+    """
+    if name in names():
+        return UserError(f"{name} is no {kind}: use one of {', '.join(sorted(known))}.")
+    return unknown(kind, name, known)
 
 
 def display_name(name: str) -> str:
