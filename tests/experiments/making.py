@@ -35,6 +35,8 @@ def splits(images: int = 120, patients: int = 40) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image_id": [f"image{n:04}" for n in number],
+            "row": number,
+            "pixel_hash": [f"{n:064x}" for n in number],
             "split": part,
             "group_id": [f"patient{n:03}" for n in patient],
             "group_known": True,
@@ -58,7 +60,7 @@ def detector(skill: float, seed: int, sees_mix: bool = False) -> dict[str, Any]:
         called=(score >= row.threshold.value).astype(int),
     )
     judged = {
-        part: to_json(ImageScores.of(test[test["split"] == part], table["group_id"]))
+        part: to_json(ImageScores.of(test[test["split"] == part], table))
         for part in ("val", "test")
     }
     scores = {"test_scores": judged["test"], "validation_scores": judged["val"]}
@@ -82,7 +84,7 @@ def arm(skill: float, seed: int) -> dict[str, Any]:
     scored = test.assign(unit=test["image_id"], score=p, called=images.called)
     return {
         "evaluation": to_json(evaluate_classifier(images, 60, seed)),
-        "test_scores": to_json(ImageScores.of(scored, table["group_id"])),
+        "test_scores": to_json(ImageScores.of(scored, table)),
     }
 
 
@@ -102,7 +104,7 @@ def shortcuts(**skills: float) -> dict[str, Any]:
         f"one_class/{name}": skill * table["label"] + rng.normal(size=len(table))
         for name, skill in skills.items()
     }
-    return {"shortcuts": to_json(ShortcutScores.of(table.assign(**scores)))}
+    return {"shortcuts": to_json(ShortcutScores.of(table.assign(**scores), table))}
 
 
 def record(

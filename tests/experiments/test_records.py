@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 from medgan.errors import UserError
-from medgan.experiments.records import ImageScores, path_of, read_record, read_records
+from medgan.evaluation.results import AnomalyTypeResult
+from medgan.experiments.records import (
+    ImageScores,
+    ShortcutScores,
+    path_of,
+    read_record,
+    read_records,
+)
 from medgan.files.documents import from_json, to_json
+from medgan.stats.pooling import over_seeds
 from tests.conftest import ROOT
 from tests.experiments.making import detector, record, splits
 
@@ -16,7 +24,7 @@ RECORDS = sorted((ROOT / "docs/results/runs").glob("*/*.json"))
 
 
 def test_all_committed_records_are_read_and_written_back_without_loss() -> None:
-    assert len(RECORDS) == 203
+    assert len(RECORDS) == 228
     for path in RECORDS:
         assert to_json(read_record(path)) == json.loads(path.read_text()), path
 
@@ -38,8 +46,7 @@ def test_test_scores_of_different_lengths_are_refused() -> None:
 def test_a_patient_has_one_number_in_every_split() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0)
     numbers = [
-        ImageScores.of(table[table["split"] == part], table["group_id"]).groups
-        for part in ("val", "test")
+        ImageScores.of(table[table["split"] == part], table).groups for part in ("val", "test")
     ]
     assert not set(numbers[0]) & set(numbers[1])
     assert set(np.concatenate(numbers)) == set(range(40))
@@ -47,9 +54,32 @@ def test_a_patient_has_one_number_in_every_split() -> None:
 
 def test_unknown_patients_stand_for_themselves() -> None:
     table = splits().assign(unit=lambda t: t["image_id"], score=0.5, called=0, group_known=False)
-    scores = ImageScores.of(table, table["group_id"])
+    scores = ImageScores.of(table, table)
     assert to_json(scores)["group"] is None
     assert len(set(from_json(ImageScores, to_json(scores)).groups)) == len(table)
+
+
+def test_records_of_two_data_folders_agree_though_their_ids_differ() -> None:
+    """The key of the neutral ids is of a folder: it orders images and patients anew."""
+    here = splits().assign(score=np.linspace(0, 1, 240), called=1)
+    there = here.assign(
+        image_id=[f"{7919 * n % 240:016x}" for n in range(240)],
+        group_id=[f"{f'{17 * int(name[7:]) % 40}':>016}" for name in here["group_id"]],
+    ).sample(frac=1, random_state=0)
+    both = [
+        (table.assign(unit=table["image_id"]), table.assign(**{"one_class/border": table["score"]}))
+        for table in (here, there)
+    ]
+    first, second = (to_json(ImageScores.of(table, table)) for table, _ in both)
+    assert first == second
+    first, second = (to_json(ShortcutScores.of(table, table)) for _, table in both)
+    assert first == second
+
+
+def test_seeds_whose_regressions_have_other_strengths_are_combined() -> None:
+    rows = [{"n_images": 20, "c": c, "folds": 3} for c in (0.1, 1.0)]
+    found = from_json(AnomalyTypeResult, over_seeds(rows))
+    assert (found.c, found.folds) == ((0.1, 1.0), 3)
 
 
 def test_records_are_found_by_name_with_their_seeds_in_order(tmp_path: Path) -> None:

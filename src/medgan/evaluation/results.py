@@ -241,8 +241,9 @@ class AnomalyTypeResult(Measured):
     chance: Mapping[str, float] = field(default_factory=dict)
     majority: Majority | None = None
     confusion_matrix: Matrices | None = None
-    c: float | None = None
-    folds: int | None = None
+    c: float | tuple[float, ...] | None = None
+    """Of several seeds where they have chosen different ones, as in `folds`."""
+    folds: int | tuple[int, ...] | None = None
     n_train: int | None = None
     labels_used: str | None = None
     detector: str | None = None

@@ -45,7 +45,7 @@ class ImageScores:
     """
 
     units: str
-    """Hash of the image ids in order: equal for rows that were scored on the same images."""
+    """Hash of the pixels in order: equal for rows that were scored on the same images."""
     label: str
     """A digit for each image: 0 or 1."""
     called: str
@@ -53,8 +53,8 @@ class ImageScores:
     score: str
     """Higher is more anomalous; six digits."""
     group: str | None
-    """Number of the patient among all of the dataset, the same in every split and seed; None where
-    patients are unknown.
+    """The first row of the patient of each, the same in every split, seed and data folder; None
+    where patients are unknown.
     """
 
     def __post_init__(self) -> None:
@@ -87,19 +87,21 @@ class ImageScores:
         return Predictions(self.labels, self.scores, np.array(list(self.called), dtype=np.int64))
 
     @classmethod
-    def of(cls, table: pd.DataFrame, groups: pd.Series[str]) -> ImageScores:
+    def of(cls, table: pd.DataFrame, splits: pd.DataFrame) -> ImageScores:
         """Convert a table of `evaluation.compare_runs.COLUMNS`.
 
         Args:
             table: the images of one part.
-            groups: group_id of every image of the dataset.
+            splits: of the dataset; ids of images and patients differ from one data folder to
+                another, the rows do not.
         """
-        ordered = table.sort_values("unit", ignore_index=True)
-        numbers = {name: number for number, name in enumerate(sorted(groups.astype(str).unique()))}
+        units = units_by_row(splits)
+        ordered = table.iloc[np.argsort(units["row"].loc[table["unit"]].to_numpy())]
+        numbers = splits.groupby(splits["group_id"].astype(str))["row"].min()
         patients = ordered["group_id"].astype(str).map(numbers)
         known = bool(ordered["group_known"].all())
         return cls(
-            units=_hash(ordered["unit"]),
+            units=_hash(units["pixel_hash"].loc[ordered["unit"]]),
             label="".join(map(str, ordered["label"].astype(int))),
             called="".join(map(str, ordered["called"].astype(int))),
             score=_text(ordered["score"]),
@@ -132,11 +134,13 @@ class ShortcutScores:
     """`<kind>/<shortcut>` to scores."""
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> ShortcutScores:
+    def of(cls, table: pd.DataFrame, splits: pd.DataFrame) -> ShortcutScores:
         """Convert the table of shortcut scores."""
-        ordered = table[table["split"] == "test"].sort_values("image_id")
+        units, test = units_by_row(splits), table[table["split"] == "test"]
+        ordered = test.iloc[np.argsort(units["row"].loc[test["image_id"]].to_numpy())]
         named = [name for name in ordered.columns if "/" in name]
-        return cls(_hash(ordered["image_id"]), {name: _text(ordered[name]) for name in named})
+        pixels = units["pixel_hash"].loc[ordered["image_id"]]
+        return cls(_hash(pixels), {name: _text(ordered[name]) for name in named})
 
     def arrays(self, units: str) -> dict[str, NDArray[np.float64]]:
         """Return shortcut to scores (n,); none where other test images were scored."""
@@ -145,8 +149,19 @@ class ShortcutScores:
         return {name: _numbers(text) for name, text in self.scores.items()}
 
 
-def _hash(units: pd.Series[str]) -> str:
-    return hashlib.sha256("\n".join(units.astype(str)).encode()).hexdigest()[:16]
+def units_by_row(splits: pd.DataFrame) -> pd.DataFrame:
+    """Return row and pixel_hash of every image, and those of the first slice of every volume, by
+    id.
+    """
+    facts = splits.sort_values("row").set_index("image_id")[["row", "pixel_hash"]]
+    if "volume" not in splits:
+        return facts
+    slices = splits[splits["volume"].notna()].sort_values("row").drop_duplicates("volume")
+    return pd.concat([facts, slices.set_index("volume")[["row", "pixel_hash"]]])
+
+
+def _hash(pixels: pd.Series[str]) -> str:
+    return hashlib.sha256("\n".join(pixels.astype(str)).encode()).hexdigest()[:16]
 
 
 def _text(scores: Iterable[float]) -> str:

@@ -222,15 +222,19 @@ def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
         case Synthetic():
             return {"quality": made.quality}
         case made_of.ShortcutScores():
-            return {"shortcuts": ShortcutScores.of(made.shortcut_scores)}
+            return {"shortcuts": ShortcutScores.of(made.shortcut_scores, _splits(place))}
     return {}
 
 
 def _image_scores(place: Workplace, table: pd.DataFrame) -> ImageScores:
+    return ImageScores.of(table, _splits(place))
+
+
+def _splits(place: Workplace) -> pd.DataFrame:
     splits = place.project.splits(place.folder)
     if splits is None:
         raise UserError("the splits are missing")
-    return ImageScores.of(table, splits["group_id"])
+    return splits
 
 
 def _training(place: Workplace, namespace: str) -> Training:
