@@ -102,7 +102,7 @@ def test_every_environment_has_a_page_with_its_parts(env: str) -> None:
     assert page.startswith(f"# {env}\n")
     for part in (
         "- Get it: ",
-        "- Licence: ",
+        "- License: ",
         "```\n",
         f"kedro run --env {env} --params",
         "\nTraps:\n",

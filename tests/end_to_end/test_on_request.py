@@ -23,6 +23,7 @@ def run(project: Path, *options: str, params: str = "scale=smoke") -> str:
     return " ".join((ended.stdout + ended.stderr).split())
 
 
+@pytest.mark.long
 def test_a_model_that_is_named_is_run_and_one_without_weights_says_what_to_give(
     tmp_path: Path,
 ) -> None:

@@ -86,7 +86,9 @@ def auroc_of(name: str, effect: float, seed: int = 0) -> Any:
     return evaluate_detector(table, splits, Protocol(n_resamples=500), sees_mix).auroc
 
 
-@pytest.mark.parametrize("name", trained_in_suite(models.detectors()))
+@pytest.mark.parametrize(
+    "name", trained_in_suite(models.detectors(), also_long=["dcgan", "fanogan", "healthygan"])
+)
 def test_without_an_effect_the_interval_covers_chance_and_auroc_rises_with_the_effect(
     name: str,
 ) -> None:
