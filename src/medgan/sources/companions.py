@@ -27,6 +27,8 @@ DERIVED_WORDS = (
 MARKED = re.compile(r"(.+?)[ _.\-]+(?:masks?|segs?|segmentations?)[ _.\-]+[^\W\d].*", re.IGNORECASE)
 """A name with what a mask marks behind the word: `x_mask_tumour`."""
 THUMBNAIL_WORDS = r"thumbs?|thumbnails?|previews?|tn|\d{2,3}x\d{2,3}"
+SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$", re.IGNORECASE)
+"""Of an image: the numbers of a UID, as DICOM files are called, are none."""
 BETWEEN = re.compile(r"[ _.\-]+")
 SUITE = (
     r"(?:tr|ts|[ _.\-]?(?:train(?:ing)?|val(?:id|idation)?|test(?:ing)?|images?|png|class|object|"
@@ -48,6 +50,8 @@ class Kind:
 
     reason: str
     words: str
+    marked: re.Pattern[str] | None = None
+    """Names with more than a number behind the word; the first group is the name without it."""
 
     def base(self, stem: str) -> str | None:
         """Return the name without the word for this kind; None where the word is missing."""
@@ -55,7 +59,7 @@ class Kind:
         after = r"(?:[ _.\-]*\(?\d*\)?)"
         if match := re.fullmatch(rf"(.+?)(?:{before})+{after}", stem):
             return match[1]
-        if self.words == MASK_WORDS and (match := MARKED.fullmatch(stem)):
+        if self.marked is not None and (match := self.marked.fullmatch(stem)):
             return match[1]
         if match := re.fullmatch(rf"(?i:{self.words})(?:[ _.\-]+|(?=[A-Z\d]))(.+)", stem):
             return match[1]
@@ -67,12 +71,8 @@ class Kind:
         return re.fullmatch(name, folder) is not None
 
 
-MASKS = Kind(MASK, MASK_WORDS)
+MASKS = Kind(MASK, MASK_WORDS, MARKED)
 KINDS = (MASKS, Kind(MASK, DERIVED_WORDS), Kind(THUMBNAIL, THUMBNAIL_WORDS))
-
-
-SUFFIX = re.compile(r"(\.nii)?\.[a-z]{2,5}[0-9]{0,4}$", re.IGNORECASE)
-"""Of an image: the numbers of an UID, as DICOM files are called, are none."""
 
 
 def stem_of(path: PurePosixPath) -> str:

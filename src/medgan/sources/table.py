@@ -157,10 +157,7 @@ class CsvSource:
 
     def _check_columns(self, table: Table, path: Path) -> None:
         present = [str(name) for name in table.cells]
-        needed, ids = (
-            list(self._needed()),
-            [*self._of_field("image_id"), *self._of_field("group_id")],
-        )
+        needed = list(self._needed())
         used = [name for name in (*needed, *self._optional()) if name in present]
         for column in used:
             if column in table.repeated:
@@ -175,7 +172,7 @@ class CsvSource:
                     + "Correct the source in the catalog, or give it `names` if the table has no "
                     "header"
                 )
-        check_cells(table, used, ids)
+        check_cells(table, used, [*self._of_field("image_id"), *self._of_field("group_id")])
 
     def _needed(self) -> Iterator[str]:
         """Iterate over the columns that every table must have."""
