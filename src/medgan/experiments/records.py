@@ -95,13 +95,12 @@ class ImageScores:
             splits: of the dataset; ids of images and patients differ from one data folder to
                 another, the rows do not.
         """
-        units = units_by_row(splits)
-        ordered = table.iloc[np.argsort(units["row"].loc[table["unit"]].to_numpy())]
+        ordered, units = _in_order(table, "unit", splits)
         numbers = splits.groupby(splits["group_id"].astype(str))["row"].min()
         patients = ordered["group_id"].astype(str).map(numbers)
         known = bool(ordered["group_known"].all())
         return cls(
-            units=_hash(units["pixel_hash"].loc[ordered["unit"]]),
+            units=units,
             label="".join(map(str, ordered["label"].astype(int))),
             called="".join(map(str, ordered["called"].astype(int))),
             score=_text(ordered["score"]),
@@ -136,11 +135,9 @@ class ShortcutScores:
     @classmethod
     def of(cls, table: pd.DataFrame, splits: pd.DataFrame) -> ShortcutScores:
         """Convert the table of shortcut scores."""
-        units, test = units_by_row(splits), table[table["split"] == "test"]
-        ordered = test.iloc[np.argsort(units["row"].loc[test["image_id"]].to_numpy())]
+        ordered, units = _in_order(table[table["split"] == "test"], "image_id", splits)
         named = [name for name in ordered.columns if "/" in name]
-        pixels = units["pixel_hash"].loc[ordered["image_id"]]
-        return cls(_hash(pixels), {name: _text(ordered[name]) for name in named})
+        return cls(units, {name: _text(ordered[name]) for name in named})
 
     def arrays(self, units: str) -> dict[str, NDArray[np.float64]]:
         """Return shortcut to scores (n,); none where other test images were scored."""
@@ -149,19 +146,18 @@ class ShortcutScores:
         return {name: _numbers(text) for name, text in self.scores.items()}
 
 
-def units_by_row(splits: pd.DataFrame) -> pd.DataFrame:
-    """Return row and pixel_hash of every image, and those of the first slice of every volume, by
-    id.
+def _in_order(table: pd.DataFrame, ids: str, splits: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Sort images or volumes by their rows in the splits, a volume by its first slice; return the
+    hash of their pixels too.
     """
     facts = splits.sort_values("row").set_index("image_id")[["row", "pixel_hash"]]
-    if "volume" not in splits:
-        return facts
-    slices = splits[splits["volume"].notna()].sort_values("row").drop_duplicates("volume")
-    return pd.concat([facts, slices.set_index("volume")[["row", "pixel_hash"]]])
-
-
-def _hash(pixels: pd.Series[str]) -> str:
-    return hashlib.sha256("\n".join(pixels.astype(str)).encode()).hexdigest()[:16]
+    if "volume" in splits:
+        slices = splits[splits["volume"].notna()].sort_values("row").drop_duplicates("volume")
+        facts = pd.concat([facts, slices.set_index("volume")[["row", "pixel_hash"]]])
+    found = facts.loc[table[ids]]
+    order = np.argsort(found["row"].to_numpy())
+    pixels = "\n".join(found["pixel_hash"].iloc[order].astype(str))
+    return table.iloc[order], hashlib.sha256(pixels.encode()).hexdigest()[:16]
 
 
 def _text(scores: Iterable[float]) -> str:
