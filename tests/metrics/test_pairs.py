@@ -62,6 +62,13 @@ def test_ms_gmsd_is_0_for_equal_images_and_symmetric():
         ms_gmsd(images(1, size=16), images(1, size=16))
 
 
+@pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 32), (1, 43)])
+def test_ms_gmsd_of_all_pairs_is_that_of_each_pair(channels, size):
+    first, second = images(3, 0, channels, size), images(4, 1, channels, size)
+    each = [ms_gmsd(one.expand(4, -1, -1, -1), second) for one in first.split(1)]
+    assert MS_GMSD.distances(first, second) == pytest.approx(torch.stack(each), abs=1e-6)
+
+
 @pytest.mark.parametrize("metric", [PSNR, MS_GMSD])
 def test_nearest_finds_the_planted_original(metric):
     real = images(7, 3)
