@@ -12,7 +12,7 @@ from benchmarks.plain import scoring as plain
 from benchmarks.rows.steps import images, operations
 from benchmarks.scale import Scale
 from medgan.contracts import ImageSpec
-from medgan.models import dcgan, fanogan
+from medgan.models import bigan, dcgan, fanogan
 from medgan.networks.dcgan import normal_latents
 
 SIZE, WIDTH, LATENTS, BATCH = 64, 32, 64, 32
@@ -28,6 +28,19 @@ def fanogan_scores(scale: Scale) -> Case:
         model,
         data,
         lambda: plain.fanogan(model, data),
+    )
+
+
+def bigan_scores(scale: Scale) -> Case:
+    """EGBAD (BiGAN) one image at a time, as the paper's code."""
+    data = _images(scale.of(96, 16))
+    model = bigan.build(bigan.Config(LATENTS, WIDTH, cycle=False), SPEC).eval()
+    return _case(
+        f"EGBAD's scores and maps of {len(data)} images of {SIZE} px, width {WIDTH}",
+        4.0,
+        model,
+        data,
+        lambda: plain.egbad(model, data),
     )
 
 
@@ -81,4 +94,4 @@ def _noise() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-CASES = (fanogan_scores, anogan_search)
+CASES = (fanogan_scores, bigan_scores, anogan_search)
