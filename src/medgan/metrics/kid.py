@@ -134,11 +134,13 @@ def _unbiased(own: Any, other: Any, across: Any, n: Any, m: Any) -> Any:
 
 
 def _checked(features: NDArray[Any], what: str) -> NDArray[Any]:
-    """Check features, and keep them in single precision if they are: their products take half the
-    time, and rounding errors of millions of pairs cancel. All else is in double precision.
+    """Check features, and keep them in single precision if they are and no product can overflow:
+    products take half the time, and rounding errors of millions of pairs cancel. All else is in
+    double precision.
     """
     precise = checked(features, LEAST_IMAGES, what)
-    return features if features.dtype == np.float32 else precise
+    fits = features.dtype == np.float32 and np.isfinite(np.vdot(features, features))
+    return features if fits else precise
 
 
 def _diagonal(features: NDArray[Any]) -> Floats:
