@@ -196,4 +196,5 @@ def _to_nearest(points: _Factors, most: int) -> Floats:
             else:
                 keep(columns, squared.T)
             keep(rows, squared)
-    return np.maximum(np.sort(nearest, axis=1), 0)
+    ascending: Floats = np.maximum(np.sort(nearest, axis=1), 0)
+    return ascending
