@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from benchmarks.plain import players, resampling
 from benchmarks.plain.loading import endless
 from benchmarks.plain.residual import Critic, Generator
-from benchmarks.rows import steps
+from benchmarks.rows import films, first_pass, steps
 from benchmarks.rows.near_duplicates import _hashes, _loop, _square
 from benchmarks.rows.parity import sngan_bf16
 from benchmarks.rows.scoring import bigan_scores, fanogan_scores
@@ -89,6 +90,20 @@ def test_models_of_both_precisions_are_trained_from_the_same_weights():
     assert fp32 != case.plain(1)
     assert bf16 != fp32
     assert bf16 == pytest.approx(fp32, rel=0.2)
+
+
+def test_the_first_pass_on_one_core_stores_the_same_and_gives_the_others_back(
+    tmp_path, monkeypatch
+):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system does not tie processes to cores")
+    monkeypatch.setattr(films, "FOLDER", tmp_path)
+    monkeypatch.setattr(first_pass, "FOLDER", tmp_path)
+    paths = films.films.__wrapped__(6, 64)
+    monkeypatch.setattr(first_pass, "_films", lambda scale: paths)
+    case, cores = first_pass.against_one_core(Scale(quick=True)), os.sched_getaffinity(0)
+    assert paired.agreement(case.outputs, case.ours(), case.other()).startswith("gray levels: 0")
+    assert os.sched_getaffinity(0) == cores
 
 
 @pytest.mark.parametrize("make", [bigan_scores, fanogan_scores])
