@@ -18,8 +18,17 @@ from pathlib import Path
 
 from benchmarks import results, rows
 from benchmarks.machine import Machine
-from benchmarks.paired import ROUNDS, Case, OutputsDiffer, Timed, compare, seconds_of
-from benchmarks.results import Duration, Line
+from benchmarks.paired import (
+    ROUNDS,
+    Case,
+    OutputsDiffer,
+    Quality,
+    Timed,
+    compare,
+    parity_of,
+    seconds_of,
+)
+from benchmarks.results import Duration, Line, Trained
 from benchmarks.scale import Scale
 
 PEERS = Path("build/peers").resolve()
@@ -41,22 +50,30 @@ def main() -> None:
         results.update_page(results.all_tables(rows.NAMES))
 
 
-def _line(make: Callable[[Scale], Case | Timed], scale: Scale) -> Line | Duration:
+def _line(
+    make: Callable[[Scale], Case | Timed | Quality], scale: Scale
+) -> Line | Duration | Trained:
     machine, rounds = Machine.now(), scale.of(ROUNDS, QUICK_ROUNDS)
     try:
         case = make(scale)
     except ImportError as error:
         title = (make.__doc__ or make.__name__).splitlines()[0]
-        line: Line | Duration = Line(title, str(error.name), 1.0, machine, None, str(error))
+        line: Line | Duration | Trained = Line(
+            title, str(error.name), 1.0, machine, None, str(error)
+        )
     else:
         line = _measured(case, machine, rounds)
     print(results.summary(line), flush=True)
     return line
 
 
-def _measured(case: Case | Timed, machine: Machine, rounds: int) -> Line | Duration:
+def _measured(
+    case: Case | Timed | Quality, machine: Machine, rounds: int
+) -> Line | Duration | Trained:
     if isinstance(case, Timed):
         return Duration(case.work, case.limit, machine, seconds_of(case, rounds))
+    if isinstance(case, Quality):
+        return Trained(case.work, case.metric, machine, parity_of(case))
     names = ("work", "against", "goal", "note", "operations", "precision")
     known = {name: getattr(case, name) for name in names}
     try:

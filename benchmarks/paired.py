@@ -85,6 +85,19 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """A line on trained models: whether a faster training makes worse ones."""
+
+    work: str
+    metric: str
+    """Lower is better."""
+    plain: Callable[[int], float]
+    """Train with a seed, and compute the metric."""
+    faster: Callable[[int], float]
+    seeds: int
+
+
+@dataclass(frozen=True)
 class Spread:
     """The median of the rounds, the smallest and the largest."""
 
@@ -117,9 +130,24 @@ class Comparison:
     @property
     def within_control(self) -> bool:
         """Whether the ratio is no larger than those of ours with itself, so that nothing is said."""
-        return distance_from_one(self.ratio.median) <= max(
-            distance_from_one(self.control.low), distance_from_one(self.control.high)
-        )
+        return within(self.control, self.ratio.median)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The metric of both trainings with the same seeds."""
+
+    ratio: Spread
+    """That of the plain : that of the faster training; above 1, the faster one is better."""
+    control: Spread
+    """That of the plain training : that with the seed before."""
+    plain: Spread
+    faster: Spread
+
+    @property
+    def equal(self) -> bool:
+        """Whether two seeds of the plain training differ by as much."""
+        return within(self.control, self.ratio.median)
 
 
 def compare(case: Case, rounds: int = ROUNDS) -> Comparison:
@@ -155,6 +183,15 @@ def seconds_of(case: Timed, rounds: int = ROUNDS) -> Spread:
     return Spread.of([_seconds(case.run, 1) for _ in range(rounds)])
 
 
+def parity_of(case: Quality) -> Parity:
+    """Train both with every seed."""
+    plain, faster = (
+        [train(seed) for seed in range(case.seeds)] for train in (case.plain, case.faster)
+    )
+    ratios = [one / other for one, other in zip(plain, faster, strict=True)]
+    return Parity(*map(Spread.of, (ratios, control_ratios(plain), plain, faster)))
+
+
 def paired_ratios(seconds: list[float], other_seconds: list[float]) -> list[float]:
     """Divide each time of B by the geometric mean of the A before and the A after it."""
     return [
@@ -164,8 +201,14 @@ def paired_ratios(seconds: list[float], other_seconds: list[float]) -> list[floa
 
 
 def control_ratios(seconds: list[float]) -> list[float]:
-    """Divide each time of A by the one before."""
+    """Divide each value of A by the one before."""
     return [after / before for before, after in pairwise(seconds)]
+
+
+def within(control: Spread, ratio: float) -> bool:
+    """Whether a ratio, or its reciprocal, is no larger than those of the control."""
+    largest = max(distance_from_one(control.low), distance_from_one(control.high))
+    return distance_from_one(ratio) <= largest
 
 
 def distance_from_one(ratio: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import Machine
-from benchmarks.paired import Comparison, Spread
+from benchmarks.paired import Comparison, Parity, Spread
 
 FOLDER = Path("benchmarks/results")
 PAGE = Path("docs/performance.md")
@@ -89,7 +89,31 @@ class Duration:
         return "kept" if self.seconds.median <= self.limit else "exceeded"
 
 
-Lines = list[Line | Duration]
+@dataclass(frozen=True)
+class Trained:
+    """The quality of models of two trainings."""
+
+    work: str
+    metric: str
+    machine: Machine
+    parity: Parity
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Trained:
+        """Read what `asdict` has written."""
+        spreads = {name: Spread(**values) for name, values in document["parity"].items()}
+        machine = Machine(**document["machine"])
+        return cls(**{**document, "machine": machine, "parity": Parity(**spreads)})
+
+    @property
+    def verdict(self) -> str:
+        """Whether the faster training makes other models than another seed."""
+        if self.parity.equal:
+            return "as equal as two seeds"
+        return "better" if self.parity.ratio.median > 1 else "worse"
+
+
+Lines = list[Line | Duration | Trained]
 
 
 def write(row: str, lines: Lines, folder: Path = FOLDER) -> None:
@@ -103,10 +127,13 @@ def read(row: str, folder: Path = FOLDER) -> Lines:
     """Read the record of a row; empty where there is none."""
     path = folder / f"{row}.json"
     documents = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return [
-        Duration.of(document) if "limit" in document else Line.of(document)
-        for document in documents
-    ]
+    return [_read(document) for document in documents]
+
+
+def _read(document: dict[str, Any]) -> Line | Duration | Trained:
+    if "limit" in document:
+        return Duration.of(document)
+    return Trained.of(document) if "parity" in document else Line.of(document)
 
 
 def tables(lines: Lines, missing: Sequence[str] = ()) -> str:
@@ -116,7 +143,8 @@ def tables(lines: Lines, missing: Sequence[str] = ()) -> str:
     """
     compared = [line for line in lines if isinstance(line, Line)]
     timed = [line for line in lines if isinstance(line, Duration)]
-    parts = [_claims(compared), _durations(timed)]
+    trained = [line for line in lines if isinstance(line, Trained)]
+    parts = [_claims(compared), _durations(timed), *([_trained(trained)] if trained else [])]
     if missing:
         parts.append(f"Not measured yet: {', '.join(f'`{row}`' for row in missing)}.")
     return "\n\n".join((*parts, "### How each was measured", _protocol(compared)))
@@ -136,8 +164,10 @@ def update_page(made: str, page: Path = PAGE) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", encoding="utf-8")
 
 
-def summary(line: Line | Duration) -> str:
+def summary(line: Line | Duration | Trained) -> str:
     """Return one line for the terminal."""
+    if isinstance(line, Trained):
+        return f"{line.work}: {line.metric} {_ratio(line.parity)}: {line.verdict}"
     if isinstance(line, Duration):
         return f"{line.work}: {_seconds(line.seconds.median)} s, limit {line.limit:g}"
     found = line.comparison
@@ -161,6 +191,20 @@ def _durations(lines: list[Duration]) -> str:
     rows = [
         f"| {line.work} | {_seconds(line.seconds.median)} ({_range(line.seconds)}) | "
         f"{line.limit:g} | {line.verdict} |"
+        for line in lines
+    ]
+    return "\n".join([head, *rows])
+
+
+def _trained(lines: list[Trained]) -> str:
+    head = (
+        "| Trained | Metric, lower is better | fp32 | Faster | fp32 : faster | fp32 : fp32 of "
+        "another seed | |\n|---|---|---|---|---|---|---|"
+    )
+    rows = [
+        f"| {line.work} | {line.metric} | {digits(line.parity.plain.median)} | "
+        f"{digits(line.parity.faster.median)} | {_ratio(line.parity)} | "
+        f"{_range(line.parity.control)} | {line.verdict} |"
         for line in lines
     ]
     return "\n".join([head, *rows])
@@ -193,7 +237,7 @@ def _share(line: Line) -> str:
     return "" if share is None else f"{share:.0%}"
 
 
-def _ratio(found: Comparison | None) -> str:
+def _ratio(found: Comparison | Parity | None) -> str:
     return "-" if found is None else f"{digits(found.ratio.median)} ({_range(found.ratio)})"
 
 

@@ -1,4 +1,4 @@
-"""Anomaly scores one image at a time, as the code of AnoGAN and f-AnoGAN computes them."""
+"""Anomaly scores one image at a time, as the code of the papers computes them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def fanogan(model: Any, images: Tensor) -> Tensor:
             features = model.discriminator.features
             residual = F.mse_loss(fake, image) + F.mse_loss(features(fake), features(image))
         scores.append(residual.item())
+    return torch.tensor(scores)
+
+
+def egbad(model: Any, images: Tensor) -> Tensor:
+    """Compute EGBAD's score of each image, with the networks of a model: (N,)."""
+    scores = []
+    for image in images.split(1):
+        with torch.no_grad():
+            latents = model.encoder(image)
+            fake, features = model.generator(latents), model.discriminator.features
+            residual = (image - fake).abs().sum()
+            distance = (features(image, latents) - features(fake, latents)).abs().sum()
+        scores.append((0.9 * residual + 0.1 * distance).item())
     return torch.tensor(scores)
 
 

@@ -26,6 +26,8 @@ from medgan.pipelines.preprocessing.nodes import build_images
 from medgan.sources.folder import FolderSource
 
 SIZE, SIDE = 64, 1_000
+NEARLY_LINEAR = 0.8
+"""Speed-up for each core."""
 PIXELS = Within(0, lambda mine, theirs: float(np.abs(mine - theirs).max()), "gray levels")
 
 
@@ -57,6 +59,21 @@ def against_webdataset(scale: Scale) -> Case:
     return _case(paths, f"webdataset, {cores} processes", theirs)
 
 
+def against_one_core(scale: Scale) -> Case:
+    """Ours on one core: what more cores bring."""
+    paths, cores = _films(scale), sorted(os.sched_getaffinity(0))
+
+    def theirs() -> NDArray[np.int16]:
+        os.sched_setaffinity(0, cores[:1])  # of this thread and those that it starts
+        try:
+            return _ours(paths[0].parent)
+        finally:
+            os.sched_setaffinity(0, cores)
+
+    goal = NEARLY_LINEAR * len(cores)
+    return _case(paths, f"ours, one core of {len(cores)}", theirs, goal)
+
+
 def _against_pil(scale: Scale, processes: int) -> Case:
     paths, hashed = _films(scale), _hash()
 
@@ -78,9 +95,9 @@ def _films(scale: Scale) -> tuple[Path, ...]:
     return films(*scale.of((160, SIDE), (64, SIDE)))
 
 
-def _case(paths: Sequence[Path], against: str, other: Callable[[], Any]) -> Case:
+def _case(paths: Sequence[Path], against: str, other: Callable[[], Any], goal: float = 1.5) -> Case:
     work = f"First pass over {len(paths)} films of {SIDE:,} px: decode, hash, resize, store"
-    return Case(work, against, 1.5, lambda: _ours(paths[0].parent), other, PIXELS)
+    return Case(work, against, goal, lambda: _ours(paths[0].parent), other, PIXELS)
 
 
 class _Facts:
@@ -107,4 +124,4 @@ def _ours(folder: Path) -> NDArray[np.int16]:
     return ImageStore.open(target).read(order)[..., 0].astype(np.int16)
 
 
-CASES = (against_one_process, against_processes, against_webdataset)
+CASES = (against_one_process, against_processes, against_webdataset, against_one_core)

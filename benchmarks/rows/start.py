@@ -15,15 +15,17 @@ from benchmarks.scale import Scale
 
 SCRATCH = Path("tests/scratch")
 """A Kedro project with the hooks, context and commands of ours."""
-NOTHING = """
+ONE_NODE = """
 from kedro.pipeline import node, pipeline
 
 def nothing():
-    return {}
+    return "nothing"
 
 def register_pipelines():
-    return {"__default__": pipeline([node(nothing, None, "nothing", name="nothing")])}
+    return {"__default__": pipeline([node(nothing, None, "OUTPUT", name="nothing")])}
 """
+LOGGED = "prepared"
+"""A data set of SCRATCH that MLflow gets."""
 
 
 def help_of_medgan(scale: Scale) -> Timed:
@@ -32,14 +34,23 @@ def help_of_medgan(scale: Scale) -> Timed:
 
 
 def smallest_run(scale: Scale) -> Timed:
-    """`kedro run` of one node that does nothing, with MLflow."""
-    folder = FOLDER / "scratch"
+    """`kedro run` of one node that does nothing."""
+    return Timed("`kedro run` of one node that does nothing", 3.0, _run("nothing"))
+
+
+def logged_run(scale: Scale) -> Timed:
+    """The same, whose text is sent to MLflow."""
+    return Timed("`kedro run` of one node that sends a text to MLflow", 3.0, _run(LOGGED))
+
+
+def _run(output: str) -> Callable[[], None]:
+    folder = FOLDER / f"scratch_{output}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(SCRATCH, folder)
     (folder / "conf/local").mkdir(exist_ok=True)
-    (folder / "src/scratch/pipeline_registry.py").write_text(NOTHING)
-    run = _command("kedro", "run", folder=folder)
-    return Timed("`kedro run` of one node that does nothing", 3.0, run)
+    pipeline = ONE_NODE.replace("OUTPUT", output)
+    (folder / "src/scratch/pipeline_registry.py").write_text(pipeline)
+    return _command("kedro", "run", folder=folder)
 
 
 def _command(*arguments: str, folder: Path) -> Callable[[], None]:
@@ -51,4 +62,4 @@ def _command(*arguments: str, folder: Path) -> Callable[[], None]:
     return run
 
 
-CASES = (help_of_medgan, smallest_run)
+CASES = (help_of_medgan, smallest_run, logged_run)

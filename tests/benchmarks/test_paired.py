@@ -11,12 +11,14 @@ from benchmarks.paired import (
     Comparison,
     NotCompared,
     OutputsDiffer,
+    Quality,
     Spread,
     Timed,
     Within,
     compare,
     control_ratios,
     paired_ratios,
+    parity_of,
     relative_difference,
     seconds_of,
 )
@@ -144,3 +146,12 @@ def test_memory_is_what_a_call_adds(clock):
 
 def test_a_time_with_a_limit_is_measured_too(clock):
     assert seconds_of(Timed("work", 1.0, clock.work(0.2)), rounds=3).median == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("faster", "equal"), [([2.1, 1.9, 2.0], True), ([8.0, 7.0, 9.0], False)])
+def test_trainings_are_equal_where_two_seeds_differ_by_as_much(faster, equal):
+    plain = [2.0, 1.0, 3.0]
+    found = parity_of(Quality("work", "FID", plain.__getitem__, faster.__getitem__, 3))
+    assert found.ratio == Spread.of([one / other for one, other in zip(plain, faster, strict=True)])
+    assert found.control == Spread(1.75, 0.5, 3.0)
+    assert found.equal is equal

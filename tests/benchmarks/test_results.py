@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from benchmarks.machine import Machine
-from benchmarks.paired import Comparison, Spread
-from benchmarks.results import BEGIN, END, Duration, Line
+from benchmarks.paired import Comparison, Parity, Spread
+from benchmarks.results import BEGIN, END, Duration, Line, Trained
 
 from benchmarks import results, rows
 from tests.conftest import ROOT
@@ -26,12 +26,21 @@ FOUND = Comparison(
 LINE = Line("FID", "a package", 3.0, MACHINE, FOUND, operations=50 * 10**9)
 
 
+SAME = Spread(1.2, 1.0, 1.4)
+TRAINED = Trained(
+    "SNGAN in bf16",
+    "FID",
+    MACHINE,
+    Parity(Spread(0.9, 0.7, 1.1), Spread(1.0, 0.8, 1.2), SAME, SAME),
+)
+
+
 def with_ratio(median: float) -> Line:
     return replace(LINE, comparison=replace(FOUND, ratio=Spread(median, median, median)))
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
-    lines = [LINE, Duration("`medgan --help`", 1.0, MACHINE, Spread(0.2, 0.1, 0.3))]
+    lines = [LINE, Duration("`medgan --help`", 1.0, MACHINE, Spread(0.2, 0.1, 0.3)), TRAINED]
     results.write("fid", lines, tmp_path)
     assert results.read("fid", tmp_path) == lines
     assert results.read("kid", tmp_path) == []
@@ -74,6 +83,13 @@ def test_the_page_shows_the_records():
     """No number of the tables is typed by hand."""
     made = results.all_tables(rows.NAMES, ROOT / results.FOLDER)
     assert made in (ROOT / results.PAGE).read_text(encoding="utf-8")
+
+
+def test_the_quality_of_trained_models_is_a_table_of_its_own():
+    row = "| SNGAN in bf16 | FID | 1.20 | 1.20 | 0.90 (0.70 to 1.10) | 0.80 to 1.20 | as equal as two seeds |"
+    assert row in results.tables([LINE, TRAINED])
+    parity = replace(TRAINED.parity, ratio=Spread(0.5, 0.4, 0.6))
+    assert replace(TRAINED, parity=parity).verdict == "worse"
 
 
 def test_a_row_without_a_record_is_named(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import torch
 from benchmarks.plain import players, resampling
 from benchmarks.plain.loading import endless
 from benchmarks.plain.residual import Critic, Generator
-from benchmarks.rows import steps
+from benchmarks.rows import films, first_pass, steps
 from benchmarks.rows.near_duplicates import _hashes, _loop, _square
+from benchmarks.rows.parity import sngan_bf16
+from benchmarks.rows.scoring import bigan_scores, fanogan_scores
 from benchmarks.rows.steps import operations
 from benchmarks.rows.wgan_gp import copy_weights
+from benchmarks.scale import Scale
 
 from benchmarks import gpu, machine, paired, rows
 from medgan.images.hashing import close_pairs
@@ -77,6 +81,35 @@ def test_operations_are_those_of_products_also_in_inference_mode():
     image = torch.rand(1, 1, 8, 8)
     with torch.inference_mode():
         assert operations(lambda: kernel(image)) == 2 * 2 * 9 * 36
+
+
+def test_models_of_both_precisions_are_trained_from_the_same_weights():
+    case = sngan_bf16(Scale(quick=True))
+    fp32, bf16 = case.plain(0), case.faster(0)
+    assert fp32 == case.plain(0)
+    assert fp32 != case.plain(1)
+    assert bf16 != fp32
+    assert bf16 == pytest.approx(fp32, rel=0.2)
+
+
+def test_the_first_pass_on_one_core_stores_the_same_and_gives_the_others_back(
+    tmp_path, monkeypatch
+):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system does not tie processes to cores")
+    monkeypatch.setattr(films, "FOLDER", tmp_path)
+    monkeypatch.setattr(first_pass, "FOLDER", tmp_path)
+    paths = films.films.__wrapped__(6, 64)
+    monkeypatch.setattr(first_pass, "_films", lambda scale: paths)
+    case, cores = first_pass.against_one_core(Scale(quick=True)), os.sched_getaffinity(0)
+    assert paired.agreement(case.outputs, case.ours(), case.other()).startswith("gray levels: 0")
+    assert os.sched_getaffinity(0) == cores
+
+
+@pytest.mark.parametrize("make", [bigan_scores, fanogan_scores])
+def test_one_image_at_a_time_has_the_same_scores(make):
+    case = make(Scale(quick=True))
+    torch.testing.assert_close(case.ours(), case.other(), rtol=1e-4, atol=1e-4)
 
 
 def test_endless_batches_begin_again():

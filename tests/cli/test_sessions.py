@@ -90,6 +90,16 @@ def test_sessions_in_threads_do_not_mix(projects, recorders):
         assert [status for _, status in one.finished] == ["FINISHED"] * 3
 
 
+@pytest.mark.parametrize(("kind", "trackers"), [("text", 1), ("null", 0)])
+def test_a_run_is_tracked_where_it_saves_something_for_mlflow(projects, recorders, kind, trackers):
+    text = f"{{type: text.TextDataset, filepath: data/prepared.txt, metadata: {{mlflow: {kind}}}}}"
+    (projects[0] / "conf/local/catalog.yml").write_text(f"prepared: {text}\n")
+    with KedroSession.create(projects[0]) as session:
+        session.run(pipeline_names=["making"])
+    assert (projects[0] / "data/prepared.txt").exists()
+    assert len(recorders) == trackers
+
+
 def test_a_session_that_was_made_earlier_keeps_its_parameters(projects):
     first, second = (
         KedroSession.create(projects[0], runtime_params={"toy": {"steps": steps}})

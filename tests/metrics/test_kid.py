@@ -42,6 +42,22 @@ def between_uniforms(shift):
     return 3 * shift**2 + 3 * shift**4 + (shift**3 + shift) ** 2
 
 
+def test_single_precision_changes_it_by_far_less_than_its_standard_error():
+    first, second = (
+        normal(400, 64, shift, seed).astype(np.float32) for shift, seed in ((0.5, 1), (0.55, 2))
+    )
+    found = kernel_distance(first, second)
+    precise = kernel_distance(first.astype(np.float64), second.astype(np.float64))
+    assert found.value != precise.value  # the products were of single precision
+    assert found.value == pytest.approx(precise.value, abs=1e-5 * precise.standard_error)
+    assert found.standard_error == pytest.approx(precise.standard_error, rel=1e-5)
+
+
+def test_features_whose_products_overflow_single_precision_are_multiplied_in_double():
+    first, second = (normal(5, 8, seed=seed).astype(np.float32) * 1e20 for seed in (1, 2))
+    assert np.isfinite(kernel_distance(first, second).value)
+
+
 def test_it_is_the_formula_and_the_jackknife_pair_by_pair(monkeypatch):
     monkeypatch.setattr(kid, "BLOCK", 4)
     first, second = normal(9, 5, seed=1), normal(7, 5, 0.4, seed=2)

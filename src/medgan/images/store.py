@@ -12,6 +12,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -125,11 +126,11 @@ class ImageStore:
         if rows.size and (rows.min() < 0 or rows.max() >= self.info.count):
             raise IndexError(f"rows {rows.min()}..{rows.max()} of {self.info.count} images")
         images = np.empty((len(rows), *self.info.image_shape), dtype=np.uint8)
-        breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist() if len(rows) else []
-        for first, last in zip([0, *breaks], [*breaks, len(rows)], strict=True):
-            if last:  # one read for each run of successive rows
-                start = int(rows[first]) * self.info.image_bytes
-                self._fill(images[first:last].reshape(-1).data, start)
+        buffer, size = images.reshape(-1).data, self.info.image_bytes
+        firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)  # of each run of successive rows
+        runs = pairwise([*firsts.tolist(), len(rows)])
+        for (first, last), start in zip(runs, (rows[firsts] * size).tolist(), strict=True):
+            self._fill(buffer[first * size : last * size], start)
         return images
 
     def _fill(self, buffer: memoryview, offset: int) -> None:

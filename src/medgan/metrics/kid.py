@@ -47,9 +47,7 @@ def kernel_distance(first: NDArray[Any], second: NDArray[Any]) -> KernelDistance
     Raises:
         UserError: if a set has fewer than three features, or one is not finite.
     """
-    first, second = (
-        checked(features, LEAST_IMAGES, "A kernel distance") for features in (first, second)
-    )
+    first, second = (_checked(features, "A kernel distance") for features in (first, second))
     within_first, within_second = (
         _within(features, np.ones((len(features), 1)))[:, 0] - _diagonal(features)
         for features in (first, second)
@@ -85,7 +83,7 @@ def distances_of_halves(features: NDArray[Any], firsts: Sequence[Indices]) -> Fl
     n = inside.sum(0)
     least = int(min(n.min(), len(features) - n.max()))
     enough = features if least >= LEAST_IMAGES else features[:least]
-    features = checked(enough, LEAST_IMAGES, "A kernel distance of real images")
+    features = _checked(enough, "A kernel distance of real images")
     outside = 1 - inside
     diagonal = _diagonal(features)
     sums = _within(features, np.hstack([inside, np.ones((len(features), 1))]))
@@ -135,12 +133,23 @@ def _unbiased(own: Any, other: Any, across: Any, n: Any, m: Any) -> Any:
     return own / (n * (n - 1)) + other / (m * (m - 1)) - 2 * across / (n * m)
 
 
-def _diagonal(features: Floats) -> Floats:
+def _checked(features: NDArray[Any], what: str) -> NDArray[Any]:
+    """Check features, and keep them in single precision if they are and no product can overflow:
+    products take half the time, and rounding errors of millions of pairs cancel. All else is in
+    double precision.
+    """
+    precise = checked(features, LEAST_IMAGES, what)
+    fits = features.dtype == np.float32 and np.isfinite(np.vdot(features, features))
+    return features if fits else precise
+
+
+def _diagonal(features: NDArray[Any]) -> Floats:
     """Compute the kernel of each of (n, D) with itself: (n,)."""
-    return np.asarray((np.square(features).mean(1) + 1) ** 3, dtype=np.float64)
+    squares = np.square(features, dtype=np.float64)
+    return np.asarray((squares.mean(1) + 1) ** 3, dtype=np.float64)
 
 
-def _within(features: Floats, weights: Floats) -> Floats:
+def _within(features: NDArray[Any], weights: Floats) -> Floats:
     """Sum the kernel of each of (n, D) over all of them, with weights (n, k): (n, k)."""
     sums = np.zeros(weights.shape)
     blocks = blocks_of(len(features), BLOCK)
@@ -153,7 +162,7 @@ def _within(features: Floats, weights: Floats) -> Floats:
     return sums
 
 
-def _across(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+def _across(first: NDArray[Any], second: NDArray[Any]) -> tuple[Floats, Floats]:
     """Sum the kernel of (n, D) and (m, D) over the second, (n,), and over the first, (m,)."""
     of_first, of_second = np.zeros(len(first)), np.zeros(len(second))
     for rows in blocks_of(len(first), BLOCK):
@@ -164,11 +173,11 @@ def _across(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     return of_first, of_second
 
 
-def _kernel(first: Floats, second: Floats) -> Floats:
+def _kernel(first: NDArray[Any], second: NDArray[Any]) -> Floats:
     """Compute k of (n, D) and (m, D): (n, m). Two products are faster than a power."""
-    base = first @ second.T
+    base: Floats = np.asarray(first @ second.T, dtype=np.float64)
     base /= first.shape[1]
     base += 1
-    cube: Floats = base * base
+    cube = base * base
     cube *= base
     return cube

@@ -75,13 +75,14 @@ def overlap(
         checked(features, most + 1, "The overlap of two sets (precision, density)")
         for features in (real, synthetic)
     )
-    radii, synthetic_radii = _to_nearest(real, most), _to_nearest(synthetic, most)
+    centers, points = _Factors.of(real), _Factors.of(synthetic)
+    radii, synthetic_radii = _to_nearest(centers, most), _to_nearest(points, most)
     ball, wide_ball = neighbours.precision - 1, neighbours.density - 1
     recalled, covered = np.zeros((2, len(real)), dtype=bool)
     precise, inside = np.zeros(len(synthetic), dtype=bool), 0
     for rows in blocks_of(len(real), BLOCK):
         for columns in blocks_of(len(synthetic), BLOCK):
-            squared = _squared(real[rows], synthetic[columns])
+            squared = centers.squared(rows, points, columns)
             wide = squared <= radii[rows, wide_ball, None]
             inside += int(np.count_nonzero(wide))
             covered[rows] |= wide.any(1)
@@ -142,37 +143,58 @@ def feature_overlap(
     return with_intervals(metrics, sets, of_halves, limits, seed)
 
 
-def _to_nearest(features: Floats, most: int) -> Floats:
-    """Compute the squared distances of each of (n, D) to its nearest others: (n, most), ascending.
+@dataclass(frozen=True)
+class _Factors:
+    """Factors (n, D + 2) of squared distances: |a|^2 - 2 a.b + |b|^2 is one product of matrices, as
+    the squares are two more columns.
+    """
+
+    left: Floats
+    right: Floats
+
+    @classmethod
+    def of(cls, features: Floats) -> _Factors:
+        """Make those of features (n, D)."""
+        squares, ones = np.square(features).sum(1), np.ones(len(features))
+        left = np.column_stack([-2 * features, squares, ones])
+        return cls(left, np.column_stack([features, ones, squares]))
+
+    def squared(self, rows: slice, others: _Factors, columns: slice) -> Floats:
+        """Compute the squared distances of some rows to some of others: (rows, columns). Rounding
+        may make one of copies negative.
+        """
+        found: Floats = self.left[rows] @ others.right[columns].T
+        return found
+
+
+def _to_nearest(points: _Factors, most: int) -> Floats:
+    """Compute the squared distances of each of n to its nearest others: (n, most), ascending.
 
     A distance is computed once, for both of its ends.
     """
-    nearest = np.full((len(features), most), np.inf)
+    count = len(points.left)
+    nearest = np.full((count, most), np.inf)  # the last of a row is its largest
 
     def keep(rows: slice, squared: Floats) -> None:
-        known = np.concatenate([nearest[rows], squared], axis=1)
+        own = nearest[rows]
+        closer = np.flatnonzero(squared < own[:, -1:])  # soon few, and partitions are slow
+        found, column = np.divmod(closer, squared.shape[1])
+        counts = np.bincount(found, minlength=len(own))
+        place = np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts)
+        known = np.full((len(own), most + counts.max()), np.inf)
+        known[:, :most] = own
+        known[found, most + place] = squared[found, column]
         known.partition(most - 1, axis=1)
-        nearest[rows] = known[:, :most]
+        own[:] = known[:, :most]
 
-    blocks = blocks_of(len(features), BLOCK)
+    blocks = blocks_of(count, BLOCK)
     for place, rows in enumerate(blocks):
         for columns in blocks[place:]:
-            squared = _squared(features[rows], features[columns])
+            squared = points.squared(rows, points, columns)
             if rows == columns:
                 np.fill_diagonal(squared, np.inf)
             else:
                 keep(columns, squared.T)
             keep(rows, squared)
-    return np.sort(nearest, axis=1)
-
-
-def _squared(points: Floats, others: Floats) -> Floats:
-    """Compute the squared distances of (n, D) to (m, D): (n, m).
-
-    |a|^2 - 2 a.b + |b|^2 is one product of matrices, as the squares are two more columns.
-    """
-    square, other_square = (np.square(features).sum(1) for features in (points, others))
-    left = np.column_stack([-2 * points, square, np.ones(len(points))])
-    right = np.column_stack([others, np.ones(len(others)), other_square])
-    found: Floats = left @ right.T
-    return np.maximum(found, 0, out=found)
+    ascending: Floats = np.maximum(np.sort(nearest, axis=1), 0)
+    return ascending

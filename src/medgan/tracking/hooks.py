@@ -53,7 +53,7 @@ class MlflowHooks:
 
     conf/*/tracking.yml says where: `enabled`, `uri`, `experiment`. A tracker that does not answer
     never stops a run. The MLflow run begins when the first output is saved, so that a run that was
-    refused leaves none.
+    refused leaves none; nor does a run that saves nothing for MLflow.
     """
 
     def __init__(self) -> None:
@@ -88,15 +88,16 @@ class MlflowHooks:
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: Mapping[str, Any], pipeline: Pipeline) -> None:
-        """Starts the process that sends, unless all outputs are there: MLflow takes seconds to
-        import.
+        """Starts the process that sends, where an output is to be saved that MLflow gets: MLflow takes
+        seconds to import.
         """
         self._run_params, self._tracker, self._data = run_params, None, None
         self._left = Counter(space for node in pipeline.nodes if (space := _space(node)))
         self._namespace, self._parent, self._children = None, "", {}
-        if not self._config.get("enabled", False):
+        if not self._config.get("enabled", False) or self._catalog is None:
             return
-        if self._catalog is None or to_run(run_params, pipeline, self._catalog).nodes:
+        outputs = to_run(run_params, pipeline, self._catalog).all_outputs()
+        if any(_logged(self._catalog.get(name)) for name in outputs):
             uri = os.environ.get("MLFLOW_TRACKING_URI") or str(self._config["uri"])
             self._tracker = Tracker.open(uri, str(self._config["experiment"]), self._root)
 
@@ -129,7 +130,7 @@ class MlflowHooks:
             if not self._parent:
                 self._start(tracker)
             dataset = self._catalog.get(dataset_name)
-            kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
+            kind = _logged(dataset)
             if kind is None or dataset is None:
                 return
             run = self._run_of(node, tracker)
@@ -249,6 +250,12 @@ def to_run(run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatal
     if not run_params.get("only_missing_outputs"):
         return pipeline
     return SequentialRunner()._filter_pipeline_for_missing_outputs(pipeline, catalog)
+
+
+def _logged(dataset: AbstractDataset[Any, Any] | None) -> str | None:
+    """How MLflow gets what a data set saves; None where it does not."""
+    kind: str | None = (getattr(dataset, "metadata", None) or {}).get("mlflow")
+    return kind
 
 
 def _space(node: Node) -> str | None:
