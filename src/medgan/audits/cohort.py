@@ -5,7 +5,7 @@ Source: CLAIM 2024, items 7 to 20, and STARD 2015.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ from medgan.audits.data_results import (
     Size,
 )
 from medgan.evaluation.protocol import LabelNoise
+from medgan.evaluation.score_table import patients_in
 from medgan.images.labels import findings_of, shows
 from medgan.images.leakage import LeakageAudit
 from medgan.images.metadata import AGE_BANDS, UNKNOWN
@@ -131,19 +132,17 @@ def flow(
 
 def size(table: pd.DataFrame) -> Size:
     """Count images, and patients where they are known."""
-    return Size(len(table), _patients(table))
-
-
-def _patients(table: pd.DataFrame) -> int | None:
-    known = len(table) > 0 and bool(table["group_known"].all())
-    return int(table["group_id"].nunique()) if known else None
+    return Size(len(table), patients_in(table) if len(table) else None)
 
 
 def _part(table: pd.DataFrame) -> PartFlow:
     mix = table[column_of(table, "role") == "mix"]
     normal, anomalous = (size(table[table["label"] == label]) for label in (0, 1))
     return PartFlow(
-        len(table), _patients(table), normal, anomalous, size(mix) if len(mix) else None
+        **vars(size(table)),
+        normal=normal,
+        anomalous=anomalous,
+        unlabelled_mix=size(mix) if len(mix) else None,
     )
 
 
@@ -175,9 +174,8 @@ def _described(table: pd.DataFrame, known: bool) -> PartDemographics:
     missing = {name: int((table[name] == UNKNOWN).sum()) for name in DESCRIBED}
     missing["age"] = int(column_of(table, "age").isna().sum())
     return PartDemographics(
-        len(table),
-        _patients(table),
-        ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
+        **vars(size(table)),
+        images_per_patient=ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
         if known and len(table)
         else None,
         categories=_findings(table),
@@ -231,15 +229,14 @@ def table_one(described: Demographics) -> pd.DataFrame:
     def add(characteristic: str, level: str, cells: Mapping[str, str]) -> None:
         rows.append({"characteristic": characteristic, "level": level, **cells})
 
-    add("images", "", {part: f"{told.images:,}" for part, told in parts.items()})
-    patients = {part: told.patients for part, told in parts.items()}
-    add(
-        "patients",
-        "",
-        {part: NOT_REPORTED if n is None else f"{n:,}" for part, n in patients.items()},
+    def add_all(characteristic: str, text: Callable[[PartDemographics], str]) -> None:
+        add(characteristic, "", {part: text(told) for part, told in parts.items()})
+
+    add_all("images", lambda told: f"{told.images:,}")
+    add_all(
+        "patients", lambda told: NOT_REPORTED if told.patients is None else f"{told.patients:,}"
     )
-    ages = {part: _age_text(told.age) for part, told in parts.items()}
-    add("age in years, median (IQR)", "", ages)
+    add_all("age in years, median (IQR)", lambda told: _age_text(told.age))
     for name in ("categories", *DESCRIBED):
         counted = {part: told.levels(name) for part, told in parts.items()}
         title = _title(name, described.unit)

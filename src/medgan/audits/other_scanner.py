@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.score_table import joined
 from medgan.stats.bootstrap import Estimate, interval
-from medgan.stats.classification import auroc_of
-from medgan.stats.strata import predictions_of
+from medgan.stats.classification import area_of
 
 Pixels = NDArray[np.uint8]
 VERSION = 1
@@ -80,5 +79,5 @@ def perturbed_auroc(
         return Estimate(None, reason=reason)
     scores = pd.DataFrame({"image_id": arrays["image_id"], "score": arrays["scores"]})
     units = joined(scores, splits, "val", aggregate)
-    metric = auroc_of(predictions_of(units, np.inf))
-    return interval(metric, units["group_id"].to_numpy(), n_resamples, seed)
+    labels, scores, groups = (units[name].to_numpy() for name in ("label", "score", "group_id"))
+    return interval(area_of(labels, scores), groups, n_resamples, seed)

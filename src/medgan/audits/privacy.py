@@ -20,7 +20,7 @@ from medgan.metrics.copies import CopySearch, Matches
 from medgan.metrics.features import Floats, Indices, halves
 from medgan.metrics.planted import Calibration, Gray, calibrate, plant
 from medgan.stats.bootstrap import Estimate, interval
-from medgan.stats.classification import Predictions, auroc_of
+from medgan.stats.classification import area_of
 
 LEAST_HELD_OUT = 100
 """Held-out images without which nothing is calibrated: half of them decide, the others judge."""
@@ -227,5 +227,4 @@ def attack(
         return Attack(Estimate(None, reason=few), len(members), about)
     labels = np.repeat([1, 0], [len(members), len(others)])
     scores = np.concatenate([members, others])
-    metric = auroc_of(Predictions(labels, scores, labels))
-    return Attack(interval(metric, patients, seed=seed), len(members), about)
+    return Attack(interval(area_of(labels, scores), patients, seed=seed), len(members), about)

@@ -16,7 +16,7 @@ from PIL import Image
 from medgan.audits.results import PerturbationResult, RobustnessResult, Severity
 from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.volumes import units_of
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, interval
+from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over
 from medgan.stats.classification import auroc_of
 from medgan.stats.differences import Difference, difference, resampled
 from medgan.stats.strata import predictions_of
@@ -164,11 +164,10 @@ def audit_robustness(
     perturbations: dict[str, PerturbationResult] = {}
     for name, kind in PERTURBATIONS.items():
         steps = {}
-        for variant in ((name, severity) for severity in kind.severities):
+        for severity in kind.severities:
+            variant = (name, severity)
             flips = measured.flips(variant, n_resamples, seed)
-            steps[f"{variant[1]:g}"] = Severity(
-                variant[1], areas[variant], changes[variant], *flips
-            )
+            steps[f"{severity:g}"] = Severity(severity, areas[variant], changes[variant], *flips)
         perturbations[name] = PerturbationResult(kind.unit, steps)
     clean = areas[CLEAN]
     sample = tested(measured.tables[CLEAN])
@@ -215,13 +214,7 @@ class _Measured:
         before, after = (
             self.tables[one]["score"].to_numpy() >= self.threshold for one in (CLEAN, variant)
         )
-        flipped = (before != after).astype(np.float64)
-
-        def share(weights: Floats) -> Floats:
-            return np.asarray(weights @ flipped / weights.sum(1))
-
-        metric = WeightedStatistic(share, [np.ones(len(flipped), dtype=bool)])
-        estimate = interval(metric, self.patients, n_resamples, seed)
+        estimate = interval(mean_over(before != after), self.patients, n_resamples, seed)
         return estimate, int((after & ~before).sum()), int((before & ~after).sum())
 
 

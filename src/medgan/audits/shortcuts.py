@@ -37,8 +37,8 @@ from medgan.evaluation.score_table import joined
 from medgan.evaluation.volumes import MEAN
 from medgan.images.metadata import UNKNOWN
 from medgan.images.transforms import INTENSITY, WINDOWED
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, interval
-from medgan.stats.classification import Predictions, auroc, auroc_of
+from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, interval, ratio
+from medgan.stats.classification import area_of, auroc
 from medgan.stats.differences import Difference, auroc_difference, difference, resampled
 from medgan.stats.strata import Stratum, predictions_of
 
@@ -153,7 +153,7 @@ class _Shortcuts:
 
 def _auroc(test: pd.DataFrame, n_resamples: int, seed: int) -> Estimate:
     labels, scores, groups = (test[name].to_numpy() for name in ("label", "score", "group_id"))
-    return interval(auroc_of(Predictions(labels, scores, scores)), groups, n_resamples, seed)
+    return interval(area_of(labels, scores), groups, n_resamples, seed)
 
 
 def short(name: str) -> str:
@@ -263,9 +263,7 @@ def _pooled(sites: Sequence[Stratum]) -> WeightedStatistic:
             area = auroc(labels, site.all.scores[site.mask], own)
             right += np.nan_to_num(area) * count
             pairs += count
-        return np.asarray(
-            np.divide(right, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-        )
+        return ratio(right, pairs)
 
     among, labels = np.logical_or.reduce([site.mask for site in sites]), sites[0].all.labels
     return WeightedStatistic(statistic, [among & (labels == label) for label in (0, 1)])

@@ -17,6 +17,7 @@ import pandas as pd
 from medgan.audits.cohort import OTHER, as_text, column_of, few_levels, in_order, leakage_verdict
 from medgan.audits.results import Gap, SubgroupMetrics, SubgroupsResult
 from medgan.audits.scored import ScoredDetector, tested
+from medgan.evaluation.score_table import patients_in
 from medgan.images.leakage import LeakageAudit
 from medgan.images.metadata import UNKNOWN
 from medgan.stats.bootstrap import Estimate, estimates
@@ -30,6 +31,7 @@ from medgan.stats.differences import (
     resampled,
 )
 from medgan.stats.strata import INSUFFICIENT, METRICS, MINIMUM, Stratum, predictions_of
+from medgan.words import readable
 
 MOST_YEARS = 6
 COLUMNS = ("sex", "age_band", "site", "view", "scanner", "sequence", "period")
@@ -197,27 +199,24 @@ def _measured(
 ) -> dict[str, SubgroupMetrics]:
     """The metrics of each level of a grouping."""
     training = _column(splits[splits["split"] == "train"], test, column)
-    measured = {}
-    for group in groups:
-        if group.column == column:
-            images = test[group.mask]
-            known = images["group_known"].all()
-            measured[group.level] = SubgroupMetrics(
-                n_images=len(images),
-                n_patients=int(images["group_id"].nunique()) if known else None,
-                n_anomalous=group.count(1),
-                n_normal=group.count(0),
-                training_images=int((training == group.level).sum()) if group.comparable else None,
-                **{name: group.too_few(name) or found[group.key(name)] for name in METRICS},
-            )
-    return measured
+    return {
+        group.level: SubgroupMetrics(
+            n_images=int(group.mask.sum()),
+            n_patients=patients_in(test[group.mask]),
+            n_anomalous=group.count(1),
+            n_normal=group.count(0),
+            training_images=int((training == group.level).sum()) if group.comparable else None,
+            **{name: group.too_few(name) or found[group.key(name)] for name in METRICS},
+        )
+        for group in groups
+        if group.column == column
+    }
 
 
 def _gaps(groups: Sequence[Group], draws: Mapping[Any, Resampled]) -> dict[str, dict[str, Gap]]:
     """The largest gap of each grouping and metric, its p-value corrected over all pairs."""
     pairs = list(_pairs(groups, draws))
-    p_values = {place: pair.difference.p_value for place, pair in enumerate(pairs)}
-    adjusted = holm({place: p for place, p in p_values.items() if p is not None})
+    adjusted = holm({place: pair.difference.p_value for place, pair in enumerate(pairs)})
     gaps: dict[str, dict[str, Gap]] = {}
     for column in dict.fromkeys(group.column for group in groups):
         gaps[column] = {}
@@ -249,20 +248,16 @@ def _sentence(gaps: Mapping[str, Mapping[str, Gap]], any_group: bool) -> str:
     if not any_group:
         return NOTHING_KNOWN
     known = [
-        (gap.value, column, metric, gap)
+        (gap.value, f"{metric} of {readable(column)}", gap.between, gap.p_holm)
         for column, metrics in gaps.items()
         for metric, gap in metrics.items()
         if gap.value is not None and gap.between is not None
     ]
     if not known:
         return TOO_SMALL
-    shown = [one for one in known if one[3].p_holm is not None and one[3].p_holm < SIGNIFICANT]
-    value, column, metric, gap = max(shown or known, key=lambda one: one[0])
-    better, worse = gap.between or ("", "")
-    size = (
-        f"{metric} of {column.replace('_', ' ')} {worse} is {value:.3f} below that of {better} "
-        f"({_p_text(gap.p_holm)})"
-    )
+    shown = [one for one in known if one[3] is not None and one[3] < SIGNIFICANT]
+    value, what, (better, worse), p_holm = max(shown or known, key=lambda one: one[0])
+    size = f"{what} {worse} is {value:.3f} below that of {better} ({_p_text(p_holm)})"
     if not shown:
         return f"No gap between groups is shown; the largest: {size}."
     lead = f"{len(shown)} of {len(known)} largest gaps are shown not to be chance"

@@ -71,12 +71,17 @@ def compare_with_baselines(
             if chosen.name in (None, name) or judged.row.failed
             else _test(family, chosen.name, judged, detectors[chosen.name], n_resamples, seed)
         )
-    adjusted = holm(
-        {name: test.p_value for name, test in tests.items() if test.p_value is not None}
-    )
+    adjusted = holm({name: test.p_value for name, test in tests.items()})
     first = next(iter(detectors.values())).row
     return DetectorTests(
-        tests={name: _concluded(test, adjusted.get(name)) for name, test in tests.items()},
+        tests={
+            name: replace(
+                test,
+                p_holm=adjusted.get(name),
+                verdict=verdict(test.difference, str(test.against), adjusted.get(name)),
+            )
+            for name, test in tests.items()
+        },
         baselines=baselines,
         n_tests=len(adjusted),
         correction="Holm",
@@ -119,15 +124,8 @@ def _not_tested(family: str, against: str | None, reason: str) -> DetectorTest:
 def _test(
     family: str, against: str, one: Judged, other: Judged, n_resamples: int, seed: int
 ) -> DetectorTest:
-    labels, first, second, groups = (
-        column.to_numpy()
-        for column in (
-            one.test["label"],
-            one.test["score"],
-            other.test["score"],
-            one.test["group_id"],
-        )
-    )
+    labels, first, groups = (one.test[name].to_numpy() for name in ("label", "score", "group_id"))
+    second = other.test["score"].to_numpy()
     found = auroc_difference(labels, first, second, groups, n_resamples, seed)
     return DetectorTest(
         family=family,
@@ -142,21 +140,13 @@ def _test(
     )
 
 
-def _concluded(test: DetectorTest, p_holm: float | None) -> DetectorTest:
-    reason = test.difference.reason or "no interval"
-    said = (
-        f"no test: {reason}"
-        if p_holm is None
-        else verdict(test.difference.value or 0.0, str(test.against), p_holm)
-    )
-    return replace(test, p_holm=p_holm, verdict=said)
-
-
-def verdict(gap: float, against: str, p_holm: float) -> str:
-    """What a corrected test says of a difference in AUROC."""
+def verdict(difference: Estimate, against: str, p_holm: float | None) -> str:
+    """What a corrected test says of a difference in AUROC, or why there is none."""
+    if p_holm is None:
+        return f"no test: {difference.reason or 'no interval'}"
     if p_holm >= ALPHA:
         return f"no difference from {against} shown"
-    return f"{'better' if gap > 0 else 'worse'} than {against}"
+    return f"{'better' if (difference.value or 0.0) > 0 else 'worse'} than {against}"
 
 
 def is_better(difference: Estimate, p_holm: float | None) -> bool:

@@ -39,8 +39,7 @@ def pooled(maps: NDArray[Any]) -> NDArray[np.float32]:
     import torch.nn.functional as F
 
     values = torch.from_numpy(np.asarray(maps, dtype=np.float32))[:, None]
-    means: NDArray[np.float32] = F.adaptive_avg_pool2d(values, GRID).flatten(1).numpy()
-    return means
+    return F.adaptive_avg_pool2d(values, GRID).flatten(1).numpy()
 
 
 def missing_reason(labels: NDArray[np.int64], groups: NDArray[Any], classes: Sequence[str]) -> str:
@@ -61,6 +60,17 @@ def missing_reason(labels: NDArray[np.int64], groups: NDArray[Any], classes: Seq
             f"({', '.join(rare)}; {FEWEST_GROUPS} are needed)"
         )
     return ""
+
+
+def balanced_regression() -> Any:
+    """A logistic regression on standardized features, in which all classes weigh the same."""
+    from sklearn.linear_model import LogisticRegression  # 1.5 s, not for other commands
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
+    )
 
 
 @dataclass(frozen=True)
@@ -93,18 +103,12 @@ def fitted_probabilities(
     Returns:
         (m, K), and how it was fitted.
     """
-    from sklearn.linear_model import LogisticRegression  # 1.5 s, not for other commands
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     fewest = min(len(np.unique(groups[labels == kind])) for kind in np.unique(labels))
     folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
-    )
     search = GridSearchCV(
-        model,
+        balanced_regression(),
         {"logisticregression__C": list(STRENGTHS)},
         scoring="neg_log_loss",
         cv=folds,
@@ -151,10 +155,7 @@ class ClassifiedImages:
         more (n, K).
         """
         values = np.asarray(self.probabilities)
-        chosen: NDArray[np.int64] = (
-            (values >= 0.5).astype(np.int64) if self.several else values.argmax(1)
-        )
-        return chosen
+        return (values >= 0.5).astype(np.int64) if self.several else values.argmax(1)
 
     @property
     def anomalous(self) -> NDArray[np.int64]:
@@ -171,11 +172,8 @@ class ClassifiedImages:
 
     def of_class(self, place: int) -> Predictions:
         """One class against all others."""
-        labels, decisions, own = (
-            np.asarray(self.labels),
-            self.decisions,
-            self.probabilities[:, place],
-        )
+        labels, decisions = np.asarray(self.labels), self.decisions
+        own = self.probabilities[:, place]
         if self.several:
             return Predictions(labels[:, place] > 0, own, decisions[:, place] > 0)
         return Predictions(labels == place, own, decisions == place)

@@ -21,13 +21,13 @@ from medgan.evaluation.metrics import (
 )
 from medgan.evaluation.results import (
     AnomalyTypeResult,
-    CalibrationBin,
+    CategoryResult,
     ClassifierResult,
-    ClassResult,
     Contrast,
     TemperatureScaling,
 )
 from medgan.evaluation.scores import Images
+from medgan.stats.bootstrap import ratio
 from medgan.stats.calibration import calibration, scaled, temperature
 from medgan.stats.classification import (
     auroc_of,
@@ -89,21 +89,18 @@ def evaluate_classifier(
         n_seeds=1,
         seeds=(seed,),
         classes=tuple(images.classes),
-        brier=trust.brier,
-        expected_calibration_error=trust.expected_calibration_error,
-        brier_of_the_share=trust.brier_of_the_share,
-        calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
+        **vars(trust),
         confusion_matrix=images.matrix,
         report=class_report(labels, images.decisions, images.classes),
         categories=_among_anomalies(images, n_resamples, seed),
         per_class={
-            name: ClassResult(
+            name: CategoryResult(
                 metrics=measured(OF_CLASS, of, groups, n_resamples, seed),
                 n_images=int(of.anomalous.sum()),
             )
             for name, of in each.items()
         },
-        macro=ClassResult(metrics=macro, n_images=len(labels)),
+        macro=CategoryResult(metrics=macro, n_images=len(labels)),
         scaled=None if validation is None else _scaled(images, validation, n_resamples, seed),
     )
 
@@ -130,7 +127,7 @@ def _scaled(
         n_validation=count,
         brier=trust.brier,
         expected_calibration_error=trust.expected_calibration_error,
-        calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
+        calibration_curve=trust.calibration_curve,
     )
 
 
@@ -153,31 +150,26 @@ def contrast(
     gap = auroc_difference(truth, one.scores, other.scores, groups, n_resamples, seed)
     size = None
     if gap.value is not None:
-        areas = [auroc_of(found).value(len(truth)) for found in (one, other)]
-        size = effect_size(areas[0], areas[1], int(truth.sum()), int((1 - truth).sum()))
-    balanced = [class_balanced_accuracy_of(found) for found in (one, other)]
+        areas = [auroc_of(found).value for found in (one, other)]
+        size = effect_size(*areas, int(truth.sum()), int((1 - truth).sum()))
+    first_balanced, second_balanced = map(class_balanced_accuracy_of, (one, other))
+    balanced = paired_difference(first_balanced, second_balanced, groups, n_resamples, seed)
     return Contrast(
         difference=gap.estimate,
         p_value=gap.p_value,
         effect_size=size,
-        balanced_accuracy=paired_difference(
-            balanced[0], balanced[1], groups, n_resamples, seed
-        ).estimate,
+        balanced_accuracy=balanced.estimate,
     )
 
 
 def corrected(contrasts: Mapping[tuple[str, str], Contrast]) -> dict[tuple[str, str], Contrast]:
     """Correct the p-values of a family of contrasts (first, second) by Holm, and judge each."""
-    known = {pair: one.p_value for pair, one in contrasts.items() if one.p_value is not None}
-    adjusted = holm(known)
+    p_holm = holm({pair: one.p_value for pair, one in contrasts.items()})
+    said = {
+        pair: verdict(one.difference, pair[1], p_holm.get(pair)) for pair, one in contrasts.items()
+    }
     return {
-        pair: replace(
-            one,
-            p_holm=adjusted.get(pair),
-            verdict=verdict(one.difference.value or 0.0, pair[1], adjusted[pair])
-            if pair in adjusted
-            else f"no test: {one.difference.reason or 'no interval'}",
-        )
+        pair: replace(one, p_holm=p_holm.get(pair), verdict=said[pair])
         for pair, one in contrasts.items()
     }
 
@@ -192,10 +184,8 @@ def _among_anomalies(
         return None
     anomalous = np.asarray(images.labels) > 0
     of_types = np.asarray(images.probabilities, dtype=np.float64)[anomalous, 1:]
-    total = of_types.sum(1, keepdims=True)
-    even = np.full_like(of_types, 1 / of_types.shape[1])
     among = ClassifiedImages(
-        np.divide(of_types, total, out=even, where=total > 0),
+        ratio(of_types, of_types.sum(1, keepdims=True), otherwise=1 / of_types.shape[1]),
         np.asarray(images.labels, dtype=np.int64)[anomalous] - 1,
         np.asarray(images.groups).astype(str)[anomalous],
         np.full(int(anomalous.sum()), bool(np.all(images.group_known))),

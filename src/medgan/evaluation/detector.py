@@ -186,10 +186,6 @@ def evaluate(test: pd.DataFrame, points: OperatingPoints, sees_mix: bool = False
     )
     if result.failed:
         result = replace(result, warnings=(FAILED_ON_VALIDATION, *result.warnings))
-    return _finite(result)
-
-
-def _finite(result: DetectorResult) -> DetectorResult:
     require_finite_numbers(to_json(result), "The result of the detector")
     return result
 

@@ -162,12 +162,10 @@ def _form(validation: pd.DataFrame) -> dict[str, Range]:
     if sizes.empty:
         return {}
     side, aspect = sizes.min(axis=1), sizes["width"] / sizes["height"]
+    accepted = {"shorter_side": (side, SIDE_FACTOR), "width_by_height": (aspect, ASPECT_FACTOR)}
     return {
-        "shorter_side": (float(side.min() / SIDE_FACTOR), float(side.max() * SIDE_FACTOR)),
-        "width_by_height": (
-            float(aspect.min() / ASPECT_FACTOR),
-            float(aspect.max() * ASPECT_FACTOR),
-        ),
+        name: (float(values.min() / factor), float(values.max() * factor))
+        for name, (values, factor) in accepted.items()
     }
 
 
@@ -217,8 +215,6 @@ def _distances(reference: Arrays, name: str, features: Floats) -> Floats:
     """Measure (n,): in gray levels for `intensity`, else Mahalanobis."""
     difference = features - reference[f"{name}_center"]
     if name == "intensity":  # the integral of the difference of two distribution functions
-        found: Floats = np.abs(difference).mean(1) * LEVELS
-        return found
+        return np.abs(difference).mean(1) * LEVELS
     squared = np.einsum("ni,ij,nj->n", difference, reference[f"{name}_precision"], difference)
-    lengths: Floats = np.sqrt(np.maximum(squared, 0.0))
-    return lengths
+    return np.sqrt(np.maximum(squared, 0.0))

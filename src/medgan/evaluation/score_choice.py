@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medgan.contracts import Composed, ScoreChoice
 from medgan.evaluation.scores import Images, batches_on_device_of, score_images
 from medgan.evaluation.selection import HeldOut
-from medgan.stats.classification import auroc
+from medgan.stats.classification import area_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,9 +46,8 @@ def choose_score(
     batches = batches_on_device_of(detector, batch_size, seed)
     components = score_images(detector, images, held_out.rows, batches).components  # type: ignore[arg-type]
     candidates = _candidates(own, components, labels == 0)
-    once = np.ones((1, len(labels)))
     areas = {
-        name: float(auroc(labels, _weighted(components, weights), once)[0])
+        name: area_of(labels, _weighted(components, weights)).value
         for name, weights in candidates.items()
     }
     best = max(areas, key=lambda name: areas[name])
@@ -70,7 +69,5 @@ def _candidates(
 def _weighted(
     components: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
 ) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.sum(
-        [weight * components[name].astype(np.float64) for name, weight in weights.items()], axis=0
-    )
-    return found
+    parts = [weight * components[name].astype(np.float64) for name, weight in weights.items()]
+    return np.sum(parts, axis=0)

@@ -76,13 +76,18 @@ def counts(test: pd.DataFrame) -> dict[str, Any]:
     """n_images (volumes count as one), what one of them is, n_patients (None where unknown), and
     the unit that intervals resample.
     """
-    known = bool(test["group_known"].all())
+    patients = patients_in(test)
     return {
         "n_images": len(test),
         "scored_unit": scored_unit(test),
-        "n_patients": int(test["group_id"].nunique()) if known else None,
-        "interval_unit": "patient" if known else "image",
+        "n_patients": patients,
+        "interval_unit": "image" if patients is None else "patient",
     }
+
+
+def patients_in(images: pd.DataFrame) -> int | None:
+    """Count patients; None where one is not known."""
+    return int(images["group_id"].nunique()) if images["group_known"].all() else None
 
 
 def require_real(test: pd.DataFrame) -> None:

@@ -21,7 +21,7 @@ import pandas as pd
 
 from medgan.evaluation.results import VolumeScoring
 from medgan.stats.bootstrap import Estimate, WeightedStatistic, estimates, interval
-from medgan.stats.classification import Predictions, auroc, auroc_of
+from medgan.stats.classification import area_of
 
 MEAN = "mean"
 AUTO = "auto"
@@ -132,18 +132,12 @@ def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeS
         return VolumeScore(MEAN if wanted == AUTO else wanted, NO_VOLUMES, uses_labels=False)
     if wanted != AUTO:
         return VolumeScore(wanted, BY_CONFIGURATION, uses_labels=False)
-    found = {name: _auroc(by_volume(validation, name)) for name in AGGREGATES}
+    found = {name: _auroc_of(by_volume(validation, name), "score").value for name in AGGREGATES}
     if not np.isfinite(found[MEAN]):
         return VolumeScore(MEAN, BY_ORDER, uses_labels=False)
     best = max(found, key=lambda name: found[name])
     tied = list(found.values()).count(found[best]) > 1
     return VolumeScore(best, BY_TIE if tied else BY_VALIDATION, uses_labels=True)
-
-
-def _auroc(volumes: pd.DataFrame) -> float:
-    """NaN where the volumes are all of one class."""
-    labels, scores = volumes["label"].to_numpy(), volumes["score"].to_numpy(dtype=np.float64)
-    return float(auroc(labels, scores, np.ones((1, len(labels))))[0])
 
 
 def describe_volume_score(
@@ -179,8 +173,7 @@ def slice_count_auroc(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0
 
 
 def _auroc_of(table: pd.DataFrame, column: str) -> WeightedStatistic:
-    values = table[column].to_numpy(dtype=np.float64)
-    return auroc_of(Predictions(table["label"].to_numpy(), values, values))
+    return area_of(table["label"].to_numpy(), table[column].to_numpy(dtype=np.float64))
 
 
 def slice_count_warnings(scoring: VolumeScoring | None) -> list[str]:

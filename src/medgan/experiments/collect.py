@@ -35,7 +35,7 @@ from medgan.experiments.records import Components, ImageScores, Record, Records,
 from medgan.files.documents import from_json, to_json
 from medgan.pipelines.arms import ARMS
 from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over_trainings
-from medgan.stats.classification import Predictions, auroc, auroc_of
+from medgan.stats.classification import area_of
 from medgan.stats.differences import auroc_difference
 from medgan.stats.pooling import fold_average, over_seeds
 from medgan.stats.trainings import mean_of_trainings
@@ -272,13 +272,12 @@ def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str,
 
 def _against_best(test: Stacked, alone: Mapping[str, NDArray[np.float64]]) -> AgainstShortcut:
     images = test.images
-    once = np.ones((1, len(images.labels)))
-    best = max(alone, key=lambda name: auroc(images.labels, alone[name], once)[0])
-    ranking = auroc_of(Predictions(images.labels, alone[best], alone[best]))
+    areas = {name: area_of(images.labels, scores) for name, scores in alone.items()}
+    best = max(areas, key=lambda name: areas[name].value)
     gain = auroc_difference(images.labels, test.scores, alone[best], images.groups, N_RESAMPLES)
     return AgainstShortcut(
         shortcut=short(best),
-        auroc=interval(ranking, images.groups, N_RESAMPLES),
+        auroc=interval(areas[best], images.groups, N_RESAMPLES),
         difference=gain,
         no_better=is_no_better(gain),
     )

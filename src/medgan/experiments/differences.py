@@ -50,8 +50,7 @@ def differences(
     """
     pairs = [*_detector_pairs(detectors, records, experiment), *_arm_pairs(arms, experiment)]
     tests = [_compared(*pair, records) for pair in pairs]
-    p_values = {n: one.p_value for n, one in enumerate(tests) if one.p_value is not None}
-    adjusted = holm(p_values)
+    adjusted = holm({number: one.p_value for number, one in enumerate(tests)})
     return tuple(_corrected(one, adjusted.get(number)) for number, one in enumerate(tests))
 
 
@@ -123,16 +122,16 @@ def _effect(
     labels: NDArray[np.int64], first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> float | None:
     """Compute the effect size of two rows (S, n), from their mean AUROCs."""
-    one, other = (mean_auroc(labels, scores).value(len(labels)) for scores in (first, second))
+    one, other = (mean_auroc(labels, scores).value for scores in (first, second))
     positives = int(labels.sum())
     return effect_size(one, other, positives, len(labels) - positives)
 
 
 def _corrected(test: Comparison, p_holm: float | None) -> Comparison:
     gap = test.difference
-    if p_holm is None or gap.value is None:
+    if p_holm is None:
         return replace(test, verdict=gap.reason or "no interval")
-    return replace(test, p_holm=p_holm, verdict=verdict(gap.value, test.second, p_holm))
+    return replace(test, p_holm=p_holm, verdict=verdict(gap, test.second, p_holm))
 
 
 def stacked(records: Sequence[Record]) -> Stacked | None:

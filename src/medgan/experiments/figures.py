@@ -21,7 +21,7 @@ from medgan.plots.forest import ForestRow, columns_forest
 from medgan.plots.style import CHANCE, PALETTE, colors, house_style, panel
 from medgan.report.text import best_first, size_of
 from medgan.stats.bootstrap import Estimate
-from medgan.stats.classification import GRID, roc_band
+from medgan.stats.roc import GRID, roc_band
 from medgan.words import readable
 
 DOTS_PER_INCH = 130

@@ -182,10 +182,7 @@ class Components:
 
     own: str
     weights: Mapping[str, float]
-    rows: Mapping[
-        str, Annotated[DetectorResult | ComponentMetrics, Field(union_mode="left_to_right")]
-    ]
-    """The oldest records have whole results."""
+    rows: Mapping[str, ComponentMetrics]
 
     @classmethod
     def of(cls, found: ComponentsResult) -> Components:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.results import CalibrationBin, ClassifierResult
+from medgan.evaluation.results import ClassifierResult
 from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS, SaliencyResult
 from medgan.plots.grids import show_image
 from medgan.plots.style import CHANCE, HEAT, PALETTE, draw_interval, house_style, new_figure, notice
+from medgan.stats.calibration import CalibrationBin
 from medgan.words import readable
 
 if TYPE_CHECKING:

@@ -93,9 +93,28 @@ class WeightedStatistic:
     per: float = 1.0
     """A share is shown per so many: 100 for false positives per 100 normal images."""
 
-    def value(self, n_images: int) -> float:
+    @property
+    def value(self) -> float:
         """The metric of the images themselves, the mean over trainings."""
-        return float(np.mean(self.statistic(np.ones((1, n_images)))))
+        return float(np.mean(self.statistic(np.ones((1, len(self.carriers[0]))))))
+
+
+def ratio(numerator: NDArray[Any], denominator: NDArray[Any], otherwise: float = np.nan) -> Floats:
+    """Divide arrays, which are broadcast; `otherwise` stands where the denominator is 0."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    found = np.full(numerator.shape, otherwise, dtype=np.float64)
+    return np.divide(numerator, denominator, out=found, where=denominator > 0)
+
+
+def mean_over(
+    values: NDArray[Any], among: NDArray[np.bool_] | None = None, missing: str = SINGLE_CLASS
+) -> WeightedStatistic:
+    """The mean of values (n,) over some of the images (n,), or over all."""
+    among = np.ones(len(values), dtype=bool) if among is None else among
+    chosen, counted = np.where(among, values, 0.0), among.astype(np.float64)
+    return WeightedStatistic(
+        lambda weights: ratio(weights @ chosen, weights @ counted), (among,), missing
+    )
 
 
 def mean_over_trainings(trainings: Sequence[WeightedStatistic]) -> WeightedStatistic:
@@ -157,8 +176,7 @@ def _resampled_trainings(values: Floats, seed: int) -> Floats:
     drawn = max(trainings - 1, 1)
     rng = np.random.default_rng([seed, crc32(b"trainings")])
     times = rng.multinomial(drawn, np.full(trainings, 1 / trainings), size=count).T
-    found: Floats = (times * values).sum(0) / drawn
-    return found
+    return (times * values).sum(0) / drawn
 
 
 def estimates(
@@ -184,8 +202,7 @@ def estimates(
     }
     drawn = draws(known, groups, n_resamples, seed) if known else {}
     found = {
-        name: _estimate(metric, metric.value(len(groups)), drawn[name], groups)
-        for name, metric in known.items()
+        name: _estimate(metric, metric.value, drawn[name], groups) for name, metric in known.items()
     }
     return {
         name: found.get(name, Estimate(None, reason=metric.missing))

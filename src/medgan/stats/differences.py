@@ -33,7 +33,7 @@ from medgan.stats.bootstrap import (
     draws,
     mean_over_trainings,
 )
-from medgan.stats.classification import Predictions, auroc_of
+from medgan.stats.classification import area_of
 
 ROUNDING = 1e-12
 
@@ -94,7 +94,7 @@ def resampled(
     drawn = draws(metrics, groups, n_resamples, seed)
     return {
         name: Resampled(
-            metric.value(len(groups)),
+            metric.value,
             drawn[name],
             tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
             metric.missing,
@@ -162,9 +162,7 @@ def auroc_difference(
 def mean_auroc(labels: NDArray[Any], scores: NDArray[Any]) -> WeightedStatistic:
     """The AUROC of scores (n,), or the mean AUROC of S trainings (S, n)."""
     rankings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    return mean_over_trainings(
-        [auroc_of(Predictions(labels, ranking, ranking)) for ranking in rankings]
-    )
+    return mean_over_trainings([area_of(labels, ranking) for ranking in rankings])
 
 
 @dataclass(frozen=True)
@@ -230,20 +228,22 @@ class _Distribution:
         return min(1.0, float(2 * stdtr(self.freedom, ndtri(share) / self.widening)))
 
 
-def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
+def holm(p_values: Mapping[Name, float | None]) -> dict[Name, float]:
     """Adjust the p-values of a family of tests (Holm 1979).
 
     The i-th smallest of m p-values is multiplied by m - i + 1; none gets less than a smaller one.
+    Tests without a p-value do not count.
 
     Raises:
         UserError: a p-value is not between 0 and 1.
     """
-    wrong = [name for name, value in p_values.items() if not 0 <= value <= 1]
+    known = {name: value for name, value in p_values.items() if value is not None}
+    wrong = [name for name, value in known.items() if not 0 <= value <= 1]
     if wrong:
         raise UserError(
-            f"The p-value of {wrong[0]} is {p_values[wrong[0]]}: p-values lie between 0 and 1."
+            f"The p-value of {wrong[0]} is {known[wrong[0]]}: p-values lie between 0 and 1."
         )
-    order = sorted(p_values, key=lambda name: p_values[name])
-    raised = [(len(order) - place) * p_values[name] for place, name in enumerate(order)]
+    order = sorted(known, key=lambda name: known[name])
+    raised = [(len(order) - place) * known[name] for place, name in enumerate(order)]
     adjusted = dict(zip(order, np.maximum.accumulate([*raised]).clip(max=1).tolist(), strict=True))
-    return {name: adjusted[name] for name in p_values}
+    return {name: adjusted[name] for name in known}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +20,9 @@ from medgan.stats.bootstrap import (
     Floats,
     WeightedStatistic,
     interval,
+    ratio,
 )
-from medgan.stats.classification import auroc, standard_error
+from medgan.stats.classification import area_of, auroc
 
 
 def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
@@ -31,9 +33,21 @@ def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
     """
     from scipy.special import ndtri
 
-    return float(ndtri(0.5 + LEVEL / 2)) * standard_error(
-        max(auroc, 1 - auroc), n_anomalous, n_normal
+    error = standard_error(max(auroc, 1 - auroc), n_anomalous, n_normal)
+    return float(ndtri(0.5 + LEVEL / 2)) * error
+
+
+def standard_error(area: float, positives: int, negatives: int) -> float:
+    """Of an area under a ROC curve, images taken as independent (Hanley & McNeil 1982, eq. 1 and 2,
+    with their exponential model).
+    """
+    both_above, both_below = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (
+        area * (1 - area)
+        + (positives - 1) * (both_above - area**2)
+        + (negatives - 1) * (both_below - area**2)
     )
+    return math.sqrt(max(spread, 0.0) / (positives * negatives))
 
 
 @dataclass(frozen=True)
@@ -109,18 +123,14 @@ def _mean_auroc(
 ) -> Floats:
     """Mean over the folds that a resample leaves both classes in."""
     areas = np.stack([auroc(labels[fold], scores[fold], weights[:, fold]) for fold in folds])
-    there = np.isfinite(areas).sum(0)
-    mean: Floats = np.divide(
-        np.nansum(areas, axis=0), there, out=np.full(areas.shape[1], np.nan), where=there > 0
-    )
-    return mean
+    return ratio(np.nansum(areas, axis=0), np.isfinite(areas).sum(0))
 
 
 def _one(labels: NDArray[Any], scores: Floats) -> FoldMetric:
     sizes = len(labels), int(labels.sum())
     if len(np.unique(labels)) < 2:
         return FoldMetric(None, *sizes, reason=SINGLE_CLASS)
-    return FoldMetric(float(auroc(labels, scores, np.ones((1, len(labels))))[0]), *sizes)
+    return FoldMetric(area_of(labels, scores).value, *sizes)
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

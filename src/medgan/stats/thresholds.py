@@ -81,14 +81,12 @@ class Validation:
     @property
     def normal(self) -> Scores:
         """Scores of the normal images."""
-        chosen: Scores = self.scores[self.labels == 0]
-        return chosen
+        return self.scores[self.labels == 0]
 
     @property
     def anomalous(self) -> Scores:
         """Scores of the anomalous images."""
-        chosen: Scores = self.scores[self.labels == 1]
-        return chosen
+        return self.scores[self.labels == 1]
 
 
 class NoAnomalies(UserError):

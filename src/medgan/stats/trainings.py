@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.stats.bootstrap import MIN_VALID_SHARE, TAIL, TOO_FEW_GROUPS, Estimate, interval
-from medgan.stats.classification import Predictions, auroc_of
+from medgan.stats.classification import area_of
 from medgan.stats.differences import Difference, auroc_difference, mean_auroc, resampled
 
 LEAST_VARIANCE = 1e-16
@@ -145,7 +145,7 @@ class _Resampled:
     ) -> _Resampled:
         """Resample the patients, alike for all trainings."""
         metrics = {
-            (method, number): auroc_of(Predictions(labels, scores, scores))
+            (method, number): area_of(labels, scores)
             for method, trainings in enumerate(methods)
             for number, scores in enumerate(trainings)
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from medgan.audits.arms import THRESHOLD, ArmsAudit
 from medgan.evaluation.details import RegionShare
 from medgan.evaluation.metrics import CLASSIFIER, OF_CLASS, OF_CLASSES
-from medgan.evaluation.results import CalibrationBin, ClassifierResult
+from medgan.evaluation.results import ClassifierResult
 from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS
 from medgan.models import display_name
 from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Terms
@@ -23,6 +23,7 @@ from medgan.report.text import (
     seeds_text,
     size_of,
 )
+from medgan.stats.calibration import CalibrationBin
 from medgan.stats.strata import MINIMUM
 from medgan.words import capital, readable
 
