@@ -21,7 +21,7 @@ from medgan.audits.cohort import as_text, column_of
 from medgan.audits.privacy import FEWEST_ATTACKED, Disclosure, Known, alike
 from medgan.images.metadata import UNKNOWN
 from medgan.metrics.copies import thumbnails
-from medgan.metrics.features import Floats, Indices, halves
+from medgan.metrics.features import Floats, halves
 from medgan.metrics.planted import Gray
 from medgan.stats.bootstrap import Estimate, estimates
 from medgan.stats.classification import Predictions
@@ -52,7 +52,10 @@ def _disclosure(
     levels = _levels(name, training.table)
     if levels is None:
         return _missing(f"{name} is not recorded for the training images, or is the same for all")
-    training, held_out = (_with(name, levels, known) for known in (training, held_out))
+    training, held_out = (
+        known.at(np.flatnonzero(np.isfinite(_label(name, levels, known.table))))
+        for known in (training, held_out)
+    )
     fitting, others = halves(held_out.patients, seed)
     judged = held_out.at(others)
     inside, outside = alike(training, judged, seed) if len(others) else (others, others)
@@ -112,11 +115,6 @@ def _label(name: str, levels: Any, table: pd.DataFrame) -> NDArray[Any]:
         ages = pd.to_numeric(column_of(table, name), errors="coerce")
         return np.where(ages.isna(), np.nan, ages >= levels)
     return as_text(column_of(table, name)).map({levels[0]: 0.0, levels[1]: 1.0}).to_numpy(float)
-
-
-def _with(name: str, levels: Any, known: Known) -> Known:
-    places: Indices = np.flatnonzero(np.isfinite(_label(name, levels, known.table)))
-    return known.at(places)
 
 
 def _missing(reason: str) -> Disclosure:

@@ -92,15 +92,12 @@ def leakage_verdict(leakage: LeakageAudit | None) -> LeakageVerdict:
     if leakage is None:
         missing = "The leakage audit of this split was not run: leakage is unknown."
         return LeakageVerdict(None, missing)
-    patients, pixels = (
-        leakage.shared[name].count if name in leakage.shared else 0
-        for name in ("patients", "pixels")
-    )
+    shared = {name: found.count for name, found in leakage.shared.items()}
+    patients, pixels = shared.get("patients", 0), shared.get("pixels", 0)
     kept = f"{patients} patients and {pixels} pictures are in two parts"
     dropped = f"; {leakage.dropped} images were left out for it" if leakage.dropped else ""
-    return LeakageVerdict(
-        leakage.verdict, f"Leakage audit of the split: {leakage.verdict} ({kept}{dropped})."
-    )
+    sentence = f"Leakage audit of the split: {leakage.verdict} ({kept}{dropped})."
+    return LeakageVerdict(leakage.verdict, sentence)
 
 
 def flow(
@@ -115,16 +112,14 @@ def flow(
     `dropped` are the images that were left out of the split because they would leak, `set_aside`
     the training images that `preprocessing.real_share` leaves out.
     """
-    usable = len(splits) + dropped + set_aside
+    left = dropped + set_aside
     reasons = {"patient or picture in two parts": dropped, "real_share": set_aside}
     return Flow(
-        listed=usable + len(quarantine) + len(exclusions),
+        listed=len(splits) + left + len(quarantine) + len(exclusions),
         excluded=LeftOut(len(exclusions), _counted(exclusions["reason"])),
         quarantined=LeftOut(len(quarantine), _counted(quarantine["code"])),
-        usable=usable,
-        dropped=LeftOut(
-            dropped + set_aside, {name: count for name, count in reasons.items() if count}
-        ),
+        usable=len(splits) + left,
+        dropped=LeftOut(left, {name: count for name, count in reasons.items() if count}),
         kept=size(splits),
         parts={part: _part(splits[splits["split"] == part]) for part in PARTS},
     )
@@ -162,10 +157,8 @@ def demographics(splits: pd.DataFrame) -> Demographics:
     levels = {name: few_levels(as_text(column_of(splits, name))) for name in DESCRIBED}
     prepared = splits.assign(**levels)
     parts = {part: prepared[prepared["split"] == part] for part in PARTS} | {"all": prepared}
-    return Demographics(
-        "patient" if known else "image",
-        {part: _described(table, known) for part, table in parts.items()},
-    )
+    described = {part: _described(table, known) for part, table in parts.items()}
+    return Demographics("patient" if known else "image", described)
 
 
 def _described(table: pd.DataFrame, known: bool) -> PartDemographics:
@@ -274,15 +267,11 @@ def reference_standard(
         noise: shares of wrong labels; None where they are not known.
         aurocs: the AUROC of each detector.
     """
-    if noise is None:
-        return ReferenceStandard(text or NOT_REPORTED, LabelNoiseBound(NOT_REPORTED))
-    wrong = noise.anomalous + noise.normal
-    bound = LabelNoiseBound(
-        noise,
-        1.0 - wrong / 2,
-        {name: _without_noise(found, 1.0 - wrong) for name, found in aurocs.items()},
-        ASSUMPTION,
-    )
+    bound = LabelNoiseBound(NOT_REPORTED)
+    if noise is not None:
+        wrong = noise.anomalous + noise.normal
+        without = {name: _without_noise(found, 1.0 - wrong) for name, found in aurocs.items()}
+        bound = LabelNoiseBound(noise, 1.0 - wrong / 2, without, ASSUMPTION)
     return ReferenceStandard(text or NOT_REPORTED, bound)
 
 

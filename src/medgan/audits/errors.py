@@ -36,16 +36,12 @@ def describe_errors(
     drawn = random_errors(test, detector.threshold, count, seed)
     described = drawn.reindex(columns=[*DESCRIBED, "kind"]).astype(object)
     described = described.where(described.notna(), None)
-    samples = [
-        ErrorSample(
-            int((kinds == kind).sum()),
-            [
-                ErrorExample(*row)
-                for row in described.loc[described["kind"] == kind, list(DESCRIBED)].to_numpy()
-            ],
+    samples = []
+    for kind in ERRORS:
+        rows = described.loc[described["kind"] == kind, list(DESCRIBED)].to_numpy()
+        samples.append(
+            ErrorSample(int((kinds == kind).sum()), [ErrorExample(*row) for row in rows])
         )
-        for kind in ERRORS
-    ]
     return RandomErrors(detector.threshold, seed, *samples)
 
 
@@ -64,9 +60,8 @@ def describe_worst_slices(
     highest = judged.nlargest(MOST_ANOMALOUS, "score")
     drawn = random_errors(judged, detector.threshold, count, seed)
     others = drawn[~drawn["volume"].isin(highest["volume"])]
-    chosen = pd.concat(
-        [highest.assign(chosen_as="most anomalous"), others.assign(chosen_as=others["kind"])]
-    )
+    highest = highest.assign(chosen_as="most anomalous")
+    chosen = pd.concat([highest, others.assign(chosen_as=others["kind"])])
     parts = dict(list(slices[slices["volume"].isin(chosen["volume"])].groupby("volume")))
     return WorstSlices(
         [_volume(row, parts[row["volume"]]) for row in chosen.to_dict("records")],
@@ -86,17 +81,16 @@ def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> Volume:
         label=int(row["label"]),
         score=float(row["score"]),
         n_slices=int(row["n_slices"]),
-        worst=[_slice(one) for one in slices.nlargest(WORST, "score").to_dict("records")],
-    )
-
-
-def _slice(row: Mapping[Any, Any]) -> Slice:
-    return Slice(
-        slice=_named(row),
-        position=int(row["position"]),
-        of=int(row["n_slices"]),
-        score=float(row["score"]),
-        image_id=str(row["image_id"]),
+        worst=[
+            Slice(
+                slice=_named(one),
+                position=int(one["position"]),
+                of=int(one["n_slices"]),
+                score=float(one["score"]),
+                image_id=str(one["image_id"]),
+            )
+            for one in slices.nlargest(WORST, "score").to_dict("records")
+        ],
     )
 
 

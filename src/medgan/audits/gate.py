@@ -18,7 +18,7 @@ from medgan.images.leakage import LeakageAudit
 from medgan.metrics.quality import QualityMetric
 from medgan.ranges import CountOrNone, Range, Share
 from medgan.stats.bootstrap import Estimate
-from medgan.words import SMOKE_SCALE
+from medgan.words import SMOKE_SCALE, capital
 
 LIMITS = (
     "The search finds copies that are mirrored, shifted by a few pixels, saved again or changed in "
@@ -217,7 +217,7 @@ def _attack(name: str) -> Callable[[Evidence], Measured | None]:
 
 def _quality(key: str) -> Callable[[Evidence], Measured]:
     def measure(of: Evidence) -> Measured:
-        found = of.quality.overall[key]
+        found = of.quality.overall[f"{key}_domain"]
         return Measured.of(found, found.n)
 
     return measure
@@ -277,17 +277,9 @@ RULES: Sequence[Rule] = (
         _frechet,
         at_most,
     ),
-    Rule(
-        "recall",
-        "Recall in domain features, at least {limit}",
-        _quality("recall_domain"),
-        at_least,
-    ),
-    Rule(
-        "coverage",
-        "Coverage in domain features, at least {limit}",
-        _quality("coverage_domain"),
-        at_least,
+    *(
+        Rule(key, f"{capital(key)} in domain features, at least {{limit}}", _quality(key), at_least)
+        for key in ("recall", "coverage")
     ),
 )
 """In the order in which a refusal names the first that fails."""

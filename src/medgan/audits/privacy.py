@@ -161,9 +161,8 @@ def check_copies(synthetic: Gray, training: Known, held_out: Known, seed: int) -
     baseline = search.nearest(held_out.images)
     order = np.random.default_rng([seed, 1]).permutation(len(training))
     first = min(CALIBRATING, len(order) // 2)
-    calibration = calibrate(
-        search, baseline.similarity[deciding], training.images[order[:first]], seed
-    )
+    decides = baseline.similarity[deciding]
+    calibration = calibrate(search, decides, training.images[order[:first]], seed)
     originals = training.images[order[first : first + PLANTED]]
     found, limit = search.nearest(synthetic), calibration.limit
     ratio = found.distance / max(float(np.median(baseline.distance)), 1e-6)

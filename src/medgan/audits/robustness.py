@@ -17,9 +17,8 @@ from medgan.audits.results import PerturbationResult, RobustnessResult, Severity
 from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.volumes import units_of
 from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over
-from medgan.stats.classification import auroc_of
+from medgan.stats.classification import area_of
 from medgan.stats.differences import Difference, difference, resampled
-from medgan.stats.strata import predictions_of
 
 Variant = tuple[str, float]
 """A perturbation and its severity."""
@@ -118,9 +117,8 @@ def perturbed(
 
 def variants() -> Iterator[Variant]:
     """Every perturbation with each of its severities, in order."""
-    return (
-        (name, severity) for name, kind in PERTURBATIONS.items() for severity in kind.severities
-    )
+    for name, kind in PERTURBATIONS.items():
+        yield from ((name, severity) for severity in kind.severities)
 
 
 def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
@@ -169,8 +167,7 @@ def audit_robustness(
             flips = measured.flips(variant, n_resamples, seed)
             steps[f"{severity:g}"] = Severity(severity, areas[variant], changes[variant], *flips)
         perturbations[name] = PerturbationResult(kind.unit, steps)
-    clean = areas[CLEAN]
-    sample = tested(measured.tables[CLEAN])
+    clean, sample = areas[CLEAN], tested(measured.tables[CLEAN])
     sentence = _sentence(perturbations, clean)
     return RobustnessResult(sentence, perturbations, sample, detector.threshold, clean)
 
@@ -202,7 +199,7 @@ class _Measured:
     ) -> tuple[dict[Variant, Estimate], dict[Variant, Difference]]:
         """The AUROC of each table, and its change from that of the clean images."""
         metrics = {
-            variant: auroc_of(predictions_of(table, self.threshold))
+            variant: area_of(table["label"].to_numpy(), table["score"].to_numpy())
             for variant, table in self.tables.items()
         }
         areas = estimates(metrics, self.patients, n_resamples, seed)
@@ -211,9 +208,8 @@ class _Measured:
 
     def flips(self, variant: Variant, n_resamples: int, seed: int) -> tuple[Estimate, int, int]:
         """The share of decisions that flip, and how many become anomalous and normal."""
-        before, after = (
-            self.tables[one]["score"].to_numpy() >= self.threshold for one in (CLEAN, variant)
-        )
+        tables = (self.tables[CLEAN], self.tables[variant])
+        before, after = (table["score"].to_numpy() >= self.threshold for table in tables)
         estimate = interval(mean_over(before != after), self.patients, n_resamples, seed)
         return estimate, int((after & ~before).sum()), int((before & ~after).sum())
 

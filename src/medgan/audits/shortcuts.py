@@ -46,11 +46,8 @@ KINDS = ("one_class", "mix", "probe")
 FLAG = "may detect the source"
 SITE_FLAG = "does worse within sites than across them"
 COARSE = (
-    *(
-        f"{name}{of}"
-        for name in ("thumbnail", "intensity")
-        for of in ("", *(f", {one}" for one in INTENSITY))
-    ),
+    *("thumbnail", *(f"thumbnail, {one}" for one in INTENSITY)),
+    *("intensity", *(f"intensity, {one}" for one in INTENSITY)),
     *(f"border, {one}" for one in WINDOWED),
 )
 """Shortcuts that may show the disease as well."""
@@ -81,18 +78,16 @@ def audit_shortcuts(
         n_resamples: resamples of patients.
         seed: of the resamples.
     """
-    aggregates = dict.fromkeys([MEAN, *(detector.aggregate for detector in detectors.values())])
     alone = {
         aggregate: _Shortcuts.of(shortcuts, splits, aggregate, n_resamples, seed)
-        for aggregate in aggregates
+        for aggregate in {MEAN, *(detector.aggregate for detector in detectors.values())}
     }
     judged = {
         name: _judged(detector.test(splits), detector.sees_mix, alone[detector.aggregate])
         for name, detector in detectors.items()
     }
-    measured = alone[MEAN].aurocs | {
-        name: Estimate(None, reason=reason) for name, reason in reasons.items()
-    }
+    absent = {name: Estimate(None, reason=reason) for name, reason in reasons.items()}
+    measured = alone[MEAN].aurocs | absent
     by_kind = {
         kind: {short(name): found for name, found in measured.items() if name.startswith(kind)}
         for kind in KINDS
@@ -120,10 +115,9 @@ class _Shortcuts:
         seed: int,
     ) -> _Shortcuts:
         """The shortcuts that have scores."""
+        ids = shortcuts[["image_id"]]
         tests = {
-            name: joined(
-                shortcuts[["image_id"]].assign(score=shortcuts[name]), splits, "test", aggregate
-            )
+            name: joined(ids.assign(score=shortcuts[name]), splits, "test", aggregate)
             for name in shortcuts.columns
             if "/" in name
         }
@@ -163,11 +157,9 @@ def short(name: str) -> str:
 
 def within_scope(scope: str, measured: Mapping[str, T]) -> dict[str, T]:
     """The shortcuts of one of SCOPES: all, or those that cannot show the disease."""
-    return {
-        name: found
-        for name, found in measured.items()
-        if scope == "any" or short(name) not in COARSE
-    }
+    if scope == "any":
+        return dict(measured)
+    return {name: found for name, found in measured.items() if short(name) not in COARSE}
 
 
 def is_no_better(gain: Estimate) -> bool:

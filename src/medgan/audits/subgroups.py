@@ -86,9 +86,8 @@ class _Pair:
     def gap(self, p_holm: float | None, pairs: int) -> Gap:
         """The difference of the pair as the largest of so many."""
         found, between = self.difference, (self.better.level, self.worse.level)
-        return Gap(
-            **vars(found.estimate), between=between, p=found.p_value, p_holm=p_holm, pairs=pairs
-        )
+        own = vars(found.estimate)
+        return Gap(**own, between=between, p=found.p_value, p_holm=p_holm, pairs=pairs)
 
 
 def audit_subgroups(
@@ -180,8 +179,7 @@ def periods(dates: pd.Series[Any], like: pd.Series[Any]) -> pd.Series[Any]:
         middle: pd.Timestamp = known.sort_values().iloc[(len(known) - 1) // 2].normalize()
         names = {True: f"until {middle:%Y-%m-%d}", False: f"after {middle:%Y-%m-%d}"}
         chosen = (days.dt.normalize() <= middle).map(names)
-    named: pd.Series[Any] = chosen.astype(object).where(days.notna(), UNKNOWN)
-    return named
+    return chosen.astype(object).where(days.notna(), UNKNOWN)
 
 
 def _days(dates: pd.Series[Any]) -> pd.Series[Any]:

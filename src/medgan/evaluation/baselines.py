@@ -56,32 +56,27 @@ def compare_with_baselines(
         UserError: detectors were scored on different images.
     """
     _require_same_images(detectors)
-    validation = {
-        name: judged.row.validation_auroc.value if judged.row.validation_auroc else None
-        for name, judged in detectors.items()
-    }
+    areas = {name: judged.row.validation_auroc for name, judged in detectors.items()}
+    validation = {name: area.value if area else None for name, area in areas.items()}
     baselines = {FAMILY[sees]: choose_baseline(validation, sees) for sees in BASELINES}
     tests = {}
     for name, judged in detectors.items():
         family = FAMILY[judged.row.sees_mix]
         chosen = baselines[family]
-        untested = chosen.reason if chosen.name is None else "it is the baseline"
+        reason = chosen.reason if chosen.name is None else "it is the baseline"
         tests[name] = (
-            _not_tested(family, chosen.name, FAILED if judged.row.failed else untested)
-            if chosen.name in (None, name) or judged.row.failed
-            else _test(family, chosen.name, judged, detectors[chosen.name], n_resamples, seed)
+            _test(family, chosen.name, judged, detectors[chosen.name], n_resamples, seed)
+            if chosen.name not in (None, name) and not judged.row.failed
+            else DetectorTest(
+                family=family,
+                against=chosen.name,
+                difference=Estimate(None, reason=FAILED if judged.row.failed else reason),
+            )
         )
     adjusted = holm({name: test.p_value for name, test in tests.items()})
     first = next(iter(detectors.values())).row
     return DetectorTests(
-        tests={
-            name: replace(
-                test,
-                p_holm=adjusted.get(name),
-                verdict=verdict(test.difference, str(test.against), adjusted.get(name)),
-            )
-            for name, test in tests.items()
-        },
+        tests={name: _concluded(test, adjusted.get(name)) for name, test in tests.items()},
         baselines=baselines,
         n_tests=len(adjusted),
         correction="Holm",
@@ -105,20 +100,8 @@ def choose_baseline(validation: Mapping[str, float | None], sees_mix: bool) -> B
         return BaselineChoice(None, {}, reason=f"none of {', '.join(BASELINES[sees_mix])} was run")
     known = {name: value for name, value in run.items() if value is not None}
     best = max(known, key=lambda name: known[name]) if known else next(iter(run))
-    return BaselineChoice(
-        best, run, ALONE if len(run) == 1 else BY_VALIDATION if known else BY_ORDER
-    )
-
-
-def _not_tested(family: str, against: str | None, reason: str) -> DetectorTest:
-    return DetectorTest(
-        family=family,
-        against=against,
-        difference=Estimate(None, reason=reason),
-        p_value=None,
-        p_holm=None,
-        verdict="",
-    )
+    chosen_by = BY_VALIDATION if known else BY_ORDER
+    return BaselineChoice(best, run, ALONE if len(run) == 1 else chosen_by)
 
 
 def _test(
@@ -132,12 +115,15 @@ def _test(
         against=against,
         difference=found.estimate,
         p_value=found.p_value,
-        p_holm=None,
-        verdict="",
         auroc=one.row.auroc.value,
         auroc_of_baseline=other.row.auroc.value,
         test=OF_PATIENTS if one.test["group_known"].all() else OF_IMAGES,
     )
+
+
+def _concluded(test: DetectorTest, p_holm: float | None) -> DetectorTest:
+    said = verdict(test.difference, str(test.against), p_holm)
+    return replace(test, p_holm=p_holm, verdict=said)
 
 
 def verdict(difference: Estimate, against: str, p_holm: float | None) -> str:

@@ -51,8 +51,7 @@ def class_probabilities(
     device = next(model.parameters()).device
     parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
     found = [model.probabilities(images(part).to(device)).cpu() for part in parts]  # type: ignore[operator]
-    probabilities: NDArray[np.float64] = torch.cat(found).double().numpy()
-    return probabilities
+    return torch.cat(found).double().numpy()
 
 
 def evaluate_classifier(
@@ -109,15 +108,11 @@ def _scaled(
     images: ClassifiedImages, validation: ClassifiedImages, n_resamples: int, seed: int
 ) -> TemperatureScaling:
     labels, count = np.asarray(validation.labels, dtype=np.int64), len(validation.labels)
+    reason = "not estimable: the validation images are of one class"
+    if images.several:
+        reason = "not estimable: an image may be of several classes"
     if images.several or len(np.unique(labels)) < 2:
-        reason = (
-            "an image may be of several classes"
-            if images.several
-            else "the validation images are of one class"
-        )
-        return TemperatureScaling(
-            temperature=None, n_validation=count, reason=f"not estimable: {reason}"
-        )
+        return TemperatureScaling(temperature=None, n_validation=count, reason=reason)
     chosen = temperature(validation.probabilities, labels)
     anomaly = 1 - scaled(images.probabilities, chosen)[:, 0]
     truth, groups = np.minimum(images.labels, 1), np.asarray(images.groups).astype(str)
@@ -164,14 +159,12 @@ def contrast(
 
 def corrected(contrasts: Mapping[tuple[str, str], Contrast]) -> dict[tuple[str, str], Contrast]:
     """Correct the p-values of a family of contrasts (first, second) by Holm, and judge each."""
-    p_holm = holm({pair: one.p_value for pair, one in contrasts.items()})
-    said = {
-        pair: verdict(one.difference, pair[1], p_holm.get(pair)) for pair, one in contrasts.items()
-    }
-    return {
-        pair: replace(one, p_holm=p_holm.get(pair), verdict=said[pair])
-        for pair, one in contrasts.items()
-    }
+    adjusted, found = holm({pair: one.p_value for pair, one in contrasts.items()}), {}
+    for pair, one in contrasts.items():
+        p_holm = adjusted.get(pair)
+        said = verdict(one.difference, pair[1], p_holm)
+        found[pair] = replace(one, p_holm=p_holm, verdict=said)
+    return found
 
 
 def _among_anomalies(
@@ -202,12 +195,5 @@ def class_report(
     """
     from sklearn.metrics import classification_report  # 1.5 s that other commands need not wait for
 
-    report: dict[str, Any] = classification_report(
-        labels,
-        decisions,
-        labels=list(range(len(classes))),
-        target_names=list(classes),
-        output_dict=True,
-        zero_division=0,
-    )
-    return report
+    named = {"labels": list(range(len(classes))), "target_names": list(classes)}
+    return classification_report(labels, decisions, **named, output_dict=True, zero_division=0)

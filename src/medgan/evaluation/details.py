@@ -15,7 +15,7 @@ from medgan.evaluation.results import (
     Measured,
     VolumeScoring,
 )
-from medgan.files.documents import to_json
+from medgan.files.documents import ALWAYS, to_json
 from medgan.stats.bootstrap import Estimate
 
 
@@ -94,8 +94,7 @@ class Projection:
         if self.reason:
             return {"value": None, "reason": self.reason}
         known = {key: value for key, value in vars(self).items() if value not in (None, (), "")}
-        document: dict[str, Any] = to_json(known)
-        return document
+        return to_json(known)
 
 
 @dataclass(frozen=True)
@@ -152,9 +151,9 @@ class DetectorTest:
     family: str
     against: str | None
     difference: Estimate
-    p_value: float | None
-    p_holm: float | None
-    verdict: str
+    p_value: float | None = field(default=None, metadata=ALWAYS)
+    p_holm: float | None = field(default=None, metadata=ALWAYS)
+    verdict: str = field(default="", metadata=ALWAYS)
     auroc: float | None = None
     auroc_of_baseline: float | None = None
     test: str = ""

@@ -121,7 +121,7 @@ def freeze(validation: pd.DataFrame, protocol: Protocol = DEFAULT) -> OperatingP
     """
     choice = choose_volume_score(validation, protocol.volume_score)
     units = by_volume(validation, choice.aggregate)
-    threshold = frozen_on(units, protocol.rule)
+    threshold, groups = frozen_on(units, protocol.rule), units["group_id"].to_numpy()
     volumes = scored_unit(validation) == "volume"
     resampling = protocol.n_resamples, protocol.seed
     return OperatingPoints(
@@ -137,9 +137,7 @@ def freeze(validation: pd.DataFrame, protocol: Protocol = DEFAULT) -> OperatingP
         validation=ValidationMetrics(
             n_images=len(units),
             n_anomalous=int(units["label"].sum()),
-            metrics=measured(
-                DETECTOR, _at(units, threshold), units["group_id"].to_numpy(), *resampling
-            ),
+            metrics=measured(DETECTOR, _at(units, threshold), groups, *resampling),
             remark=FLATTERS,
         ),
     )
@@ -234,14 +232,10 @@ class _Test:
             statistics[f"{share:g}", "npv"] = npv_of(main, share)
         cuts = {f"rule {rule}": cut for rule, cut in points.decisions.items()}
         cuts |= {"specificity": points.at_95_specificity, "sensitivity": points.at_95_sensitivity}
-        for place, cut in cuts.items():
-            predictions = _at(units, cut)
-            statistics |= {
-                (place, metric.key): metric.statistic(predictions) for metric in DECISION
-            }
-        statistics["sensitivity", "false_positives"] = false_alarms(
-            _at(units, points.at_95_sensitivity)
-        )
+        decided = {place: _at(units, cut) for place, cut in cuts.items()}
+        for place, of in decided.items():
+            statistics |= {(place, metric.key): metric.statistic(of) for metric in DECISION}
+        statistics["sensitivity", "false_positives"] = false_alarms(decided["sensitivity"])
         groups = units["group_id"].to_numpy()
         return cls(points, main, estimates(statistics, groups, protocol.n_resamples, protocol.seed))
 
@@ -277,11 +271,9 @@ class _Test:
 
     def predictive_values(self) -> dict[str, PredictiveValues]:
         """The predictive values at each prevalence."""
-        shares = [f"{share:g}" for share in self.points.protocol.prevalences]
-        return {
-            share: PredictiveValues(self.values[share, "ppv"], self.values[share, "npv"])
-            for share in shares
-        }
+        shares, values = self.points.protocol.prevalences, self.values
+        named = [f"{share:g}" for share in shares]
+        return {at: PredictiveValues(values[at, "ppv"], values[at, "npv"]) for at in named}
 
 
 def _at(units: pd.DataFrame, threshold: Threshold) -> Predictions:
@@ -302,9 +294,8 @@ def _half_width(units: pd.DataFrame, area: Estimate) -> HalfWidth:
     """The half-width to expect for this n, cases being patients where they are known: images of one
     patient add little.
     """
-    normal, anomalous = (
-        int(units.loc[units["label"] == label, "group_id"].nunique()) for label in (0, 1)
-    )
+    of_label = units.groupby("label")["group_id"].nunique()
+    normal, anomalous = (int(of_label.get(label, 0)) for label in (0, 1))
     unit = "patient" if units["group_known"].all() else "image"
     if area.value is None or area.value in (0.0, 1.0):
         return HalfWidth(None, normal, anomalous, unit, area.reason or EXACT)

@@ -185,10 +185,8 @@ def _features(pixels: Pixels) -> dict[str, Floats]:
     count, channels = len(pixels), pixels.shape[3]
     levels = pixels.transpose(0, 3, 1, 2).reshape(count * channels, -1)
     shares = [np.bincount(each, minlength=LEVELS) / each.size for each in levels]
-    cells = adaptive_avg_pool2d(
-        torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).double(), THUMBNAIL
-    )
-    layout = cells.numpy().reshape(count, -1)
+    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).double()
+    layout = adaptive_avg_pool2d(images, THUMBNAIL).numpy().reshape(count, -1)
     spread = np.maximum(layout.std(1, keepdims=True), 1.0)
     found: dict[str, Floats] = {
         "intensity": np.cumsum(shares, axis=1).reshape(count, -1),

@@ -90,10 +90,8 @@ def bin_edges(maps: NDArray[Any], masks: Bools) -> Floats:
     values = np.unique(everywhere)
     if len(values) <= BINS:
         return values
-    shares, inside = np.arange(BINS) / BINS, everywhere[masks]
-    parts = [
-        np.quantile(part, shares, method="lower") for part in (everywhere, inside) if part.size
-    ]
+    shares, there = np.arange(BINS) / BINS, [everywhere, everywhere[masks]]
+    parts = [np.quantile(part, shares, method="lower") for part in there if part.size]
     return np.unique(np.concatenate([values[:1], *parts]))
 
 
@@ -118,9 +116,8 @@ def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, int]
     """Positive pixels, negative ones and overlap of an image by bin (3, K), and its regions."""
     from scipy import ndimage
 
-    places = len(edges) - np.clip(
-        np.searchsorted(edges, values, side="right"), 1, None
-    )  # highest bin first
+    # The highest bin first.
+    places = len(edges) - np.clip(np.searchsorted(edges, values, side="right"), 1, None)
     labelled, count = ndimage.label(mask, structure=NEIGHBOURS)
     sizes = np.bincount(labelled.ravel(), minlength=count + 1).astype(np.float64)
     inside = labelled > 0
@@ -273,12 +270,8 @@ def localisation_metrics(maps: NDArray[Any], images: MarkedImages) -> dict[str, 
 def _statistics(counts: PixelCounts) -> dict[str, WeightedStatistic]:
     carriers = (counts.anomalous, counts.negative.sum(1) > 0)
     missing = NO_NEGATIVE if counts.anomalous.any() else NO_REGION
-    functions = {
-        "auroc": pixel_auroc,
-        "average_precision": pixel_average_precision,
-        "pro": pro_area,
-    }
+    of = {"auroc": pixel_auroc, "average_precision": pixel_average_precision, "pro": pro_area}
     return {
         name: WeightedStatistic(partial(function, counts), carriers, missing)
-        for name, function in functions.items()
+        for name, function in of.items()
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -113,33 +114,26 @@ def _one(key: str, measure: Callable[[FeatureSets, str, int], QualityMetric]) ->
     return lambda sets, backbone, seed, _: {key: measure(sets, backbone, seed)}
 
 
+_lower = partial(Metric, higher_is_better=False)
 PAIRED: Sequence[Metric[None]] = (
     Metric("psnr", "PSNR", None, use="Difference of pixels. Blurred images do well."),
-    Metric("ms_gmsd", "MS-GMSD", None, higher_is_better=False, use="Difference of edges."),
-    Metric(
-        "lpips",
-        "LPIPS",
-        None,
-        higher_is_better=False,
-        use="Difference that people see in photographs.",
-    ),
+    _lower("ms_gmsd", "MS-GMSD", None, use="Difference of edges."),
+    _lower("lpips", "LPIPS", None, use="Difference that people see in photographs."),
 )
 """Metrics of pairs of images (`medgan.metrics.pairs.METRICS` and LPIPS); their keys end with the
 pairing, that of LPIPS names its backbone.
 """
 FEATURES: Sequence[Metric[QualityMeasure]] = (
-    Metric(
+    _lower(
         "fid",
         "Fréchet distance",
         _one("fid", feature_fid),
-        higher_is_better=False,
         use="Looks and variety in one number, to rank generators at the same N.",
     ),
-    Metric(
+    _lower(
         "kid",
         "KID",
         _one("kid", feature_kid),
-        higher_is_better=False,
         use="As the Fréchet distance, for small N: real against real is 0 on average.",
     ),
     Metric("precision", "Precision", feature_overlap, use="Whether images look real."),
@@ -160,19 +154,17 @@ FEATURES: Sequence[Metric[QualityMeasure]] = (
 """Metrics of sets of features, measured in each space; their keys end with that of the space. A
 statistic that several of them share is computed once.
 """
-COPIES: Metric[QualityMeasure] = Metric(
+COPIES: Metric[QualityMeasure] = _lower(
     "copied_share",
     "Suspected training copies, share",
     _one("copied_share", copied_share),
-    higher_is_better=False,
     use="Finds nearly exact copies. Their absence is no proof of privacy.",
 )
 """A metric of the domain features alone."""
-DIVERSITY: Metric[None] = Metric(
+DIVERSITY: Metric[None] = _lower(
     "ms_ssim",
     "MS-SSIM of pairs of a class",
     None,
-    higher_is_better=False,
     use="Finds collapse: above real-vs-real, images of a class are too much alike.",
 )
 TASKS: Sequence[Metric[None]] = (
@@ -194,12 +186,8 @@ QUALITY: Sequence[Metric[Any]] = (*PAIRED, DIVERSITY, *FEATURES, COPIES, *TASKS)
 """Metrics of synthetic images."""
 
 RELEASED = Metric("released", "May be released (1: yes)", None, digits=0)
-COPY_RATE = Metric(
-    "copy_rate", "Suspected training copies, under small changes", None, higher_is_better=False
-)
-MEMBERSHIP = Metric(
-    "membership_auc", "Membership attack with the images, AUC", None, higher_is_better=False
-)
+COPY_RATE = _lower("copy_rate", "Suspected training copies, under small changes", None)
+MEMBERSHIP = _lower("membership_auc", "Membership attack with the images, AUC", None)
 RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
 """Figures of the release gate (`medgan.audits.gate`), of all classes together."""
 

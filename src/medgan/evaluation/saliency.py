@@ -89,9 +89,8 @@ def integrated_gradients(network: Any, images: Tensor, targets: Tensor) -> Tenso
     from captum.attr import IntegratedGradients
 
     method = IntegratedGradients(network, multiply_by_inputs=True)
-    found = method.attribute(
-        images, target=targets, n_steps=STEPS, internal_batch_size=AT_ONCE * STEPS
-    )
+    size = AT_ONCE * STEPS
+    found = method.attribute(images, target=targets, n_steps=STEPS, internal_batch_size=size)
     return found.abs().sum(1)
 
 
@@ -158,10 +157,8 @@ def check_saliency(
         )
         maps[name] = found
     area = _mean(masks[marked].mean((1, 2)), groups[marked], n_resamples)
-    result = SaliencyResult(
-        methods=checks, n_images=len(images), n_masks=int(marked.sum()), mask_area=area
-    )
-    return result, maps
+    sizes = {"n_images": len(images), "n_masks": int(marked.sum())}
+    return SaliencyResult(methods=checks, mask_area=area, **sizes), maps
 
 
 def _with_random_head(network: Any, untrained: Any) -> Any:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OWN, SCALED = "own", "scaled sum"
 ONE_CLASS = "the validation images are all of one class: the weights of the method stay"
 SMALLEST_SPREAD = 1e-12
+Components = Mapping[str, NDArray[np.float32]]
 
 
 def choose_score(
@@ -55,9 +56,7 @@ def choose_score(
 
 
 def _candidates(
-    own: dict[str, float],
-    components: Mapping[str, NDArray[np.float32]],
-    normal: NDArray[np.bool_],
+    own: dict[str, float], components: Components, normal: NDArray[np.bool_]
 ) -> dict[str, dict[str, float]]:
     scaled = {
         name: 1 / max(float(values[normal].std()), SMALLEST_SPREAD)
@@ -66,8 +65,6 @@ def _candidates(
     return {OWN: own, **{name: {name: 1.0} for name in components}, SCALED: scaled}
 
 
-def _weighted(
-    components: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
-) -> NDArray[np.float64]:
+def _weighted(components: Components, weights: Mapping[str, float]) -> NDArray[np.float64]:
     parts = [weight * components[name].astype(np.float64) for name, weight in weights.items()]
     return np.sum(parts, axis=0)

@@ -64,9 +64,8 @@ def scored_images(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.D
             "The table of scores names an image twice: delete it and run "
             "'kedro run --pipeline anomaly_evaluation' again."
         )
-    table = images.merge(
-        scores[["image_id", "score"]], on="image_id", how="left", validate="one_to_one"
-    )
+    of_images = scores[["image_id", "score"]]
+    table = images.merge(of_images, on="image_id", how="left", validate="one_to_one")
     finite = np.isfinite(table["score"].to_numpy(dtype=np.float64))
     require_finite(finite, table["image_id"].tolist())
     return table

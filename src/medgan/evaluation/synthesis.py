@@ -57,9 +57,7 @@ def quality_by_class(
         networks: the networks that compare.
         settings: how.
     """
-    drawn = [
-        label for label in range(len(classes)) if (np.asarray(synthetic.labels) == label).any()
-    ]
+    drawn = [label for label in range(len(classes)) if np.isin(label, synthetic.labels)]
     paired = {
         label: _pair_metrics(synthetic.of(label).images, real, label, networks.lpips, settings)
         for label in drawn

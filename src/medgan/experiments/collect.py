@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,9 +175,7 @@ def _crossed(row: Measured, scores: Sequence[ImageScores | None]) -> dict[str, E
         for metric in DETECTOR
     }
     found = estimates(means, each[0].groups, N_RESAMPLES)
-    return {
-        key: replace(estimate, per_seed=row.metric(key).per_seed) for key, estimate in found.items()
-    }
+    return {key: replace(one, per_seed=row.metric(key).per_seed) for key, one in found.items()}
 
 
 def _over_folds(records: Sequence[Record]) -> PooledDetector:
@@ -225,9 +224,8 @@ def _distinct(values: Iterable[T]) -> tuple[T, ...]:
 def _missing(experiment: Experiment, records: Records) -> Iterator[str]:
     there = {(record.name, record.seed) for found in records.values() for record in found}
     for seed in experiment.all_seeds():
-        for name in experiment.names(seed):
-            if (name, seed) not in there:
-                yield f"{name}-{seed}"
+        named = (name for name in experiment.names(seed) if (name, seed) not in there)
+        yield from (f"{name}-{seed}" for name in named)
 
 
 def _contamination(
@@ -242,11 +240,8 @@ def _contamination(
         elif MIX in variant.parameters:
             own = float(variant.parameters[MIX])
             curves.setdefault(variant.model, []).append((own, row.auroc))
-    return {
-        name: tuple(sorted(points, key=lambda point: point[0]))
-        for name, points in curves.items()
-        if len(points) > 1
-    }
+    several = {name: points for name, points in curves.items() if len(points) > 1}
+    return {name: tuple(sorted(of, key=itemgetter(0))) for name, of in several.items()}
 
 
 def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str, Scopes]:

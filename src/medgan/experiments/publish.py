@@ -54,12 +54,7 @@ def publish(root: Path, experiments: Mapping[str, Experiment]) -> list[Path]:
             "There are no records in docs/results/runs yet: `make reproduce DATASET=pneumoniamnist "
             "SOURCE=PATH` makes them."
         )
-    documents = {
-        dataset: collect(
-            root, dataset, experiments[dataset], _contamination(root, dataset, experiments[dataset])
-        )
-        for dataset in recorded
-    }
+    documents = {dataset: _collected(root, dataset, experiments[dataset]) for dataset in recorded}
     written = []
     for dataset, found in documents.items():
         document = to_json(found)
@@ -74,9 +69,9 @@ def publish(root: Path, experiments: Mapping[str, Experiment]) -> list[Path]:
     return written
 
 
-def _contamination(root: Path, dataset: str, experiment: Experiment) -> float:
+def _collected(root: Path, dataset: str, experiment: Experiment) -> Collected:
     parameters = experiment.environment_in(root / "conf", dataset).parameters()
-    return float(parameters["preprocessing"].contamination)
+    return collect(root, dataset, experiment, parameters["preprocessing"].contamination)
 
 
 def page(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> str:
@@ -149,11 +144,10 @@ def _which_detector(found: Collected) -> Iterator[str]:
             test = comparisons.difference(found, chosen)
             # A GAN where it is shown to be better, else the baseline, which is simpler.
             advised = chosen if test is None or test.is_better else test.second
-            answer = _answer(
-                f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN.",
-                rows[chosen].n_seeds,
-            )
-            area = f"AUROC {with_interval(rows[chosen].auroc)}; {seeds_text(rows[chosen].n_seeds)}"
+            row = rows[chosen]
+            named = f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN."
+            answer = _answer(named, row.n_seeds)
+            area = f"AUROC {with_interval(row.auroc)}; {seeds_text(row.n_seeds)}"
             said = f"Among the GANs validation chooses `{chosen}`: {area}."
             against = _against(found, test) if test else ""
             yield f"*{question}:* {answer} {said}{against}{_source(found, advised)}"
@@ -174,9 +168,8 @@ def _answer(answer: str, seeds: int) -> str:
 
 def _against(found: Collected, test: Comparison) -> str:
     """Compare a detector with its baseline, in words."""
-    baseline = (
-        f"The baseline `{test.second}` has {with_interval(found.detectors[test.second].auroc)}"
-    )
+    area = with_interval(found.detectors[test.second].auroc)
+    baseline = f"The baseline `{test.second}` has {area}"
     gap = f"{signed_interval(test.difference)}, {p_text(test.p_holm)}"
     seeds = comparisons.shared_seeds(found, test)
     return f" {baseline}; the difference{seeds} is {gap}: {_verdict(test)}."
@@ -192,12 +185,9 @@ def _source(found: Collected, advised: str) -> str:
     scopes = found.shortcuts.get(advised)
     if scopes is None:
         return ""
-    alone = {
-        readable(one.shortcut or ""): with_interval(one.auroc)
-        for one in (scopes.any, scopes.not_the_disease)
-        if one is not None
-    }
-    areas = ", ".join(f"{name} {area}" for name, area in alone.items())
+    alone = [one for one in (scopes.any, scopes.not_the_disease) if one is not None]
+    told = [f"{readable(one.shortcut or '')} {with_interval(one.auroc)}" for one in alone]
+    areas = ", ".join(dict.fromkeys(told))
     return f" Shortcut baselines: `{advised}` is {tables.reading(scopes)} ({areas})."
 
 
@@ -225,12 +215,10 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
 
 def _where_real_images_are_few(found: Collected) -> str:
     """Say what synthetic images alone add at each share of the real ones."""
-    curve = comparisons.gains(found).get("GAN − real", [])
     told = [
         f"{signed_interval(test.difference)} at {share:.0%} ({_verdict(test)})"
-        for share, test in curve
+        for share, test in comparisons.gains(found).get("GAN − real", [])
         if share < 1
     ]
-    return (
-        f" Alone, by the share of the real images that is left: {'; '.join(told)}." if told else ""
-    )
+    lead = " Alone, by the share of the real images that is left"
+    return f"{lead}: {'; '.join(told)}." if told else ""

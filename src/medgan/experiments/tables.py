@@ -72,10 +72,8 @@ def shortcuts(found: Collected) -> Table:
 def _beside(found: AgainstShortcut | None) -> list[Cell]:
     if found is None:
         return [NOTHING, NOTHING]
-    return [
-        f"{readable(found.shortcut or NOTHING)}, {with_interval(found.auroc)}",
-        found.difference,
-    ]
+    name = readable(found.shortcut or NOTHING)
+    return [f"{name}, {with_interval(found.auroc)}", found.difference]
 
 
 def reading(scopes: Scopes) -> str:
@@ -92,10 +90,9 @@ def reading(scopes: Scopes) -> str:
 def contamination(found: Collected) -> Table:
     """AUROC for each anomalous share of the mix."""
     curves = {name: dict(points) for name, points in found.contamination.items()}
-    shares = sorted({share for points in curves.values() for share in points})
     rows = [
         [f"{100 * share:.0f} %", *(points.get(share) for points in curves.values())]
-        for share in shares
+        for share in sorted({share for points in curves.values() for share in points})
     ]
     return Table(("anomalous in the mix", *curves), rows)
 
@@ -126,9 +123,8 @@ def categories(found: Collected) -> Table:
     typed = {name: row for name, row in rows.items() if row.per_category}  # ensembles have none
     for name in best_first(typed) if len(types) > 1 else ():
         of = [rows[name].per_category[one] for one in types]
-        cells.append(
-            [name, *(f"{with_interval(one.auroc)}; {number(one.sensitivity)}" for one in of)]
-        )
+        told = [f"{with_interval(one.auroc)}; {number(one.sensitivity)}" for one in of]
+        cells.append([name, *told])
     return Table(("detector", *types), cells)
 
 
@@ -146,19 +142,13 @@ def components(found: Collected) -> Table:
 
 def anomaly_types(found: Collected) -> Table:
     """How well anomaly types are told apart."""
-    named = [
-        (name, source, row)
-        for name, of in found.categories.items()
-        for source, row in of.rows.items()
-    ]
-    named += [
-        (f"arm {name}", "supervised", arm.categories)
+    by = {(name, one): row for name, of in found.categories.items() for one, row in of.rows.items()}
+    by |= {
+        (f"arm {name}", "supervised"): arm.categories
         for name, arm in found.classifiers.items()
         if arm.categories is not None
-    ]
-    rows: list[list[Cell]] = [
-        [name, source, row.auroc, row.metric("balanced_accuracy")] for name, source, row in named
-    ]
+    }
+    rows = [[*names, row.auroc, row.metric("balanced_accuracy")] for names, row in by.items()]
     return Table(("from", "by", "AUROC", "balanced accuracy"), rows)
 
 
@@ -166,12 +156,9 @@ def arms(found: Collected) -> Table:
     """The classifier arms, and their differences from `real` and `classical` of the same settings."""
     rows: list[list[Cell]] = []
     for name, arm in found.classifiers.items():
-        settings = ", ".join(
-            f"{key} = {value}" for key, value in sorted(found.experiment.settings_of(name))
-        )
-        metrics = [
-            arm.metric(metric) for metric in (ACCURACY, BALANCED_ACCURACY, RECALL, SPECIFICITY)
-        ]
+        own = sorted(found.experiment.settings_of(name))
+        settings = ", ".join(f"{key} = {value}" for key, value in own)
+        metrics = map(arm.metric, (ACCURACY, BALANCED_ACCURACY, RECALL, SPECIFICITY))
         gaps = [_gap(found, name, other) for other in ("real", "classical")]
         network = arm.network or NOTHING
         cells = [arm.auroc, spread(arm.auroc), *metrics, arm.brier]
@@ -244,17 +231,13 @@ def last_steps(found: Collected) -> str:
     ]
     if not taken:
         return ""
-    return (
-        f"The rule that chooses the weights (AUCp, one standard error) took the last step in "
-        f"{sum(taken)} of {len(taken)} trainings that it judged."
-    )
+    rule = "The rule that chooses the weights (AUCp, one standard error) took the last step in"
+    return f"{rule} {sum(taken)} of {len(taken)} trainings that it judged."
 
 
 def published(found: Collected) -> Table:
     """Results that others have published."""
-    rows = [
-        [one.method, one.result, one.protocol, one.source] for one in found.experiment.published
-    ]
+    rows = [list(vars(one).values()) for one in found.experiment.published]
     return Table(("method", "result", "protocol", "source"), rows)
 
 
@@ -310,21 +293,18 @@ def machines(found: Collected) -> str:
 
 def not_run(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> Table:
     """Declared experiments without a record, with the command that runs them."""
-    rows = []
-    for name, experiment in experiments.items():
-        if name not in documents:
-            others = [
-                f"{one.method}: {one.result} ({one.protocol})" for one in experiment.published
-            ]
-            rows.append(
-                [
-                    f"[{name}](data-sets/{experiment.page_of(name)}.md)",
-                    experiment.about,
-                    f"not run: {experiment.not_run or 'no record yet'}",
-                    f"`make reproduce DATASET={name} SOURCE=PATH`",
-                    "; ".join(others) or NOTHING,
-                ]
-            )
+    rows = [
+        [
+            f"[{name}](data-sets/{one.page_of(name)}.md)",
+            one.about,
+            f"not run: {one.not_run or 'no record yet'}",
+            f"`make reproduce DATASET={name} SOURCE=PATH`",
+            "; ".join(f"{of.method}: {of.result} ({of.protocol})" for of in one.published)
+            or NOTHING,
+        ]
+        for name, one in experiments.items()
+        if name not in documents
+    ]
     return Table(("dataset", "what", "why", "the command that runs it", "published"), rows)
 
 

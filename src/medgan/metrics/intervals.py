@@ -68,12 +68,8 @@ def with_intervals(
         )
         (low, high), value = limits[name], metric.value or 0.0
         margin = t * float(np.sqrt(variance))
-        intervals[name] = replace(
-            metric,
-            low=max(low, value - margin),
-            high=min(high, value + margin),
-            resampled=sets.unit,
-        )
+        bounds = {"low": max(low, value - margin), "high": min(high, value + margin)}
+        intervals[name] = replace(metric, **bounds, resampled=sets.unit)
     return intervals
 
 

@@ -64,8 +64,7 @@ def contrasted(images: Gray, rng: np.random.Generator) -> Gray:
     """Scale the deviation of the pixels from their mean by a factor of CONTRASTS."""
     means = images.mean((1, 2), keepdims=True)
     factors = rng.uniform(*CONTRASTS, (len(images), 1, 1))
-    copies: Gray = np.clip((images - means) * factors + means, 0, 255).round().astype(np.uint8)
-    return copies
+    return np.clip((images - means) * factors + means, 0, 255).round().astype(np.uint8)
 
 
 CHANGES: Mapping[str, Change] = {

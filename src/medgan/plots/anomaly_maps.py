@@ -82,11 +82,8 @@ class MapScale:
 
 
 def normal_scale(maps: NDArray[Any], residual: float = 1.0) -> MapScale:
-    """Compute the scale of all anomaly maps of a detector, wherever they are shown.
-
-    Args:
-        maps: of the normal validation images (n, H, W); no other image may set the scale.
-        residual: the limit of the differences from counterparts.
+    """Compute the scale of all anomaly maps of a detector, wherever they are shown, from the maps of
+    the normal validation images (n, H, W); no other image may set it.
     """
     if not np.size(maps):
         return MapScale(0.0, 0.0, residual)
@@ -94,7 +91,7 @@ def normal_scale(maps: NDArray[Any], residual: float = 1.0) -> MapScale:
     return MapScale(float(low), float(high), residual)
 
 
-def own_scale(maps: NDArray[Any], scale: MapScale | None = None) -> MapScale:
+def own_scale(maps: NDArray[Any], scale: MapScale | None) -> MapScale:
     """Widen a scale to the maps that are shown, where no validation maps were stored."""
     values = np.asarray(maps, np.float64)
     low, high = float(values.min()), float(np.quantile(values, BRIGHTEST))
@@ -201,15 +198,8 @@ def case_rows(
 ) -> Figure:
     """Draw a row for each image: the image, its counterpart, the difference, the map over it.
 
-    Without a counterpart the third panel is the map itself. Masks are outlined on the first and the
-    last panel.
-
-    Args:
-        cases: in the order of the rows.
-        scale: of all maps and differences.
-        title: above all.
-        counterpart: its name; empty for a detector that compares with no image.
-        notes: sentences below all.
+    Without a counterpart (`counterpart` is its name) the third panel is the map itself. Masks are
+    outlined on the first and the last panel. `notes` are sentences below all.
 
     Raises:
         UserError: there is no image.
@@ -327,7 +317,7 @@ def scored_image(
     name: str,
     words: str,
     note: str,
-    captions: tuple[str, str] = CAPTIONS,
+    captions: tuple[str, str],
 ) -> Figure:
     """Draw one image beside the same image with its anomaly map over it, and the scale of the map.
 

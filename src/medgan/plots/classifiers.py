@@ -84,19 +84,16 @@ def saliency_grid(
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
         random = checks.methods[name].all_random.value
-        label = (
-            f"{SHOWN_AS[name]}\nr(random) {random:.2f}" if random is not None else SHOWN_AS[name]
-        )
-        line[0].set_ylabel(label, fontsize=8)
+        told = "" if random is None else f"\nr(random) {random:.2f}"
+        line[0].set_ylabel(f"{SHOWN_AS[name]}{told}", fontsize=8)
     return figure
 
 
 def _draw(axis: Axes, curve: Sequence[Any], label: str, color: str, marker: str) -> None:
     """Draw the bins of one training; a mean over trainings has bins for each of them, and none."""
     points = [one for one in curve if isinstance(one, CalibrationBin)]
+    style: dict[str, Any] = {"color": color, "fmt": marker, "markersize": 4}
     for one in points:
-        draw_interval(
-            axis, one.predicted, one.observed, vertical=True, color=color, fmt=marker, markersize=4
-        )
+        draw_interval(axis, one.predicted, one.observed, vertical=True, **style)
     x, y = [one.predicted for one in points], [one.observed.value or 0.0 for one in points]
     axis.plot(x, y, color=color, marker=marker, markersize=4, linewidth=1.2, label=label)

@@ -73,9 +73,8 @@ def _panels(profile: Profile) -> list[tuple[float, Draw]]:
     """Height in inches and drawing of every panel, in reading order."""
     classes = profile.by_category
     labels = [f"{readable(name)} ({row.images:,})" for name, row in classes.items()]
-    tall = 1.1 + 0.27 * max(3, len(labels))
+    tall, places = 1.1 + 0.27 * max(3, len(labels)), max(FEW, len(labels))
     flow, missing = _flow(profile.flow), _missing(profile)
-    places = max(FEW, len(labels))
     related = profile.association_with_category
     tables = [
         (tall + 0.25, _table(name, table, labels, related.get(name)))

@@ -59,13 +59,11 @@ def robustness_curves(result: RobustnessResult, title: str = "") -> Figure:
 
 
 def _limits(result: RobustnessResult) -> tuple[float, float]:
-    found = [
-        step.auroc for kind in result.perturbations.values() for step in kind.severities.values()
-    ]
-    lows = [
-        each.low for each in (*found, result.clean) if each is not None and each.low is not None
-    ]
-    return max(0.0, min([*lows, 0.45]) - 0.03), 1.06
+    kinds = result.perturbations.values()
+    found = [step.auroc for kind in kinds for step in kind.severities.values()]
+    areas = [*found, result.clean or Estimate(None)]
+    known = [0.45, *(area.low for area in areas if area.low is not None)]
+    return max(0.0, min(known) - 0.03), 1.06
 
 
 def _panel(axis: Axes, name: str, found: PerturbationResult, clean: Estimate) -> None:
@@ -103,15 +101,13 @@ def robustness_table(results: Mapping[str, RobustnessResult]) -> Figure:
     steps = [[_highest(found, name) for name in names] for found in results.values()]
     if names:
         shades = np.array([[_decrease(step) / WORST_SHOWN for step in row] for row in steps])
-        colored_table(
-            axis, [list(map(_cell, row)) for row in steps], shades, cmap="Oranges", fontsize=8
-        )
+        texts = [list(map(_cell, row)) for row in steps]
+        colored_table(axis, texts, shades, cmap="Oranges", fontsize=8)
     for line, found in enumerate(results.values()):
         if not found.perturbations:
             _sentence(axis, line, found.sentence)
-    axis.set_xticks(
-        range(len(names)), [_heading(name, steps, place) for place, name in enumerate(names)]
-    )
+    headings = [_heading(name, steps, place) for place, name in enumerate(names)]
+    axis.set_xticks(range(len(names)), headings)
     axis.tick_params(axis="x", labelsize=8)
     axis.set_yticks(range(len(results)), [display_name(name) for name in results])
     axis.set_ylim(len(results) - 0.5, -0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,15 +85,14 @@ def wrapped(lines: Sequence[str], width: int = 115) -> str:
 
 def colors(names: Sequence[str]) -> dict[str, str]:
     """Give each name a color, the same for the same set of names in any order."""
-    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(sorted(names))}
+    return dict(zip(sorted(names), cycle(PALETTE), strict=False))
 
 
 def category_colors(names: Sequence[str]) -> dict[str, str]:
     """Give each category a color: `normal` the first one, the others in alphabetical order."""
     ordered = sorted(set(names), key=lambda name: (name != "normal", name))
-    return {
-        name: PALETTE[(0, 1, 3, 4, 2, 5, 6, 7)[place % 8]] for place, name in enumerate(ordered)
-    }
+    apart = cycle(PALETTE[place] for place in (0, 1, 3, 4, 2, 5, 6, 7))
+    return dict(zip(ordered, apart, strict=False))
 
 
 @house_style()
@@ -144,20 +144,15 @@ def draw_interval(
     """
     if estimate.value is None:
         if not vertical:
-            reason = estimate.reason or "not available"
-            across = axis.get_yaxis_transform()
             behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            centered: dict[str, Any] = {"ha": "center", "va": "center", "style": "italic"}
-            axis.text(
-                0.5,
-                place,
-                reason,
-                color=MUTED,
-                fontsize=8,
-                transform=across,
-                bbox=behind,
-                **centered,
-            )
+            style: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "style": "italic",
+                "fontsize": 8,
+            }
+            style |= {"color": MUTED, "transform": axis.get_yaxis_transform(), "bbox": behind}
+            axis.text(0.5, place, estimate.reason or "not available", **style)
         return
     color, fmt = marker.pop("color", PALETTE[0]), marker.pop("fmt", "o")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,9 +30,10 @@ def training_curves(curves: pd.DataFrame, title: str = "") -> Figure:
             where a term was not computed.
         title: above the panels.
     """
-    panels = _panels(
-        [str(name) for name in curves.select_dtypes("number") if name not in NOT_TERMS]
-    )
+    panels: dict[str, list[str]] = {}
+    for name in curves.select_dtypes("number"):
+        if name not in NOT_TERMS:
+            panels.setdefault(str(name).rpartition("/")[0] or "loss", []).append(str(name))
     figure = new_figure(7.0, 0.6 + 2.3 * max(1, len(panels)), display_name(title))
     axes = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (player, names) in zip(axes, panels.items(), strict=False):
@@ -40,14 +41,6 @@ def training_curves(curves: pd.DataFrame, title: str = "") -> Figure:
         axis.set_title(readable(player))
     axes[-1].set_xlabel("step")
     return figure
-
-
-def _panels(names: Sequence[str]) -> Mapping[str, list[str]]:
-    """Group terms by player."""
-    players: dict[str, list[str]] = {}
-    for name in names:
-        players.setdefault(name.rpartition("/")[0] or "loss", []).append(name)
-    return players
 
 
 def _draw(axis: Axes, curves: pd.DataFrame, names: Sequence[str]) -> None:

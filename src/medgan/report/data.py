@@ -147,9 +147,8 @@ class ReportData:
     @property
     def smoke(self) -> bool:
         """Whether a detector was trained at scale=smoke, so that no metric means anything."""
-        return any(
-            self.cards[name].scale == SMOKE_SCALE for name in self.order if name in self.cards
-        )
+        cards = (self.cards[name] for name in self.order if name in self.cards)
+        return any(card.scale == SMOKE_SCALE for card in cards)
 
     @property
     def best(self) -> DetectorResult | None:

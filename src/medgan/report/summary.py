@@ -64,20 +64,14 @@ def _detectors(results: Results, width: int) -> Iterator[Table | str]:
     yield Table(
         [Column("detector"), *columns, Column("notes", text=True)],
         [
-            [
-                name,
-                *(rows[name].metric(metric) for metric in HEADLINE),
-                ", ".join(notes_of(rows[name])),
-            ]
+            [name, *map(rows[name].metric, HEADLINE), ", ".join(notes_of(rows[name]))]
             for name in best_first(rows)
         ],
         f"Detectors on {results.dataset}, {results.split}: {size_of(first)}",
     )
     rules = "; ".join(sorted({row.threshold.rule for row in rows.values()}))
-    yield (
-        f"[..] is the {interval_name(first)}; decisions at a threshold "
-        f"frozen on validation ({rules})."
-    )
+    what = f"[..] is the {interval_name(first)}"
+    yield f"{what}; decisions at a threshold frozen on validation ({rules})."
     for warning, names in grouped_warnings(rows):
         yield f"Warning: {', '.join(names)}{': ' if names else ''}{warning}"
 
@@ -90,7 +84,7 @@ def _classifiers(results: Results, wide: Any) -> Table:
     columns = [Column(metric.name, forms.get(metric.key, VALUE)) for metric in shown]
     return Table(
         [Column("arm"), *columns],
-        [[name, *(row.metric(metric) for metric in shown)] for name, row in rows.items()],
+        [[name, *map(row.metric, shown)] for name, row in rows.items()],
         f"Classifier arms on {results.dataset}, {results.split}: {size_of(first)}, "
         f"{seeds_text(first.n_seeds)}",
     )

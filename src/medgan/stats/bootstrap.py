@@ -47,6 +47,8 @@ IMAGE_INTERVALS_ARE = (
 TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this metric"
 
 Floats = NDArray[np.float64]
+Groups = Sequence[str] | NDArray[Any]
+"""The patient (or another group) of each image (n,)."""
 Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
 """Weights (B, n) to the metric under each row, (B,), or (S, B) of S trainings; NaN where a row does
@@ -126,7 +128,7 @@ def mean_over_trainings(trainings: Sequence[WeightedStatistic]) -> WeightedStati
     )
 
 
-def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+def group_index(groups: Groups) -> tuple[NDArray[np.int64], int]:
     """Group number of each image (n,), and the number of groups. Numbers follow the sorted names,
     not the order of the images.
     """
@@ -134,9 +136,7 @@ def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64]
     return inverse.reshape(-1).astype(np.int64), len(names)
 
 
-def weight_blocks(
-    groups: Sequence[str] | NDArray[Any], n_resamples: int, seed: int
-) -> Iterator[Floats]:
+def weight_blocks(groups: Groups, n_resamples: int, seed: int) -> Iterator[Floats]:
     """How often each image is drawn when its group is drawn with replacement: (n_resamples, n), in
     blocks (b, n) that fit into memory.
     """
@@ -147,22 +147,22 @@ def weight_blocks(
         size = min(rows, n_resamples - start)
         drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield np.ascontiguousarray(counts.T, dtype=np.float64)[
-            inverse
-        ].T  # an image's weights lie side by side: sorting images is cheap
+        # An image's weights lie side by side: sorting images is cheap.
+        yield np.ascontiguousarray(counts.T, dtype=np.float64)[inverse].T
 
 
 def draws(
     metrics: Mapping[Name, WeightedStatistic], groups: NDArray[Any], n_resamples: int, seed: int
 ) -> dict[Name, Floats]:
     """Compute each metric on the same resamples (n_resamples,) of patients and trainings."""
-    found: dict[Name, list[Floats]] = {name: [] for name in metrics}
-    for weights in weight_blocks(groups, n_resamples, seed):
-        for name, metric in metrics.items():
-            found[name].append(metric.statistic(weights))
+    blocks = [
+        [metric.statistic(weights) for metric in metrics.values()]
+        for weights in weight_blocks(groups, n_resamples, seed)
+    ]
+    joined = (np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True))
     return {
-        name: _resampled_trainings(np.concatenate(blocks, axis=-1), seed)
-        for name, blocks in found.items()
+        name: _resampled_trainings(values, seed)
+        for name, values in zip(metrics, joined, strict=True)
     }
 
 
@@ -181,48 +181,29 @@ def _resampled_trainings(values: Floats, seed: int) -> Floats:
 
 def estimates(
     metrics: Mapping[Name, WeightedStatistic],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[Name, Estimate]:
-    """Each metric with its 95 % interval; one set of resamples serves all of them.
-
-    Args:
-        metrics: name to metric of the same n images.
-        groups: the patient (or other group) of each image (n,).
-        n_resamples: number of resamples.
-        seed: of the resamples; one seed gives the same resamples to all methods on the same
-            patients.
+    """Compute each metric of the same n images with its 95 % interval. One seed gives the same
+    resamples to all methods on the same patients.
     """
     groups = np.asarray(groups).astype(str)
-    known = {
-        name: metric
-        for name, metric in metrics.items()
-        if all(mask.any() for mask in metric.carriers)
-    }
+    found = {name: Estimate(None, reason=metric.missing) for name, metric in metrics.items()}
+    known = {name: one for name, one in metrics.items() if all(map(np.any, one.carriers))}
     drawn = draws(known, groups, n_resamples, seed) if known else {}
-    found = {
-        name: _estimate(metric, metric.value, drawn[name], groups) for name, metric in known.items()
-    }
-    return {
-        name: found.get(name, Estimate(None, reason=metric.missing))
-        for name, metric in metrics.items()
-    }
+    return found | {name: _estimate(known[name], drawn[name], groups) for name in known}
 
 
 def interval(
-    metric: WeightedStatistic,
-    groups: Sequence[str] | NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
+    metric: WeightedStatistic, groups: Groups, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
     """One metric with its 95 % interval."""
     return estimates({"metric": metric}, groups, n_resamples, seed)["metric"]
 
 
-def _estimate(
-    metric: WeightedStatistic, value: float, resampled: Floats, groups: NDArray[Any]
-) -> Estimate:
+def _estimate(metric: WeightedStatistic, resampled: Floats, groups: NDArray[Any]) -> Estimate:
+    value = metric.value
     if not np.isfinite(value):
         return Estimate(None, reason=metric.missing)
     units = [len(np.unique(groups[mask])) for mask in metric.carriers]

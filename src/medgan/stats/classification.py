@@ -32,9 +32,9 @@ def auroc(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
 
 def _auroc(ranked: _Ranked, weights: Floats) -> Floats:
     positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
-    beaten = (
-        below[ranked.below] if ranked.untied else (below[ranked.below] + below[ranked.up_to]) / 2
-    )
+    beaten = below[ranked.below]
+    if not ranked.untied:
+        beaten = (beaten + below[ranked.up_to]) / 2
     return ratio(np.einsum("ib,ib->b", positive, beaten), positive.sum(0) * below[-1])
 
 

@@ -28,6 +28,7 @@ from medgan.stats.bootstrap import (
     TOO_FEW_GROUPS,
     Estimate,
     Floats,
+    Groups,
     Name,
     WeightedStatistic,
     draws,
@@ -76,7 +77,7 @@ class Resampled:
 
 def resampled(
     metrics: Mapping[Name, WeightedStatistic],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[Name, Resampled]:
@@ -128,7 +129,7 @@ def _without_rounding(gaps: Floats | float) -> Floats:
 def paired_difference(
     first: WeightedStatistic,
     second: WeightedStatistic,
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
@@ -141,7 +142,7 @@ def auroc_difference(
     labels: NDArray[Any],
     first: NDArray[Any],
     second: NDArray[Any],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
@@ -186,9 +187,8 @@ class _Distribution:
         (see `medgan.stats.bootstrap`) as its margin.
         """
         smallest, freedom = min(units), sum(units) - len(units)
-        found = cls(
-            value, draws, float(draws.std(ddof=1)), math.sqrt(smallest / (smallest - 1)), freedom
-        )
+        widening = math.sqrt(smallest / (smallest - 1))
+        found = cls(value, draws, float(draws.std(ddof=1)), widening, freedom)
         if found.spread > ROUNDING or value == 0:
             return found
         margin = math.sqrt(2) * (1 - TAIL ** (1 / smallest))

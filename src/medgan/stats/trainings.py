@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import MIN_VALID_SHARE, TAIL, TOO_FEW_GROUPS, Estimate, interval
+from medgan.stats.bootstrap import MIN_VALID_SHARE, TAIL, TOO_FEW_GROUPS, Estimate, Groups, interval
 from medgan.stats.classification import area_of
 from medgan.stats.differences import Difference, auroc_difference, mean_auroc, resampled
 
@@ -37,7 +37,7 @@ def difference_of_trainings(
     labels: NDArray[Any],
     first: NDArray[Any],
     second: NDArray[Any],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
@@ -66,7 +66,7 @@ def difference_of_trainings(
 def mean_of_trainings(
     labels: NDArray[Any],
     scores: NDArray[Any],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
@@ -139,7 +139,7 @@ class _Resampled:
         cls,
         labels: NDArray[Any],
         methods: Sequence[NDArray[Any]],
-        groups: Sequence[str] | NDArray[Any],
+        groups: Groups,
         n_resamples: int,
         seed: int,
     ) -> _Resampled:
@@ -150,9 +150,8 @@ class _Resampled:
             for number, scores in enumerate(trainings)
         }
         found = list(resampled(metrics, groups, n_resamples, seed).values())
-        values = np.split(
-            np.array([one.value for one in found]), np.cumsum([len(of) for of in methods])[:-1]
-        )
+        ends = np.cumsum([len(of) for of in methods])[:-1]
+        values = np.split(np.array([one.value for one in found]), ends)
         draws = np.stack([one.draws for one in found])
         valid = draws[:, np.isfinite(draws).all(0)]
         reason = next((one.missing for one in found if not np.isfinite(one.value)), "")
