@@ -35,13 +35,9 @@ ATTRIBUTES = ("sex", "age")
 def disclosures(
     synthetic: Gray, training: Known, held_out: Known, seed: int
 ) -> Mapping[str, Disclosure]:
-    """Measure the disclosure of sex and of age (above or below the median of training).
-
-    Args:
-        synthetic: (n, h, w), as `medgan.metrics.copies.gray` makes them.
-        training: what the generator was trained on.
-        held_out: of the same categories.
-        seed: of the halves and resamples.
+    """Measure the disclosure of sex and of age (above or below the median of training), from
+    synthetic images (n, h, w) of `medgan.metrics.copies.gray` and held-out ones of the same
+    categories.
     """
     return {name: _disclosure(name, synthetic, training, held_out, seed) for name in ATTRIBUTES}
 

@@ -71,13 +71,9 @@ def describe_cohort(
     exclusions: pd.DataFrame,
     leakage: LeakageAudit | None = None,
 ) -> CohortResult:
-    """Describe the flow of images and the demographics of each part.
-
-    Args:
-        splits: the images that are used.
-        quarantine: `code` of each image that cannot be used.
-        exclusions: `reason` of each image that is not wanted.
-        leakage: the leakage audit of the split; None where it was not run.
+    """Describe the flow of images and the demographics of each part, from the `code` of each image
+    that cannot be used, and the `reason` of each that is not wanted. `leakage` is None where the
+    audit was not run.
     """
     dropped, aside = (0, 0) if leakage is None else (leakage.dropped, leakage.set_aside)
     return CohortResult(
@@ -260,12 +256,8 @@ def _count_text(counts: Counts, level: str) -> str:
 def reference_standard(
     text: str | None, noise: LabelNoise | None, aurocs: Mapping[str, Estimate]
 ) -> ReferenceStandard:
-    """Describe the reference standard, and bound what its noise costs each detector.
-
-    Args:
-        text: who labelled the images, and how; None where it is not reported.
-        noise: shares of wrong labels; None where they are not known.
-        aurocs: the AUROC of each detector.
+    """Describe who labelled the images, and how (None where it is not reported), and bound what the
+    noise of labels costs the AUROC of each detector.
     """
     bound = LabelNoiseBound(NOT_REPORTED)
     if noise is not None:

@@ -67,12 +67,7 @@ def perturbed_auroc(
 ) -> Estimate:
     """Compute the AUROC of the validation images as another scanner might have made them.
 
-    Args:
-        arrays: image_id (n,), scores (n,), and `reason`: why nothing was scored, or empty.
-        splits: with the labels of validation.
-        aggregate: how the scores of slices become the score of a volume.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    `arrays` are image_id (n,), scores (n,), and `reason`: why nothing was scored, or empty.
     """
     reason = NOT_SCORED if arrays is None else str(arrays["reason"])
     if arrays is None or reason:

@@ -212,14 +212,8 @@ def alike(training: Known, held_out: Known, seed: int) -> tuple[Indices, Indices
 def attack(
     members: Floats, others: Floats, patients: NDArray[Any], seed: int, about: str
 ) -> Attack:
-    """Measure an attack by the AUC of its scores, higher for members.
-
-    Args:
-        members: scores (n,) of training images.
-        others: scores (n,) of held-out images.
-        patients: of both, one after the other (2 n,).
-        seed: of the resamples.
-        about: what the score is.
+    """Measure an attack by the AUC of its scores, higher for members, of training images (n,) and
+    held-out ones (n,); `patients` (2 n,) are of both, one after the other.
     """
     if min(len(members), len(others)) < FEWEST_ATTACKED:
         few = f"fewer than {FEWEST_ATTACKED} training and held-out images of the same categories"

@@ -146,13 +146,8 @@ def audit_robustness(
 ) -> RobustnessResult:
     """Compute AUROC and flipped decisions under each perturbation, against the same clean images.
 
-    Args:
-        arrays: image_id (n,), scores (variants, n) in the order of `variants()`, and `reason`: why
-            nothing was scored, or empty.
-        detector: the scores of the clean images and the frozen threshold.
-        splits: with the test labels.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    `arrays` are image_id (n,), scores (variants, n) in the order of `variants()`, and `reason`: why
+    nothing was scored, or empty.
     """
     reason = str(arrays["reason"])
     if reason:

@@ -66,17 +66,11 @@ def audit_shortcuts(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> ShortcutsResult:
-    """Compute the AUROC of every shortcut, and compare every detector with the best of them.
+    """Compute the AUROC of every shortcut of `shortcut_scores`, and compare every detector with the
+    best of them that saw what it saw.
 
-    The AUROCs of the shortcuts alone aggregate slices by their mean.
-
-    Args:
-        shortcuts: the scores of `shortcut_scores`.
-        reasons: why it has no scores of other shortcuts.
-        detectors: `sees_mix` decides which kind of shortcut a detector is compared with.
-        splits: with the test labels.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    The AUROCs of the shortcuts alone aggregate slices by their mean. `reasons` tell why other
+    shortcuts have no scores.
     """
     alone = {
         aggregate: _Shortcuts.of(shortcuts, splits, aggregate, n_resamples, seed)
@@ -210,11 +204,6 @@ def within_sites(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0) -> 
     `pooled` counts only pairs of a normal and an anomalous image of the same site, so what tells
     sites apart adds nothing to it. `difference` is `pooled` minus the AUROC of all pairs of the
     same images.
-
-    Args:
-        test: label, score, group_id, and site where it is known.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
     """
     levels, patients = as_text(column_of(test, "site")), test["group_id"].to_numpy()
     predictions = predictions_of(test, np.inf)

@@ -99,13 +99,8 @@ def audit_subgroups(
 ) -> SubgroupsResult:
     """Compute sensitivity, specificity and AUROC of every group of test images, and their gaps.
 
-    Args:
-        detector: its scores and its frozen threshold.
-        splits: with the test labels, and sex, age_band, site, view, scanner, sequence and date
-            where they are known.
-        leakage: the leakage audit of the split.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    Groups are those of sex, age_band, site, view, scanner, sequence and date in `splits`, where
+    they are known.
     """
     test = detector.test(splits)
     patients = test["group_id"].to_numpy()

@@ -89,11 +89,8 @@ def compare_with_baselines(
 
 
 def choose_baseline(validation: Mapping[str, float | None], sees_mix: bool) -> BaselineChoice:
-    """Choose the baseline of the detectors that see as much, by validation AUROC.
-
-    Args:
-        validation: the validation AUROC of each detector that was run; None where it has none.
-        sees_mix: whether the detectors see the unlabeled mix.
+    """Choose the baseline of the detectors that see as much, by the validation AUROC of each
+    detector that was run; None where it has none.
     """
     run = {name: validation[name] for name in BASELINES[sees_mix] if name in validation}
     if not run:

@@ -43,12 +43,8 @@ def pooled(maps: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def missing_reason(labels: NDArray[np.int64], groups: NDArray[Any], classes: Sequence[str]) -> str:
-    """Why anomaly types cannot be learned from these training images; empty where they can.
-
-    Args:
-        labels: (n,) indices into `classes`, of anomalous training images.
-        groups: (n,) patient of each.
-        classes: names of the types.
+    """Say why anomaly types cannot be learned from anomalous training images, by their types (n,),
+    indices into `classes`, and patients (n,); empty where they can.
     """
     if len(classes) < 2:
         return "not estimable: there are fewer than two anomaly types"
@@ -208,12 +204,8 @@ class ClassifiedImages:
 def evaluate_categories(
     images: ClassifiedImages, n_resamples: int = 1000, seed: int = 0
 ) -> AnomalyTypeResult:
-    """Evaluate how well anomaly types are told apart on anomalous test images.
-
-    Args:
-        images: the anomalous test images; the classes are the types, without `normal`.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Evaluate how well anomaly types are told apart on anomalous test images; the classes are the
+    types, without `normal`.
     """
     labels, decisions, classes = images.labels, images.decisions, images.classes
     probabilities = np.asarray(images.probabilities, dtype=np.float64)

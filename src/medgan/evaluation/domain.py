@@ -77,11 +77,8 @@ class Domain:
     """`<distance>_center` (D,) and, for Mahalanobis distances, `<distance>_precision` (D, D)."""
 
     def outside(self, native: Pixels, prepared: Pixels) -> str:
-        """Say why an image is outside the domain; an empty text where it is inside.
-
-        Args:
-            native: as it was read, (H, W, 1 or 3).
-            prepared: as the detector sees it, (h, w, C).
+        """Say why an image is outside the domain, as it was read (H, W, 1 or 3) and as the detector
+        sees it (h, w, C); an empty text where it is inside.
         """
         reasons = [*self._by_form(native), *self._by_color(native, prepared)]
         reasons += self._by_distance(prepared)
@@ -123,10 +120,8 @@ def chroma(image: Pixels) -> float:
 def freeze_domain(images: ImageStore, splits: pd.DataFrame, seed: int = 0) -> Domain:
     """Freeze the domain of all detectors of a data set on its validation images.
 
-    Args:
-        images: the store.
-        splits: row, split, label and group_id; width, height and color where they are known.
-        seed: of the samples of images.
+    `splits` has row, split, label and group_id; width, height and color where they are known.
+    `seed` draws the samples of images.
     """
     training, validation = (_sample(splits, part, seed) for part in ("train", "val"))
     reference = _reference(_described(images, training["row"].to_numpy()))

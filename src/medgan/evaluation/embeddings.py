@@ -53,15 +53,8 @@ def features_of(
     batch_size: int,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
-    """(n, D) features of the images in `rows`.
-
-    Args:
-        extractor: in eval mode, on `device`.
-        images: rows of the store to images.
-        rows: (n,) of the store, n > 0.
-        names: what to call the images in an error (n,).
-        batch_size: images at a time.
-        device: where the extractor is.
+    """Compute features (n, D) of the images in `rows` (n,) of the store, n > 0, by an extractor in
+    eval mode on `device`; `names` (n,) stand in errors.
 
     Raises:
         UserError: a feature is not finite; it names the images.

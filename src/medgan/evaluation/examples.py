@@ -114,12 +114,9 @@ def counterparts(
 ) -> NDArray[np.float32]:
     """Compute the image that each one is compared with: (n, C, H, W) in [-1, 1], without padding.
 
-    Args:
-        detector: in eval mode.
-        images: rows of the store to images.
-        rows: (n,) of the store, at least one.
-        side: height and width of the stored images.
-        batches: with the seed of the scores, so that a search finds the image that was scored.
+    The detector is in eval mode, `rows` (n,) are of the store, `side` is the height and width of
+    the stored images, and `batches` have the seed of the scores, so that a search finds the image
+    that was scored.
     """
     seen = ((images(batch).to(batches.device), rng) for batch, rng in batches.of(rows))
     return np.concatenate([_plain(detector.counterpart(*one), side) for one in seen])

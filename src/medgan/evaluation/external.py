@@ -107,14 +107,8 @@ def evaluate_externally(
 ) -> ExternalResult:
     """Evaluate the detector of another dataset on the test images of this one.
 
-    Args:
-        scores: image_id, split and score of the test images here.
-        splits: of this dataset, with the test labels.
-        home: the result of the detector on its own dataset, whose threshold and aggregate of slices
-            are taken as they are.
-        origin: where the detector comes from.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    `home` is its result there, whose threshold and aggregate of slices are taken as they are;
+    scores and splits are those of this dataset.
     """
     test = joined(scores, splits, "test", home.aggregate)
     values, labels = test["score"].to_numpy(dtype=np.float64), test["label"].to_numpy()

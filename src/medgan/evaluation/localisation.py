@@ -96,12 +96,8 @@ def bin_edges(maps: NDArray[Any], masks: Bools) -> Floats:
 
 
 def pixel_counts(maps: NDArray[Any], masks: Bools, edges: Floats) -> PixelCounts:
-    """Counts by bin of each image.
-
-    Args:
-        maps: (n, H, W), higher is more anomalous.
-        masks: (n, H, W).
-        edges: of `bin_edges`; a value belongs to the last edge that is not above it.
+    """Count the pixels of maps and masks (n, H, W) by bin; a value belongs to the last edge of
+    `bin_edges` that is not above it.
     """
     rows = [
         _counts_of(values, mask, edges)
@@ -184,17 +180,10 @@ def dice(maps: NDArray[Any], masks: Bools, threshold: float) -> Floats:
 def freeze_pixel_threshold(
     maps: NDArray[Any], masks: Bools, marked: Bools, normal: Bools
 ) -> PixelThreshold:
-    """Take the cut of the maps from validation images alone.
+    """Take the cut of the maps from validation images alone: the highest cut with the highest mean
+    Dice of the marked anomalous images; without any, the 99th percentile of the normals' maps.
 
-    Args:
-        maps: of the validation images (n, H, W).
-        masks: theirs (n, H, W).
-        marked: images whose mask is known (n,).
-        normal: normal images (n,).
-
-    Returns:
-        The highest cut with the highest mean Dice of the marked anomalous images; without any, the
-        99th percentile of the normals' maps.
+    Maps and masks are (n, H, W); `marked` (n,) are the images whose mask is known.
     """
     anomalous = marked & masks.any((1, 2))
     if not anomalous.any():

@@ -222,17 +222,8 @@ def measured(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Compute metrics with their 95 % patient intervals, all on the same resamples.
-
-    Args:
-        metrics: entries of the registry.
-        predictions: n images.
-        groups: the patient of each (n,).
-        n_resamples: resamples of patients.
-        seed: of the resamples.
-
-    Returns:
-        Key to estimate, in the order of `metrics`.
+    """Compute metrics of n images with their 95 % patient intervals, all on the same resamples: key
+    to estimate, in the order of `metrics`.
     """
     statistics = {metric.key: metric.statistic(predictions) for metric in metrics}
     return estimates(statistics, np.asarray(groups), n_resamples, seed)

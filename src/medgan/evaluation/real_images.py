@@ -116,14 +116,9 @@ def describe_real(
     training: LabelledFeatures | None = None,
     remember: Remember = _new,
 ) -> RealReference:
-    """Compute the features of real images and their similarity to each other.
-
-    Args:
-        real: images that no generator has learned from.
-        networks: the networks that compare.
-        settings: how.
-        training: domain features of the training images.
-        remember: keeps parts of earlier runs.
+    """Compute the features of real images that no generator has learned from, and their similarity
+    to each other. `training` are domain features of the training images; `remember` keeps parts of
+    earlier runs.
     """
     features = {
         space.key: LabelledFeatures(

@@ -19,15 +19,8 @@ NO_NORMAL = "not estimable: no test image is normal"
 def region_share(
     maps: NDArray[Any], test: pd.DataFrame, region: Region, n_resamples: int = 1000, seed: int = 0
 ) -> RegionShare:
-    """Compute which share of the anomaly maps lies inside a box, without any mask.
-
-    Args:
-        maps: of the test images (n, H, W), each counted from its lowest value, since some maps are
-            logits.
-        test: label and group_id of the test images.
-        region: the box.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Compute which share of the anomaly maps (n, H, W) of the test images lies inside a box,
+    without any mask. Each map is counted from its lowest value, since some are logits.
     """
     inside = _box(region, *maps.shape[1:])
     values = np.asarray(maps, dtype=np.float64)

@@ -68,12 +68,8 @@ class SaliencyResult:
 
 
 def grad_cam(network: Any, images: Tensor, targets: Tensor) -> Tensor:
-    """Compute maps (n, H, W) >= 0 of the last feature maps, interpolated to the size of the images.
-
-    Args:
-        network: an `ImageClassifier` in eval mode.
-        images: (n, C, H, W).
-        targets: the class of each (n,).
+    """Compute maps (n, H, W) >= 0 of the last feature maps of an `ImageClassifier` in eval mode,
+    interpolated to the size of the images (n, C, H, W), for a class each (n,).
     """
     import torch.nn.functional as F
     from captum.attr import LayerGradCam

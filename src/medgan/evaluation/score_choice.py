@@ -31,14 +31,7 @@ def choose_score(
     detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
 ) -> ScoreChoice:
     """Choose the candidate with the highest AUROC on the held-out validation images; of equal ones
-    the first, which is the method's own.
-
-    Args:
-        detector: a `Composed` detector in eval mode.
-        images: rows of the store to images.
-        held_out: the validation images, with their labels.
-        batch_size: images scored at a time.
-        seed: of whatever the detector draws.
+    the first, which is the method's own. The detector is a `Composed` one in eval mode.
     """
     assert isinstance(detector, Composed)  # noqa: S101
     own, labels = dict(detector.score_weights()), held_out.anomalous.astype(np.int64)

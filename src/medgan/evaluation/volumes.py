@@ -120,13 +120,10 @@ def units_of(images: pd.DataFrame) -> pd.Series[Any]:
 
 
 def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeScore:
-    """How volumes are scored, from the validation slices alone.
+    """Choose how volumes are scored, from the validation slices alone.
 
-    Args:
-        validation: image_id, label, score, and volume where there is any.
-        wanted: a key of AGGREGATES, or `auto` for the one with the highest AUROC over the
-            validation volumes. Without normal and anomalous
-            volumes that is the mean, and of equally good ones the first in the order of AGGREGATES.
+    With `auto` that is the one of AGGREGATES with the highest AUROC over the validation volumes, of
+    equally good ones the first; without normal and anomalous volumes it is the mean.
     """
     if scored_unit(validation) == "image":
         return VolumeScore(MEAN if wanted == AUTO else wanted, NO_VOLUMES, uses_labels=False)
@@ -143,13 +140,8 @@ def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeS
 def describe_volume_score(
     choice: VolumeScore, validation: pd.DataFrame, n_resamples: int = 1000, seed: int = 0
 ) -> VolumeScoring:
-    """What validation says of the choice: the AUROC of each of AGGREGATES, and the sizes.
-
-    Args:
-        choice: what was chosen.
-        validation: the validation slices that it was chosen on.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Describe what the validation slices say of a choice: the AUROC of each of AGGREGATES, and the
+    sizes.
     """
     volumes = {name: by_volume(validation, name) for name in AGGREGATES}
     first = volumes[MEAN]

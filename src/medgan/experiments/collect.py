@@ -45,13 +45,8 @@ T = TypeVar("T")
 
 
 def collect(root: Path, dataset: str, experiment: Experiment, contamination: float) -> Collected:
-    """Combine the records of a dataset.
-
-    Args:
-        root: of the project.
-        dataset: the environment of conf/.
-        experiment: what was declared.
-        contamination: anomalous share of the unlabelled mix of rows that do not set another one.
+    """Combine the records of a dataset; `contamination` is the anomalous share of the unlabelled
+    mix of rows that do not set another one.
 
     Raises:
         UserError: a record is damaged, or the seeds of a row were trained with different settings.

@@ -23,12 +23,8 @@ ANOMALOUS = "anomalous"
 
 
 def ensembles(declared: Mapping[str, Sequence[str]], records: Records) -> Records:
-    """Make the records of the ensembles of two trainings or more, all of whose rows have scores on the
-    same images.
-
-    Args:
-        declared: name of an ensemble -> the rows whose trainings it takes.
-        records: of all rows.
+    """Make the records of the ensembles (name -> the rows whose trainings it takes) of two
+    trainings or more, all of whose rows have scores on the same images.
     """
     found = {}
     for name, rows in declared.items():

@@ -75,11 +75,8 @@ def _collected(root: Path, dataset: str, experiment: Experiment) -> Collected:
 
 
 def page(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> str:
-    """Render the whole page in Markdown.
-
-    Args:
-        documents: dataset -> its results, of those that have records.
-        experiments: all that are declared, in their order.
+    """Render the whole page in Markdown, of datasets that have records, and of all experiments that
+    are declared, in their order.
     """
     # Markdown, not HTML: nothing is to be escaped, and every word comes from the project.
     environment = TemplateEnvironment(

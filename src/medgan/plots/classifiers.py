@@ -26,10 +26,8 @@ RAW, SCALED = "as trained", "temperature from validation"
 @house_style()
 def reliability(rows: Mapping[str, ClassifierResult]) -> Figure:
     """Draw the observed share of anomalous images against the mean predicted one, in ten bins, for
-    each arm, as trained and after temperature scaling; the bars are 95 % intervals.
-
-    Args:
-        rows: of one training each.
+    each arm (one training each), as trained and after temperature scaling; the bars are 95 %
+    intervals.
     """
     columns = min(COLUMNS, max(1, len(rows)))
     lines = max(1, -(-len(rows) // columns))
@@ -59,14 +57,9 @@ def saliency_grid(
     arm: str,
     checks: SaliencyResult,
 ) -> Figure:
-    """Draw images (n, H, W, C) in a row, and below each its maps (n, H, W), each scaled by itself.
-
-    Args:
-        images: the test images.
-        maps: by method; without any, the reason stands in the place of the figure.
-        titles: one above each image.
-        arm: what the arm trains on.
-        checks: stand beside the rows.
+    """Draw images (n, H, W, C) in a row, and below each its maps (n, H, W) by method, each scaled
+    by itself. Without maps, the reason of the checks stands in the place of the figure; `arm` is
+    what the arm trains on.
     """
     title = f"Saliency of the most probable class, trained on {arm}"
     if not maps:

@@ -34,12 +34,8 @@ COLUMNS = 3
 
 @house_style()
 def robustness_curves(result: RobustnessResult, title: str = "") -> Figure:
-    """Draw a panel for each perturbation: AUROC against severity, and the share of decisions that
-    change.
-
-    Args:
-        result: of one detector.
-        title: above it.
+    """Draw a panel for each perturbation of a detector: AUROC against severity, and the share of
+    decisions that change.
     """
     panels = result.perturbations
     lines = max(1, -(-len(panels) // COLUMNS))
@@ -86,11 +82,8 @@ def _panel(axis: Axes, name: str, found: PerturbationResult, clean: Estimate) ->
 
 @house_style()
 def robustness_table(results: Mapping[str, RobustnessResult]) -> Figure:
-    """Draw a table of detectors and perturbations at their highest severity: the change of AUROC,
-    which colors the cell, and the share of decisions that change.
-
-    Args:
-        results: by the name of the detector.
+    """Draw a table of detectors by name and perturbations at their highest severity: the change of
+    AUROC, which colors the cell, and the share of decisions that change.
     """
     names = list(dict.fromkeys(name for found in results.values() for name in found.perturbations))
     sizes = [found.sample.n_images for found in results.values() if found.sample is not None]

@@ -115,13 +115,8 @@ def bare(axis: Axes) -> None:
 def colored_table(
     axis: Axes, texts: Sequence[Sequence[str]], shades: NDArray[Any], **style: Any
 ) -> None:
-    """Draw a table of texts.
-
-    Args:
-        axis: its ticks become the centers of the cells.
-        texts: rows of cells.
-        shades: (rows, columns) from 0 to 1, the darkness of each cell.
-        style: `cmap`, and properties of the texts.
+    """Draw a table of texts whose cells are as dark as `shades` (rows, columns), from 0 to 1; the
+    ticks of the axes become the centers of the cells. `style`: `cmap`, and properties of the texts.
     """
     axis.imshow(shades, cmap=style.pop("cmap", SEQUENTIAL), vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(*shades.shape):
@@ -135,12 +130,8 @@ def draw_interval(
 ) -> None:
     """Draw a point and its 95 % interval, or in a horizontal plot the reason why there is none.
 
-    Args:
-        axis: where.
-        place: on the axis of the names.
-        estimate: the value.
-        vertical: whether values run upwards.
-        marker: `color`, `fmt`, `markersize` and properties of the line.
+    `place` is on the axis of the names; values run upwards where `vertical`. `marker`: `color`,
+    `fmt`, `markersize` and properties of the line.
     """
     if estimate.value is None:
         if not vertical:

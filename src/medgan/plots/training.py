@@ -25,10 +25,8 @@ SMOOTHED_OVER = 0.02
 def training_curves(curves: pd.DataFrame, title: str = "") -> Figure:
     """Draw a panel for each player: its losses (thin) and their running means (thick) by step.
 
-    Args:
-        curves: a column `step`, and one column for each term, named `player/term` or `term`; NaN
-            where a term was not computed.
-        title: above the panels.
+    `curves` has a column `step`, and one for each term, named `player/term` or `term`; NaN where a
+    term was not computed.
     """
     panels: dict[str, list[str]] = {}
     for name in curves.select_dtypes("number"):

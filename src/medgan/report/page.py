@@ -70,14 +70,8 @@ NEUTRAL = 8
 
 
 def render_report(data: ReportData, figures: Mapping[str, bytes]) -> str:
-    """Render the report.
-
-    Args:
-        data: all documents.
-        figures: PNG files by name; a section shows those that are there.
-
-    Returns:
-        HTML without any remote part; all text is escaped.
+    """Render the report as HTML without any remote part; all text is escaped. A section shows those
+    figures (PNG files by name) that are there.
     """
     data = replace(data, figures=tuple(figures))
     return environment().get_template(TEMPLATE).render(

@@ -85,11 +85,8 @@ TEMPERATURES = (0.05, 20.0)
 
 
 def temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Find the temperature with the lowest log loss (Guo 2017, section 4.2).
-
-    Args:
-        probabilities: (n, K) of classes.
-        labels: (n,) their numbers.
+    """Find the temperature of probabilities (n, K) with the lowest log loss for class numbers (n,)
+    (Guo 2017, section 4.2).
     """
     from scipy.optimize import minimize_scalar
 

@@ -84,12 +84,6 @@ def resampled(
     """Compute metrics of the same n images on the images and on resamples of their patients.
 
     One set of resamples serves all metrics, so differences between them are paired.
-
-    Args:
-        metrics: metrics of the n images.
-        groups: the patient of each image (n,).
-        n_resamples: number of resamples.
-        seed: of the resamples.
     """
     groups = np.asarray(groups).astype(str)
     drawn = draws(metrics, groups, n_resamples, seed)
@@ -146,15 +140,8 @@ def auroc_difference(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """Compute the difference of the AUROCs of two rankings of the same n images.
-
-    Args:
-        labels: 0 or 1 (n,).
-        first: scores (n,), or (S, n) of S trainings, which are resampled as the patients are.
-        second: like `first`.
-        groups: the patient of each image (n,).
-        n_resamples: number of resamples.
-        seed: of the resamples.
+    """Compute the difference of the AUROCs of two rankings of the same n images, labelled 0 or 1:
+    scores (n,), or (S, n) of S trainings, which are resampled as the patients are.
     """
     one, other = (mean_auroc(labels, scores) for scores in (first, second))
     return paired_difference(one, other, groups, n_resamples, seed)

@@ -82,14 +82,11 @@ def fold_average(
     """Average the AUROC of each fold: scores of different folds come from different trainings and
     share no scale.
 
-    The interval resamples subjects, each in all folds and repeats that test it.
+    The interval resamples subjects, each in all folds and repeats that test it. A fold is its test
+    images: label, score, group_id, perhaps group_known.
 
-    Args:
-        folds: for each fold its test images: label, score, group_id, perhaps group_known.
-        n_resamples: resamples of subjects.
-        seed: of the resamples.
-
-    Raises `UserError` where there is no fold.
+    Raises:
+        UserError: there is no fold.
     """
     if not folds:
         raise UserError(

@@ -20,15 +20,11 @@ def roc_band(
     n_resamples: int = 300,
     seed: int = 0,
 ) -> tuple[Floats, Floats, Floats]:
-    """Compute a curve and its band: sensitivities at the rates of `GRID`, their lower and their upper
-    bounds, each (101,).
+    """Compute a curve and its band: sensitivities at the rates of `GRID`, their lower and their
+    upper bounds, each (101,).
 
-    Args:
-        labels: 0 or 1 (n,), both there.
-        scores: (n,), or (S, n) of S trainings.
-        groups: the patient of each image (n,).
-        n_resamples: resamples of patients; those without both classes are left out.
-        seed: of the resamples.
+    Labels (n,) hold both classes; scores are (n,), or (S, n) of S trainings. Resamples without both
+    classes are left out.
     """
     trainings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
     whole = _sensitivities(labels, trainings, np.ones(len(labels)))

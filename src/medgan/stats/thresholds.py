@@ -292,18 +292,11 @@ def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | Non
 
 
 def upper_limit(values: Scores, alpha: float, groups: Scores) -> float | None:
-    """The limit that a new value reaches with probability `alpha` at most.
+    """Compute the limit that a new value reaches with probability `alpha` at most, from values (n,)
+    >= 0 of the validation images and the patient of each; None where there is one group alone.
 
     It is conformal over groups where there are enough of them. With fewer, it is the prediction
     limit of a log-normal distribution (Hahn & Meeker 1991), if that lies above all values.
-
-    Args:
-        values: of the validation images (n,), 0 or more.
-        alpha: the share.
-        groups: patient of each (n,).
-
-    Returns:
-        The limit, or None where there is one group alone.
     """
     from scipy.stats import t
 

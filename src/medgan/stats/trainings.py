@@ -41,16 +41,9 @@ def difference_of_trainings(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """Compute the mean AUROC of a first method minus that of a second, with its 95 % interval and
-    the p-value of no difference, which inverts it.
-
-    Args:
-        labels: 0 or 1 (n,).
-        first: scores (S, n) of S trainings.
-        second: scores (T, n); with one training in either, `auroc_difference` compares them.
-        groups: the patient of each image (n,).
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Compute the mean AUROC of a first method, scores (S, n), minus that of a second, scores (T,
+    n), with its 95 % interval and the p-value of no difference, which inverts it. With one training
+    in either, `auroc_difference` compares them.
     """
     rankings = [np.atleast_2d(np.asarray(one, dtype=np.float64)) for one in (first, second)]
     if min(map(len, rankings)) < 2:
@@ -70,15 +63,9 @@ def mean_of_trainings(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Compute the mean AUROC of trainings with its 95 % interval, for other patients and trainings:
-    symmetric on the scale of logits, since near 1 an area has a longer tail below.
-
-    Args:
-        labels: 0 or 1 (n,).
-        scores: (S, n) of at least two trainings.
-        groups: the patient of each image (n,).
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Compute the mean AUROC of at least two trainings, scores (S, n), with its 95 % interval, for
+    other patients and trainings: symmetric on the scale of logits, since near 1 an area has a
+    longer tail below.
     """
     found = _Resampled.of(labels, [np.asarray(scores)], groups, n_resamples, seed)
     if found.reason:

@@ -250,12 +250,8 @@ def _saliency(audit: ArmsAudit, rows: Arms) -> Iterator[Fold]:
 
 
 def box_tables(found: Mapping[str, RegionShare], rows: str, maps: str) -> list[Table]:
-    """The share of maps inside the box of the organ, where one is set.
-
-    Args:
-        found: by the name of their row.
-        rows: heading of the names.
-        maps: what the maps are called.
+    """Lay out the share of maps inside the box of the organ by the name of the row, where one is
+    set. `rows` is the heading of the names, `maps` what the maps are called.
     """
     if not found:
         return []
