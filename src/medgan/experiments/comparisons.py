@@ -37,20 +37,16 @@ def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
     """Return the GAN detector, or the ensemble with one, that has the highest validation AUROC of
     those that are compared.
     """
+    variants = found.experiment.variants
     known = {
         name: row.validation_auroc.value
         for name, row in compared(found).items()
+        if row.sees_mix == sees_mix and not row.failed
         if _has_gan(found.experiment, name)
-        and not (row.failed or _sees_other_input(found.experiment, name))
-        and row.sees_mix == sees_mix
-        and row.validation_auroc is not None
-        and row.validation_auroc.value is not None
+        if not (name in variants and variants[name].input)
+        if row.validation_auroc is not None and row.validation_auroc.value is not None
     }
     return max(known, key=lambda name: known[name] or 0.0) if known else None
-
-
-def _sees_other_input(experiment: Experiment, name: str) -> bool:
-    return name in experiment.variants and bool(experiment.variants[name].input)
 
 
 def _has_gan(experiment: Experiment, name: str) -> bool:
@@ -61,10 +57,8 @@ def _has_gan(experiment: Experiment, name: str) -> bool:
 
 def shared_seeds(found: Collected, test: Comparison) -> str:
     """` (on the 3 seeds that both have)`, where one of two rows has more; else empty."""
-    count = len(test.seeds)
-    seeds = {name: row.n_seeds for name, row in found.detectors.items()}
-    seeds |= {name: row.n_seeds for name, row in found.classifiers.items()}
-    if max(seeds[test.first], seeds[test.second]) <= count:
+    count, rows = len(test.seeds), {**found.detectors, **found.classifiers}
+    if max(rows[test.first].n_seeds, rows[test.second].n_seeds) <= count:
         return ""
     return f" (on the {count} {'seed' if count == 1 else 'seeds'} that both have)"
 

@@ -97,11 +97,10 @@ def missing(place: Workplace, seeds: Sequence[int], only: Sequence[str] = ()) ->
     """
     experiment = place.experiment
     names = experiment.names()
-    wrong = next((name for name in only if name not in names), None)
-    if wrong is not None:
-        raise UserError(
-            f"The experiment on {place.dataset} has no row '{wrong}': use {', '.join(names)}."
-        )
+    wrong = [name for name in only if name not in names]
+    if wrong:
+        has = f"The experiment on {place.dataset} has no row '{wrong[0]}'"
+        raise UserError(f"{has}: use {', '.join(names)}.")
     return [
         run
         for seed in seeds
@@ -179,18 +178,15 @@ def make(place: Workplace, run: Run) -> None:
             parameters={key: value for key, value in run.parameters.items() if key != "seed"},
             training=training,
             provenance=from_json(Provenance, made),
-            **_chosen(_results(place, run, namespace), run),
+            **_results(place, run, namespace),
         )
         write_record(place.root, record)
 
 
-def _chosen(results: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Return what is recorded: of a setting that is tried, what validation says of it."""
-    return {"validation": results["evaluation"].validation} if run.validation_only else results
-
-
 def _results(place: Workplace, run: Run, namespace: str) -> dict[str, Any]:
-    """Return the results of a namespace that the run was asked for, by field of the record."""
+    """Return the results of a namespace that the run was asked for, by field of the record; of a
+    setting that is tried, what validation says of it.
+    """
     found: dict[str, Any] = {}
     for output in run.outputs:
         if output.split(".")[0] in (namespace, "shortcut_scores"):
@@ -198,24 +194,23 @@ def _results(place: Workplace, run: Run, namespace: str) -> dict[str, Any]:
             if made is None:
                 raise UserError(f"the run did not write {output}")
             found |= _recorded(place, made)
-    return found
+    return {"validation": found["evaluation"].validation} if run.validation_only else found
 
 
 def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
     """Return the parts of an output that are recorded, by field of the record."""
     match made:
         case Evaluation():
-            components = made.components and Components.of(made.components)
             validation = units_in(made.scores, "val", made.evaluation)
             return {
                 "evaluation": made.evaluation,
-                "test_scores": _image_scores(place, made.test_scores),
-                "validation_scores": _image_scores(place, validation),
-                "components": components,
+                "test_scores": ImageScores.of(made.test_scores, _splits(place)),
+                "validation_scores": ImageScores.of(validation, _splits(place)),
+                "components": made.components and Components.of(made.components),
                 "localisation": made.localisation and replace(made.localisation, per_category={}),
             }
         case Classification():
-            scores = _image_scores(place, made.test_scores)
+            scores = ImageScores.of(made.test_scores, _splits(place))
             return {"evaluation": made.evaluation, "test_scores": scores}
         case Audit():
             return {"categories": made.categories}
@@ -224,10 +219,6 @@ def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
         case made_of.ShortcutScores():
             return {"shortcuts": ShortcutScores.of(made.shortcut_scores, _splits(place))}
     return {}
-
-
-def _image_scores(place: Workplace, table: pd.DataFrame) -> ImageScores:
-    return ImageScores.of(table, _splits(place))
 
 
 def _splits(place: Workplace) -> pd.DataFrame:

@@ -101,12 +101,10 @@ def _shown(blocks: Sequence[Block], figures: Collection[str]) -> Iterator[Block]
         elif isinstance(block, Fold):
             if inner := list(_shown(block.blocks, figures)):
                 yield replace(block, blocks=inner)
-        elif not isinstance(block, Table | Terms) or _filled(block):
+        elif isinstance(block, Table):
+            yield from [block] if block.rows or block.note else []
+        elif not isinstance(block, Terms) or block.pairs:
             yield block
-
-
-def _filled(block: Table | Terms) -> bool:
-    return bool(block.pairs if isinstance(block, Terms) else block.rows or block.note)
 
 
 def data_uri(content: bytes, form: str) -> str:

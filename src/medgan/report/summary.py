@@ -132,15 +132,16 @@ def _flat(row: DetectorResult) -> dict[str, Cell]:
 
 def _metrics(row: DetectorResult) -> Iterator[tuple[str, Estimate]]:
     yield from ((metric.key, row.metric(metric)) for metric in DETECTOR)
-    missing = Estimate(None)
     specific, sensitive, patients = row.at_95_specificity, row.at_95_sensitivity, row.patient_level
-    alarms = sensitive.false_alarms_per_100_normals if sensitive else None
-    yield "patient_auroc", patients.auroc if patients else missing
-    yield "sensitivity_at_95_specificity", specific.sensitivity if specific else missing
-    yield "false_alarms_per_100_normals_at_95_sensitivity", alarms or missing
-    yield "validation_auroc", row.validation_auroc or missing
-    perturbed = row.validation.perturbed_auroc if row.validation else None
-    yield "perturbed_validation_auroc", perturbed or missing
+    further = {
+        "patient_auroc": patients and patients.auroc,
+        "sensitivity_at_95_specificity": specific and specific.sensitivity,
+        "false_alarms_per_100_normals_at_95_sensitivity": sensitive
+        and sensitive.false_alarms_per_100_normals,
+        "validation_auroc": row.validation_auroc,
+        "perturbed_validation_auroc": row.validation and row.validation.perturbed_auroc,
+    }
+    yield from ((name, found or Estimate(None)) for name, found in further.items())
     for rule, decision in row.decisions.items():
         yield f"sensitivity ({rule})", decision.sensitivity
         yield f"specificity ({rule})", decision.specificity
