@@ -7,14 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medgan.audits.results import (
-    ErrorExample,
-    ErrorSample,
-    RandomErrors,
-    Slice,
-    Volume,
-    WorstSlices,
-)
+from medgan.audits import results
 from medgan.audits.scored import ScoredDetector
 from medgan.evaluation.examples import ERRORS, random_errors, with_kinds
 from medgan.evaluation.score_table import scored_images
@@ -29,7 +22,7 @@ DESCRIBED = ("image_id", "category", "score", "sex", "age_band", "site")
 
 def describe_errors(
     detector: ScoredDetector, splits: pd.DataFrame, count: int, seed: int
-) -> RandomErrors:
+) -> results.RandomErrors:
     """Draw `count` false negatives and false positives at random, at the frozen threshold."""
     test = detector.test(splits)
     kinds = with_kinds(test, detector.threshold)["kind"]
@@ -40,21 +33,23 @@ def describe_errors(
     for kind in ERRORS:
         rows = described.loc[described["kind"] == kind, list(DESCRIBED)].to_numpy()
         samples.append(
-            ErrorSample(int((kinds == kind).sum()), [ErrorExample(*row) for row in rows])
+            results.ErrorSample(
+                int((kinds == kind).sum()), [results.ErrorExample(*row) for row in rows]
+            )
         )
-    return RandomErrors(detector.threshold, seed, *samples)
+    return results.RandomErrors(detector.threshold, seed, *samples)
 
 
 def describe_worst_slices(
     detector: ScoredDetector, splits: pd.DataFrame, count: int, seed: int
-) -> WorstSlices:
+) -> results.WorstSlices:
     """List the most anomalous test volumes, then `count` errors, each with its highest slices.
 
     Errors that are among the most anomalous volumes are not listed twice.
     """
     test = scored_images(detector.scores, splits, "test")
     if scored_unit(test) == "image":
-        return WorstSlices((), reason=NO_VOLUMES)
+        return results.WorstSlices((), reason=NO_VOLUMES)
     slices = with_positions(test[test["volume"].notna()])
     judged = with_kinds(by_volume(slices, detector.aggregate), detector.threshold)
     highest = judged.nlargest(MOST_ANOMALOUS, "score")
@@ -63,7 +58,7 @@ def describe_worst_slices(
     highest = highest.assign(chosen_as="most anomalous")
     chosen = pd.concat([highest, others.assign(chosen_as=others["kind"])])
     parts = dict(list(slices[slices["volume"].isin(chosen["volume"])].groupby("volume")))
-    return WorstSlices(
+    return results.WorstSlices(
         [_volume(row, parts[row["volume"]]) for row in chosen.to_dict("records")],
         detector.aggregate,
         detector.threshold,
@@ -72,8 +67,8 @@ def describe_worst_slices(
     )
 
 
-def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> Volume:
-    return Volume(
+def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> results.Volume:
+    return results.Volume(
         volume=str(row["volume"]),
         chosen_as=str(row["chosen_as"]),
         kind=str(row["kind"]),
@@ -82,7 +77,7 @@ def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> Volume:
         score=float(row["score"]),
         n_slices=int(row["n_slices"]),
         worst=[
-            Slice(
+            results.Slice(
                 slice=_named(one),
                 position=int(one["position"]),
                 of=int(one["n_slices"]),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
+from medgan.evaluation import results
 from medgan.evaluation.baselines import verdict
 from medgan.evaluation.categories import ClassifiedImages, evaluate_categories
 from medgan.evaluation.metrics import (
@@ -18,13 +19,6 @@ from medgan.evaluation.metrics import (
     OF_CLASSES,
     measured,
     measured_macro,
-)
-from medgan.evaluation.results import (
-    AnomalyTypeResult,
-    CategoryResult,
-    ClassifierResult,
-    Contrast,
-    TemperatureScaling,
 )
 from medgan.evaluation.scores import Images
 from medgan.stats.bootstrap import ratio
@@ -59,7 +53,7 @@ def evaluate_classifier(
     n_resamples: int = 1000,
     seed: int = 0,
     validation: ClassifiedImages | None = None,
-) -> ClassifierResult:
+) -> results.ClassifierResult:
     """Evaluate a classifier on the test images.
 
     Accuracy, balanced accuracy and the confusion matrix are over all classes. Precision, recall and
@@ -80,7 +74,7 @@ def evaluate_classifier(
     trust = calibration(predictions.labels, sure, groups, n_resamples, seed)
     each = {name: images.of_class(place) for place, name in enumerate(images.classes)}
     macro = measured_macro(OF_CLASSES, list(each.values()), groups, n_resamples, seed)
-    return ClassifierResult(
+    return results.ClassifierResult(
         metrics=measured(CLASSIFIER, predictions, groups, n_resamples, seed),
         n_images=len(labels),
         n_patients=images.n_patients,
@@ -93,31 +87,31 @@ def evaluate_classifier(
         report=class_report(labels, images.decisions, images.classes),
         categories=_among_anomalies(images, n_resamples, seed),
         per_class={
-            name: CategoryResult(
+            name: results.CategoryResult(
                 metrics=measured(OF_CLASS, of, groups, n_resamples, seed),
                 n_images=int(of.anomalous.sum()),
             )
             for name, of in each.items()
         },
-        macro=CategoryResult(metrics=macro, n_images=len(labels)),
+        macro=results.CategoryResult(metrics=macro, n_images=len(labels)),
         scaled=None if validation is None else _scaled(images, validation, n_resamples, seed),
     )
 
 
 def _scaled(
     images: ClassifiedImages, validation: ClassifiedImages, n_resamples: int, seed: int
-) -> TemperatureScaling:
+) -> results.TemperatureScaling:
     labels, count = np.asarray(validation.labels, dtype=np.int64), len(validation.labels)
     reason = "not estimable: the validation images are of one class"
     if images.several:
         reason = "not estimable: an image may be of several classes"
     if images.several or len(np.unique(labels)) < 2:
-        return TemperatureScaling(temperature=None, n_validation=count, reason=reason)
+        return results.TemperatureScaling(temperature=None, n_validation=count, reason=reason)
     chosen = temperature(validation.probabilities, labels)
     anomaly = 1 - scaled(images.probabilities, chosen)[:, 0]
     truth, groups = np.minimum(images.labels, 1), np.asarray(images.groups).astype(str)
     trust = calibration(truth, np.clip(anomaly, 0, 1), groups, n_resamples, seed)
-    return TemperatureScaling(
+    return results.TemperatureScaling(
         temperature=chosen,
         n_validation=count,
         brier=trust.brier,
@@ -128,7 +122,7 @@ def _scaled(
 
 def contrast(
     first: ClassifiedImages, second: ClassifiedImages, n_resamples: int = 1000, seed: int = 0
-) -> Contrast:
+) -> results.Contrast:
     """Compare two classifiers on the same test images: the first minus the second, without the
     correction for several contrasts.
 
@@ -149,7 +143,7 @@ def contrast(
         size = effect_size(*areas, int(truth.sum()), int((1 - truth).sum()))
     first_balanced, second_balanced = map(class_balanced_accuracy_of, (one, other))
     balanced = paired_difference(first_balanced, second_balanced, groups, n_resamples, seed)
-    return Contrast(
+    return results.Contrast(
         difference=gap.estimate,
         p_value=gap.p_value,
         effect_size=size,
@@ -157,7 +151,9 @@ def contrast(
     )
 
 
-def corrected(contrasts: Mapping[tuple[str, str], Contrast]) -> dict[tuple[str, str], Contrast]:
+def corrected(
+    contrasts: Mapping[tuple[str, str], results.Contrast],
+) -> dict[tuple[str, str], results.Contrast]:
     """Correct the p-values of a family of contrasts (first, second) by Holm, and judge each."""
     adjusted, found = holm({pair: one.p_value for pair, one in contrasts.items()}), {}
     for pair, one in contrasts.items():
@@ -169,7 +165,7 @@ def corrected(contrasts: Mapping[tuple[str, str], Contrast]) -> dict[tuple[str, 
 
 def _among_anomalies(
     images: ClassifiedImages, n_resamples: int, seed: int
-) -> AnomalyTypeResult | None:
+) -> results.AnomalyTypeResult | None:
     """Which anomaly type, given that there is one: from p(type) / (1 - p(normal)) on anomalous
     images; None for one type.
     """

@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgan.evaluation.results import (
-    AnomalyTypeResult,
-    CategoryResult,
-    DetectorResult,
-    FrozenThreshold,
-    Matrices,
-    Measured,
-    VolumeScoring,
-)
+from medgan.evaluation import results
 from medgan.files.documents import ALWAYS, to_json
 from medgan.stats.bootstrap import Estimate
 
@@ -26,8 +18,8 @@ class CategoriesResult:
     classes: tuple[str, ...]
     labels_used: str
     n_train_of_each: Mapping[str, int]
-    rows: Mapping[str, AnomalyTypeResult]
-    supervised: Mapping[str, AnomalyTypeResult]
+    rows: Mapping[str, results.AnomalyTypeResult]
+    supervised: Mapping[str, results.AnomalyTypeResult]
     reason: str = ""
 
 
@@ -37,7 +29,7 @@ class ComponentsResult:
 
     own: str
     weights: Mapping[str, float]
-    rows: Mapping[str, DetectorResult]
+    rows: Mapping[str, results.DetectorResult]
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,7 @@ class RegionShare:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalisationResult(Measured):
+class LocalisationResult(results.Measured):
     """Anomaly maps against masks of the test images."""
 
     claim: str
@@ -75,7 +67,7 @@ class LocalisationResult(Measured):
     chance: Mapping[str, float] = field(default_factory=dict)
     threshold: PixelThreshold | None = None
     location_alone: Mapping[str, Estimate] = field(default_factory=dict)
-    per_category: Mapping[str, CategoryResult] = field(default_factory=dict)
+    per_category: Mapping[str, results.CategoryResult] = field(default_factory=dict)
     region: RegionShare | None = None
 
 
@@ -107,7 +99,7 @@ class ProjectionsResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExternalResult(Measured):
+class ExternalResult(results.Measured):
     """The detector of another dataset, with its frozen threshold, on the test images here."""
 
     claim: str
@@ -118,11 +110,11 @@ class ExternalResult(Measured):
     n_patients: int | None = None
     interval_unit: str | None = None
     n_anomalous: int | None = None
-    threshold: FrozenThreshold | None = None
-    volume_score: VolumeScoring | None = None
+    threshold: results.FrozenThreshold | None = None
+    volume_score: results.VolumeScoring | None = None
     sees_mix: bool | None = None
     labels_used: str | None = None
-    confusion_matrix: Matrices | None = None
+    confusion_matrix: results.Matrices | None = None
     at_home: Mapping[str, Estimate] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     data: str | None = None

@@ -21,16 +21,7 @@ from medgan.experiments.plan import Experiment
 from medgan.experiments.records import read_records
 from medgan.files.atomic import write_bytes, write_text
 from medgan.files.documents import to_json
-from medgan.report.text import (
-    EXPLORATORY_BELOW,
-    interval_name,
-    p_text,
-    seeds_text,
-    shared_class,
-    signed_interval,
-    size_of,
-    with_interval,
-)
+from medgan.report import text
 from medgan.words import capital, readable
 
 FOLDER = Path("docs/results")
@@ -96,7 +87,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
     """Return the texts of one dataset; an empty text leaves a section out."""
     experiment, arm = found.experiment, next(iter(found.classifiers.values()), None)
     answers = [*_which_detector(found), *_synthetic_data(found)]
-    shared = capital(readable(shared_class(found.quality)))
+    shared = capital(readable(text.shared_class(found.quality)))
     return {
         "name": name,
         "about": experiment.about,
@@ -104,7 +95,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
         "rules": ", ".join(sorted({row.threshold.rule for row in found.detectors.values()})),
         "glance": "\n".join(f"- {answer}" for answer in answers),
         "network": (arm.network or "") if arm else "",
-        "arms_seeds": seeds_text(arm.n_seeds) if arm else "",
+        "arms_seeds": text.seeds_text(arm.n_seeds) if arm else "",
         "quality_of": shared if found.quality else "",
         "quality_seeds": tables.quality_seeds(found),
         "contamination_seeds": tables.contamination_seeds(found),
@@ -126,8 +117,8 @@ def _tested(found: Collected) -> dict[str, str]:
     first = next(iter(found.detectors.values()), None)
     row = first or next(iter(found.classifiers.values()), None)
     return {
-        "size": size_of(row, groups) if row else "",
-        "interval": interval_name(row, groups) if row else "",
+        "size": text.size_of(row, groups) if row else "",
+        "interval": text.interval_name(row, groups) if row else "",
         "n_anomalous": str(first.n_anomalous) if first else "",
     }
 
@@ -144,20 +135,20 @@ def _which_detector(found: Collected) -> Iterator[str]:
             row = rows[chosen]
             named = f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN."
             answer = _answer(named, row.n_seeds)
-            area = f"AUROC {with_interval(row.auroc)}; {seeds_text(row.n_seeds)}"
+            area = f"AUROC {text.with_interval(row.auroc)}; {text.seeds_text(row.n_seeds)}"
             said = f"Among the GANs validation chooses `{chosen}`: {area}."
             against = _against(found, test) if test else ""
             yield f"*{question}:* {answer} {said}{against}{_source(found, advised)}"
         elif baseline is not None:
             row = rows[baseline]
-            area = f"AUROC {with_interval(row.auroc)}; {seeds_text(row.n_seeds)}."
+            area = f"AUROC {text.with_interval(row.auroc)}; {text.seeds_text(row.n_seeds)}."
             said = f"No GAN that sees as much was run. {area}{_source(found, baseline)}"
             yield f"*{question}:* {_answer(f'`{baseline}`, no GAN.', row.n_seeds)} {said}"
 
 
 def _answer(answer: str, seeds: int) -> str:
     """An answer in bold; under ten trainings it is no verdict."""
-    if seeds >= EXPLORATORY_BELOW:
+    if seeds >= text.EXPLORATORY_BELOW:
         return f"**{answer}**"
     trainings = "one training of each is" if seeds == 1 else f"{seeds} trainings of each are"
     return f"{answer.rstrip('.')}, so far: {trainings} no verdict."
@@ -165,16 +156,16 @@ def _answer(answer: str, seeds: int) -> str:
 
 def _against(found: Collected, test: Comparison) -> str:
     """Compare a detector with its baseline, in words."""
-    area = with_interval(found.detectors[test.second].auroc)
+    area = text.with_interval(found.detectors[test.second].auroc)
     baseline = f"The baseline `{test.second}` has {area}"
-    gap = f"{signed_interval(test.difference)}, {p_text(test.p_holm)}"
+    gap = f"{text.signed_interval(test.difference)}, {text.p_text(test.p_holm)}"
     seeds = comparisons.shared_seeds(found, test)
     return f" {baseline}; the difference{seeds} is {gap}: {_verdict(test)}."
 
 
 def _verdict(test: Comparison) -> str:
     """The verdict, in bold where it rests on ten trainings."""
-    return f"**{test.verdict}**" if len(test.seeds) >= EXPLORATORY_BELOW else test.verdict
+    return f"**{test.verdict}**" if len(test.seeds) >= text.EXPLORATORY_BELOW else test.verdict
 
 
 def _source(found: Collected, advised: str) -> str:
@@ -183,7 +174,7 @@ def _source(found: Collected, advised: str) -> str:
     if scopes is None:
         return ""
     alone = [one for one in (scopes.any, scopes.not_the_disease) if one is not None]
-    told = [f"{readable(one.shortcut or '')} {with_interval(one.auroc)}" for one in alone]
+    told = [f"{readable(one.shortcut or '')} {text.with_interval(one.auroc)}" for one in alone]
     areas = ", ".join(dict.fromkeys(told))
     return f" Shortcut baselines: `{advised}` is {tables.reading(scopes)} ({areas})."
 
@@ -194,7 +185,7 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
     if not there:
         return
     told = [
-        f"{ADDED[pair]} they change AUROC by {signed_interval(test.difference)} ({_verdict(test)})"
+        f"{ADDED[pair]} they change AUROC by {text.signed_interval(test.difference)} ({_verdict(test)})"
         for pair, test in there.items()
     ]
     answer = "No benefit shown."
@@ -205,7 +196,7 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
     row = found.classifiers["real"]
     yield (
         f"*Synthetic images for a classifier:* {_answer(answer, row.n_seeds)} Without any, AUROC is "
-        f"{with_interval(row.auroc)}; {'; '.join(told)}; {seeds_text(row.n_seeds)}."
+        f"{text.with_interval(row.auroc)}; {'; '.join(told)}; {text.seeds_text(row.n_seeds)}."
         f"{_where_real_images_are_few(found)}"
     )
 
@@ -213,7 +204,7 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
 def _where_real_images_are_few(found: Collected) -> str:
     """Say what synthetic images alone add at each share of the real ones."""
     told = [
-        f"{signed_interval(test.difference)} at {share:.0%} ({_verdict(test)})"
+        f"{text.signed_interval(test.difference)} at {share:.0%} ({_verdict(test)})"
         for share, test in comparisons.gains(found).get("GAN − real", [])
         if share < 1
     ]

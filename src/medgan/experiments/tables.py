@@ -20,18 +20,8 @@ from medgan.experiments.detector_tables import NOTHING, detectors, spread, valid
 from medgan.experiments.document import Collected, Trained
 from medgan.experiments.plan import Experiment
 from medgan.metrics.quality import QualityMetric
+from medgan.report import text
 from medgan.report.tables import SIGNED, VALUE, Cell, Column, Table
-from medgan.report.text import (
-    EXPLORATORY_BELOW,
-    best_first,
-    direction,
-    number,
-    p_text,
-    seeds_text,
-    shared_class,
-    signed_interval,
-    with_interval,
-)
 from medgan.stats.bootstrap import Estimate
 from medgan.words import readable
 
@@ -40,9 +30,9 @@ def seeds_range(numbers: Iterable[int]) -> str:
     """`1 to 3 seeds: exploratory`; empty for none."""
     counts = sorted(set(numbers))
     if len(counts) < 2:
-        return seeds_text(counts[0]) if counts else ""
-    exploratory = ", under ten exploratory" if counts[-1] >= EXPLORATORY_BELOW else ""
-    return f"{counts[0]} to {seeds_text(counts[-1])}{exploratory}"
+        return text.seeds_text(counts[0]) if counts else ""
+    exploratory = ", under ten exploratory" if counts[-1] >= text.EXPLORATORY_BELOW else ""
+    return f"{counts[0]} to {text.seeds_text(counts[-1])}{exploratory}"
 
 
 def n_seeds(found: Estimate | QualityMetric) -> int:
@@ -60,7 +50,7 @@ def shortcuts(found: Collected) -> Table:
         Column("difference", SIGNED),
         "conclusion",
     )
-    audited = {name: found.shortcuts.get(name) for name in best_first(compared(found))}
+    audited = {name: found.shortcuts.get(name) for name in text.best_first(compared(found))}
     rows = [
         [name, *_beside(scopes.any), *_beside(scopes.not_the_disease), reading(scopes)]
         for name, scopes in audited.items()
@@ -73,7 +63,7 @@ def _beside(found: AgainstShortcut | None) -> list[Cell]:
     if found is None:
         return [NOTHING, NOTHING]
     name = readable(found.shortcut or NOTHING)
-    return [f"{name}, {with_interval(found.auroc)}", found.difference]
+    return [f"{name}, {text.with_interval(found.auroc)}", found.difference]
 
 
 def reading(scopes: Scopes) -> str:
@@ -121,9 +111,9 @@ def categories(found: Collected) -> Table:
     types = list(dict.fromkeys(name for row in rows.values() for name in row.per_category))
     cells: list[list[Cell]] = []
     typed = {name: row for name, row in rows.items() if row.per_category}  # ensembles have none
-    for name in best_first(typed) if len(types) > 1 else ():
+    for name in text.best_first(typed) if len(types) > 1 else ():
         of = [rows[name].per_category[one] for one in types]
-        told = [f"{with_interval(one.auroc)}; {number(one.sensitivity)}" for one in of]
+        told = [f"{text.with_interval(one.auroc)}; {text.number(one.sensitivity)}" for one in of]
         cells.append([name, *told])
     return Table(("detector", *types), cells)
 
@@ -186,13 +176,13 @@ def _gap(found: Collected, name: str, other: str) -> str:
     for test in found.differences:
         if test.first == name and found.experiment.model_of(test.second) == other:
             size = "" if test.effect_size is None else f", d' {test.effect_size:+.2f}"
-            return f"{signed_interval(test.difference)}{size}, {p_text(test.p_holm)}"
+            return f"{text.signed_interval(test.difference)}{size}, {text.p_text(test.p_holm)}"
     return NOTHING
 
 
 def quality(found: Collected) -> Table:
     """Image quality, generators side by side."""
-    shared = shared_class(found.quality)
+    shared = text.shared_class(found.quality)
     rows = [row.of(shared) for row in found.quality.values()]
     keys = dict.fromkeys(key for row in rows for key in row)
     cells = [_quality(key, [row.get(key) for row in rows]) for key in keys]
@@ -208,7 +198,7 @@ def _quality(key: str, values: Sequence[QualityMetric | None]) -> list[Cell]:
     known = next((one for one in there if one.value is not None), QualityMetric(value=None))
     reason = next((one.reason for one in there if one.reason), "")
     count = reason if known.n is None else str(known.n)
-    return [metric.name, direction(metric), *values, known.real_vs_real, count]
+    return [metric.name, text.direction(metric), *values, known.real_vs_real, count]
 
 
 def _quality_seeds(found: Collected) -> list[int]:

@@ -13,15 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
-from medgan.stats.bootstrap import (
-    LEVEL,
-    SINGLE_CLASS,
-    Estimate,
-    Floats,
-    WeightedStatistic,
-    interval,
-    ratio,
-)
+from medgan.stats import bootstrap
 from medgan.stats.classification import area_of, auroc
 
 
@@ -34,7 +26,7 @@ def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
     from scipy.special import ndtri
 
     error = standard_error(max(auroc, 1 - auroc), n_anomalous, n_normal)
-    return float(ndtri(0.5 + LEVEL / 2)) * error
+    return float(ndtri(0.5 + bootstrap.LEVEL / 2)) * error
 
 
 def standard_error(area: float, positives: int, negatives: int) -> float:
@@ -64,7 +56,7 @@ class FoldMetric:
 class FoldAverage:
     """AUROC over the folds of a small cohort."""
 
-    auroc: Estimate
+    auroc: bootstrap.Estimate
     """The mean over folds that hold both classes."""
     per_fold: tuple[FoldMetric, ...]
     spread: float | None
@@ -98,13 +90,13 @@ def fold_average(
     whole = [fold for fold in places if len(np.unique(labels[fold])) == 2]
     counted = np.isin(np.arange(len(table)), np.concatenate([[-1], *whole]))
     both = (counted & (labels == 1), counted & (labels == 0))
-    statistic = WeightedStatistic(partial(_mean_auroc, labels, scores, whole), both)
+    statistic = bootstrap.WeightedStatistic(partial(_mean_auroc, labels, scores, whole), both)
     each = tuple(_one(labels[fold], scores[fold]) for fold in places)
     values = [one.value for one in each if one.value is not None]
     images = table.get("image_id", table.index.to_series())
     known = bool(table.get("group_known", pd.Series([True])).all())
     return FoldAverage(
-        auroc=interval(statistic, table["group_id"].to_numpy(), n_resamples, seed),
+        auroc=bootstrap.interval(statistic, table["group_id"].to_numpy(), n_resamples, seed),
         per_fold=each,
         spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
         n_folds=len(folds),
@@ -116,17 +108,20 @@ def fold_average(
 
 
 def _mean_auroc(
-    labels: NDArray[Any], scores: Floats, folds: Sequence[NDArray[np.int64]], weights: Floats
-) -> Floats:
+    labels: NDArray[Any],
+    scores: bootstrap.Floats,
+    folds: Sequence[NDArray[np.int64]],
+    weights: bootstrap.Floats,
+) -> bootstrap.Floats:
     """Mean over the folds that a resample leaves both classes in."""
     areas = np.stack([auroc(labels[fold], scores[fold], weights[:, fold]) for fold in folds])
-    return ratio(np.nansum(areas, axis=0), np.isfinite(areas).sum(0))
+    return bootstrap.ratio(np.nansum(areas, axis=0), np.isfinite(areas).sum(0))
 
 
-def _one(labels: NDArray[Any], scores: Floats) -> FoldMetric:
+def _one(labels: NDArray[Any], scores: bootstrap.Floats) -> FoldMetric:
     sizes = len(labels), int(labels.sum())
     if len(np.unique(labels)) < 2:
-        return FoldMetric(None, *sizes, reason=SINGLE_CLASS)
+        return FoldMetric(None, *sizes, reason=bootstrap.SINGLE_CLASS)
     return FoldMetric(area_of(labels, scores).value, *sizes)
 
 
