@@ -122,22 +122,22 @@ def _compared(
         run.scores[name].sort_values("unit", ignore_index=True) if name in run.scores else None
         for run in (first, second)
     )
-    own = [
+    of_a, of_b = (
         {metric.key: run.metrics[name].get(metric.key, NOT_THERE) for metric in DETECTOR}
         for run in (first, second)
-    ]
+    )
     if a is None or b is None:
-        how, differences = COMBINED, {key: mover(own[0][key], own[1][key]) for key in own[0]}
+        how, differences = COMBINED, {key: mover(of_a[key], of_b[key]) for key in of_a}
     else:
         how = _pairing(a, b)
-        of_a = _resampled(a, n_resamples, seed)
-        of_b = _resampled(b, n_resamples, seed + 1 if how == UNPAIRED else seed)
-        differences = {key: difference(of_b[key], of_a[key]) for key in own[0]}
+        drawn = _resampled(a, n_resamples, seed)
+        others = _resampled(b, n_resamples, seed + 1 if how == UNPAIRED else seed)
+        differences = {key: difference(others[key], drawn[key]) for key in of_a}
     return ComparedDetector(
         how,
         [None if part is None else int(part["unit"].nunique()) for part in (a, b)],
         [None if part is None else patients_in(part) for part in (a, b)],
-        {key: ComparedMetric(own[0][key], own[1][key], gap) for key, gap in differences.items()},
+        {key: ComparedMetric(of_a[key], of_b[key], gap) for key, gap in differences.items()},
     )
 
 

@@ -90,9 +90,8 @@ def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on:
     shared = test.loc[test["pixel_hash"].isin(set(other["pixel_hash"])), "image_id"]
     if len(shared):
         raise UserError(
-            f"{len(shared)} test images are images of '{trained_on}' too "
-            f"(the first is {shared.iloc[0]}): a validation on them is not external; "
-            "choose another data set."
+            f"{len(shared)} test images are images of '{trained_on}' too (the first is "
+            f"{shared.iloc[0]}): a validation on them is not external; choose another data set."
         )
     return PATIENTS
 
