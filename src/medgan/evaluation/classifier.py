@@ -18,15 +18,15 @@ from medgan.evaluation.metrics import (
     OF_CLASS,
     OF_CLASSES,
     measured,
-    measured_macro,
 )
 from medgan.evaluation.scores import Images
-from medgan.stats.bootstrap import ratio
+from medgan.stats.bootstrap import estimates, ratio
 from medgan.stats.calibration import calibration, scaled, temperature
 from medgan.stats.classification import (
     auroc_of,
     class_balanced_accuracy_of,
     effect_size,
+    macro_of,
 )
 from medgan.stats.differences import auroc_difference, holm, paired_difference
 
@@ -73,7 +73,11 @@ def evaluate_classifier(
     sure = np.clip(predictions.scores, 0, 1)
     trust = calibration(predictions.labels, sure, groups, n_resamples, seed)
     each = {name: images.of_class(place) for place, name in enumerate(images.classes)}
-    macro = measured_macro(OF_CLASSES, list(each.values()), groups, n_resamples, seed)
+    means = {
+        metric.key: macro_of([metric.statistic(of) for of in each.values()])
+        for metric in OF_CLASSES
+    }
+    macro = estimates(means, groups, n_resamples, seed)
     return results.ClassifierResult(
         metrics=measured(CLASSIFIER, predictions, groups, n_resamples, seed),
         n_images=len(labels),

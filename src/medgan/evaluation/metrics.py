@@ -31,7 +31,6 @@ from medgan.stats.classification import (
     balanced_accuracy_of,
     class_balanced_accuracy_of,
     f1_of,
-    macro_of,
     multiclass_auroc_of,
     precision_of,
     sensitivity_of,
@@ -227,18 +226,6 @@ def measured(
     """
     statistics = {metric.key: metric.statistic(predictions) for metric in metrics}
     return estimates(statistics, np.asarray(groups), n_resamples, seed)
-
-
-def measured_macro(
-    metrics: Sequence[PredictionMetric],
-    classes: Sequence[Predictions],
-    groups: NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """Compute the means of metrics over classes, each against the others; see `measured`."""
-    means = {metric.key: macro_of([metric.statistic(of) for of in classes]) for metric in metrics}
-    return estimates(means, np.asarray(groups), n_resamples, seed)
 
 
 def missing(metrics: Sequence[Metric[Any]], reason: str) -> dict[str, Estimate]:
