@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from medgan.audits.privacy import BY_DISCRIMINATOR, BY_DISTANCE, CopyResult, PrivacyResult
@@ -194,12 +195,9 @@ def _patients(of: Evidence) -> Measured:
     return Measured(float(of.n_patients), n=of.n_held_out)
 
 
-def _of_copies(measure: Callable[[CopyResult], Measured]) -> Callable[[Evidence], Measured]:
-    def measured(of: Evidence) -> Measured:
-        copies = of.privacy.copies
-        return measure(copies) if copies else Measured(None, reason=of.privacy.copies_reason)
-
-    return measured
+def _of_copies(measure: Callable[[CopyResult], Measured], of: Evidence) -> Measured:
+    copies = of.privacy.copies
+    return measure(copies) if copies else Measured(None, reason=of.privacy.copies_reason)
 
 
 def _recall(copies: CopyResult) -> Measured:
@@ -207,20 +205,14 @@ def _recall(copies: CopyResult) -> Measured:
     return Measured(worst.value, worst.low, worst.high, copies.n_planted, f"lowest: {kind}")
 
 
-def _attack(name: str) -> Callable[[Evidence], Measured | None]:
-    def measure(of: Evidence) -> Measured | None:
-        found = of.privacy.membership.get(name)
-        return None if found is None else Measured.of(found.auc, found.n)
-
-    return measure
+def _attack(name: str, of: Evidence) -> Measured | None:
+    found = of.privacy.membership.get(name)
+    return None if found is None else Measured.of(found.auc, found.n)
 
 
-def _quality(key: str) -> Callable[[Evidence], Measured]:
-    def measure(of: Evidence) -> Measured:
-        found = of.quality.overall[f"{key}_domain"]
-        return Measured.of(found, found.n)
-
-    return measure
+def _quality(key: str, of: Evidence) -> Measured:
+    found = of.quality.overall[f"{key}_domain"]
+    return Measured.of(found, found.n)
 
 
 def _frechet(of: Evidence) -> Measured:
@@ -243,31 +235,31 @@ RULES: Sequence[Rule] = (
     Rule(
         "planted_recall",
         "Share of planted copies of each kind that is found, at least {limit}",
-        _of_copies(_recall),
+        partial(_of_copies, _recall),
         at_least,
     ),
     Rule(
         "false_flags",
         "Share of held-out real images flagged as copies, at most {limit}",
-        _of_copies(lambda copies: Measured.of(copies.false_flags, copies.n_held_out)),
+        partial(_of_copies, lambda found: Measured.of(found.false_flags, found.n_held_out)),
         at_most,
     ),
     Rule(
         "copy_rate",
         "Share of synthetic images that are suspected copies of training images, at most {limit}",
-        _of_copies(lambda copies: Measured.of(copies.rate, copies.n)),
+        partial(_of_copies, lambda found: Measured.of(found.rate, found.n)),
         at_most,
     ),
     Rule(
         "membership_auc",
         "AUC of the membership attack with the images, its upper end at most {limit}",
-        _attack(BY_DISTANCE),
+        partial(_attack, BY_DISTANCE),
         upper_at_most,
     ),
     Rule(
         "discriminator_auc",
         "AUC of the membership attack with the discriminator, its upper end at most {limit}",
-        _attack(BY_DISCRIMINATOR),
+        partial(_attack, BY_DISCRIMINATOR),
         upper_at_most,
     ),
     Rule("mode_collapse", "Mode collapse (1: yes), at most {limit}", _collapsed, at_most),
@@ -278,7 +270,12 @@ RULES: Sequence[Rule] = (
         at_most,
     ),
     *(
-        Rule(key, f"{capital(key)} in domain features, at least {{limit}}", _quality(key), at_least)
+        Rule(
+            key,
+            f"{capital(key)} in domain features, at least {{limit}}",
+            partial(_quality, key),
+            at_least,
+        )
         for key in ("recall", "coverage")
     ),
 )
