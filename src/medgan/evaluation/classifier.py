@@ -13,21 +13,11 @@ from medgan.errors import UserError
 from medgan.evaluation import results
 from medgan.evaluation.baselines import verdict
 from medgan.evaluation.categories import ClassifiedImages, evaluate_categories
-from medgan.evaluation.metrics import (
-    CLASSIFIER,
-    OF_CLASS,
-    OF_CLASSES,
-    measured,
-)
+from medgan.evaluation.metrics import CLASSIFIER, OF_CLASS, OF_CLASSES, measured
 from medgan.evaluation.scores import Images
 from medgan.stats.bootstrap import estimates, ratio
 from medgan.stats.calibration import calibration, scaled, temperature
-from medgan.stats.classification import (
-    auroc_of,
-    class_balanced_accuracy_of,
-    effect_size,
-    macro_of,
-)
+from medgan.stats.classification import auroc_of, class_balanced_accuracy_of, effect_size, macro_of
 from medgan.stats.differences import auroc_difference, holm, paired_difference
 
 if TYPE_CHECKING:

@@ -26,14 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.details import PixelThreshold
-from medgan.stats.bootstrap import (
-    Estimate,
-    Floats,
-    WeightedStatistic,
-    estimates,
-    mean_over,
-    ratio,
-)
+from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, mean_over, ratio
 
 BINS = 1000
 PRO_LIMIT = 0.3

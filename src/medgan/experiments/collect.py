@@ -16,20 +16,9 @@ from medgan.audits.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.errors import UserError
 from medgan.evaluation.details import CategoriesResult, LocalisationResult
 from medgan.evaluation.metrics import DETECTOR
-from medgan.evaluation.results import (
-    ClassifierResult,
-    DetectorResult,
-    Measured,
-    SynthesisResult,
-)
+from medgan.evaluation.results import ClassifierResult, DetectorResult, Measured, SynthesisResult
 from medgan.experiments.differences import N_RESAMPLES, Stacked, differences, stacked
-from medgan.experiments.document import (
-    Collected,
-    Origin,
-    PooledDetector,
-    Trained,
-    Tried,
-)
+from medgan.experiments.document import Collected, Origin, PooledDetector, Trained, Tried
 from medgan.experiments.ensembles import ensembles
 from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
 from medgan.experiments.records import Components, ImageScores, Record, Records, read_records

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import (
-    Estimate,
-    Floats,
-    estimates,
-    interval,
-    mean_over,
-)
+from medgan.stats.bootstrap import Estimate, Floats, estimates, interval, mean_over
 
 BINS = 10
 LEAST = 1e-12

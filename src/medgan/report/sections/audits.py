@@ -5,15 +5,7 @@ from __future__ import annotations
 from medgan.audits.results import RobustnessResult, Severity, SubgroupsResult
 from medgan.audits.shortcuts import FLAG, KINDS
 from medgan.models import display_name
-from medgan.report.blocks import (
-    Block,
-    Fold,
-    Picture,
-    Pictures,
-    Section,
-    Sentences,
-    absent_section,
-)
+from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
 from medgan.report.data import ReportData
 from medgan.report.tables import OR_REASON, SIGNED, Column, Columns, Rows, Table
 from medgan.report.text import MISSING, p_text, with_interval

@@ -9,16 +9,7 @@ import pandas as pd
 from medgan.audits.cohort import NOT_REPORTED, table_one
 from medgan.audits.data_results import Demographics, Flow
 from medgan.models import display_name
-from medgan.report.blocks import (
-    Absent,
-    Block,
-    Fold,
-    Picture,
-    Pictures,
-    Section,
-    Sentences,
-    Terms,
-)
+from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Sentences, Terms
 from medgan.report.data import ReportData
 from medgan.report.tables import Table
 from medgan.report.text import not_run, seeds_text, size_of

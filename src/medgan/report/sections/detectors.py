@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from medgan.evaluation.metrics import (
-    AUROC,
-    DETECTOR,
-    PRECISION,
-    SENSITIVITY,
-    SPECIFICITY,
-)
+from medgan.evaluation.metrics import AUROC, DETECTOR, PRECISION, SENSITIVITY, SPECIFICITY
 from medgan.evaluation.results import DetectorResult, PatientLevel
 from medgan.evaluation.volumes import AGGREGATES, TOP_SHARE
 from medgan.models import display_name
