@@ -138,7 +138,9 @@ def anomaly_types(found: Collected) -> Table:
         for name, arm in found.classifiers.items()
         if arm.categories is not None
     }
-    rows = [[*names, row.auroc, row.metric("balanced_accuracy")] for names, row in by.items()]
+    rows: list[list[Cell]] = [
+        [*names, row.auroc, row.metric("balanced_accuracy")] for names, row in by.items()
+    ]
     return Table(("from", "by", "AUROC", "balanced accuracy"), rows)
 
 

@@ -83,7 +83,8 @@ class MapScale:
 
 def normal_scale(maps: NDArray[Any], residual: float = 1.0) -> MapScale:
     """Compute the scale of all anomaly maps of a detector, wherever they are shown, from the maps of
-    the normal validation images (n, H, W); no other image may set it.
+    the normal validation images (n, H, W); no other image may set it. `residual` is the limit of
+    the differences from counterparts.
     """
     if not np.size(maps):
         return MapScale(0.0, 0.0, residual)

@@ -51,7 +51,8 @@ def shortcuts(data: ReportData) -> Section:
         "shortcut, a feature that is not disease, such as the border, the exposure or the site: "
         "they may detect the source of an image."
     )
-    blocks = [Pictures([picture], "whole"), table, Fold("Each shortcut alone", [alone])]
+    blocks: list[Block] = [Pictures([picture], "whole"), table]
+    blocks.append(Fold("Each shortcut alone", [alone]))
     return Section("shortcuts", title, takeaway, blocks, opened=flagged > 0)
 
 

@@ -284,5 +284,5 @@ def projections(data: ReportData) -> Section:
     )
     note = "Trustworthiness: share of neighbors on the plane that are neighbors in the features."
     figure = Fold(f"Figure: {shown}", [Pictures([picture])])
-    blocks = [Sentences(lines), Table(columns, cells, note=note), figure]
-    return Section("projections", title, takeaway, blocks)
+    table = Table(columns, cells, note=note)
+    return Section("projections", title, takeaway, [Sentences(lines), table, figure])

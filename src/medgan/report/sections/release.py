@@ -34,8 +34,8 @@ def release(data: ReportData) -> Section:
     for name, verdict in data.verdicts.items():
         shown = display_name(name)
         picture = Picture(f"closest_{name}", f"Closest pairs of {shown}")
-        inside = [_rules(verdict), Pictures([picture])]
-        blocks.append(Fold(f"{shown}: every rule, and the closest pairs", inside))
+        what = f"{shown}: every rule, and the closest pairs"
+        blocks.append(Fold(what, [_rules(verdict), Pictures([picture])]))
     return Section("release", TITLE, takeaway, [*blocks, Table((), (), note=NOTE)])
 
 
