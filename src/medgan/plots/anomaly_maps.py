@@ -320,16 +320,11 @@ def scored_image(
     note: str,
     captions: tuple[str, str],
 ) -> Figure:
-    """Draw one image beside the same image with its anomaly map over it, and the scale of the map.
+    """Draw an image (H, W, 1 or 3) as the detector sees it beside the same image with its anomaly
+    map (H, W) over it, and the scale of the map, the same for all pictures to be compared.
 
-    Args:
-        pixels: (H, W, 1 or 3), the input of the detector.
-        anomaly_map: (H, W), higher is more anomalous.
-        scale: the same for all pictures to be compared.
-        name: of the image; shortened at its beginning, where paths are alike.
-        words: below the name: score and decision.
-        note: below the pictures.
-        captions: above each of them.
+    The name is shortened at its beginning, where paths are alike. Below it stand `words`, below
+    the pictures `note`, and above each of them its caption.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
