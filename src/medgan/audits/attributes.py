@@ -23,9 +23,9 @@ from medgan.images.metadata import UNKNOWN
 from medgan.metrics.copies import thumbnails
 from medgan.metrics.features import Floats, halves
 from medgan.metrics.planted import Gray
-from medgan.stats.bootstrap import Estimate, estimates
+from medgan.stats.bootstrap import Estimate, estimate, resampled
 from medgan.stats.classification import Predictions
-from medgan.stats.differences import difference, resampled
+from medgan.stats.differences import difference
 from medgan.stats.strata import Stratum
 
 NEAREST = 5
@@ -89,10 +89,10 @@ def _compared(
         part: Stratum(Predictions(truth, inferred, truth), mask).metric("auroc")
         for part, mask in (("members", inside), ("held_out", ~inside))
     }
-    found = estimates(both, patients, seed=seed)
     drawn = resampled(both, patients, seed=seed)
     above = difference(drawn["members"], drawn["held_out"]).estimate
-    return Disclosure(found["members"], found["held_out"], above, int(inside.sum()))
+    each = (estimate(both[part], found) for part, found in drawn.items())
+    return Disclosure(*each, above, int(inside.sum()))
 
 
 def _levels(name: str, table: pd.DataFrame) -> Any | None:

@@ -16,9 +16,9 @@ from PIL import Image
 from medgan.audits.results import PerturbationResult, RobustnessResult, Severity
 from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.volumes import units_of
-from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over
+from medgan.stats.bootstrap import Estimate, estimate, interval, mean_over, resampled
 from medgan.stats.classification import area_of
-from medgan.stats.differences import Difference, difference, resampled
+from medgan.stats.differences import Difference, difference
 
 Variant = tuple[str, float]
 """A perturbation and its severity."""
@@ -197,16 +197,16 @@ class _Measured:
             variant: area_of(table["label"].to_numpy(), table["score"].to_numpy())
             for variant, table in self.tables.items()
         }
-        areas = estimates(metrics, self.patients, n_resamples, seed)
-        draws = resampled(metrics, self.patients, n_resamples, seed)
-        return areas, {variant: difference(draws[variant], draws[CLEAN]) for variant in metrics}
+        found = resampled(metrics, self.patients, n_resamples, seed)
+        areas = {variant: estimate(metrics[variant], one) for variant, one in found.items()}
+        return areas, {variant: difference(one, found[CLEAN]) for variant, one in found.items()}
 
     def flips(self, variant: Variant, n_resamples: int, seed: int) -> tuple[Estimate, int, int]:
         """The share of decisions that flip, and how many become anomalous and normal."""
         tables = (self.tables[CLEAN], self.tables[variant])
         before, after = (table["score"].to_numpy() >= self.threshold for table in tables)
-        estimate = interval(mean_over(before != after), self.patients, n_resamples, seed)
-        return estimate, int((after & ~before).sum()), int((before & ~after).sum())
+        flipped = interval(mean_over(before != after), self.patients, n_resamples, seed)
+        return flipped, int((after & ~before).sum()), int((before & ~after).sum())
 
 
 def _sentence(perturbations: Mapping[str, PerturbationResult], clean: Estimate) -> str:

@@ -37,9 +37,17 @@ from medgan.evaluation.score_table import joined
 from medgan.evaluation.volumes import MEAN
 from medgan.images.metadata import UNKNOWN
 from medgan.images.transforms import INTENSITY, WINDOWED
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, interval, ratio
+from medgan.stats.bootstrap import (
+    Estimate,
+    Floats,
+    WeightedStatistic,
+    estimate,
+    interval,
+    ratio,
+    resampled,
+)
 from medgan.stats.classification import area_of, auroc
-from medgan.stats.differences import Difference, auroc_difference, difference, resampled
+from medgan.stats.differences import Difference, auroc_difference, difference
 from medgan.stats.strata import Stratum, predictions_of
 
 KINDS = ("one_class", "mix", "probe")
@@ -226,11 +234,8 @@ def within_sites(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0) -> 
     overall = Stratum(predictions, np.logical_or.reduce([site.mask for site in mixed]))
     metrics = {"pooled": _pooled(mixed), "overall": overall.metric("auroc")}
     draws = resampled(metrics, patients, n_resamples, seed)
-    return WithinSites(
-        told,
-        interval(metrics["pooled"], patients, n_resamples, seed),
-        difference(draws["pooled"], draws["overall"]),
-    )
+    pooled = estimate(metrics["pooled"], draws["pooled"])
+    return WithinSites(told, pooled, difference(draws["pooled"], draws["overall"]))
 
 
 def _pooled(sites: Sequence[Stratum]) -> WeightedStatistic:

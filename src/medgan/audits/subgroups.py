@@ -20,16 +20,9 @@ from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.score_table import patients_in
 from medgan.images.leakage import LeakageAudit
 from medgan.images.metadata import UNKNOWN
-from medgan.stats.bootstrap import Estimate, estimates
+from medgan.stats.bootstrap import Estimate, Resampled, estimate, resampled
 from medgan.stats.classification import Predictions
-from medgan.stats.differences import (
-    Difference,
-    Resampled,
-    difference,
-    holm,
-    paired_difference,
-    resampled,
-)
+from medgan.stats.differences import Difference, difference, holm, paired_difference
 from medgan.stats.strata import INSUFFICIENT, METRICS, MINIMUM, Stratum, predictions_of
 from medgan.words import readable
 
@@ -112,8 +105,9 @@ def audit_subgroups(
         for name in METRICS
         if not group.too_few(name)
     }
-    found = estimates(metrics, patients, n_resamples, seed)
-    gaps = _gaps(groups, resampled(metrics, patients, n_resamples, seed))
+    drawn = resampled(metrics, patients, n_resamples, seed)
+    found = {key: estimate(metrics[key], one) for key, one in drawn.items()}
+    gaps = _gaps(groups, drawn)
     return SubgroupsResult(
         _sentence(gaps, bool(groups)),
         {name: _measured(name, groups, test, splits, found) for name in columns},

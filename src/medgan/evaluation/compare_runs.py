@@ -19,9 +19,9 @@ import pandas as pd
 
 from medgan.evaluation.metrics import DETECTOR
 from medgan.evaluation.score_table import patients_in
-from medgan.stats.bootstrap import Estimate
+from medgan.stats.bootstrap import Estimate, Resampled, resampled
 from medgan.stats.classification import Predictions
-from medgan.stats.differences import Difference, Resampled, difference, resampled
+from medgan.stats.differences import Difference, difference
 
 COLUMNS = ("unit", "group_id", "group_known", "label", "category", "score", "called")
 PAIRED = "paired: the same images of the same patients, resampled alike for both"

@@ -179,6 +179,47 @@ def _resampled_trainings(values: Floats, seed: int) -> Floats:
     return (times * values).sum(0) / drawn
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """A metric on the images, and on every resample of their patients."""
+
+    value: float
+    draws: Floats
+    """(n_resamples,); NaN where a resample does not determine the metric."""
+    units: tuple[int, ...]
+    """Patients of each set of images that the metric rests on, such as each class."""
+    missing: str = SINGLE_CLASS
+    """The reason where there is no value."""
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom."""
+        return sum(self.units) - len(self.units)
+
+
+def resampled(
+    metrics: Mapping[Name, WeightedStatistic],
+    groups: Groups,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[Name, Resampled]:
+    """Compute metrics of the same n images on the images and on resamples of their patients.
+
+    One set of resamples serves all metrics, so differences between them are paired.
+    """
+    groups = np.asarray(groups).astype(str)
+    drawn = draws(metrics, groups, n_resamples, seed)
+    return {
+        name: Resampled(
+            metric.value,
+            drawn[name],
+            tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
+            metric.missing,
+        )
+        for name, metric in metrics.items()
+    }
+
+
 def estimates(
     metrics: Mapping[Name, WeightedStatistic],
     groups: Groups,
@@ -188,11 +229,10 @@ def estimates(
     """Compute each metric of the same n images with its 95 % interval. One seed gives the same
     resamples to all methods on the same patients.
     """
-    groups = np.asarray(groups).astype(str)
     found = {name: Estimate(None, reason=metric.missing) for name, metric in metrics.items()}
     known = {name: one for name, one in metrics.items() if all(map(np.any, one.carriers))}
-    drawn = draws(known, groups, n_resamples, seed) if known else {}
-    return found | {name: _estimate(known[name], drawn[name], groups) for name in known}
+    drawn = resampled(known, groups, n_resamples, seed) if known else {}
+    return found | {name: estimate(known[name], one) for name, one in drawn.items()}
 
 
 def interval(
@@ -202,31 +242,22 @@ def interval(
     return estimates({"metric": metric}, groups, n_resamples, seed)["metric"]
 
 
-def _estimate(metric: WeightedStatistic, resampled: Floats, groups: NDArray[Any]) -> Estimate:
-    value = metric.value
-    if not np.isfinite(value):
-        return Estimate(None, reason=metric.missing)
-    units = [len(np.unique(groups[mask])) for mask in metric.carriers]
-    valid = resampled[np.isfinite(resampled)]
-    if min(units) < 2 or len(valid) < MIN_VALID_SHARE * len(resampled):
-        return Estimate(metric.per * value, reason=TOO_FEW_GROUPS)
-    margin = _margin(valid, units)
-    if not metric.share:
-        return Estimate(value, value - margin, value + margin)
-    found = _share(value, margin, min(units), metric)
-    value, low, high = (metric.per * bound for bound in found)
-    return Estimate(value, low, high)
-
-
-def _margin(resampled: Floats, units: Sequence[int]) -> float:
-    """Half the width of an interval: t times the standard error, for metrics that rest on so many
-    patients.
-    """
+def estimate(metric: WeightedStatistic, found: Resampled) -> Estimate:
+    """Compute a metric with its 95 % interval, t times the standard error, from its resamples."""
     from scipy.special import stdtrit
 
-    smallest = min(units)
-    widened = resampled.std(ddof=1) * np.sqrt(smallest / (smallest - 1))
-    return float(stdtrit(sum(units) - len(units), 1 - TAIL) * widened)
+    value, smallest = found.value, min(found.units)
+    if not np.isfinite(value):
+        return Estimate(None, reason=metric.missing)
+    valid = found.draws[np.isfinite(found.draws)]
+    if smallest < 2 or len(valid) < MIN_VALID_SHARE * len(found.draws):
+        return Estimate(metric.per * value, reason=TOO_FEW_GROUPS)
+    widened = valid.std(ddof=1) * np.sqrt(smallest / (smallest - 1))
+    margin = float(stdtrit(found.freedom, 1 - TAIL) * widened)
+    if not metric.share:
+        return Estimate(value, value - margin, value + margin)
+    value, low, high = (metric.per * one for one in _share(value, margin, smallest, metric))
+    return Estimate(value, low, high)
 
 
 def _share(

@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from medgan.errors import UserError
 from medgan.stats.bootstrap import (
     MIN_VALID_SHARE,
-    SINGLE_CLASS,
     TAIL,
     TOO_FEW_GROUPS,
     Estimate,
     Floats,
     Groups,
     Name,
+    Resampled,
     WeightedStatistic,
-    draws,
     mean_over_trainings,
+    resampled,
 )
 from medgan.stats.classification import area_of
 
@@ -55,47 +55,6 @@ class Difference(Estimate):
         """The estimate, and the p-value where there is one."""
         tested = {} if self.p_value is None else {"p_value": self.p_value}
         return {**super().as_dict(), **tested}
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """A metric on the images, and on every resample of their patients."""
-
-    value: float
-    draws: Floats
-    """(n_resamples,); NaN where a resample does not determine the metric."""
-    units: tuple[int, ...]
-    """Patients of each set of images that the metric rests on, such as each class."""
-    missing: str = SINGLE_CLASS
-    """The reason where there is no value."""
-
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom."""
-        return sum(self.units) - len(self.units)
-
-
-def resampled(
-    metrics: Mapping[Name, WeightedStatistic],
-    groups: Groups,
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[Name, Resampled]:
-    """Compute metrics of the same n images on the images and on resamples of their patients.
-
-    One set of resamples serves all metrics, so differences between them are paired.
-    """
-    groups = np.asarray(groups).astype(str)
-    drawn = draws(metrics, groups, n_resamples, seed)
-    return {
-        name: Resampled(
-            metric.value,
-            drawn[name],
-            tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
-            metric.missing,
-        )
-        for name, metric in metrics.items()
-    }
 
 
 def difference(first: Resampled, second: Resampled) -> Difference:

@@ -24,9 +24,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import MIN_VALID_SHARE, TAIL, TOO_FEW_GROUPS, Estimate, Groups, interval
+from medgan.stats.bootstrap import (
+    MIN_VALID_SHARE,
+    TAIL,
+    TOO_FEW_GROUPS,
+    Estimate,
+    Groups,
+    interval,
+    resampled,
+)
 from medgan.stats.classification import area_of
-from medgan.stats.differences import Difference, auroc_difference, mean_auroc, resampled
+from medgan.stats.differences import Difference, auroc_difference, mean_auroc
 
 LEAST_VARIANCE = 1e-16
 LEAST_SLOPE = 1e-3
