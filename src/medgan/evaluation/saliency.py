@@ -153,8 +153,9 @@ def check_saliency(
         )
         maps[name] = found
     area = _mean(masks[marked].mean((1, 2)), groups[marked], n_resamples)
-    sizes = {"n_images": len(images), "n_masks": int(marked.sum())}
-    return SaliencyResult(methods=checks, mask_area=area, **sizes), maps
+    n_masks = int(marked.sum())
+    result = SaliencyResult(methods=checks, n_images=len(images), n_masks=n_masks, mask_area=area)
+    return result, maps
 
 
 def _with_random_head(network: Any, untrained: Any) -> Any:

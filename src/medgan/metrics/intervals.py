@@ -61,8 +61,8 @@ def with_intervals(
         )
         (low, high), value = limits[name], metric.value or 0.0
         margin = t * float(np.sqrt(variance))
-        bounds = {"low": max(low, value - margin), "high": min(high, value + margin)}
-        intervals[name] = replace(metric, **bounds, resampled=sets.unit)
+        low, high = max(low, value - margin), min(high, value + margin)
+        intervals[name] = replace(metric, low=low, high=high, resampled=sets.unit)
     return intervals
 
 
