@@ -57,8 +57,10 @@ def _has_gan(experiment: Experiment, name: str) -> bool:
 
 def shared_seeds(found: Collected, test: Comparison) -> str:
     """` (on the 3 seeds that both have)`, where one of two rows has more; else empty."""
-    count, rows = len(test.seeds), {**found.detectors, **found.classifiers}
-    if max(rows[test.first].n_seeds, rows[test.second].n_seeds) <= count:
+    count = len(test.seeds)
+    seeds = {name: row.n_seeds for name, row in found.detectors.items()}
+    seeds |= {name: row.n_seeds for name, row in found.classifiers.items()}
+    if max(seeds[test.first], seeds[test.second]) <= count:
         return ""
     return f" (on the {count} {'seed' if count == 1 else 'seeds'} that both have)"
 
