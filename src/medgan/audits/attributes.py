@@ -91,8 +91,8 @@ def _compared(
     }
     drawn = resampled(both, patients, seed=seed)
     above = difference(drawn["members"], drawn["held_out"]).estimate
-    each = (estimate(both[part], found) for part, found in drawn.items())
-    return Disclosure(*each, above, int(inside.sum()))
+    members, held_out = (estimate(both[part], found) for part, found in drawn.items())
+    return Disclosure(members, held_out, above, int(inside.sum()))
 
 
 def _levels(name: str, table: pd.DataFrame) -> Any | None:

@@ -162,11 +162,13 @@ def _described(table: pd.DataFrame, known: bool) -> PartDemographics:
     per_patient = table.groupby("group_id").size()
     missing = {name: int((table[name] == UNKNOWN).sum()) for name in DESCRIBED}
     missing["age"] = int(column_of(table, "age").isna().sum())
+    total, each = size(table), None
+    if known and len(table):
+        each = ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
     return PartDemographics(
-        **vars(size(table)),
-        images_per_patient=ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
-        if known and len(table)
-        else None,
+        total.images,
+        total.patients,
+        each,
         categories=_findings(table),
         age=_ages(people),
         missing={name: _share(count, len(table)) for name, count in missing.items()},

@@ -74,5 +74,5 @@ def perturbed_auroc(
         return Estimate(None, reason=reason)
     scores = pd.DataFrame({"image_id": arrays["image_id"], "score": arrays["scores"]})
     units = joined(scores, splits, "val", aggregate)
-    labels, scores, groups = (units[name].to_numpy() for name in ("label", "score", "group_id"))
-    return interval(area_of(labels, scores), groups, n_resamples, seed)
+    labels, values, groups = (units[name].to_numpy() for name in ("label", "score", "group_id"))
+    return interval(area_of(labels, values), groups, n_resamples, seed)

@@ -134,7 +134,7 @@ def contrast(
     size = None
     if gap.value is not None:
         areas = [auroc_of(found).value for found in (one, other)]
-        size = effect_size(*areas, int(truth.sum()), int((1 - truth).sum()))
+        size = effect_size(areas[0], areas[1], int(truth.sum()), int((1 - truth).sum()))
     first_balanced, second_balanced = map(class_balanced_accuracy_of, (one, other))
     balanced = paired_difference(first_balanced, second_balanced, groups, n_resamples, seed)
     return results.Contrast(

@@ -98,7 +98,8 @@ def pixel_counts(maps: NDArray[Any], masks: Bools, edges: Floats) -> PixelCounts
     ]
     counted = np.array([row for row, _ in rows]).reshape(len(rows), 3, len(edges))
     regions = np.array([count for _, count in rows], dtype=np.float64)
-    return PixelCounts(*counted.transpose(1, 0, 2), regions)
+    positive, negative, overlap = counted.transpose(1, 0, 2)
+    return PixelCounts(positive, negative, overlap, regions)
 
 
 def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, int]:

@@ -121,7 +121,7 @@ def categories(found: Collected) -> Table:
 def components(found: Collected) -> Table:
     """Each component of a score as a score of its own."""
     shown = compared(found)
-    rows = [
+    rows: list[list[Cell]] = [
         [name, component, row.auroc, row.validation_auroc]
         for name, parts in found.components.items()
         if name in shown and len(parts.rows) > 1
