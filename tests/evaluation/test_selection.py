@@ -7,7 +7,7 @@ import pytest
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.selection import HeldOut, choose_criterion
-from medgan.stats.classification import standard_error
+from medgan.stats.pooling import standard_error
 
 MIX = TrainingSet.MIX
 

@@ -229,7 +229,7 @@ def test_the_mean_over_trainings_has_the_standard_error_of_their_values(training
     ]
     mean = mean_over_trainings(constant)
     drawn = draws({"mean": mean}, np.arange(40), 50_000, 0)["mean"]
-    assert mean.value(40) == pytest.approx(values.mean())
+    assert mean.value == pytest.approx(values.mean())
     assert drawn.mean() == pytest.approx(values.mean(), abs=0.02)
     assert drawn.std() == pytest.approx(values.std(ddof=1) / np.sqrt(trainings), rel=0.02)
 

@@ -9,7 +9,6 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
 from medgan.stats.bootstrap import estimates, interval
 from medgan.stats.classification import (
-    GRID,
     NO_IMAGE,
     NO_NORMAL,
     Predictions,
@@ -24,11 +23,11 @@ from medgan.stats.classification import (
     npv_of,
     ppv,
     ppv_of,
-    roc_band,
     sensitivity_at_specificity,
     sensitivity_of,
     specificity_of,
 )
+from medgan.stats.roc import GRID, roc_band
 
 RNG = np.random.default_rng(0)
 LABELS = (np.arange(200) % 2).astype(int)

@@ -91,8 +91,8 @@ def test_brier_and_calibration_by_hand():
     found = calibration(labels, probabilities, np.arange(4), 100)
     assert found.brier.value == pytest.approx((0.01 + 0.09 + 0.01 + 0.0) / 4)
     assert found.brier_of_the_share == 0.25
-    assert [count for _, _, count in found.curve] == [1, 1, 2]
-    assert [observed.value for _, observed, _ in found.curve] == [0.0, 0.0, 1.0]
+    assert [part.n_images for part in found.calibration_curve] == [1, 1, 2]
+    assert [part.observed.value for part in found.calibration_curve] == [0.0, 0.0, 1.0]
     assert found.expected_calibration_error.value == pytest.approx((0.1 + 0.3 + 0.1) / 4)
 
 
@@ -104,8 +104,8 @@ def test_sure_but_wrong_probabilities_are_told_from_honest_ones():
     assert honest.expected_calibration_error.value < 0.03
     assert sure.expected_calibration_error.value > 0.2
     assert honest.brier.value < sure.brier.value
-    for predicted, observed, _ in honest.curve:
-        assert observed.value == pytest.approx(predicted, abs=0.08)
+    for part in honest.calibration_curve:
+        assert part.observed.value == pytest.approx(part.predicted, abs=0.08)
 
 
 def test_a_classifier_row_has_its_calibration():

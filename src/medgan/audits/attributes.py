@@ -21,11 +21,11 @@ from medgan.audits.cohort import as_text, column_of
 from medgan.audits.privacy import FEWEST_ATTACKED, Disclosure, Known, alike
 from medgan.images.metadata import UNKNOWN
 from medgan.metrics.copies import thumbnails
-from medgan.metrics.features import Floats, Indices, halves
+from medgan.metrics.features import Floats, halves
 from medgan.metrics.planted import Gray
-from medgan.stats.bootstrap import Estimate, estimates
+from medgan.stats.bootstrap import Estimate, estimate, resampled
 from medgan.stats.classification import Predictions
-from medgan.stats.differences import difference, resampled
+from medgan.stats.differences import difference
 from medgan.stats.strata import Stratum
 
 NEAREST = 5
@@ -35,13 +35,9 @@ ATTRIBUTES = ("sex", "age")
 def disclosures(
     synthetic: Gray, training: Known, held_out: Known, seed: int
 ) -> Mapping[str, Disclosure]:
-    """Measure the disclosure of sex and of age (above or below the median of training).
-
-    Args:
-        synthetic: (n, h, w), as `medgan.metrics.copies.gray` makes them.
-        training: what the generator was trained on.
-        held_out: of the same categories.
-        seed: of the halves and resamples.
+    """Measure the disclosure of sex and of age (above or below the median of training), from
+    synthetic images (n, h, w) of `medgan.metrics.copies.gray` and held-out ones of the same
+    categories.
     """
     return {name: _disclosure(name, synthetic, training, held_out, seed) for name in ATTRIBUTES}
 
@@ -52,7 +48,10 @@ def _disclosure(
     levels = _levels(name, training.table)
     if levels is None:
         return _missing(f"{name} is not recorded for the training images, or is the same for all")
-    training, held_out = (_with(name, levels, known) for known in (training, held_out))
+    training, held_out = (
+        known.at(np.flatnonzero(np.isfinite(_label(name, levels, known.table))))
+        for known in (training, held_out)
+    )
     fitting, others = halves(held_out.patients, seed)
     judged = held_out.at(others)
     inside, outside = alike(training, judged, seed) if len(others) else (others, others)
@@ -90,10 +89,10 @@ def _compared(
         part: Stratum(Predictions(truth, inferred, truth), mask).metric("auroc")
         for part, mask in (("members", inside), ("held_out", ~inside))
     }
-    found = estimates(both, patients, seed=seed)
     drawn = resampled(both, patients, seed=seed)
     above = difference(drawn["members"], drawn["held_out"]).estimate
-    return Disclosure(found["members"], found["held_out"], above, int(inside.sum()))
+    members, held_out = (estimate(both[part], found) for part, found in drawn.items())
+    return Disclosure(members, held_out, above, int(inside.sum()))
 
 
 def _levels(name: str, table: pd.DataFrame) -> Any | None:
@@ -112,11 +111,6 @@ def _label(name: str, levels: Any, table: pd.DataFrame) -> NDArray[Any]:
         ages = pd.to_numeric(column_of(table, name), errors="coerce")
         return np.where(ages.isna(), np.nan, ages >= levels)
     return as_text(column_of(table, name)).map({levels[0]: 0.0, levels[1]: 1.0}).to_numpy(float)
-
-
-def _with(name: str, levels: Any, known: Known) -> Known:
-    places: Indices = np.flatnonzero(np.isfinite(_label(name, levels, known.table)))
-    return known.at(places)
 
 
 def _missing(reason: str) -> Disclosure:

@@ -5,7 +5,7 @@ Source: CLAIM 2024, items 7 to 20, and STARD 2015.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ from medgan.audits.data_results import (
     Size,
 )
 from medgan.evaluation.protocol import LabelNoise
+from medgan.evaluation.score_table import patients_in
 from medgan.images.labels import findings_of, shows
 from medgan.images.leakage import LeakageAudit
 from medgan.images.metadata import AGE_BANDS, UNKNOWN
@@ -70,13 +71,9 @@ def describe_cohort(
     exclusions: pd.DataFrame,
     leakage: LeakageAudit | None = None,
 ) -> CohortResult:
-    """Describe the flow of images and the demographics of each part.
-
-    Args:
-        splits: the images that are used.
-        quarantine: `code` of each image that cannot be used.
-        exclusions: `reason` of each image that is not wanted.
-        leakage: the leakage audit of the split; None where it was not run.
+    """Describe the flow of images and the demographics of each part, from the `code` of each image
+    that cannot be used, and the `reason` of each that is not wanted. `leakage` is None where the
+    audit was not run.
     """
     dropped, aside = (0, 0) if leakage is None else (leakage.dropped, leakage.set_aside)
     return CohortResult(
@@ -91,15 +88,12 @@ def leakage_verdict(leakage: LeakageAudit | None) -> LeakageVerdict:
     if leakage is None:
         missing = "The leakage audit of this split was not run: leakage is unknown."
         return LeakageVerdict(None, missing)
-    patients, pixels = (
-        leakage.shared[name].count if name in leakage.shared else 0
-        for name in ("patients", "pixels")
-    )
+    shared = {name: found.count for name, found in leakage.shared.items()}
+    patients, pixels = shared.get("patients", 0), shared.get("pixels", 0)
     kept = f"{patients} patients and {pixels} pictures are in two parts"
     dropped = f"; {leakage.dropped} images were left out for it" if leakage.dropped else ""
-    return LeakageVerdict(
-        leakage.verdict, f"Leakage audit of the split: {leakage.verdict} ({kept}{dropped})."
-    )
+    sentence = f"Leakage audit of the split: {leakage.verdict} ({kept}{dropped})."
+    return LeakageVerdict(leakage.verdict, sentence)
 
 
 def flow(
@@ -114,16 +108,14 @@ def flow(
     `dropped` are the images that were left out of the split because they would leak, `set_aside`
     the training images that `preprocessing.real_share` leaves out.
     """
-    usable = len(splits) + dropped + set_aside
+    left = dropped + set_aside
     reasons = {"patient or picture in two parts": dropped, "real_share": set_aside}
     return Flow(
-        listed=usable + len(quarantine) + len(exclusions),
+        listed=len(splits) + left + len(quarantine) + len(exclusions),
         excluded=LeftOut(len(exclusions), _counted(exclusions["reason"])),
         quarantined=LeftOut(len(quarantine), _counted(quarantine["code"])),
-        usable=usable,
-        dropped=LeftOut(
-            dropped + set_aside, {name: count for name, count in reasons.items() if count}
-        ),
+        usable=len(splits) + left,
+        dropped=LeftOut(left, {name: count for name, count in reasons.items() if count}),
         kept=size(splits),
         parts={part: _part(splits[splits["split"] == part]) for part in PARTS},
     )
@@ -131,19 +123,17 @@ def flow(
 
 def size(table: pd.DataFrame) -> Size:
     """Count images, and patients where they are known."""
-    return Size(len(table), _patients(table))
-
-
-def _patients(table: pd.DataFrame) -> int | None:
-    known = len(table) > 0 and bool(table["group_known"].all())
-    return int(table["group_id"].nunique()) if known else None
+    return Size(len(table), patients_in(table) if len(table) else None)
 
 
 def _part(table: pd.DataFrame) -> PartFlow:
     mix = table[column_of(table, "role") == "mix"]
     normal, anomalous = (size(table[table["label"] == label]) for label in (0, 1))
     return PartFlow(
-        len(table), _patients(table), normal, anomalous, size(mix) if len(mix) else None
+        **vars(size(table)),
+        normal=normal,
+        anomalous=anomalous,
+        unlabelled_mix=size(mix) if len(mix) else None,
     )
 
 
@@ -163,10 +153,8 @@ def demographics(splits: pd.DataFrame) -> Demographics:
     levels = {name: few_levels(as_text(column_of(splits, name))) for name in DESCRIBED}
     prepared = splits.assign(**levels)
     parts = {part: prepared[prepared["split"] == part] for part in PARTS} | {"all": prepared}
-    return Demographics(
-        "patient" if known else "image",
-        {part: _described(table, known) for part, table in parts.items()},
-    )
+    described = {part: _described(table, known) for part, table in parts.items()}
+    return Demographics("patient" if known else "image", described)
 
 
 def _described(table: pd.DataFrame, known: bool) -> PartDemographics:
@@ -174,12 +162,13 @@ def _described(table: pd.DataFrame, known: bool) -> PartDemographics:
     per_patient = table.groupby("group_id").size()
     missing = {name: int((table[name] == UNKNOWN).sum()) for name in DESCRIBED}
     missing["age"] = int(column_of(table, "age").isna().sum())
+    total, each = size(table), None
+    if known and len(table):
+        each = ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
     return PartDemographics(
-        len(table),
-        _patients(table),
-        ImagesPerPatient(float(per_patient.median()), int(per_patient.max()))
-        if known and len(table)
-        else None,
+        total.images,
+        total.patients,
+        each,
         categories=_findings(table),
         age=_ages(people),
         missing={name: _share(count, len(table)) for name, count in missing.items()},
@@ -231,15 +220,14 @@ def table_one(described: Demographics) -> pd.DataFrame:
     def add(characteristic: str, level: str, cells: Mapping[str, str]) -> None:
         rows.append({"characteristic": characteristic, "level": level, **cells})
 
-    add("images", "", {part: f"{told.images:,}" for part, told in parts.items()})
-    patients = {part: told.patients for part, told in parts.items()}
-    add(
-        "patients",
-        "",
-        {part: NOT_REPORTED if n is None else f"{n:,}" for part, n in patients.items()},
+    def add_all(characteristic: str, text: Callable[[PartDemographics], str]) -> None:
+        add(characteristic, "", {part: text(told) for part, told in parts.items()})
+
+    add_all("images", lambda told: f"{told.images:,}")
+    add_all(
+        "patients", lambda told: NOT_REPORTED if told.patients is None else f"{told.patients:,}"
     )
-    ages = {part: _age_text(told.age) for part, told in parts.items()}
-    add("age in years, median (IQR)", "", ages)
+    add_all("age in years, median (IQR)", lambda told: _age_text(told.age))
     for name in ("categories", *DESCRIBED):
         counted = {part: told.levels(name) for part, told in parts.items()}
         title = _title(name, described.unit)
@@ -270,22 +258,14 @@ def _count_text(counts: Counts, level: str) -> str:
 def reference_standard(
     text: str | None, noise: LabelNoise | None, aurocs: Mapping[str, Estimate]
 ) -> ReferenceStandard:
-    """Describe the reference standard, and bound what its noise costs each detector.
-
-    Args:
-        text: who labelled the images, and how; None where it is not reported.
-        noise: shares of wrong labels; None where they are not known.
-        aurocs: the AUROC of each detector.
+    """Describe who labelled the images, and how (None where it is not reported), and bound what the
+    noise of labels costs the AUROC of each detector.
     """
-    if noise is None:
-        return ReferenceStandard(text or NOT_REPORTED, LabelNoiseBound(NOT_REPORTED))
-    wrong = noise.anomalous + noise.normal
-    bound = LabelNoiseBound(
-        noise,
-        1.0 - wrong / 2,
-        {name: _without_noise(found, 1.0 - wrong) for name, found in aurocs.items()},
-        ASSUMPTION,
-    )
+    bound = LabelNoiseBound(NOT_REPORTED)
+    if noise is not None:
+        wrong = noise.anomalous + noise.normal
+        without = {name: _without_noise(found, 1.0 - wrong) for name, found in aurocs.items()}
+        bound = LabelNoiseBound(noise, 1.0 - wrong / 2, without, ASSUMPTION)
     return ReferenceStandard(text or NOT_REPORTED, bound)
 
 

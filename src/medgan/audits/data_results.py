@@ -103,8 +103,7 @@ class PartDemographics(Size):
 
     def levels(self, characteristic: str) -> Counts:
         """The counts of a characteristic by its name, such as `sex`."""
-        counts: Counts = getattr(self, characteristic)
-        return counts
+        return getattr(self, characteristic)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medgan.audits.results import (
-    ErrorExample,
-    ErrorSample,
-    RandomErrors,
-    Slice,
-    Volume,
-    WorstSlices,
-)
+from medgan.audits import results
 from medgan.audits.scored import ScoredDetector
 from medgan.evaluation.examples import ERRORS, random_errors, with_kinds
 from medgan.evaluation.score_table import scored_images
@@ -29,46 +22,43 @@ DESCRIBED = ("image_id", "category", "score", "sex", "age_band", "site")
 
 def describe_errors(
     detector: ScoredDetector, splits: pd.DataFrame, count: int, seed: int
-) -> RandomErrors:
+) -> results.RandomErrors:
     """Draw `count` false negatives and false positives at random, at the frozen threshold."""
     test = detector.test(splits)
     kinds = with_kinds(test, detector.threshold)["kind"]
     drawn = random_errors(test, detector.threshold, count, seed)
     described = drawn.reindex(columns=[*DESCRIBED, "kind"]).astype(object)
     described = described.where(described.notna(), None)
-    samples = [
-        ErrorSample(
-            int((kinds == kind).sum()),
-            [
-                ErrorExample(*row)
-                for row in described.loc[described["kind"] == kind, list(DESCRIBED)].to_numpy()
-            ],
+    samples = []
+    for kind in ERRORS:
+        rows = described.loc[described["kind"] == kind, list(DESCRIBED)].to_numpy()
+        samples.append(
+            results.ErrorSample(
+                int((kinds == kind).sum()), [results.ErrorExample(*row) for row in rows]
+            )
         )
-        for kind in ERRORS
-    ]
-    return RandomErrors(detector.threshold, seed, *samples)
+    return results.RandomErrors(detector.threshold, seed, *samples)
 
 
 def describe_worst_slices(
     detector: ScoredDetector, splits: pd.DataFrame, count: int, seed: int
-) -> WorstSlices:
+) -> results.WorstSlices:
     """List the most anomalous test volumes, then `count` errors, each with its highest slices.
 
     Errors that are among the most anomalous volumes are not listed twice.
     """
     test = scored_images(detector.scores, splits, "test")
     if scored_unit(test) == "image":
-        return WorstSlices((), reason=NO_VOLUMES)
+        return results.WorstSlices((), reason=NO_VOLUMES)
     slices = with_positions(test[test["volume"].notna()])
     judged = with_kinds(by_volume(slices, detector.aggregate), detector.threshold)
     highest = judged.nlargest(MOST_ANOMALOUS, "score")
     drawn = random_errors(judged, detector.threshold, count, seed)
     others = drawn[~drawn["volume"].isin(highest["volume"])]
-    chosen = pd.concat(
-        [highest.assign(chosen_as="most anomalous"), others.assign(chosen_as=others["kind"])]
-    )
+    highest = highest.assign(chosen_as="most anomalous")
+    chosen = pd.concat([highest, others.assign(chosen_as=others["kind"])])
     parts = dict(list(slices[slices["volume"].isin(chosen["volume"])].groupby("volume")))
-    return WorstSlices(
+    return results.WorstSlices(
         [_volume(row, parts[row["volume"]]) for row in chosen.to_dict("records")],
         detector.aggregate,
         detector.threshold,
@@ -77,8 +67,8 @@ def describe_worst_slices(
     )
 
 
-def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> Volume:
-    return Volume(
+def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> results.Volume:
+    return results.Volume(
         volume=str(row["volume"]),
         chosen_as=str(row["chosen_as"]),
         kind=str(row["kind"]),
@@ -86,17 +76,16 @@ def _volume(row: Mapping[Any, Any], slices: pd.DataFrame) -> Volume:
         label=int(row["label"]),
         score=float(row["score"]),
         n_slices=int(row["n_slices"]),
-        worst=[_slice(one) for one in slices.nlargest(WORST, "score").to_dict("records")],
-    )
-
-
-def _slice(row: Mapping[Any, Any]) -> Slice:
-    return Slice(
-        slice=_named(row),
-        position=int(row["position"]),
-        of=int(row["n_slices"]),
-        score=float(row["score"]),
-        image_id=str(row["image_id"]),
+        worst=[
+            results.Slice(
+                slice=_named(one),
+                position=int(one["position"]),
+                of=int(one["n_slices"]),
+                score=float(one["score"]),
+                image_id=str(one["image_id"]),
+            )
+            for one in slices.nlargest(WORST, "score").to_dict("records")
+        ],
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-from medgan.audits.privacy import BY_DISCRIMINATOR, BY_DISTANCE, PrivacyResult
+from medgan.audits.privacy import BY_DISCRIMINATOR, BY_DISTANCE, CopyResult, PrivacyResult
 from medgan.audits.release import ReleaseVerdict, RuleOutcome
 from medgan.evaluation.metrics import COPY_RATE, MEMBERSHIP, RELEASED
 from medgan.evaluation.results import SynthesisResult
@@ -18,7 +19,7 @@ from medgan.images.leakage import LeakageAudit
 from medgan.metrics.quality import QualityMetric
 from medgan.ranges import CountOrNone, Range, Share
 from medgan.stats.bootstrap import Estimate
-from medgan.words import SMOKE_SCALE
+from medgan.words import SMOKE_SCALE, capital
 
 LIMITS = (
     "The search finds copies that are mirrored, shifted by a few pixels, saved again or changed in "
@@ -92,9 +93,6 @@ class Measured:
         return cls(found.value, found.low, found.high, None if n is None else int(n), reason)
 
 
-Compare = Callable[[Measured, float], bool | None]
-
-
 def at_least(found: Measured, limit: float) -> bool | None:
     """Whether the value reaches the limit; None where it is unknown, and the limit is not 0."""
     if found.value is None:
@@ -122,7 +120,7 @@ class Rule:
     """With {limit}."""
     measure: Callable[[Evidence], Measured | None]
     """None for a generator that the rule does not apply to."""
-    holds: Compare
+    holds: Callable[[Measured, float], bool | None]
 
     def outcome(self, evidence: Evidence, config: ReleaseConfig) -> RuleOutcome | None:
         """Apply the rule."""
@@ -159,15 +157,14 @@ def figures(verdict: ReleaseVerdict) -> dict[str, QualityMetric]:
     failed, outcomes = verdict.first_failed, {rule.rule: rule for rule in verdict.rules}
     why = "" if failed is None else f"{failed.rule}: {failed.sentence}"
     released = QualityMetric(value=float(verdict.released), reason=why, n=verdict.n_images)
-    rates = {metric.key: _figure(outcomes[metric.key]) for metric in (COPY_RATE, MEMBERSHIP)}
+    rates = {
+        metric.key: QualityMetric(
+            value=one.value, low=one.low, high=one.high, n=one.n, reason=one.reason or ""
+        )
+        for metric in (COPY_RATE, MEMBERSHIP)
+        for one in [outcomes[metric.key]]
+    }
     return {RELEASED.key: released, **rates}
-
-
-def _figure(outcome: RuleOutcome) -> QualityMetric:
-    found, reason = outcome.value, outcome.reason or ""
-    return QualityMetric(
-        value=found, low=outcome.low, high=outcome.high, n=outcome.n, reason=reason
-    )
 
 
 def _shown(found: Measured) -> str:
@@ -185,8 +182,7 @@ def _leaks(of: Evidence) -> Measured:
 
 
 def _smoke(of: Evidence) -> Measured:
-    smoke = of.scale == SMOKE_SCALE
-    return Measured(float(smoke), reason=f"scale: {of.scale or 'unknown'}")
+    return Measured(float(of.scale == SMOKE_SCALE), reason=f"scale: {of.scale or 'unknown'}")
 
 
 def _collapsed(of: Evidence) -> Measured:
@@ -199,42 +195,24 @@ def _patients(of: Evidence) -> Measured:
     return Measured(float(of.n_patients), n=of.n_held_out)
 
 
-def _recall(of: Evidence) -> Measured:
+def _of_copies(measure: Callable[[CopyResult], Measured], of: Evidence) -> Measured:
     copies = of.privacy.copies
-    if copies is None:
-        return Measured(None, reason=of.privacy.copies_reason)
+    return measure(copies) if copies else Measured(None, reason=of.privacy.copies_reason)
+
+
+def _recall(copies: CopyResult) -> Measured:
     kind, worst = min(copies.recall.items(), key=lambda one: one[1].value or 0.0)
     return Measured(worst.value, worst.low, worst.high, copies.n_planted, f"lowest: {kind}")
 
 
-def _false_flags(of: Evidence) -> Measured:
-    copies = of.privacy.copies
-    if copies is None:
-        return Measured(None, reason=of.privacy.copies_reason)
-    return Measured.of(copies.false_flags, copies.n_held_out)
+def _attack(name: str, of: Evidence) -> Measured | None:
+    found = of.privacy.membership.get(name)
+    return None if found is None else Measured.of(found.auc, found.n)
 
 
-def _copy_rate(of: Evidence) -> Measured:
-    copies = of.privacy.copies
-    if copies is None:
-        return Measured(None, reason=of.privacy.copies_reason)
-    return Measured.of(copies.rate, copies.n)
-
-
-def _attack(name: str) -> Callable[[Evidence], Measured | None]:
-    def measure(of: Evidence) -> Measured | None:
-        found = of.privacy.membership.get(name)
-        return None if found is None else Measured.of(found.auc, found.n)
-
-    return measure
-
-
-def _quality(key: str) -> Callable[[Evidence], Measured]:
-    def measure(of: Evidence) -> Measured:
-        found = of.quality.overall[key]
-        return Measured.of(found, found.n)
-
-    return measure
+def _quality(key: str, of: Evidence) -> Measured:
+    found = of.quality.overall[f"{key}_domain"]
+    return Measured.of(found, found.n)
 
 
 def _frechet(of: Evidence) -> Measured:
@@ -257,31 +235,31 @@ RULES: Sequence[Rule] = (
     Rule(
         "planted_recall",
         "Share of planted copies of each kind that is found, at least {limit}",
-        _recall,
+        partial(_of_copies, _recall),
         at_least,
     ),
     Rule(
         "false_flags",
         "Share of held-out real images flagged as copies, at most {limit}",
-        _false_flags,
+        partial(_of_copies, lambda found: Measured.of(found.false_flags, found.n_held_out)),
         at_most,
     ),
     Rule(
         "copy_rate",
         "Share of synthetic images that are suspected copies of training images, at most {limit}",
-        _copy_rate,
+        partial(_of_copies, lambda found: Measured.of(found.rate, found.n)),
         at_most,
     ),
     Rule(
         "membership_auc",
         "AUC of the membership attack with the images, its upper end at most {limit}",
-        _attack(BY_DISTANCE),
+        partial(_attack, BY_DISTANCE),
         upper_at_most,
     ),
     Rule(
         "discriminator_auc",
         "AUC of the membership attack with the discriminator, its upper end at most {limit}",
-        _attack(BY_DISCRIMINATOR),
+        partial(_attack, BY_DISCRIMINATOR),
         upper_at_most,
     ),
     Rule("mode_collapse", "Mode collapse (1: yes), at most {limit}", _collapsed, at_most),
@@ -291,17 +269,14 @@ RULES: Sequence[Rule] = (
         _frechet,
         at_most,
     ),
-    Rule(
-        "recall",
-        "Recall in domain features, at least {limit}",
-        _quality("recall_domain"),
-        at_least,
-    ),
-    Rule(
-        "coverage",
-        "Coverage in domain features, at least {limit}",
-        _quality("coverage_domain"),
-        at_least,
+    *(
+        Rule(
+            key,
+            f"{capital(key)} in domain features, at least {{limit}}",
+            partial(_quality, key),
+            at_least,
+        )
+        for key in ("recall", "coverage")
     ),
 )
 """In the order in which a refusal names the first that fails."""

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.score_table import joined
 from medgan.stats.bootstrap import Estimate, interval
-from medgan.stats.classification import auroc_of
-from medgan.stats.strata import predictions_of
+from medgan.stats.classification import area_of
 
 Pixels = NDArray[np.uint8]
 VERSION = 1
@@ -68,17 +67,12 @@ def perturbed_auroc(
 ) -> Estimate:
     """Compute the AUROC of the validation images as another scanner might have made them.
 
-    Args:
-        arrays: image_id (n,), scores (n,), and `reason`: why nothing was scored, or empty.
-        splits: with the labels of validation.
-        aggregate: how the scores of slices become the score of a volume.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    `arrays` are image_id (n,), scores (n,), and `reason`: why nothing was scored, or empty.
     """
     reason = NOT_SCORED if arrays is None else str(arrays["reason"])
     if arrays is None or reason:
         return Estimate(None, reason=reason)
     scores = pd.DataFrame({"image_id": arrays["image_id"], "score": arrays["scores"]})
     units = joined(scores, splits, "val", aggregate)
-    metric = auroc_of(predictions_of(units, np.inf))
-    return interval(metric, units["group_id"].to_numpy(), n_resamples, seed)
+    labels, values, groups = (units[name].to_numpy() for name in ("label", "score", "group_id"))
+    return interval(area_of(labels, values), groups, n_resamples, seed)

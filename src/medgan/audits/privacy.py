@@ -20,7 +20,7 @@ from medgan.metrics.copies import CopySearch, Matches
 from medgan.metrics.features import Floats, Indices, halves
 from medgan.metrics.planted import Calibration, Gray, calibrate, plant
 from medgan.stats.bootstrap import Estimate, interval
-from medgan.stats.classification import Predictions, auroc_of
+from medgan.stats.classification import area_of
 
 LEAST_HELD_OUT = 100
 """Held-out images without which nothing is calibrated: half of them decide, the others judge."""
@@ -161,9 +161,8 @@ def check_copies(synthetic: Gray, training: Known, held_out: Known, seed: int) -
     baseline = search.nearest(held_out.images)
     order = np.random.default_rng([seed, 1]).permutation(len(training))
     first = min(CALIBRATING, len(order) // 2)
-    calibration = calibrate(
-        search, baseline.similarity[deciding], training.images[order[:first]], seed
-    )
+    decides = baseline.similarity[deciding]
+    calibration = calibrate(search, decides, training.images[order[:first]], seed)
     originals = training.images[order[first : first + PLANTED]]
     found, limit = search.nearest(synthetic), calibration.limit
     ratio = found.distance / max(float(np.median(baseline.distance)), 1e-6)
@@ -213,19 +212,12 @@ def alike(training: Known, held_out: Known, seed: int) -> tuple[Indices, Indices
 def attack(
     members: Floats, others: Floats, patients: NDArray[Any], seed: int, about: str
 ) -> Attack:
-    """Measure an attack by the AUC of its scores, higher for members.
-
-    Args:
-        members: scores (n,) of training images.
-        others: scores (n,) of held-out images.
-        patients: of both, one after the other (2 n,).
-        seed: of the resamples.
-        about: what the score is.
+    """Measure an attack by the AUC of its scores, higher for members, of training images (n,) and
+    held-out ones (n,); `patients` (2 n,) are of both, one after the other.
     """
     if min(len(members), len(others)) < FEWEST_ATTACKED:
         few = f"fewer than {FEWEST_ATTACKED} training and held-out images of the same categories"
         return Attack(Estimate(None, reason=few), len(members), about)
     labels = np.repeat([1, 0], [len(members), len(others)])
     scores = np.concatenate([members, others])
-    metric = auroc_of(Predictions(labels, scores, labels))
-    return Attack(interval(metric, patients, seed=seed), len(members), about)
+    return Attack(interval(area_of(labels, scores), patients, seed=seed), len(members), about)

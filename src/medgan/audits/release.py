@@ -86,13 +86,8 @@ class CopyCheck:
         return self._search.nearest(gray(images))
 
     def flags(self, images: Tensor) -> NDArray[np.bool_]:
-        """Flag suspected copies.
-
-        Args:
-            images: (N, C, H, W) in [-1, 1], without the padding of the networks.
-
-        Returns:
-            (N,), True for an image that must not be handed out.
+        """Flag suspected copies among images (N, C, H, W) in [-1, 1], without the padding of the
+        networks: (N,), True for an image that must not be handed out.
         """
         return self.matches(images).similarity >= self.limit
 

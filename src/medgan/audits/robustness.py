@@ -16,10 +16,9 @@ from PIL import Image
 from medgan.audits.results import PerturbationResult, RobustnessResult, Severity
 from medgan.audits.scored import ScoredDetector, tested
 from medgan.evaluation.volumes import units_of
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, interval
-from medgan.stats.classification import auroc_of
-from medgan.stats.differences import Difference, difference, resampled
-from medgan.stats.strata import predictions_of
+from medgan.stats.bootstrap import Estimate, estimate, interval, mean_over, resampled
+from medgan.stats.classification import area_of
+from medgan.stats.differences import Difference, difference
 
 Variant = tuple[str, float]
 """A perturbation and its severity."""
@@ -118,9 +117,8 @@ def perturbed(
 
 def variants() -> Iterator[Variant]:
     """Every perturbation with each of its severities, in order."""
-    return (
-        (name, severity) for name, kind in PERTURBATIONS.items() for severity in kind.severities
-    )
+    for name, kind in PERTURBATIONS.items():
+        yield from ((name, severity) for severity in kind.severities)
 
 
 def robustness_sample(splits: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
@@ -148,13 +146,8 @@ def audit_robustness(
 ) -> RobustnessResult:
     """Compute AUROC and flipped decisions under each perturbation, against the same clean images.
 
-    Args:
-        arrays: image_id (n,), scores (variants, n) in the order of `variants()`, and `reason`: why
-            nothing was scored, or empty.
-        detector: the scores of the clean images and the frozen threshold.
-        splits: with the test labels.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    `arrays` are image_id (n,), scores (variants, n) in the order of `variants()`, and `reason`: why
+    nothing was scored, or empty.
     """
     reason = str(arrays["reason"])
     if reason:
@@ -164,14 +157,12 @@ def audit_robustness(
     perturbations: dict[str, PerturbationResult] = {}
     for name, kind in PERTURBATIONS.items():
         steps = {}
-        for variant in ((name, severity) for severity in kind.severities):
+        for severity in kind.severities:
+            variant = (name, severity)
             flips = measured.flips(variant, n_resamples, seed)
-            steps[f"{variant[1]:g}"] = Severity(
-                variant[1], areas[variant], changes[variant], *flips
-            )
+            steps[f"{severity:g}"] = Severity(severity, areas[variant], changes[variant], *flips)
         perturbations[name] = PerturbationResult(kind.unit, steps)
-    clean = areas[CLEAN]
-    sample = tested(measured.tables[CLEAN])
+    clean, sample = areas[CLEAN], tested(measured.tables[CLEAN])
     sentence = _sentence(perturbations, clean)
     return RobustnessResult(sentence, perturbations, sample, detector.threshold, clean)
 
@@ -203,26 +194,19 @@ class _Measured:
     ) -> tuple[dict[Variant, Estimate], dict[Variant, Difference]]:
         """The AUROC of each table, and its change from that of the clean images."""
         metrics = {
-            variant: auroc_of(predictions_of(table, self.threshold))
+            variant: area_of(table["label"].to_numpy(), table["score"].to_numpy())
             for variant, table in self.tables.items()
         }
-        areas = estimates(metrics, self.patients, n_resamples, seed)
-        draws = resampled(metrics, self.patients, n_resamples, seed)
-        return areas, {variant: difference(draws[variant], draws[CLEAN]) for variant in metrics}
+        found = resampled(metrics, self.patients, n_resamples, seed)
+        areas = {variant: estimate(metrics[variant], one) for variant, one in found.items()}
+        return areas, {variant: difference(one, found[CLEAN]) for variant, one in found.items()}
 
     def flips(self, variant: Variant, n_resamples: int, seed: int) -> tuple[Estimate, int, int]:
         """The share of decisions that flip, and how many become anomalous and normal."""
-        before, after = (
-            self.tables[one]["score"].to_numpy() >= self.threshold for one in (CLEAN, variant)
-        )
-        flipped = (before != after).astype(np.float64)
-
-        def share(weights: Floats) -> Floats:
-            return np.asarray(weights @ flipped / weights.sum(1))
-
-        metric = WeightedStatistic(share, [np.ones(len(flipped), dtype=bool)])
-        estimate = interval(metric, self.patients, n_resamples, seed)
-        return estimate, int((after & ~before).sum()), int((before & ~after).sum())
+        tables = (self.tables[CLEAN], self.tables[variant])
+        before, after = (table["score"].to_numpy() >= self.threshold for table in tables)
+        flipped = interval(mean_over(before != after), self.patients, n_resamples, seed)
+        return flipped, int((after & ~before).sum()), int((before & ~after).sum())
 
 
 def _sentence(perturbations: Mapping[str, PerturbationResult], clean: Estimate) -> str:

@@ -35,8 +35,7 @@ class ScoredDetector:
             raise UserError(
                 "The audits need a detector with one frozen threshold: run 'kedro run' again."
             )
-        aggregate = MEAN if row.volume_score is None else row.volume_score.aggregate
-        return cls(scores, row.threshold.value, aggregate, row.sees_mix)
+        return cls(scores, row.threshold.value, row.aggregate, row.sees_mix)
 
     def test(self, splits: pd.DataFrame) -> pd.DataFrame:
         """The test images or volumes of a split with their scores."""

@@ -41,15 +41,8 @@ BORDER = 2
 """The frame: 2 pixels of an image pooled to 32 x 32, a sixteenth of its side."""
 AT_ONCE = 512
 METADATA = (
-    "site",
-    "scanner",
-    "sequence",
-    "window",
-    "view",
-    "sex",
-    "age_band",
-    "color",
-    "file format",
+    *("site", "scanner", "sequence", "window", "view"),
+    *("sex", "age_band", "color", "file format"),
 )
 """Kinds of metadata. A missing value is a value of its own, since missingness may differ between
 the classes as well.
@@ -141,9 +134,8 @@ def _fitting(splits: pd.DataFrame, seed: int) -> Fitting:
     roles = splits.reindex(columns=["role"])["role"].to_numpy()
     normals = _at_most(train & (labels == 0), MOST_NORMALS, rng)
     labeled = _at_most(train | val, MOST_LABELED, rng)
-    mix, outside = (
-        _at_most(train & (roles == role), MOST_NORMALS, rng) for role in ("mix", "normal")
-    )
+    of_roles = (train & (roles == role) for role in ("mix", "normal"))
+    mix, outside = (_at_most(mask, MOST_NORMALS, rng) for mask in of_roles)
     return Fitting(normals, labeled, mix, outside, test, labels)
 
 
@@ -233,8 +225,8 @@ def _rarity(normals: pd.Series[Any], test: pd.Series[Any], values: int) -> Float
 def _nearest(normals: Floats, test: Floats) -> Floats:
     from sklearn.neighbors import NearestNeighbors
 
-    distances, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(normals).kneighbors(test)
-    return np.asarray(distances[:, 0])
+    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(normals)
+    return nearest.kneighbors(test)[0][:, 0]
 
 
 def _mahalanobis(normals: Floats, test: Floats) -> Floats:
@@ -263,14 +255,11 @@ def _regression(values: Any, fitted: Bools, known: NDArray[np.int64], test: Bool
 
     if min(np.sum(known == 0), np.sum(known == 1)) < FEWEST_LABELED:
         return None
-    table = (
-        pd.get_dummies(values).to_numpy(dtype=np.float64)
-        if isinstance(values, pd.Series)
-        else values
-    )
+    if isinstance(values, pd.Series):
+        values = pd.get_dummies(values).to_numpy(dtype=np.float64)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300))
-    model.fit(table[fitted], known)
-    return np.asarray(model.decision_function(table[test]))
+    model.fit(values[fitted], known)
+    return np.asarray(model.decision_function(values[test]))
 
 
 SCORERS: Mapping[str, Callable[[Any, Fitting], Floats | str]] = {

@@ -37,20 +37,25 @@ from medgan.evaluation.score_table import joined
 from medgan.evaluation.volumes import MEAN
 from medgan.images.metadata import UNKNOWN
 from medgan.images.transforms import INTENSITY, WINDOWED
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, interval
-from medgan.stats.classification import Predictions, auroc, auroc_of
-from medgan.stats.differences import Difference, auroc_difference, difference, resampled
+from medgan.stats.bootstrap import (
+    Estimate,
+    Floats,
+    WeightedStatistic,
+    estimate,
+    interval,
+    ratio,
+    resampled,
+)
+from medgan.stats.classification import area_of, auroc
+from medgan.stats.differences import Difference, auroc_difference, difference
 from medgan.stats.strata import Stratum, predictions_of
 
 KINDS = ("one_class", "mix", "probe")
 FLAG = "may detect the source"
 SITE_FLAG = "does worse within sites than across them"
 COARSE = (
-    *(
-        f"{name}{of}"
-        for name in ("thumbnail", "intensity")
-        for of in ("", *(f", {one}" for one in INTENSITY))
-    ),
+    *("thumbnail", *(f"thumbnail, {one}" for one in INTENSITY)),
+    *("intensity", *(f"intensity, {one}" for one in INTENSITY)),
     *(f"border, {one}" for one in WINDOWED),
 )
 """Shortcuts that may show the disease as well."""
@@ -69,30 +74,22 @@ def audit_shortcuts(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> ShortcutsResult:
-    """Compute the AUROC of every shortcut, and compare every detector with the best of them.
+    """Compute the AUROC of every shortcut of `shortcut_scores`, and compare every detector with the
+    best of them that saw what it saw.
 
-    The AUROCs of the shortcuts alone aggregate slices by their mean.
-
-    Args:
-        shortcuts: the scores of `shortcut_scores`.
-        reasons: why it has no scores of other shortcuts.
-        detectors: `sees_mix` decides which kind of shortcut a detector is compared with.
-        splits: with the test labels.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    The AUROCs of the shortcuts alone aggregate slices by their mean. `reasons` tell why other
+    shortcuts have no scores.
     """
-    aggregates = dict.fromkeys([MEAN, *(detector.aggregate for detector in detectors.values())])
     alone = {
         aggregate: _Shortcuts.of(shortcuts, splits, aggregate, n_resamples, seed)
-        for aggregate in aggregates
+        for aggregate in {MEAN, *(detector.aggregate for detector in detectors.values())}
     }
     judged = {
         name: _judged(detector.test(splits), detector.sees_mix, alone[detector.aggregate])
         for name, detector in detectors.items()
     }
-    measured = alone[MEAN].aurocs | {
-        name: Estimate(None, reason=reason) for name, reason in reasons.items()
-    }
+    absent = {name: Estimate(None, reason=reason) for name, reason in reasons.items()}
+    measured = alone[MEAN].aurocs | absent
     by_kind = {
         kind: {short(name): found for name, found in measured.items() if name.startswith(kind)}
         for kind in KINDS
@@ -120,10 +117,9 @@ class _Shortcuts:
         seed: int,
     ) -> _Shortcuts:
         """The shortcuts that have scores."""
+        ids = shortcuts[["image_id"]]
         tests = {
-            name: joined(
-                shortcuts[["image_id"]].assign(score=shortcuts[name]), splits, "test", aggregate
-            )
+            name: joined(ids.assign(score=shortcuts[name]), splits, "test", aggregate)
             for name in shortcuts.columns
             if "/" in name
         }
@@ -153,7 +149,7 @@ class _Shortcuts:
 
 def _auroc(test: pd.DataFrame, n_resamples: int, seed: int) -> Estimate:
     labels, scores, groups = (test[name].to_numpy() for name in ("label", "score", "group_id"))
-    return interval(auroc_of(Predictions(labels, scores, scores)), groups, n_resamples, seed)
+    return interval(area_of(labels, scores), groups, n_resamples, seed)
 
 
 def short(name: str) -> str:
@@ -163,11 +159,9 @@ def short(name: str) -> str:
 
 def within_scope(scope: str, measured: Mapping[str, T]) -> dict[str, T]:
     """The shortcuts of one of SCOPES: all, or those that cannot show the disease."""
-    return {
-        name: found
-        for name, found in measured.items()
-        if scope == "any" or short(name) not in COARSE
-    }
+    if scope == "any":
+        return dict(measured)
+    return {name: found for name, found in measured.items() if short(name) not in COARSE}
 
 
 def is_no_better(gain: Estimate) -> bool:
@@ -218,11 +212,6 @@ def within_sites(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0) -> 
     `pooled` counts only pairs of a normal and an anomalous image of the same site, so what tells
     sites apart adds nothing to it. `difference` is `pooled` minus the AUROC of all pairs of the
     same images.
-
-    Args:
-        test: label, score, group_id, and site where it is known.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
     """
     levels, patients = as_text(column_of(test, "site")), test["group_id"].to_numpy()
     predictions = predictions_of(test, np.inf)
@@ -245,11 +234,8 @@ def within_sites(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0) -> 
     overall = Stratum(predictions, np.logical_or.reduce([site.mask for site in mixed]))
     metrics = {"pooled": _pooled(mixed), "overall": overall.metric("auroc")}
     draws = resampled(metrics, patients, n_resamples, seed)
-    return WithinSites(
-        told,
-        interval(metrics["pooled"], patients, n_resamples, seed),
-        difference(draws["pooled"], draws["overall"]),
-    )
+    pooled = estimate(metrics["pooled"], draws["pooled"])
+    return WithinSites(told, pooled, difference(draws["pooled"], draws["overall"]))
 
 
 def _pooled(sites: Sequence[Stratum]) -> WeightedStatistic:
@@ -263,9 +249,7 @@ def _pooled(sites: Sequence[Stratum]) -> WeightedStatistic:
             area = auroc(labels, site.all.scores[site.mask], own)
             right += np.nan_to_num(area) * count
             pairs += count
-        return np.asarray(
-            np.divide(right, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-        )
+        return ratio(right, pairs)
 
     among, labels = np.logical_or.reduce([site.mask for site in sites]), sites[0].all.labels
     return WeightedStatistic(statistic, [among & (labels == label) for label in (0, 1)])

@@ -17,19 +17,14 @@ import pandas as pd
 from medgan.audits.cohort import OTHER, as_text, column_of, few_levels, in_order, leakage_verdict
 from medgan.audits.results import Gap, SubgroupMetrics, SubgroupsResult
 from medgan.audits.scored import ScoredDetector, tested
+from medgan.evaluation.score_table import patients_in
 from medgan.images.leakage import LeakageAudit
 from medgan.images.metadata import UNKNOWN
-from medgan.stats.bootstrap import Estimate, estimates
+from medgan.stats.bootstrap import Estimate, Resampled, estimate, resampled
 from medgan.stats.classification import Predictions
-from medgan.stats.differences import (
-    Difference,
-    Resampled,
-    difference,
-    holm,
-    paired_difference,
-    resampled,
-)
+from medgan.stats.differences import Difference, difference, holm, paired_difference
 from medgan.stats.strata import INSUFFICIENT, METRICS, MINIMUM, Stratum, predictions_of
+from medgan.words import readable
 
 MOST_YEARS = 6
 COLUMNS = ("sex", "age_band", "site", "view", "scanner", "sequence", "period")
@@ -84,9 +79,8 @@ class _Pair:
     def gap(self, p_holm: float | None, pairs: int) -> Gap:
         """The difference of the pair as the largest of so many."""
         found, between = self.difference, (self.better.level, self.worse.level)
-        return Gap(
-            **vars(found.estimate), between=between, p=found.p_value, p_holm=p_holm, pairs=pairs
-        )
+        own = vars(found.estimate)
+        return Gap(**own, between=between, p=found.p_value, p_holm=p_holm, pairs=pairs)
 
 
 def audit_subgroups(
@@ -98,13 +92,8 @@ def audit_subgroups(
 ) -> SubgroupsResult:
     """Compute sensitivity, specificity and AUROC of every group of test images, and their gaps.
 
-    Args:
-        detector: its scores and its frozen threshold.
-        splits: with the test labels, and sex, age_band, site, view, scanner, sequence and date
-            where they are known.
-        leakage: the leakage audit of the split.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    Groups are those of sex, age_band, site, view, scanner, sequence and date in `splits`, where
+    they are known.
     """
     test = detector.test(splits)
     patients = test["group_id"].to_numpy()
@@ -116,8 +105,9 @@ def audit_subgroups(
         for name in METRICS
         if not group.too_few(name)
     }
-    found = estimates(metrics, patients, n_resamples, seed)
-    gaps = _gaps(groups, resampled(metrics, patients, n_resamples, seed))
+    drawn = resampled(metrics, patients, n_resamples, seed)
+    found = {key: estimate(metrics[key], one) for key, one in drawn.items()}
+    gaps = _gaps(groups, drawn)
     return SubgroupsResult(
         _sentence(gaps, bool(groups)),
         {name: _measured(name, groups, test, splits, found) for name in columns},
@@ -178,8 +168,7 @@ def periods(dates: pd.Series[Any], like: pd.Series[Any]) -> pd.Series[Any]:
         middle: pd.Timestamp = known.sort_values().iloc[(len(known) - 1) // 2].normalize()
         names = {True: f"until {middle:%Y-%m-%d}", False: f"after {middle:%Y-%m-%d}"}
         chosen = (days.dt.normalize() <= middle).map(names)
-    named: pd.Series[Any] = chosen.astype(object).where(days.notna(), UNKNOWN)
-    return named
+    return chosen.astype(object).where(days.notna(), UNKNOWN)
 
 
 def _days(dates: pd.Series[Any]) -> pd.Series[Any]:
@@ -197,27 +186,24 @@ def _measured(
 ) -> dict[str, SubgroupMetrics]:
     """The metrics of each level of a grouping."""
     training = _column(splits[splits["split"] == "train"], test, column)
-    measured = {}
-    for group in groups:
-        if group.column == column:
-            images = test[group.mask]
-            known = images["group_known"].all()
-            measured[group.level] = SubgroupMetrics(
-                n_images=len(images),
-                n_patients=int(images["group_id"].nunique()) if known else None,
-                n_anomalous=group.count(1),
-                n_normal=group.count(0),
-                training_images=int((training == group.level).sum()) if group.comparable else None,
-                **{name: group.too_few(name) or found[group.key(name)] for name in METRICS},
-            )
-    return measured
+    return {
+        group.level: SubgroupMetrics(
+            n_images=int(group.mask.sum()),
+            n_patients=patients_in(test[group.mask]),
+            n_anomalous=group.count(1),
+            n_normal=group.count(0),
+            training_images=int((training == group.level).sum()) if group.comparable else None,
+            **{name: group.too_few(name) or found[group.key(name)] for name in METRICS},
+        )
+        for group in groups
+        if group.column == column
+    }
 
 
 def _gaps(groups: Sequence[Group], draws: Mapping[Any, Resampled]) -> dict[str, dict[str, Gap]]:
     """The largest gap of each grouping and metric, its p-value corrected over all pairs."""
     pairs = list(_pairs(groups, draws))
-    p_values = {place: pair.difference.p_value for place, pair in enumerate(pairs)}
-    adjusted = holm({place: p for place, p in p_values.items() if p is not None})
+    adjusted = holm({place: pair.difference.p_value for place, pair in enumerate(pairs)})
     gaps: dict[str, dict[str, Gap]] = {}
     for column in dict.fromkeys(group.column for group in groups):
         gaps[column] = {}
@@ -249,20 +235,16 @@ def _sentence(gaps: Mapping[str, Mapping[str, Gap]], any_group: bool) -> str:
     if not any_group:
         return NOTHING_KNOWN
     known = [
-        (gap.value, column, metric, gap)
+        (gap.value, f"{metric} of {readable(column)}", gap.between, gap.p_holm)
         for column, metrics in gaps.items()
         for metric, gap in metrics.items()
         if gap.value is not None and gap.between is not None
     ]
     if not known:
         return TOO_SMALL
-    shown = [one for one in known if one[3].p_holm is not None and one[3].p_holm < SIGNIFICANT]
-    value, column, metric, gap = max(shown or known, key=lambda one: one[0])
-    better, worse = gap.between or ("", "")
-    size = (
-        f"{metric} of {column.replace('_', ' ')} {worse} is {value:.3f} below that of {better} "
-        f"({_p_text(gap.p_holm)})"
-    )
+    shown = [one for one in known if one[3] is not None and one[3] < SIGNIFICANT]
+    value, what, (better, worse), p_holm = max(shown or known, key=lambda one: one[0])
+    size = f"{what} {worse} is {value:.3f} below that of {better} ({_p_text(p_holm)})"
     if not shown:
         return f"No gap between groups is shown; the largest: {size}."
     lead = f"{len(shown)} of {len(known)} largest gaps are shown not to be chance"

@@ -56,24 +56,24 @@ def compare_with_baselines(
         UserError: detectors were scored on different images.
     """
     _require_same_images(detectors)
-    validation = {
-        name: judged.row.validation_auroc.value if judged.row.validation_auroc else None
-        for name, judged in detectors.items()
-    }
+    areas = {name: judged.row.validation_auroc for name, judged in detectors.items()}
+    validation = {name: area.value if area else None for name, area in areas.items()}
     baselines = {FAMILY[sees]: choose_baseline(validation, sees) for sees in BASELINES}
     tests = {}
     for name, judged in detectors.items():
         family = FAMILY[judged.row.sees_mix]
         chosen = baselines[family]
-        untested = chosen.reason if chosen.name is None else "it is the baseline"
+        reason = chosen.reason if chosen.name is None else "it is the baseline"
         tests[name] = (
-            _not_tested(family, chosen.name, FAILED if judged.row.failed else untested)
-            if chosen.name in (None, name) or judged.row.failed
-            else _test(family, chosen.name, judged, detectors[chosen.name], n_resamples, seed)
+            _test(family, chosen.name, judged, detectors[chosen.name], n_resamples, seed)
+            if chosen.name not in (None, name) and not judged.row.failed
+            else DetectorTest(
+                family=family,
+                against=chosen.name,
+                difference=Estimate(None, reason=FAILED if judged.row.failed else reason),
+            )
         )
-    adjusted = holm(
-        {name: test.p_value for name, test in tests.items() if test.p_value is not None}
-    )
+    adjusted = holm({name: test.p_value for name, test in tests.items()})
     first = next(iter(detectors.values())).row
     return DetectorTests(
         tests={name: _concluded(test, adjusted.get(name)) for name, test in tests.items()},
@@ -89,53 +89,29 @@ def compare_with_baselines(
 
 
 def choose_baseline(validation: Mapping[str, float | None], sees_mix: bool) -> BaselineChoice:
-    """Choose the baseline of the detectors that see as much, by validation AUROC.
-
-    Args:
-        validation: the validation AUROC of each detector that was run; None where it has none.
-        sees_mix: whether the detectors see the unlabeled mix.
+    """Choose the baseline of the detectors that see as much, by the validation AUROC of each
+    detector that was run; None where it has none.
     """
     run = {name: validation[name] for name in BASELINES[sees_mix] if name in validation}
     if not run:
         return BaselineChoice(None, {}, reason=f"none of {', '.join(BASELINES[sees_mix])} was run")
     known = {name: value for name, value in run.items() if value is not None}
     best = max(known, key=lambda name: known[name]) if known else next(iter(run))
-    return BaselineChoice(
-        best, run, ALONE if len(run) == 1 else BY_VALIDATION if known else BY_ORDER
-    )
-
-
-def _not_tested(family: str, against: str | None, reason: str) -> DetectorTest:
-    return DetectorTest(
-        family=family,
-        against=against,
-        difference=Estimate(None, reason=reason),
-        p_value=None,
-        p_holm=None,
-        verdict="",
-    )
+    chosen_by = BY_VALIDATION if known else BY_ORDER
+    return BaselineChoice(best, run, ALONE if len(run) == 1 else chosen_by)
 
 
 def _test(
     family: str, against: str, one: Judged, other: Judged, n_resamples: int, seed: int
 ) -> DetectorTest:
-    labels, first, second, groups = (
-        column.to_numpy()
-        for column in (
-            one.test["label"],
-            one.test["score"],
-            other.test["score"],
-            one.test["group_id"],
-        )
-    )
+    labels, first, groups = (one.test[name].to_numpy() for name in ("label", "score", "group_id"))
+    second = other.test["score"].to_numpy()
     found = auroc_difference(labels, first, second, groups, n_resamples, seed)
     return DetectorTest(
         family=family,
         against=against,
         difference=found.estimate,
         p_value=found.p_value,
-        p_holm=None,
-        verdict="",
         auroc=one.row.auroc.value,
         auroc_of_baseline=other.row.auroc.value,
         test=OF_PATIENTS if one.test["group_known"].all() else OF_IMAGES,
@@ -143,20 +119,17 @@ def _test(
 
 
 def _concluded(test: DetectorTest, p_holm: float | None) -> DetectorTest:
-    reason = test.difference.reason or "no interval"
-    said = (
-        f"no test: {reason}"
-        if p_holm is None
-        else verdict(test.difference.value or 0.0, str(test.against), p_holm)
-    )
+    said = verdict(test.difference, str(test.against), p_holm)
     return replace(test, p_holm=p_holm, verdict=said)
 
 
-def verdict(gap: float, against: str, p_holm: float) -> str:
-    """What a corrected test says of a difference in AUROC."""
+def verdict(difference: Estimate, against: str, p_holm: float | None) -> str:
+    """What a corrected test says of a difference in AUROC, or why there is none."""
+    if p_holm is None:
+        return f"no test: {difference.reason or 'no interval'}"
     if p_holm >= ALPHA:
         return f"no difference from {against} shown"
-    return f"{'better' if gap > 0 else 'worse'} than {against}"
+    return f"{'better' if (difference.value or 0.0) > 0 else 'worse'} than {against}"
 
 
 def is_better(difference: Estimate, p_holm: float | None) -> bool:

@@ -39,17 +39,12 @@ def pooled(maps: NDArray[Any]) -> NDArray[np.float32]:
     import torch.nn.functional as F
 
     values = torch.from_numpy(np.asarray(maps, dtype=np.float32))[:, None]
-    means: NDArray[np.float32] = F.adaptive_avg_pool2d(values, GRID).flatten(1).numpy()
-    return means
+    return F.adaptive_avg_pool2d(values, GRID).flatten(1).numpy()
 
 
 def missing_reason(labels: NDArray[np.int64], groups: NDArray[Any], classes: Sequence[str]) -> str:
-    """Why anomaly types cannot be learned from these training images; empty where they can.
-
-    Args:
-        labels: (n,) indices into `classes`, of anomalous training images.
-        groups: (n,) patient of each.
-        classes: names of the types.
+    """Say why anomaly types cannot be learned from anomalous training images, by their types (n,),
+    indices into `classes`, and patients (n,); empty where they can.
     """
     if len(classes) < 2:
         return "not estimable: there are fewer than two anomaly types"
@@ -61,6 +56,17 @@ def missing_reason(labels: NDArray[np.int64], groups: NDArray[Any], classes: Seq
             f"({', '.join(rare)}; {FEWEST_GROUPS} are needed)"
         )
     return ""
+
+
+def balanced_regression() -> Any:
+    """A logistic regression on standardized features, in which all classes weigh the same."""
+    from sklearn.linear_model import LogisticRegression  # 1.5 s, not for other commands
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
+    )
 
 
 @dataclass(frozen=True)
@@ -93,18 +99,12 @@ def fitted_probabilities(
     Returns:
         (m, K), and how it was fitted.
     """
-    from sklearn.linear_model import LogisticRegression  # 1.5 s, not for other commands
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     fewest = min(len(np.unique(groups[labels == kind])) for kind in np.unique(labels))
     folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
-    )
     search = GridSearchCV(
-        model,
+        balanced_regression(),
         {"logisticregression__C": list(STRENGTHS)},
         scoring="neg_log_loss",
         cv=folds,
@@ -151,10 +151,7 @@ class ClassifiedImages:
         more (n, K).
         """
         values = np.asarray(self.probabilities)
-        chosen: NDArray[np.int64] = (
-            (values >= 0.5).astype(np.int64) if self.several else values.argmax(1)
-        )
-        return chosen
+        return (values >= 0.5).astype(np.int64) if self.several else values.argmax(1)
 
     @property
     def anomalous(self) -> NDArray[np.int64]:
@@ -171,11 +168,8 @@ class ClassifiedImages:
 
     def of_class(self, place: int) -> Predictions:
         """One class against all others."""
-        labels, decisions, own = (
-            np.asarray(self.labels),
-            self.decisions,
-            self.probabilities[:, place],
-        )
+        labels, decisions = np.asarray(self.labels), self.decisions
+        own = self.probabilities[:, place]
         if self.several:
             return Predictions(labels[:, place] > 0, own, decisions[:, place] > 0)
         return Predictions(labels == place, own, decisions == place)
@@ -210,12 +204,8 @@ class ClassifiedImages:
 def evaluate_categories(
     images: ClassifiedImages, n_resamples: int = 1000, seed: int = 0
 ) -> AnomalyTypeResult:
-    """Evaluate how well anomaly types are told apart on anomalous test images.
-
-    Args:
-        images: the anomalous test images; the classes are the types, without `normal`.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Evaluate how well anomaly types are told apart on anomalous test images; the classes are the
+    types, without `normal`.
     """
     labels, decisions, classes = images.labels, images.decisions, images.classes
     probabilities = np.asarray(images.probabilities, dtype=np.float64)

@@ -10,30 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
+from medgan.evaluation import results
 from medgan.evaluation.baselines import verdict
 from medgan.evaluation.categories import ClassifiedImages, evaluate_categories
-from medgan.evaluation.metrics import (
-    CLASSIFIER,
-    OF_CLASS,
-    OF_CLASSES,
-    measured,
-    measured_macro,
-)
-from medgan.evaluation.results import (
-    AnomalyTypeResult,
-    CalibrationBin,
-    ClassifierResult,
-    ClassResult,
-    Contrast,
-    TemperatureScaling,
-)
+from medgan.evaluation.metrics import CLASSIFIER, OF_CLASS, OF_CLASSES, measured
 from medgan.evaluation.scores import Images
+from medgan.stats.bootstrap import estimates, ratio
 from medgan.stats.calibration import calibration, scaled, temperature
-from medgan.stats.classification import (
-    auroc_of,
-    class_balanced_accuracy_of,
-    effect_size,
-)
+from medgan.stats.classification import auroc_of, class_balanced_accuracy_of, effect_size, macro_of
 from medgan.stats.differences import auroc_difference, holm, paired_difference
 
 if TYPE_CHECKING:
@@ -51,8 +35,7 @@ def class_probabilities(
     device = next(model.parameters()).device
     parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
     found = [model.probabilities(images(part).to(device)).cpu() for part in parts]  # type: ignore[operator]
-    probabilities: NDArray[np.float64] = torch.cat(found).double().numpy()
-    return probabilities
+    return torch.cat(found).double().numpy()
 
 
 def evaluate_classifier(
@@ -60,7 +43,7 @@ def evaluate_classifier(
     n_resamples: int = 1000,
     seed: int = 0,
     validation: ClassifiedImages | None = None,
-) -> ClassifierResult:
+) -> results.ClassifierResult:
     """Evaluate a classifier on the test images.
 
     Accuracy, balanced accuracy and the confusion matrix are over all classes. Precision, recall and
@@ -80,8 +63,12 @@ def evaluate_classifier(
     sure = np.clip(predictions.scores, 0, 1)
     trust = calibration(predictions.labels, sure, groups, n_resamples, seed)
     each = {name: images.of_class(place) for place, name in enumerate(images.classes)}
-    macro = measured_macro(OF_CLASSES, list(each.values()), groups, n_resamples, seed)
-    return ClassifierResult(
+    means = {
+        metric.key: macro_of([metric.statistic(of) for of in each.values()])
+        for metric in OF_CLASSES
+    }
+    macro = estimates(means, groups, n_resamples, seed)
+    return results.ClassifierResult(
         metrics=measured(CLASSIFIER, predictions, groups, n_resamples, seed),
         n_images=len(labels),
         n_patients=images.n_patients,
@@ -89,54 +76,47 @@ def evaluate_classifier(
         n_seeds=1,
         seeds=(seed,),
         classes=tuple(images.classes),
-        brier=trust.brier,
-        expected_calibration_error=trust.expected_calibration_error,
-        brier_of_the_share=trust.brier_of_the_share,
-        calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
+        **vars(trust),
         confusion_matrix=images.matrix,
         report=class_report(labels, images.decisions, images.classes),
         categories=_among_anomalies(images, n_resamples, seed),
         per_class={
-            name: ClassResult(
+            name: results.CategoryResult(
                 metrics=measured(OF_CLASS, of, groups, n_resamples, seed),
                 n_images=int(of.anomalous.sum()),
             )
             for name, of in each.items()
         },
-        macro=ClassResult(metrics=macro, n_images=len(labels)),
+        macro=results.CategoryResult(metrics=macro, n_images=len(labels)),
         scaled=None if validation is None else _scaled(images, validation, n_resamples, seed),
     )
 
 
 def _scaled(
     images: ClassifiedImages, validation: ClassifiedImages, n_resamples: int, seed: int
-) -> TemperatureScaling:
+) -> results.TemperatureScaling:
     labels, count = np.asarray(validation.labels, dtype=np.int64), len(validation.labels)
+    reason = "not estimable: the validation images are of one class"
+    if images.several:
+        reason = "not estimable: an image may be of several classes"
     if images.several or len(np.unique(labels)) < 2:
-        reason = (
-            "an image may be of several classes"
-            if images.several
-            else "the validation images are of one class"
-        )
-        return TemperatureScaling(
-            temperature=None, n_validation=count, reason=f"not estimable: {reason}"
-        )
+        return results.TemperatureScaling(temperature=None, n_validation=count, reason=reason)
     chosen = temperature(validation.probabilities, labels)
     anomaly = 1 - scaled(images.probabilities, chosen)[:, 0]
     truth, groups = np.minimum(images.labels, 1), np.asarray(images.groups).astype(str)
     trust = calibration(truth, np.clip(anomaly, 0, 1), groups, n_resamples, seed)
-    return TemperatureScaling(
+    return results.TemperatureScaling(
         temperature=chosen,
         n_validation=count,
         brier=trust.brier,
         expected_calibration_error=trust.expected_calibration_error,
-        calibration_curve=tuple(CalibrationBin(*each) for each in trust.curve),
+        calibration_curve=trust.calibration_curve,
     )
 
 
 def contrast(
     first: ClassifiedImages, second: ClassifiedImages, n_resamples: int = 1000, seed: int = 0
-) -> Contrast:
+) -> results.Contrast:
     """Compare two classifiers on the same test images: the first minus the second, without the
     correction for several contrasts.
 
@@ -153,38 +133,33 @@ def contrast(
     gap = auroc_difference(truth, one.scores, other.scores, groups, n_resamples, seed)
     size = None
     if gap.value is not None:
-        areas = [auroc_of(found).value(len(truth)) for found in (one, other)]
+        areas = [auroc_of(found).value for found in (one, other)]
         size = effect_size(areas[0], areas[1], int(truth.sum()), int((1 - truth).sum()))
-    balanced = [class_balanced_accuracy_of(found) for found in (one, other)]
-    return Contrast(
+    first_balanced, second_balanced = map(class_balanced_accuracy_of, (one, other))
+    balanced = paired_difference(first_balanced, second_balanced, groups, n_resamples, seed)
+    return results.Contrast(
         difference=gap.estimate,
         p_value=gap.p_value,
         effect_size=size,
-        balanced_accuracy=paired_difference(
-            balanced[0], balanced[1], groups, n_resamples, seed
-        ).estimate,
+        balanced_accuracy=balanced.estimate,
     )
 
 
-def corrected(contrasts: Mapping[tuple[str, str], Contrast]) -> dict[tuple[str, str], Contrast]:
+def corrected(
+    contrasts: Mapping[tuple[str, str], results.Contrast],
+) -> dict[tuple[str, str], results.Contrast]:
     """Correct the p-values of a family of contrasts (first, second) by Holm, and judge each."""
-    known = {pair: one.p_value for pair, one in contrasts.items() if one.p_value is not None}
-    adjusted = holm(known)
-    return {
-        pair: replace(
-            one,
-            p_holm=adjusted.get(pair),
-            verdict=verdict(one.difference.value or 0.0, pair[1], adjusted[pair])
-            if pair in adjusted
-            else f"no test: {one.difference.reason or 'no interval'}",
-        )
-        for pair, one in contrasts.items()
-    }
+    adjusted, found = holm({pair: one.p_value for pair, one in contrasts.items()}), {}
+    for pair, one in contrasts.items():
+        p_holm = adjusted.get(pair)
+        said = verdict(one.difference, pair[1], p_holm)
+        found[pair] = replace(one, p_holm=p_holm, verdict=said)
+    return found
 
 
 def _among_anomalies(
     images: ClassifiedImages, n_resamples: int, seed: int
-) -> AnomalyTypeResult | None:
+) -> results.AnomalyTypeResult | None:
     """Which anomaly type, given that there is one: from p(type) / (1 - p(normal)) on anomalous
     images; None for one type.
     """
@@ -192,10 +167,8 @@ def _among_anomalies(
         return None
     anomalous = np.asarray(images.labels) > 0
     of_types = np.asarray(images.probabilities, dtype=np.float64)[anomalous, 1:]
-    total = of_types.sum(1, keepdims=True)
-    even = np.full_like(of_types, 1 / of_types.shape[1])
     among = ClassifiedImages(
-        np.divide(of_types, total, out=even, where=total > 0),
+        ratio(of_types, of_types.sum(1, keepdims=True), otherwise=1 / of_types.shape[1]),
         np.asarray(images.labels, dtype=np.int64)[anomalous] - 1,
         np.asarray(images.groups).astype(str)[anomalous],
         np.full(int(anomalous.sum()), bool(np.all(images.group_known))),
@@ -212,12 +185,5 @@ def class_report(
     """
     from sklearn.metrics import classification_report  # 1.5 s that other commands need not wait for
 
-    report: dict[str, Any] = classification_report(
-        labels,
-        decisions,
-        labels=list(range(len(classes))),
-        target_names=list(classes),
-        output_dict=True,
-        zero_division=0,
-    )
-    return report
+    named = {"labels": list(range(len(classes))), "target_names": list(classes)}
+    return classification_report(labels, decisions, **named, output_dict=True, zero_division=0)

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from medgan.evaluation.metrics import DETECTOR
-from medgan.stats.bootstrap import Estimate
+from medgan.evaluation.score_table import patients_in
+from medgan.stats.bootstrap import Estimate, Resampled, resampled
 from medgan.stats.classification import Predictions
-from medgan.stats.differences import Difference, Resampled, difference, resampled
+from medgan.stats.differences import Difference, difference
 
 COLUMNS = ("unit", "group_id", "group_known", "label", "category", "score", "called")
 PAIRED = "paired: the same images of the same patients, resampled alike for both"
@@ -117,30 +118,27 @@ def differing(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, 
 def _compared(
     name: str, first: RunMetrics, second: RunMetrics, n_resamples: int, seed: int
 ) -> ComparedDetector:
-    a, b = (_units(run, name) for run in (first, second))
-    own = [
+    a, b = (
+        run.scores[name].sort_values("unit", ignore_index=True) if name in run.scores else None
+        for run in (first, second)
+    )
+    of_a, of_b = (
         {metric.key: run.metrics[name].get(metric.key, NOT_THERE) for metric in DETECTOR}
         for run in (first, second)
-    ]
+    )
     if a is None or b is None:
-        how, differences = COMBINED, {key: mover(own[0][key], own[1][key]) for key in own[0]}
+        how, differences = COMBINED, {key: mover(of_a[key], of_b[key]) for key in of_a}
     else:
         how = _pairing(a, b)
-        of_a = _resampled(a, n_resamples, seed)
-        of_b = _resampled(b, n_resamples, seed + 1 if how == UNPAIRED else seed)
-        differences = {key: difference(of_b[key], of_a[key]) for key in own[0]}
+        drawn = _resampled(a, n_resamples, seed)
+        others = _resampled(b, n_resamples, seed + 1 if how == UNPAIRED else seed)
+        differences = {key: difference(others[key], drawn[key]) for key in of_a}
     return ComparedDetector(
         how,
         [None if part is None else int(part["unit"].nunique()) for part in (a, b)],
-        [_patients(part) for part in (a, b)],
-        {key: ComparedMetric(own[0][key], own[1][key], gap) for key, gap in differences.items()},
+        [None if part is None else patients_in(part) for part in (a, b)],
+        {key: ComparedMetric(of_a[key], of_b[key], gap) for key, gap in differences.items()},
     )
-
-
-def _units(run: RunMetrics, name: str) -> pd.DataFrame | None:
-    """The scores of a detector in the order of the images."""
-    found = run.scores.get(name)
-    return None if found is None else found.sort_values("unit", ignore_index=True)
 
 
 def _pairing(a: pd.DataFrame, b: pd.DataFrame) -> str:
@@ -148,12 +146,6 @@ def _pairing(a: pd.DataFrame, b: pd.DataFrame) -> str:
     if not a[facts].astype(str).equals(b[facts].astype(str)):
         return UNPAIRED
     return PAIRED if bool(a["group_known"].all() and b["group_known"].all()) else PAIRED_IMAGES
-
-
-def _patients(part: pd.DataFrame | None) -> int | None:
-    if part is None or not part["group_known"].all():
-        return None
-    return int(part["group_id"].nunique())
 
 
 def _resampled(part: pd.DataFrame, n_resamples: int, seed: int) -> dict[str, Resampled]:

@@ -6,16 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgan.evaluation.results import (
-    AnomalyTypeResult,
-    CategoryResult,
-    DetectorResult,
-    FrozenThreshold,
-    Matrices,
-    Measured,
-    VolumeScoring,
-)
-from medgan.files.documents import to_json
+from medgan.evaluation import results
+from medgan.files.documents import ALWAYS, to_json
 from medgan.stats.bootstrap import Estimate
 
 
@@ -26,8 +18,8 @@ class CategoriesResult:
     classes: tuple[str, ...]
     labels_used: str
     n_train_of_each: Mapping[str, int]
-    rows: Mapping[str, AnomalyTypeResult]
-    supervised: Mapping[str, AnomalyTypeResult]
+    rows: Mapping[str, results.AnomalyTypeResult]
+    supervised: Mapping[str, results.AnomalyTypeResult]
     reason: str = ""
 
 
@@ -37,7 +29,7 @@ class ComponentsResult:
 
     own: str
     weights: Mapping[str, float]
-    rows: Mapping[str, DetectorResult]
+    rows: Mapping[str, results.DetectorResult]
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,7 @@ class RegionShare:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalisationResult(Measured):
+class LocalisationResult(results.Measured):
     """Anomaly maps against masks of the test images."""
 
     claim: str
@@ -75,7 +67,7 @@ class LocalisationResult(Measured):
     chance: Mapping[str, float] = field(default_factory=dict)
     threshold: PixelThreshold | None = None
     location_alone: Mapping[str, Estimate] = field(default_factory=dict)
-    per_category: Mapping[str, CategoryResult] = field(default_factory=dict)
+    per_category: Mapping[str, results.CategoryResult] = field(default_factory=dict)
     region: RegionShare | None = None
 
 
@@ -94,8 +86,7 @@ class Projection:
         if self.reason:
             return {"value": None, "reason": self.reason}
         known = {key: value for key, value in vars(self).items() if value not in (None, (), "")}
-        document: dict[str, Any] = to_json(known)
-        return document
+        return to_json(known)
 
 
 @dataclass(frozen=True)
@@ -108,7 +99,7 @@ class ProjectionsResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExternalResult(Measured):
+class ExternalResult(results.Measured):
     """The detector of another dataset, with its frozen threshold, on the test images here."""
 
     claim: str
@@ -119,11 +110,11 @@ class ExternalResult(Measured):
     n_patients: int | None = None
     interval_unit: str | None = None
     n_anomalous: int | None = None
-    threshold: FrozenThreshold | None = None
-    volume_score: VolumeScoring | None = None
+    threshold: results.FrozenThreshold | None = None
+    volume_score: results.VolumeScoring | None = None
     sees_mix: bool | None = None
     labels_used: str | None = None
-    confusion_matrix: Matrices | None = None
+    confusion_matrix: results.Matrices | None = None
     at_home: Mapping[str, Estimate] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     data: str | None = None
@@ -152,9 +143,9 @@ class DetectorTest:
     family: str
     against: str | None
     difference: Estimate
-    p_value: float | None
-    p_holm: float | None
-    verdict: str
+    p_value: float | None = field(default=None, metadata=ALWAYS)
+    p_holm: float | None = field(default=None, metadata=ALWAYS)
+    verdict: str = field(default="", metadata=ALWAYS)
     auroc: float | None = None
     auroc_of_baseline: float | None = None
     test: str = ""

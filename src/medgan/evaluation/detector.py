@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from medgan.evaluation import results
 from medgan.evaluation.classifier import class_report
 from medgan.evaluation.metrics import (
     AUROC,
@@ -23,17 +24,6 @@ from medgan.evaluation.metrics import (
 from medgan.evaluation.patients import evaluate_patients, freeze_patients
 from medgan.evaluation.protocol import Protocol
 from medgan.evaluation.reading import require_finite_numbers
-from medgan.evaluation.results import (
-    CategoryResult,
-    Decision,
-    DetectorResult,
-    HalfWidth,
-    OperatingPoint,
-    PredictiveValues,
-    ReadFromTest,
-    ValidationMetrics,
-    VolumeScoring,
-)
 from medgan.evaluation.score_table import counts, require_real, require_unseen, scored_images
 from medgan.evaluation.volumes import (
     by_volume,
@@ -45,15 +35,8 @@ from medgan.evaluation.volumes import (
 )
 from medgan.files.documents import to_json
 from medgan.images.labels import findings_of, shows
+from medgan.stats import classification
 from medgan.stats.bootstrap import IMAGE_INTERVALS_ARE, Estimate, estimates
-from medgan.stats.classification import (
-    Predictions,
-    confusion,
-    false_alarms,
-    npv_of,
-    ppv_of,
-    sensitivity_at_specificity_of,
-)
 from medgan.stats.pooling import expected_half_width
 from medgan.stats.thresholds import (
     FalsePositiveRate,
@@ -100,8 +83,8 @@ class OperatingPoints:
     """How the scores of slices become the score of a volume."""
     chosen_by_labels: str
     """What labels of validation chose before a threshold: `volume_score` or `none`."""
-    volume_score: VolumeScoring | None
-    validation: ValidationMetrics
+    volume_score: results.VolumeScoring | None
+    validation: results.ValidationMetrics
 
     def labels_used(self, threshold: Threshold) -> str:
         """What the labels of anomalous validation images were used for."""
@@ -121,7 +104,7 @@ def freeze(validation: pd.DataFrame, protocol: Protocol = DEFAULT) -> OperatingP
     """
     choice = choose_volume_score(validation, protocol.volume_score)
     units = by_volume(validation, choice.aggregate)
-    threshold = frozen_on(units, protocol.rule)
+    threshold, groups = frozen_on(units, protocol.rule), units["group_id"].to_numpy()
     volumes = scored_unit(validation) == "volume"
     resampling = protocol.n_resamples, protocol.seed
     return OperatingPoints(
@@ -134,18 +117,18 @@ def freeze(validation: pd.DataFrame, protocol: Protocol = DEFAULT) -> OperatingP
         aggregate=choice.aggregate,
         chosen_by_labels="volume_score" if choice.uses_labels else "none",
         volume_score=describe_volume_score(choice, validation, *resampling) if volumes else None,
-        validation=ValidationMetrics(
+        validation=results.ValidationMetrics(
             n_images=len(units),
             n_anomalous=int(units["label"].sum()),
-            metrics=measured(
-                DETECTOR, _at(units, threshold), units["group_id"].to_numpy(), *resampling
-            ),
+            metrics=measured(DETECTOR, _at(units, threshold), groups, *resampling),
             remark=FLATTERS,
         ),
     )
 
 
-def evaluate(test: pd.DataFrame, points: OperatingPoints, sees_mix: bool = False) -> DetectorResult:
+def evaluate(
+    test: pd.DataFrame, points: OperatingPoints, sees_mix: bool = False
+) -> results.DetectorResult:
     """Judge the test images at operating points that were frozen on validation.
 
     `test` has label, score, category, group_id and group_known; volume and slice where the images
@@ -159,12 +142,12 @@ def evaluate(test: pd.DataFrame, points: OperatingPoints, sees_mix: bool = False
     found, volumes = _Test.of(units, points), _on_test(points, units)
     metrics = found.at("", points.threshold, DETECTOR)
     labels, decisions, area = found.main.labels, found.main.decisions, metrics["auroc"]
-    result = DetectorResult(
+    result = results.DetectorResult(
         metrics=metrics,
         decisions=found.decisions(),
         at_95_specificity=found.point("specificity", points.at_95_specificity),
         at_95_sensitivity=found.at_sensitivity(),
-        read_from_test_roc=ReadFromTest(found.values["", "roc"], ON_TEST),
+        read_from_test_roc=results.ReadFromTest(found.values["", "roc"], ON_TEST),
         predictive_values=found.predictive_values(),
         **counts(units),
         n_anomalous=int(labels.sum()),
@@ -179,17 +162,13 @@ def evaluate(test: pd.DataFrame, points: OperatingPoints, sees_mix: bool = False
         patient_level=evaluate_patients(units, points.patients, points.protocol),
         expected_half_width=_half_width(units, area),
         brier=Estimate(None, reason=NO_PROBABILITIES),
-        confusion_matrix=confusion(labels, decisions),
+        confusion_matrix=classification.confusion(labels, decisions),
         report=class_report(labels, decisions, ("normal", "anomalous")),
         per_category={name: _category(units, points, name) for name in findings_of(units)},
         warnings=(*_warnings(area, units, points), *slice_count_warnings(volumes)),
     )
     if result.failed:
         result = replace(result, warnings=(FAILED_ON_VALIDATION, *result.warnings))
-    return _finite(result)
-
-
-def _finite(result: DetectorResult) -> DetectorResult:
     require_finite_numbers(to_json(result), "The result of the detector")
     return result
 
@@ -199,7 +178,7 @@ def evaluate_detector(
     splits: pd.DataFrame,
     protocol: Protocol = DEFAULT,
     sees_mix: bool = False,
-) -> DetectorResult:
+) -> results.DetectorResult:
     """Freeze the operating points of a detector, then judge the test images.
 
     Args:
@@ -224,7 +203,7 @@ class _Test:
     """The test images, and every estimate of them; one set of resamples serves all."""
 
     points: OperatingPoints
-    main: Predictions
+    main: classification.Predictions
     values: Mapping[tuple[str, str], Estimate]
     """By the place in the result and the key of the metric."""
 
@@ -232,19 +211,17 @@ class _Test:
     def of(cls, units: pd.DataFrame, points: OperatingPoints) -> _Test:
         main, protocol = _at(units, points.threshold), points.protocol
         statistics = {("", metric.key): metric.statistic(main) for metric in DETECTOR}
-        statistics["", "roc"] = sensitivity_at_specificity_of(main, WANTED)
+        statistics["", "roc"] = classification.sensitivity_at_specificity_of(main, WANTED)
         for share in protocol.prevalences:
-            statistics[f"{share:g}", "ppv"] = ppv_of(main, share)
-            statistics[f"{share:g}", "npv"] = npv_of(main, share)
+            statistics[f"{share:g}", "ppv"] = classification.ppv_of(main, share)
+            statistics[f"{share:g}", "npv"] = classification.npv_of(main, share)
         cuts = {f"rule {rule}": cut for rule, cut in points.decisions.items()}
         cuts |= {"specificity": points.at_95_specificity, "sensitivity": points.at_95_sensitivity}
-        for place, cut in cuts.items():
-            predictions = _at(units, cut)
-            statistics |= {
-                (place, metric.key): metric.statistic(predictions) for metric in DECISION
-            }
-        statistics["sensitivity", "false_positives"] = false_alarms(
-            _at(units, points.at_95_sensitivity)
+        decided = {place: _at(units, cut) for place, cut in cuts.items()}
+        for place, of in decided.items():
+            statistics |= {(place, metric.key): metric.statistic(of) for metric in DECISION}
+        statistics["sensitivity", "false_positives"] = classification.false_alarms(
+            decided["sensitivity"]
         )
         groups = units["group_id"].to_numpy()
         return cls(points, main, estimates(statistics, groups, protocol.n_resamples, protocol.seed))
@@ -257,10 +234,10 @@ class _Test:
             return missing(metrics, cut.reason)
         return {metric.key: self.values[place, metric.key] for metric in metrics}
 
-    def decisions(self) -> dict[str, Decision]:
+    def decisions(self) -> dict[str, results.Decision]:
         """The decisions of each rule."""
         return {
-            rule: Decision(
+            rule: results.Decision(
                 threshold=cut,
                 labels_used=self.points.labels_used(cut),
                 metrics=self.at(f"rule {rule}", cut, DECISION),
@@ -268,32 +245,30 @@ class _Test:
             for rule, cut in self.points.decisions.items()
         }
 
-    def point(self, place: str, cut: Threshold) -> OperatingPoint:
+    def point(self, place: str, cut: Threshold) -> results.OperatingPoint:
         """Sensitivity and specificity at a threshold."""
-        return OperatingPoint(threshold=cut, metrics=self.at(place, cut, POINT))
+        return results.OperatingPoint(threshold=cut, metrics=self.at(place, cut, POINT))
 
-    def at_sensitivity(self) -> OperatingPoint:
+    def at_sensitivity(self) -> results.OperatingPoint:
         """The point of a sensitivity, with its false positives per 100 normal images."""
         cut, found = self.points.at_95_sensitivity, self.values["sensitivity", "false_positives"]
         if cut.value is None:
             found = Estimate(None, reason=cut.reason)
         return replace(self.point("sensitivity", cut), false_alarms_per_100_normals=found)
 
-    def predictive_values(self) -> dict[str, PredictiveValues]:
+    def predictive_values(self) -> dict[str, results.PredictiveValues]:
         """The predictive values at each prevalence."""
-        shares = [f"{share:g}" for share in self.points.protocol.prevalences]
-        return {
-            share: PredictiveValues(self.values[share, "ppv"], self.values[share, "npv"])
-            for share in shares
-        }
+        shares, values = self.points.protocol.prevalences, self.values
+        named = [f"{share:g}" for share in shares]
+        return {at: results.PredictiveValues(values[at, "ppv"], values[at, "npv"]) for at in named}
 
 
-def _at(units: pd.DataFrame, threshold: Threshold) -> Predictions:
+def _at(units: pd.DataFrame, threshold: Threshold) -> classification.Predictions:
     scores = units["score"].to_numpy()
-    return Predictions(units["label"].to_numpy(), scores, threshold.decide(scores))
+    return classification.Predictions(units["label"].to_numpy(), scores, threshold.decide(scores))
 
 
-def _on_test(points: OperatingPoints, units: pd.DataFrame) -> VolumeScoring | None:
+def _on_test(points: OperatingPoints, units: pd.DataFrame) -> results.VolumeScoring | None:
     """What is known of the volume scores; None where the test images are no slices."""
     if points.volume_score is None or scored_unit(units) == "image":
         return None
@@ -302,20 +277,23 @@ def _on_test(points: OperatingPoints, units: pd.DataFrame) -> VolumeScoring | No
     return replace(points.volume_score, slice_count_auroc=counted)
 
 
-def _half_width(units: pd.DataFrame, area: Estimate) -> HalfWidth:
+def _half_width(units: pd.DataFrame, area: Estimate) -> results.HalfWidth:
     """The half-width to expect for this n, cases being patients where they are known: images of one
     patient add little.
     """
-    normal, anomalous = (
-        int(units.loc[units["label"] == label, "group_id"].nunique()) for label in (0, 1)
-    )
+    of_label = units.groupby("label")["group_id"].nunique()
+    normal, anomalous = (int(of_label.get(label, 0)) for label in (0, 1))
     unit = "patient" if units["group_known"].all() else "image"
     if area.value is None or area.value in (0.0, 1.0):
-        return HalfWidth(None, normal, anomalous, unit, area.reason or EXACT)
-    return HalfWidth(expected_half_width(normal, anomalous, area.value), normal, anomalous, unit)
+        return results.HalfWidth(None, normal, anomalous, unit, area.reason or EXACT)
+    return results.HalfWidth(
+        expected_half_width(normal, anomalous, area.value), normal, anomalous, unit
+    )
 
 
-def _category(units: pd.DataFrame, points: OperatingPoints, category: str) -> CategoryResult:
+def _category(
+    units: pd.DataFrame, points: OperatingPoints, category: str
+) -> results.CategoryResult:
     """A finding, alone or with others, against all normal images; images without it are left
     out.
     """
@@ -324,7 +302,7 @@ def _category(units: pd.DataFrame, points: OperatingPoints, category: str) -> Ca
     predictions = _at(units[among].assign(label=chosen[among].astype(np.int64)), points.threshold)
     groups, protocol = units["group_id"].to_numpy()[among], points.protocol
     found = measured(OF_CATEGORY, predictions, groups, protocol.n_resamples, protocol.seed)
-    return CategoryResult(n_images=int(chosen.sum()), metrics=found)
+    return results.CategoryResult(n_images=int(chosen.sum()), metrics=found)
 
 
 def _warnings(area: Estimate, units: pd.DataFrame, points: OperatingPoints) -> list[str]:

@@ -77,11 +77,8 @@ class Domain:
     """`<distance>_center` (D,) and, for Mahalanobis distances, `<distance>_precision` (D, D)."""
 
     def outside(self, native: Pixels, prepared: Pixels) -> str:
-        """Say why an image is outside the domain; an empty text where it is inside.
-
-        Args:
-            native: as it was read, (H, W, 1 or 3).
-            prepared: as the detector sees it, (h, w, C).
+        """Say why an image is outside the domain, as it was read (H, W, 1 or 3) and as the detector
+        sees it (h, w, C); an empty text where it is inside.
         """
         reasons = [*self._by_form(native), *self._by_color(native, prepared)]
         reasons += self._by_distance(prepared)
@@ -123,10 +120,8 @@ def chroma(image: Pixels) -> float:
 def freeze_domain(images: ImageStore, splits: pd.DataFrame, seed: int = 0) -> Domain:
     """Freeze the domain of all detectors of a data set on its validation images.
 
-    Args:
-        images: the store.
-        splits: row, split, label and group_id; width, height and color where they are known.
-        seed: of the samples of images.
+    `splits` has row, split, label and group_id; width, height and color where they are known.
+    `seed` draws the samples of images.
     """
     training, validation = (_sample(splits, part, seed) for part in ("train", "val"))
     reference = _reference(_described(images, training["row"].to_numpy()))
@@ -162,12 +157,10 @@ def _form(validation: pd.DataFrame) -> dict[str, Range]:
     if sizes.empty:
         return {}
     side, aspect = sizes.min(axis=1), sizes["width"] / sizes["height"]
+    accepted = {"shorter_side": (side, SIDE_FACTOR), "width_by_height": (aspect, ASPECT_FACTOR)}
     return {
-        "shorter_side": (float(side.min() / SIDE_FACTOR), float(side.max() * SIDE_FACTOR)),
-        "width_by_height": (
-            float(aspect.min() / ASPECT_FACTOR),
-            float(aspect.max() * ASPECT_FACTOR),
-        ),
+        name: (float(values.min() / factor), float(values.max() * factor))
+        for name, (values, factor) in accepted.items()
     }
 
 
@@ -187,10 +180,8 @@ def _features(pixels: Pixels) -> dict[str, Floats]:
     count, channels = len(pixels), pixels.shape[3]
     levels = pixels.transpose(0, 3, 1, 2).reshape(count * channels, -1)
     shares = [np.bincount(each, minlength=LEVELS) / each.size for each in levels]
-    cells = adaptive_avg_pool2d(
-        torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).double(), THUMBNAIL
-    )
-    layout = cells.numpy().reshape(count, -1)
+    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).double()
+    layout = adaptive_avg_pool2d(images, THUMBNAIL).numpy().reshape(count, -1)
     spread = np.maximum(layout.std(1, keepdims=True), 1.0)
     found: dict[str, Floats] = {
         "intensity": np.cumsum(shares, axis=1).reshape(count, -1),
@@ -217,8 +208,6 @@ def _distances(reference: Arrays, name: str, features: Floats) -> Floats:
     """Measure (n,): in gray levels for `intensity`, else Mahalanobis."""
     difference = features - reference[f"{name}_center"]
     if name == "intensity":  # the integral of the difference of two distribution functions
-        found: Floats = np.abs(difference).mean(1) * LEVELS
-        return found
+        return np.abs(difference).mean(1) * LEVELS
     squared = np.einsum("ni,ij,nj->n", difference, reference[f"{name}_precision"], difference)
-    lengths: Floats = np.sqrt(np.maximum(squared, 0.0))
-    return lengths
+    return np.sqrt(np.maximum(squared, 0.0))

@@ -53,15 +53,8 @@ def features_of(
     batch_size: int,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
-    """(n, D) features of the images in `rows`.
-
-    Args:
-        extractor: in eval mode, on `device`.
-        images: rows of the store to images.
-        rows: (n,) of the store, n > 0.
-        names: what to call the images in an error (n,).
-        batch_size: images at a time.
-        device: where the extractor is.
+    """Compute features (n, D) of the images in `rows` (n,) of the store, n > 0, by an extractor in
+    eval mode on `device`; `names` (n,) stand in errors.
 
     Raises:
         UserError: a feature is not finite; it names the images.
@@ -70,11 +63,11 @@ def features_of(
 
     with torch.inference_mode():
         parts = [
-            extractor.features(images(rows[start : start + batch_size]).to(device)).float().cpu()
-            for start in range(0, len(rows), batch_size)
+            extractor.features(images(some).to(device)).float().cpu()
+            for some in np.split(rows, range(batch_size, len(rows), batch_size))
         ]
     features: NDArray[np.float32] = torch.cat(parts).numpy()
-    require_finite(np.isfinite(features).all(axis=1, keepdims=False).astype(bool), names)
+    require_finite(np.isfinite(features).all(1), names)
     return features
 
 
@@ -103,9 +96,8 @@ def tsne(features: Plane, seed: int) -> tuple[Plane, Projection]:
     from sklearn.manifold import TSNE
 
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(
-        _few(features, seed)
-    )
+    method = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
+    plane = method.fit_transform(_few(features, seed))
     return plane.astype(np.float64), Projection(perplexity=perplexity)
 
 
@@ -163,15 +155,12 @@ def _few(features: Plane, seed: int) -> Plane:
         return features
     from sklearn.decomposition import PCA
 
-    reduced: Plane = PCA(min(KEPT_DIRECTIONS, len(features)), random_state=seed).fit_transform(
-        features
-    )
-    return reduced
+    reduction = PCA(min(KEPT_DIRECTIONS, len(features)), random_state=seed)
+    return reduction.fit_transform(features)
 
 
 def _trustworthiness(features: Plane, plane: Plane) -> float:
     from sklearn.manifold import trustworthiness
 
-    return float(
-        trustworthiness(features, plane, n_neighbors=min(NEIGHBOURS, (len(features) - 1) // 2))
-    )
+    neighbours = min(NEIGHBOURS, (len(features) - 1) // 2)
+    return float(trustworthiness(features, plane, n_neighbors=neighbours))

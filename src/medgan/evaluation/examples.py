@@ -32,9 +32,8 @@ def with_kinds(table: pd.DataFrame, threshold: float) -> pd.DataFrame:
     distance from it.
     """
     called, anomalous = table["score"] >= threshold, table["label"] == 1
-    kind = np.select(
-        [called & anomalous, ~called & anomalous, called & ~anomalous], KINDS[:3], KINDS[3]
-    )
+    outcomes = [called & anomalous, ~called & anomalous, called & ~anomalous]
+    kind = np.select(outcomes, KINDS[:3], KINDS[3])
     return table.assign(kind=kind, margin=(table["score"] - threshold).abs())
 
 
@@ -62,16 +61,12 @@ def random_errors(table: pd.DataFrame, threshold: float, count: int, seed: int) 
     """
     kinds = with_kinds(table, threshold).sort_values("image_id")
     pools = {kind: kinds[kinds["kind"] == kind] for kind in ERRORS}
-    sizes = [len(pools[kind]) for kind in ERRORS]
+    sizes = [len(pool) for pool in pools.values()]
     halves = (count - count // 2, count // 2)
-    wanted = [
-        min(size, max(half, count - other))
-        for size, half, other in zip(sizes, halves, sizes[::-1], strict=True)
-    ]
     drawn = []
-    for kind, number in zip(ERRORS, wanted, strict=True):
-        rng = np.random.default_rng([seed, crc32(kind.encode())])
-        drawn.append(pools[kind].iloc[np.sort(rng.permutation(len(pools[kind]))[:number])])
+    for (kind, pool), half, other in zip(pools.items(), halves, sizes[::-1], strict=True):
+        rng, wanted = np.random.default_rng([seed, crc32(kind.encode())]), max(half, count - other)
+        drawn.append(pool.iloc[np.sort(rng.permutation(len(pool))[:wanted])])
     return pd.concat(drawn)
 
 
@@ -119,18 +114,12 @@ def counterparts(
 ) -> NDArray[np.float32]:
     """Compute the image that each one is compared with: (n, C, H, W) in [-1, 1], without padding.
 
-    Args:
-        detector: in eval mode.
-        images: rows of the store to images.
-        rows: (n,) of the store, at least one.
-        side: height and width of the stored images.
-        batches: with the seed of the scores, so that a search finds the image that was scored.
+    The detector is in eval mode, `rows` (n,) are of the store, `side` is the height and width of
+    the stored images, and `batches` have the seed of the scores, so that a search finds the image
+    that was scored.
     """
-    found = (
-        detector.counterpart(images(batch).to(batches.device), rng)
-        for batch, rng in batches.of(rows)
-    )
-    return np.concatenate([_plain(batch, side) for batch in found])
+    seen = ((images(batch).to(batches.device), rng) for batch, rng in batches.of(rows))
+    return np.concatenate([_plain(detector.counterpart(*one), side) for one in seen])
 
 
 def windowed(images: NDArray[np.float32], references: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -146,5 +135,4 @@ def windowed(images: NDArray[np.float32], references: NDArray[np.float32]) -> ND
 
 
 def _plain(images: Tensor, side: tuple[int, int]) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = crop_padding(images.detach(), *side).float().cpu().numpy()
-    return array
+    return crop_padding(images.detach(), *side).float().cpu().numpy()

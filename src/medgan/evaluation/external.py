@@ -90,9 +90,8 @@ def require_unseen(splits: pd.DataFrame, other: pd.DataFrame | None, trained_on:
     shared = test.loc[test["pixel_hash"].isin(set(other["pixel_hash"])), "image_id"]
     if len(shared):
         raise UserError(
-            f"{len(shared)} test images are images of '{trained_on}' too "
-            f"(the first is {shared.iloc[0]}): a validation on them is not external; "
-            "choose another data set."
+            f"{len(shared)} test images are images of '{trained_on}' too (the first is "
+            f"{shared.iloc[0]}): a validation on them is not external; choose another data set."
         )
     return PATIENTS
 
@@ -107,14 +106,8 @@ def evaluate_externally(
 ) -> ExternalResult:
     """Evaluate the detector of another dataset on the test images of this one.
 
-    Args:
-        scores: image_id, split and score of the test images here.
-        splits: of this dataset, with the test labels.
-        home: the result of the detector on its own dataset, whose threshold and aggregate of slices
-            are taken as they are.
-        origin: where the detector comes from.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    `home` is its result there, whose threshold and aggregate of slices are taken as they are;
+    scores and splits are those of this dataset.
     """
     test = joined(scores, splits, "test", home.aggregate)
     values, labels = test["score"].to_numpy(dtype=np.float64), test["label"].to_numpy()

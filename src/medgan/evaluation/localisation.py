@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.details import PixelThreshold
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates
+from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, mean_over, ratio
 
 BINS = 1000
 PRO_LIMIT = 0.3
@@ -67,8 +67,7 @@ class PixelCounts:
     @property
     def anomalous(self) -> Bools:
         """Images that have a marked pixel (n,)."""
-        found: Bools = self.positive.sum(1) > 0
-        return found
+        return self.positive.sum(1) > 0
 
     def of(self, among: Bools) -> PixelCounts:
         """Those of some images."""
@@ -76,60 +75,46 @@ class PixelCounts:
         return PixelCounts(*(part[among] for part in parts))
 
 
-def bin_edges(maps: NDArray[Any], masks: Bools, bins: int = BINS) -> Floats:
+def bin_edges(maps: NDArray[Any], masks: Bools) -> Floats:
     """Ascending lower edges of the bins: the distinct values of the maps, or, where they are more
-    than `bins`, as many quantiles of all pixels and of those inside the masks.
+    than BINS, as many quantiles of all pixels and of those inside the masks.
     """
     everywhere = np.asarray(maps, dtype=np.float64)
     values = np.unique(everywhere)
-    if len(values) <= bins:
+    if len(values) <= BINS:
         return values
-    shares, inside = np.arange(bins) / bins, everywhere[masks]
-    parts = [
-        np.quantile(part, shares, method="lower") for part in (everywhere, inside) if part.size
-    ]
+    shares, there = np.arange(BINS) / BINS, [everywhere, everywhere[masks]]
+    parts = [np.quantile(part, shares, method="lower") for part in there if part.size]
     return np.unique(np.concatenate([values[:1], *parts]))
 
 
 def pixel_counts(maps: NDArray[Any], masks: Bools, edges: Floats) -> PixelCounts:
-    """Counts by bin of each image.
-
-    Args:
-        maps: (n, H, W), higher is more anomalous.
-        masks: (n, H, W).
-        edges: of `bin_edges`; a value belongs to the last edge that is not above it.
+    """Count the pixels of maps and masks (n, H, W) by bin; a value belongs to the last edge of
+    `bin_edges` that is not above it.
     """
     rows = [
         _counts_of(values, mask, edges)
         for values, mask in zip(np.asarray(maps, dtype=np.float64), masks, strict=True)
     ]
-    stacked = np.array([row[:3] for row in rows]).reshape(len(rows), 3, len(edges))
-    return PixelCounts(
-        stacked[:, 0],
-        stacked[:, 1],
-        stacked[:, 2],
-        np.array([row[3] for row in rows], dtype=np.float64),
-    )
+    counted = np.array([row for row, _ in rows]).reshape(len(rows), 3, len(edges))
+    regions = np.array([count for _, count in rows], dtype=np.float64)
+    positive, negative, overlap = counted.transpose(1, 0, 2)
+    return PixelCounts(positive, negative, overlap, regions)
 
 
-def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, Floats, Floats, float]:
+def _counts_of(values: Floats, mask: Bools, edges: Floats) -> tuple[Floats, int]:
+    """Positive pixels, negative ones and overlap of an image by bin (3, K), and its regions."""
     from scipy import ndimage
 
-    places = len(edges) - np.clip(
-        np.searchsorted(edges, values, side="right"), 1, None
-    )  # highest bin first
+    # The highest bin first.
+    places = len(edges) - np.clip(np.searchsorted(edges, values, side="right"), 1, None)
     labelled, count = ndimage.label(mask, structure=NEIGHBOURS)
     sizes = np.bincount(labelled.ravel(), minlength=count + 1).astype(np.float64)
     inside = labelled > 0
-    positive = np.bincount(places[inside], minlength=len(edges))
-    negative = np.bincount(places[~inside], minlength=len(edges))
-    overlap = np.bincount(places[inside], weights=1 / sizes[labelled[inside]], minlength=len(edges))
-    return (
-        positive.astype(np.float64),
-        negative.astype(np.float64),
-        overlap.astype(np.float64),
-        float(count),
-    )
+    shares = 1 / sizes[labelled[inside]]
+    parts = ((places[inside], None), (places[~inside], None), (places[inside], shares))
+    counted = [np.bincount(part, weights, len(edges)) for part, weights in parts]
+    return np.array(counted, dtype=np.float64), count
 
 
 def pixel_auroc(counts: PixelCounts, weights: Floats) -> Floats:
@@ -138,7 +123,7 @@ def pixel_auroc(counts: PixelCounts, weights: Floats) -> Floats:
     """
     positive, negative = weights @ counts.positive, weights @ counts.negative
     below = negative.sum(1, keepdims=True) - np.cumsum(negative, axis=1)
-    return _ratio((positive * (below + negative / 2)).sum(1), positive.sum(1) * negative.sum(1))
+    return ratio((positive * (below + negative / 2)).sum(1), positive.sum(1) * negative.sum(1))
 
 
 def pixel_average_precision(counts: PixelCounts, weights: Floats) -> Floats:
@@ -146,35 +131,25 @@ def pixel_average_precision(counts: PixelCounts, weights: Floats) -> Floats:
     threshold: (B,).
     """
     positive = weights @ counts.positive
-    found, flagged = (
-        np.cumsum(positive, axis=1),
-        np.cumsum(positive + weights @ counts.negative, axis=1),
-    )
-    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
-    return _ratio((positive * precision).sum(1), positive.sum(1))
+    found = np.cumsum(positive, axis=1)
+    flagged = np.cumsum(positive + weights @ counts.negative, axis=1)
+    precision = ratio(found, flagged, otherwise=0.0)
+    return ratio((positive * precision).sum(1), positive.sum(1))
 
 
-def pro_area(counts: PixelCounts, weights: Floats, limit: float = PRO_LIMIT) -> Floats:
-    """Area under the mean overlap of regions against the share of false pixels up to `limit`,
-    divided by `limit`: (B,).
+def pro_area(counts: PixelCounts, weights: Floats) -> Floats:
+    """Area under the mean overlap of regions against the share of false pixels up to PRO_LIMIT,
+    divided by PRO_LIMIT: (B,).
     """
-    overlap = _ratio(
-        np.cumsum(weights @ counts.overlap, axis=1), (weights @ counts.regions)[:, None]
-    )
-    negative = weights @ counts.negative
-    false = _ratio(np.cumsum(negative, axis=1), negative.sum(1, keepdims=True))
-    start = np.zeros((len(weights), 1))
-    heights, places = (
-        np.concatenate([start, overlap], axis=1),
-        np.concatenate([start, false], axis=1),
-    )
-    widths = np.diff(np.minimum(places, limit), axis=1)
-    steps = np.diff(places, axis=1)
+    found, negative = np.cumsum(weights @ counts.overlap, axis=1), weights @ counts.negative
+    overlap = ratio(found, (weights @ counts.regions)[:, None])
+    false = ratio(np.cumsum(negative, axis=1), negative.sum(1, keepdims=True))
+    heights, places = (np.pad(part, ((0, 0), (1, 0))) for part in (overlap, false))
+    widths = np.diff(np.minimum(places, PRO_LIMIT), axis=1)
     # Where the limit cuts a step, only the part of its rise before the limit counts.
-    kept = np.divide(widths, steps, out=np.zeros_like(steps), where=steps > 0)
+    kept = ratio(widths, np.diff(places, axis=1), otherwise=0.0)
     right = heights[:, :-1] + kept * np.diff(heights, axis=1)
-    area: Floats = (widths * (heights[:, :-1] + right) / 2).sum(1) / limit
-    return area
+    return (widths * (heights[:, :-1] + right) / 2).sum(1) / PRO_LIMIT
 
 
 def dice_by_threshold(counts: PixelCounts) -> Floats:
@@ -184,7 +159,7 @@ def dice_by_threshold(counts: PixelCounts) -> Floats:
     found = np.cumsum(counts.positive, axis=1)
     called = found + np.cumsum(counts.negative, axis=1)
     marked = counts.positive.sum(1, keepdims=True)
-    return np.where(marked > 0, _ratio(2 * found, called + marked), np.nan)
+    return np.where(marked > 0, ratio(2 * found, called + marked), np.nan)
 
 
 def dice(maps: NDArray[Any], masks: Bools, threshold: float) -> Floats:
@@ -192,26 +167,17 @@ def dice(maps: NDArray[Any], masks: Bools, threshold: float) -> Floats:
     NaN where the mask is empty.
     """
     called = np.asarray(maps, dtype=np.float64) >= threshold
-    marked = masks.sum((1, 2))
-    return np.where(
-        marked > 0, _ratio(2.0 * (called & masks).sum((1, 2)), called.sum((1, 2)) + marked), np.nan
-    )
+    found, marked = (called & masks).sum((1, 2)), masks.sum((1, 2))
+    return np.where(marked > 0, ratio(2.0 * found, called.sum((1, 2)) + marked), np.nan)
 
 
 def freeze_pixel_threshold(
     maps: NDArray[Any], masks: Bools, marked: Bools, normal: Bools
 ) -> PixelThreshold:
-    """Take the cut of the maps from validation images alone.
+    """Take the cut of the maps from validation images alone: the highest cut with the highest mean
+    Dice of the marked anomalous images; without any, the 99th percentile of the normals' maps.
 
-    Args:
-        maps: of the validation images (n, H, W).
-        masks: theirs (n, H, W).
-        marked: images whose mask is known (n,).
-        normal: normal images (n,).
-
-    Returns:
-        The highest cut with the highest mean Dice of the marked anomalous images; without any, the
-        99th percentile of the normals' maps.
+    Maps and masks are (n, H, W); `marked` (n,) are the images whose mask is known.
     """
     anomalous = marked & masks.any((1, 2))
     if not anomalous.any():
@@ -224,11 +190,10 @@ def freeze_pixel_threshold(
     return PixelThreshold(rule, float(edges[::-1][best]), labels_used="threshold")
 
 
-def map_quantile(maps: NDArray[Any], quantile: float = QUANTILE) -> float:
-    """The quantile of all pixels of these maps (n, H, W); 0 where there is no image."""
-    return (
-        float(np.quantile(np.asarray(maps, dtype=np.float64), quantile)) if np.size(maps) else 0.0
-    )
+def map_quantile(maps: NDArray[Any]) -> float:
+    """QUANTILE of all pixels of these maps (n, H, W); 0 where there is no image."""
+    values = np.asarray(maps, dtype=np.float64)
+    return float(np.quantile(values, QUANTILE)) if values.size else 0.0
 
 
 def mean_mask(masks: Bools, known: Bools) -> Floats | None:
@@ -268,7 +233,7 @@ def localisation_metrics(maps: NDArray[Any], images: MarkedImages) -> dict[str, 
     anomalous, resampling = counts.anomalous, (images.n_resamples, images.seed)
     within = counts.of(anomalous)
     overlap = dice(maps, images.masks, images.threshold.value)
-    statistics = _statistics(counts) | {"dice": mean_over(overlap, anomalous)}
+    statistics = _statistics(counts) | {"dice": mean_over(overlap, anomalous, NO_REGION)}
     everywhere = estimates(statistics, images.groups, *resampling)
     inside = everywhere
     if anomalous.any():
@@ -288,30 +253,8 @@ def localisation_metrics(maps: NDArray[Any], images: MarkedImages) -> dict[str, 
 def _statistics(counts: PixelCounts) -> dict[str, WeightedStatistic]:
     carriers = (counts.anomalous, counts.negative.sum(1) > 0)
     missing = NO_NEGATIVE if counts.anomalous.any() else NO_REGION
-    functions = {
-        "auroc": pixel_auroc,
-        "average_precision": pixel_average_precision,
-        "pro": pro_area,
-    }
+    of = {"auroc": pixel_auroc, "average_precision": pixel_average_precision, "pro": pro_area}
     return {
         name: WeightedStatistic(partial(function, counts), carriers, missing)
-        for name, function in functions.items()
+        for name, function in of.items()
     }
-
-
-def mean_over(values: Floats, among: Bools, missing: str = NO_REGION) -> WeightedStatistic:
-    """The mean of values (n,) over some images (n,)."""
-    chosen = np.where(among, values, 0.0)
-    return WeightedStatistic(
-        lambda weights: _ratio(weights @ chosen, weights @ among.astype(np.float64)),
-        (among,),
-        missing,
-    )
-
-
-def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
-    numerator, denominator = np.broadcast_arrays(numerator, denominator)
-    ratio: Floats = np.divide(
-        numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0
-    )
-    return ratio

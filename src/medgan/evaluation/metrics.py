@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.spaces import DOMAIN, space_name
+from medgan.metrics.features import FeatureSets
+from medgan.metrics.fid import feature_fid
+from medgan.metrics.kid import feature_kid
+from medgan.metrics.memorisation import copied_share
+from medgan.metrics.precision_recall import Neighbours, feature_overlap
+from medgan.metrics.quality import QualityMetric
 from medgan.stats.bootstrap import Estimate, WeightedStatistic, estimates
 from medgan.stats.classification import (
     Predictions,
@@ -24,19 +31,11 @@ from medgan.stats.classification import (
     balanced_accuracy_of,
     class_balanced_accuracy_of,
     f1_of,
-    macro_of,
     multiclass_auroc_of,
     precision_of,
     sensitivity_of,
     specificity_of,
 )
-
-if TYPE_CHECKING:
-    from medgan.metrics.features import FeatureSets
-    from medgan.metrics.lpips import Unavailable
-    from medgan.metrics.pairs import PairMetric
-    from medgan.metrics.precision_recall import Neighbours
-    from medgan.metrics.quality import QualityMetric
 
 Measure = TypeVar("Measure")
 
@@ -60,10 +59,8 @@ class Metric(Generic[Measure]):
 
 
 PredictionMetric = Metric[Callable[[Predictions], WeightedStatistic]]
-QualityMeasure = Callable[["FeatureSets", str, int, "Neighbours"], Mapping[str, "QualityMetric"]]
+QualityMeasure = Callable[[FeatureSets, str, int, Neighbours], Mapping[str, QualityMetric]]
 """Features, the network that computed them, a seed and k to metrics by key."""
-PairMeasure = Callable[["PairMetric | Unavailable"], "PairMetric | Unavailable"]
-"""The LPIPS metric, or why there is none, to the metric of pairs that is declared."""
 
 
 AUROC = PredictionMetric("auroc", "AUROC", auroc_of, required=True, short="AUROC")
@@ -111,102 +108,62 @@ ANOMALY_TYPES = (
 )
 
 
-def _fid(
-    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
-) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.fid import feature_fid
-
-    return {"fid": feature_fid(sets, backbone, seed)}
+def _one(key: str, measure: Callable[[FeatureSets, str, int], QualityMetric]) -> QualityMeasure:
+    """A measure of one metric that takes no k."""
+    return lambda sets, backbone, seed, _: {key: measure(sets, backbone, seed)}
 
 
-def _kid(
-    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
-) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.kid import feature_kid
-
-    return {"kid": feature_kid(sets, backbone, seed)}
-
-
-def _overlap(
-    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
-) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.precision_recall import feature_overlap
-
-    return feature_overlap(sets, backbone, seed, neighbours)
-
-
-def _copied_share(
-    sets: FeatureSets, backbone: str, seed: int, neighbours: Neighbours
-) -> Mapping[str, QualityMetric]:
-    from medgan.metrics.memorisation import copied_share
-
-    return {"copied_share": copied_share(sets, backbone, seed)}
-
-
-def _psnr(lpips: PairMetric | Unavailable) -> PairMetric:
-    from medgan.metrics.pairs import PSNR
-
-    return PSNR
-
-
-def _ms_gmsd(lpips: PairMetric | Unavailable) -> PairMetric:
-    from medgan.metrics.pairs import MS_GMSD
-
-    return MS_GMSD
-
-
-PAIRED: Sequence[Metric[PairMeasure]] = (
-    Metric("psnr", "PSNR", _psnr, use="Difference of pixels. Blurred images do well."),
-    Metric("ms_gmsd", "MS-GMSD", _ms_gmsd, higher_is_better=False, use="Difference of edges."),
-    Metric(
-        "lpips",
-        "LPIPS",
-        lambda lpips: lpips,
-        higher_is_better=False,
-        use="Difference that people see in photographs.",
-    ),
+_lower = partial(Metric, higher_is_better=False)
+PAIRED: Sequence[Metric[None]] = (
+    Metric("psnr", "PSNR", None, use="Difference of pixels. Blurred images do well."),
+    _lower("ms_gmsd", "MS-GMSD", None, use="Difference of edges."),
+    _lower("lpips", "LPIPS", None, use="Difference that people see in photographs."),
 )
-"""Metrics of pairs of images; their keys end with the pairing, that of LPIPS names its backbone."""
+"""Metrics of pairs of images (`medgan.metrics.pairs.METRICS` and LPIPS); their keys end with the
+pairing, that of LPIPS names its backbone.
+"""
 FEATURES: Sequence[Metric[QualityMeasure]] = (
-    Metric(
+    _lower(
         "fid",
         "Fréchet distance",
-        _fid,
-        higher_is_better=False,
+        _one("fid", feature_fid),
         use="Looks and variety in one number, to rank generators at the same N.",
     ),
-    Metric(
+    _lower(
         "kid",
         "KID",
-        _kid,
-        higher_is_better=False,
+        _one("kid", feature_kid),
         use="As the Fréchet distance, for small N: real against real is 0 on average.",
     ),
-    Metric("precision", "Precision", _overlap, use="Whether images look real."),
-    Metric("recall", "Recall", _overlap, use="Whether images are as varied as real ones."),
+    Metric("precision", "Precision", feature_overlap, use="Whether images look real."),
+    Metric("recall", "Recall", feature_overlap, use="Whether images are as varied as real ones."),
     Metric(
-        "density", "Density", _overlap, use="As precision, without trust in single real outliers."
+        "density",
+        "Density",
+        feature_overlap,
+        use="As precision, without trust in single real outliers.",
     ),
     Metric(
-        "coverage", "Coverage", _overlap, use="As recall; finds kinds of images that are missing."
+        "coverage",
+        "Coverage",
+        feature_overlap,
+        use="As recall; finds kinds of images that are missing.",
     ),
 )
 """Metrics of sets of features, measured in each space; their keys end with that of the space. A
 statistic that several of them share is computed once.
 """
-COPIES: Metric[QualityMeasure] = Metric(
+COPIES: Metric[QualityMeasure] = _lower(
     "copied_share",
     "Suspected training copies, share",
-    _copied_share,
-    higher_is_better=False,
+    _one("copied_share", copied_share),
     use="Finds nearly exact copies. Their absence is no proof of privacy.",
 )
 """A metric of the domain features alone."""
-DIVERSITY: Metric[None] = Metric(
+DIVERSITY: Metric[None] = _lower(
     "ms_ssim",
     "MS-SSIM of pairs of a class",
     None,
-    higher_is_better=False,
     use="Finds collapse: above real-vs-real, images of a class are too much alike.",
 )
 TASKS: Sequence[Metric[None]] = (
@@ -228,12 +185,8 @@ QUALITY: Sequence[Metric[Any]] = (*PAIRED, DIVERSITY, *FEATURES, COPIES, *TASKS)
 """Metrics of synthetic images."""
 
 RELEASED = Metric("released", "May be released (1: yes)", None, digits=0)
-COPY_RATE = Metric(
-    "copy_rate", "Suspected training copies, under small changes", None, higher_is_better=False
-)
-MEMBERSHIP = Metric(
-    "membership_auc", "Membership attack with the images, AUC", None, higher_is_better=False
-)
+COPY_RATE = _lower("copy_rate", "Suspected training copies, under small changes", None)
+MEMBERSHIP = _lower("membership_auc", "Membership attack with the images, AUC", None)
 RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
 """Figures of the release gate (`medgan.audits.gate`), of all classes together."""
 
@@ -268,32 +221,11 @@ def measured(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Compute metrics with their 95 % patient intervals, all on the same resamples.
-
-    Args:
-        metrics: entries of the registry.
-        predictions: n images.
-        groups: the patient of each (n,).
-        n_resamples: resamples of patients.
-        seed: of the resamples.
-
-    Returns:
-        Key to estimate, in the order of `metrics`.
+    """Compute metrics of n images with their 95 % patient intervals, all on the same resamples: key
+    to estimate, in the order of `metrics`.
     """
     statistics = {metric.key: metric.statistic(predictions) for metric in metrics}
     return estimates(statistics, np.asarray(groups), n_resamples, seed)
-
-
-def measured_macro(
-    metrics: Sequence[PredictionMetric],
-    classes: Sequence[Predictions],
-    groups: NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """Compute the means of metrics over classes, each against the others; see `measured`."""
-    means = {metric.key: macro_of([metric.statistic(of) for of in classes]) for metric in metrics}
-    return estimates(means, np.asarray(groups), n_resamples, seed)
 
 
 def missing(metrics: Sequence[Metric[Any]], reason: str) -> dict[str, Estimate]:

@@ -152,13 +152,9 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         self.protocol()
         require_ranges("evaluation", self)
-        if self.patient_score not in PATIENT_SCORES:
-            raise UserError(
-                f"evaluation.patient_score is '{self.patient_score}': "
-                f"use {' or '.join(PATIENT_SCORES)}."
-            )
-        if self.volume_score not in VOLUME_SCORES:
-            raise UserError(
-                f"evaluation.volume_score is '{self.volume_score}': "
-                f"use {', '.join(VOLUME_SCORES[:-1])} or {VOLUME_SCORES[-1]}."
-            )
+        choices = {"patient_score": PATIENT_SCORES, "volume_score": VOLUME_SCORES}
+        for name, (*others, last) in choices.items():
+            value = getattr(self, name)
+            if value not in (*others, last):
+                use = f"use {', '.join(others)} or {last}"
+                raise UserError(f"evaluation.{name} is '{value}': {use}.")

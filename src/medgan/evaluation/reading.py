@@ -8,7 +8,7 @@ from typing import Any
 
 from medgan.errors import UserError
 from medgan.evaluation.metrics import CLASSIFIER, DETECTOR
-from medgan.evaluation.results import NO_VALUE, SCHEMA, Results
+from medgan.evaluation.results import SCHEMA, Results
 from medgan.files.documents import from_json
 
 SECTIONS = ("detectors", "classifiers", "quality")
@@ -49,7 +49,7 @@ def require_reasons(value: Any, where: str) -> None:
         return
     _require(
         "value" not in value or value["value"] is not None or bool(value.get("reason")),
-        f"Results: {where} {NO_VALUE}",
+        f"Results: {where} has neither a value nor a reason for its absence",
     )
     for key, inner in value.items():
         require_reasons(inner, f"{where}.{key}")

@@ -6,7 +6,9 @@ All generators of a data set are compared with the same real images, so this is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from medgan.errors import UserError
-from medgan.evaluation.metrics import DIVERSITY, PAIRED
+from medgan.evaluation.metrics import DIVERSITY
 from medgan.evaluation.spaces import Features, FeatureSpace
 from medgan.metrics.diversity import similarities
 from medgan.metrics.lpips import Unavailable
-from medgan.metrics.pairs import PAIRINGS, PairMetric, paired_quality
+from medgan.metrics.pairs import METRICS, PAIRINGS, PairMetric, paired_quality
 from medgan.metrics.precision_recall import PUBLISHED, Neighbours
 
 FEATURES_AT_ONCE = 64
@@ -114,14 +116,9 @@ def describe_real(
     training: LabelledFeatures | None = None,
     remember: Remember = _new,
 ) -> RealReference:
-    """Compute the features of real images and their similarity to each other.
-
-    Args:
-        real: images that no generator has learned from.
-        networks: the networks that compare.
-        settings: how.
-        training: domain features of the training images.
-        remember: keeps parts of earlier runs.
+    """Compute the features of real images that no generator has learned from, and their similarity
+    to each other. `training` are domain features of the training images; `remember` keeps parts of
+    earlier runs.
     """
     features = {
         space.key: LabelledFeatures(
@@ -151,6 +148,31 @@ def features_in(features: Features, images: Tensor) -> NDArray[np.float32]:
     return np.concatenate(batches) if batches else np.zeros((0, 1), np.float32)
 
 
+def measures_of_pairs(
+    images: Tensor,
+    real: Tensor,
+    lpips: PairMetric | Unavailable,
+    seed: int,
+    *,
+    same_set: bool = False,
+) -> dict[str, Callable[[], Tensor]]:
+    """Return what computes each metric of images with real ones: `<metric>_<pairing>` to a function
+    that returns (N,), or raises `UserError` where there are no pairs or no LPIPS.
+    """
+
+    def measure(metric: PairMetric | Unavailable, pairing: str) -> Tensor:
+        if isinstance(metric, Unavailable):
+            raise UserError(metric.reason)
+        rng = torch.Generator().manual_seed(seed)
+        return paired_quality(images, real, metric, pairing, rng, same_set=same_set)
+
+    return {
+        f"{metric.name}_{pairing}": partial(measure, metric, pairing)
+        for metric in (*METRICS, lpips)
+        for pairing in PAIRINGS
+    }
+
+
 def _pairs_of(
     real: LabelledImages, lpips: PairMetric | Unavailable, settings: QualitySettings
 ) -> Arrays:
@@ -158,20 +180,9 @@ def _pairs_of(
     for label in np.unique(real.labels):
         ours = real.of(label)
         few = ours.images[: settings.max_images]
-        for declared in PAIRED:
-            metric = declared.statistic(lpips)
-            if isinstance(metric, Unavailable):
-                continue
-            for pairing in PAIRINGS:
-                try:
-                    rng = torch.Generator().manual_seed(settings.seed)
-                    values = paired_quality(few, few, metric, pairing, rng, same_set=True)
-                except UserError:
-                    continue
-                found[f"{label}.{metric.name}_{pairing}"] = values.numpy()
-        try:
-            values = similarities(ours.images, ours.groups, settings.seed)
-        except UserError:
-            continue
-        found[f"{label}.{DIVERSITY.key}"] = values.numpy()
+        measures = measures_of_pairs(few, few, lpips, settings.seed, same_set=True)
+        measures[DIVERSITY.key] = partial(similarities, ours.images, ours.groups, settings.seed)
+        for key, measure in measures.items():
+            with suppress(UserError):
+                found[f"{label}.{key}"] = measure().numpy()
     return found

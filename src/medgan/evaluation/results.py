@@ -17,13 +17,13 @@ from medgan.evaluation.metrics import Metric
 from medgan.files.documents import ALWAYS, FLAT, OpenKeys
 from medgan.metrics.quality import QualityMetric
 from medgan.stats.bootstrap import Estimate
+from medgan.stats.calibration import CalibrationBin
 from medgan.stats.thresholds import Threshold
 
 Row = TypeVar("Row")
 SCHEMA = 1
 NOT_STORED = "not in these results: they were made before this metric was added"
 FAILED = "failed: validation cannot tell it from chance"
-NO_VALUE = "has neither a value nor a reason for its absence"
 ClassReport = Mapping[str, Any]
 """`sklearn.metrics.classification_report`: scores of each class, and the accuracy."""
 Matrix = tuple[tuple[int, ...], ...]
@@ -146,7 +146,7 @@ class HalfWidth:
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryResult(Measured):
-    """The images of one category and the normal ones."""
+    """The images of one category and the normal ones, or those of one class and all others."""
 
     n_images: int
 
@@ -213,15 +213,6 @@ class DetectorResult(Measured):
 
 
 @dataclass(frozen=True)
-class CalibrationBin:
-    """Images with a similar probability of being anomalous."""
-
-    predicted: float
-    observed: Estimate
-    n_images: int
-
-
-@dataclass(frozen=True)
 class Majority:
     """The most frequent anomaly type, and its share."""
 
@@ -247,13 +238,6 @@ class AnomalyTypeResult(Measured):
     n_train: int | None = None
     labels_used: str | None = None
     detector: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassResult(Measured):
-    """The images of one class against all others."""
-
-    n_images: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,8 +292,8 @@ class ClassifierResult(Measured):
     """What the arm trains on, for readers."""
     generator: str | None = None
     """Of its synthetic images."""
-    per_class: Mapping[str, ClassResult] = field(default_factory=dict)
-    macro: ClassResult | None = None
+    per_class: Mapping[str, CategoryResult] = field(default_factory=dict)
+    macro: CategoryResult | None = None
     """Means over the classes."""
     scaled: TemperatureScaling | None = None
     task: str = "categories"

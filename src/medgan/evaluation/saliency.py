@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.details import RegionShare
-from medgan.stats.bootstrap import Estimate, interval
-from medgan.stats.calibration import mean_of
+from medgan.stats.bootstrap import Estimate, interval, mean_over, ratio
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,12 +68,8 @@ class SaliencyResult:
 
 
 def grad_cam(network: Any, images: Tensor, targets: Tensor) -> Tensor:
-    """Compute maps (n, H, W) >= 0 of the last feature maps, interpolated to the size of the images.
-
-    Args:
-        network: an `ImageClassifier` in eval mode.
-        images: (n, C, H, W).
-        targets: the class of each (n,).
+    """Compute maps (n, H, W) >= 0 of the last feature maps of an `ImageClassifier` in eval mode,
+    interpolated to the size of the images (n, C, H, W), for a class each (n,).
     """
     import torch.nn.functional as F
     from captum.attr import LayerGradCam
@@ -82,8 +77,7 @@ def grad_cam(network: Any, images: Tensor, targets: Tensor) -> Tensor:
     method = LayerGradCam(network, network.trunk)
     found = method.attribute(images, targets, relu_attributions=True)
     size = images.shape[2:]
-    maps: Tensor = F.interpolate(found, size, mode="bilinear", align_corners=False)[:, 0]
-    return maps
+    return F.interpolate(found, size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def integrated_gradients(network: Any, images: Tensor, targets: Tensor) -> Tensor:
@@ -91,11 +85,9 @@ def integrated_gradients(network: Any, images: Tensor, targets: Tensor) -> Tenso
     from captum.attr import IntegratedGradients
 
     method = IntegratedGradients(network, multiply_by_inputs=True)
-    found = method.attribute(
-        images, target=targets, n_steps=STEPS, internal_batch_size=AT_ONCE * STEPS
-    )
-    maps: Tensor = found.abs().sum(1)
-    return maps
+    size = AT_ONCE * STEPS
+    found = method.attribute(images, target=targets, n_steps=STEPS, internal_batch_size=size)
+    return found.abs().sum(1)
 
 
 METHODS: Mapping[str, Callable[[Any, Any, Any], Any]] = {
@@ -113,14 +105,8 @@ def saliency(network: Any, images: Tensor, targets: Tensor, method: str = "grad_
         ImportError: captum is not installed.
     """
     device = next(network.parameters()).device
-    parts = [
-        METHODS[method](
-            network,
-            images[start : start + AT_ONCE].to(device),
-            targets[start : start + AT_ONCE].to(device),
-        )
-        for start in range(0, len(images), AT_ONCE)
-    ]
+    batches = zip(images.split(AT_ONCE), targets.split(AT_ONCE), strict=True)
+    parts = [METHODS[method](network, some.to(device), of.to(device)) for some, of in batches]
     return np.concatenate([part.detach().cpu().double().numpy() for part in parts])
 
 
@@ -157,7 +143,9 @@ def check_saliency(
             )
         except ImportError:
             return SaliencyResult(reason=NO_CAPTUM), {}
-        inside = _share(found[marked], masks[marked])
+        # The share of each map inside its mask; 0 for an empty map.
+        within = (found * masks).sum((1, 2))[marked]
+        inside = ratio(within, found.sum((1, 2))[marked], otherwise=0.0)
         checks[name] = MethodChecks(
             last_layer_random=_mean(_correlations(found, partly), groups, n_resamples),
             all_random=_mean(_correlations(found, wholly), groups, n_resamples),
@@ -165,9 +153,8 @@ def check_saliency(
         )
         maps[name] = found
     area = _mean(masks[marked].mean((1, 2)), groups[marked], n_resamples)
-    result = SaliencyResult(
-        methods=checks, n_images=len(images), n_masks=int(marked.sum()), mask_area=area
-    )
+    n_masks = int(marked.sum())
+    result = SaliencyResult(methods=checks, n_images=len(images), n_masks=n_masks, mask_area=area)
     return result, maps
 
 
@@ -185,22 +172,11 @@ def _correlations(first: Maps, second: Maps) -> Maps:
     ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
     one, other = (values - values.mean(1, keepdims=True) for values in ranks)
     lengths = np.sqrt((one**2).sum(1) * (other**2).sum(1))
-    products = (one * other).sum(1)
-    found: Maps = np.divide(products, lengths, out=np.zeros(len(one)), where=lengths > 0)
-    return found
-
-
-def _share(maps: Maps, masks: NDArray[np.bool_]) -> Maps:
-    """Compute the share of each map inside its mask (n,); 0 for an empty map."""
-    totals = maps.sum((1, 2))
-    found: Maps = np.divide(
-        (maps * masks).sum((1, 2)), totals, out=np.zeros(len(maps)), where=totals > 0
-    )
-    return found
+    return ratio((one * other).sum(1), lengths, otherwise=0.0)
 
 
 def _mean(values: Maps, groups: NDArray[Any], n_resamples: int) -> Estimate:
     if not len(values):
         return Estimate(None, reason=NO_MASK)
     # Correlations may be negative.
-    return interval(replace(mean_of(values), share=False), groups, n_resamples)
+    return interval(replace(mean_over(values), share=False), groups, n_resamples)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medgan.contracts import Composed, ScoreChoice
 from medgan.evaluation.scores import Images, batches_on_device_of, score_images
 from medgan.evaluation.selection import HeldOut
-from medgan.stats.classification import auroc
+from medgan.stats.classification import area_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,20 +24,14 @@ if TYPE_CHECKING:
 OWN, SCALED = "own", "scaled sum"
 ONE_CLASS = "the validation images are all of one class: the weights of the method stay"
 SMALLEST_SPREAD = 1e-12
+Components = Mapping[str, NDArray[np.float32]]
 
 
 def choose_score(
     detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
 ) -> ScoreChoice:
     """Choose the candidate with the highest AUROC on the held-out validation images; of equal ones
-    the first, which is the method's own.
-
-    Args:
-        detector: a `Composed` detector in eval mode.
-        images: rows of the store to images.
-        held_out: the validation images, with their labels.
-        batch_size: images scored at a time.
-        seed: of whatever the detector draws.
+    the first, which is the method's own. The detector is a `Composed` one in eval mode.
     """
     assert isinstance(detector, Composed)  # noqa: S101
     own, labels = dict(detector.score_weights()), held_out.anomalous.astype(np.int64)
@@ -46,9 +40,8 @@ def choose_score(
     batches = batches_on_device_of(detector, batch_size, seed)
     components = score_images(detector, images, held_out.rows, batches).components  # type: ignore[arg-type]
     candidates = _candidates(own, components, labels == 0)
-    once = np.ones((1, len(labels)))
     areas = {
-        name: float(auroc(labels, _weighted(components, weights), once)[0])
+        name: area_of(labels, _weighted(components, weights)).value
         for name, weights in candidates.items()
     }
     best = max(areas, key=lambda name: areas[name])
@@ -56,9 +49,7 @@ def choose_score(
 
 
 def _candidates(
-    own: dict[str, float],
-    components: Mapping[str, NDArray[np.float32]],
-    normal: NDArray[np.bool_],
+    own: dict[str, float], components: Components, normal: NDArray[np.bool_]
 ) -> dict[str, dict[str, float]]:
     scaled = {
         name: 1 / max(float(values[normal].std()), SMALLEST_SPREAD)
@@ -67,10 +58,6 @@ def _candidates(
     return {OWN: own, **{name: {name: 1.0} for name in components}, SCALED: scaled}
 
 
-def _weighted(
-    components: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
-) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.sum(
-        [weight * components[name].astype(np.float64) for name, weight in weights.items()], axis=0
-    )
-    return found
+def _weighted(components: Components, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    parts = [weight * components[name].astype(np.float64) for name, weight in weights.items()]
+    return np.sum(parts, axis=0)

@@ -64,9 +64,8 @@ def scored_images(scores: pd.DataFrame, splits: pd.DataFrame, part: str) -> pd.D
             "The table of scores names an image twice: delete it and run "
             "'kedro run --pipeline anomaly_evaluation' again."
         )
-    table = images.merge(
-        scores[["image_id", "score"]], on="image_id", how="left", validate="one_to_one"
-    )
+    of_images = scores[["image_id", "score"]]
+    table = images.merge(of_images, on="image_id", how="left", validate="one_to_one")
     finite = np.isfinite(table["score"].to_numpy(dtype=np.float64))
     require_finite(finite, table["image_id"].tolist())
     return table
@@ -76,13 +75,18 @@ def counts(test: pd.DataFrame) -> dict[str, Any]:
     """n_images (volumes count as one), what one of them is, n_patients (None where unknown), and
     the unit that intervals resample.
     """
-    known = bool(test["group_known"].all())
+    patients = patients_in(test)
     return {
         "n_images": len(test),
         "scored_unit": scored_unit(test),
-        "n_patients": int(test["group_id"].nunique()) if known else None,
-        "interval_unit": "patient" if known else "image",
+        "n_patients": patients,
+        "interval_unit": "image" if patients is None else "patient",
     }
+
+
+def patients_in(images: pd.DataFrame) -> int | None:
+    """Count patients; None where one is not known."""
+    return int(images["group_id"].nunique()) if images["group_known"].all() else None
 
 
 def require_real(test: pd.DataFrame) -> None:

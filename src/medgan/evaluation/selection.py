@@ -11,7 +11,6 @@ that of the training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,10 +70,8 @@ class HeldOut:
     def metrics(self, scores: NDArray[np.float32]) -> dict[str, Placements]:
         """`aucp` and `val_auroc` of the scores (n,), those that are defined."""
         pair = self.known_normal | self.unlabelled
-        sets = {
-            "aucp": (self.unlabelled[pair], scores[pair]),
-            "val_auroc": (self.anomalous, scores),
-        }
+        aucp = (self.unlabelled[pair], scores[pair])
+        sets = {"aucp": aucp, "val_auroc": (self.anomalous, scores)}
         return {
             name: Placements.of(positive, values)
             for name, (positive, values) in sets.items()
@@ -101,10 +98,7 @@ def choose_criterion(wanted: str, splits: pd.DataFrame, training_set: TrainingSe
         UserError: the wanted criterion is not possible.
     """
     anomalies = bool((splits.loc[splits["split"] == "val", "label"] == 1).any())
-    possible: Mapping[str, bool] = {
-        "aucp": anomalies and anomalous_share(splits) > 0,
-        "val_auroc": anomalies,
-    }
+    possible = {"aucp": anomalies and anomalous_share(splits) > 0, "val_auroc": anomalies}
     if wanted == "last":
         return None
     if wanted == "auto":
@@ -122,10 +116,7 @@ def metrics_of(
     detector: nn.Module, images: Images, held_out: HeldOut, batch_size: int, seed: int
 ) -> dict[str, Placements]:
     """The validation metrics of a detector in training."""
-    scored = score_images(
-        detector,  # type: ignore[arg-type]  # the caller asks for detectors only
-        images,
-        held_out.rows,
-        batches_on_device_of(detector, batch_size, seed),
-    )
+    batches = batches_on_device_of(detector, batch_size, seed)
+    # The caller asks for detectors only.
+    scored = score_images(detector, images, held_out.rows, batches)  # type: ignore[arg-type]
     return held_out.metrics(scored.scores)

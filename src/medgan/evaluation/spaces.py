@@ -66,10 +66,14 @@ def _of_torchvision(network: str, layer: str, side: int, scaling: Scaling, path:
     backbone.eval()
 
     def features(images: Tensor) -> Tensor:
-        found: Tensor = backbone(images)[0]
+        found = backbone(images)[0]
         return found.mean((2, 3)) if found.ndim == 4 else found
 
     return features
+
+
+def _of_imagenet(name: str, network: str, layer: str = "flatten") -> Layout:
+    return Layout(name, FILES[network], partial(_of_torchvision, network, layer, 224, IMAGENET))
 
 
 def _of_the_fid(path: Path) -> Features:
@@ -90,8 +94,7 @@ def _of_the_fid(path: Path) -> Features:
 
     def features(images: Tensor) -> Tensor:
         pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        found: Tensor = network(pixels.expand(-1, 3, -1, -1))[0]
-        return found
+        return network(pixels.expand(-1, 3, -1, -1))[0]
 
     return features
 
@@ -120,21 +123,9 @@ LAYOUTS: Mapping[SpaceName, Layout] = {
         "inception_v3_google-0cc3c7bd.pth",
         partial(_of_torchvision, "inception_v3", "flatten", 299, INCEPTION),
     ),
-    "squeezenet1_1": Layout(
-        "SqueezeNet (ImageNet)",
-        FILES["squeezenet1_1"],
-        partial(_of_torchvision, "squeezenet1_1", "features.12", 224, IMAGENET),
-    ),
-    "resnet50": Layout(
-        "ResNet-50 (ImageNet)",
-        FILES["resnet50"],
-        partial(_of_torchvision, "resnet50", "flatten", 224, IMAGENET),
-    ),
-    "densenet121": Layout(
-        "DenseNet-121 (ImageNet)",
-        FILES["densenet121"],
-        partial(_of_torchvision, "densenet121", "flatten", 224, IMAGENET),
-    ),
+    "squeezenet1_1": _of_imagenet("SqueezeNet (ImageNet)", "squeezenet1_1", "features.12"),
+    "resnet50": _of_imagenet("ResNet-50 (ImageNet)", "resnet50"),
+    "densenet121": _of_imagenet("DenseNet-121 (ImageNet)", "densenet121"),
     "densenet121_xray": Layout(
         "DenseNet-121 (chest X-rays)",
         "densenet121-xrayvision.pt",
@@ -165,9 +156,7 @@ def load_space(name: SpaceName, given: str | None, channels: int) -> FeatureSpac
     from medgan.metrics.lpips import Unavailable
 
     def missing(reason: str) -> FeatureSpace:
-        return FeatureSpace(
-            name, LAYOUTS[name].name, "", Unavailable(name, f"not available: {reason}")
-        )
+        return FeatureSpace(name, layout.name, "", Unavailable(name, f"not available: {reason}"))
 
     layout, parameter = LAYOUTS[name], f"synthesis.spaces.{name}"
     path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / layout.file

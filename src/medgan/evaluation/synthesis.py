@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from medgan.errors import UserError
-from medgan.evaluation.metrics import COPIES, DIVERSITY, FEATURES, PAIRED, Metric, QualityMeasure
+from medgan.evaluation.metrics import COPIES, DIVERSITY, FEATURES, Metric, QualityMeasure
 from medgan.evaluation.real_images import (
     LabelledFeatures,
     LabelledImages,
@@ -23,13 +22,14 @@ from medgan.evaluation.real_images import (
     QualitySettings,
     RealReference,
     features_in,
+    measures_of_pairs,
 )
 from medgan.evaluation.results import SynthesisResult
 from medgan.evaluation.spaces import DOMAIN, FeatureSpace
 from medgan.metrics.diversity import scales, similarities
 from medgan.metrics.features import FeatureSets
 from medgan.metrics.lpips import Unavailable
-from medgan.metrics.pairs import PAIRINGS, PairMetric, paired_quality
+from medgan.metrics.pairs import PairMetric
 from medgan.metrics.quality import QualityMetric
 
 Quality = dict[str, QualityMetric]
@@ -57,9 +57,7 @@ def quality_by_class(
         networks: the networks that compare.
         settings: how.
     """
-    drawn = [
-        label for label in range(len(classes)) if (np.asarray(synthetic.labels) == label).any()
-    ]
+    drawn = [label for label in range(len(classes)) if np.isin(label, synthetic.labels)]
     paired = {
         label: _pair_metrics(synthetic.of(label).images, real, label, networks.lpips, settings)
         for label in drawn
@@ -136,17 +134,9 @@ def _pair_metrics(
     """The metrics of pairs: with a real image each, and of synthetic images with each other."""
     limit, found = settings.max_images, Quality()
     ours, theirs = synthetic[:limit], real.images.of(label).images[:limit]
-    for declared in PAIRED:
-        metric = declared.statistic(lpips)
-        for pairing in PAIRINGS:
-            key = f"{metric.name}_{pairing}"
-            if isinstance(metric, Unavailable):
-                found[key] = QualityMetric(value=None, reason=metric.reason)
-                continue
-            rng = torch.Generator().manual_seed(settings.seed)
-            with_real = partial(paired_quality, ours, theirs, metric, pairing, rng)
-            found[key] = _mean_beside(with_real, real.pairs.get(f"{label}.{key}"))
-            found[key] = replace(found[key], n_real=found[key].n and len(theirs))
+    for key, with_real in measures_of_pairs(ours, theirs, lpips, settings.seed).items():
+        measured = _mean_beside(with_real, real.pairs.get(f"{label}.{key}"))
+        found[key] = replace(measured, n_real=measured.n and len(theirs))
     among = partial(similarities, synthetic, None, settings.seed)
     key = DIVERSITY.key
     similar = _mean_beside(among, real.pairs.get(f"{label}.{key}"))

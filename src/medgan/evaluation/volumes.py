@@ -21,7 +21,7 @@ import pandas as pd
 
 from medgan.evaluation.results import VolumeScoring
 from medgan.stats.bootstrap import Estimate, WeightedStatistic, estimates, interval
-from medgan.stats.classification import Predictions, auroc, auroc_of
+from medgan.stats.classification import area_of
 
 MEAN = "mean"
 AUTO = "auto"
@@ -120,19 +120,16 @@ def units_of(images: pd.DataFrame) -> pd.Series[Any]:
 
 
 def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeScore:
-    """How volumes are scored, from the validation slices alone.
+    """Choose how volumes are scored, from the validation slices alone.
 
-    Args:
-        validation: image_id, label, score, and volume where there is any.
-        wanted: a key of AGGREGATES, or `auto` for the one with the highest AUROC over the
-            validation volumes. Without normal and anomalous
-            volumes that is the mean, and of equally good ones the first in the order of AGGREGATES.
+    With `auto` that is the one of AGGREGATES with the highest AUROC over the validation volumes, of
+    equally good ones the first; without normal and anomalous volumes it is the mean.
     """
     if scored_unit(validation) == "image":
         return VolumeScore(MEAN if wanted == AUTO else wanted, NO_VOLUMES, uses_labels=False)
     if wanted != AUTO:
         return VolumeScore(wanted, BY_CONFIGURATION, uses_labels=False)
-    found = {name: _auroc(by_volume(validation, name)) for name in AGGREGATES}
+    found = {name: _auroc_of(by_volume(validation, name), "score").value for name in AGGREGATES}
     if not np.isfinite(found[MEAN]):
         return VolumeScore(MEAN, BY_ORDER, uses_labels=False)
     best = max(found, key=lambda name: found[name])
@@ -140,22 +137,11 @@ def choose_volume_score(validation: pd.DataFrame, wanted: str = AUTO) -> VolumeS
     return VolumeScore(best, BY_TIE if tied else BY_VALIDATION, uses_labels=True)
 
 
-def _auroc(volumes: pd.DataFrame) -> float:
-    """NaN where the volumes are all of one class."""
-    labels, scores = volumes["label"].to_numpy(), volumes["score"].to_numpy(dtype=np.float64)
-    return float(auroc(labels, scores, np.ones((1, len(labels))))[0])
-
-
 def describe_volume_score(
     choice: VolumeScore, validation: pd.DataFrame, n_resamples: int = 1000, seed: int = 0
 ) -> VolumeScoring:
-    """What validation says of the choice: the AUROC of each of AGGREGATES, and the sizes.
-
-    Args:
-        choice: what was chosen.
-        validation: the validation slices that it was chosen on.
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Describe what the validation slices say of a choice: the AUROC of each of AGGREGATES, and the
+    sizes.
     """
     volumes = {name: by_volume(validation, name) for name in AGGREGATES}
     first = volumes[MEAN]
@@ -179,8 +165,7 @@ def slice_count_auroc(test: pd.DataFrame, n_resamples: int = 1000, seed: int = 0
 
 
 def _auroc_of(table: pd.DataFrame, column: str) -> WeightedStatistic:
-    values = table[column].to_numpy(dtype=np.float64)
-    return auroc_of(Predictions(table["label"].to_numpy(), values, values))
+    return area_of(table["label"].to_numpy(), table[column].to_numpy(dtype=np.float64))
 
 
 def slice_count_warnings(scoring: VolumeScoring | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,27 +16,16 @@ from medgan.audits.shortcuts import SCOPES, is_no_better, short, within_scope
 from medgan.errors import UserError
 from medgan.evaluation.details import CategoriesResult, LocalisationResult
 from medgan.evaluation.metrics import DETECTOR
-from medgan.evaluation.results import (
-    ClassifierResult,
-    DetectorResult,
-    Measured,
-    SynthesisResult,
-)
+from medgan.evaluation.results import ClassifierResult, DetectorResult, Measured, SynthesisResult
 from medgan.experiments.differences import N_RESAMPLES, Stacked, differences, stacked
-from medgan.experiments.document import (
-    Collected,
-    Origin,
-    PooledDetector,
-    Trained,
-    Tried,
-)
+from medgan.experiments.document import Collected, Origin, PooledDetector, Trained, Tried
 from medgan.experiments.ensembles import ensembles
 from medgan.experiments.plan import FOLD, MIX, PREPARING, SHORTCUTS, Experiment
 from medgan.experiments.records import Components, ImageScores, Record, Records, read_records
 from medgan.files.documents import from_json, to_json
 from medgan.pipelines.arms import ARMS
 from medgan.stats.bootstrap import Estimate, estimates, interval, mean_over_trainings
-from medgan.stats.classification import Predictions, auroc, auroc_of
+from medgan.stats.classification import area_of
 from medgan.stats.differences import auroc_difference
 from medgan.stats.pooling import fold_average, over_seeds
 from medgan.stats.trainings import mean_of_trainings
@@ -44,13 +34,8 @@ T = TypeVar("T")
 
 
 def collect(root: Path, dataset: str, experiment: Experiment, contamination: float) -> Collected:
-    """Combine the records of a dataset.
-
-    Args:
-        root: of the project.
-        dataset: the environment of conf/.
-        experiment: what was declared.
-        contamination: anomalous share of the unlabelled mix of rows that do not set another one.
+    """Combine the records of a dataset; `contamination` is the anomalous share of the unlabelled
+    mix of rows that do not set another one.
 
     Raises:
         UserError: a record is damaged, or the seeds of a row were trained with different settings.
@@ -174,9 +159,7 @@ def _crossed(row: Measured, scores: Sequence[ImageScores | None]) -> dict[str, E
         for metric in DETECTOR
     }
     found = estimates(means, each[0].groups, N_RESAMPLES)
-    return {
-        key: replace(estimate, per_seed=row.metric(key).per_seed) for key, estimate in found.items()
-    }
+    return {key: replace(one, per_seed=row.metric(key).per_seed) for key, one in found.items()}
 
 
 def _over_folds(records: Sequence[Record]) -> PooledDetector:
@@ -225,9 +208,8 @@ def _distinct(values: Iterable[T]) -> tuple[T, ...]:
 def _missing(experiment: Experiment, records: Records) -> Iterator[str]:
     there = {(record.name, record.seed) for found in records.values() for record in found}
     for seed in experiment.all_seeds():
-        for name in experiment.names(seed):
-            if (name, seed) not in there:
-                yield f"{name}-{seed}"
+        named = (name for name in experiment.names(seed) if (name, seed) not in there)
+        yield from (f"{name}-{seed}" for name in named)
 
 
 def _contamination(
@@ -242,11 +224,8 @@ def _contamination(
         elif MIX in variant.parameters:
             own = float(variant.parameters[MIX])
             curves.setdefault(variant.model, []).append((own, row.auroc))
-    return {
-        name: tuple(sorted(points, key=lambda point: point[0]))
-        for name, points in curves.items()
-        if len(points) > 1
-    }
+    several = {name: points for name, points in curves.items() if len(points) > 1}
+    return {name: tuple(sorted(of, key=itemgetter(0))) for name, of in several.items()}
 
 
 def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str, Scopes]:
@@ -272,13 +251,12 @@ def shortcuts(rows: Mapping[str, DetectorResult], records: Records) -> dict[str,
 
 def _against_best(test: Stacked, alone: Mapping[str, NDArray[np.float64]]) -> AgainstShortcut:
     images = test.images
-    once = np.ones((1, len(images.labels)))
-    best = max(alone, key=lambda name: auroc(images.labels, alone[name], once)[0])
-    ranking = auroc_of(Predictions(images.labels, alone[best], alone[best]))
+    areas = {name: area_of(images.labels, scores) for name, scores in alone.items()}
+    best = max(areas, key=lambda name: areas[name].value)
     gain = auroc_difference(images.labels, test.scores, alone[best], images.groups, N_RESAMPLES)
     return AgainstShortcut(
         shortcut=short(best),
-        auroc=interval(ranking, images.groups, N_RESAMPLES),
+        auroc=interval(areas[best], images.groups, N_RESAMPLES),
         difference=gain,
         no_better=is_no_better(gain),
     )

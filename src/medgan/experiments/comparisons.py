@@ -37,20 +37,16 @@ def chosen_on_validation(found: Collected, sees_mix: bool) -> str | None:
     """Return the GAN detector, or the ensemble with one, that has the highest validation AUROC of
     those that are compared.
     """
+    variants = found.experiment.variants
     known = {
         name: row.validation_auroc.value
         for name, row in compared(found).items()
+        if row.sees_mix == sees_mix and not row.failed
         if _has_gan(found.experiment, name)
-        and not (row.failed or _sees_other_input(found.experiment, name))
-        and row.sees_mix == sees_mix
-        and row.validation_auroc is not None
-        and row.validation_auroc.value is not None
+        if not (name in variants and variants[name].input)
+        if row.validation_auroc is not None and row.validation_auroc.value is not None
     }
     return max(known, key=lambda name: known[name] or 0.0) if known else None
-
-
-def _sees_other_input(experiment: Experiment, name: str) -> bool:
-    return name in experiment.variants and bool(experiment.variants[name].input)
 
 
 def _has_gan(experiment: Experiment, name: str) -> bool:

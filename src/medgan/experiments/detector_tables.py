@@ -6,7 +6,7 @@ from medgan.evaluation.metrics import AUROC, DETECTOR, HEADLINE
 from medgan.evaluation.results import FAILED, DetectorResult
 from medgan.experiments.comparisons import compared, difference, shared_seeds
 from medgan.experiments.document import Collected
-from medgan.report.tables import Cell, Column, Table
+from medgan.report.tables import Cell, Table
 from medgan.report.text import best_first, number, p_text, signed_interval
 from medgan.stats.bootstrap import Estimate
 
@@ -16,15 +16,9 @@ NOTHING = "–"
 def detectors(found: Collected) -> Table:
     """One line for each detector, the best first."""
     rows = compared(found)
-    columns: tuple[Column | str, ...] = (
-        "detector",
-        AUROC.name,
-        "between seeds",
-        "validation / perturbed",
-        *(metric.name.lower() for metric in HEADLINE[1:]),
-        "what chose",
-        "against its baseline",
-    )
+    areas = ("detector", AUROC.name, "between seeds", "validation / perturbed")
+    decisions = (metric.name.lower() for metric in HEADLINE[1:])
+    columns = (*areas, *decisions, "what chose", "against its baseline")
     return Table(columns, [_detector(found, name, rows[name]) for name in best_first(rows)])
 
 
@@ -50,7 +44,8 @@ def _detector(found: Collected, name: str, row: DetectorResult) -> list[Cell]:
 def validation(found: Collected) -> Table:
     """Every metric on validation, and under it on test."""
     rows: list[list[Cell]] = []
-    for name, row in ((name, compared(found)[name]) for name in best_first(compared(found))):
+    known = compared(found)
+    for name, row in ((name, known[name]) for name in best_first(known)):
         if row.validation is not None:
             rows.append([name, "validation", *map(row.validation.metric, DETECTOR)])
             rows.append([name, "test", *map(row.metric, DETECTOR)])

@@ -15,7 +15,7 @@ from medgan.experiments.document import Comparison
 from medgan.experiments.plan import Experiment
 from medgan.experiments.records import ImageScores, Record, Records
 from medgan.pipelines.arms import compared_with
-from medgan.stats.bootstrap import Estimate
+from medgan.stats.bootstrap import Estimate, Floats
 from medgan.stats.classification import effect_size
 from medgan.stats.differences import auroc_difference, holm, mean_auroc
 from medgan.stats.trainings import difference_of_trainings
@@ -31,7 +31,7 @@ class Stacked(NamedTuple):
     """The test images of a row, and their scores in S trainings."""
 
     images: ImageScores
-    scores: NDArray[np.float64]
+    scores: Floats
     """(S, n)."""
 
 
@@ -50,8 +50,7 @@ def differences(
     """
     pairs = [*_detector_pairs(detectors, records, experiment), *_arm_pairs(arms, experiment)]
     tests = [_compared(*pair, records) for pair in pairs]
-    p_values = {n: one.p_value for n, one in enumerate(tests) if one.p_value is not None}
-    adjusted = holm(p_values)
+    adjusted = holm({number: one.p_value for number, one in enumerate(tests)})
     return tuple(_corrected(one, adjusted.get(number)) for number, one in enumerate(tests))
 
 
@@ -111,28 +110,24 @@ def _compared(first: str, second: str, family: str, records: Records) -> Compari
     images = one.images
     compare = difference_of_trainings if family == ARM_FAMILY else auroc_difference
     found = compare(images.labels, one.scores, other.scores, images.groups, N_RESAMPLES)
-    size = len(images.labels)
-    gap = found.estimate
+    size, gap = len(images.labels), found.estimate
     effect = _effect(images.labels, one.scores, other.scores) if family == ARM_FAMILY else None
-    return Comparison(
-        first, second, family, seeds, found.p_value, gap, None, gap.reason, size, effect
-    )
+    tested = first, second, family, seeds, found.p_value, gap
+    return Comparison(*tested, None, gap.reason, size, effect)
 
 
-def _effect(
-    labels: NDArray[np.int64], first: NDArray[np.float64], second: NDArray[np.float64]
-) -> float | None:
+def _effect(labels: NDArray[np.int64], first: Floats, second: Floats) -> float:
     """Compute the effect size of two rows (S, n), from their mean AUROCs."""
-    one, other = (mean_auroc(labels, scores).value(len(labels)) for scores in (first, second))
+    one, other = (mean_auroc(labels, scores).value for scores in (first, second))
     positives = int(labels.sum())
     return effect_size(one, other, positives, len(labels) - positives)
 
 
 def _corrected(test: Comparison, p_holm: float | None) -> Comparison:
     gap = test.difference
-    if p_holm is None or gap.value is None:
+    if p_holm is None:
         return replace(test, verdict=gap.reason or "no interval")
-    return replace(test, p_holm=p_holm, verdict=verdict(gap.value, test.second, p_holm))
+    return replace(test, p_holm=p_holm, verdict=verdict(gap, test.second, p_holm))
 
 
 def stacked(records: Sequence[Record]) -> Stacked | None:

@@ -23,12 +23,8 @@ ANOMALOUS = "anomalous"
 
 
 def ensembles(declared: Mapping[str, Sequence[str]], records: Records) -> Records:
-    """Make the records of the ensembles of two trainings or more, all of whose rows have scores on the
-    same images.
-
-    Args:
-        declared: name of an ensemble -> the rows whose trainings it takes.
-        records: of all rows.
+    """Make the records of the ensembles (name -> the rows whose trainings it takes) of two
+    trainings or more, all of whose rows have scores on the same images.
     """
     found = {}
     for name, rows in declared.items():
@@ -52,9 +48,8 @@ def _ensemble(name: str, members: Sequence[Record]) -> Record:
     validation, test = _combined(members)
     sees_mix = any(row.sees_mix for row in rows)
     points = freeze(validation, Protocol())
-    row = replace(
-        evaluate(test, points, sees_mix), seeds=seeds, n_seeds=len(seeds), per_category={}
-    )
+    found = evaluate(test, points, sees_mix)
+    row = replace(found, seeds=seeds, n_seeds=len(seeds), per_category={})
     return replace(
         first,
         name=name,
@@ -75,26 +70,21 @@ def _combined(members: Sequence[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
         for one in members
         if one.validation_scores is not None and one.test_scores is not None
     ]
-    scaled = [
-        (_scaled(validation, validation), _scaled(test, validation)) for validation, test in pairs
-    ]
-    validation, test = (np.mean(part, axis=0) for part in zip(*scaled, strict=True))
+    validation = np.mean([_scaled(here, here) for here, _ in pairs], axis=0)
+    test = np.mean([_scaled(there, here) for here, there in pairs], axis=0)
     return _table(pairs[0][0], validation), _table(pairs[0][1], test)
 
 
 def _scaled(images: ImageScores, validation: ImageScores) -> NDArray[np.float64]:
     """Scale scores (n,) so that the validation normals have mean 0 and standard deviation 1."""
     normals = validation.scores[validation.labels == 0]
-    scaled: NDArray[np.float64] = (images.scores - normals.mean()) / max(normals.std(), 1e-12)
-    return scaled
+    return (images.scores - normals.mean()) / max(normals.std(), 1e-12)
 
 
 def _table(images: ImageScores, scores: NDArray[np.float64]) -> pd.DataFrame:
-    labels = images.labels
-    category = np.where(labels == 1, ANOMALOUS, NORMAL)
-    return images.frame().assign(
-        score=scores, category=category, image_id=np.arange(len(labels)).astype(str)
-    )
+    category = np.where(images.labels == 1, ANOMALOUS, NORMAL)
+    names = np.arange(len(scores)).astype(str)
+    return images.frame().assign(score=scores, category=category, image_id=names)
 
 
 def _recorded(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -21,10 +22,12 @@ from medgan.plots.forest import ForestRow, columns_forest
 from medgan.plots.style import CHANCE, PALETTE, colors, house_style, panel
 from medgan.report.text import best_first, size_of
 from medgan.stats.bootstrap import Estimate
-from medgan.stats.classification import GRID, roc_band
+from medgan.stats.roc import GRID, roc_band
 from medgan.words import readable
 
 DOTS_PER_INCH = 130
+Points = Sequence[tuple[float, Estimate]]
+Curves = Mapping[str, Points]
 
 
 def figures(found: Collected, records: Records) -> Iterator[tuple[str, Figure]]:
@@ -59,28 +62,21 @@ def _forest(rows: Mapping[str, DetectorResult], title: str, note: str) -> Figure
     line for its interval.
     """
     lines: list[ForestRow] = []
-    for heading, sees, color in (
-        ("normal images alone", False, PALETTE[0]),
-        ("with unlabelled images", True, PALETTE[1]),
-    ):
-        chosen = {name: row for name, row in rows.items() if row.sees_mix == sees}
-        if chosen:
-            lines.append(ForestRow(heading))
-            lines += [
-                ForestRow(readable(name), [chosen[name].auroc], color)
-                for name in best_first(chosen)
-            ]
+    headings = ("normal images alone", "with unlabelled images")
+    for sees, (heading, color) in enumerate(zip(headings, PALETTE, strict=False)):
+        chosen = {name: row for name, row in rows.items() if row.sees_mix == bool(sees)}
+        best = best_first(chosen)
+        lines += [ForestRow(heading)] if best else []
+        lines += [ForestRow(readable(name), [chosen[name].auroc], color) for name in best]
     return columns_forest(lines, ["AUROC, test"], title, note, chance=[0.5])
 
 
 def _answered(found: Collected) -> Iterator[str]:
     """Yield the detectors of the answer, and their baselines."""
     for sees_mix in (False, True):
-        chosen = chosen_on_validation(found, sees_mix)
-        if chosen is not None:
+        if chosen := chosen_on_validation(found, sees_mix):
             yield chosen
-            test = difference(found, chosen)
-            if test is not None:
+            if test := difference(found, chosen):
                 yield test.second
 
 
@@ -108,7 +104,7 @@ def _roc_curves(
 
 
 @house_style()
-def roc_with_bands(curves: Sequence[RocCurve], title: str, note: str = "") -> Figure:
+def roc_with_bands(curves: Sequence[RocCurve], title: str, note: str) -> Figure:
     """Draw ROC curves, the highest AUROC first in the legend."""
     color = colors([curve.name for curve in curves])
     figure, axis = panel(6.0, 5.8)
@@ -127,29 +123,16 @@ def roc_with_bands(curves: Sequence[RocCurve], title: str, note: str = "") -> Fi
 
 
 @house_style()
-def contamination_curve(
-    curves: Mapping[str, Sequence[tuple[float, Estimate]]], title: str, note: str = ""
-) -> Figure:
-    """Draw AUROC with its interval against the anomalous share of the unlabelled mix.
-
-    Args:
-        curves: model -> (share, AUROC) in ascending order.
-        title: above the curves.
-        note: below them.
+def contamination_curve(curves: Curves, title: str, note: str) -> Figure:
+    """Draw AUROC with its interval against the anomalous share of the unlabelled mix; `curves` are
+    model -> (share, AUROC) in ascending order.
     """
     color = colors(list(curves))
     figure, axis = panel(6.0, 3.8)
     axis.axhline(0.5, color=CHANCE, linestyle="--", linewidth=1)
     for place, (name, points) in enumerate(curves.items()):
-        known = [
-            (100 * share + 0.4 * place, one.value, one.low, one.high)
-            for share, one in points
-            if None not in (one.value, one.low, one.high)
-        ]
-        shares, values, low, high = np.array(known, dtype=np.float64).reshape(-1, 4).T
-        errors = np.maximum(0.0, [values - low, high - values])
-        style: Any = {"color": color[name], "marker": "o", "capsize": 3, "linewidth": 1.8}
-        axis.errorbar(shares, values, yerr=errors, label=readable(name), **style)
+        placed = [(100 * share + 0.4 * place, one) for share, one in points]
+        _with_intervals(axis, placed, readable(name), color[name])
     xlabel = "Anomalous images in the unlabelled mix (%)"
     axis.set(title=title, xlabel=xlabel, ylabel="AUROC, test")
     axis.legend(loc="lower right")
@@ -158,28 +141,15 @@ def contamination_curve(
 
 
 @house_style()
-def gain_curve(
-    curves: Mapping[str, Sequence[tuple[float, Estimate]]], title: str, note: str = ""
-) -> Figure:
-    """Draw differences in AUROC with their intervals against the share of real training images.
-
-    Args:
-        curves: what is compared -> (share, difference) in ascending order.
-        title: above the curves.
-        note: below them.
+def gain_curve(curves: Curves, title: str, note: str) -> Figure:
+    """Draw differences in AUROC with their intervals against the share of real training images;
+    `curves` are what is compared -> (share, difference) in ascending order.
     """
     figure, axis = panel(6.4, 4.0)
     axis.axhline(0.0, color=CHANCE, linestyle="--", linewidth=1)
     for place, (name, points) in enumerate(curves.items()):
-        known = [
-            (100 * share * 1.04**place, one.value, one.low, one.high)
-            for share, one in points
-            if None not in (one.value, one.low, one.high)
-        ]
-        shares, values, low, high = np.array(known, dtype=np.float64).reshape(-1, 4).T
-        errors = np.maximum(0.0, [values - low, high - values])
-        style: Any = {"color": PALETTE[place], "marker": "o", "capsize": 3, "linewidth": 1.8}
-        axis.errorbar(shares, values, yerr=errors, label=name, **style)
+        placed = [(100 * share * 1.04**place, one) for share, one in points]
+        _with_intervals(axis, placed, name, PALETTE[place])
     ticks = sorted({100 * share for points in curves.values() for share, _ in points})
     axis.set(title=title, xscale="log", ylabel="difference in AUROC, test")
     axis.set(xlabel="share of the real training images (%), logarithmic")
@@ -188,6 +158,19 @@ def gain_curve(
     axis.legend(loc="best")
     figure.supxlabel(note, x=0.01, ha="left", fontsize=8)
     return figure
+
+
+def _with_intervals(axis: Axes, points: Points, label: str, color: str) -> None:
+    """Draw a line through estimates that have an interval, each with its bars."""
+    known = [
+        (x, one.value, one.low, one.high)
+        for x, one in points
+        if None not in (one.value, one.low, one.high)
+    ]
+    x, values, low, high = np.array(known, dtype=np.float64).reshape(-1, 4).T
+    errors = np.maximum(0.0, [values - low, high - values])
+    style: Any = {"color": color, "marker": "o", "capsize": 3, "linewidth": 1.8}
+    axis.errorbar(x, values, yerr=errors, label=label, **style)
 
 
 def png(figure: Figure) -> bytes:

@@ -159,13 +159,11 @@ class Experiment:
         varied = {**self.varied(), **self.tried}
         own = {other for variant in varied.values() for other in variant.seeds or ()}
         shared = seed not in own - set(self.seeds)
-        plain = self.models if shared and not self.folds else ()
-        named = [*plain, *(self.arm_names if shared and not self.folds else ())]
-        named += [
-            name
-            for name, variant in varied.items()
-            if seed is None or (seed in variant.seeds if variant.seeds else shared)
-        ]
+        plain, arms = (self.models, self.arm_names) if shared and not self.folds else ((), ())
+        named = [*plain, *arms]
+        for name, variant in varied.items():
+            if seed is None or (seed in variant.seeds if variant.seeds else shared):
+                named.append(name)
         if seed in (None, self.seeds[0]) and set(plain) & set(models.detectors()):
             named.append(SHORTCUTS)
         if seed in self.further.seeds:
@@ -212,11 +210,8 @@ class Run:
 
     def preparation(self) -> dict[str, Any]:
         """Return the parameters that decide the images and the splits."""
-        return {
-            key: value
-            for key, value in self.parameters.items()
-            if key == "seed" or key.startswith(PREPARING)
-        }
+        given = self.parameters.items()
+        return {key: one for key, one in given if key == "seed" or key.startswith(PREPARING)}
 
 
 def read_experiments(conf: Path) -> dict[str, Experiment]:
@@ -238,7 +233,8 @@ def read_experiments(conf: Path) -> dict[str, Experiment]:
         raise UserError(f"{path}: `{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
     named = {name: _named_by_input(experiment) for name, experiment in experiments.items()}
     for name, experiment in named.items():
-        _require_known(name, experiment)
+        for problem in _problems(experiment):
+            raise UserError(f"{FILE}: {name} {problem}")
     return named
 
 
@@ -272,40 +268,31 @@ def experiment_of(conf: Path, dataset: str) -> Experiment:
     return experiments[dataset]
 
 
-def _require_known(dataset: str, experiment: Experiment) -> None:
+def _problems(experiment: Experiment) -> Iterator[str]:
+    """Yield what is named and does not exist, or not to that end; each completes `DATASET ...`."""
     known = {*models.names(), *ARMS}
     varied = [*experiment.variants.values(), *experiment.tried.values()]
-    named = [*experiment.models, *experiment.arm_names, *(variant.model for variant in varied)]
-    wrong = next((model for model in named if model not in known), None)
-    if wrong is not None:
-        raise UserError(
-            f"{FILE}: {dataset} names the model or arm '{wrong}', which does not exist: use one of "
+    trained = [*experiment.models, *experiment.arm_names, *(variant.model for variant in varied)]
+    for model in (model for model in trained if model not in known):
+        yield (
+            f"names the model or arm '{model}', which does not exist: use one of "
             f"{', '.join(sorted(known))}."
         )
-    generators = {one.model for one in experiment.tried.values()} - set(models.detectors())
-    if generators:
-        raise UserError(
-            f"{FILE}: {dataset} tries settings of '{min(generators)}', which scores no images: what "
-            "is tried is compared by its validation AUROC."
+    for model in sorted({one.model for one in experiment.tried.values()} - set(models.detectors())):
+        yield (
+            f"tries settings of '{model}', which scores no images: what is tried is compared by "
+            "its validation AUROC."
         )
     names = experiment.names()
-    unknown = next((row for row in experiment.further.rows if row not in names), None)
-    if unknown is not None:
-        raise UserError(
-            f"{FILE}: {dataset} wants further seeds of '{unknown}', which is none of its rows: "
-            f"use some of {', '.join(names)}."
-        )
-    joined = {row for rows in experiment.ensembles.values() for row in rows}
-    strange = next((row for row in sorted(joined) if row not in names), None)
-    if strange is not None:
-        raise UserError(
-            f"{FILE}: {dataset} has an ensemble of '{strange}', which is none of its rows: use some "
-            f"of {', '.join(names)}."
-        )
+    use = f"which is none of its rows: use some of {', '.join(names)}."
+    for row in (row for row in experiment.further.rows if row not in names):
+        yield f"wants further seeds of '{row}', {use}"
+    for row in sorted({row for rows in experiment.ensembles.values() for row in rows}):
+        if row not in names:
+            yield f"has an ensemble of '{row}', {use}"
     named = [*names, *experiment.ensembles]
-    twice = next((name for name in named if named.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{FILE}: {dataset} has two rows named '{twice}': rename one of them.")
+    for name in (name for name in named if named.count(name) > 1):
+        yield f"has two rows named '{name}': rename one of them."
 
 
 def runs(experiment: Experiment, seed: int) -> Iterator[Run]:

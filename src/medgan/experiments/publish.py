@@ -21,16 +21,7 @@ from medgan.experiments.plan import Experiment
 from medgan.experiments.records import read_records
 from medgan.files.atomic import write_bytes, write_text
 from medgan.files.documents import to_json
-from medgan.report.text import (
-    EXPLORATORY_BELOW,
-    interval_name,
-    p_text,
-    seeds_text,
-    shared_class,
-    signed_interval,
-    size_of,
-    with_interval,
-)
+from medgan.report import text
 from medgan.words import capital, readable
 
 FOLDER = Path("docs/results")
@@ -54,12 +45,7 @@ def publish(root: Path, experiments: Mapping[str, Experiment]) -> list[Path]:
             "There are no records in docs/results/runs yet: `make reproduce DATASET=pneumoniamnist "
             "SOURCE=PATH` makes them."
         )
-    documents = {
-        dataset: collect(
-            root, dataset, experiments[dataset], _contamination(root, dataset, experiments[dataset])
-        )
-        for dataset in recorded
-    }
+    documents = {dataset: _collected(root, dataset, experiments[dataset]) for dataset in recorded}
     written = []
     for dataset, found in documents.items():
         document = to_json(found)
@@ -74,17 +60,14 @@ def publish(root: Path, experiments: Mapping[str, Experiment]) -> list[Path]:
     return written
 
 
-def _contamination(root: Path, dataset: str, experiment: Experiment) -> float:
+def _collected(root: Path, dataset: str, experiment: Experiment) -> Collected:
     parameters = experiment.environment_in(root / "conf", dataset).parameters()
-    return float(parameters["preprocessing"].contamination)
+    return collect(root, dataset, experiment, parameters["preprocessing"].contamination)
 
 
 def page(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> str:
-    """Render the whole page in Markdown.
-
-    Args:
-        documents: dataset -> its results, of those that have records.
-        experiments: all that are declared, in their order.
+    """Render the whole page in Markdown, of datasets that have records, and of all experiments that
+    are declared, in their order.
     """
     # Markdown, not HTML: nothing is to be escaped, and every word comes from the project.
     environment = TemplateEnvironment(
@@ -104,7 +87,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
     """Return the texts of one dataset; an empty text leaves a section out."""
     experiment, arm = found.experiment, next(iter(found.classifiers.values()), None)
     answers = [*_which_detector(found), *_synthetic_data(found)]
-    shared = capital(readable(shared_class(found.quality)))
+    shared = capital(readable(text.shared_class(found.quality)))
     return {
         "name": name,
         "about": experiment.about,
@@ -112,7 +95,7 @@ def _dataset(name: str, found: Collected) -> dict[str, str]:
         "rules": ", ".join(sorted({row.threshold.rule for row in found.detectors.values()})),
         "glance": "\n".join(f"- {answer}" for answer in answers),
         "network": (arm.network or "") if arm else "",
-        "arms_seeds": seeds_text(arm.n_seeds) if arm else "",
+        "arms_seeds": text.seeds_text(arm.n_seeds) if arm else "",
         "quality_of": shared if found.quality else "",
         "quality_seeds": tables.quality_seeds(found),
         "contamination_seeds": tables.contamination_seeds(found),
@@ -134,8 +117,8 @@ def _tested(found: Collected) -> dict[str, str]:
     first = next(iter(found.detectors.values()), None)
     row = first or next(iter(found.classifiers.values()), None)
     return {
-        "size": size_of(row, groups) if row else "",
-        "interval": interval_name(row, groups) if row else "",
+        "size": text.size_of(row, groups) if row else "",
+        "interval": text.interval_name(row, groups) if row else "",
         "n_anomalous": str(first.n_anomalous) if first else "",
     }
 
@@ -149,24 +132,23 @@ def _which_detector(found: Collected) -> Iterator[str]:
             test = comparisons.difference(found, chosen)
             # A GAN where it is shown to be better, else the baseline, which is simpler.
             advised = chosen if test is None or test.is_better else test.second
-            answer = _answer(
-                f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN.",
-                rows[chosen].n_seeds,
-            )
-            area = f"AUROC {with_interval(rows[chosen].auroc)}; {seeds_text(rows[chosen].n_seeds)}"
+            row = rows[chosen]
+            named = f"`{advised}`." if advised == chosen else f"`{advised}`, no GAN."
+            answer = _answer(named, row.n_seeds)
+            area = f"AUROC {text.with_interval(row.auroc)}; {text.seeds_text(row.n_seeds)}"
             said = f"Among the GANs validation chooses `{chosen}`: {area}."
             against = _against(found, test) if test else ""
             yield f"*{question}:* {answer} {said}{against}{_source(found, advised)}"
         elif baseline is not None:
             row = rows[baseline]
-            area = f"AUROC {with_interval(row.auroc)}; {seeds_text(row.n_seeds)}."
+            area = f"AUROC {text.with_interval(row.auroc)}; {text.seeds_text(row.n_seeds)}."
             said = f"No GAN that sees as much was run. {area}{_source(found, baseline)}"
             yield f"*{question}:* {_answer(f'`{baseline}`, no GAN.', row.n_seeds)} {said}"
 
 
 def _answer(answer: str, seeds: int) -> str:
     """An answer in bold; under ten trainings it is no verdict."""
-    if seeds >= EXPLORATORY_BELOW:
+    if seeds >= text.EXPLORATORY_BELOW:
         return f"**{answer}**"
     trainings = "one training of each is" if seeds == 1 else f"{seeds} trainings of each are"
     return f"{answer.rstrip('.')}, so far: {trainings} no verdict."
@@ -174,17 +156,16 @@ def _answer(answer: str, seeds: int) -> str:
 
 def _against(found: Collected, test: Comparison) -> str:
     """Compare a detector with its baseline, in words."""
-    baseline = (
-        f"The baseline `{test.second}` has {with_interval(found.detectors[test.second].auroc)}"
-    )
-    gap = f"{signed_interval(test.difference)}, {p_text(test.p_holm)}"
+    area = text.with_interval(found.detectors[test.second].auroc)
+    baseline = f"The baseline `{test.second}` has {area}"
+    gap = f"{text.signed_interval(test.difference)}, {text.p_text(test.p_holm)}"
     seeds = comparisons.shared_seeds(found, test)
     return f" {baseline}; the difference{seeds} is {gap}: {_verdict(test)}."
 
 
 def _verdict(test: Comparison) -> str:
     """The verdict, in bold where it rests on ten trainings."""
-    return f"**{test.verdict}**" if len(test.seeds) >= EXPLORATORY_BELOW else test.verdict
+    return f"**{test.verdict}**" if len(test.seeds) >= text.EXPLORATORY_BELOW else test.verdict
 
 
 def _source(found: Collected, advised: str) -> str:
@@ -192,12 +173,9 @@ def _source(found: Collected, advised: str) -> str:
     scopes = found.shortcuts.get(advised)
     if scopes is None:
         return ""
-    alone = {
-        readable(one.shortcut or ""): with_interval(one.auroc)
-        for one in (scopes.any, scopes.not_the_disease)
-        if one is not None
-    }
-    areas = ", ".join(f"{name} {area}" for name, area in alone.items())
+    alone = [one for one in (scopes.any, scopes.not_the_disease) if one is not None]
+    told = [f"{readable(one.shortcut or '')} {text.with_interval(one.auroc)}" for one in alone]
+    areas = ", ".join(dict.fromkeys(told))
     return f" Shortcut baselines: `{advised}` is {tables.reading(scopes)} ({areas})."
 
 
@@ -207,7 +185,7 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
     if not there:
         return
     told = [
-        f"{ADDED[pair]} they change AUROC by {signed_interval(test.difference)} ({_verdict(test)})"
+        f"{ADDED[pair]} they change AUROC by {text.signed_interval(test.difference)} ({_verdict(test)})"
         for pair, test in there.items()
     ]
     answer = "No benefit shown."
@@ -218,19 +196,17 @@ def _synthetic_data(found: Collected) -> Iterator[str]:
     row = found.classifiers["real"]
     yield (
         f"*Synthetic images for a classifier:* {_answer(answer, row.n_seeds)} Without any, AUROC is "
-        f"{with_interval(row.auroc)}; {'; '.join(told)}; {seeds_text(row.n_seeds)}."
+        f"{text.with_interval(row.auroc)}; {'; '.join(told)}; {text.seeds_text(row.n_seeds)}."
         f"{_where_real_images_are_few(found)}"
     )
 
 
 def _where_real_images_are_few(found: Collected) -> str:
     """Say what synthetic images alone add at each share of the real ones."""
-    curve = comparisons.gains(found).get("GAN − real", [])
     told = [
-        f"{signed_interval(test.difference)} at {share:.0%} ({_verdict(test)})"
-        for share, test in curve
+        f"{text.signed_interval(test.difference)} at {share:.0%} ({_verdict(test)})"
+        for share, test in comparisons.gains(found).get("GAN − real", [])
         if share < 1
     ]
-    return (
-        f" Alone, by the share of the real images that is left: {'; '.join(told)}." if told else ""
-    )
+    lead = " Alone, by the share of the real images that is left"
+    return f"{lead}: {'; '.join(told)}." if told else ""

@@ -101,27 +101,20 @@ class ImageScores:
         known = bool(ordered["group_known"].all())
         return cls(
             units=units,
-            label="".join(map(str, ordered["label"].astype(int))),
-            called="".join(map(str, ordered["called"].astype(int))),
+            label=_digits(ordered["label"]),
+            called=_digits(ordered["called"]),
             score=_text(ordered["score"]),
             group=" ".join(map(str, patients)) if known else None,
         )
 
     def with_scores(self, scores: NDArray[np.float64], called: NDArray[np.int64]) -> ImageScores:
         """Return the same images with other scores and decisions (n,)."""
-        decisions = "".join(map(str, np.asarray(called).astype(int)))
-        return replace(self, score=_text(scores), called=decisions)
+        return replace(self, score=_text(scores), called=_digits(called))
 
     def frame(self) -> pd.DataFrame:
         """Convert to what `stats.pooling.fold_average` takes."""
-        return pd.DataFrame(
-            {
-                "label": self.labels,
-                "score": self.scores,
-                "group_id": self.groups,
-                "group_known": self.group is not None,
-            }
-        )
+        columns = {"label": self.labels, "score": self.scores, "group_id": self.groups}
+        return pd.DataFrame({**columns, "group_known": self.group is not None})
 
 
 @dataclass(frozen=True)
@@ -160,6 +153,10 @@ def _in_order(table: pd.DataFrame, ids: str, splits: pd.DataFrame) -> tuple[pd.D
     return table.iloc[order], hashlib.sha256(pixels.encode()).hexdigest()[:16]
 
 
+def _digits(values: Iterable[Any]) -> str:
+    return "".join(str(int(value)) for value in values)
+
+
 def _text(scores: Iterable[float]) -> str:
     return " ".join(SIX_DIGITS.format(value) for value in scores)
 
@@ -182,10 +179,7 @@ class Components:
 
     own: str
     weights: Mapping[str, float]
-    rows: Mapping[
-        str, Annotated[DetectorResult | ComponentMetrics, Field(union_mode="left_to_right")]
-    ]
-    """The oldest records have whole results."""
+    rows: Mapping[str, ComponentMetrics]
 
     @classmethod
     def of(cls, found: ComponentsResult) -> Components:

@@ -21,18 +21,8 @@ from filelock import FileLock, Timeout
 
 from medgan.errors import UserError
 from medgan.evaluation.score_table import units_in
+from medgan.experiments import records
 from medgan.experiments.plan import SHORTCUTS, Experiment, Run, runs
-from medgan.experiments.records import (
-    Components,
-    ImageScores,
-    Provenance,
-    Record,
-    Seconds,
-    ShortcutScores,
-    Training,
-    path_of,
-    write_record,
-)
 from medgan.files.documents import from_json
 from medgan.nested import leaves
 from medgan.pipelines import outputs as made_of
@@ -97,17 +87,18 @@ def missing(place: Workplace, seeds: Sequence[int], only: Sequence[str] = ()) ->
     """
     experiment = place.experiment
     names = experiment.names()
-    wrong = next((name for name in only if name not in names), None)
-    if wrong is not None:
-        raise UserError(
-            f"The experiment on {place.dataset} has no row '{wrong}': use {', '.join(names)}."
-        )
+    wrong = [name for name in only if name not in names]
+    if wrong:
+        has = f"The experiment on {place.dataset} has no row '{wrong[0]}'"
+        raise UserError(f"{has}: use {', '.join(names)}.")
     return [
         run
         for seed in seeds
         for run in runs(experiment, seed)
         if not only or set(only) & set(run.records)
-        if not all(path_of(place.root, place.dataset, one, seed).exists() for one in run.records)
+        if not all(
+            records.path_of(place.root, place.dataset, one, seed).exists() for one in run.records
+        )
     ]
 
 
@@ -165,11 +156,11 @@ def make(place: Workplace, run: Run) -> None:
     _kedro(place, run.parameters, run.pipelines, run.outputs)
     wall, cpu = round(time.time() - started, 1), round(_cpu_seconds() - spent, 1)
     for name, namespace in run.records.items():
-        training = Training() if name == SHORTCUTS else _training(place, namespace)
+        training = records.Training() if name == SHORTCUTS else _training(place, namespace)
         whole = training.key not in earlier[namespace]
-        seconds = Seconds(wall, cpu, len(run.records), training_included=whole)
+        seconds = records.Seconds(wall, cpu, len(run.records), training_included=whole)
         made = {**provenance(place.root), "seconds": vars(seconds)}
-        record = Record(
+        record = records.Record(
             dataset=place.dataset,
             name=name,
             model=namespace,
@@ -178,19 +169,16 @@ def make(place: Workplace, run: Run) -> None:
             "SOURCE=<where its images are>",
             parameters={key: value for key, value in run.parameters.items() if key != "seed"},
             training=training,
-            provenance=from_json(Provenance, made),
-            **_chosen(_results(place, run, namespace), run),
+            provenance=from_json(records.Provenance, made),
+            **_results(place, run, namespace),
         )
-        write_record(place.root, record)
-
-
-def _chosen(results: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Return what is recorded: of a setting that is tried, what validation says of it."""
-    return {"validation": results["evaluation"].validation} if run.validation_only else results
+        records.write_record(place.root, record)
 
 
 def _results(place: Workplace, run: Run, namespace: str) -> dict[str, Any]:
-    """Return the results of a namespace that the run was asked for, by field of the record."""
+    """Return the results of a namespace that the run was asked for, by field of the record; of a
+    setting that is tried, what validation says of it.
+    """
     found: dict[str, Any] = {}
     for output in run.outputs:
         if output.split(".")[0] in (namespace, "shortcut_scores"):
@@ -198,36 +186,31 @@ def _results(place: Workplace, run: Run, namespace: str) -> dict[str, Any]:
             if made is None:
                 raise UserError(f"the run did not write {output}")
             found |= _recorded(place, made)
-    return found
+    return {"validation": found["evaluation"].validation} if run.validation_only else found
 
 
 def _recorded(place: Workplace, made: Any) -> dict[str, Any]:
     """Return the parts of an output that are recorded, by field of the record."""
     match made:
         case Evaluation():
-            components = made.components and Components.of(made.components)
             validation = units_in(made.scores, "val", made.evaluation)
             return {
                 "evaluation": made.evaluation,
-                "test_scores": _image_scores(place, made.test_scores),
-                "validation_scores": _image_scores(place, validation),
-                "components": components,
+                "test_scores": records.ImageScores.of(made.test_scores, _splits(place)),
+                "validation_scores": records.ImageScores.of(validation, _splits(place)),
+                "components": made.components and records.Components.of(made.components),
                 "localisation": made.localisation and replace(made.localisation, per_category={}),
             }
         case Classification():
-            scores = _image_scores(place, made.test_scores)
+            scores = records.ImageScores.of(made.test_scores, _splits(place))
             return {"evaluation": made.evaluation, "test_scores": scores}
         case Audit():
             return {"categories": made.categories}
         case Synthetic():
             return {"quality": made.quality}
         case made_of.ShortcutScores():
-            return {"shortcuts": ShortcutScores.of(made.shortcut_scores, _splits(place))}
+            return {"shortcuts": records.ShortcutScores.of(made.shortcut_scores, _splits(place))}
     return {}
-
-
-def _image_scores(place: Workplace, table: pd.DataFrame) -> ImageScores:
-    return ImageScores.of(table, _splits(place))
 
 
 def _splits(place: Workplace) -> pd.DataFrame:
@@ -237,10 +220,10 @@ def _splits(place: Workplace) -> pd.DataFrame:
     return splits
 
 
-def _training(place: Workplace, namespace: str) -> Training:
+def _training(place: Workplace, namespace: str) -> records.Training:
     published = place.project.published(place.folder, namespace)
     card = {**published.card, "configuration": published.configuration}
-    return from_json(Training, {**card, "key": card["training"]})
+    return from_json(records.Training, {**card, "key": card["training"]})
 
 
 def _cpu_seconds() -> float:

@@ -20,18 +20,8 @@ from medgan.experiments.detector_tables import NOTHING, detectors, spread, valid
 from medgan.experiments.document import Collected, Trained
 from medgan.experiments.plan import Experiment
 from medgan.metrics.quality import QualityMetric
+from medgan.report import text
 from medgan.report.tables import SIGNED, VALUE, Cell, Column, Table
-from medgan.report.text import (
-    EXPLORATORY_BELOW,
-    best_first,
-    direction,
-    number,
-    p_text,
-    seeds_text,
-    shared_class,
-    signed_interval,
-    with_interval,
-)
 from medgan.stats.bootstrap import Estimate
 from medgan.words import readable
 
@@ -40,9 +30,9 @@ def seeds_range(numbers: Iterable[int]) -> str:
     """`1 to 3 seeds: exploratory`; empty for none."""
     counts = sorted(set(numbers))
     if len(counts) < 2:
-        return seeds_text(counts[0]) if counts else ""
-    exploratory = ", under ten exploratory" if counts[-1] >= EXPLORATORY_BELOW else ""
-    return f"{counts[0]} to {seeds_text(counts[-1])}{exploratory}"
+        return text.seeds_text(counts[0]) if counts else ""
+    exploratory = ", under ten exploratory" if counts[-1] >= text.EXPLORATORY_BELOW else ""
+    return f"{counts[0]} to {text.seeds_text(counts[-1])}{exploratory}"
 
 
 def n_seeds(found: Estimate | QualityMetric) -> int:
@@ -60,7 +50,7 @@ def shortcuts(found: Collected) -> Table:
         Column("difference", SIGNED),
         "conclusion",
     )
-    audited = {name: found.shortcuts.get(name) for name in best_first(compared(found))}
+    audited = {name: found.shortcuts.get(name) for name in text.best_first(compared(found))}
     rows = [
         [name, *_beside(scopes.any), *_beside(scopes.not_the_disease), reading(scopes)]
         for name, scopes in audited.items()
@@ -72,10 +62,8 @@ def shortcuts(found: Collected) -> Table:
 def _beside(found: AgainstShortcut | None) -> list[Cell]:
     if found is None:
         return [NOTHING, NOTHING]
-    return [
-        f"{readable(found.shortcut or NOTHING)}, {with_interval(found.auroc)}",
-        found.difference,
-    ]
+    name = readable(found.shortcut or NOTHING)
+    return [f"{name}, {text.with_interval(found.auroc)}", found.difference]
 
 
 def reading(scopes: Scopes) -> str:
@@ -92,10 +80,9 @@ def reading(scopes: Scopes) -> str:
 def contamination(found: Collected) -> Table:
     """AUROC for each anomalous share of the mix."""
     curves = {name: dict(points) for name, points in found.contamination.items()}
-    shares = sorted({share for points in curves.values() for share in points})
     rows = [
         [f"{100 * share:.0f} %", *(points.get(share) for points in curves.values())]
-        for share in shares
+        for share in sorted({share for points in curves.values() for share in points})
     ]
     return Table(("anomalous in the mix", *curves), rows)
 
@@ -124,18 +111,17 @@ def categories(found: Collected) -> Table:
     types = list(dict.fromkeys(name for row in rows.values() for name in row.per_category))
     cells: list[list[Cell]] = []
     typed = {name: row for name, row in rows.items() if row.per_category}  # ensembles have none
-    for name in best_first(typed) if len(types) > 1 else ():
+    for name in text.best_first(typed) if len(types) > 1 else ():
         of = [rows[name].per_category[one] for one in types]
-        cells.append(
-            [name, *(f"{with_interval(one.auroc)}; {number(one.sensitivity)}" for one in of)]
-        )
+        told = [f"{text.with_interval(one.auroc)}; {text.number(one.sensitivity)}" for one in of]
+        cells.append([name, *told])
     return Table(("detector", *types), cells)
 
 
 def components(found: Collected) -> Table:
     """Each component of a score as a score of its own."""
     shown = compared(found)
-    rows = [
+    rows: list[list[Cell]] = [
         [name, component, row.auroc, row.validation_auroc]
         for name, parts in found.components.items()
         if name in shown and len(parts.rows) > 1
@@ -146,18 +132,14 @@ def components(found: Collected) -> Table:
 
 def anomaly_types(found: Collected) -> Table:
     """How well anomaly types are told apart."""
-    named = [
-        (name, source, row)
-        for name, of in found.categories.items()
-        for source, row in of.rows.items()
-    ]
-    named += [
-        (f"arm {name}", "supervised", arm.categories)
+    by = {(name, one): row for name, of in found.categories.items() for one, row in of.rows.items()}
+    by |= {
+        (f"arm {name}", "supervised"): arm.categories
         for name, arm in found.classifiers.items()
         if arm.categories is not None
-    ]
+    }
     rows: list[list[Cell]] = [
-        [name, source, row.auroc, row.metric("balanced_accuracy")] for name, source, row in named
+        [*names, row.auroc, row.metric("balanced_accuracy")] for names, row in by.items()
     ]
     return Table(("from", "by", "AUROC", "balanced accuracy"), rows)
 
@@ -166,12 +148,9 @@ def arms(found: Collected) -> Table:
     """The classifier arms, and their differences from `real` and `classical` of the same settings."""
     rows: list[list[Cell]] = []
     for name, arm in found.classifiers.items():
-        settings = ", ".join(
-            f"{key} = {value}" for key, value in sorted(found.experiment.settings_of(name))
-        )
-        metrics = [
-            arm.metric(metric) for metric in (ACCURACY, BALANCED_ACCURACY, RECALL, SPECIFICITY)
-        ]
+        own = sorted(found.experiment.settings_of(name))
+        settings = ", ".join(f"{key} = {value}" for key, value in own)
+        metrics = map(arm.metric, (ACCURACY, BALANCED_ACCURACY, RECALL, SPECIFICITY))
         gaps = [_gap(found, name, other) for other in ("real", "classical")]
         network = arm.network or NOTHING
         cells = [arm.auroc, spread(arm.auroc), *metrics, arm.brier]
@@ -199,13 +178,13 @@ def _gap(found: Collected, name: str, other: str) -> str:
     for test in found.differences:
         if test.first == name and found.experiment.model_of(test.second) == other:
             size = "" if test.effect_size is None else f", d' {test.effect_size:+.2f}"
-            return f"{signed_interval(test.difference)}{size}, {p_text(test.p_holm)}"
+            return f"{text.signed_interval(test.difference)}{size}, {text.p_text(test.p_holm)}"
     return NOTHING
 
 
 def quality(found: Collected) -> Table:
     """Image quality, generators side by side."""
-    shared = shared_class(found.quality)
+    shared = text.shared_class(found.quality)
     rows = [row.of(shared) for row in found.quality.values()]
     keys = dict.fromkeys(key for row in rows for key in row)
     cells = [_quality(key, [row.get(key) for row in rows]) for key in keys]
@@ -221,7 +200,7 @@ def _quality(key: str, values: Sequence[QualityMetric | None]) -> list[Cell]:
     known = next((one for one in there if one.value is not None), QualityMetric(value=None))
     reason = next((one.reason for one in there if one.reason), "")
     count = reason if known.n is None else str(known.n)
-    return [metric.name, direction(metric), *values, known.real_vs_real, count]
+    return [metric.name, text.direction(metric), *values, known.real_vs_real, count]
 
 
 def _quality_seeds(found: Collected) -> list[int]:
@@ -244,17 +223,13 @@ def last_steps(found: Collected) -> str:
     ]
     if not taken:
         return ""
-    return (
-        f"The rule that chooses the weights (AUCp, one standard error) took the last step in "
-        f"{sum(taken)} of {len(taken)} trainings that it judged."
-    )
+    rule = "The rule that chooses the weights (AUCp, one standard error) took the last step in"
+    return f"{rule} {sum(taken)} of {len(taken)} trainings that it judged."
 
 
 def published(found: Collected) -> Table:
     """Results that others have published."""
-    rows = [
-        [one.method, one.result, one.protocol, one.source] for one in found.experiment.published
-    ]
+    rows = [list(vars(one).values()) for one in found.experiment.published]
     return Table(("method", "result", "protocol", "source"), rows)
 
 
@@ -310,21 +285,18 @@ def machines(found: Collected) -> str:
 
 def not_run(documents: Mapping[str, Collected], experiments: Mapping[str, Experiment]) -> Table:
     """Declared experiments without a record, with the command that runs them."""
-    rows = []
-    for name, experiment in experiments.items():
-        if name not in documents:
-            others = [
-                f"{one.method}: {one.result} ({one.protocol})" for one in experiment.published
-            ]
-            rows.append(
-                [
-                    f"[{name}](data-sets/{experiment.page_of(name)}.md)",
-                    experiment.about,
-                    f"not run: {experiment.not_run or 'no record yet'}",
-                    f"`make reproduce DATASET={name} SOURCE=PATH`",
-                    "; ".join(others) or NOTHING,
-                ]
-            )
+    rows = [
+        [
+            f"[{name}](data-sets/{one.page_of(name)}.md)",
+            one.about,
+            f"not run: {one.not_run or 'no record yet'}",
+            f"`make reproduce DATASET={name} SOURCE=PATH`",
+            "; ".join(f"{of.method}: {of.result} ({of.protocol})" for of in one.published)
+            or NOTHING,
+        ]
+        for name, one in experiments.items()
+        if name not in documents
+    ]
     return Table(("dataset", "what", "why", "the command that runs it", "published"), rows)
 
 

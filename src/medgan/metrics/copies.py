@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,8 +53,7 @@ class Matches:
     @property
     def distance(self) -> Floats:
         """Euclidean distance of the normalized details: sqrt(2 - 2 similarity), (n,)."""
-        found: Floats = np.sqrt(np.clip(2 - 2 * self.similarity, 0, None))
-        return found
+        return np.sqrt(np.clip(2 - 2 * self.similarity, 0, None))
 
 
 def gray(images: Tensor) -> NDArray[np.uint8]:
@@ -64,22 +64,15 @@ def gray(images: Tensor) -> NDArray[np.uint8]:
     height, width = images.shape[2:]
     size = min(SIDE, height), min(SIDE, width)
     pixels = F.adaptive_avg_pool2d(images.float().mean(1, keepdim=True), size)[:, 0]
-    found: NDArray[np.uint8] = (
-        ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    )
-    return found
+    return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Describe gray images (n, h, w) by GRID x GRID means of mean 0 and length 1: (n, D)."""
     import torch
 
-    parts = [
-        _thumbnail(_windows_at(torch.from_numpy(images[start : start + COMPARED_AT_ONCE]).float()))
-        for start in range(0, len(images), COMPARED_AT_ONCE)
-    ]
-    found: NDArray[np.float32] = torch.cat(parts).numpy()
-    return found
+    parts = torch.from_numpy(images).split(COMPARED_AT_ONCE)
+    return torch.cat([_thumbnail(_windows_at(part.float())) for part in parts]).numpy()
 
 
 @dataclass(frozen=True)
@@ -92,15 +85,11 @@ class CopySearch:
         """Find the most similar one of each of (n, h, w)."""
         import torch
 
-        parts = [
-            self._nearest(torch.from_numpy(images[start : start + AT_ONCE]).float())
-            for start in range(0, len(images), AT_ONCE)
-        ]
-        if not parts:
+        if not len(images):
             return Matches(np.zeros(0), np.zeros(0, np.intp), np.zeros(0, bool))
-        similarity, place, mirrored = (
-            torch.cat(found).numpy() for found in zip(*parts, strict=True)
-        )
+        parts = [self._nearest(part.float()) for part in torch.from_numpy(images).split(AT_ONCE)]
+        joined = (torch.cat(found).numpy() for found in zip(*parts, strict=True))
+        similarity, place, mirrored = joined
         return Matches(similarity.astype(np.float64), place.astype(np.intp), mirrored)
 
     @cached_property
@@ -116,32 +105,22 @@ class CopySearch:
         found = [self._correlated(one, self._candidates(one)) for one in (images, images.flip(2))]
         (similarity, place), (of_mirrored, other) = found
         mirrored = of_mirrored > similarity
-        return (
-            torch.maximum(similarity, of_mirrored),
-            torch.where(mirrored, other, place),
-            mirrored,
-        )
+        best = torch.maximum(similarity, of_mirrored)
+        return best, torch.where(mirrored, other, place), mirrored
 
     def _candidates(self, images: Tensor) -> Tensor:
         """Indices (n, k) of the training images with the most similar thumbnails."""
         import torch
 
-        shifted = torch.stack(
-            [
-                _thumbnail(_windows_at(images, down, right))
-                for down in COARSE_SHIFTS
-                for right in COARSE_SHIFTS
-            ]
-        )
+        shifts = product(COARSE_SHIFTS, repeat=2)
+        shifted = torch.stack([_thumbnail(_windows_at(images, *shift)) for shift in shifts])
         best, places = images.new_zeros(len(images), 0), torch.zeros(len(images), 0).long()
         for start in range(0, len(self.images), COMPARED_AT_ONCE):
             block = self._thumbnails[start : start + COMPARED_AT_ONCE]
             here = (shifted @ block.T).amax(0)
             top = here.topk(min(CANDIDATES, len(block)), 1)
-            best, places = (
-                torch.cat([best, top.values], 1),
-                torch.cat([places, top.indices + start], 1),
-            )
+            best = torch.cat([best, top.values], 1)
+            places = torch.cat([places, top.indices + start], 1)
         return places.gather(1, best.topk(min(CANDIDATES, best.shape[1]), 1).indices)
 
     def _correlated(self, images: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,10 +130,8 @@ class CopySearch:
         wanted, place = torch.unique(candidates, return_inverse=True)
         others = _unit(_windows_at(_detail(torch.from_numpy(self.images[wanted.numpy()]).float())))
         detail = _detail(images)
-        shifts = range(-MARGIN, MARGIN + 1)
-        windows = torch.stack(
-            [_unit(_windows_at(detail, down, right)) for down in shifts for right in shifts], 1
-        )
+        shifts = product(range(-MARGIN, MARGIN + 1), repeat=2)
+        windows = torch.stack([_unit(_windows_at(detail, *shift)) for shift in shifts], 1)
         found = (windows @ others[place].transpose(1, 2)).amax(1)
         best = found.max(1)
         return best.values, candidates.gather(1, best.indices[:, None])[:, 0]

@@ -63,7 +63,4 @@ def similarities(images: Tensor, groups: NDArray[Any] | None = None, seed: int =
         for chosen in (first, second)
     )
     weights = torch.tensor(WEIGHTS[:fitting])
-    found: Tensor = multi_scale_ssim(
-        one, other, kernel_size=KERNEL, scale_weights=weights, reduction="none"
-    )
-    return found
+    return multi_scale_ssim(one, other, kernel_size=KERNEL, scale_weights=weights, reduction="none")

@@ -83,15 +83,9 @@ class EqualDraw:
 
 
 def halves(groups: NDArray[Any], seed: int) -> tuple[Indices, Indices]:
-    """Split images into two halves of whole groups, as equal as a random order of them allows.
-
-    Args:
-        groups: (n,), the group of each image.
-        seed: seed of the order.
-
-    Returns:
-        The indices of the images of both halves, in the order drawn. The first half is at most as
-        large as the second, and empty if there is only one group.
+    """Split images into two halves of whole groups (n,), as equal as a random order of them allows:
+    the indices of both, in the order drawn. The first half is at most as large as the second, and
+    empty if there is only one group.
     """
     return _whole_groups(groups, len(groups) // 2, np.random.default_rng(seed))
 

@@ -42,16 +42,9 @@ def with_intervals(
     limits: Mapping[str, Limits],
     seed: int,
 ) -> dict[str, QualityMetric]:
-    """Add low and high, and `resampled`, the unit of the real images.
-
-    Metrics stay as they are where the parts are not enough for `measure`.
-
-    Args:
-        found: metrics of the whole sets.
-        sets: their features.
-        measure: computes the same metrics of parts of the sets.
-        limits: range of each.
-        seed: of the parts.
+    """Add low and high, within the limits of each metric of the whole sets, and `resampled`, the
+    unit of the real images. `measure` computes the same metrics of parts of the sets; metrics stay
+    as they are where the parts are not enough for it.
     """
     from scipy.special import stdtrit
 
@@ -68,12 +61,8 @@ def with_intervals(
         )
         (low, high), value = limits[name], metric.value or 0.0
         margin = t * float(np.sqrt(variance))
-        intervals[name] = replace(
-            metric,
-            low=max(low, value - margin),
-            high=min(high, value + margin),
-            resampled=sets.unit,
-        )
+        low, high = max(low, value - margin), min(high, value + margin)
+        intervals[name] = replace(metric, low=low, high=high, resampled=sets.unit)
     return intervals
 
 

@@ -140,8 +140,7 @@ def load_lpips(
 
 def _known_name(backbone: str, path: Path) -> str:
     """Return the name of the known backbone of the same network that a file contains."""
-    found = file_digest(path)
-    net = BACKBONES[backbone].net
+    found, net = file_digest(path), BACKBONES[backbone].net
     for name, known in BACKBONES.items():
         if known.net == net and found.startswith(known.sha256):
             return name
@@ -162,12 +161,8 @@ def _network(net: str, path: Path) -> nn.Module:
         UserError: if a tensor is missing or has another shape.
     """
     tensors = torch.load(path, map_location="cpu", weights_only=True)
-    with (
-        torch.random.fork_rng(devices=[]),
-        warnings.catch_warnings(),
-        redirect_stdout(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
+    silent = redirect_stdout(io.StringIO())
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"), silent:
         import lpips
 
         network: nn.Module = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
@@ -190,8 +185,7 @@ def _network(net: str, path: Path) -> nn.Module:
 
 def _weighted(layer: Tensor, head: Tensor) -> Tensor:
     unit = layer / (layer.square().sum(1, keepdim=True).sqrt() + 1e-10)
-    weighted: Tensor = unit * (head.clamp_min(0).sqrt() / layer[0, 0].numel() ** 0.5)
-    return weighted.flatten(1)
+    return (unit * (head.clamp_min(0).sqrt() / layer[0, 0].numel() ** 0.5)).flatten(1)
 
 
 def _prepared(images: Tensor) -> Tensor:

@@ -31,8 +31,7 @@ def nearest_training(features: NDArray[Any], training: NDArray[Any]) -> Floats:
     """Compute the distance of each of (n, D) to the nearest of (t, D): (n,)."""
     from sklearn.neighbors import NearestNeighbors  # over a second of import
 
-    found: Floats = NearestNeighbors(n_neighbors=1).fit(training).kneighbors(features)[0][:, 0]
-    return found
+    return NearestNeighbors(n_neighbors=1).fit(training).kneighbors(features)[0][:, 0]
 
 
 def copy_threshold(held_out: Floats) -> float:

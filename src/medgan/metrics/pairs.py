@@ -106,6 +106,8 @@ def _gradients(images: Tensor) -> Iterator[Tensor]:
 
 PSNR = PairMetric("psnr", psnr, squared_distances)
 MS_GMSD = PairMetric("ms_gmsd", ms_gmsd, _ms_gmsd_distances)
+METRICS = (PSNR, MS_GMSD)
+"""Those that need no weights; `metrics.lpips` has another."""
 Pairing = Callable[[Tensor, Tensor, PairMetric, bool, torch.Generator], Tensor]
 """(images, real, metric, whether both are one set, rng) to the index (N,) of the real image of each
 pair."""

@@ -64,8 +64,7 @@ def contrasted(images: Gray, rng: np.random.Generator) -> Gray:
     """Scale the deviation of the pixels from their mean by a factor of CONTRASTS."""
     means = images.mean((1, 2), keepdims=True)
     factors = rng.uniform(*CONTRASTS, (len(images), 1, 1))
-    copies: Gray = np.clip((images - means) * factors + means, 0, 255).round().astype(np.uint8)
-    return copies
+    return np.clip((images - means) * factors + means, 0, 255).round().astype(np.uint8)
 
 
 CHANGES: Mapping[str, Change] = {
@@ -97,15 +96,11 @@ def plant(images: Gray, seed: int) -> dict[str, Gray]:
 
 
 def calibrate(search: CopySearch, held_out: Floats, originals: Gray, seed: int) -> Calibration:
-    """Choose the limit halfway between held-out images and planted copies.
+    """Choose the limit halfway between held-out images and planted copies of training images (m, h,
+    w).
 
     Where these overlap, the limit is that of the held-out images, so that few of them are flagged.
-
-    Args:
-        search: the training images.
-        held_out: similarity (n,) of held-out images, with which nothing is reported later.
-        originals: training images (m, h, w) of which copies are planted.
-        seed: of the changes.
+    Nothing is reported later with the held-out images of these similarities (n,).
     """
     genuine = float(np.quantile(held_out, HELD_OUT_SHARE))
     planted = min(

@@ -24,15 +24,12 @@ class QualityMetric:
     """The unit of the real images that low and high resample: patients or images."""
     n: int | float | None = None
     n_real: int | float | None = None
-    n_fake: int | float | None = None
     n_training: int | float | None = None
     real_vs_real: float | None = None
     std_real_vs_real: float | None = None
     percentile_95_real_vs_real: float | None = None
     n_real_vs_real: int | float | None = None
     n_floor: tuple[int | float, ...] | None = None
-    floor: float | None = None
-    """`floor` and `n_fake` are only in records made before `fid_domain` had equal draws."""
     k: int | float | None = None
     draws: int | float | None = None
     drawn_from: tuple[int | float, ...] | None = None

@@ -82,11 +82,9 @@ class MapScale:
 
 
 def normal_scale(maps: NDArray[Any], residual: float = 1.0) -> MapScale:
-    """Compute the scale of all anomaly maps of a detector, wherever they are shown.
-
-    Args:
-        maps: of the normal validation images (n, H, W); no other image may set the scale.
-        residual: the limit of the differences from counterparts.
+    """Compute the scale of all anomaly maps of a detector, wherever they are shown, from the maps of
+    the normal validation images (n, H, W); no other image may set it. `residual` is the limit of
+    the differences from counterparts.
     """
     if not np.size(maps):
         return MapScale(0.0, 0.0, residual)
@@ -94,7 +92,7 @@ def normal_scale(maps: NDArray[Any], residual: float = 1.0) -> MapScale:
     return MapScale(float(low), float(high), residual)
 
 
-def own_scale(maps: NDArray[Any], scale: MapScale | None = None) -> MapScale:
+def own_scale(maps: NDArray[Any], scale: MapScale | None) -> MapScale:
     """Widen a scale to the maps that are shown, where no validation maps were stored."""
     values = np.asarray(maps, np.float64)
     low, high = float(values.min()), float(np.quantile(values, BRIGHTEST))
@@ -201,15 +199,8 @@ def case_rows(
 ) -> Figure:
     """Draw a row for each image: the image, its counterpart, the difference, the map over it.
 
-    Without a counterpart the third panel is the map itself. Masks are outlined on the first and the
-    last panel.
-
-    Args:
-        cases: in the order of the rows.
-        scale: of all maps and differences.
-        title: above all.
-        counterpart: its name; empty for a detector that compares with no image.
-        notes: sentences below all.
+    Without a counterpart (`counterpart` is its name) the third panel is the map itself. Masks are
+    outlined on the first and the last panel. `notes` are sentences below all.
 
     Raises:
         UserError: there is no image.
@@ -327,18 +318,13 @@ def scored_image(
     name: str,
     words: str,
     note: str,
-    captions: tuple[str, str] = CAPTIONS,
+    captions: tuple[str, str],
 ) -> Figure:
-    """Draw one image beside the same image with its anomaly map over it, and the scale of the map.
+    """Draw an image (H, W, 1 or 3) as the detector sees it beside the same image with its anomaly
+    map (H, W) over it, and the scale of the map, the same for all pictures to be compared.
 
-    Args:
-        pixels: (H, W, 1 or 3), the input of the detector.
-        anomaly_map: (H, W), higher is more anomalous.
-        scale: the same for all pictures to be compared.
-        name: of the image; shortened at its beginning, where paths are alike.
-        words: below the name: score and decision.
-        note: below the pictures.
-        captions: above each of them.
+    The name is shortened at its beginning, where paths are alike. Below it stand `words`, below
+    the pictures `note`, and above each of them its caption.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

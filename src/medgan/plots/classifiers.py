@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.results import CalibrationBin, ClassifierResult
+from medgan.evaluation.results import ClassifierResult
 from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS, SaliencyResult
 from medgan.plots.grids import show_image
 from medgan.plots.style import CHANCE, HEAT, PALETTE, draw_interval, house_style, new_figure, notice
+from medgan.stats.calibration import CalibrationBin
 from medgan.words import readable
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ RAW, SCALED = "as trained", "temperature from validation"
 @house_style()
 def reliability(rows: Mapping[str, ClassifierResult]) -> Figure:
     """Draw the observed share of anomalous images against the mean predicted one, in ten bins, for
-    each arm, as trained and after temperature scaling; the bars are 95 % intervals.
-
-    Args:
-        rows: of one training each.
+    each arm (one training each), as trained and after temperature scaling; the bars are 95 %
+    intervals.
     """
     columns = min(COLUMNS, max(1, len(rows)))
     lines = max(1, -(-len(rows) // columns))
@@ -58,14 +57,9 @@ def saliency_grid(
     arm: str,
     checks: SaliencyResult,
 ) -> Figure:
-    """Draw images (n, H, W, C) in a row, and below each its maps (n, H, W), each scaled by itself.
-
-    Args:
-        images: the test images.
-        maps: by method; without any, the reason stands in the place of the figure.
-        titles: one above each image.
-        arm: what the arm trains on.
-        checks: stand beside the rows.
+    """Draw images (n, H, W, C) in a row, and below each its maps (n, H, W) by method, each scaled
+    by itself. Without maps, the reason of the checks stands in the place of the figure; `arm` is
+    what the arm trains on.
     """
     title = f"Saliency of the most probable class, trained on {arm}"
     if not maps:
@@ -83,19 +77,16 @@ def saliency_grid(
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
         random = checks.methods[name].all_random.value
-        label = (
-            f"{SHOWN_AS[name]}\nr(random) {random:.2f}" if random is not None else SHOWN_AS[name]
-        )
-        line[0].set_ylabel(label, fontsize=8)
+        told = "" if random is None else f"\nr(random) {random:.2f}"
+        line[0].set_ylabel(f"{SHOWN_AS[name]}{told}", fontsize=8)
     return figure
 
 
 def _draw(axis: Axes, curve: Sequence[Any], label: str, color: str, marker: str) -> None:
     """Draw the bins of one training; a mean over trainings has bins for each of them, and none."""
     points = [one for one in curve if isinstance(one, CalibrationBin)]
+    style: dict[str, Any] = {"color": color, "fmt": marker, "markersize": 4}
     for one in points:
-        draw_interval(
-            axis, one.predicted, one.observed, vertical=True, color=color, fmt=marker, markersize=4
-        )
+        draw_interval(axis, one.predicted, one.observed, vertical=True, **style)
     x, y = [one.predicted for one in points], [one.observed.value or 0.0 for one in points]
     axis.plot(x, y, color=color, marker=marker, markersize=4, linewidth=1.2, label=label)

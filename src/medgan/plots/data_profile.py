@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -73,17 +74,18 @@ def _panels(profile: Profile) -> list[tuple[float, Draw]]:
     """Height in inches and drawing of every panel, in reading order."""
     classes = profile.by_category
     labels = [f"{readable(name)} ({row.images:,})" for name, row in classes.items()]
-    tall = 1.1 + 0.27 * max(3, len(labels))
+    tall, places = 1.1 + 0.27 * max(3, len(labels)), max(FEW, len(labels))
     flow, missing = _flow(profile.flow), _missing(profile)
-    places = max(FEW, len(labels))
     related = profile.association_with_category
     tables = [
-        (tall + 0.25, _table(name, table, labels, related.get(name)))
+        (tall + 0.25, partial(_table, name, table, labels, related.get(name)))
         for name, table in profile.category_by.items()
         if len(next(iter(table.values()))) > 1
     ]
     boxes = [("shorter_side", "Shorter side in pixels"), ("width_by_height", "Width by height")]
-    sizes = [] if _one_size(profile) else [(tall, _boxes(classes, *what)) for what in boxes]
+    sizes = (
+        [] if _one_size(profile) else [(tall, partial(_boxes, classes, *what)) for what in boxes]
+    )
     flow_title, missing_title = "Images from source to manifest", "Missing, share of the images"
     return [
         (1.0 + 0.27 * max(3, len(flow)), lambda axis: _bars(axis, flow, flow_title, places)),
@@ -165,23 +167,20 @@ def _table(
     table: Mapping[str, Mapping[str, int]],
     labels: Sequence[str],
     related: float | None,
-) -> Draw:
+    axis: Axes,
+) -> None:
     """Draw a table of shares; rows in the order of `labels`."""
     columns, shares = _shares(table)
     title = TITLES.get(attribute, capital(readable(attribute)))
-
-    def draw(axis: Axes) -> None:
-        texts = [["" if share == 0 else _percent(share) for share in row] for row in shares]
-        colored_table(axis, texts, shares, fontsize=7.5)
-        between = np.arange(1, len(shares)) - 0.5
-        axis.hlines(between, -0.5, len(columns) - 0.5, color="white", linewidth=2)
-        slanted = len(columns) > 3 and max(map(len, columns)) > 7
-        turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if slanted else {}
-        axis.set_xticks(range(len(columns)), columns, fontsize=8, **turned)
-        axis.set_yticks(range(len(labels)), labels, fontsize=8)
-        axis.set_title(title if related is None else f"{title}   V = {related:.2f}")
-
-    return draw
+    texts = [["" if share == 0 else _percent(share) for share in row] for row in shares]
+    colored_table(axis, texts, shares, fontsize=7.5)
+    between = np.arange(1, len(shares)) - 0.5
+    axis.hlines(between, -0.5, len(columns) - 0.5, color="white", linewidth=2)
+    slanted = len(columns) > 3 and max(map(len, columns)) > 7
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if slanted else {}
+    axis.set_xticks(range(len(columns)), columns, fontsize=8, **turned)
+    axis.set_yticks(range(len(labels)), labels, fontsize=8)
+    axis.set_title(title if related is None else f"{title}   V = {related:.2f}")
 
 
 def _percent(share: float) -> str:
@@ -202,7 +201,7 @@ def _shares(table: Mapping[str, Mapping[str, int]]) -> tuple[list[str], NDArray[
     return names, counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
 
-def _boxes(classes: ByCategory, what: str, title: str) -> Draw:
+def _boxes(classes: ByCategory, what: str, title: str, axis: Axes) -> None:
     """Draw the smallest, the quartiles and the largest value of each class."""
     keys = ("whislo", "q1", "med", "q3", "whishi")
     boxes = [dict(zip(keys, getattr(row, what), strict=True)) for row in classes.values()]
@@ -213,16 +212,12 @@ def _boxes(classes: ByCategory, what: str, title: str) -> Draw:
         "whiskerprops": line,
         "capprops": line,
     }
-
-    def draw(axis: Axes) -> None:
-        shape: dict[str, Any] = {"orientation": "horizontal", "widths": 0.55, "patch_artist": True}
-        axis.bxp(boxes, positions=range(len(boxes)), showfliers=False, **shape, **style)
-        name_rows(axis, [readable(name) for name in classes])
-        axis.invert_yaxis()
-        axis.set(xlim=(0, max(box["whishi"] for box in boxes) * 1.1), title=title)
-        axis.tick_params(labelsize=8)
-
-    return draw
+    shape: dict[str, Any] = {"orientation": "horizontal", "widths": 0.55, "patch_artist": True}
+    axis.bxp(boxes, positions=range(len(boxes)), showfliers=False, **shape, **style)
+    name_rows(axis, [readable(name) for name in classes])
+    axis.invert_yaxis()
+    axis.set(xlim=(0, max(box["whishi"] for box in boxes) * 1.1), title=title)
+    axis.tick_params(labelsize=8)
 
 
 COLUMNS = 4
@@ -233,7 +228,7 @@ STYLES = tuple((color, dashes) for dashes in ("-", ":") for color in PALETTE)
 
 @house_style()
 def intensity_histograms(
-    bands: Mapping[str, NDArray[Any]], counts: Mapping[str, int], title: str = ""
+    bands: Mapping[str, NDArray[Any]], counts: Mapping[str, int], title: str
 ) -> Figure:
     """Draw a panel with the mean histogram of every class, then one for each class: its mean, and
     the band of 90 % of its images.

@@ -46,11 +46,11 @@ def roc_curves(ranked: Ranked, title: str = "ROC, test images") -> Figure:
 
 
 @house_style()
-def pr_curves(ranked: Ranked, title: str = "Precision and recall, test images") -> Figure:
+def pr_curves(ranked: Ranked) -> Figure:
     """Draw precision against recall, with the average precision in the legend; the dashed line is
     the share of anomalous images.
     """
-    figure, axis = panel(6.0, 5.4, title)
+    figure, axis = panel(6.0, 5.4, "Precision and recall, test images")
     for share in {float(np.mean(labels)) for labels, _ in _with_both(ranked).values()}:
         label = f"chance ({share:.3f})"
         axis.axhline(share, color=CHANCE, linestyle="--", linewidth=1, label=label)

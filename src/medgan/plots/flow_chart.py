@@ -21,6 +21,7 @@ LINE = 0.19
 WIDTH = 7.0
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 Lines = Sequence[str]
+Place = tuple[float, float]
 
 
 @house_style()
@@ -31,13 +32,11 @@ def flow_chart(flow: Flow) -> Figure:
     from matplotlib.figure import Figure
 
     eligible = flow.listed - flow.excluded.images
+    dropped = _left_out("Left out of the split", flow.dropped)
     steps: list[tuple[Lines, Lines]] = [
         (["Images listed", f"n = {flow.listed:,}"], _left_out("Excluded", flow.excluded)),
         (["Images eligible", f"n = {eligible:,}"], _left_out("Quarantined", flow.quarantined)),
-        (
-            ["Images readable", f"n = {flow.usable:,}"],
-            _left_out("Left out of the split", flow.dropped),
-        ),
+        (["Images readable", f"n = {flow.usable:,}"], dropped),
         (["Images in the split", _size(flow.kept)], []),
     ]
     parts = [_part(PARTS[name], part) for name, part in flow.parts.items()]
@@ -84,16 +83,13 @@ def _part(title: str, part: PartFlow) -> Lines:
     ]
 
 
-def _box(
-    axis: Axes, corner: tuple[float, float], size: tuple[float, float], lines: Lines, fill: str
-) -> None:
+def _box(axis: Axes, corner: Place, size: Place, lines: Lines, fill: str) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     (x, y), (width, height) = corner, size
     frame: dict[str, Any] = {"facecolor": fill, "edgecolor": MUTED, "linewidth": 1}
-    axis.add_patch(
-        FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.06", **frame)
-    )
+    frame["boxstyle"] = "round,pad=0,rounding_size=0.06"
+    axis.add_patch(FancyBboxPatch(corner, width, height, **frame))
     start = y + height / 2 - LINE * (len(lines) - 1) / 2
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": INK}
     for place, text in enumerate(lines):
@@ -101,12 +97,12 @@ def _box(
         axis.text(x + width / 2, start + place * LINE, text, fontweight=weight, **style)
 
 
-def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def _arrow(axis: Axes, start: Place, end: Place) -> None:
     shape = {"arrowstyle": "-|>", "color": MUTED, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axis.annotate("", end, start, arrowprops=shape)
 
 
-def _step(axis: Axes, place: tuple[float, float], main: Lines, side: Lines) -> None:
+def _step(axis: Axes, place: Place, main: Lines, side: Lines) -> None:
     """Draw a box with an arrow to the next one, and what is left out on the way."""
     top, height = place
     tall = LINE * (len(main) + 0.6)

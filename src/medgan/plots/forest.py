@@ -103,33 +103,22 @@ def _bounds(estimate: Estimate) -> list[float]:
 def forest(
     estimates: Mapping[str, Estimate],
     title: str = "",
-    label: str = "AUROC",
-    chance: float | None = 0.5,
     notes: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw one estimate for each name, the best on top.
-
-    Args:
-        estimates: by name.
-        title: above it.
-        label: of the axis.
-        chance: the value of a method without skill (dashed line).
-        notes: what stands below a name, such as "sees mix".
+    """Draw one AUROC for each name, the best on top, and chance as a dashed line; `notes` stand
+    below the names.
     """
     order = sorted(estimates, key=lambda name: _rank(estimates[name]))
     figure, axis = panel(6.0, 1.3 + 0.48 * max(1, len(order)), title)
     for place, name in enumerate(order):
         _with_value(axis, place, estimates[name], ".3f")
-    if chance is not None:
-        top = len(order) - 0.42
-        axis.axvline(chance, color=CHANCE, linestyle="--", linewidth=1)
-        axis.text(chance, top, "chance", color=CHANCE, fontsize=8, ha="center", va="bottom")
+    top, chance = len(order) - 0.42, 0.5
+    axis.axvline(chance, color=CHANCE, linestyle="--", linewidth=1)
+    axis.text(chance, top, "chance", color=CHANCE, fontsize=8, ha="center", va="bottom")
     told = notes or {}
     name_rows(axis, [f"{display_name(name)}\n{told.get(name, '')}".rstrip() for name in order])
-    lowest = min(
-        bound for found in estimates.values() for bound in [*_bounds(found), chance or 0.5]
-    )
-    axis.set(xlim=(max(0.0, lowest - 0.06), 1.02), ylim=(-0.6, len(order) - 0.4), xlabel=label)
+    lowest = min([chance, *(bound for one in estimates.values() for bound in _bounds(one))])
+    axis.set(xlim=(max(0.0, lowest - 0.06), 1.02), ylim=(-0.6, len(order) - 0.4), xlabel="AUROC")
     return figure
 
 
@@ -196,18 +185,11 @@ def subgroup_forest(result: SubgroupsResult, title: str = "") -> Figure:
         title: above it.
     """
     rows = [row for column, levels in result.groups.items() for row in _section(column, levels)]
-    counts = [
-        "n: normal + anomalous test images.",
-        f"insufficient: fewer than {result.minimum} images of a class that the metric needs.",
-    ]
-    return columns_forest(
-        rows,
-        ("Sensitivity", "Specificity", "AUROC"),
-        title,
-        wrapped([*(counts if rows else []), result.sentence]),
-        chance=[None, None, 0.5],
-        span=(-0.02, 1.02),
-    )
+    few = f"insufficient: fewer than {result.minimum} images of a class that the metric needs."
+    counts = ["n: normal + anomalous test images.", few] if rows else []
+    note, titles = wrapped([*counts, result.sentence]), ("Sensitivity", "Specificity", "AUROC")
+    chance = [None, None, 0.5]
+    return columns_forest(rows, titles, title, note, chance=chance, span=(-0.02, 1.02))
 
 
 def _section(column: str, levels: Mapping[str, SubgroupMetrics]) -> Iterator[ForestRow]:
@@ -222,12 +204,8 @@ def shortcut_forest(result: ShortcutsResult) -> Figure:
     """Draw the AUROC of every measured shortcut (orange) and of every detector (blue), under what
     they were fitted to, the best on top.
     """
-    rows = [
-        row
-        for kind in HEADINGS
-        if kind in result.shortcuts
-        for row in _shortcut_section(result, kind)
-    ]
+    kinds = [kind for kind in HEADINGS if kind in result.shortcuts]
+    rows = [row for kind in kinds for row in _shortcut_section(result, kind)]
     missing: dict[str, dict[str, None]] = {}
     for found in result.shortcuts.values():
         for name, estimate in found.items():
@@ -239,13 +217,8 @@ def shortcut_forest(result: ShortcutsResult) -> Figure:
         "shortcut of its group."
     )
     told = [f"Not measured ({why}): {', '.join(names)}." for why, names in missing.items()]
-    return columns_forest(
-        rows,
-        ["AUROC, test images"],
-        "Detectors compared against shortcut baselines",
-        wrapped([note, *told]),
-        chance=[0.5],
-    )
+    title, below = "Detectors compared against shortcut baselines", wrapped([note, *told])
+    return columns_forest(rows, ["AUROC, test images"], title, below, chance=[0.5])
 
 
 def _shortcut_section(result: ShortcutsResult, kind: str) -> Iterator[ForestRow]:

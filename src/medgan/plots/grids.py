@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 
-def _pad(figure: Figure, **room: float) -> None:
-    figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
-
-
 def show_image(axis: Axes, image: NDArray[Any] | None) -> None:
     """Draw an image (H, W), (H, W, 1) or (H, W, 3) without ticks; None leaves the place empty."""
     axis.set_axis_off()
@@ -74,7 +70,8 @@ def side_by_side(
     if not pairs:
         figure.text(0.01, 0.35, nothing, color=MUTED)
         return figure
-    _pad(figure, w_pad=0.03, h_pad=0.12, wspace=0.0, hspace=0.02)
+    room = {"w_pad": 0.03, "h_pad": 0.12, "wspace": 0.0, "hspace": 0.02}
+    figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
     axes = figure.subplots(rows, 2 * columns, squeeze=False).ravel()
     for axis in axes[2 * len(pairs) :]:
         axis.set_axis_off()
@@ -88,10 +85,10 @@ def side_by_side(
 
 def _captioned(axis: Axes, picture: Pixels, caption: str) -> None:
     show_image(axis, picture)
-    lines = [
+    lines = (
         line if len(line) <= PAIR_CAPTION else f"…{line[1 - PAIR_CAPTION :]}"
         for line in caption.split("\n")
-    ]
+    )
     style: dict[str, Any] = {"fontsize": 6, "color": MUTED, "va": "top"}
     axis.text(0.0, -0.04, "\n".join(lines), transform=axis.transAxes, **style)
 
@@ -305,9 +302,8 @@ def what_was_cut(cuts: Sequence[Cut], heading: str, words: str) -> Figure:
 def _cut(sheet: Sheet, cut: Cut, x: int, y: int) -> None:
     height, width = cut.picture.shape[:2]
     down, across, kept = height / cut.height, width / cut.width, cut.kept
-    top, bottom, left, right = (
-        kept.top * down, kept.bottom * down, kept.left * across, kept.right * across,
-    )  # fmt: skip
+    top, bottom = kept.top * down, kept.bottom * down
+    left, right = kept.left * across, kept.right * across
     corner, upper = x + (CUT_CELL - width) // 2, y + CUT_TITLE + (CUT_CELL - height) // 2
     second, below = x + CUT_CELL + CUT_GAP, y + CUT_TITLE + CUT_CELL + 4
     color = np.broadcast_to(cut.picture, (height, width, 3))

@@ -34,12 +34,8 @@ COLUMNS = 3
 
 @house_style()
 def robustness_curves(result: RobustnessResult, title: str = "") -> Figure:
-    """Draw a panel for each perturbation: AUROC against severity, and the share of decisions that
-    change.
-
-    Args:
-        result: of one detector.
-        title: above it.
+    """Draw a panel for each perturbation of a detector: AUROC against severity, and the share of
+    decisions that change.
     """
     panels = result.perturbations
     lines = max(1, -(-len(panels) // COLUMNS))
@@ -59,13 +55,11 @@ def robustness_curves(result: RobustnessResult, title: str = "") -> Figure:
 
 
 def _limits(result: RobustnessResult) -> tuple[float, float]:
-    found = [
-        step.auroc for kind in result.perturbations.values() for step in kind.severities.values()
-    ]
-    lows = [
-        each.low for each in (*found, result.clean) if each is not None and each.low is not None
-    ]
-    return max(0.0, min([*lows, 0.45]) - 0.03), 1.06
+    kinds = result.perturbations.values()
+    found = [step.auroc for kind in kinds for step in kind.severities.values()]
+    areas = [*found, result.clean or Estimate(None)]
+    known = [0.45, *(area.low for area in areas if area.low is not None)]
+    return max(0.0, min(known) - 0.03), 1.06
 
 
 def _panel(axis: Axes, name: str, found: PerturbationResult, clean: Estimate) -> None:
@@ -88,11 +82,8 @@ def _panel(axis: Axes, name: str, found: PerturbationResult, clean: Estimate) ->
 
 @house_style()
 def robustness_table(results: Mapping[str, RobustnessResult]) -> Figure:
-    """Draw a table of detectors and perturbations at their highest severity: the change of AUROC,
-    which colors the cell, and the share of decisions that change.
-
-    Args:
-        results: by the name of the detector.
+    """Draw a table of detectors by name and perturbations at their highest severity: the change of
+    AUROC, which colors the cell, and the share of decisions that change.
     """
     names = list(dict.fromkeys(name for found in results.values() for name in found.perturbations))
     sizes = [found.sample.n_images for found in results.values() if found.sample is not None]
@@ -103,15 +94,13 @@ def robustness_table(results: Mapping[str, RobustnessResult]) -> Figure:
     steps = [[_highest(found, name) for name in names] for found in results.values()]
     if names:
         shades = np.array([[_decrease(step) / WORST_SHOWN for step in row] for row in steps])
-        colored_table(
-            axis, [list(map(_cell, row)) for row in steps], shades, cmap="Oranges", fontsize=8
-        )
+        texts = [list(map(_cell, row)) for row in steps]
+        colored_table(axis, texts, shades, cmap="Oranges", fontsize=8)
     for line, found in enumerate(results.values()):
         if not found.perturbations:
             _sentence(axis, line, found.sentence)
-    axis.set_xticks(
-        range(len(names)), [_heading(name, steps, place) for place, name in enumerate(names)]
-    )
+    headings = [_heading(name, steps, place) for place, name in enumerate(names)]
+    axis.set_xticks(range(len(names)), headings)
     axis.tick_params(axis="x", labelsize=8)
     axis.set_yticks(range(len(results)), [display_name(name) for name in results])
     axis.set_ylim(len(results) - 0.5, -0.5)

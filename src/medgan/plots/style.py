@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,15 +85,14 @@ def wrapped(lines: Sequence[str], width: int = 115) -> str:
 
 def colors(names: Sequence[str]) -> dict[str, str]:
     """Give each name a color, the same for the same set of names in any order."""
-    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(sorted(names))}
+    return dict(zip(sorted(names), cycle(PALETTE), strict=False))
 
 
 def category_colors(names: Sequence[str]) -> dict[str, str]:
     """Give each category a color: `normal` the first one, the others in alphabetical order."""
     ordered = sorted(set(names), key=lambda name: (name != "normal", name))
-    return {
-        name: PALETTE[(0, 1, 3, 4, 2, 5, 6, 7)[place % 8]] for place, name in enumerate(ordered)
-    }
+    apart = cycle(PALETTE[place] for place in (0, 1, 3, 4, 2, 5, 6, 7))
+    return dict(zip(ordered, apart, strict=False))
 
 
 @house_style()
@@ -115,13 +115,8 @@ def bare(axis: Axes) -> None:
 def colored_table(
     axis: Axes, texts: Sequence[Sequence[str]], shades: NDArray[Any], **style: Any
 ) -> None:
-    """Draw a table of texts.
-
-    Args:
-        axis: its ticks become the centers of the cells.
-        texts: rows of cells.
-        shades: (rows, columns) from 0 to 1, the darkness of each cell.
-        style: `cmap`, and properties of the texts.
+    """Draw a table of texts whose cells are as dark as `shades` (rows, columns), from 0 to 1; the
+    ticks of the axes become the centers of the cells. `style`: `cmap`, and properties of the texts.
     """
     axis.imshow(shades, cmap=style.pop("cmap", SEQUENTIAL), vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(*shades.shape):
@@ -135,29 +130,20 @@ def draw_interval(
 ) -> None:
     """Draw a point and its 95 % interval, or in a horizontal plot the reason why there is none.
 
-    Args:
-        axis: where.
-        place: on the axis of the names.
-        estimate: the value.
-        vertical: whether values run upwards.
-        marker: `color`, `fmt`, `markersize` and properties of the line.
+    `place` is on the axis of the names; values run upwards where `vertical`. `marker`: `color`,
+    `fmt`, `markersize` and properties of the line.
     """
     if estimate.value is None:
         if not vertical:
-            reason = estimate.reason or "not available"
-            across = axis.get_yaxis_transform()
             behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            centered: dict[str, Any] = {"ha": "center", "va": "center", "style": "italic"}
-            axis.text(
-                0.5,
-                place,
-                reason,
-                color=MUTED,
-                fontsize=8,
-                transform=across,
-                bbox=behind,
-                **centered,
-            )
+            style: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "style": "italic",
+                "fontsize": 8,
+            }
+            style |= {"color": MUTED, "transform": axis.get_yaxis_transform(), "bbox": behind}
+            axis.text(0.5, place, estimate.reason or "not available", **style)
         return
     color, fmt = marker.pop("color", PALETTE[0]), marker.pop("fmt", "o")
 

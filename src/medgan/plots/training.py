@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,14 +25,13 @@ SMOOTHED_OVER = 0.02
 def training_curves(curves: pd.DataFrame, title: str = "") -> Figure:
     """Draw a panel for each player: its losses (thin) and their running means (thick) by step.
 
-    Args:
-        curves: a column `step`, and one column for each term, named `player/term` or `term`; NaN
-            where a term was not computed.
-        title: above the panels.
+    `curves` has a column `step`, and one for each term, named `player/term` or `term`; NaN where a
+    term was not computed.
     """
-    panels = _panels(
-        [str(name) for name in curves.select_dtypes("number") if name not in NOT_TERMS]
-    )
+    panels: dict[str, list[str]] = {}
+    for name in curves.select_dtypes("number"):
+        if name not in NOT_TERMS:
+            panels.setdefault(str(name).rpartition("/")[0] or "loss", []).append(str(name))
     figure = new_figure(7.0, 0.6 + 2.3 * max(1, len(panels)), display_name(title))
     axes = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (player, names) in zip(axes, panels.items(), strict=False):
@@ -40,14 +39,6 @@ def training_curves(curves: pd.DataFrame, title: str = "") -> Figure:
         axis.set_title(readable(player))
     axes[-1].set_xlabel("step")
     return figure
-
-
-def _panels(names: Sequence[str]) -> Mapping[str, list[str]]:
-    """Group terms by player."""
-    players: dict[str, list[str]] = {}
-    for name in names:
-        players.setdefault(name.rpartition("/")[0] or "loss", []).append(name)
-    return players
 
 
 def _draw(axis: Axes, curves: pd.DataFrame, names: Sequence[str]) -> None:

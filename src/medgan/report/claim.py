@@ -34,8 +34,7 @@ UNKNOWN = "unknown"
 def template() -> Mapping[str, Any]:
     """The content of claim.yml."""
     text = (files("medgan.report") / "claim.yml").read_text(encoding="utf-8")
-    content: Mapping[str, Any] = yaml.safe_load(text)
-    return content
+    return yaml.safe_load(text)
 
 
 def checklist(data: ReportData) -> Checklist:
@@ -173,15 +172,11 @@ def _selection(data: ReportData) -> Facts | None:
 
 
 def _statistics(data: ReportData) -> Facts:
-    tests, row = data.tests, _any_row(data)
-    made = tests and (
-        "Paired tests against the best baseline, "
-        f"{tests.correction} correction over {tests.n_tests} tests."
-    )
-    return {
-        "unit": "image" if row is None else row.interval_unit,
-        "tests": made or "No test was made.",
-    }
+    tests, row, made = data.tests, _any_row(data), "No test was made."
+    if tests is not None:
+        how = f"{tests.correction} correction over {tests.n_tests} tests."
+        made = f"Paired tests against the best baseline, {how}"
+    return {"unit": "image" if row is None else row.interval_unit, "tests": made}
 
 
 def _robustness(data: ReportData) -> Facts | None:
@@ -207,16 +202,14 @@ def _external(data: ReportData) -> Facts:
     rows = data.results.detectors
     keys = {name: row.published_key for name, row in rows.items()}
     tests = data.elsewhere.tests if data.elsewhere is not None else ()
-    own = [
-        test for test in tests if test.published_key and keys.get(test.model) == test.published_key
-    ]
+    own = [one for one in tests if one.published_key and keys.get(one.model) == one.published_key]
     if not own:
         older = " Tests of older weights do not count." if tests else ""
         missing = "no detector of this run was tested on images of another source"
         return {"status": NOT_REPORTED, "text": f"Not reported: {missing}.{older}{_guests(data)}"}
     tested = {test.model for test in own}
     listed = [
-        f"{display_name(test.model)} on '{test.tested_on}' {or_reason(test.auroc)}" for test in own
+        f"{display_name(one.model)} on '{one.tested_on}' {or_reason(one.auroc)}" for one in own
     ]
     status = REPORTED if tested == set(keys) else PARTLY
     return {"status": status, "tested": len(tested), "listed": "; ".join(listed)}

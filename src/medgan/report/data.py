@@ -9,26 +9,12 @@ from typing import TypeVar
 
 import pandas as pd
 
+from medgan.audits import results as audits
 from medgan.audits.arms import ArmsAudit
 from medgan.audits.data_results import CohortResult, ReferenceStandard
 from medgan.audits.privacy import PrivacyResult
 from medgan.audits.release import ReleaseVerdict
-from medgan.audits.results import (
-    RandomErrors,
-    RobustnessResult,
-    ShortcutsResult,
-    SubgroupsResult,
-    WorstSlices,
-)
-from medgan.evaluation.details import (
-    CategoriesResult,
-    ComponentsResult,
-    DetectorTests,
-    ExternalResult,
-    ExternalTests,
-    LocalisationResult,
-    ProjectionsResult,
-)
+from medgan.evaluation import details
 from medgan.evaluation.results import DetectorResult, Results
 from medgan.images.cropping import CutProfile
 from medgan.images.leakage import LeakageAudit
@@ -44,15 +30,15 @@ T = TypeVar("T")
 class ModelDocuments:
     """The documents of one detector beside its row of the results; None where not made."""
 
-    components: ComponentsResult | None = None
-    localisation: LocalisationResult | None = None
-    robustness: RobustnessResult | None = None
-    subgroups: SubgroupsResult | None = None
-    random_errors: RandomErrors | None = None
-    worst_slices: WorstSlices | None = None
-    external: ExternalResult | None = None
-    categories: CategoriesResult | None = None
-    projections: ProjectionsResult | None = None
+    components: details.ComponentsResult | None = None
+    localisation: details.LocalisationResult | None = None
+    robustness: audits.RobustnessResult | None = None
+    subgroups: audits.SubgroupsResult | None = None
+    random_errors: audits.RandomErrors | None = None
+    worst_slices: audits.WorstSlices | None = None
+    external: details.ExternalResult | None = None
+    categories: details.CategoriesResult | None = None
+    projections: details.ProjectionsResult | None = None
 
 
 @dataclass(frozen=True)
@@ -118,14 +104,14 @@ class ReportData:
     verdicts: Mapping[str, ReleaseVerdict] = field(default_factory=dict)
     """By the name of the generator."""
     privacy: Mapping[str, PrivacyResult] = field(default_factory=dict)
-    tests: DetectorTests | None = None
-    shortcuts: ShortcutsResult | None = None
+    tests: details.DetectorTests | None = None
+    shortcuts: audits.ShortcutsResult | None = None
     cohort: CohortResult | None = None
     reference: ReferenceStandard | None = None
     leakage: LeakageAudit | None = None
     summary: DataSummary | None = None
     cut: CutProfile | None = None
-    elsewhere: ExternalTests | None = None
+    elsewhere: details.ExternalTests | None = None
     arms: ArmsAudit | None = None
     claim: Checklist | None = None
     fold: str = ""
@@ -147,9 +133,8 @@ class ReportData:
     @property
     def smoke(self) -> bool:
         """Whether a detector was trained at scale=smoke, so that no metric means anything."""
-        return any(
-            self.cards[name].scale == SMOKE_SCALE for name in self.order if name in self.cards
-        )
+        cards = (self.cards[name] for name in self.order if name in self.cards)
+        return any(card.scale == SMOKE_SCALE for card in cards)
 
     @property
     def best(self) -> DetectorResult | None:

@@ -70,14 +70,8 @@ NEUTRAL = 8
 
 
 def render_report(data: ReportData, figures: Mapping[str, bytes]) -> str:
-    """Render the report.
-
-    Args:
-        data: all documents.
-        figures: PNG files by name; a section shows those that are there.
-
-    Returns:
-        HTML without any remote part; all text is escaped.
+    """Render the report as HTML without any remote part; all text is escaped. A section shows those
+    figures (PNG files by name) that are there.
     """
     data = replace(data, figures=tuple(figures))
     return environment().get_template(TEMPLATE).render(
@@ -107,12 +101,10 @@ def _shown(blocks: Sequence[Block], figures: Collection[str]) -> Iterator[Block]
         elif isinstance(block, Fold):
             if inner := list(_shown(block.blocks, figures)):
                 yield replace(block, blocks=inner)
-        elif not isinstance(block, Table | Terms) or _filled(block):
+        elif isinstance(block, Table):
+            yield from [block] if block.rows or block.note else []
+        elif not isinstance(block, Terms) or block.pairs:
             yield block
-
-
-def _filled(block: Table | Terms) -> bool:
-    return bool(block.pairs if isinstance(block, Terms) else block.rows or block.note)
 
 
 def data_uri(content: bytes, form: str) -> str:

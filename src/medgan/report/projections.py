@@ -59,7 +59,10 @@ def projection_page(
         "score": SCORE,
         "unscored": UNSCORED,
         "gradient": [to_hex(color) for color in colormaps[GRADIENT](np.linspace(0, 1, 33))],
-        "planes": {name: _wholes(each) for name, each in planes.items()},
+        "planes": {
+            name: {method: _whole(points) for method, points in each.items()}
+            for name, each in planes.items()
+        },
         "notes": dict(notes),
         "names": {name: display_name(name) for name in planes},
         "sheet": sheet(pixels),
@@ -82,18 +85,13 @@ def sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     mode = "L" if pixels.shape[3] == 1 else "RGB"
     page = Image.new(mode, (size[0] * ACROSS, size[1] * max(1, -(-len(pixels) // ACROSS))))
     for place, image in enumerate(pixels):
-        small = Image.fromarray(image.squeeze(-1) if mode == "L" else image).resize(
-            size, Image.Resampling.BOX
-        )
+        picture = Image.fromarray(image.squeeze(-1) if mode == "L" else image)
+        small = picture.resize(size, Image.Resampling.BOX)
         page.paste(small, (place % ACROSS * size[0], place // ACROSS * size[1]))
     buffer = io.BytesIO()
     page.save(buffer, format="JPEG", quality=SHEET_QUALITY)
-    return {
-        "source": data_uri(buffer.getvalue(), "jpeg"),
-        "width": size[0],
-        "height": size[1],
-        "across": ACROSS,
-    }
+    source = data_uri(buffer.getvalue(), "jpeg")
+    return {"source": source, "width": size[0], "height": size[1], "across": ACROSS}
 
 
 def _named(values: pd.Series) -> dict[str, Any]:
@@ -108,15 +106,8 @@ def _named(values: pd.Series) -> dict[str, Any]:
 
 def _gradual(values: NDArray[Any]) -> dict[str, Any]:
     low, high = (float(bound) for bound in np.nanquantile(values, SCORE_RANGE))
-    return {
-        "low": low,
-        "high": high,
-        "values": [float(f"{value:.4g}") if np.isfinite(value) else None for value in values],
-    }
-
-
-def _wholes(planes: Planes) -> dict[str, list[list[int]]]:
-    return {method: _whole(points) for method, points in planes.items()}
+    rounded = [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
+    return {"low": low, "high": high, "values": rounded}
 
 
 def _whole(points: NDArray[Any]) -> list[list[int]]:
@@ -125,5 +116,4 @@ def _whole(points: NDArray[Any]) -> list[list[int]]:
     extent = float(max(np.ptp(points, axis=0).max(), 1e-12))
     placed = np.round((points - lowest) / extent * STEPS).astype(int)
     placed[:, 1] = placed[:, 1].max() - placed[:, 1]
-    columns: list[list[int]] = placed.T.tolist()
-    return columns
+    return placed.T.tolist()

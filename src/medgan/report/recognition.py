@@ -10,16 +10,12 @@ from medgan.sources.recognition import Recognition
 
 def described(found: Recognition) -> Iterator[Table | str]:
     """Describe what was recognized, as a table of labels and sentences."""
-    columns = [
-        Column("label", text=True),
-        Column("images", VALUE, 0),
-        Column("category", text=True),
-    ]
+    label, category = (Column(name, text=True) for name in ("label", "category"))
     rows = [
-        [label or "(none)", str(count), found.meaning.get(label) or "left out"]
-        for label, count in found.labels.items()
+        [name or "(none)", str(count), found.meaning.get(name) or "left out"]
+        for name, count in found.labels.items()
     ]
-    yield Table(columns, rows)
+    yield Table([label, Column("images", VALUE, 0), category], rows)
     formats = ", ".join(
         f"{count} {suffix or 'without suffix'}" for suffix, count in found.formats.items()
     )

@@ -16,19 +16,8 @@ from medgan.evaluation.metrics import (
     quality_metric,
 )
 from medgan.evaluation.results import DetectorResult, Results
+from medgan.report import text
 from medgan.report.tables import INTERVAL, VALUE, Cell, Column, Table, print_text
-from medgan.report.text import (
-    absent,
-    best_first,
-    grouped_warnings,
-    interval_name,
-    left_out_sentences,
-    missing_reasons,
-    notes_of,
-    seeds_text,
-    shared_class,
-    size_of,
-)
 from medgan.stats.bootstrap import Estimate
 from medgan.words import SMOKE, SMOKE_SCALE
 
@@ -52,33 +41,27 @@ def summary(results: Results, width: int = 100) -> Iterator[Table | str]:
         "quality": lambda: _quality(results),
     }
     for name, section in sections.items():
-        yield from section() if getattr(results, name) else [absent(results, name)]
-    yield from left_out_sentences(results)
+        yield from section() if getattr(results, name) else [text.absent(results, name)]
+    yield from text.left_out_sentences(results)
 
 
 def _detectors(results: Results, width: int) -> Iterator[Table | str]:
     rows = results.detectors
     first = next(iter(rows.values()))
-    area = f"AUROC [{interval_name(first).split(',')[0]}]" if width >= NARROW else "AUROC"
+    area = f"AUROC [{text.interval_name(first).split(',')[0]}]" if width >= NARROW else "AUROC"
     columns = [Column(area), *(Column(metric.short, VALUE) for metric in HEADLINE[1:])]
     yield Table(
         [Column("detector"), *columns, Column("notes", text=True)],
         [
-            [
-                name,
-                *(rows[name].metric(metric) for metric in HEADLINE),
-                ", ".join(notes_of(rows[name])),
-            ]
-            for name in best_first(rows)
+            [name, *map(rows[name].metric, HEADLINE), ", ".join(text.notes_of(rows[name]))]
+            for name in text.best_first(rows)
         ],
-        f"Detectors on {results.dataset}, {results.split}: {size_of(first)}",
+        f"Detectors on {results.dataset}, {results.split}: {text.size_of(first)}",
     )
     rules = "; ".join(sorted({row.threshold.rule for row in rows.values()}))
-    yield (
-        f"[..] is the {interval_name(first)}; decisions at a threshold "
-        f"frozen on validation ({rules})."
-    )
-    for warning, names in grouped_warnings(rows):
+    what = f"[..] is the {text.interval_name(first)}"
+    yield f"{what}; decisions at a threshold frozen on validation ({rules})."
+    for warning, names in text.grouped_warnings(rows):
         yield f"Warning: {', '.join(names)}{': ' if names else ''}{warning}"
 
 
@@ -90,14 +73,14 @@ def _classifiers(results: Results, wide: Any) -> Table:
     columns = [Column(metric.name, forms.get(metric.key, VALUE)) for metric in shown]
     return Table(
         [Column("arm"), *columns],
-        [[name, *(row.metric(metric) for metric in shown)] for name, row in rows.items()],
-        f"Classifier arms on {results.dataset}, {results.split}: {size_of(first)}, "
-        f"{seeds_text(first.n_seeds)}",
+        [[name, *map(row.metric, shown)] for name, row in rows.items()],
+        f"Classifier arms on {results.dataset}, {results.split}: {text.size_of(first)}, "
+        f"{text.seeds_text(first.n_seeds)}",
     )
 
 
 def _quality(results: Results) -> Iterator[Table | str]:
-    shared = shared_class(results.quality)
+    shared = text.shared_class(results.quality)
     found = {model: classes.of(shared) for model, classes in results.quality.items()}
     first = next(iter(found.values()))
     yield Table(
@@ -113,7 +96,7 @@ def _quality(results: Results) -> Iterator[Table | str]:
         ],
         f"Image quality, {shared} images; 'real' is the metric of real images against real images",
     )
-    yield from missing_reasons(each for metrics in found.values() for each in metrics.values())
+    yield from text.missing_reasons(each for metrics in found.values() for each in metrics.values())
     for model, made in results.quality.items():
         if verdict := made.overall.get(RELEASED.key):
             told = "may be released" if verdict.value else f"refused by {verdict.reason}"
@@ -138,15 +121,16 @@ def _flat(row: DetectorResult) -> dict[str, Cell]:
 
 def _metrics(row: DetectorResult) -> Iterator[tuple[str, Estimate]]:
     yield from ((metric.key, row.metric(metric)) for metric in DETECTOR)
-    missing = Estimate(None)
     specific, sensitive, patients = row.at_95_specificity, row.at_95_sensitivity, row.patient_level
-    alarms = sensitive.false_alarms_per_100_normals if sensitive else None
-    yield "patient_auroc", patients.auroc if patients else missing
-    yield "sensitivity_at_95_specificity", specific.sensitivity if specific else missing
-    yield "false_alarms_per_100_normals_at_95_sensitivity", alarms or missing
-    yield "validation_auroc", row.validation_auroc or missing
-    perturbed = row.validation.perturbed_auroc if row.validation else None
-    yield "perturbed_validation_auroc", perturbed or missing
+    further = {
+        "patient_auroc": patients and patients.auroc,
+        "sensitivity_at_95_specificity": specific and specific.sensitivity,
+        "false_alarms_per_100_normals_at_95_sensitivity": sensitive
+        and sensitive.false_alarms_per_100_normals,
+        "validation_auroc": row.validation_auroc,
+        "perturbed_validation_auroc": row.validation and row.validation.perturbed_auroc,
+    }
+    yield from ((name, found or Estimate(None)) for name, found in further.items())
     for rule, decision in row.decisions.items():
         yield f"sensitivity ({rule})", decision.sensitivity
         yield f"specificity ({rule})", decision.specificity

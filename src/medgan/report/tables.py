@@ -75,10 +75,9 @@ class Table:
     def markdown(self) -> str:
         """The table in Markdown, without title and note; empty where there is no row."""
         lines = [self.headings, ["---"] * len(self.columns), *self.texts]
-        escaped = [
-            [cell.replace("|", "\\|").replace("\n", "<br>") for cell in row] for row in lines
-        ]
-        return "\n".join(f"| {' | '.join(row)} |" for row in escaped) if self.rows else ""
+        marks = str.maketrans({"|": "\\|", "\n": "<br>"})
+        rows = (" | ".join(cell.translate(marks) for cell in row) for row in lines)
+        return "\n".join(f"| {row} |" for row in rows) if self.rows else ""
 
     def terminal(self) -> Any:
         """The table for `print_text`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from medgan.evaluation.metrics import AUROC, Metric
 from medgan.evaluation.results import (
@@ -41,12 +41,6 @@ def value_of(found: Value) -> float | None:
     return found if found is None or isinstance(found, int | float) else found.value
 
 
-def _bounds(found: Value) -> tuple[float, float] | None:
-    if isinstance(found, Estimate | QualityMetric) and found.low is not None:
-        return None if found.high is None else (found.low, found.high)
-    return None
-
-
 def number(found: Value, digits: int = 3, sign: str = "") -> str:
     """`0.851`; never -0.000."""
     value = value_of(found)
@@ -55,11 +49,11 @@ def number(found: Value, digits: int = 3, sign: str = "") -> str:
 
 def with_interval(found: Value, digits: int = 3, sign: str = "") -> str:
     """`0.851 [0.820, 0.880]`."""
-    bounds = None if value_of(found) is None else _bounds(found)
     shown = number(found, digits, sign)
-    if bounds is None:
+    low, high = getattr(found, "low", None), getattr(found, "high", None)
+    if shown == MISSING or low is None or high is None:
         return shown
-    return f"{shown} [{bounds[0]:{sign}.{digits}f}, {bounds[1]:{sign}.{digits}f}]"
+    return f"{shown} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
 def signed_interval(found: Value, digits: int = 3) -> str:
@@ -69,8 +63,7 @@ def signed_interval(found: Value, digits: int = 3) -> str:
 
 def reason_of(found: Value) -> str:
     """Why a value is missing; empty where it is there."""
-    known = value_of(found) is not None or not isinstance(found, Estimate | QualityMetric)
-    return "" if known else found.reason  # type: ignore[union-attr]
+    return getattr(found, "reason", "") if value_of(found) is None else ""
 
 
 def or_reason(found: Value, digits: int = 3) -> str:
@@ -97,16 +90,6 @@ def seeds_text(seeds: int) -> str:
     return f"{seeds} seed{plural}{note}"
 
 
-class _Tested(Protocol):
-    """The images that a row rests on."""
-
-    @property
-    def n_patients(self) -> int | None: ...
-
-    @property
-    def interval_unit(self) -> str: ...
-
-
 def size_of(row: DetectorResult | ClassifierResult, groups: str = "patient") -> str:
     """`160 images of 60 patients`; `groups` names the unit where it is not a patient."""
     unit = row.scored_unit if isinstance(row, DetectorResult) else "image"
@@ -115,7 +98,7 @@ def size_of(row: DetectorResult | ClassifierResult, groups: str = "patient") -> 
     return f"{row.n_images:,} {unit}s{patients}"
 
 
-def interval_name(row: _Tested, groups: str = "patient") -> str:
+def interval_name(row: DetectorResult | ClassifierResult, groups: str = "patient") -> str:
     """The unit that the intervals of a row resample."""
     if row.interval_unit == "patient":
         return f"95 % {groups} interval"

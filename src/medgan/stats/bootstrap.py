@@ -47,6 +47,8 @@ IMAGE_INTERVALS_ARE = (
 TOO_FEW_GROUPS = "no interval: fewer than two patients or groups carry this metric"
 
 Floats = NDArray[np.float64]
+Groups = Sequence[str] | NDArray[Any]
+"""The patient (or another group) of each image (n,)."""
 Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
 """Weights (B, n) to the metric under each row, (B,), or (S, B) of S trainings; NaN where a row does
@@ -93,9 +95,28 @@ class WeightedStatistic:
     per: float = 1.0
     """A share is shown per so many: 100 for false positives per 100 normal images."""
 
-    def value(self, n_images: int) -> float:
+    @property
+    def value(self) -> float:
         """The metric of the images themselves, the mean over trainings."""
-        return float(np.mean(self.statistic(np.ones((1, n_images)))))
+        return float(np.mean(self.statistic(np.ones((1, len(self.carriers[0]))))))
+
+
+def ratio(numerator: NDArray[Any], denominator: NDArray[Any], otherwise: float = np.nan) -> Floats:
+    """Divide arrays, which are broadcast; `otherwise` stands where the denominator is 0."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    found = np.full(numerator.shape, otherwise, dtype=np.float64)
+    return np.divide(numerator, denominator, out=found, where=denominator > 0)
+
+
+def mean_over(
+    values: NDArray[Any], among: NDArray[np.bool_] | None = None, missing: str = SINGLE_CLASS
+) -> WeightedStatistic:
+    """The mean of values (n,) over some of the images (n,), or over all."""
+    among = np.ones(len(values), dtype=bool) if among is None else among
+    chosen, counted = np.where(among, values, 0.0), among.astype(np.float64)
+    return WeightedStatistic(
+        lambda weights: ratio(weights @ chosen, weights @ counted), (among,), missing
+    )
 
 
 def mean_over_trainings(trainings: Sequence[WeightedStatistic]) -> WeightedStatistic:
@@ -107,7 +128,7 @@ def mean_over_trainings(trainings: Sequence[WeightedStatistic]) -> WeightedStati
     )
 
 
-def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+def group_index(groups: Groups) -> tuple[NDArray[np.int64], int]:
     """Group number of each image (n,), and the number of groups. Numbers follow the sorted names,
     not the order of the images.
     """
@@ -115,9 +136,7 @@ def group_index(groups: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int64]
     return inverse.reshape(-1).astype(np.int64), len(names)
 
 
-def weight_blocks(
-    groups: Sequence[str] | NDArray[Any], n_resamples: int, seed: int
-) -> Iterator[Floats]:
+def weight_blocks(groups: Groups, n_resamples: int, seed: int) -> Iterator[Floats]:
     """How often each image is drawn when its group is drawn with replacement: (n_resamples, n), in
     blocks (b, n) that fit into memory.
     """
@@ -128,22 +147,22 @@ def weight_blocks(
         size = min(rows, n_resamples - start)
         drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield np.ascontiguousarray(counts.T, dtype=np.float64)[
-            inverse
-        ].T  # an image's weights lie side by side: sorting images is cheap
+        # An image's weights lie side by side: sorting images is cheap.
+        yield np.ascontiguousarray(counts.T, dtype=np.float64)[inverse].T
 
 
 def draws(
     metrics: Mapping[Name, WeightedStatistic], groups: NDArray[Any], n_resamples: int, seed: int
 ) -> dict[Name, Floats]:
     """Compute each metric on the same resamples (n_resamples,) of patients and trainings."""
-    found: dict[Name, list[Floats]] = {name: [] for name in metrics}
-    for weights in weight_blocks(groups, n_resamples, seed):
-        for name, metric in metrics.items():
-            found[name].append(metric.statistic(weights))
+    blocks = [
+        [metric.statistic(weights) for metric in metrics.values()]
+        for weights in weight_blocks(groups, n_resamples, seed)
+    ]
+    joined = (np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True))
     return {
-        name: _resampled_trainings(np.concatenate(blocks, axis=-1), seed)
-        for name, blocks in found.items()
+        name: _resampled_trainings(values, seed)
+        for name, values in zip(metrics, joined, strict=True)
     }
 
 
@@ -157,78 +176,88 @@ def _resampled_trainings(values: Floats, seed: int) -> Floats:
     drawn = max(trainings - 1, 1)
     rng = np.random.default_rng([seed, crc32(b"trainings")])
     times = rng.multinomial(drawn, np.full(trainings, 1 / trainings), size=count).T
-    found: Floats = (times * values).sum(0) / drawn
-    return found
+    return (times * values).sum(0) / drawn
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A metric on the images, and on every resample of their patients."""
+
+    value: float
+    draws: Floats
+    """(n_resamples,); NaN where a resample does not determine the metric."""
+    units: tuple[int, ...]
+    """Patients of each set of images that the metric rests on, such as each class."""
+    missing: str = SINGLE_CLASS
+    """The reason where there is no value."""
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom."""
+        return sum(self.units) - len(self.units)
+
+
+def resampled(
+    metrics: Mapping[Name, WeightedStatistic],
+    groups: Groups,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[Name, Resampled]:
+    """Compute metrics of the same n images on the images and on resamples of their patients.
+
+    One set of resamples serves all metrics, so differences between them are paired.
+    """
+    groups = np.asarray(groups).astype(str)
+    drawn = draws(metrics, groups, n_resamples, seed)
+    return {
+        name: Resampled(
+            metric.value,
+            drawn[name],
+            tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
+            metric.missing,
+        )
+        for name, metric in metrics.items()
+    }
 
 
 def estimates(
     metrics: Mapping[Name, WeightedStatistic],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[Name, Estimate]:
-    """Each metric with its 95 % interval; one set of resamples serves all of them.
-
-    Args:
-        metrics: name to metric of the same n images.
-        groups: the patient (or other group) of each image (n,).
-        n_resamples: number of resamples.
-        seed: of the resamples; one seed gives the same resamples to all methods on the same
-            patients.
+    """Compute each metric of the same n images with its 95 % interval. One seed gives the same
+    resamples to all methods on the same patients.
     """
-    groups = np.asarray(groups).astype(str)
-    known = {
-        name: metric
-        for name, metric in metrics.items()
-        if all(mask.any() for mask in metric.carriers)
-    }
-    drawn = draws(known, groups, n_resamples, seed) if known else {}
-    found = {
-        name: _estimate(metric, metric.value(len(groups)), drawn[name], groups)
-        for name, metric in known.items()
-    }
-    return {
-        name: found.get(name, Estimate(None, reason=metric.missing))
-        for name, metric in metrics.items()
-    }
+    found = {name: Estimate(None, reason=metric.missing) for name, metric in metrics.items()}
+    known = {name: one for name, one in metrics.items() if all(map(np.any, one.carriers))}
+    drawn = resampled(known, groups, n_resamples, seed) if known else {}
+    return found | {name: estimate(known[name], one) for name, one in drawn.items()}
 
 
 def interval(
-    metric: WeightedStatistic,
-    groups: Sequence[str] | NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
+    metric: WeightedStatistic, groups: Groups, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
     """One metric with its 95 % interval."""
     return estimates({"metric": metric}, groups, n_resamples, seed)["metric"]
 
 
-def _estimate(
-    metric: WeightedStatistic, value: float, resampled: Floats, groups: NDArray[Any]
-) -> Estimate:
-    if not np.isfinite(value):
-        return Estimate(None, reason=metric.missing)
-    units = [len(np.unique(groups[mask])) for mask in metric.carriers]
-    valid = resampled[np.isfinite(resampled)]
-    if min(units) < 2 or len(valid) < MIN_VALID_SHARE * len(resampled):
-        return Estimate(metric.per * value, reason=TOO_FEW_GROUPS)
-    margin = _margin(valid, units)
-    if not metric.share:
-        return Estimate(value, value - margin, value + margin)
-    found = _share(value, margin, min(units), metric)
-    value, low, high = (metric.per * bound for bound in found)
-    return Estimate(value, low, high)
-
-
-def _margin(resampled: Floats, units: Sequence[int]) -> float:
-    """Half the width of an interval: t times the standard error, for metrics that rest on so many
-    patients.
-    """
+def estimate(metric: WeightedStatistic, found: Resampled) -> Estimate:
+    """Compute a metric with its 95 % interval, t times the standard error, from its resamples."""
     from scipy.special import stdtrit
 
-    smallest = min(units)
-    widened = resampled.std(ddof=1) * np.sqrt(smallest / (smallest - 1))
-    return float(stdtrit(sum(units) - len(units), 1 - TAIL) * widened)
+    value, smallest = found.value, min(found.units)
+    if not np.isfinite(value):
+        return Estimate(None, reason=metric.missing)
+    valid = found.draws[np.isfinite(found.draws)]
+    if smallest < 2 or len(valid) < MIN_VALID_SHARE * len(found.draws):
+        return Estimate(metric.per * value, reason=TOO_FEW_GROUPS)
+    widened = valid.std(ddof=1) * np.sqrt(smallest / (smallest - 1))
+    margin = float(stdtrit(found.freedom, 1 - TAIL) * widened)
+    if not metric.share:
+        return Estimate(value, value - margin, value + margin)
+    value, low, high = (metric.per * one for one in _share(value, margin, smallest, metric))
+    return Estimate(value, low, high)
 
 
 def _share(

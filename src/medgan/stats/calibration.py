@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import Estimate, Floats, WeightedStatistic, estimates, interval
+from medgan.stats.bootstrap import Estimate, Floats, estimates, interval, mean_over
 
 BINS = 10
 LEAST = 1e-12
 """A probability of 0 counts as this one in a logarithm."""
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Images with a similar probability of being anomalous."""
+
+    predicted: float
+    observed: Estimate
+    n_images: int
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Calibration:
     """Brier score of always saying the share of anomalous images: a model above it knows less than
     that number.
     """
-    curve: Sequence[tuple[float, Estimate, int]]
+    calibration_curve: tuple[CalibrationBin, ...]
     """Of each bin that holds images: mean probability, share of anomalous images, images."""
 
 
@@ -50,21 +58,20 @@ def calibration(
     inside = np.eye(BINS)[place] * (probabilities - labels)[:, None]
 
     def error(weights: Floats) -> Floats:
-        gap: Floats = np.abs(weights @ inside).sum(1) / weights.sum(1)
-        return gap
+        return np.abs(weights @ inside).sum(1) / weights.sum(1)
 
-    everything = np.ones(len(labels), dtype=bool)
-    statistics = {
-        "brier": mean_of((probabilities - labels) ** 2),
-        "error": WeightedStatistic(error, (everything,)),
-    }
+    squares = mean_over((probabilities - labels) ** 2)
+    statistics = {"brier": squares, "error": replace(squares, statistic=error)}
     found = estimates(statistics, groups, n_resamples, seed)
     curve = []
     for number in np.unique(place):
         chosen = place == number
-        observed = interval(mean_of(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed)
-        curve.append((float(probabilities[chosen].mean()), observed, int(chosen.sum())))
-    return Calibration(found["brier"], found["error"], share * (1 - share), curve)
+        observed = interval(
+            mean_over(labels[chosen]), np.asarray(groups)[chosen], n_resamples, seed
+        )
+        mean = float(probabilities[chosen].mean())
+        curve.append(CalibrationBin(mean, observed, int(chosen.sum())))
+    return Calibration(found["brier"], found["error"], share * (1 - share), tuple(curve))
 
 
 TEMPERATURES = (0.05, 20.0)
@@ -72,11 +79,8 @@ TEMPERATURES = (0.05, 20.0)
 
 
 def temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Find the temperature with the lowest log loss (Guo 2017, section 4.2).
-
-    Args:
-        probabilities: (n, K) of classes.
-        labels: (n,) their numbers.
+    """Find the temperature of probabilities (n, K) with the lowest log loss for class numbers (n,)
+    (Guo 2017, section 4.2).
     """
     from scipy.optimize import minimize_scalar
 
@@ -94,15 +98,4 @@ def scaled(probabilities: NDArray[Any], by: float) -> Floats:
     """Divide the logits of probabilities (n, K) by a temperature; return probabilities."""
     logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), LEAST)) / by
     powers = np.exp(logits - logits.max(1, keepdims=True))
-    found: Floats = powers / powers.sum(1, keepdims=True)
-    return found
-
-
-def mean_of(values: Floats) -> WeightedStatistic:
-    """The weighted mean of values (n,)."""
-
-    def mean(weights: Floats) -> Floats:
-        found: Floats = (weights @ values) / weights.sum(1)
-        return found
-
-    return WeightedStatistic(mean, (np.ones(len(values), dtype=bool),))
+    return powers / powers.sum(1, keepdims=True)

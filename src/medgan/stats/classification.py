@@ -16,13 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import (
-    SINGLE_CLASS,
-    TAIL,
-    Floats,
-    WeightedStatistic,
-    weight_blocks,
-)
+from medgan.stats.bootstrap import Floats, WeightedStatistic, mean_over, ratio
 
 Labels = NDArray[Any]
 NO_NORMAL = "not estimable: there is no normal image"
@@ -38,10 +32,10 @@ def auroc(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
 
 def _auroc(ranked: _Ranked, weights: Floats) -> Floats:
     positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
-    beaten = (
-        below[ranked.below] if ranked.untied else (below[ranked.below] + below[ranked.up_to]) / 2
-    )
-    return _ratio(np.einsum("ib,ib->b", positive, beaten), positive.sum(0) * below[-1])
+    beaten = below[ranked.below]
+    if not ranked.untied:
+        beaten = (beaten + below[ranked.up_to]) / 2
+    return ratio(np.einsum("ib,ib->b", positive, beaten), positive.sum(0) * below[-1])
 
 
 def average_precision(labels: Labels, scores: NDArray[Any], weights: Floats) -> Floats:
@@ -53,8 +47,8 @@ def average_precision(labels: Labels, scores: NDArray[Any], weights: Floats) -> 
     lower = _cumulated(positive)
     found = lower[-1] - lower[ranked.first_equal]
     flagged = found + below[-1] - below[ranked.below]
-    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
-    return _ratio(np.einsum("ib,ib->b", positive, precision), lower[-1])
+    precision = ratio(found, flagged, otherwise=0.0)
+    return ratio(np.einsum("ib,ib->b", positive, precision), lower[-1])
 
 
 def sensitivity_at_specificity(
@@ -66,7 +60,7 @@ def sensitivity_at_specificity(
     ranked = _Ranked.of(labels, scores)
     positive, below = weights.T[ranked.positive], _cumulated(weights.T[ranked.negative])
     allowed = (1 - wanted) * below[-1] + 1e-9
-    return _ratio((positive * (below[-1] - below[ranked.below] <= allowed)).sum(0), positive.sum(0))
+    return ratio((positive * (below[-1] - below[ranked.below] <= allowed)).sum(0), positive.sum(0))
 
 
 @dataclass(frozen=True)
@@ -86,45 +80,47 @@ class Predictions:
     @property
     def anomalous(self) -> NDArray[np.bool_]:
         """The anomalous images (n,)."""
-        chosen: NDArray[np.bool_] = np.equal(self.labels, 1)
-        return chosen
+        return np.equal(self.labels, 1)
 
     @property
     def flagged(self) -> NDArray[np.bool_]:
         """The images that are called anomalous (n,)."""
-        chosen: NDArray[np.bool_] = np.equal(self.decisions, 1)
-        return chosen
+        return np.equal(self.decisions, 1)
+
+
+def area_of(labels: Labels, scores: NDArray[Any]) -> WeightedStatistic:
+    """AUROC of scores (n,)."""
+    ranked = _Ranked.of(labels, scores)  # once, not for each block of weights
+    anomalous = np.equal(labels, 1)
+    return WeightedStatistic(partial(_auroc, ranked), (anomalous, ~anomalous))
 
 
 def auroc_of(of: Predictions) -> WeightedStatistic:
     """AUROC of the scores."""
-    scores = np.asarray(of.scores, dtype=np.float64)
-    ranked = _Ranked.of(of.labels, scores)  # once, not for each block of weights
-    return WeightedStatistic(partial(_auroc, ranked), (of.anomalous, ~of.anomalous))
+    return area_of(of.labels, of.scores)
 
 
 def average_precision_of(of: Predictions) -> WeightedStatistic:
     """Average precision of the scores."""
-    scores = np.asarray(of.scores, dtype=np.float64)
-    statistic = partial(average_precision, of.labels, scores)
+    statistic = partial(average_precision, of.labels, of.scores)
     return WeightedStatistic(statistic, (of.anomalous, ~of.anomalous))
 
 
 def sensitivity_of(of: Predictions) -> WeightedStatistic:
     """Share of the anomalous images that are called anomalous (recall)."""
-    return _share_of(of.flagged, of.anomalous, "not estimable: there is no anomalous image")
+    return mean_over(of.flagged, of.anomalous, "not estimable: there is no anomalous image")
 
 
 def specificity_of(of: Predictions) -> WeightedStatistic:
     """Share of the normal images that are called normal."""
-    return _share_of(~of.flagged, ~of.anomalous, NO_NORMAL)
+    return mean_over(~of.flagged, ~of.anomalous, NO_NORMAL)
 
 
 def precision_of(of: Predictions) -> WeightedStatistic:
     """Share of the images called anomalous that are anomalous. It depends on the share of anomalous
     images in the set.
     """
-    return _share_of(of.anomalous, of.flagged, "not estimable: no image was called anomalous")
+    return mean_over(of.anomalous, of.flagged, "not estimable: no image was called anomalous")
 
 
 def f1_of(of: Predictions) -> WeightedStatistic:
@@ -133,7 +129,7 @@ def f1_of(of: Predictions) -> WeightedStatistic:
     called = of.anomalous.astype(np.float64) + of.flagged
 
     def score(weights: Floats) -> Floats:
-        return _ratio(2 * (weights @ found), weights @ called)
+        return ratio(2 * (weights @ found), weights @ called)
 
     return WeightedStatistic(score, (of.anomalous,))
 
@@ -142,41 +138,30 @@ def accuracy_of(of: Predictions) -> WeightedStatistic:
     """Share of the images with the right decision, over all classes."""
     labels = of.labels if of.classes is None else of.classes
     decisions = of.decisions if of.called is None else of.called
-    return _share_of(np.equal(labels, decisions), np.ones(len(labels), dtype=bool))
+    return mean_over(np.equal(labels, decisions))
 
 
 def false_alarms(of: Predictions) -> WeightedStatistic:
     """Normal images that are called anomalous, of 100 normal ones."""
-    return replace(_share_of(of.flagged, ~of.anomalous, NO_NORMAL), per=100.0)
+    return replace(mean_over(of.flagged, ~of.anomalous, NO_NORMAL), per=100.0)
 
 
 def multiclass_auroc_of(of: Predictions) -> WeightedStatistic:
     """AUROC of scores (n, K) of K classes: that of the second where there are two, else the mean of
     each class against the others. `labels` and `decisions` are class numbers.
     """
-    several = of.scores.shape[1]
-    kinds = range(several) if several > 2 else (1,)
-
-    def mean(weights: Floats) -> Floats:
-        areas = [auroc(np.equal(of.labels, kind), of.scores[:, kind], weights) for kind in kinds]
-        return np.asarray(np.mean(areas, axis=0), dtype=np.float64)
-
-    each = [np.equal(of.labels, kind) for kind in range(several)]
-    return WeightedStatistic(mean, each, NO_IMAGE)
+    each = [np.equal(of.labels, kind) for kind in range(of.scores.shape[1])]
+    kinds = range(len(each)) if len(each) > 2 else (1,)
+    mean = macro_of([area_of(each[kind], of.scores[:, kind]) for kind in kinds], NO_IMAGE)
+    return replace(mean, carriers=each)
 
 
 def balanced_accuracy_of(of: Predictions) -> WeightedStatistic:
     """Mean over the K classes of the share that is decided rightly; 1 / K for a guess, whatever the
     mix. `scores` are (n, K), `labels` and `decisions` are class numbers.
     """
-    each = [np.equal(of.labels, kind) for kind in range(of.scores.shape[1])]
-    right = np.equal(of.labels, of.decisions)
-
-    def mean(weights: Floats) -> Floats:
-        shares = [_share(right, among, weights) for among in each]
-        return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
-
-    return WeightedStatistic(mean, each, NO_IMAGE)
+    right, kinds = np.equal(of.labels, of.decisions), range(of.scores.shape[1])
+    return macro_of([mean_over(right, np.equal(of.labels, kind)) for kind in kinds], NO_IMAGE)
 
 
 def class_balanced_accuracy_of(of: Predictions) -> WeightedStatistic:
@@ -184,18 +169,21 @@ def class_balanced_accuracy_of(of: Predictions) -> WeightedStatistic:
     if of.classes is None or of.called is None:
         raise ValueError("balanced accuracy needs classes and what was called")
     right = np.equal(of.classes, of.called)
-    each = [np.equal(of.classes, kind) for kind in np.unique(of.classes)]
-    return macro_of([_share_of(right, among) for among in each])
+    kinds = np.unique(of.classes)
+    return macro_of([mean_over(right, np.equal(of.classes, kind)) for kind in kinds])
 
 
-def macro_of(statistics: Sequence[WeightedStatistic]) -> WeightedStatistic:
+def macro_of(
+    statistics: Sequence[WeightedStatistic],
+    missing: str = "not estimable: a class has no test image",
+) -> WeightedStatistic:
     """Average statistics of the same images, such as those of several classes."""
 
     def mean(weights: Floats) -> Floats:
-        return np.asarray(np.mean([one.statistic(weights) for one in statistics], axis=0))
+        return np.mean([one.statistic(weights) for one in statistics], axis=0)
 
     carriers = [mask for one in statistics for mask in one.carriers]
-    return WeightedStatistic(mean, carriers, "not estimable: a class has no test image")
+    return WeightedStatistic(mean, carriers, missing)
 
 
 def effect_size(first: float, second: float, positives: int, negatives: int) -> float:
@@ -214,8 +202,7 @@ def effect_size(first: float, second: float, positives: int, negatives: int) -> 
 
 def sensitivity_at_specificity_of(of: Predictions, wanted: float) -> WeightedStatistic:
     """Sensitivity at a specificity, both read from the ROC curve of these very images."""
-    scores = np.asarray(of.scores, dtype=np.float64)
-    statistic = partial(sensitivity_at_specificity, wanted, of.labels, scores)
+    statistic = partial(sensitivity_at_specificity, wanted, of.labels, of.scores)
     return WeightedStatistic(statistic, (of.anomalous, ~of.anomalous))
 
 
@@ -265,36 +252,19 @@ def _cumulated(weights: Floats) -> Floats:
     return sums
 
 
-def _share_of(
-    hits: NDArray[np.bool_], among: NDArray[np.bool_], missing: str = SINGLE_CLASS
-) -> WeightedStatistic:
-    return WeightedStatistic(partial(_share, hits, among), (among,), missing)
-
-
-def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Floats) -> Floats:
-    return _ratio(weights @ (hits & among).astype(np.float64), weights @ among.astype(np.float64))
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    ratio: Floats = np.divide(
-        numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0
-    )
-    return ratio
-
-
 NEEDS = "not estimable: it takes normal and anomalous images, some of which are called"
 
 
 def ppv(prevalence: float, sens: Floats, spec: Floats) -> Floats:
     """Share of anomalous images among those called anomalous; NaN where none is called so."""
     right, wrong = prevalence * sens, (1 - prevalence) * (1 - spec)
-    return _ratio(right, right + wrong)
+    return ratio(right, right + wrong)
 
 
 def npv(prevalence: float, sens: Floats, spec: Floats) -> Floats:
     """Share of normal images among those called normal; NaN where none is called so."""
     right, wrong = (1 - prevalence) * spec, prevalence * (1 - sens)
-    return _ratio(right, right + wrong)
+    return ratio(right, right + wrong)
 
 
 def ppv_of(of: Predictions, prevalence: float) -> WeightedStatistic:
@@ -335,67 +305,3 @@ def _predictive(
         f"{NEEDS} {called}",
         limit=limit,
     )
-
-
-GRID = np.linspace(0, 1, 101)
-"""False-positive rates."""
-
-
-def roc_band(
-    labels: NDArray[Any],
-    scores: NDArray[Any],
-    groups: NDArray[Any],
-    n_resamples: int = 300,
-    seed: int = 0,
-) -> tuple[Floats, Floats, Floats]:
-    """The curve and its band: sensitivities at the rates of `GRID`, their lower and their upper
-    bounds, each (101,).
-
-    Args:
-        labels: 0 or 1 (n,), both there.
-        scores: (n,), or (S, n) of S trainings.
-        groups: the patient of each image (n,).
-        n_resamples: resamples of patients; those without both classes are left out.
-        seed: of the resamples.
-    """
-    trainings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    whole = _sensitivities(labels, trainings, np.ones(len(labels)))
-    drawn = [
-        _sensitivities(labels, trainings, row)
-        for weights in weight_blocks(groups, n_resamples, seed)
-        for row in weights
-    ]
-    band = np.stack([curve for curve in drawn if np.isfinite(curve).all()])
-    low, high = np.quantile(band, [TAIL, 1 - TAIL], axis=0)
-    return whole, low, high
-
-
-def _sensitivities(labels: NDArray[Any], trainings: Floats, weights: Floats) -> Floats:
-    positive, negative = weights * (labels == 1), weights * (labels == 0)
-    if positive.sum() == 0 or negative.sum() == 0:
-        return np.full(len(GRID), np.nan)
-    curves: Floats = np.mean([_curve(scores, positive, negative) for scores in trainings], axis=0)
-    return curves
-
-
-def _curve(scores: Floats, positive: Floats, negative: Floats) -> Floats:
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0, True)
-    true, false = (
-        np.append(0.0, np.cumsum(part[order])[last] / part.sum()) for part in (positive, negative)
-    )
-    curve: Floats = np.interp(GRID, false, true)
-    return curve
-
-
-def standard_error(area: float, positives: int, negatives: int) -> float:
-    """Of an area under a ROC curve, images taken as independent (Hanley & McNeil 1982, eq. 1 and 2,
-    with their exponential model).
-    """
-    both_above, both_below = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = (
-        area * (1 - area)
-        + (positives - 1) * (both_above - area**2)
-        + (negatives - 1) * (both_below - area**2)
-    )
-    return math.sqrt(max(spread, 0.0) / (positives * negatives))

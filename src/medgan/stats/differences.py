@@ -23,17 +23,18 @@ from numpy.typing import NDArray
 from medgan.errors import UserError
 from medgan.stats.bootstrap import (
     MIN_VALID_SHARE,
-    SINGLE_CLASS,
     TAIL,
     TOO_FEW_GROUPS,
     Estimate,
     Floats,
+    Groups,
     Name,
+    Resampled,
     WeightedStatistic,
-    draws,
     mean_over_trainings,
+    resampled,
 )
-from medgan.stats.classification import Predictions, auroc_of
+from medgan.stats.classification import area_of
 
 ROUNDING = 1e-12
 
@@ -54,53 +55,6 @@ class Difference(Estimate):
         """The estimate, and the p-value where there is one."""
         tested = {} if self.p_value is None else {"p_value": self.p_value}
         return {**super().as_dict(), **tested}
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """A metric on the images, and on every resample of their patients."""
-
-    value: float
-    draws: Floats
-    """(n_resamples,); NaN where a resample does not determine the metric."""
-    units: tuple[int, ...]
-    """Patients of each set of images that the metric rests on, such as each class."""
-    missing: str = SINGLE_CLASS
-    """The reason where there is no value."""
-
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom."""
-        return sum(self.units) - len(self.units)
-
-
-def resampled(
-    metrics: Mapping[Name, WeightedStatistic],
-    groups: Sequence[str] | NDArray[Any],
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[Name, Resampled]:
-    """Compute metrics of the same n images on the images and on resamples of their patients.
-
-    One set of resamples serves all metrics, so differences between them are paired.
-
-    Args:
-        metrics: metrics of the n images.
-        groups: the patient of each image (n,).
-        n_resamples: number of resamples.
-        seed: of the resamples.
-    """
-    groups = np.asarray(groups).astype(str)
-    drawn = draws(metrics, groups, n_resamples, seed)
-    return {
-        name: Resampled(
-            metric.value(len(groups)),
-            drawn[name],
-            tuple(len(np.unique(groups[mask])) for mask in metric.carriers),
-            metric.missing,
-        )
-        for name, metric in metrics.items()
-    }
 
 
 def difference(first: Resampled, second: Resampled) -> Difference:
@@ -128,7 +82,7 @@ def _without_rounding(gaps: Floats | float) -> Floats:
 def paired_difference(
     first: WeightedStatistic,
     second: WeightedStatistic,
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
@@ -141,19 +95,12 @@ def auroc_difference(
     labels: NDArray[Any],
     first: NDArray[Any],
     second: NDArray[Any],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """Compute the difference of the AUROCs of two rankings of the same n images.
-
-    Args:
-        labels: 0 or 1 (n,).
-        first: scores (n,), or (S, n) of S trainings, which are resampled as the patients are.
-        second: like `first`.
-        groups: the patient of each image (n,).
-        n_resamples: number of resamples.
-        seed: of the resamples.
+    """Compute the difference of the AUROCs of two rankings of the same n images, labelled 0 or 1:
+    scores (n,), or (S, n) of S trainings, which are resampled as the patients are.
     """
     one, other = (mean_auroc(labels, scores) for scores in (first, second))
     return paired_difference(one, other, groups, n_resamples, seed)
@@ -162,9 +109,7 @@ def auroc_difference(
 def mean_auroc(labels: NDArray[Any], scores: NDArray[Any]) -> WeightedStatistic:
     """The AUROC of scores (n,), or the mean AUROC of S trainings (S, n)."""
     rankings = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    return mean_over_trainings(
-        [auroc_of(Predictions(labels, ranking, ranking)) for ranking in rankings]
-    )
+    return mean_over_trainings([area_of(labels, ranking) for ranking in rankings])
 
 
 @dataclass(frozen=True)
@@ -188,9 +133,8 @@ class _Distribution:
         (see `medgan.stats.bootstrap`) as its margin.
         """
         smallest, freedom = min(units), sum(units) - len(units)
-        found = cls(
-            value, draws, float(draws.std(ddof=1)), math.sqrt(smallest / (smallest - 1)), freedom
-        )
+        widening = math.sqrt(smallest / (smallest - 1))
+        found = cls(value, draws, float(draws.std(ddof=1)), widening, freedom)
         if found.spread > ROUNDING or value == 0:
             return found
         margin = math.sqrt(2) * (1 - TAIL ** (1 / smallest))
@@ -230,20 +174,22 @@ class _Distribution:
         return min(1.0, float(2 * stdtr(self.freedom, ndtri(share) / self.widening)))
 
 
-def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
+def holm(p_values: Mapping[Name, float | None]) -> dict[Name, float]:
     """Adjust the p-values of a family of tests (Holm 1979).
 
     The i-th smallest of m p-values is multiplied by m - i + 1; none gets less than a smaller one.
+    Tests without a p-value do not count.
 
     Raises:
         UserError: a p-value is not between 0 and 1.
     """
-    wrong = [name for name, value in p_values.items() if not 0 <= value <= 1]
+    known = {name: value for name, value in p_values.items() if value is not None}
+    wrong = [name for name, value in known.items() if not 0 <= value <= 1]
     if wrong:
         raise UserError(
-            f"The p-value of {wrong[0]} is {p_values[wrong[0]]}: p-values lie between 0 and 1."
+            f"The p-value of {wrong[0]} is {known[wrong[0]]}: p-values lie between 0 and 1."
         )
-    order = sorted(p_values, key=lambda name: p_values[name])
-    raised = [(len(order) - place) * p_values[name] for place, name in enumerate(order)]
+    order = sorted(known, key=lambda name: known[name])
+    raised = [(len(order) - place) * known[name] for place, name in enumerate(order)]
     adjusted = dict(zip(order, np.maximum.accumulate([*raised]).clip(max=1).tolist(), strict=True))
-    return {name: adjusted[name] for name in p_values}
+    return {name: adjusted[name] for name in known}

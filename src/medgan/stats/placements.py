@@ -54,8 +54,7 @@ class Placements:
 def _below(values: NDArray[Any], among: NDArray[Any]) -> Floats:
     """Compute the share of sorted values (n,) below each value, ties as half."""
     below, not_above = (np.searchsorted(among, values, side) for side in ("left", "right"))
-    shares: Floats = (below + not_above) / (2 * len(among))
-    return shares
+    return (below + not_above) / (2 * len(among))
 
 
 def _variance(values: Floats) -> float:

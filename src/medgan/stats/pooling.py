@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
-from medgan.stats.bootstrap import (
-    LEVEL,
-    SINGLE_CLASS,
-    Estimate,
-    Floats,
-    WeightedStatistic,
-    interval,
-)
-from medgan.stats.classification import auroc, standard_error
+from medgan.stats import bootstrap
+from medgan.stats.classification import area_of, auroc
 
 
 def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
@@ -31,9 +25,21 @@ def expected_half_width(n_normal: int, n_anomalous: int, auroc: float) -> float:
     """
     from scipy.special import ndtri
 
-    return float(ndtri(0.5 + LEVEL / 2)) * standard_error(
-        max(auroc, 1 - auroc), n_anomalous, n_normal
+    error = standard_error(max(auroc, 1 - auroc), n_anomalous, n_normal)
+    return float(ndtri(0.5 + bootstrap.LEVEL / 2)) * error
+
+
+def standard_error(area: float, positives: int, negatives: int) -> float:
+    """Of an area under a ROC curve, images taken as independent (Hanley & McNeil 1982, eq. 1 and 2,
+    with their exponential model).
+    """
+    both_above, both_below = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (
+        area * (1 - area)
+        + (positives - 1) * (both_above - area**2)
+        + (negatives - 1) * (both_below - area**2)
     )
+    return math.sqrt(max(spread, 0.0) / (positives * negatives))
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class FoldMetric:
 class FoldAverage:
     """AUROC over the folds of a small cohort."""
 
-    auroc: Estimate
+    auroc: bootstrap.Estimate
     """The mean over folds that hold both classes."""
     per_fold: tuple[FoldMetric, ...]
     spread: float | None
@@ -68,14 +74,11 @@ def fold_average(
     """Average the AUROC of each fold: scores of different folds come from different trainings and
     share no scale.
 
-    The interval resamples subjects, each in all folds and repeats that test it.
+    The interval resamples subjects, each in all folds and repeats that test it. A fold is its test
+    images: label, score, group_id, perhaps group_known.
 
-    Args:
-        folds: for each fold its test images: label, score, group_id, perhaps group_known.
-        n_resamples: resamples of subjects.
-        seed: of the resamples.
-
-    Raises `UserError` where there is no fold.
+    Raises:
+        UserError: there is no fold.
     """
     if not folds:
         raise UserError(
@@ -87,13 +90,13 @@ def fold_average(
     whole = [fold for fold in places if len(np.unique(labels[fold])) == 2]
     counted = np.isin(np.arange(len(table)), np.concatenate([[-1], *whole]))
     both = (counted & (labels == 1), counted & (labels == 0))
-    statistic = WeightedStatistic(partial(_mean_auroc, labels, scores, whole), both)
+    statistic = bootstrap.WeightedStatistic(partial(_mean_auroc, labels, scores, whole), both)
     each = tuple(_one(labels[fold], scores[fold]) for fold in places)
     values = [one.value for one in each if one.value is not None]
     images = table.get("image_id", table.index.to_series())
     known = bool(table.get("group_known", pd.Series([True])).all())
     return FoldAverage(
-        auroc=interval(statistic, table["group_id"].to_numpy(), n_resamples, seed),
+        auroc=bootstrap.interval(statistic, table["group_id"].to_numpy(), n_resamples, seed),
         per_fold=each,
         spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
         n_folds=len(folds),
@@ -105,22 +108,21 @@ def fold_average(
 
 
 def _mean_auroc(
-    labels: NDArray[Any], scores: Floats, folds: Sequence[NDArray[np.int64]], weights: Floats
-) -> Floats:
+    labels: NDArray[Any],
+    scores: bootstrap.Floats,
+    folds: Sequence[NDArray[np.int64]],
+    weights: bootstrap.Floats,
+) -> bootstrap.Floats:
     """Mean over the folds that a resample leaves both classes in."""
     areas = np.stack([auroc(labels[fold], scores[fold], weights[:, fold]) for fold in folds])
-    there = np.isfinite(areas).sum(0)
-    mean: Floats = np.divide(
-        np.nansum(areas, axis=0), there, out=np.full(areas.shape[1], np.nan), where=there > 0
-    )
-    return mean
+    return bootstrap.ratio(np.nansum(areas, axis=0), np.isfinite(areas).sum(0))
 
 
-def _one(labels: NDArray[Any], scores: Floats) -> FoldMetric:
+def _one(labels: NDArray[Any], scores: bootstrap.Floats) -> FoldMetric:
     sizes = len(labels), int(labels.sum())
     if len(np.unique(labels)) < 2:
-        return FoldMetric(None, *sizes, reason=SINGLE_CLASS)
-    return FoldMetric(float(auroc(labels, scores, np.ones((1, len(labels))))[0]), *sizes)
+        return FoldMetric(None, *sizes, reason=bootstrap.SINGLE_CLASS)
+    return FoldMetric(area_of(labels, scores).value, *sizes)
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

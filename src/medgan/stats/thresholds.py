@@ -81,14 +81,12 @@ class Validation:
     @property
     def normal(self) -> Scores:
         """Scores of the normal images."""
-        chosen: Scores = self.scores[self.labels == 0]
-        return chosen
+        return self.scores[self.labels == 0]
 
     @property
     def anomalous(self) -> Scores:
         """Scores of the anomalous images."""
-        chosen: Scores = self.scores[self.labels == 1]
-        return chosen
+        return self.scores[self.labels == 1]
 
 
 class NoAnomalies(UserError):
@@ -147,13 +145,11 @@ class Conformal:
     def freeze(self, validation: Validation) -> Threshold:
         """Take the threshold from validation; say in its rule where the share is not reachable."""
         groups = validation.groups[validation.labels == 0]
-        patients = len(np.unique(groups))
+        patients, rule = len(np.unique(groups)), str(self)
         promised = 1 / (patients + 1)
-        short = (
-            f" (not reachable with {patients} groups of normals: cut above all, "
-            f"{promised:.2g} expected)"
-        )
-        rule = f"{self}{short if promised > self.share else ''}"
+        if promised > self.share:
+            rule += f" (not reachable with {patients} groups of normals: cut above all, "
+            rule += f"{promised:.2g} expected)"
         return Threshold(rule, conformal_quantile(validation.normal, self.share, groups))
 
 
@@ -277,11 +273,8 @@ def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | Non
         groups: patient of each (n,); left out, every image is its own.
     """
     scores = np.asarray(normal_scores, dtype=np.float64)
-    _, patient, images = np.unique(
-        np.arange(len(scores)) if groups is None else groups,
-        return_inverse=True,
-        return_counts=True,
-    )
+    groups = np.arange(len(scores)) if groups is None else groups
+    _, patient, images = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(-scores, kind="stable")
     descending = scores[order]
     as_high = np.cumsum(1 / images[patient.reshape(-1)[order]])
@@ -294,18 +287,11 @@ def conformal_quantile(normal_scores: Scores, alpha: float, groups: Scores | Non
 
 
 def upper_limit(values: Scores, alpha: float, groups: Scores) -> float | None:
-    """The limit that a new value reaches with probability `alpha` at most.
+    """Compute the limit that a new value reaches with probability `alpha` at most, from values (n,)
+    >= 0 of the validation images and the patient of each; None where there is one group alone.
 
     It is conformal over groups where there are enough of them. With fewer, it is the prediction
     limit of a log-normal distribution (Hahn & Meeker 1991), if that lies above all values.
-
-    Args:
-        values: of the validation images (n,), 0 or more.
-        alpha: the share.
-        groups: patient of each (n,).
-
-    Returns:
-        The limit, or None where there is one group alone.
     """
     from scipy.stats import t
 

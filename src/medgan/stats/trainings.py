@@ -24,9 +24,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.stats.bootstrap import MIN_VALID_SHARE, TAIL, TOO_FEW_GROUPS, Estimate, interval
-from medgan.stats.classification import Predictions, auroc_of
-from medgan.stats.differences import Difference, auroc_difference, mean_auroc, resampled
+from medgan.stats.bootstrap import (
+    MIN_VALID_SHARE,
+    TAIL,
+    TOO_FEW_GROUPS,
+    Estimate,
+    Groups,
+    interval,
+    resampled,
+)
+from medgan.stats.classification import area_of
+from medgan.stats.differences import Difference, auroc_difference, mean_auroc
 
 LEAST_VARIANCE = 1e-16
 LEAST_SLOPE = 1e-3
@@ -37,20 +45,13 @@ def difference_of_trainings(
     labels: NDArray[Any],
     first: NDArray[Any],
     second: NDArray[Any],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """Compute the mean AUROC of a first method minus that of a second, with its 95 % interval and
-    the p-value of no difference, which inverts it.
-
-    Args:
-        labels: 0 or 1 (n,).
-        first: scores (S, n) of S trainings.
-        second: scores (T, n); with one training in either, `auroc_difference` compares them.
-        groups: the patient of each image (n,).
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Compute the mean AUROC of a first method, scores (S, n), minus that of a second, scores (T,
+    n), with its 95 % interval and the p-value of no difference, which inverts it. With one training
+    in either, `auroc_difference` compares them.
     """
     rankings = [np.atleast_2d(np.asarray(one, dtype=np.float64)) for one in (first, second)]
     if min(map(len, rankings)) < 2:
@@ -66,19 +67,13 @@ def difference_of_trainings(
 def mean_of_trainings(
     labels: NDArray[Any],
     scores: NDArray[Any],
-    groups: Sequence[str] | NDArray[Any],
+    groups: Groups,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Compute the mean AUROC of trainings with its 95 % interval, for other patients and trainings:
-    symmetric on the scale of logits, since near 1 an area has a longer tail below.
-
-    Args:
-        labels: 0 or 1 (n,).
-        scores: (S, n) of at least two trainings.
-        groups: the patient of each image (n,).
-        n_resamples: resamples of patients.
-        seed: of the resamples.
+    """Compute the mean AUROC of at least two trainings, scores (S, n), with its 95 % interval, for
+    other patients and trainings: symmetric on the scale of logits, since near 1 an area has a
+    longer tail below.
     """
     found = _Resampled.of(labels, [np.asarray(scores)], groups, n_resamples, seed)
     if found.reason:
@@ -139,20 +134,19 @@ class _Resampled:
         cls,
         labels: NDArray[Any],
         methods: Sequence[NDArray[Any]],
-        groups: Sequence[str] | NDArray[Any],
+        groups: Groups,
         n_resamples: int,
         seed: int,
     ) -> _Resampled:
         """Resample the patients, alike for all trainings."""
         metrics = {
-            (method, number): auroc_of(Predictions(labels, scores, scores))
+            (method, number): area_of(labels, scores)
             for method, trainings in enumerate(methods)
             for number, scores in enumerate(trainings)
         }
         found = list(resampled(metrics, groups, n_resamples, seed).values())
-        values = np.split(
-            np.array([one.value for one in found]), np.cumsum([len(of) for of in methods])[:-1]
-        )
+        ends = np.cumsum([len(of) for of in methods])[:-1]
+        values = np.split(np.array([one.value for one in found]), ends)
         draws = np.stack([one.draws for one in found])
         valid = draws[:, np.isfinite(draws).all(0)]
         reason = next((one.missing for one in found if not np.isfinite(one.value)), "")

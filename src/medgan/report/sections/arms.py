@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from medgan.audits.arms import THRESHOLD, ArmsAudit
 from medgan.evaluation.details import RegionShare
 from medgan.evaluation.metrics import CLASSIFIER, OF_CLASS, OF_CLASSES
-from medgan.evaluation.results import CalibrationBin, ClassifierResult
+from medgan.evaluation.results import ClassifierResult
 from medgan.evaluation.saliency import NOT_SHOWN, SHOWN_AS
 from medgan.models import display_name
 from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Terms
@@ -23,6 +23,7 @@ from medgan.report.text import (
     seeds_text,
     size_of,
 )
+from medgan.stats.calibration import CalibrationBin
 from medgan.stats.strata import MINIMUM
 from medgan.words import capital, readable
 
@@ -55,10 +56,11 @@ def arms(data: ReportData) -> Section:
         "1 − p(normal)."
     ) + "".join(f" {MISSING} : {reason}." for reason in reasons)
     columns: Columns = ("Trained on", *(metric.name for metric in CLASSIFIER))
-    cells: Rows = [[arm_name(arm, rows), *found] for arm, found in metrics.items()]
+    names = {arm: arm_name(arm, rows) for arm in rows}
+    cells: Rows = [[names[arm], *found] for arm, found in metrics.items()]
     pictures = [
-        Picture(f"confusion_{arm}", f"Confusion matrix, trained on {arm_name(arm, rows)}")
-        for arm in rows
+        Picture(f"confusion_{arm}", f"Confusion matrix, trained on {name}")
+        for arm, name in names.items()
     ]
     shared = [Picture(name, text) for name, text in FIGURES.items() if name in data.figures]
     takeaway = (
@@ -72,7 +74,9 @@ def arms(data: ReportData) -> Section:
         Pictures(shared, "wide"),
         *_per_class(rows),
         *_calibration(rows),
-        *(_audited(data.arms, data) if data.arms is not None else ()),
+        *(() if data.arms is None else _realism(data.arms)),
+        *(() if data.arms is None else _saliency(data.arms, rows)),
+        *(() if data.arms is None else _subgroups(data.arms, rows)),
     ]
     return Section("arms", TITLE, takeaway, blocks)
 
@@ -135,11 +139,8 @@ def _per_class(rows: Arms) -> Iterator[Fold]:
     note = "A class against all others; the means weigh each class alike."
     if any(row.task == "findings" for row in found.values()):
         note += " An image may show several findings; each is called at a probability of 0.5."
-    tables = [
-        Table(columns, cells, stacked=True),
-        Table(means, macro, "Means over the classes", note),
-    ]
-    yield Fold("Classes", tables)
+    means_table = Table(means, macro, "Means over the classes", note)
+    yield Fold("Classes", [Table(columns, cells, stacked=True), means_table])
 
 
 def _calibration(rows: Arms) -> Iterator[Fold]:
@@ -182,13 +183,7 @@ def _calibrated(name: str, row: ClassifierResult) -> Rows:
     return cells
 
 
-def _audited(audit: ArmsAudit, data: ReportData) -> Iterator[Block]:
-    yield from _realism(audit, data)
-    yield from _saliency(audit, data)
-    yield from _subgroups(audit, data.results.classifiers)
-
-
-def _realism(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
+def _realism(audit: ArmsAudit) -> Iterator[Fold]:
     """Real and synthetic images together."""
     found, title = audit.realism, "Real and synthetic images together"
     if found is None:
@@ -199,15 +194,8 @@ def _realism(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
         "AUROC on the other half: 0.5 where synthetic images cannot be told from real ones, 1 where all "
         "can. The interactive page is arms_comparison/page.html."
     )
-    cells: Rows = [
-        [
-            display_name(found.generator),
-            found.auroc,
-            f"{found.n_real:,}",
-            f"{found.n_synthetic:,}",
-            found.features,
-        ]
-    ]
+    sizes = f"{found.n_real:,}", f"{found.n_synthetic:,}"
+    cells: Rows = [[display_name(found.generator), found.auroc, *sizes, found.features]]
     columns: Columns = (
         "Generator",
         Column("AUROC, real against synthetic", OR_REASON),
@@ -219,9 +207,8 @@ def _realism(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
     yield Fold(title, [Table(columns, cells, note=note), Pictures([picture], "wide")])
 
 
-def _saliency(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
+def _saliency(audit: ArmsAudit, rows: Arms) -> Iterator[Fold]:
     """Where the arms look, and whether that depends on what they have learned."""
-    rows = data.results.classifiers
     if not audit.saliency:
         return
     checked = [
@@ -233,9 +220,7 @@ def _saliency(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
         [
             name,
             f"{found.n_images:,}",
-            checks.last_layer_random,
-            checks.all_random,
-            checks.inside_mask,
+            *(checks.last_layer_random, checks.all_random, checks.inside_mask),
             found.mask_area,
         ]
         for name, found, checks in checked
@@ -260,19 +245,13 @@ def _saliency(audit: ArmsAudit, data: ReportData) -> Iterator[Fold]:
     ]
     shown: list[Block] = [Table(columns, cells, note=note, stacked=True)] if cells else []
     shown += box_tables(boxes, "Trained on: method", "saliency map")
-    yield Fold(
-        "Where the classifiers look",
-        [*shown, *map(Absent, reasons), Pictures(pictures, "wide")],
-    )
+    shown += [*map(Absent, reasons), Pictures(pictures, "wide")]
+    yield Fold("Where the classifiers look", shown)
 
 
 def box_tables(found: Mapping[str, RegionShare], rows: str, maps: str) -> list[Table]:
-    """The share of maps inside the box of the organ, where one is set.
-
-    Args:
-        found: by the name of their row.
-        rows: heading of the names.
-        maps: what the maps are called.
+    """Lay out the share of maps inside the box of the organ by the name of the row, where one is
+    set. `rows` is the heading of the names, `maps` what the maps are called.
     """
     if not found:
         return []
@@ -289,30 +268,24 @@ def box_tables(found: Mapping[str, RegionShare], rows: str, maps: str) -> list[T
 
 def _subgroups(audit: ArmsAudit, rows: Arms) -> Iterator[Fold]:
     """Sensitivity, specificity and AUROC of the arms in groups of test images."""
+    if not audit.subgroups:
+        return
     cells: Rows = [
         [
             f"{arm_name(arm, rows)}: {readable(column)} {level}",
             f"{one.n_anomalous:,} of {one.n_images:,}",
-            one.sensitivity,
-            one.specificity,
-            one.auroc,
+            *(one.sensitivity, one.specificity, one.auroc),
         ]
         for arm, found in audit.subgroups.items()
         for column, levels in found.groups.items()
         for level, one in levels.items()
     ]
-    sentences = {arm: found.sentence for arm, found in audit.subgroups.items()}
-    if not sentences:
-        return
     note = (
         f"Images are called anomalous where 1 − p(normal) is {THRESHOLD} or more. A metric needs "
         f"{MINIMUM} images of each class that it rests on."
     )
-    columns: Columns = (
-        "Trained on: group",
-        "Anomalous",
-        *(Column(name, OR_REASON) for name in ("Sensitivity", "Specificity", "AUROC")),
-    )
-    told = {arm_name(arm, rows): sentence for arm, sentence in sentences.items()}
+    metrics = (Column(name, OR_REASON) for name in ("Sensitivity", "Specificity", "AUROC"))
+    columns: Columns = ("Trained on: group", "Anomalous", *metrics)
+    told = {arm_name(arm, rows): found.sentence for arm, found in audit.subgroups.items()}
     shown: list[Block] = [Table(columns, cells, note=note, stacked=True)] if cells else []
     yield Fold("Groups of test images", [Terms(told), *shown])

@@ -5,15 +5,7 @@ from __future__ import annotations
 from medgan.audits.results import RobustnessResult, Severity, SubgroupsResult
 from medgan.audits.shortcuts import FLAG, KINDS
 from medgan.models import display_name
-from medgan.report.blocks import (
-    Block,
-    Fold,
-    Picture,
-    Pictures,
-    Section,
-    Sentences,
-    absent_section,
-)
+from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
 from medgan.report.data import ReportData
 from medgan.report.tables import OR_REASON, SIGNED, Column, Columns, Rows, Table
 from medgan.report.text import MISSING, p_text, with_interval
@@ -39,7 +31,7 @@ def shortcuts(data: ReportData) -> Section:
             display_name(name),
             told.sentence,
             ", ".join(told.flags) or "none",
-            told.within_sites.pooled if told.within_sites is not None else None,
+            told.within_sites.pooled,
         ]
         for name, told in judged.items()
     ]
@@ -47,11 +39,9 @@ def shortcuts(data: ReportData) -> Section:
     table = Table(("Detector", "Best shortcut", "Flags", within), cells, stacked=True)
     kinds = [kind for kind in KINDS if kind in found.shortcuts]
     names = dict.fromkeys(name for kind in kinds for name in found.shortcuts[kind])
+    areas = (Column(f"AUROC, fitted to {KIND_NAMES[kind]}", OR_REASON) for kind in kinds)
     alone = Table(
-        (
-            "Shortcut",
-            *(Column(f"AUROC, fitted to {KIND_NAMES[kind]}", OR_REASON) for kind in kinds),
-        ),
+        ("Shortcut", *areas),
         [[readable(name), *(found.shortcuts[kind].get(name) for kind in kinds)] for name in names],
     )
     picture = Picture("shortcuts", "AUROC of shortcuts and of detectors with 95 % intervals")
@@ -61,11 +51,8 @@ def shortcuts(data: ReportData) -> Section:
         "shortcut, a feature that is not disease, such as the border, the exposure or the site: "
         "they may detect the source of an image."
     )
-    blocks: list[Block] = [
-        Pictures([picture], "whole"),
-        table,
-        Fold("Each shortcut alone", [alone]),
-    ]
+    blocks: list[Block] = [Pictures([picture], "whole"), table]
+    blocks.append(Fold("Each shortcut alone", [alone]))
     return Section("shortcuts", title, takeaway, blocks, opened=flagged > 0)
 
 

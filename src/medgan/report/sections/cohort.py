@@ -9,16 +9,7 @@ import pandas as pd
 from medgan.audits.cohort import NOT_REPORTED, table_one
 from medgan.audits.data_results import Demographics, Flow
 from medgan.models import display_name
-from medgan.report.blocks import (
-    Absent,
-    Block,
-    Fold,
-    Picture,
-    Pictures,
-    Section,
-    Sentences,
-    Terms,
-)
+from medgan.report.blocks import Absent, Block, Fold, Picture, Pictures, Section, Sentences, Terms
 from medgan.report.data import ReportData
 from medgan.report.tables import Table
 from medgan.report.text import not_run, seeds_text, size_of
@@ -30,19 +21,13 @@ PARTS = {"train": "Training", "val": "Validation", "test": "Test", "all": "All"}
 
 def cohort(data: ReportData) -> Section:
     """The flow of images, Table 1, and the images of each split."""
-    found = data.cohort
     flow = Picture("flow", "Flow of images from the listing to the test set")
-    table = Absent(not_run("Cohort flow and Table 1"))
-    return Section(
-        "cohort",
-        "Cohort",
-        "The images of each split." if found is None else _flow_sentence(found.flow),
-        [
-            Pictures([flow], "whole"),
-            _splits(data.splits),
-            table if found is None else _table_one(found.demographics),
-        ],
-    )
+    blocks: list[Block] = [Pictures([flow], "whole"), _splits(data.splits)]
+    if data.cohort is None:
+        blocks.append(Absent(not_run("Cohort flow and Table 1")))
+        return Section("cohort", "Cohort", "The images of each split.", blocks)
+    blocks.append(_table_one(data.cohort.demographics))
+    return Section("cohort", "Cohort", _flow_sentence(data.cohort.flow), blocks)
 
 
 def _flow_sentence(flow: Flow) -> str:
@@ -50,10 +35,8 @@ def _flow_sentence(flow: Flow) -> str:
     why = f" ({reasons})" if reasons else ""
     test = flow.parts["test"].images if "test" in flow.parts else 0
     left_out = flow.listed - flow.kept.images
-    return (
-        f"Of {flow.listed:,} images listed, {left_out:,} were left out{why}; "
-        f"{test:,} are test images."
-    )
+    lead = f"Of {flow.listed:,} images listed, {left_out:,} were left out{why}"
+    return f"{lead}; {test:,} are test images."
 
 
 def _splits(splits: pd.DataFrame) -> Table:
@@ -93,12 +76,8 @@ def labels(data: ReportData) -> Section:
     leak = data.leakage
     standard = NOT_REPORTED if data.reference is None else data.reference.reference_standard
     audited = "leakage audit not run" if leak is None else f"leakage audit: {leak.verdict}"
-    return Section(
-        "labels",
-        "Labels and leakage",
-        f"Reference standard: {standard}; {audited}.",
-        [*_reference(data), *_leakage(data)],
-    )
+    takeaway = f"Reference standard: {standard}; {audited}."
+    return Section("labels", "Labels and leakage", takeaway, [*_reference(data), *_leakage(data)])
 
 
 def _reference(data: ReportData) -> Iterator[Block]:
@@ -122,13 +101,10 @@ def _reference(data: ReportData) -> Iterator[Block]:
         ]
     )
     rows, corrected = data.results.detectors, noise.auroc_if_labels_were_right or {}
+    there = {name: bound for name, bound in corrected.items() if name in rows}
     yield Table(
         ("Detector", "AUROC, measured", "AUROC without label noise (bound)"),
-        [
-            [display_name(name), rows[name].auroc, bound]
-            for name, bound in corrected.items()
-            if name in rows
-        ],
+        [[display_name(name), rows[name].auroc, bound] for name, bound in there.items()],
     )
 
 
@@ -159,8 +135,7 @@ def claim(data: ReportData) -> Section:
     if found is None:
         return Section("claim", title, "Not filled yet.", [Absent(not_run("Checklist"))])
     cells = [
-        [f"{item.item}. {item.topic}\n{item.section}", item.status, item.answer]
-        for item in found.items
+        [f"{one.item}. {one.topic}\n{one.section}", one.status, one.answer] for one in found.items
     ]
     counts = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
     table = Table(("Item", "Status", "Answer"), cells, note=found.source, stacked=True)
@@ -216,10 +191,7 @@ def _protocol(data: ReportData) -> Iterator[str]:
         )
     resamples = data.results.provenance.get("bootstrap resamples", "the configured number of")
     exact = "the same for all detectors; metrics of exactly 0 or 1 have an exact bound instead."
-    unit = (
-        f"patients, {exact}"
-        if first.interval_unit == "patient"
-        else f"images. {IMAGE_INTERVALS_ARE}"
-    )
+    of_patients = first.interval_unit == "patient"
+    unit = f"patients, {exact}" if of_patients else f"images. {IMAGE_INTERVALS_ARE}"
     yield f"Intervals: 95 %, from {resamples} resamples of {unit}"
     yield f"Detectors: {seeds_text(first.n_seeds)}. No test image was used to choose weights."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from medgan.images.summary import DataSummary, Named
+from medgan.images.summary import DataSummary
 from medgan.report.blocks import Block, Section, Sentences, absent_section
 from medgan.report.data import ReportData
 from medgan.report.tables import Column, Table, print_text
@@ -49,11 +49,9 @@ def _fates(found: DataSummary, names: bool) -> Iterator[Row]:
     yield ["- read", f"{found.read:,}", ""]
     for fate, parts in (("quarantined", found.quarantined), ("left out", found.left_out)):
         for reason, named in parts.items():
-            yield [f"- {fate}: {reason}", f"{named.count:,}", _first(named) if names else ""]
-
-
-def _first(named: Named) -> str:
-    return ", ".join(named.examples) + (", ..." if named.count > len(named.examples) else "")
+            more = ", ..." if named.count > len(named.examples) else ""
+            first = ", ".join(named.examples) + more if names else ""
+            yield [f"- {fate}: {reason}", f"{named.count:,}", first]
 
 
 def _images(found: DataSummary) -> Iterator[Row]:

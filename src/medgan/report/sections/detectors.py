@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from medgan.evaluation.metrics import (
-    AUROC,
-    DETECTOR,
-    PRECISION,
-    SENSITIVITY,
-    SPECIFICITY,
-)
+from medgan.evaluation.metrics import AUROC, DETECTOR, PRECISION, SENSITIVITY, SPECIFICITY
 from medgan.evaluation.results import DetectorResult, PatientLevel
 from medgan.evaluation.volumes import AGGREGATES, TOP_SHARE
 from medgan.models import display_name
@@ -36,16 +30,13 @@ PATIENT_METRICS = (AUROC, SENSITIVITY, SPECIFICITY)
 
 def detectors(data: ReportData) -> Section:
     """All metrics of all detectors, and their decisions at several thresholds."""
-    title = "Detectors"
+    title, rows = "Detectors", data.results.detectors
     if not data.order:
-        return Section(
-            "detectors", title, "Not run yet.", [Absent(absent(data.results, "detectors"))]
-        )
+        missing = Absent(absent(data.results, "detectors"))
+        return Section("detectors", title, "Not run yet.", [missing])
     curves = [Picture("roc", "ROC curves"), Picture("pr", "Precision-recall curves")]
-    known = data.results.detectors
-    described = {
-        display_name(name): text for name, text in data.descriptions.items() if name in known
-    }
+    told = data.descriptions.items()
+    described = {display_name(name): text for name, text in told if name in rows}
     blocks: list[Block] = [
         _main(data),
         *_per_category(data),
@@ -103,15 +94,9 @@ def _per_category(data: ReportData) -> Iterator[Table]:
 
 def _decisions(data: ReportData) -> Iterator[Block]:
     """What follows from the scores, each behind a line of its own."""
-    tables = (
-        _on_validation,
-        _rules,
-        _operating_points,
-        _predictive_values,
-        _patients,
-        _half_widths,
-    )
-    for table in (make(data) for make in tables):
+    of_points = (_on_validation, _rules, _operating_points)
+    for make in (*of_points, _predictive_values, _patients, _half_widths):
+        table = make(data)
         if table.rows:
             yield Fold(table.title, [Table(table.columns, table.rows, note=table.note)])
     yield from _volume_scores(data)
@@ -120,9 +105,8 @@ def _decisions(data: ReportData) -> Iterator[Block]:
         ("confusion", "Confusion matrices", "third"),
         ("histogram", "Scores of normal and anomalous test images", "half"),
     ):
-        pictures = [
-            Picture(f"{kind}_{name}", f"{title}: {display_name(name)}") for name in data.order
-        ]
+        shown = {name: f"{title}: {display_name(name)}" for name in data.order}
+        pictures = [Picture(f"{kind}_{name}", text) for name, text in shown.items()]
         yield Fold(title, [Pictures(pictures, size)])
 
 
@@ -266,17 +250,12 @@ def _volume_scores(data: ReportData) -> Iterator[Fold]:
 
 def _reports(data: ReportData) -> Iterator[Fold]:
     tables = []
+    metrics = ("precision", "recall", "f1-score")
     for name, row in data.ranked():
-        lines = {
-            label: told for label, told in (row.report or {}).items() if isinstance(told, Mapping)
-        }
         cells = [
-            [
-                label,
-                *(told[key] for key in ("precision", "recall", "f1-score")),
-                f"{told['support']:.0f}",
-            ]
-            for label, told in lines.items()
+            [label, *(told[key] for key in metrics), f"{told['support']:.0f}"]
+            for label, told in (row.report or {}).items()
+            if isinstance(told, Mapping)
         ]
         if cells:
             tables.append(Table(("Class", "Precision", "Recall", "F1", "Images"), cells, name))

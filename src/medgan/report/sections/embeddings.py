@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from medgan.audits.results import RandomErrors, Slice, WorstSlices
-from medgan.evaluation.details import (
-    CategoriesResult,
-    ComponentsResult,
-    Projection,
-)
+from medgan.evaluation.details import CategoriesResult, ComponentsResult, Projection
+from medgan.evaluation.embeddings import SHOWN_AS
 from medgan.evaluation.metrics import AUROC, AVERAGE_PRECISION
 from medgan.models import display_name
 from medgan.report.blocks import Block, Fold, Picture, Pictures, Section, Sentences, absent_section
@@ -31,7 +28,6 @@ PIXELS = {
     "dice": "Dice",
 }
 NO_CLAIM = "not a localisation claim"
-METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 PART_METRICS = (AUROC, AVERAGE_PRECISION)
 
 
@@ -51,11 +47,8 @@ def maps(data: ReportData) -> Section:
         "before the most confident detections."
     )
     if others:
-        blocks.append(
-            Sentences(
-                ["Their close and random decisions: MODEL/illustrations, beside report.html."]
-            )
-        )
+        where = "Their close and random decisions: MODEL/illustrations, beside report.html."
+        blocks.append(Sentences([where]))
     blocks += [*_random_errors(data), *_worst_slices(data)]
     return Section("maps", title, takeaway, blocks, opened=True)
 
@@ -84,16 +77,13 @@ def _errors(name: str, found: RandomErrors) -> Table:
         ("Image", "Error", "Category", "Sex", "Age", "Site", "Score"),
         [
             [
-                image.image_id,
+                one.image_id,
                 kind,
-                *(
-                    str(each or MISSING)
-                    for each in (image.category, image.sex, image.age_band, image.site)
-                ),
-                f"{image.score:.4g}",
+                *(str(told or MISSING) for told in (one.category, one.sex, one.age_band, one.site)),
+                f"{one.score:.4g}",
             ]
             for kind, sample in kinds
-            for image in sample.shown
+            for one in sample.shown
         ],
         display_name(name),
         f"Drawn at random from {drawn}. Threshold {found.threshold:.4g}.",
@@ -140,9 +130,7 @@ def localisation(data: ReportData) -> Section:
     if not found:
         return absent_section("localisation", title, "Pixel-level metrics")
     measured = {name: told for name, told in found.items() if not told.claim.startswith(NO_CLAIM)}
-    boxes = {
-        display_name(name): one.region for name, one in found.items() if one.region is not None
-    }
+    boxes = {display_name(name): one.region for name, one in found.items() if one.region}
     inside = box_tables(boxes, "Detector", "anomaly map")
     if not measured:
         claims = "; ".join(sorted({told.claim for told in found.values()}))
@@ -203,12 +191,8 @@ def components(data: ReportData) -> Section:
         "Each component has its own threshold, frozen on validation. Weight: its weight in the "
         "reported score."
     )
-    columns: Columns = (
-        "Detector and component",
-        "Weight",
-        *(metric.name for metric in PART_METRICS),
-    )
-    table = Table(columns, cells, note=note)
+    names = (metric.name for metric in PART_METRICS)
+    table = Table(("Detector and component", "Weight", *names), cells, note=note)
     blocks: list[Block] = [table, Fold("Figures", [Pictures(pictures, "half")])]
     return Section("components", title, takeaway, blocks)
 
@@ -283,17 +267,12 @@ def projections(data: ReportData) -> Section:
         ]
         for name, each in found.items()
     ]
-    names = [f"Trustworthiness, {METHODS.get(method, method)}" for method in methods]
-    columns: Columns = (
-        "Features of",
-        "Images",
-        "Features",
-        *(Column(name, VALUE) for name in names),
-    )
+    kept = [f"Trustworthiness, {SHOWN_AS.get(method, method)}" for method in methods]
+    values = (Column(name, VALUE) for name in kept)
+    columns: Columns = ("Features of", "Images", "Features", *values)
     first = next(iter(found))
-    picture = Picture(
-        f"projections_{first}", f"Projections of the features of {display_name(first)}"
-    )
+    shown = display_name(first)
+    picture = Picture(f"projections_{first}", f"Projections of the features of {shown}")
     reasons = {told.reason for each in found.values() for told in each.methods.values()} - {""}
     lines = [
         "The page projections.html of this run shows all of them, with the image under the pointer.",
@@ -304,10 +283,6 @@ def projections(data: ReportData) -> Section:
         "clusters mean little."
     )
     note = "Trustworthiness: share of neighbors on the plane that are neighbors in the features."
+    figure = Fold(f"Figure: {shown}", [Pictures([picture])])
     table = Table(columns, cells, note=note)
-    blocks: list[Block] = [
-        Sentences(lines),
-        table,
-        Fold(f"Figure: {display_name(first)}", [Pictures([picture])]),
-    ]
-    return Section("projections", title, takeaway, blocks)
+    return Section("projections", title, takeaway, [Sentences(lines), table, figure])

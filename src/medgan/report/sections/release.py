@@ -32,12 +32,10 @@ def release(data: ReportData) -> Section:
     takeaway = f"Images of {', '.join(released) or 'no generator'} may be released."
     blocks: list[Block] = [_verdicts(data), _privacy(data)]
     for name, verdict in data.verdicts.items():
-        picture = Picture(f"closest_{name}", f"Closest pairs of {display_name(name)}")
-        rules = Fold(
-            f"{display_name(name)}: every rule, and the closest pairs",
-            [_rules(verdict), Pictures([picture])],
-        )
-        blocks.append(rules)
+        shown = display_name(name)
+        picture = Picture(f"closest_{name}", f"Closest pairs of {shown}")
+        what = f"{shown}: every rule, and the closest pairs"
+        blocks.append(Fold(what, [_rules(verdict), Pictures([picture])]))
     return Section("release", TITLE, takeaway, [*blocks, Table((), (), note=NOTE)])
 
 

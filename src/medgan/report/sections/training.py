@@ -85,11 +85,7 @@ def quality(data: ReportData) -> Section:
         shown,
         first,
         *(Fold(f"{capital(table.title)}, by class", [table]) for table in by_class),
-        *(
-            [Fold("Between latents, by class, beside real images", [Pictures(more)])]
-            if more
-            else []
-        ),
+        Fold("Between latents, by class, beside real images", [Pictures(more)]),
         Fold(
             "What each metric is good for, and how to read it",
             [Terms(USES), Table((), (), note=ON_QUALITY)],

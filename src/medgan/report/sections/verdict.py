@@ -141,15 +141,11 @@ def warnings(data: ReportData) -> list[str]:
     if flagged:
         names = ", ".join(map(display_name, flagged))
         who = "All detectors" if len(flagged) == len(rows) else capital(names)
-        found.append(
-            f"{who} may detect the source of an image instead of the disease: see the "
-            "section 'Compared against shortcut baselines'."
-        )
+        where = "see the section 'Compared against shortcut baselines'"
+        found.append(f"{who} may detect the source of an image instead of the disease: {where}.")
     if data.leakage is not None and data.leakage.verdict != NO_LEAK:
         found.append(f"Leakage audit of the split: {data.leakage.verdict}.")
     if data.fold:
-        found.append(
-            f"This run tests fold {data.fold} of a cross-validation; report the mean over all of "
-            "them."
-        )
+        said = f"This run tests fold {data.fold} of a cross-validation"
+        found.append(f"{said}; report the mean over all of them.")
     return found
