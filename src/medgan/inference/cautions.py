@@ -38,11 +38,12 @@ def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Itera
         yield "collapsed: it gives all normal images the same score"
     if found.failed:
         yield "not significantly better than chance on the validation images"
-    yield from _skill(found.auroc)
+    yield from of_skill(found.auroc, "not shown to detect any anomaly")
 
 
-def _skill(area: Estimate) -> Iterator[str]:
+def of_skill(area: Estimate, unknown: str) -> Iterator[str]:
+    """Say whether an AUROC on the test images is missing, which is called `unknown`, or at chance."""
     if area.value is None:
-        yield "not shown to detect any anomaly: no AUROC on the test images"
+        yield f"{unknown}: no AUROC on the test images"
     elif area.low is None or area.low <= 0.5:
         yield f"not significantly better than chance on the test images (AUROC {area.value:.2f})"

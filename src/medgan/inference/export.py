@@ -10,7 +10,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from medgan.errors import UserError
 from medgan.files.atomic import write_bytes
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
-from medgan.images.store import StoreInfo
+from medgan.images.store import ImageStore, StoreInfo
 from medgan.images.transforms import window_side
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.project.artifacts import Project
@@ -97,10 +97,13 @@ def export_detector(root: Path, dataset: str, name: str, output: Path) -> Export
         using = with_threshold(project, environment, using)
     except NotEvaluated as reason:
         missing = str(reason)
-    count = len(using.store)
-    rows = np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64)
-    detector: Any = using.published.build()
-    return write_onnx(detector, StoredImages(using.store)(rows), metadata(using, missing), output)
+    images, detector = StoredImages(using.store)(probes(using.store)), using.published.build()
+    return write_onnx(detector, images, metadata(using, missing), output)  # type: ignore[arg-type]
+
+
+def probes(store: ImageStore) -> NDArray[np.int64]:
+    """Return the rows of stored images on which a file is compared with PyTorch."""
+    return np.linspace(0, len(store) - 1, min(PROBES, len(store))).astype(np.int64)
 
 
 def check_exportable(name: str) -> None:
@@ -163,32 +166,56 @@ def _prepared(info: StoreInfo) -> str:
 def write_onnx(
     detector: AnomalyDetector, images: Tensor, about: Mapping[str, str], output: Path
 ) -> Exported:
-    """Export a detector, compare it with PyTorch, and only then write the file.
+    """Write a detector in eval mode, on the CPU, whose score draws no random numbers; see
+    `write_checked`. The images are (n, C, H, W).
+    """
+    module = _Scorer(detector).eval()
+    return write_checked(module, images, about, OUTPUTS, output, module)
+
+
+def write_checked(
+    module: nn.Module,
+    inputs: Tensor,
+    about: Mapping[str, str],
+    outputs: Sequence[str],
+    output: Path,
+    expected: Callable[[Tensor], Sequence[Any]],
+) -> Exported:
+    """Export a module, compare it with what it stands for, and only then write the file.
 
     Args:
-        detector: in eval mode, on the CPU; its score must not draw random numbers.
-        images: (n, C, H, W) real ones, on which the two are compared.
+        module: takes inputs (n, ...).
+        inputs: real ones, on which the two are compared in batches of 1, of 3 and of all.
         about: the metadata of the file.
+        outputs: names of what the module returns.
         output: the file; it is replaced.
+        expected: gives the outputs of some inputs.
 
     Raises:
-        UserError: a package is missing, the output is a folder, or scores or maps differ by more
-            than TOLERANCE.
+        UserError: a package is missing, the output is a folder, or the outputs differ by more than
+            TOLERANCE.
     """
     if output.is_dir():
         raise UserError(
             f"{output} is a folder: give --output the name of a file, such as "
             f"{output / 'model.onnx'}."
         )
-    data = exported(_Scorer(detector).eval(), images, about, OUTPUTS)
-    difference = largest_difference(detector, images, data)
-    if not difference <= TOLERANCE:
+    data = exported(module, inputs, about, outputs)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in sorted({1, min(3, len(inputs)), len(inputs)}):
+        found = session.run(list(outputs), {INPUT: inputs[:count].numpy()})
+        pairs = zip(found, expected(inputs[:count]), strict=True)
+        worst = max(worst, *(value_difference(a, np.asarray(b)) for a, b in pairs))
+    if not worst <= TOLERANCE:
         raise UserError(
-            f"The ONNX file would differ from PyTorch by {difference:.2g}, more than "
-            f"{TOLERANCE:g}: nothing was written; try other versions of torch and onnxruntime."
+            f"The ONNX file would differ from PyTorch by {worst:.2g}, more than {TOLERANCE:g}: "
+            "nothing was written; try other versions of torch and onnxruntime."
         )
     write_bytes(output, data)
-    return Exported(output, difference, len(images))
+    return Exported(output, worst, len(inputs))
 
 
 def exported(
@@ -235,25 +262,6 @@ def silent_exporter() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -> float:
-    """Compare scores and maps of onnxruntime with PyTorch's, in batches of 1, of 3 and of all.
-
-    Returns:
-        The largest difference; infinite where a value is not finite.
-    """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for count in sorted({1, min(3, len(images)), len(images)}):
-        found = session.run(list(OUTPUTS), {INPUT: images[:count].numpy()})
-        wanted = _Scorer(detector)(images[:count])
-        worst = max(
-            worst, *(value_difference(a, b.numpy()) for a, b in zip(found, wanted, strict=True))
-        )
-    return worst
 
 
 def value_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:

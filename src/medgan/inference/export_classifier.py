@@ -8,17 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from medgan import __version__
-from medgan.errors import UserError
-from medgan.files.atomic import write_bytes
 from medgan.images.store import padded_size
 from medgan.images.transforms import Intensity, prepare
 from medgan.inference.classifier import TrainedClassifier, trained_classifier
-from medgan.inference.export import INPUT, PROBES, TOLERANCE, Exported, exported, value_difference
+from medgan.inference.export import INPUT, Exported, probes, write_checked
 from medgan.project.artifacts import Project
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
@@ -50,27 +47,16 @@ def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Expor
         UserError: the arm is not trained or evaluated, or the file would not give the probabilities
             of PyTorch.
     """
-    if output.is_dir():
-        raise UserError(
-            f"{output} is a folder: give --output the name of a file, such as "
-            f"{output / 'classifier.onnx'}."
-        )
     project = Project(root)
     using = trained_classifier(project, project.environment(dataset), arm)
-    info, count = using.store.info, len(using.store)
-    rows = np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64)
-    pixels = using.store.read(rows)
+    info = using.store.info
+    pixels = torch.from_numpy(using.store.read(probes(using.store)))
     size = padded_size(max(info.height, info.width))
     module = _Calibrated(using.published.build(), info.scaling, size, using.temperature).eval()
-    data = exported(module, torch.from_numpy(pixels), _metadata(using), (OUTPUT,))
-    worst = _largest_difference(using, pixels, data)
-    if not worst <= TOLERANCE:
-        raise UserError(
-            f"The ONNX file would differ from PyTorch by {worst:.2g}, more than {TOLERANCE:g}: "
-            "nothing was written; try other versions of torch and onnxruntime."
-        )
-    write_bytes(output, data)
-    return Exported(output, worst, len(pixels))
+    return write_checked(
+        *(module, pixels, _metadata(using), (OUTPUT,), output),
+        lambda some: (using.probabilities(some.numpy()),),
+    )
 
 
 def _metadata(using: TrainedClassifier) -> dict[str, str]:
@@ -93,16 +79,3 @@ def _metadata(using: TrainedClassifier) -> dict[str, str]:
         "cautions": "; ".join(using.cautions),
         "intended_use": NOT_A_MEDICAL_DEVICE,
     }
-
-
-def _largest_difference(using: TrainedClassifier, pixels: Any, data: bytes) -> float:
-    """Compare with the probabilities of `medgan classify`, in batches of 1, of 3 and of all."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    return max(
-        value_difference(
-            session.run([OUTPUT], {INPUT: pixels[:size]})[0], using.probabilities(pixels[:size])
-        )
-        for size in sorted({1, min(3, len(pixels)), len(pixels)})
-    )

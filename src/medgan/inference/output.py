@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
+from medgan import __version__
+from medgan.datasets.documents import write_document
 from medgan.errors import UserError
 from medgan.files.atomic import new_folder
-from medgan.files.names import slug
+from medgan.files.names import csv_text, slug
 from medgan.plots.anomaly_maps import CAPTIONS, MapScale, scored_image
 from medgan.words import RESEARCH_ONLY
 
@@ -31,10 +35,31 @@ class Files:
     card: str = CARD
     pictures: str = PICTURES
     command: str = "medgan score"
+    done: str = "scored"
+
+    def write(self, folder: Path, table: pd.DataFrame, card: Mapping[str, Any], path: str) -> None:
+        """Write the table and the card of the images at a path."""
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        about = {"notice": NOTICE, "medgan": __version__, "made": made, "input": path}
+        write_document(folder / self.card, {**about, **card})
+        (folder / self.table).write_text(csv_text(table), encoding="utf-8", newline="")
+
+    def require_any(self, output: Path, table: pd.DataFrame, column: str) -> None:
+        """Check that at least one row has a value, neither missing nor empty, in a column.
+
+        Raises:
+            UserError: none has.
+        """
+        if (table[column].isna() | (table[column] == "")).all():
+            first = table.loc[table["message"] != "", ["path", "message"]].iloc[0]
+            raise UserError(
+                f"None of the {len(table)} files could be {self.done} ({first['path']}: "
+                f"{first['message']}): {output / self.table} says why."
+            )
 
 
 SCORES = Files()
-CLASSES = Files("classes.csv", "classification.json", "saliency", "medgan classify")
+CLASSES = Files("classes.csv", "classification.json", "saliency", "medgan classify", "classified")
 NOTICE = (
     f"{RESEARCH_ONLY} A score is not a diagnosis: do not use it for a decision about a patient."
 )
