@@ -19,13 +19,13 @@ from medgan.pipelines.outputs import Release, Synthetic, Trained
 from medgan.pipelines.synthesis import release
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import compare_generators, synthesize
-from medgan.pipelines.synthesis.quality import Settings, describe_real_images
+from medgan.pipelines.synthesis.quality import RealData, describe_real_images
 from medgan.pipelines.synthesis.release import Origins, judge_release
 from tests.models.tiny import SPEC, tiny
 from tests.pipelines.conftest import nothing
 from tests.report.material import page_of, results
 
-SETTINGS = Settings(SynthesisConfig(images_per_class=6, grid_per_class=2, paired_images=4), 0)
+CONFIGURATION = SynthesisConfig(images_per_class=6, grid_per_class=2, paired_images=4)
 CONFIG = {"width": 4, "latent_dim": 8}
 
 
@@ -44,11 +44,9 @@ def made(images, splits, monkeypatch) -> tuple[Synthetic, Release]:
     spec = ImageSpec(32, 1, images.spec.classes)
     published = PublishedModel("dcgan", CONFIG, spec, model.state_dict(), card)
     trained = Trained(published, pd.DataFrame({"step": []}), b"")
-    missing = LeftOut("no training")
-    real = describe_real_images(missing, images, splits, SETTINGS, nothing)
-    synthetic = synthesize(trained, missing, images, splits, SETTINGS, real)
-    audit = leakage_audit(splits)
-    return synthetic, judge_release(trained, synthetic, images, splits, audit, SETTINGS)
+    data = RealData(images, splits, CONFIGURATION, 0, LeftOut("no training"))
+    synthetic = synthesize(trained, data, describe_real_images(data, nothing))
+    return synthetic, judge_release(trained, synthetic, leakage_audit(splits), data)
 
 
 def test_without_a_network_and_with_few_images_every_missing_figure_has_its_reason(made) -> None:
@@ -73,9 +71,8 @@ def test_a_verdict_is_stored_and_shown(made, images, splits, tmp_path: Path) -> 
     again = stored.load()
     assert again.verdict == found.verdict
     assert again.privacy == found.privacy
-    quality, grids = compare_generators(
-        images, splits, {"dcgan": synthetic}, {"dcgan": again}, LeftOut("no training")
-    )
+    data = RealData(images, splits, CONFIGURATION, 0, LeftOut("no training"))
+    quality, grids = compare_generators(data, {"dcgan": synthetic}, {"dcgan": again})
     assert quality.rows["dcgan"].overall["released"].value == 0
     shelf = FolderDataset(filepath=str(tmp_path / "g"), of="medgan.pipelines.outputs.SampleGrids")
     shelf.save(grids)

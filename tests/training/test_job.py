@@ -33,7 +33,7 @@ from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import draw, plan_domain_features
-from medgan.pipelines.synthesis.quality import Settings, assess
+from medgan.pipelines.synthesis.quality import RealData, assess
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
@@ -348,7 +348,8 @@ def test_synthesis_draws_known_classes_and_is_evaluated_on_held_out_images(
         assert np.bincount(drawn["labels"]).tolist() == [4] * len(classes)
         assert np.array_equal(drawn["images"], draw(published, SYNTHESIS, 0)["images"])
         held_out = splits["split"] != "train"
-        quality = assess(drawn, images, splits, features, Settings(SYNTHESIS, 0))
+        known = Trained(features, pd.DataFrame(), b"")
+        quality = assess(drawn, RealData(images, splits, SYNTHESIS, 0, known))
         assert set(quality.by_class) == set(classes)
         normal, n_normals = quality.of("normal"), int((held_out & (splits["label"] == 0)).sum())
         assert normal["psnr_random"].n_real == min(4, n_normals)

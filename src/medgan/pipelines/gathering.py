@@ -1,14 +1,40 @@
-"""Hand a node function its inputs as the types that it takes."""
+"""Build nodes: functions that get their inputs as the types that they take, in namespaces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from typing import Any
 
+from kedro.pipeline import Node, Pipeline
+
 from medgan.evaluation.results import LeftOut
-from medgan.pipelines.shared import EvaluationData
+from medgan.pipelines.shared import EvaluationData, publish_model, train_model
+from medgan.training.job import TrainingJob
+
+
+def namespaced(nodes: list[Node], *names: str) -> Pipeline:
+    """Put nodes into the namespace `<name>.<name>`, and give them these tags."""
+    return Pipeline(
+        nodes, namespace=".".join(names), prefix_datasets_with_namespace=False, tags=names
+    )
+
+
+def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str]) -> list[Node]:
+    """Train and publish a model: `plan(name, *inputs)` gives the job.
+
+    The training yields, and each yield is saved at once, so its outputs cannot be versioned; the
+    published model is.
+    """
+    run, choose = partial(train_model, plan, name), partial(publish_model, plan, name)
+    run.__name__, choose.__name__ = "train_model", "publish_model"  # type: ignore[attr-defined]
+    return [
+        Node(
+            run, ["earlier_trainings", "params:compute", *inputs], f"{name}.training", name="train"
+        ),
+        Node(choose, [f"{name}.training", *inputs], f"{name}.trained", name="publish"),
+    ]
 
 
 def by_model(kind: str, dataset: str, names: tuple[str, ...]) -> dict[str, str]:

@@ -22,8 +22,8 @@ from medgan.images.splits import TrainingRows
 from medgan.images.store import ImageStore
 from medgan.pipelines.arms import Arm
 from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.outputs import Arrays
 
-Arrays = Mapping[str, NDArray[Any]]
 Labels = NDArray[np.int64]
 
 

@@ -8,8 +8,7 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN, GENERATOR
 from medgan.pipelines.classifier_training import looks, nodes
-from medgan.pipelines.gathering import by_model, gathered
-from medgan.pipelines.training import training_nodes
+from medgan.pipelines.gathering import by_model, gathered, namespaced, training_nodes
 
 NAME = "classifier_training"
 SETTINGS = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
@@ -61,13 +60,11 @@ def _arms(names: tuple[str, ...], generator: str) -> Pipeline:
         ["results.classifiers", "arms_comparison"],
         name="compare_arms",
     )
-    together = Pipeline(
-        [project, compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME
-    )
-    return sum((_arm_pipeline(arm) for arm in names), together)
+    parts = (namespaced(_of_arm(arm), NAME, arm) for arm in names)
+    return sum(parts, namespaced([project, compare], NAME))
 
 
-def _arm_pipeline(arm: str) -> Pipeline:
+def _of_arm(arm: str) -> list[Node]:
     added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
     trained = {"trained": f"{arm}.trained"}
     evaluate = Node(
@@ -78,9 +75,4 @@ def _arm_pipeline(arm: str) -> Pipeline:
     )
     explain = Node(gathered(looks.explain_arm), LOOKS | trained, f"{arm}.saliency", name="explain")
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
-    return Pipeline(
-        [*training, evaluate, explain],
-        namespace=f"{NAME}.{arm}",
-        prefix_datasets_with_namespace=False,
-        tags=[NAME, arm],
-    )
+    return [*training, evaluate, explain]

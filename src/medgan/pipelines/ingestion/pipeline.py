@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from medgan.pipelines.gathering import namespaced
 from medgan.pipelines.ingestion import nodes
 from medgan.pipelines.ingestion.near_duplicates import find_near_duplicates
 
@@ -17,7 +18,7 @@ def create_pipeline(**_: object) -> Pipeline:
     """Create the pipeline."""
     read = ["source", "earlier_image_facts", CONFIG]
     tables = ["manifest", "quarantine", "exclusions"]
-    return Pipeline(
+    return namespaced(
         [
             Node(nodes.read_images, read, "image_facts", name="read_images"),
             Node(
@@ -36,7 +37,5 @@ def create_pipeline(**_: object) -> Pipeline:
                 nodes.profile_data, ["source", *tables, SEED], "data_profile", name="profile_data"
             ),
         ],
-        namespace=NAME,
-        prefix_datasets_with_namespace=False,
-        tags=NAME,
+        NAME,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from medgan.pipelines.gathering import namespaced
 from medgan.pipelines.preprocessing import nodes
 
 NAME = "preprocessing"
@@ -14,7 +15,7 @@ CONFIG, SEED = "params:preprocessing", "params:seed"
 
 def create_pipeline(**_: object) -> Pipeline:
     """Create the pipeline: the masks lie beside the images."""
-    return Pipeline(
+    return namespaced(
         [
             Node(
                 nodes.split_images,
@@ -42,7 +43,5 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="summarize_data",
             ),
         ],
-        namespace=NAME,
-        prefix_datasets_with_namespace=False,
-        tags=NAME,
+        NAME,
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medgan import models
 from medgan.audits.attributes import disclosures
@@ -34,7 +37,7 @@ from medgan.images.transforms import as_tensor, as_uint8, crop_padding
 from medgan.metrics.copies import CopySearch, gray
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
-from medgan.pipelines.synthesis.quality import AT_ONCE, Settings
+from medgan.pipelines.synthesis.quality import AT_ONCE, RealData
 from medgan.plots.grids import Pair, side_by_side
 from medgan.training.collapse import (
     COVERAGE,
@@ -87,12 +90,7 @@ class Origins:
 
     def known(self, table: pd.DataFrame) -> Known:
         """Gray images for comparisons, without padding."""
-        size = self.store.info.height, self.store.info.width
-        parts = [
-            gray(crop_padding(self.pixels(table.iloc[start : start + AT_ONCE]), *size))
-            for start in range(0, len(table), AT_ONCE)
-        ]
-        return Known(np.concatenate(parts), table)
+        return Known(gray_images(self.store.folder, self.store.key)[table["row"].to_numpy()], table)
 
     @property
     def n_patients(self) -> int | None:
@@ -101,22 +99,28 @@ class Origins:
         return int(self.held_out["group_id"].nunique()) if known else None
 
 
+@lru_cache(maxsize=1)
+def gray_images(folder: Path, key: str) -> NDArray[np.uint8]:
+    """Read all images of a store with this key as gray ones (n, h, w), of 4 KB at most, without
+    padding: once for all generators of a run.
+    """
+    store = ImageStore.open(folder)
+    size, read = (store.info.height, store.info.width), StoredImages(store)
+    parts = np.array_split(np.arange(len(store)), range(AT_ONCE, len(store), AT_ONCE))
+    return np.concatenate([gray(crop_padding(read(rows), *size)) for rows in parts])
+
+
 def judge_release(
-    trained: Trained,
-    synthetic: Synthetic,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    leakage: LeakageAudit,
-    settings: Settings,
+    trained: Trained, synthetic: Synthetic, leakage: LeakageAudit, data: RealData
 ) -> Release:
     """Judge the images of one generator: copies, membership, attributes, quality, data.
 
     A refusal is a result and no error: what hands images out refuses.
     """
     published = trained.model
-    origins = Origins.of(published.name, images, splits)
+    origins = Origins.of(published.name, data.images, data.splits)
     drawn = as_tensor(np.asarray(synthetic.synthetic["images"]))
-    checked, privacy = assess_privacy(drawn, origins, published, settings.seed)
+    checked, privacy = assess_privacy(drawn, origins, published, data.seed)
     collapse = find_collapse(drawn, np.asarray(synthetic.synthetic["labels"]), origins)
     verdict = judge(
         Evidence(
@@ -132,7 +136,7 @@ def judge_release(
             n_patients=origins.n_patients,
             differential_privacy=guarantee(published.card),
         ),
-        settings.config.release,
+        data.config.release,
     )
     return Release(
         verdict,

@@ -37,7 +37,6 @@ from medgan.words import readable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Arrays = Mapping[str, NDArray[Any]]
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "features": ("features",),
     "residual map": ("residuals",),

@@ -5,7 +5,7 @@ validation or test is read here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,14 @@ from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.images.transforms import crop_padding, prepare
 from medgan.models import PublishedModel
-from medgan.pipelines.cache import reused
-from medgan.pipelines.shared import EvaluationData
+from medgan.pipelines.outputs import Arrays
+from medgan.pipelines.shared import EvaluationData, reused
 from medgan.training.progress import progress_bar
 from medgan.training.runtime import Runtime
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Arrays = Mapping[str, NDArray[Any]]
 PixelChange = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]]
 """Pixels (n, H, W, C) and their rows of the store (n,) to changed pixels."""
 EVALUATED = ("val", "test")

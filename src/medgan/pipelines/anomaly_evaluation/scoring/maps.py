@@ -41,9 +41,8 @@ from medgan.pipelines.anomaly_evaluation.scoring.localisation import (
     require_same_images,
     rows_of,
 )
-from medgan.pipelines.cache import FORM, Arrays
-from medgan.pipelines.outputs import Evaluation, Scores
-from medgan.pipelines.shared import EvaluationData, places
+from medgan.pipelines.outputs import Arrays, Evaluation, Scores
+from medgan.pipelines.shared import FORM, EvaluationData, places
 from medgan.plots.anomaly_maps import Case, MapScale, case_pairs, case_rows, no_cases, normal_scale
 from medgan.training.runtime import Runtime
 

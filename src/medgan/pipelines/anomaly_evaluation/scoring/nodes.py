@@ -42,9 +42,8 @@ from medgan.pipelines.anomaly_evaluation.scoring.components import evaluate_part
 from medgan.pipelines.anomaly_evaluation.scoring.localisation import localize
 from medgan.pipelines.anomaly_evaluation.scoring.maps import heat_maps
 from medgan.pipelines.anomaly_evaluation.scoring.projections import project_features
-from medgan.pipelines.cache import Earlier
 from medgan.pipelines.outputs import Evaluation, Illustrations, Scores, Trained
-from medgan.pipelines.shared import EvaluationData, embed
+from medgan.pipelines.shared import Earlier, EvaluationData, embed
 from medgan.plots.detectors import confusion_matrix, score_histograms
 from medgan.words import GIVEN, SMOKE, SMOKE_SCALE
 

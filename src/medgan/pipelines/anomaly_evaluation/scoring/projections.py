@@ -16,9 +16,8 @@ from medgan.evaluation.details import Projection, ProjectionsResult
 from medgan.evaluation.embeddings import METHODS, SHOWN_AS, project, shown_images
 from medgan.files.documents import from_json, to_json
 from medgan.models import display_name
-from medgan.pipelines.cache import Arrays, Earlier, reused
-from medgan.pipelines.outputs import Features, Trained
-from medgan.pipelines.shared import EvaluationData, embed, places
+from medgan.pipelines.outputs import Arrays, Features, Trained
+from medgan.pipelines.shared import Earlier, EvaluationData, embed, places, reused
 from medgan.plots.projections import Projection as Plane
 from medgan.plots.projections import projections
 from medgan.plots.style import notice
