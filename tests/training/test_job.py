@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.results import SynthesisResult
 from medgan.files.digest import file_digest
 from medgan.images.config import AugmentationConfig
@@ -31,6 +32,7 @@ from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
+from medgan.pipelines.shared import EvaluationData
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import draw, plan_domain_features
 from medgan.pipelines.synthesis.quality import RealData, assess
@@ -315,7 +317,9 @@ def test_an_arm_from_plan_to_metrics(
     published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
     assert published.card["published_step"] == 3
     trained = Trained(published, pd.DataFrame(), b"")
-    found = evaluate_arm(trained, images, splits, 100, 0)
+    found = evaluate_arm(
+        EvaluationData(images, splits, EvaluationConfig(n_resamples=100), 0), trained
+    )
     row, scored = found.evaluation, found.test_scores
     assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(row.auroc.value)
     assert scored["called"].sum() == np.array(row.confusion_matrix)[:, 1:].sum()

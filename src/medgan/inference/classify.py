@@ -16,6 +16,7 @@ from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE
 from medgan.evaluation.saliency import NO_CAPTUM, saliency
 from medgan.images.labels import SEPARATOR
+from medgan.images.transforms import crop_padding
 from medgan.inference.batch import environment_of, project_at
 from medgan.inference.classifier import TrainedClassifier, arm_named, trained_classifier
 from medgan.inference.inputs import NewImages, Seen, find_images
@@ -177,8 +178,7 @@ def _maps(pixels: NDArray[np.uint8], using: TrainedClassifier) -> NDArray[np.flo
         found = saliency(using.model.network, inputs, targets)
     except ImportError:
         raise UserError(f"Saliency is {NO_CAPTUM}, or leave --saliency out.") from None
-    top, left = ((inputs.shape[-1] - side) // 2 for side in (info.height, info.width))
-    return found[:, top : top + info.height, left : left + info.width]
+    return crop_padding(found, info.height, info.width)
 
 
 def _picture(

@@ -274,8 +274,7 @@ def score_pixels(
     images = network_inputs(pixels, info)
     rows = np.arange(len(pixels), dtype=np.int64)
     found = _scored(detector, lambda chosen: images[torch.from_numpy(chosen)], rows, seed, names)
-    maps = crop_padding(torch.from_numpy(found.maps[:, None]), info.height, info.width)
-    return found.scores, maps[:, 0].numpy()
+    return found.scores, crop_padding(found.maps, info.height, info.width)
 
 
 def _scored(

@@ -87,6 +87,8 @@ DATA = {
 """The inputs of `EvaluationData`."""
 
 
-def on_data(function: Callable[..., Any], **types: Callable[..., Any]) -> Callable[..., Any]:
+def on_data(
+    function: Callable[..., Any], keeps: str = "", **types: Callable[..., Any]
+) -> Callable[..., Any]:
     """`gathered` for a function that takes `data`."""
-    return gathered(function, "", data=EvaluationData, **types)
+    return gathered(function, keeps, data=EvaluationData, **types)

@@ -44,6 +44,7 @@ from medgan.pipelines.outputs import (
     Synthetic,
     Trained,
 )
+from medgan.pipelines.shared import EvaluationData
 from medgan.plots.classifiers import reliability
 from medgan.plots.detectors import confusion_matrix, roc_curves
 from medgan.stats.placements import Placements
@@ -217,19 +218,17 @@ def held_out(config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame)
     return HeldOutMetrics(compute, wanted, {"validation_images": len(rows)})
 
 
-def evaluate_arm(
-    trained: Trained, images: ImageStore, splits: pd.DataFrame, n_resamples: int, seed: int
-) -> Classification:
+def evaluate_arm(data: EvaluationData, trained: Trained) -> Classification:
     """Evaluate one arm on the test split; validation images choose its temperature.
 
     Its test scores have the form of a detector's: the score is 1 - p(normal), and `called` whether
     the image is called anomalous.
     """
-    published = trained.model
+    published, images, n_resamples = trained.model, data.images, data.config.n_resamples
     card, classes = published.card, published.spec.classes
     name = card.get("task", "categories")  # cards of earlier versions do not say it
     task = TASKS[name]
-    known = task.images(splits[splits["split"] != "train"])
+    known = task.images(data.splits[data.splits["split"] != "train"])
     model, read = published.build().to(Runtime.detect().device), StoredImages(images)
     probabilities = class_probabilities(model, read, known["row"].to_numpy(dtype=np.int64))
     parts = {
@@ -238,7 +237,7 @@ def evaluate_arm(
         for chosen in [(known["split"] == part).to_numpy()]
     }
     result = replace(
-        evaluate_classifier(parts["test"], n_resamples, seed, parts["val"]),
+        evaluate_classifier(parts["test"], n_resamples, data.seed, parts["val"]),
         task=name,
         network=published.configuration["network"],
         synthetic_images=card["synthetic_images"],
@@ -253,7 +252,7 @@ def evaluate_arm(
     )[list(COLUMNS)]
     told = (NORMAL, ANOMALOUS) if task.several else classes
     matrix = confusion_matrix(np.array(result.confusion_matrix), told, f"Arm: {card['title']}")
-    domain = freeze_domain(images, splits, seed)
+    domain = freeze_domain(images, data.splits, data.seed)
     return Classification(
         result,
         matrix,
@@ -269,7 +268,7 @@ def evaluate_arm(
             ScoredDetector(scored.rename(columns={"unit": "image_id"}), THRESHOLD),
             known,
             n_resamples=n_resamples,
-            seed=seed,
+            seed=data.seed,
         ),
     )
 
@@ -288,10 +287,7 @@ def classified(
 
 
 def compare_arms(
-    images: ImageStore,
-    splits: pd.DataFrame,
-    n_resamples: int,
-    seed: int,
+    data: EvaluationData,
     arms: Mapping[str, Classification],
     saliency: Mapping[str, ArmSaliency],
     together: ImagesTogether | LeftOut,
@@ -300,17 +296,11 @@ def compare_arms(
     """Collect the section `classifiers` of the results with the contrasts between arms, and the
     figures and audits of all arms.
     """
-    test = splits[splits["split"] == "test"]
-    scored = {
-        name: classified(
-            *(task.images(test), _of_test(arm), images.spec.classes, arm.evaluation.classes, task)
-        )
-        for name, arm in arms.items()
-        for task in [TASKS[arm.evaluation.task]]
-    }
+    scored = {name: _of_test(arm, data) for name, arm in arms.items()}
+    common = data.config.n_resamples, data.seed
     found = corrected(
         {
-            (first, second): contrast(scored[first], scored[second], n_resamples, seed)
+            (first, second): contrast(scored[first], scored[second], *common)
             for first in arms
             for second in compared_with(first)
             if second in arms
@@ -330,25 +320,26 @@ def compare_arms(
         )
         for name, arm in arms.items()
     }
+    shown, reason = (None, together.reason) if isinstance(together, LeftOut) else (together, "")
     comparison = ArmsComparison(
         roc=roc_curves(ranked, "ROC of the arms, test images"),
         reliability=reliability(rows),
         audit=ArmsAudit(
             subgroups={name: arm.subgroups for name, arm in arms.items() if arm.subgroups},
             saliency={name: one.saliency for name, one in saliency.items()},
-            realism=None if isinstance(together, LeftOut) else together.realism,
-            not_projected=together.reason if isinstance(together, LeftOut) else "",
+            realism=shown and shown.realism,
+            not_projected=reason,
         ),
         confusion_matrices={name: arm.confusion for name, arm in arms.items()},
         saliency={name: one.saliency_figure for name, one in saliency.items()},
-        projection=None if isinstance(together, LeftOut) else together.projection,
-        page=None if isinstance(together, LeftOut) else together.page,
+        projection=shown and shown.projection,
+        page=shown and shown.page,
     )
-    return Section(data_hash(images, splits), rows, left_out or {}), comparison
+    return Section(data_hash(data.images, data.splits), rows, left_out or {}), comparison
 
 
-def _of_test(arm: Classification) -> Any:
-    """Return the probabilities (n, K) of the test images.
+def _of_test(arm: Classification, data: EvaluationData) -> ClassifiedImages:
+    """Return the test images with their probabilities.
 
     Raises:
         UserError: they are of an earlier version.
@@ -358,4 +349,7 @@ def _of_test(arm: Classification) -> Any:
             "An arm was evaluated by an earlier version of medgan: run 'kedro run --pipeline "
             "classifier_training' again."
         )
-    return arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]
+    task, classes = TASKS[arm.evaluation.task], arm.evaluation.classes
+    test = task.images(data.splits[data.splits["split"] == "test"])
+    found = arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]
+    return classified(test, found, data.images.spec.classes, classes, task)

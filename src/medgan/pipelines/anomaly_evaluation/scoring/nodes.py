@@ -32,11 +32,11 @@ from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation.scoring.arrays import (
     EVALUATED,
+    Scorer,
     anomaly_maps,
     residuals,
     score_perturbed,
     score_validation_perturbed,
-    scored,
 )
 from medgan.pipelines.anomaly_evaluation.scoring.components import evaluate_parts
 from medgan.pipelines.anomaly_evaluation.scoring.localisation import localize
@@ -216,5 +216,5 @@ def _complete(
 
 def _scores(model: PublishedModel, data: EvaluationData) -> pd.DataFrame:
     chosen, title = data.rows("test"), f"{model.name} of {data.config.model_from}"
-    found = scored(model, data.images, chosen, data.config.batch_size, data.seed, title)
+    found = Scorer.of(model, data).scored(chosen, title)
     return chosen[["image_id", "split"]].assign(score=found.scores)
