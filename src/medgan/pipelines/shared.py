@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -129,6 +129,10 @@ def embed(published: PublishedModel, data: EvaluationData, earlier: Arrays | Non
     return reused(earlier, ["features", *decided_by], make)
 
 
-def places(image_ids: NDArray[Any]) -> pd.Series[int]:
-    """Return the index of each image in arrays with these ids."""
-    return pd.Series(np.arange(len(image_ids)), index=image_ids.astype(str))
+def of_images(arrays: Arrays, name: str, image_ids: Iterable[object]) -> NDArray[Any]:
+    """Return the rows of an array that belong to these images; `image_id` names its rows."""
+    places = pd.Index(arrays["image_id"].astype(str)).get_indexer(list(map(str, image_ids)))
+    if (places < 0).any():
+        raise KeyError(f"some of {len(places)} images are not in the array {name}")
+    found: NDArray[Any] = arrays[name][places]
+    return found

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,51 +41,28 @@ TIMED = 8
 """Images that are scored to see how long a detector takes."""
 
 
-@dataclass(frozen=True)
-class Scorer:
-    """A detector on its device, and the images that it scores."""
-
-    data: EvaluationData
-    detector: Any
-    device: str
-
-    @classmethod
-    def of(cls, model: PublishedModel, data: EvaluationData) -> Scorer:
-        """Build the detector."""
-        device = str(Runtime.detect().device)
-        return cls(data, model.build().to(device), device)
+def scorer(model: PublishedModel, data: EvaluationData) -> Callable[..., Scored]:
+    """Return a function that scores the images of a table (image_id, row), in their order; without
+    maps where a `change` is done to their pixels first.
+    """
+    device, images = str(Runtime.detect().device), data.images
+    detector: Any = model.build().to(device)
 
     def scored(
-        self,
-        chosen: pd.DataFrame,
-        title: str,
-        change: PixelChange | None = None,
-    ) -> Scored:
-        """Score the images of `chosen` (image_id, row), in their order; without maps where the
-        pixels are changed first.
-
-        Raises:
-            UserError: a score is not finite.
-        """
-        with progress_bar(title, "image", len(chosen)) as bar:
-            return self.rows(chosen, change, bar.update)
-
-    def rows(
-        self,
         chosen: pd.DataFrame,
         change: PixelChange | None = None,
         on_progress: Callable[[int], Any] = lambda done: None,
     ) -> Scored:
-        """As `scored`, without a bar."""
-        images, config, seed = self.data.images, self.data.config, self.data.seed
         return score_images(
-            self.detector,
-            StoredImages(images) if change is None else _changed(images, change, self.device),
+            detector,
+            StoredImages(images) if change is None else _changed(images, change, device),
             chosen["row"].to_numpy(dtype=np.int64),
-            Batches(config.batch_size, seed, self.device, maps=change is None),
+            Batches(data.config.batch_size, data.seed, device, maps=change is None),
             ids(chosen),
             on_progress,
         )
+
+    return scored
 
 
 def ids(chosen: pd.DataFrame) -> list[str]:
@@ -104,7 +80,8 @@ def anomaly_maps(model: PublishedModel, data: EvaluationData, earlier: Arrays | 
     chosen, images = data.rows(*EVALUATED), data.images
 
     def make() -> dict[str, NDArray[Any]]:
-        found = Scorer.of(model, data).scored(chosen, model.name)
+        with progress_bar(model.name, "image", len(chosen)) as bar:
+            found = scorer(model, data)(chosen, on_progress=bar.update)
         return {
             "image_id": np.array(ids(chosen)),
             "score": found.scores,
@@ -131,10 +108,10 @@ def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays
     chosen, plan = robustness_sample(table, budget.images, data.seed), list(variants())
 
     def make() -> dict[str, Any]:
-        scorer = Scorer.of(model, data)
+        score = scorer(model, data)
 
         def scored(variant: tuple[str, float], some: pd.DataFrame) -> NDArray[np.float32]:
-            return scorer.rows(some, partial(_under, variant, data.seed)).scores
+            return score(some, partial(_under, variant, data.seed)).scores
 
         seconds = _seconds_per_image(partial(scored, plan[0]), chosen)
         reason = _too_slow(seconds, len(chosen) * len(plan), budget.seconds)
@@ -172,8 +149,8 @@ def score_validation_perturbed(
         reason = _too_slow(seconds, len(chosen), budget)
         scored, scores = chosen.iloc[:0] if reason else chosen, np.zeros(0, dtype=np.float32)
         if not reason:
-            title = f"{model.name}, validation perturbed"
-            scores = Scorer.of(model, data).scored(chosen, title, rescanned).scores
+            with progress_bar(f"{model.name}, validation perturbed", "image", len(chosen)) as bar:
+                scores = scorer(model, data)(chosen, rescanned, bar.update).scores
         names = np.array(ids(scored), dtype=str)
         return {"image_id": names, "scores": scores, "reason": np.array(reason)}
 
@@ -232,10 +209,10 @@ def residuals(model: PublishedModel, data: EvaluationData, earlier: Arrays | Non
     names, rows = ids(chosen), chosen["row"].tolist()
 
     def make() -> dict[str, Any]:
-        cells, scorer = [np.zeros((0, GRID**2), dtype=np.float32)], Scorer.of(model, data)
+        cells, score = [np.zeros((0, GRID**2), dtype=np.float32)], scorer(model, data)
         with progress_bar(f"{model.name} residuals", "image", len(rows)) as bar:
             for start in range(0, len(rows), size):
-                found = scorer.rows(chosen.iloc[start : start + size])
+                found = score(chosen.iloc[start : start + size])
                 cells.append(pooled(_cropped(found.maps, images)))
                 bar.update(len(found.maps))
         return {"image_id": np.array(names, dtype=str), "residuals": np.concatenate(cells)}

@@ -15,7 +15,7 @@ from medgan.evaluation.results import DetectorResult
 from medgan.images.splits import training_rows
 from medgan.models import PublishedModel, display_name
 from medgan.pipelines.outputs import Arrays, Scores
-from medgan.pipelines.shared import EvaluationData, places
+from medgan.pipelines.shared import EvaluationData, of_images
 from medgan.plots.forest import forest
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ def _distances(
     splits, learns_from = data.splits, models.load(model.name).TRAINING_SET
     normals = training_rows(splits, learns_from, data.images.spec.classes).rows
     known = splits.loc[splits["row"].isin(normals), "image_id"].astype(str)
-    features = np.asarray(embeddings["features"], dtype=np.float64)
-    order = places(embeddings["image_id"])
-    learned = features[order.reindex(known).dropna().astype(int).to_numpy()]
-    if len(learned) < 2:
+    described = known[known.isin(embeddings["image_id"].astype(str))]
+    if len(described) < 2:
         return None
-    return mahalanobis(learned, features[order.loc[table["image_id"].astype(str)].to_numpy()])
+    learned, scored = (
+        np.asarray(of_images(embeddings, "features", names), dtype=np.float64)
+        for names in (described, table["image_id"])
+    )
+    return mahalanobis(learned, scored)

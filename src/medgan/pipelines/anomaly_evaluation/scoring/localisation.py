@@ -28,7 +28,7 @@ from medgan.images.labels import findings_of, shows
 from medgan.images.masks import belongs, marked
 from medgan.images.store import ImageStore
 from medgan.pipelines.outputs import Arrays
-from medgan.pipelines.shared import EvaluationData
+from medgan.pipelines.shared import EvaluationData, of_images
 from medgan.stats.bootstrap import Estimate
 
 Bools = NDArray[np.bool_]
@@ -116,9 +116,7 @@ def _category(
 
 def maps_of(arrays: Arrays, table: pd.DataFrame) -> NDArray[Any]:
     """The anomaly maps of these rows (n, H, W), at the size of the stored images."""
-    places = pd.Series(np.arange(len(arrays["image_id"])), index=arrays["image_id"])
-    chosen: NDArray[Any] = arrays["maps"][places.loc[table["image_id"]].to_numpy()]
-    return chosen
+    return of_images(arrays, "maps", table["image_id"])
 
 
 def marked_rows(table: pd.DataFrame, masks: ImageStore) -> tuple[Bools, Bools]:

@@ -32,11 +32,11 @@ from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
 from medgan.pipelines.anomaly_evaluation.scoring.arrays import (
     EVALUATED,
-    Scorer,
     anomaly_maps,
     residuals,
     score_perturbed,
     score_validation_perturbed,
+    scorer,
 )
 from medgan.pipelines.anomaly_evaluation.scoring.components import evaluate_parts
 from medgan.pipelines.anomaly_evaluation.scoring.localisation import localize
@@ -45,6 +45,7 @@ from medgan.pipelines.anomaly_evaluation.scoring.projections import project_feat
 from medgan.pipelines.outputs import Evaluation, Illustrations, Scores, Trained
 from medgan.pipelines.shared import Earlier, EvaluationData, embed
 from medgan.plots.detectors import confusion_matrix, score_histograms
+from medgan.training.progress import progress_bar
 from medgan.words import GIVEN, SMOKE, SMOKE_SCALE
 
 
@@ -140,15 +141,12 @@ def illustrate(
     """Draw the heat maps of a detector, and the projections of its features if it has any."""
     model, embeddings = trained.model, scores.embeddings
     old: Illustrations | None = earlier("illustrations", model.name)
-    maps = heat_maps(data, model, (scores, evaluation), masks, old.counterparts if old else None)
-    pictures = maps.most_confident, maps.closest, maps.random, maps.counterparts
+    kept, plane = (old.counterparts, old.plane) if old else (None, None)
+    pictures = heat_maps(data, model, (scores, evaluation), masks, kept)
     if embeddings is None:
         return Illustrations(*pictures)
-    table, planes = scores.scores, old.plane if old else None
-    features = project_features(model.name, embeddings, data, planes, table)
-    return Illustrations(
-        *pictures, features.plane, features.projections, features.projections_figure
-    )
+    found = project_features(model.name, embeddings, data, plane, scores.scores)
+    return Illustrations(*pictures, found.plane, found.projections, found.projections_figure)
 
 
 def validate_externally(
@@ -216,5 +214,6 @@ def _complete(
 
 def _scores(model: PublishedModel, data: EvaluationData) -> pd.DataFrame:
     chosen, title = data.rows("test"), f"{model.name} of {data.config.model_from}"
-    found = Scorer.of(model, data).scored(chosen, title)
+    with progress_bar(title, "image", len(chosen)) as bar:
+        found = scorer(model, data)(chosen, on_progress=bar.update)
     return chosen[["image_id", "split"]].assign(score=found.scores)
