@@ -154,11 +154,15 @@ def _making(contract: type) -> tuple[str, ...]:
 
 
 def _methods(name: str) -> set[str]:
-    """Return the methods of the class that `build` returns, without those of its bases."""
-    source = _source(name)
-    build = source["build"]
-    model = source[ast.unparse(build.returns)]  # type: ignore[attr-defined]
-    return {node.name for node in model.body if isinstance(node, ast.FunctionDef)}  # type: ignore[attr-defined]
+    """Return the methods of the class that `build` returns, with those of its bases in `gans`."""
+    source: Mapping[str, Any] = {**_source("../gans"), **_source(name)}
+
+    def methods(model: ast.ClassDef) -> set[str]:
+        own = {node.name for node in model.body if isinstance(node, ast.FunctionDef)}
+        bases = [source[base] for base in map(ast.unparse, model.bases) if base in source]
+        return own.union(*map(methods, bases))
+
+    return methods(source[ast.unparse(source["build"].returns)])
 
 
 @cache

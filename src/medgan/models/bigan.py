@@ -48,6 +48,7 @@ from medgan.contracts import (
     Player,
     TrainingSet,
 )
+from medgan.gans import GAN
 from medgan.losses import (
     bce_discriminator,
     bce_generator,
@@ -57,7 +58,7 @@ from medgan.losses import (
 )
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import spectrally_normalized
-from medgan.networks.dcgan import Generator, draw, latents_for
+from medgan.networks.dcgan import Generator, latents_for
 from medgan.networks.pairs import (
     ImagePairDiscriminator,
     LatentPairDiscriminator,
@@ -97,7 +98,7 @@ class Pairs:
     latents: Tensor
 
 
-class BiGAN(nn.Module):
+class BiGAN(GAN):
     """EGBAD: a generator, an encoder and a discriminator of pairs."""
 
     COUNTERPART = "reconstruction"
@@ -129,7 +130,7 @@ class BiGAN(nn.Module):
                     self.discriminators(),
                     self.discriminator_loss,
                     adam,
-                    critic=lambda images: self.discriminator(images, self.encoder(images).detach()),
+                    critic=self.critic,
                 ),
                 Player("generator", [self.generator, self.encoder], self.generator_loss, adam),
             )
@@ -166,21 +167,9 @@ class BiGAN(nn.Module):
         """Return no terms: EGBAD has no cycles."""
         return {}
 
-    @torch.inference_mode()
-    def realness(self, images: Tensor) -> Tensor:
-        """Compute the logits (N,) of D."""
-        found: Tensor = self.discriminator(images, self.encoder(images))
-        return found
-
-    @torch.inference_mode()
-    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
-        return draw(self.generator, n, self.config.latent_dim, rng)
-
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Compute G(z) of latents (n, latent_dim)."""
-        return self.generator(latents)
+    def critic(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D for (x, E(x))."""
+        return self.discriminator(images, self.encoder(images).detach())
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:

@@ -1,0 +1,82 @@
+"""What the GANs have in common: two players, their losses, and drawing from latents."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from medgan.contracts import Batch, LossTerms, OptimizerSpec, Player
+from medgan.losses import AdversarialLoss, gradient_penalty, pairwise_accuracy
+from medgan.networks.dcgan import latents_for, normal_latents
+
+
+class Adversaries(nn.Module):
+    """A generator of latents and a discriminator of images that minimize one adversarial loss."""
+
+    TERM: ClassVar[str] = "adversarial"
+    """Name of the loss among the terms."""
+    config: Any
+    adversarial: AdversarialLoss
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def players(
+        self, optimizer: OptimizerSpec, updates: int = 1, *, per_image: bool = False
+    ) -> tuple[Player, Player]:
+        """Return the discriminator, which has `updates` in a step, and the generator."""
+        return (
+            Player(
+                *("discriminator", [self.discriminator], self.discriminator_loss, optimizer),
+                updates,
+                self.critic,
+                per_image,
+            ),
+            Player("generator", [self.generator], self.generator_loss, optimizer),
+        )
+
+    def critic(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        logits: Tensor = self.discriminator(images)
+        return logits
+
+    def discriminator_loss(self, batch: Batch) -> LossTerms:
+        """Compute the loss of D on real and generated images, with its gradient penalty if any."""
+        loss = self.adversarial
+        with torch.no_grad():
+            fake = self.generator(latents_for(batch, self.config.latent_dim))
+        real_logits, fake_logits = self.critic(batch.images), self.critic(fake)
+        terms = {
+            self.TERM: loss.discriminator(real_logits, fake_logits),
+            "accuracy": pairwise_accuracy(real_logits, fake_logits),
+        }
+        if loss.gradient_penalty:
+            penalty = gradient_penalty(self.critic, batch.images, fake, batch.rng)
+            terms["gradient_penalty"] = loss.gradient_penalty * penalty
+        return terms
+
+    def generator_loss(self, batch: Batch) -> LossTerms:
+        """Compute the loss of G on generated images."""
+        fake = self.generator(latents_for(batch, self.config.latent_dim))
+        return {self.TERM: self.adversarial.generator(self.critic(fake))}
+
+
+class GAN(Adversaries):
+    """Adversaries whose generator draws images for others too."""
+
+    @torch.inference_mode()
+    def realness(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        return self.critic(images)
+
+    @torch.inference_mode()
+    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
+        """Generate images (n, C, H, W); `labels` are as in `decode`."""
+        device = next(self.parameters()).device
+        return self.decode(normal_latents(n, self.config.latent_dim, rng, device), labels)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z) of latents (n, latent_dim), images of the training class without labels."""
+        return self.generator(latents)
