@@ -11,8 +11,7 @@ from kedro_viz.integrations.kedro.data_loader import load_data
 
 from medgan import models
 from medgan.pipeline_registry import PIPELINES
-from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN
-from medgan.pipelines.selection import ALL, SOURCE_ARMS
+from medgan.pipelines.arms import ALL, ARMS, BY_DEFAULT, FOREIGN, SOURCE_ARMS
 from tests.conftest import ROOT
 
 ROOT_ID = "__root__"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from medgan.images import duplicate_calibration
-from medgan.pipelines.ingestion.near_duplicates import (
+from medgan.pipelines.ingestion.nodes import (
     SHOWN,
     find_near_duplicates,
     plot_near_duplicates,

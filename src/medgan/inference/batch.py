@@ -16,12 +16,13 @@ from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
     PICTURES,
     SCORES,
+    Map,
+    Spool,
     check_output,
     picture,
     picture_name,
     result_folder,
 )
-from medgan.inference.spool import Map, Spool
 from medgan.inference.table import (
     COLUMNS,
     KEPT,
@@ -34,9 +35,9 @@ from medgan.inference.table import (
     with_others,
     with_volumes,
 )
-from medgan.inference.tiled import InTiles
 from medgan.inference.trained import (
     Frozen,
+    InTiles,
     NotEvaluated,
     Trained,
     detector_named,

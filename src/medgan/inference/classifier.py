@@ -23,9 +23,8 @@ from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.inference import cautions
 from medgan.inference.published import Published, load_published, network_inputs
-from medgan.pipelines.arms import ARMS
+from medgan.pipelines.arms import ARMS, pipeline_of
 from medgan.pipelines.outputs import Classification
-from medgan.pipelines.selection import pipeline_of
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
 from medgan.stats.calibration import scaled

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,14 @@ from medgan.evaluation.scores import Batches, Images, Scored, score_images
 from medgan.evaluation.volumes import MEAN
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
+from medgan.images.resizing import as_image, crop_image
 from medgan.images.store import StoreInfo
+from medgan.images.tiles import TiledScore, score_in_tiles
 from medgan.images.transforms import crop_padding
 from medgan.inference import cautions
 from medgan.inference.published import Published, load_published, network_inputs
+from medgan.pipelines.arms import pipeline_of
 from medgan.pipelines.outputs import Arrays, Evaluation
-from medgan.pipelines.selection import pipeline_of
 from medgan.plots.anomaly_maps import MapScale, normal_scale
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
@@ -286,3 +289,36 @@ def _scored(
 ) -> Scored:
     device = str(Runtime.detect().device)
     return score_images(detector, images, rows, Batches(max(len(rows), 1), seed, device), names)
+
+
+@dataclass(frozen=True)
+class InTiles(Trained):
+    """A detector that sees images at their own resolution, one tile after the other.
+
+    It should have been trained on tiles: the parts of an image are no images of its data set.
+    """
+
+    overlap: float = 0.5
+
+    @classmethod
+    def of(cls, using: Trained, overlap: float) -> Self:
+        """Let a detector score tiles that overlap by at least this share."""
+        return cls(**{one.name: getattr(using, one.name) for one in fields(using)}, overlap=overlap)
+
+    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Crop an image (H, W, C) as the image store does, and keep its size."""
+        crop, channels = self.preprocessing.crop, self.store.info.channels
+        kept = crop_image(image, crop) if crop else image
+        return np.asarray(as_image(kept, channels)).reshape(*kept.shape[:2], channels)
+
+    def score(self, pixels: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> ScoresAndMaps:
+        """Score images (H, W, C) of any sizes: the highest of their blended maps."""
+        size, found = self.store.info.height, list[TiledScore]()
+        for image, name in zip(pixels, names, strict=True):
+            score = partial(self._score_tiles, name)
+            found.append(score_in_tiles(image, size, self.overlap, score, self.batch_size))
+        scores = np.array([one.score for one in found], dtype=np.float32)
+        return scores, [one.anomaly_map.astype(np.float16) for one in found]
+
+    def _score_tiles(self, name: str, tiles: NDArray[np.uint8]) -> ScoresAndMaps:
+        return super().score(list(tiles), [name] * len(tiles))

@@ -21,7 +21,7 @@ from medgan.pipelines import shared
 from medgan.pipelines.anomaly_evaluation.audits import categories
 from medgan.pipelines.anomaly_evaluation.reporting.comparison import projections_page
 from medgan.pipelines.anomaly_evaluation.scoring import arrays, nodes, projections
-from medgan.pipelines.anomaly_evaluation.scoring.components import _distances, evaluate_parts
+from medgan.pipelines.anomaly_evaluation.scoring.nodes import _distances, evaluate_parts
 from medgan.pipelines.shared import embed
 from tests.models.tiny import SPEC, tiny
 from tests.pipelines.conftest import data_of, earlier, nothing, trained

@@ -33,9 +33,14 @@ from medgan.images.loading import VERSION, StoredImages
 from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
 from medgan.pipelines.arms import ARMS, Arm, compared_with
-from medgan.pipelines.classifier_training.batches import Material, with_prior
+from medgan.pipelines.classifier_training.batches import (
+    ANOMALOUS,
+    TASKS,
+    Material,
+    Task,
+    with_prior,
+)
 from medgan.pipelines.classifier_training.config import ClassifierConfig
-from medgan.pipelines.classifier_training.tasks import ANOMALOUS, TASKS, Task
 from medgan.pipelines.outputs import (
     ArmSaliency,
     ArmsComparison,

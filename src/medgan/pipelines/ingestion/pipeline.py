@@ -8,7 +8,7 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.gathering import namespaced
 from medgan.pipelines.ingestion import nodes
-from medgan.pipelines.ingestion.near_duplicates import find_near_duplicates
+from medgan.pipelines.ingestion.nodes import find_near_duplicates
 
 NAME = "ingestion"
 CONFIG, SEED = "params:ingestion", "params:seed"

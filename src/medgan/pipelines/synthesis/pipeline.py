@@ -10,8 +10,8 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from medgan import models
+from medgan.pipelines.arms import SOURCE
 from medgan.pipelines.gathering import by_model, gathered, namespaced, training_nodes
-from medgan.pipelines.selection import SOURCE
 from medgan.pipelines.synthesis import foreign, nodes, release
 from medgan.pipelines.synthesis.quality import RealData, describe_real_images
 

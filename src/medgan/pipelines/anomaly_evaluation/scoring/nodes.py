@@ -5,16 +5,19 @@ else.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medgan import models
 from medgan.audits.other_scanner import perturbed_auroc
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.compare_runs import COLUMNS
-from medgan.evaluation.details import ExternalResult
+from medgan.evaluation.components import MAHALANOBIS, evaluate_components, mahalanobis
+from medgan.evaluation.details import ComponentsResult, ExternalResult
 from medgan.evaluation.detector import evaluate_detector
 from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.external import (
@@ -27,9 +30,9 @@ from medgan.evaluation.external import (
 )
 from medgan.evaluation.results import DetectorResult
 from medgan.evaluation.score_table import judged, units_in
-from medgan.images.splits import data_hash
+from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
-from medgan.models import PublishedModel
+from medgan.models import PublishedModel, display_name
 from medgan.pipelines.anomaly_evaluation.scoring.arrays import (
     EVALUATED,
     anomaly_maps,
@@ -38,15 +41,18 @@ from medgan.pipelines.anomaly_evaluation.scoring.arrays import (
     score_validation_perturbed,
     scorer,
 )
-from medgan.pipelines.anomaly_evaluation.scoring.components import evaluate_parts
 from medgan.pipelines.anomaly_evaluation.scoring.localisation import localize
 from medgan.pipelines.anomaly_evaluation.scoring.maps import heat_maps
 from medgan.pipelines.anomaly_evaluation.scoring.projections import project_features
-from medgan.pipelines.outputs import Evaluation, Illustrations, Scores, Trained
-from medgan.pipelines.shared import Earlier, EvaluationData, embed
+from medgan.pipelines.outputs import Arrays, Evaluation, Illustrations, Scores, Trained
+from medgan.pipelines.shared import Earlier, EvaluationData, embed, of_images
 from medgan.plots.detectors import confusion_matrix, score_histograms
+from medgan.plots.forest import forest
 from medgan.training.progress import progress_bar
 from medgan.words import GIVEN, SMOKE, SMOKE_SCALE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def score(data: EvaluationData, trained: Trained, earlier: Earlier) -> Scores:
@@ -217,3 +223,42 @@ def _scores(model: PublishedModel, data: EvaluationData) -> pd.DataFrame:
     with progress_bar(title, "image", len(chosen)) as bar:
         found = scorer(model, data)(chosen, on_progress=bar.update)
     return chosen[["image_id", "split"]].assign(score=found.scores)
+
+
+def evaluate_parts(
+    model: PublishedModel, scores: Scores, own: DetectorResult, data: EvaluationData
+) -> tuple[ComponentsResult, Figure]:
+    """Evaluate each component of a detector's score, and draw their AUROC.
+
+    With embeddings there is one more: the Mahalanobis distance of the features from those of the
+    normals that it was trained on, where there are two or more.
+    """
+    table = scores.scores
+    if scores.embeddings is not None:
+        distances = _distances(model, table, data, scores.embeddings)
+        if distances is not None:
+            table = table.assign(**{f"score_{MAHALANOBIS}": distances})
+    weights = model.build().score_weights()  # type: ignore[operator]  # composed() has it
+    found = evaluate_components(table, data.splits, own, weights, data.config.protocol(data.seed))
+    sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
+    title = f"{display_name(model.name)}: the parts of its score ({sum_of})"
+    title += f"\nAUROC on test, 95 % intervals over {own.interval_unit}s"
+    estimates = {name: row.auroc for name, row in found.rows.items()}
+    return found, forest(estimates, title, notes={found.own: "its own score"})
+
+
+def _distances(
+    model: PublishedModel, table: pd.DataFrame, data: EvaluationData, embeddings: Arrays
+) -> NDArray[np.float64] | None:
+    """(n,) for the images of `table`; None with fewer than two training normals."""
+    splits, learns_from = data.splits, models.load(model.name).TRAINING_SET
+    normals = training_rows(splits, learns_from, data.images.spec.classes).rows
+    known = splits.loc[splits["row"].isin(normals), "image_id"].astype(str)
+    described = known[known.isin(embeddings["image_id"].astype(str))]
+    if len(described) < 2:
+        return None
+    learned, scored = (
+        np.asarray(of_images(embeddings, "features", names), dtype=np.float64)
+        for names in (described, table["image_id"])
+    )
+    return mahalanobis(learned, scored)
