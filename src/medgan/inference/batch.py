@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -206,7 +207,7 @@ def _written(
     folder: Path, images: NewImages, using: Trained, options: Options, path: str
 ) -> pd.DataFrame:
     """Write all results into a folder; return the table."""
-    with Spool(folder) as spool:
+    with closing(Spool(folder)) as spool:
         rows = _scored(images, using, options, spool)
         table = with_others(judged(rows, using.frozen, using.cautions), images.left_out)
         table = table.assign(heat_map=_drawn(folder, table, using, options, spool))[list(COLUMNS)]

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -176,21 +175,11 @@ class Spool:
     """Images with their maps in a temporary file without a name, so that memory stays at one."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed by __exit__
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed by `close`
+        self.close = self._file.close
         self._images = list[tuple[int, tuple[int, ...]]]()
         self.scale: MapScale | None = None
         """Of the maps in it; None while there are none."""
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def add(self, pixels: NDArray[np.uint8], anomaly_map: Map) -> int:
         """Keep an image (h, w, C) with its map (h, w); return its number."""
