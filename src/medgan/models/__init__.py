@@ -86,13 +86,7 @@ def unconditional() -> tuple[str, ...]:
 
 
 def _is_labelled(name: str) -> bool:
-    return _assigned(name, "TRAINING_SET") == str(TrainingSet.LABELLED)
-
-
-def _assigned(name: str, constant: str) -> str:
-    """Return the source of the value of a constant of a module."""
-    assigned = _source(name)[constant]
-    return ast.unparse(assigned.value) if isinstance(assigned, ast.Assign) else ""
+    return ast.unparse(_source(name)["TRAINING_SET"]).endswith(str(TrainingSet.LABELLED))
 
 
 @cache

@@ -88,6 +88,10 @@ class Origins:
         """Images (n, C, H, W) in [-1, 1] as networks see them, with their padding."""
         return StoredImages(self.store)(table["row"].to_numpy(dtype=np.int64))
 
+    def cropped(self, table: pd.DataFrame) -> Tensor:
+        """The same without their padding."""
+        return crop_padding(self.pixels(table), self.store.info.height, self.store.info.width)
+
     def known(self, table: pd.DataFrame) -> Known:
         """Gray images for comparisons, without padding."""
         return Known(gray_images(self.store.folder, self.store.key)[table["row"].to_numpy()], table)
@@ -158,9 +162,8 @@ def assess_privacy(
         published: their generator; None leaves the attack by its discriminator out.
         seed: of the draws.
     """
-    synthetic = gray(drawn)
+    synthetic, checked, reason = gray(drawn), None, ""
     training, held_out = (origins.known(one) for one in (origins.training, origins.held_out))
-    checked, reason = None, ""
     try:
         checked = check_copies(synthetic, training, held_out, seed)
     except UserError as error:
@@ -200,11 +203,10 @@ def _membership(
 
 
 def _realness(model: Discriminates, origins: Origins, table: pd.DataFrame) -> Any:
-    parts = [
-        model.realness(origins.pixels(table.iloc[start : start + AT_ONCE])).numpy()
-        for start in range(0, len(table), AT_ONCE)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+    places = range(0, len(table), AT_ONCE)
+    parts = (table.iloc[start : start + AT_ONCE] for start in places)
+    found = [model.realness(origins.pixels(part)).numpy() for part in parts]
+    return np.concatenate([*found, np.zeros(0)]).astype(np.float64)
 
 
 def find_collapse(drawn: Tensor, labels: Any, origins: Origins) -> str | None:
@@ -214,8 +216,7 @@ def find_collapse(drawn: Tensor, labels: Any, origins: Origins) -> str | None:
     import torch
 
     table = origins.held_out.sample(min(COMPARED, len(origins.held_out)), random_state=0)
-    size = origins.store.info.height, origins.store.info.width
-    real = crop_padding(origins.pixels(table), *size)
+    real = origins.cropped(table)
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(drawn))[: len(real)])
     samples, names = drawn[order], torch.from_numpy(np.asarray(labels))[order]
     categories = torch.from_numpy(pd.factorize(table["category"])[0])
@@ -248,8 +249,7 @@ def closest_pairs(drawn: Tensor, checked: CheckedImages | None, origins: Origins
     if checked is None:
         return side_by_side([], nothing=nothing)
     order, matches = np.argsort(-checked.matches.similarity)[:SHOWN], checked.matches
-    size = origins.store.info.height, origins.store.info.width
-    nearest = crop_padding(origins.pixels(origins.training.iloc[matches.place[order]]), *size)
+    nearest = origins.cropped(origins.training.iloc[matches.place[order]])
     pairs = [
         Pair(
             left,
