@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from medgan.contracts import NORMAL, PRETRAINING, BatchSource
 from medgan.errors import UserError
-from medgan.images.labels import one_finding
+from medgan.evaluation.categories import ClassifiedImages
+from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import (
     BatchStream,
     Concatenated,
@@ -208,6 +209,18 @@ class Task:
         if not self.several:
             return np.asarray(np.minimum(categories, classes - 1))
         return categories if categories.ndim == 2 else np.eye(classes, dtype=np.float32)[categories]
+
+    def classified(
+        self,
+        table: pd.DataFrame,
+        probabilities: Any,
+        categories: tuple[str, ...],
+        classes: tuple[str, ...],
+    ) -> ClassifiedImages:
+        """Join the rows of the splits (n) with class probabilities (n, K)."""
+        labels = self.labels(class_labels(table, categories), len(classes))
+        groups, known = table["group_id"].to_numpy(), table["group_known"].to_numpy()
+        return ClassifiedImages(probabilities, labels, groups, known, classes)
 
 
 TASKS: Mapping[str, Task] = {

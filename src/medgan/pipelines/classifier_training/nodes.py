@@ -28,7 +28,6 @@ from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.results import ClassifierResult, LeftOut, Section
 from medgan.images.config import AugmentationConfig
-from medgan.images.labels import class_labels
 from medgan.images.loading import VERSION, StoredImages
 from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
@@ -37,7 +36,6 @@ from medgan.pipelines.classifier_training.batches import (
     ANOMALOUS,
     TASKS,
     Material,
-    Task,
     with_prior,
 )
 from medgan.pipelines.classifier_training.config import ClassifierConfig
@@ -54,14 +52,12 @@ from medgan.plots.classifiers import reliability
 from medgan.plots.detectors import confusion_matrix, roc_curves
 from medgan.stats.placements import Placements
 from medgan.training.job import TrainingJob
-from medgan.training.pretrained import PretrainedWeights
 from medgan.training.runtime import Runtime
 from medgan.training.validation import HeldOutMetrics
 
 if TYPE_CHECKING:
     from torch import nn
 
-SEARCHED = "torchvision"
 CRITERIA: Mapping[str, str | None] = {"auto": None, "last": None, "val_auroc": "val_auroc"}
 """`training.criterion` -> what selects the weights; None: the last ones."""
 
@@ -123,7 +119,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         model="classifier",
         config=classifier.Config(
             network=settings.network,
-            lr=config.lr or _rate(settings.network, config),
+            lr=config.rate_of(settings.network),
             weight_decay=config.weight_decay,
             label_smoothing=config.label_smoothing,
             class_weights=balance.weights,
@@ -147,7 +143,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
             "real_images": len(real.rows) if arm.real else 0,
             "synthetic_images": 0 if synthetic is None else len(synthetic["labels"]),
         },
-        pretrained=_pretrained(settings.network, config),
+        pretrained=config.pretrained(settings.network),
     )
 
 
@@ -166,12 +162,6 @@ def require_same_training(synthetic: Synthetic, generator: str, splits: pd.DataF
         )
 
 
-def _rate(network: str, config: ClassifierConfig) -> float:
-    from medgan.networks.classifier import FINE_TUNING, RATE, RATES
-
-    return FINE_TUNING if config.weights else RATES.get(network, RATE)
-
-
 def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int]:
     """Divide the steps of an arm among its stages; every arm has equally many."""
     if not arm.pretraining or CLASSIFICATION not in steps:
@@ -179,20 +169,6 @@ def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int
     whole = steps[CLASSIFICATION]
     first = min(max(1, round(share * whole)), whole - 1)
     return {PRETRAINING: first, CLASSIFICATION: whole - first}
-
-
-def _pretrained(network: str, config: ClassifierConfig) -> PretrainedWeights | None:
-    if config.weights is None:
-        return None
-    from medgan.networks.classifier import DIVIDED
-
-    if network not in DIVIDED:
-        raise UserError(
-            f"classifier_training.weights is {config.weights}, and there are no pretrained weights "
-            f"of '{network}': set `classifier` to one of {', '.join(DIVIDED)}, or leave it out."
-        )
-    given = None if config.weights == SEARCHED else config.weights
-    return PretrainedWeights.find(network, given, "classifier_training.weights")
 
 
 def held_out(config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame) -> HeldOutMetrics:
@@ -237,7 +213,7 @@ def evaluate_arm(data: EvaluationData, trained: Trained) -> Classification:
     model, read = published.build().to(Runtime.detect().device), StoredImages(images)
     probabilities = class_probabilities(model, read, known["row"].to_numpy(dtype=np.int64))
     parts = {
-        part: classified(known[chosen], probabilities[chosen], images.spec.classes, classes, task)
+        part: task.classified(known[chosen], probabilities[chosen], images.spec.classes, classes)
         for part in ("val", "test")
         for chosen in [(known["split"] == part).to_numpy()]
     }
@@ -276,19 +252,6 @@ def evaluate_arm(data: EvaluationData, trained: Trained) -> Classification:
             seed=data.seed,
         ),
     )
-
-
-def classified(
-    table: pd.DataFrame,
-    probabilities: Any,
-    categories: tuple[str, ...],
-    classes: tuple[str, ...],
-    task: Task,
-) -> ClassifiedImages:
-    """Join the rows of the splits (n) with class probabilities (n, K)."""
-    labels = task.labels(class_labels(table, categories), len(classes))
-    groups, known = table["group_id"].to_numpy(), table["group_known"].to_numpy()
-    return ClassifiedImages(probabilities, labels, groups, known, classes)
 
 
 def compare_arms(
@@ -357,4 +320,4 @@ def _of_test(arm: Classification, data: EvaluationData) -> ClassifiedImages:
     task, classes = TASKS[arm.evaluation.task], arm.evaluation.classes
     test = task.images(data.splits[data.splits["split"] == "test"])
     found = arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]
-    return classified(test, found, data.images.spec.classes, classes, task)
+    return task.classified(test, found, data.images.spec.classes, classes)
