@@ -24,12 +24,8 @@ def of_model(model: PublishedModel) -> Iterator[str]:
 
 
 def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Iterator[str]:
-    """Say how weak the evaluation of a detector is.
-
-    Args:
-        found: its result.
-        n_normals: normal validation images or volumes, which its threshold rests on.
-        spread: highest minus lowest score of the normal validation and test images.
+    """Say how weak an evaluation is whose threshold rests on `n_normals` normal validation images or
+    volumes, and whose normal images, of validation and test, have scores within `spread`.
     """
     if n_normals < FEW_NORMALS:
         images = f"{found.scored_unit}{'' if n_normals == 1 else 's'}"

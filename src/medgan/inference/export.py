@@ -76,14 +76,8 @@ class _Scorer(nn.Module):
 
 
 def export_detector(root: Path, dataset: str, name: str, output: Path) -> Exported:
-    """Write the published detector of a project as an ONNX file with its threshold and everything
-    that is needed to prepare images for it.
-
-    Args:
-        root: the project folder.
-        dataset: the data set that the model was trained on.
-        name: one of `models.encoders()`.
-        output: the file; it is replaced.
+    """Write a published detector, one of `models.encoders()`, as an ONNX file with its threshold and
+    everything that is needed to prepare images for it. The file is replaced.
 
     Raises:
         UserError: the model cannot be exported, is not trained, or the file would not score as
@@ -121,12 +115,7 @@ def check_exportable(name: str) -> None:
 
 
 def metadata(using: Trained, missing: str = "") -> dict[str, str]:
-    """Describe how to use the file, as text by name.
-
-    Args:
-        using: the detector, its preparation and its threshold.
-        missing: why there is no threshold, where there is none.
-    """
+    """Describe how to use the file, as text by name; `missing` is why there is no threshold."""
     model, info, crop = using.published, using.store.info, using.preprocessing.crop
     size, frozen = model.spec.size, using.frozen
     return {
@@ -181,15 +170,8 @@ def write_checked(
     output: Path,
     expected: Callable[[Tensor], Sequence[Any]],
 ) -> Exported:
-    """Export a module, compare it with what it stands for, and only then write the file.
-
-    Args:
-        module: takes inputs (n, ...).
-        inputs: real ones, on which the two are compared in batches of 1, of 3 and of all.
-        about: the metadata of the file.
-        outputs: names of what the module returns.
-        output: the file; it is replaced.
-        expected: gives the outputs of some inputs.
+    """Export a module of inputs (n, ...), compare its outputs with the expected ones in batches of 1,
+    of 3 and of all inputs, and only then replace the file.
 
     Raises:
         UserError: a package is missing, the output is a folder, or the outputs differ by more than

@@ -37,12 +37,6 @@ class _Calibrated(nn.Module):
 def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Exported:
     """Write a published arm as an ONNX file with its preprocessing, its temperature and its card.
 
-    Args:
-        root: the project folder.
-        dataset: the data set that the arm was trained on.
-        arm: its name.
-        output: the file; it is replaced.
-
     Raises:
         UserError: the arm is not trained or evaluated, or the file would not give the probabilities
             of PyTorch.

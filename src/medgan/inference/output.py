@@ -151,15 +151,8 @@ def picture(
     words: str,
     captions: tuple[str, str] = CAPTIONS,
 ) -> bytes:
-    """Draw an image (H, W, C) beside its anomaly map (H, W), as a PNG file with the notice.
-
-    Args:
-        pixels: the image as the detector sees it.
-        anomaly_map: higher is more anomalous.
-        scale: of the colors of the map.
-        name: of the image.
-        words: score and decision.
-        captions: above the image and above the map.
+    """Draw an image (H, W, C) beside its anomaly map (H, W), below its score and decision in words:
+    a PNG file with the notice.
     """
     figure = scored_image(pixels, anomaly_map, scale, name, words, RESEARCH_ONLY, captions)
     buffer = io.BytesIO()

@@ -61,12 +61,7 @@ def load_published(
 ) -> Mapping[str, Any]:
     """Load the newest version of a model: the fields of `Published`.
 
-    Args:
-        project: where it was trained.
-        environment: of its data set.
-        name: of the model or arm.
-        command: trains it.
-        others: of its kind, which a message names where they are trained instead.
+    A message names the command that trains it, and those of the others that are trained.
 
     Raises:
         UserError: the model is not trained, or the model, the stored images and the configuration

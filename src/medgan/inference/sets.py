@@ -203,15 +203,10 @@ def generate_set(
 ) -> tuple[Path, DataCard]:
     """Draw a set and write it; return its path and its card.
 
-    A folder gets the set as a folder of its own, so sets never replace each other. Suspected copies
-    of training images are left out and replaced by the next images.
-
-    Args:
-        using: the generator.
-        request: what is drawn.
-        output: a folder, or a file that ends with .zip or .npz and does not exist.
-        unreleased: write the set of a generator that is not released too; its name, its card and
-            its images say so.
+    The output is a new file that ends with .zip or .npz, or a folder that gets the set as a folder
+    of its own, so sets never replace each other. Suspected copies of training images are left out
+    and replaced by the next images. The name, the card and the images of an `unreleased` set say
+    that it is not released.
 
     Raises:
         UserError: the generator is not released, the file exists already, a class cannot be drawn

@@ -33,13 +33,7 @@ CLASS_COLUMNS = (
 
 
 def scores_text(scoring: Scoring, file: Path, width: int) -> str:
-    """Write the detector and its data set, the first rows, and the counts as text.
-
-    Args:
-        scoring: the outcome.
-        file: where scores.csv lies.
-        width: columns of the terminal.
-    """
+    """Write the detector and its data set, the first rows, and the counts as text."""
     table = scoring.table[scoring.table["unit"] != "slice"]
     rows = [[row["path"], *_cells(row, "score", ".4g")] for row in _first(table)]
     name = scoring.using.published.name
@@ -47,13 +41,7 @@ def scores_text(scoring: Scoring, file: Path, width: int) -> str:
 
 
 def classes_text(found: Classified, file: Path, width: int) -> str:
-    """Write the classifier and its data set, the first rows, and the counts as text.
-
-    Args:
-        found: the outcome.
-        file: where classes.csv lies.
-        width: columns of the terminal.
-    """
+    """Write the classifier and its data set, the first rows, and the counts as text."""
     rows = []
     for row in _first(found.table):
         number, decision, remark = _cells(row, "probability", ".3f")

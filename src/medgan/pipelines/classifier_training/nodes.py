@@ -75,12 +75,8 @@ class ArmSettings:
 def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
     """Plan the training of one arm.
 
-    Args:
-        name: of the arm.
-        images: the store.
-        splits: with the labels.
-        inputs: the fields of `ArmSettings`, then, for an arm that takes them, the `Synthetic`
-            images.
+    The inputs are the fields of `ArmSettings`, then the `Synthetic` images of an arm that takes
+    some.
 
     Raises:
         UserError: the synthetic images are of a generator that learned from other images, or too

@@ -56,13 +56,8 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     """Plan the training of one model on its part of the training split: normals, all with labels,
     or normals and the unlabelled mix.
 
-    Its images are changed by what the method wants and the anatomy allows.
-
-    Args:
-        name: of the model.
-        images: the store.
-        splits: with the labels.
-        inputs: the fields of `GanSettings`.
+    Its images are changed by what the method wants and the anatomy allows. The inputs are the
+    fields of `GanSettings`.
     """
     found = GanSettings(*inputs)
     settings, seed = found.model, found.seed

@@ -46,12 +46,7 @@ def build_images(
     """The image store, row by row in the order of the manifest; images are read when it is
     written.
 
-    Args:
-        source: the images.
-        manifest: those that are stored.
-        config: how they are stored.
-        ingestion: gives the classes.
-        others: tables of the other paths of the source; without them its listing is not checked.
+    Without the tables of the other paths of the source its listing is not checked.
 
     Raises:
         UserError: the source lists other files, labels, patients or parts than at ingestion; when

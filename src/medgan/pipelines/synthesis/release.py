@@ -154,13 +154,8 @@ def judge_release(
 def assess_privacy(
     drawn: Tensor, origins: Origins, published: PublishedModel | None, seed: int
 ) -> tuple[CheckedImages | None, PrivacyResult]:
-    """Search copies, and run the attacks.
-
-    Args:
-        drawn: synthetic images (n, C, H, W) in [-1, 1], without padding.
-        origins: the real images.
-        published: their generator; None leaves the attack by its discriminator out.
-        seed: of the draws.
+    """Search copies among synthetic images (n, C, H, W) in [-1, 1] without padding, and run the
+    attacks, that by the discriminator only where their generator is given.
     """
     synthetic, checked, reason = gray(drawn), None, ""
     training, held_out = (origins.known(one) for one in (origins.training, origins.held_out))

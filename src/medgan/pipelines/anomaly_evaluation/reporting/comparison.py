@@ -98,14 +98,7 @@ def projections_page(
     illustrations: Mapping[str, Illustrations],
     features: Mapping[str, Features],
 ) -> str:
-    """Put all projections on one page where a point shows its image.
-
-    Args:
-        data: labels color the points.
-        evaluations: of the detectors, with their scores.
-        illustrations: of the detectors with an encoder.
-        features: of networks that are no detectors.
-    """
+    """Put all projections on one page where a point shows its image."""
     config = data.config
     shown = shown_images(data.splits, config.category_images, config.projected_images, data.seed)
     shown = shown.reset_index(drop=True).assign(image_id=shown["image_id"].astype(str).to_numpy())

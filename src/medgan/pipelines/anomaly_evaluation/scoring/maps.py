@@ -74,13 +74,6 @@ def heat_maps(
     these pages and the counterparts.
 
     The scales of all three come from the normal validation images.
-
-    Args:
-        data: the images.
-        model: the detector.
-        results: what it makes of them, and how that was evaluated.
-        masks: beside the images, or None.
-        earlier: the counterparts of an earlier run.
     """
     scores, evaluation = results
     require_same_images(masks, data.images)

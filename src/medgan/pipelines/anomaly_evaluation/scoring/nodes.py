@@ -161,13 +161,8 @@ def validate_externally(
     """Evaluate the detector that was trained on `evaluation.model_from`.
 
     Where that is not set, the result of an earlier run on the same test images stays, if any.
-
-    Args:
-        name: of the detector.
-        data: whose test images are scored.
-        elsewhere: what the other dataset has left: `trained` and `evaluation` of the detector, and
-            its `splits`, for images that are in both.
-        earlier: the result of an earlier run.
+    `elsewhere` has `trained` and `evaluation` of the detector there, and `splits`, for images that
+    are in both.
 
     Raises:
         UserError: the other data set has no such model, or has not evaluated it, or the model does

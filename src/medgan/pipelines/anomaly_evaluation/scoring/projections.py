@@ -55,14 +55,8 @@ def project_features(
     earlier: Arrays | None,
     scores: pd.DataFrame | None = None,
 ) -> Features:
-    """Project features by PCA, t-SNE and UMAP.
-
-    Args:
-        name: of the network.
-        embeddings: its features.
-        data: labels color the points; `projected_images` at most are shown.
-        earlier: the planes of an earlier run.
-        scores: its anomaly scores; None where it is no detector.
+    """Project features by PCA, t-SNE and UMAP, colored by labels and by the scores of a detector;
+    the planes of an earlier run where nothing that decides them has changed.
     """
     shown = shown_images(
         data.splits, data.config.category_images, data.config.projected_images, data.seed
