@@ -19,7 +19,7 @@ from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels
 from medgan.inference.classifier import trained_classifier
 from medgan.inference.classify import classify_path
-from medgan.inference.export_classifier import export_classifier
+from medgan.inference.export import export_classifier
 from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.outputs import Trained

@@ -1,6 +1,7 @@
-"""Export detectors with an encoder as ONNX files that run without PyTorch.
+"""Export detectors with an encoder, and classifier arms, as ONNX files that run without PyTorch.
 
-A file that does not score as PyTorch does is not written.
+A file that does not score as PyTorch does is not written. That of an arm takes stored pixels and
+gives calibrated probabilities: scaling, padding, network and temperature are inside.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from medgan.errors import UserError
 from medgan.files.atomic import write_bytes
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
-from medgan.images.store import ImageStore, StoreInfo
-from medgan.images.transforms import window_side
+from medgan.images.store import ImageStore, StoreInfo, padded_size
+from medgan.images.transforms import Intensity, prepare, window_side
+from medgan.inference.classifier import TrainedClassifier, trained_classifier
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.project.artifacts import Project
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
 INPUT, OUTPUTS = "images", ("image_scores", "anomaly_maps")
+PROBABILITIES = "probabilities"
 TOLERANCE = 1e-4
 """Largest difference from PyTorch, relative to the value where that is larger than 1."""
 PROBES = 16
@@ -253,3 +256,57 @@ def value_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
     if found.shape != wanted.shape or not np.isfinite(found).all():
         return float("inf")
     return float((np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))).max())
+
+
+class _Calibrated(nn.Module):
+    """Pixels (N, h, w, C) uint8 to probabilities (N, K)."""
+
+    def __init__(self, model: Any, intensity: Intensity, size: int, by: float) -> None:
+        super().__init__()
+        self.model, self.intensity, self.size, self.temperature = model, intensity, size, by
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        images = prepare(pixels, self.intensity, self.size)
+        return (self.model.normalized(self.model.network(images) / self.temperature),)
+
+
+def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Exported:
+    """Write a published arm as an ONNX file with its preprocessing, its temperature and its card.
+
+    Raises:
+        UserError: the arm is not trained or evaluated, or the file would not give the probabilities
+            of PyTorch.
+    """
+    project = Project(root)
+    using = trained_classifier(project, project.environment(dataset), arm)
+    info = using.store.info
+    pixels = torch.from_numpy(using.store.read(probes(using.store)))
+    size = padded_size(max(info.height, info.width))
+    module = _Calibrated(using.published.build(), info.scaling, size, using.temperature).eval()
+    return write_checked(
+        *(module, pixels, classifier_metadata(using), (PROBABILITIES,), output),
+        lambda some: (using.probabilities(some.numpy()),),
+    )
+
+
+def classifier_metadata(using: TrainedClassifier) -> dict[str, str]:
+    """Describe how to use the file of an arm, as text by name."""
+    info, crop = using.store.info, using.preprocessing.crop
+    cut = "" if crop is None else f"cropped as {crop}, "
+    known = "one for each finding" if using.several else "calibrated on validation images"
+    return {
+        "medgan": __version__,
+        "arm": using.arm,
+        "weights": using.published.key,
+        "version": using.version,
+        "dataset": using.dataset,
+        "network": str(using.evaluation.network),
+        "classes": json.dumps(using.classes),
+        "temperature": repr(using.temperature),
+        "input": f"{INPUT}: uint8 (N, {info.height}, {info.width}, {info.channels}), gray levels "
+        f"0 to 255, {cut}resized to {info.height} x {info.width}; scaling ({info.scaling}) and "
+        "padding are part of the file",
+        "outputs": f"{PROBABILITIES} (N, {len(using.classes)}), {known}, in the order of `classes`",
+        "cautions": "; ".join(using.cautions),
+        "intended_use": NOT_A_MEDICAL_DEVICE,
+    }
