@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from medgan.contracts import Batch, LossTerms, OptimizerSpec, Player
-from medgan.losses import AdversarialLoss, gradient_penalty, pairwise_accuracy
+from medgan.contracts import AnomalyScores, Batch, LossTerms, OptimizerSpec, Player
+from medgan.losses import AdversarialLoss, gradient_penalty, pairwise_accuracy, residual_map
 from medgan.networks.dcgan import latents_for, normal_latents
 
 
@@ -80,3 +82,46 @@ class GAN(Adversaries):
     def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Compute G(z) of latents (n, latent_dim), images of the training class without labels."""
         return self.generator(latents)
+
+
+class EncodingGAN(GAN):
+    """A detector that compares an image x with its reconstruction G(E(x))."""
+
+    COUNTERPART = "reconstruction"
+    encoder: nn.Module
+
+    @torch.inference_mode()
+    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Compute the reconstruction G(E(x)): (N, C, H, W)."""
+        return self.generator(self.encoder(images))
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """Compute the latents E(x): (N, latent_dim)."""
+        return self.encoder(images)
+
+    @torch.inference_mode()
+    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
+        """Compute the weighted distances of pixels, features and latents, and |x - G(E(x))|."""
+        encoded = self.encoder(images)
+        reconstructed = self.generator(encoded)
+        components = {
+            "reconstruction": self.distance(images, reconstructed),
+            "feature": self.feature_distance(images, reconstructed, encoded),
+            "latent": self.distance(encoded, self.encoder(reconstructed)),
+        }
+        maps = residual_map(images, reconstructed)
+        return AnomalyScores.composed(components, self.score_weights(), maps)
+
+    @staticmethod
+    @abstractmethod
+    def distance(a: Tensor, b: Tensor) -> Tensor:
+        """Compute the distance of two images or latents: (N,)."""
+
+    @abstractmethod
+    def feature_distance(self, images: Tensor, reconstructed: Tensor, encoded: Tensor) -> Tensor:
+        """Compute the distance of x and G(E(x)) in a layer of D: (N,)."""
+
+    @abstractmethod
+    def score_weights(self) -> Mapping[str, float]:
+        """Return the weight of each component of the score."""

@@ -27,7 +27,6 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import (
-    AnomalyScores,
     Batch,
     ImageSpec,
     LossTerms,
@@ -35,8 +34,8 @@ from medgan.contracts import (
     Player,
     TrainingSet,
 )
-from medgan.gans import GAN
-from medgan.losses import ADVERSARIAL, mse_per_image, residual_map
+from medgan.gans import EncodingGAN
+from medgan.losses import ADVERSARIAL, mse_per_image
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
 from medgan.ranges import CriticSteps, LatentDim, LearningRate, Weight, Width
 
@@ -59,11 +58,11 @@ class Config:
     """k, the weight of the feature residual."""
 
 
-class FAnoGAN(GAN):
+class FAnoGAN(EncodingGAN):
     """Generator, critic and encoder."""
 
     TERM = "wasserstein"
-    COUNTERPART = "reconstruction"
+    distance = staticmethod(mse_per_image)
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
@@ -85,46 +84,25 @@ class FAnoGAN(GAN):
 
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """Compute the two terms of eq. 3, and the detached latent distance."""
-        reconstructed = self.generator(self.encoder(batch.images))
-        features = self._feature_residual(batch.images, reconstructed)
+        encoded = self.encoder(batch.images)
+        reconstructed = self.generator(encoded)
+        features = self.feature_distance(batch.images, reconstructed, encoded)
         return {
             "reconstruction": mse_per_image(batch.images, reconstructed).mean(),
             "features": self.config.kappa * features.mean(),
             "latent_distance": self._latent_distance(batch.images[:MONITORED]),
         }
 
-    @torch.inference_mode()
-    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Compute the reconstruction G(E(x)): (N, C, H, W)."""
-        return self.generator(self.encoder(images))
-
-    @torch.inference_mode()
-    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Compute eq. 3 for each image, and the map |x - G(E(x))|."""
-        encoded = self.encoder(images)
-        reconstructed = self.generator(encoded)
-        components = {
-            "reconstruction": mse_per_image(images, reconstructed),
-            "feature": self._feature_residual(images, reconstructed),
-            "latent": mse_per_image(encoded, self.encoder(reconstructed)),
-        }
-        maps = residual_map(images, reconstructed)
-        return AnomalyScores.composed(components, self.score_weights(), maps)
-
     def score_weights(self) -> Mapping[str, float]:
         """Return the weights of eq. 3: 1 and k."""
         return {"reconstruction": 1.0, "feature": self.config.kappa}
-
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor:
-        """Compute the latents E(x): (N, latent_dim)."""
-        return self.encoder(images)
 
     def critic(self, images: Tensor) -> Tensor:
         """Compute the logits (N,) of D."""
         return self.discriminator(images).squeeze(1)
 
-    def _feature_residual(self, images: Tensor, reconstructed: Tensor) -> Tensor:
+    def feature_distance(self, images: Tensor, reconstructed: Tensor, encoded: Tensor) -> Tensor:
+        """Compute the mean of (f_D(x) - f_D(G(E(x))))^2 for each image: (N,)."""
         features = self.discriminator.features
         return mse_per_image(features(images), features(reconstructed))
 

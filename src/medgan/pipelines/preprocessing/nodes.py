@@ -99,13 +99,9 @@ def _resized(
 
 def _validation(split: pd.DataFrame) -> str:
     """Where the validation images of an official split came from."""
-    if (split["official_split"] == "val").any() or split["official_split"].isna().any():
-        return "as split"
-    return (
-        "taken from the official train part"
-        if (split.loc[split["split"] == "val", "official_split"] == "train").all()
-        else "as split"
-    )
+    given, validation = split["official_split"], split["split"] == "val"
+    taken = (given[validation] == "train").all() and given.notna().all() and (given != "val").all()
+    return "taken from the official train part" if taken else "as split"
 
 
 def split_images(

@@ -37,7 +37,6 @@ from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.pictures import (
     beside_real,
     class_rows,
-    gathered_figures,
     interpolations,
 )
 from medgan.pipelines.synthesis.quality import RealData, assess, with_usefulness
@@ -149,7 +148,18 @@ def compare_generators(
         found = with_usefulness(made, (learners or {}).get(name), data)
         overall = {**found.overall, **figures(releases[name].verdict)}
         rows[name] = replace(found, overall=overall)
-    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
-    closest = {name: one.closest_figure for name, one in releases.items()}
-    section = Section(data_hash(data.images, data.splits), rows, left_out or {})
-    return section, replace(gathered_figures(synthetic), closest=closest, releases=judged)
+    pictures = {
+        kind: {name: getattr(made, kind) for name, made in synthetic.items()}
+        for kind in ("interpolations", "class_rows", "beside_real")
+    }
+    shown = {
+        kind: {name: picture for name, picture in found.items() if picture is not None}
+        for kind, found in pictures.items()
+    }
+    grids = SampleGrids(
+        {name: made.samples for name, made in synthetic.items()},
+        closest={name: one.closest_figure for name, one in releases.items()},
+        releases={name: Judged(one.verdict, one.privacy) for name, one in releases.items()},
+        **shown,
+    )
+    return Section(data_hash(data.images, data.splits), rows, left_out or {}), grids

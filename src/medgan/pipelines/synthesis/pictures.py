@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from medgan.images.store import ImageStore
 from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.pipelines.drawing import image_size
-from medgan.pipelines.outputs import Arrays, RealImages, SampleGrids, Synthetic
+from medgan.pipelines.outputs import Arrays, RealImages
 from medgan.pipelines.synthesis.quality import RealData
 from medgan.plots.grids import image_grid
 from medgan.training.runtime import generator
@@ -105,21 +104,6 @@ def beside_real(synthetic: Arrays, data: RealData, real: RealImages) -> Figure |
         titles += [f"real, {classes[label]}"] * len(drawn) + ["synthetic"] * len(drawn)
         titles += [f"nearest, {one / usual:.1f}" for one in distances.min(1)]
     return image_grid(np.concatenate(shown), titles, len(drawn)) if shown else None
-
-
-def gathered_figures(synthetic: Mapping[str, Synthetic]) -> SampleGrids:
-    """Collect the pictures of all generators by kind."""
-
-    def of(kind: str) -> dict[str, Any]:
-        found = {name: getattr(made, kind) for name, made in synthetic.items()}
-        return {name: picture for name, picture in found.items() if picture is not None}
-
-    return SampleGrids(
-        of("samples"),
-        interpolations=of("interpolations"),
-        class_rows=of("class_rows"),
-        beside_real=of("beside_real"),
-    )
 
 
 def _pixels(published: PublishedModel, drawn: Tensor) -> NDArray[np.uint8]:
