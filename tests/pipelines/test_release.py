@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,6 +15,8 @@ from medgan.contracts import Discriminates, ImageSpec
 from medgan.datasets.folders import FolderDataset
 from medgan.evaluation.results import LeftOut
 from medgan.images.leakage import leakage_audit
+from medgan.images.store import ImageStore
+from medgan.metrics.copies import gray
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
 from medgan.pipelines.synthesis import release
@@ -27,6 +30,8 @@ from tests.report.material import page_of, results
 
 CONFIGURATION = SynthesisConfig(images_per_class=6, grid_per_class=2, paired_images=4)
 CONFIG = {"width": 4, "latent_dim": 8}
+NAMES = ("dcgan", "acgan")
+"""One that learns from normal images alone, and one that learns from all."""
 
 
 @pytest.fixture
@@ -98,6 +103,24 @@ def test_official_test_images_are_no_reference_where_validation_images_suffice(
     assert ours.n_patients == ours.held_out["group_id"].nunique()
     unknown = Origins.of("dcgan", images, official.assign(group_known=False))
     assert unknown.n_patients is None
+
+
+def test_real_images_are_read_once_for_all_generators(images, splits, monkeypatch) -> None:
+    all_origins = [Origins.of(name, images, splits.assign(official_split=None)) for name in NAMES]
+    parts = [
+        (origins, table)
+        for origins in all_origins
+        for table in (origins.training, origins.held_out)
+    ]
+    expected = [gray(origins.cropped(table)) for origins, table in parts]
+    reads, read = [], ImageStore.read
+    monkeypatch.setattr(
+        ImageStore, "read", lambda store, rows: reads.append(len(rows)) or read(store, rows)
+    )
+    release.gray_images.cache_clear()
+    for (origins, table), wanted in zip(parts, expected, strict=True):
+        np.testing.assert_array_equal(origins.known(table).images, wanted)
+    assert reads == [len(images)]
 
 
 @pytest.mark.parametrize("name", models.synthesizers())
