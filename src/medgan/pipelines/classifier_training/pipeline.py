@@ -53,7 +53,11 @@ def _of_arm(arm: str) -> list[Node]:
     added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
     inputs = DATA | {"trained": f"{arm}.trained"}
     evaluate = Node(on_data(nodes.evaluate_arm), inputs, f"{arm}.classification", name="evaluate")
-    inputs |= {"masks": "masks"}
-    explain = Node(on_data(looks.explain_arm), inputs, f"{arm}.saliency", name="explain")
+    explain = Node(
+        on_data(looks.explain_arm),
+        inputs | {"masks": "masks"},
+        f"{arm}.saliency",
+        name="explain",
+    )
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
     return [*training, evaluate, explain]

@@ -70,7 +70,11 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     judge = choose = None
     if judged or choosing:
         held_out = HeldOut.of(splits, found.config.judged_images, seed)
-        common = {"images": StoredImages(images), "held_out": held_out, "seed": seed}
+        common: dict[str, Any] = {
+            "images": StoredImages(images),
+            "held_out": held_out,
+            "seed": seed,
+        }
         choose = partial(choose_score, **common, batch_size=JUDGED_AT_ONCE) if choosing else None
     if judged:
         criterion = choose_criterion(settings.training.criterion, splits, training_set)

@@ -126,16 +126,15 @@ class RealData:
         """The domain features of the training images."""
         from medgan.evaluation.real_images import LabelledFeatures
 
-        rows, labels = self.training.rows, np.asarray(self.training.labels)
+        learned, read = self.training, StoredImages(self.images)
 
         def make() -> Arrays:
-            names = [f"row {row} of the image store" for row in rows]
-            stored: Any = network.build()
-            return {
-                "features": features_of(stored, StoredImages(self.images), rows, names, AT_ONCE)
-            }
+            names = [f"row {row} of the image store" for row in learned.rows]
+            built: Any = network.build()
+            return {"features": features_of(built, read, learned.rows, names, AT_ONCE)}
 
-        return LabelledFeatures(remember("training", [network.key], make)["features"], labels)
+        found = remember("training", [network.key], make)["features"]
+        return LabelledFeatures(found, np.asarray(learned.labels))
 
 
 def describe_real_images(data: RealData, earlier: Earlier) -> RealImages:
