@@ -21,8 +21,8 @@ class Adversaries(nn.Module):
     """Name of the loss among the terms."""
     config: Any
     adversarial: AdversarialLoss
-    generator: nn.Module
-    discriminator: nn.Module
+    generator: Any
+    discriminator: Any
 
     def players(
         self, optimizer: OptimizerSpec, updates: int = 1, *, per_image: bool = False
@@ -40,8 +40,7 @@ class Adversaries(nn.Module):
 
     def critic(self, images: Tensor) -> Tensor:
         """Compute the logits (N,) of D."""
-        logits: Tensor = self.discriminator(images)
-        return logits
+        return self.discriminator(images)
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """Compute the loss of D on real and generated images, with its gradient penalty if any."""
@@ -88,7 +87,7 @@ class EncodingGAN(GAN):
     """A detector that compares an image x with its reconstruction G(E(x))."""
 
     COUNTERPART = "reconstruction"
-    encoder: nn.Module
+    encoder: Any
 
     @torch.inference_mode()
     def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from inspect import signature
 from typing import Any
@@ -12,6 +12,19 @@ from kedro.pipeline import Node, Pipeline
 from medgan.evaluation.results import LeftOut
 from medgan.pipelines.shared import EvaluationData, publish_model, train_model
 from medgan.training.job import TrainingJob
+
+Outputs = str | list[str]
+
+
+def node(
+    function: Callable[..., Any],
+    inputs: Sequence[str] | Mapping[str, str],
+    outputs: Outputs,
+    name: str = "",
+    tags: str | None = None,
+) -> Node:
+    """Create a node that is named after its function, if it has no other name."""
+    return Node(function, inputs, outputs, name=name or function.__name__, tags=tags)
 
 
 def namespaced(nodes: list[Node], *names: str) -> Pipeline:
@@ -57,7 +70,7 @@ def gathered(
     told = "left_out" in signature(function).parameters
 
     @wraps(function)
-    def node(**inputs: Any) -> Any:
+    def typed(**inputs: Any) -> Any:
         nested: dict[str, Any] = {"left_out": {}} if told else {}
         for path, value in inputs.items():
             *kinds, name = path.split(".")
@@ -75,7 +88,7 @@ def gathered(
             **{name: types[name](**v) if name in types else v for name, v in nested.items()}
         )
 
-    return node
+    return typed
 
 
 DATA = {
@@ -87,8 +100,16 @@ DATA = {
 """The inputs of `EvaluationData`."""
 
 
-def on_data(
-    function: Callable[..., Any], keeps: str = "", **types: Callable[..., Any]
-) -> Callable[..., Any]:
-    """`gathered` for a function that takes `data`."""
-    return gathered(function, keeps, data=EvaluationData, **types)
+def data_node(
+    function: Callable[..., Any],
+    inputs: Mapping[str, str],
+    outputs: Outputs,
+    *,
+    name: str = "",
+    tags: str | None = None,
+    keeps: str = "",
+    **types: Callable[..., Any],
+) -> Node:
+    """Create a `gathered` node of a function that takes `data`."""
+    gather = gathered(function, keeps, data=EvaluationData, **types)
+    return node(gather, DATA | inputs, outputs, name, tags)

@@ -15,7 +15,7 @@ from medgan.pipelines.anomaly_evaluation.reporting import comparison
 from medgan.pipelines.anomaly_evaluation.reporting import nodes as reporting
 from medgan.pipelines.anomaly_evaluation.scoring import nodes as scoring
 from medgan.pipelines.anomaly_evaluation.scoring import projections
-from medgan.pipelines.gathering import DATA, by_model, namespaced, on_data
+from medgan.pipelines.gathering import by_model, data_node, namespaced, node
 from medgan.pipelines.shared import Earlier, EvaluationData
 
 NAME = "anomaly_evaluation"
@@ -38,11 +38,9 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
     """Create the pipeline, one namespace for each chosen model, or for those of the default run."""
     names = models.by_default() if chosen is None else tuple(sorted(chosen))
     detectors = tuple(name for name in models.detectors() if name in names)
-    describe = Node(
-        on_data(projections.describe_reference_network),
-        DATA | EARLIER | {"trained": f"{REFERENCE}.trained"},
-        f"{REFERENCE}.features",
-        name="describe",
+    described = EARLIER | {"trained": f"{REFERENCE}.trained"}
+    describe = data_node(
+        projections.describe_reference_network, described, f"{REFERENCE}.features", name="describe"
     )
     parts = [namespaced(_of_detector(name), NAME, name) for name in detectors]
     together = namespaced([*_of_data(), *_of_all(names, detectors)], NAME)
@@ -62,47 +60,20 @@ def _of_detector(name: str) -> list[Node]:
         return scoring.validate_externally(name, data, elsewhere, earlier)
 
     return [
-        Node(
-            on_data(scoring.score),
-            DATA | EARLIER | {"trained": found["trained"]},
-            f"{name}.scores",
-            name="score",
-        ),
-        Node(
-            on_data(scoring.evaluate), DATA | scored | masks, f"{name}.evaluation", name="evaluate"
-        ),
-        Node(
-            on_data(scoring.illustrate),
-            DATA | EARLIER | found | masks,
-            f"{name}.illustrations",
-            name="illustrate",
-        ),
-        Node(
-            on_data(validate_externally),
-            DATA | EARLIER | elsewhere,
-            f"{name}.external",
-            name="validate_externally",
-            tags="external",
-        ),
-        Node(on_data(audits.audit), DATA | audited, f"{name}.audit", name="audit"),
+        data_node(scoring.score, EARLIER | {"trained": found["trained"]}, f"{name}.scores"),
+        data_node(scoring.evaluate, scored | masks, f"{name}.evaluation"),
+        data_node(scoring.illustrate, EARLIER | found | masks, f"{name}.illustrations"),
+        data_node(validate_externally, EARLIER | elsewhere, f"{name}.external", tags="external"),
+        data_node(audits.audit, audited, f"{name}.audit"),
     ]
 
 
 def _of_data() -> list[Node]:
     """Create the nodes about the data."""
+    cohort = ["splits", "quarantine", "exclusions", "leakage_audit"]
     return [
-        Node(
-            audits.score_shortcuts,
-            ["images", "splits", "params:seed"],
-            "shortcut_scores",
-            name="score_shortcuts",
-        ),
-        Node(
-            audits.describe_cohort,
-            ["splits", "quarantine", "exclusions", "leakage_audit"],
-            "cohort",
-            name="describe_cohort",
-        ),
+        node(audits.score_shortcuts, ["images", "splits", "params:seed"], "shortcut_scores"),
+        node(audits.describe_cohort, cohort, "cohort"),
     ]
 
 
@@ -123,22 +94,20 @@ def _of_all(names: tuple[str, ...], detectors: tuple[str, ...]) -> list[Node]:
         "quality": "results.quality",
     }
     return [
-        Node(
-            on_data(comparison.compare_detectors),
-            DATA | compared | {"shortcut_scores": "shortcut_scores"},
+        data_node(
+            comparison.compare_detectors,
+            compared | {"shortcut_scores": "shortcut_scores"},
             ["results.detectors", "comparison_table", "comparison"],
-            name="compare_detectors",
         ),
-        Node(
-            on_data(comparison.projections_page),
-            DATA | evaluations | by_model("illustrations", "illustrations", encoders) | features,
+        data_node(
+            comparison.projections_page,
+            evaluations | by_model("illustrations", "illustrations", encoders) | features,
             "projections_html",
-            name="projections_page",
         ),
-        Node(
-            on_data(reporting.report, made=reporting.Made),
-            DATA | {f"made.{kind}": dataset for kind, dataset in made.items()},
+        data_node(
+            reporting.report,
+            {f"made.{kind}": dataset for kind, dataset in made.items()},
             ["report_html", "claim"],
-            name="report",
+            made=reporting.Made,
         ),
     ]

@@ -291,13 +291,13 @@ def compare_arms(
         audit=ArmsAudit(
             subgroups={name: arm.subgroups for name, arm in arms.items() if arm.subgroups},
             saliency={name: one.saliency for name, one in saliency.items()},
-            realism=shown and shown.realism,
+            realism=shown.realism if shown else None,
             not_projected=reason,
         ),
         confusion_matrices={name: arm.confusion for name, arm in arms.items()},
         saliency={name: one.saliency_figure for name, one in saliency.items()},
-        projection=shown and shown.projection,
-        page=shown and shown.page,
+        projection=shown.projection if shown else None,
+        page=shown.page if shown else None,
     )
     return Section(data_hash(data.images, data.splits), rows, left_out or {}), comparison
 

@@ -8,7 +8,7 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN, GENERATOR
 from medgan.pipelines.classifier_training import looks, nodes
-from medgan.pipelines.gathering import DATA, by_model, namespaced, on_data, training_nodes
+from medgan.pipelines.gathering import by_model, data_node, namespaced, training_nodes
 
 NAME = "classifier_training"
 SETTINGS = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
@@ -32,18 +32,17 @@ def create_source_pipeline() -> Pipeline:
 
 def _arms(names: tuple[str, ...], generator: str) -> Pipeline:
     """Create the pipeline of some arms; `generator` draws what is projected beside real images."""
-    project = Node(
-        on_data(looks.project_images),
-        DATA | {"trained": "real.trained", "synthetic": f"{generator}.synthetic"},
+    project = data_node(
+        looks.project_images,
+        {"trained": "real.trained", "synthetic": f"{generator}.synthetic"},
         "images_together",
-        name="project_images",
     )
     inputs = by_model("arms", "classification", names) | by_model("saliency", "saliency", names)
-    compare = Node(
-        on_data(nodes.compare_arms, keeps="together"),
-        DATA | inputs | {"together": "images_together"},
+    compare = data_node(
+        nodes.compare_arms,
+        inputs | {"together": "images_together"},
         ["results.classifiers", "arms_comparison"],
-        name="compare_arms",
+        keeps="together",
     )
     parts = (namespaced(_of_arm(arm), NAME, arm) for arm in names)
     return sum(parts, namespaced([project, compare], NAME))
@@ -51,13 +50,9 @@ def _arms(names: tuple[str, ...], generator: str) -> Pipeline:
 
 def _of_arm(arm: str) -> list[Node]:
     added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
-    inputs = DATA | {"trained": f"{arm}.trained"}
-    evaluate = Node(on_data(nodes.evaluate_arm), inputs, f"{arm}.classification", name="evaluate")
-    explain = Node(
-        on_data(looks.explain_arm),
-        inputs | {"masks": "masks"},
-        f"{arm}.saliency",
-        name="explain",
-    )
+    inputs = {"trained": f"{arm}.trained"}
+    explained = inputs | {"masks": "masks"}
+    evaluate = data_node(nodes.evaluate_arm, inputs, f"{arm}.classification", name="evaluate")
+    explain = data_node(looks.explain_arm, explained, f"{arm}.saliency", name="explain")
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
     return [*training, evaluate, explain]

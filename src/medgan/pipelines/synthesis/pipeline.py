@@ -11,7 +11,7 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan import models
 from medgan.pipelines.arms import SOURCE
-from medgan.pipelines.gathering import by_model, gathered, namespaced, training_nodes
+from medgan.pipelines.gathering import Outputs, by_model, gathered, namespaced, node, training_nodes
 from medgan.pipelines.synthesis import foreign, nodes, release
 from medgan.pipelines.synthesis.quality import RealData, describe_real_images
 
@@ -36,21 +36,19 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
     wanted = models.by_default() if chosen is None else chosen
     synthesizers = tuple(name for name in models.synthesizers() if name in wanted)
     learners = tuple(name for name in models.conditional() if name in synthesizers)
-    describe = Node(
-        _on_data(describe_real_images),
+    describe = _node(
+        describe_real_images,
         WITH_FEATURES | {"earlier": "earlier_trainings"},
         "real_images",
-        name="describe_real_images",
         tags=FEATURES,
     )
-    compare = Node(
-        _on_data(nodes.compare_generators),
+    compare = _node(
+        nodes.compare_generators,
         WITH_FEATURES
         | by_model("synthetic", "synthetic", synthesizers)
         | by_model("releases", "release", synthesizers)
         | {f"learners.{name}": f"{name}_learner.trained" for name in learners},
         ["results.quality", "sample_grids"],
-        name="compare_generators",
     )
     parts = {name: _of_generator(name) for name in synthesizers}
     for name in learners:  # a classifier of the images of a generator that draws every class
@@ -63,26 +61,27 @@ def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipel
 
 def create_source_pipeline() -> Pipeline:
     """Create the pipeline of `synthesis.source`, which takes the place of the generators."""
-    synthesize = Node(
-        _on_data(foreign.synthesize_from_source),
-        WITH_FEATURES | {"home": "medigan_packages"},
-        f"{SOURCE}.synthetic",
-        name="synthesize",
-    )
-    add = Node(
-        foreign.add_source,
-        ["images", "splits", f"{SOURCE}.synthetic", "earlier_quality"],
-        ["results.quality", "sample_grids"],
-        name="compare_generators",
-    )
+    inputs, drawn = WITH_FEATURES | {"home": "medigan_packages"}, f"{SOURCE}.synthetic"
+    synthesize = _node(foreign.synthesize_from_source, inputs, drawn, "synthesize")
+    shown = ["results.quality", "sample_grids"]
+    inputs_of_all = ["images", "splits", drawn, "earlier_quality"]
+    add = node(foreign.add_source, inputs_of_all, shown, "compare_generators")
     parts = {SOURCE: [synthesize], FEATURES: _features()}
     return sum(
         (namespaced(part, NAME, name) for name, part in parts.items()), namespaced([add], NAME)
     )
 
 
-def _on_data(function: Callable[..., Any]) -> Callable[..., Any]:
-    return gathered(function, keeps="features", data=RealData)
+def _node(
+    function: Callable[..., Any],
+    inputs: dict[str, str],
+    outputs: Outputs,
+    name: str = "",
+    tags: str | None = None,
+) -> Node:
+    """Create a node of a function that takes real images as `data`."""
+    gather = gathered(function, keeps="features", data=RealData)
+    return node(gather, inputs, outputs, name, tags)
 
 
 def _features() -> list[Node]:
@@ -91,17 +90,12 @@ def _features() -> list[Node]:
 
 def _of_generator(name: str) -> list[Node]:
     trained = {"trained": f"{name}.trained"}
+    made = trained | {"synthetic": f"{name}.synthetic", "leakage": "leakage_audit"}
     return [
-        Node(
-            _on_data(nodes.synthesize),
+        _node(
+            nodes.synthesize,
             WITH_FEATURES | trained | {"real": "real_images"},
             f"{name}.synthetic",
-            name="synthesize",
         ),
-        Node(
-            _on_data(release.judge_release),
-            DATA | trained | {"synthetic": f"{name}.synthetic", "leakage": "leakage_audit"},
-            f"{name}.release",
-            name="judge_release",
-        ),
+        _node(release.judge_release, DATA | made, f"{name}.release"),
     ]

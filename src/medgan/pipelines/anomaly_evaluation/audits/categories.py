@@ -111,7 +111,7 @@ def _category_rows(
 
 
 def _labels(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
-    return pd.Index(classes).get_indexer(table["category"]).astype(np.int64)
+    return pd.Index(classes).get_indexer(pd.Index(table["category"])).astype(np.int64)
 
 
 def _columns(
