@@ -49,7 +49,8 @@ class Drawing(nn.Module):
         """Draw images (N, C, height, width) of latents (N, D) and, where it has them, labels
         (N,).
         """
-        return crop_padding(self.generator(*inputs), self.height, self.width)
+        drawn: Tensor = self.generator(*inputs)
+        return crop_padding(drawn, self.height, self.width)
 
 
 @dataclass(frozen=True)

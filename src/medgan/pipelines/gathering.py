@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial, wraps
 from inspect import signature
 from typing import Any
@@ -18,7 +18,7 @@ Outputs = str | list[str]
 
 def node(
     function: Callable[..., Any],
-    inputs: Sequence[str] | Mapping[str, str],
+    inputs: list[str] | dict[str, str],
     outputs: Outputs,
     name: str = "",
     tags: str | None = None,
@@ -102,7 +102,7 @@ DATA = {
 
 def data_node(
     function: Callable[..., Any],
-    inputs: Mapping[str, str],
+    inputs: dict[str, str],
     outputs: Outputs,
     *,
     name: str = "",
