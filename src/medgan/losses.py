@@ -163,22 +163,6 @@ def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
         return torch.square(gradient).flatten(1).sum(1).mean()
 
 
-def wasserstein_critic_terms(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
-) -> dict[str, Tensor]:
-    """Compute E[D(G(z))] - E[D(x)] + 10 penalty (Gulrajani 2017, eq. 3), and the detached accuracy.
-
-    `critic` maps (N, C, H, W) to logits (N,); `fake` has no gradient.
-    """
-    loss = ADVERSARIAL["wgan_gp"]
-    real_logits, fake_logits = critic(real), critic(fake)
-    return {
-        "wasserstein": loss.discriminator(real_logits, fake_logits),
-        "accuracy": pairwise_accuracy(real_logits, fake_logits),
-        "gradient_penalty": loss.gradient_penalty * gradient_penalty(critic, real, fake, rng),
-    }
-
-
 def l1_per_image(a: Tensor, b: Tensor) -> Tensor:
     """Compute the sum of |a - b| over all dimensions but the first: (N,).
 

@@ -11,7 +11,7 @@ from kedro.framework.project import pipelines as project_pipelines
 from kedro.pipeline import Pipeline
 
 from medgan import models
-from medgan.pipelines.selection import ALL, SOURCE, SOURCE_ARMS, with_all_models
+from medgan.pipelines.arms import ALL, SOURCE, SOURCE_ARMS, with_all_models
 
 PIPELINES = (
     "ingestion",

@@ -14,14 +14,16 @@ from PIL import Image
 
 from medgan.cli.classify import classify
 from medgan.errors import UserError
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.images.config import AugmentationConfig
 from medgan.images.labels import class_labels
 from medgan.inference.classifier import trained_classifier
 from medgan.inference.classify import classify_path
-from medgan.inference.export_classifier import export_classifier
+from medgan.inference.export import export_classifier
 from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.outputs import Trained
+from medgan.pipelines.shared import EvaluationData
 from medgan.project.artifacts import Project
 from medgan.stats.calibration import scaled
 from medgan.training import job as jobs
@@ -50,7 +52,8 @@ def with_arm(project: Path, task: Literal["categories", "findings"]) -> Path:
             checkpoints.write(step.state)
     trained = Trained(jobs.publish(job, checkpoints), pd.DataFrame({"step": [1]}), picture())
     leave(project, "films", "real.trained", trained)
-    leave(project, "films", "real.classification", evaluate_arm(trained, images, splits, 50, 0))
+    data = EvaluationData(images, splits, EvaluationConfig(n_resamples=50), 0)
+    leave(project, "films", "real.classification", evaluate_arm(data, trained))
     return project
 
 

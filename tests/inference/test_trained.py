@@ -15,13 +15,8 @@ from medgan.files.integrity import MANIFEST
 from medgan.images.loading import StoredImages
 from medgan.images.resizing import Crop, fit_square
 from medgan.images.store import ImageStore, StoreInfo, write_store
-from medgan.inference.trained import (
-    Frozen,
-    NotEvaluated,
-    check_trained_on,
-    score_pixels,
-    with_threshold,
-)
+from medgan.inference.published import check_trained_on
+from medgan.inference.trained import Frozen, NotEvaluated, score_pixels, with_threshold
 from medgan.inference.trained import trained as load
 from medgan.plots.anomaly_maps import normal_scale
 from medgan.project.artifacts import Project

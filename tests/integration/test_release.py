@@ -18,7 +18,7 @@ from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import draw
-from medgan.pipelines.synthesis.quality import Settings
+from medgan.pipelines.synthesis.quality import RealData
 from medgan.pipelines.synthesis.release import judge_release
 from medgan.training.loop import train
 from medgan.training.runtime import seeded
@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 FILE = ROOT.parent / "shared" / "data" / "pneumoniamnist" / "pneumoniamnist.npz"
 LEARNED, HELD_OUT, STEPS, BATCH = 50, 300, 400, 25
 NETWORK: dict[str, Any] = {"width": 16, "latent_dim": 32}
-SETTINGS = Settings(SynthesisConfig(images_per_class=300), 0)
+CONFIG = SynthesisConfig(images_per_class=300)
 UNMEASURED = SynthesisResult(
     {
         key: QualityMetric(value=None, reason="not measured here")
@@ -70,12 +70,13 @@ def released(
 ) -> Release:
     """The verdict on a generator, or on other images in place of its own."""
     store, splits = films
-    drawn = draw(published, SETTINGS.config, 0)
+    drawn = draw(published, CONFIG, 0)
     if images is not None:
         drawn = {**drawn, "images": images}
     trained = Trained(published, pd.DataFrame(), b"")
     synthetic = Synthetic(drawn, UNMEASURED, b"")
-    return judge_release(trained, synthetic, store, splits, leakage_audit(splits), SETTINGS)
+    data = RealData(store, splits, CONFIG, 0)
+    return judge_release(trained, synthetic, leakage_audit(splits), data)
 
 
 def failed(found: Release) -> set[str]:

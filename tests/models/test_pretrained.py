@@ -10,7 +10,7 @@ from medgan.contracts import Batch, ImageSpec
 from medgan.errors import MissingWeights, UserError
 from medgan.models import padim, patch_knn
 from medgan.networks.backbone import IMAGENET, Backbone
-from medgan.networks.coreset import k_center_greedy
+from medgan.networks.memory import k_center_greedy
 from medgan.training.fit import fit
 from medgan.training.pretrained import PretrainedWeights
 from tests.models.tiny import random_weights, tiny, weights_file

@@ -33,10 +33,12 @@ from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
 from medgan.training.settings import TrainingConfig
 from tests.images.known import tables
+from tests.pipelines.conftest import data_of
 
 CLASSES = ("normal", "bacterial", "viral")
 STEPS = TrainingConfig({"classification": 24}, batch_size=16, ema_decay=0.9)
 CONFIG = ClassifierConfig(training=STEPS)
+FEW = EvaluationConfig(n_resamples=60)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +167,7 @@ def test_normal_against_all_others_is_a_task_of_two_classes(phantoms, tmp_path) 
     assert job.spec.classes == ("normal", "anomalous")
     assert set(job.batches.labels) == {0, 1}  # type: ignore[attr-defined]
     published = jobs.publish(job, finish(job, tmp_path))
-    found = evaluate_arm(Trained(published, pd.DataFrame(), b""), *phantoms, 50, 0)
+    found = evaluate_arm(data_of(*phantoms, FEW), Trained(published, pd.DataFrame(), b""))
     assert np.shape(found.evaluation.confusion_matrix) == (2, 2)
     assert found.evaluation.categories is None
 
@@ -196,7 +198,8 @@ def test_findings_are_told_each_by_itself_and_images_of_several_are_learned(
         sampled = replace(config, balance="sampling")
         plan_arm("real", images, both, sampled, "small", AugmentationConfig(), 0)
     published = jobs.publish(job, finish(job, tmp_path))
-    arm = evaluate_arm(Trained(published, pd.DataFrame(), b""), images, both, 50, 0)
+    data = data_of(images, both, FEW)
+    arm = evaluate_arm(data, Trained(published, pd.DataFrame(), b""))
     found, test = arm.evaluation, both[both["split"] == "test"]
     assert (found.n_images, found.task) == (len(test), "findings")
     assert np.sum(found.confusion_matrix) == len(test)
@@ -206,7 +209,7 @@ def test_findings_are_told_each_by_itself_and_images_of_several_are_learned(
         expected = roc_auc_score(shows(test, name), own[:, place])
         assert found.per_class[name].auroc.value == pytest.approx(expected)
         assert found.per_class[name].n_images == shows(test, name).sum()
-    same = compare_arms(images, both, 50, 0, {"gan": arm, "real": arm}, {}, LeftOut("not drawn"))
+    same = compare_arms(data, {"gan": arm, "real": arm}, {}, LeftOut("not drawn"))
     assert same[0].rows["gan"].contrasts["real"].difference.value == 0
 
 
@@ -258,10 +261,12 @@ def test_a_study_of_two_arms_and_three_seeds_resumes_and_is_compared(phantoms, t
                 whole = jobs.publish(job, finish(job, tmp_path / f"{name}-whole"))
                 assert whole.key == published.key  # as if it had never been killed
             found[name] = evaluate_arm(
-                Trained(published, pd.DataFrame(), b""), images, splits, 60, seed
+                data_of(images, splits, FEW, seed), Trained(published, pd.DataFrame(), b"")
             )
             scores[name].append(found[name].test_scores["score"].to_numpy())
-    section, comparison = compare_arms(images, splits, 60, 0, found, {}, LeftOut("not drawn here"))
+    section, comparison = compare_arms(
+        data_of(images, splits, FEW), found, {}, LeftOut("not drawn here")
+    )
     assert set(section.rows["gan"].contrasts) == {"real"}
     assert comparison.audit.not_projected == "not drawn here"
     assert comparison.audit.subgroups["gan"].threshold == 0.5
@@ -292,7 +297,7 @@ def test_an_arm_is_explained_where_the_data_set_has_masks_and_where_it_has_none(
     trained = Trained(published, pd.DataFrame(), b"")
     region = Region("lungs", top=0.25, left=0.0, bottom=0.25, right=0.0) if masked else None
     config = EvaluationConfig(n_resamples=100, region=region)
-    found = explain_arm(trained, images, masks, splits, config, 0)
+    found = explain_arm(data_of(images, splits, config), trained, masks)
     assert found.saliency.n_images == 12
     for checks in found.saliency.methods.values():
         inside = checks.inside_region

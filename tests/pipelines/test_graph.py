@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
@@ -11,8 +13,7 @@ from kedro_viz.integrations.kedro.data_loader import load_data
 
 from medgan import models
 from medgan.pipeline_registry import PIPELINES
-from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN
-from medgan.pipelines.selection import ALL, SOURCE_ARMS
+from medgan.pipelines.arms import ALL, ARMS, BY_DEFAULT, FOREIGN, SOURCE_ARMS
 from tests.conftest import ROOT
 
 ROOT_ID = "__root__"
@@ -126,6 +127,14 @@ def test_tags_and_namespaces_select_a_model(registry):
     part = registry["__default__"].from_nodes("anomaly_evaluation.bigan.evaluate")
     assert "anomaly_evaluation.report" in {node.name for node in part.nodes}
     assert "anomaly_evaluation.bigan.score" not in {node.name for node in part.nodes}
+
+
+def test_every_node_gives_its_function_what_it_takes(registry):
+    for node in (node for pipeline in registry.values() for node in pipeline.nodes):
+        if isinstance(node._inputs, dict):
+            signature(node.func).bind(**{name.partition(".")[0]: None for name in node._inputs})
+        else:
+            signature(node.func).bind(*node.inputs)
 
 
 def test_what_is_expensive_is_persisted(registry):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from medgan.images import duplicate_calibration
-from medgan.pipelines.ingestion.near_duplicates import (
-    SHOWN,
+from medgan.pipelines.ingestion.nodes import (
+    SHOWN_PAIRS,
     find_near_duplicates,
     plot_near_duplicates,
 )
@@ -45,7 +45,7 @@ def test_what_a_person_has_to_judge_comes_first_and_the_sheet_has_an_end() -> No
     pairs.loc[24, "patients"] = "different"
     pairs.loc[0, "exact"] = True
     figure = plot_near_duplicates(source, manifest, pairs)
-    assert sum(bool(axis.images) for axis in figure.axes) == 2 * SHOWN
+    assert sum(bool(axis.images) for axis in figure.axes) == 2 * SHOWN_PAIRS
     shown = [axis.texts[-1].get_text().split("\n")[0] for axis in figure.axes if axis.images][1::2]
     assert shown[:2] == ["film-25", "film-21"]
     assert set(shown[1:12]) == {f"film-{number}" for number in range(15, 25)} | {shown[11]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,19 +15,23 @@ from medgan.contracts import Discriminates, ImageSpec
 from medgan.datasets.folders import FolderDataset
 from medgan.evaluation.results import LeftOut
 from medgan.images.leakage import leakage_audit
+from medgan.images.store import ImageStore
+from medgan.metrics.copies import gray
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
 from medgan.pipelines.synthesis import release
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import compare_generators, synthesize
-from medgan.pipelines.synthesis.quality import Settings, describe_real_images
+from medgan.pipelines.synthesis.quality import RealData, describe_real_images
 from medgan.pipelines.synthesis.release import Origins, judge_release
 from tests.models.tiny import SPEC, tiny
 from tests.pipelines.conftest import nothing
 from tests.report.material import page_of, results
 
-SETTINGS = Settings(SynthesisConfig(images_per_class=6, grid_per_class=2, paired_images=4), 0)
+CONFIGURATION = SynthesisConfig(images_per_class=6, grid_per_class=2, paired_images=4)
 CONFIG = {"width": 4, "latent_dim": 8}
+NAMES = ("dcgan", "acgan")
+"""One that learns from normal images alone, and one that learns from all."""
 
 
 @pytest.fixture
@@ -44,11 +49,9 @@ def made(images, splits, monkeypatch) -> tuple[Synthetic, Release]:
     spec = ImageSpec(32, 1, images.spec.classes)
     published = PublishedModel("dcgan", CONFIG, spec, model.state_dict(), card)
     trained = Trained(published, pd.DataFrame({"step": []}), b"")
-    missing = LeftOut("no training")
-    real = describe_real_images(missing, images, splits, SETTINGS, nothing)
-    synthetic = synthesize(trained, missing, images, splits, SETTINGS, real)
-    audit = leakage_audit(splits)
-    return synthetic, judge_release(trained, synthetic, images, splits, audit, SETTINGS)
+    data = RealData(images, splits, CONFIGURATION, 0, LeftOut("no training"))
+    synthetic = synthesize(trained, data, describe_real_images(data, nothing))
+    return synthetic, judge_release(trained, synthetic, leakage_audit(splits), data)
 
 
 def test_without_a_network_and_with_few_images_every_missing_figure_has_its_reason(made) -> None:
@@ -73,9 +76,8 @@ def test_a_verdict_is_stored_and_shown(made, images, splits, tmp_path: Path) -> 
     again = stored.load()
     assert again.verdict == found.verdict
     assert again.privacy == found.privacy
-    quality, grids = compare_generators(
-        images, splits, {"dcgan": synthetic}, {"dcgan": again}, LeftOut("no training")
-    )
+    data = RealData(images, splits, CONFIGURATION, 0, LeftOut("no training"))
+    quality, grids = compare_generators(data, {"dcgan": synthetic}, {"dcgan": again})
     assert quality.rows["dcgan"].overall["released"].value == 0
     shelf = FolderDataset(filepath=str(tmp_path / "g"), of="medgan.pipelines.outputs.SampleGrids")
     shelf.save(grids)
@@ -101,6 +103,24 @@ def test_official_test_images_are_no_reference_where_validation_images_suffice(
     assert ours.n_patients == ours.held_out["group_id"].nunique()
     unknown = Origins.of("dcgan", images, official.assign(group_known=False))
     assert unknown.n_patients is None
+
+
+def test_real_images_are_read_once_for_all_generators(images, splits, monkeypatch) -> None:
+    all_origins = [Origins.of(name, images, splits.assign(official_split=None)) for name in NAMES]
+    parts = [
+        (origins, table)
+        for origins in all_origins
+        for table in (origins.training, origins.held_out)
+    ]
+    expected = [gray(origins.cropped(table)) for origins, table in parts]
+    reads, read = [], ImageStore.read
+    monkeypatch.setattr(
+        ImageStore, "read", lambda store, rows: reads.append(len(rows)) or read(store, rows)
+    )
+    release.gray_images.cache_clear()
+    for (origins, table), wanted in zip(parts, expected, strict=True):
+        np.testing.assert_array_equal(origins.known(table).images, wanted)
+    assert reads == [len(images)]
 
 
 @pytest.mark.parametrize("name", models.synthesizers())

@@ -4,7 +4,7 @@ import pytest
 
 from medgan import models
 from medgan.cli.run import _names_further_model
-from medgan.pipelines.selection import pipeline_of, with_all_models
+from medgan.pipelines.arms import pipeline_of, with_all_models
 
 OPTIONS = ("tags", "namespaces", "node_names", "from_nodes", "to_nodes", "from_inputs")
 NOTHING = dict.fromkeys((*OPTIONS, "to_outputs"), ()) | {"load_versions": {}}

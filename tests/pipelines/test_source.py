@@ -16,7 +16,7 @@ from medgan.images.transforms import as_tensor, pad_square
 from medgan.pipelines.outputs import Figures
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.foreign import add_source, as_stored, synthesize_from_source
-from medgan.pipelines.synthesis.quality import Settings
+from medgan.pipelines.synthesis.quality import RealData
 from medgan.project.given import given_parameters
 from medgan.sources.medigan.packages import Home
 from tests.pipelines.conftest import SIDE, earlier, nothing
@@ -37,7 +37,7 @@ def synthetic(tmp_path, images, splits):
     )
     missing = LeftOut("nothing to learn from")
     home = Home(tmp_path / "home")
-    return synthesize_from_source(home, missing, images, splits, Settings(config, 3))
+    return synthesize_from_source(home, RealData(images, splits, config, 3, missing))
 
 
 def test_images_of_a_package_are_judged_as_those_of_a_generator(synthetic):
@@ -115,7 +115,7 @@ def test_a_source_that_does_not_fit_is_refused(tmp_path, images, splits, changes
     given = {"source": "medigan:00004", "source_class": "viral", "run_foreign_code": True}
     config = SynthesisConfig(**{**given, **changes})
     with pytest.raises(UserError, match=said):
-        synthesize_from_source(Home(tmp_path), LeftOut(""), images, splits, Settings(config, 3))
+        synthesize_from_source(Home(tmp_path), RealData(images, splits, config, 3))
     assert not (tmp_path / "packages").exists()
 
 

@@ -6,7 +6,7 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from medgan.pipelines.selection import ALL, SOURCE, SOURCE_ARMS
+from medgan.pipelines.arms import ALL, SOURCE, SOURCE_ARMS
 from tests.conftest import ROOT
 
 

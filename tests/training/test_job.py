@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from medgan import models
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
+from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.results import SynthesisResult
 from medgan.files.digest import file_digest
 from medgan.images.config import AugmentationConfig
@@ -31,9 +32,10 @@ from medgan.pipelines.classifier_training.config import ClassifierConfig
 from medgan.pipelines.classifier_training.nodes import evaluate_arm, plan_arm
 from medgan.pipelines.gan_training.nodes import GanTrainingConfig, plan_model
 from medgan.pipelines.outputs import Synthetic, Trained
+from medgan.pipelines.shared import EvaluationData
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import draw, plan_domain_features
-from medgan.pipelines.synthesis.quality import Settings, assess
+from medgan.pipelines.synthesis.quality import RealData, assess
 from medgan.training import job as jobs
 from medgan.training.checkpoints import UNCHANGED, CheckpointFolder, TrainingState
 from medgan.training.job import TrainingJob
@@ -315,7 +317,9 @@ def test_an_arm_from_plan_to_metrics(
     published = jobs.publish(job, finish(job, tmp_path / "checkpoints"))
     assert published.card["published_step"] == 3
     trained = Trained(published, pd.DataFrame(), b"")
-    found = evaluate_arm(trained, images, splits, 100, 0)
+    found = evaluate_arm(
+        EvaluationData(images, splits, EvaluationConfig(n_resamples=100), 0), trained
+    )
     row, scored = found.evaluation, found.test_scores
     assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(row.auroc.value)
     assert scored["called"].sum() == np.array(row.confusion_matrix)[:, 1:].sum()
@@ -348,7 +352,8 @@ def test_synthesis_draws_known_classes_and_is_evaluated_on_held_out_images(
         assert np.bincount(drawn["labels"]).tolist() == [4] * len(classes)
         assert np.array_equal(drawn["images"], draw(published, SYNTHESIS, 0)["images"])
         held_out = splits["split"] != "train"
-        quality = assess(drawn, images, splits, features, Settings(SYNTHESIS, 0))
+        known = Trained(features, pd.DataFrame(), b"")
+        quality = assess(drawn, RealData(images, splits, SYNTHESIS, 0, known))
         assert set(quality.by_class) == set(classes)
         normal, n_normals = quality.of("normal"), int((held_out & (splits["label"] == 0)).sum())
         assert normal["psnr_random"].n_real == min(4, n_normals)

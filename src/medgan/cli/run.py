@@ -198,7 +198,7 @@ def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[l
     from kedro.framework.project import pipelines
     from kedro.pipeline import Pipeline
 
-    from medgan.pipelines.selection import with_all_models
+    from medgan.pipelines.arms import with_all_models
 
     one, several = options["pipeline"], options["pipelines"]
     if one and several:
@@ -218,7 +218,7 @@ def _chosen_pipelines(options: Mapping[str, Any], source: str | None) -> tuple[l
 
 def _with_source(names: list[str], source: str) -> list[str]:
     """Replace `synthesis` and `classifier_training`, which need the generators trained here."""
-    from medgan.pipelines.selection import ALL, SOURCE, SOURCE_ARMS, with_all_models
+    from medgan.pipelines.arms import ALL, SOURCE, SOURCE_ARMS, with_all_models
 
     if not names or {ALL, "__default__"} & set(names):
         raise UserError(
@@ -232,7 +232,7 @@ def _with_source(names: list[str], source: str) -> list[str]:
 
 def _names_further_model(options: Mapping[str, Any]) -> bool:
     """Whether a selection names a model or arm that is not in the default run."""
-    from medgan.pipelines.selection import on_request
+    from medgan.pipelines.arms import on_request
 
     nodes = (
         options[name] for name in ("tags", "namespaces", "node_names", "from_nodes", "to_nodes")

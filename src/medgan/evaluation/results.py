@@ -297,7 +297,7 @@ class ClassifierResult(Measured):
     """Means over the classes."""
     scaled: TemperatureScaling | None = None
     task: str = "categories"
-    """A key of `classifier_training.tasks.TASKS`."""
+    """A key of `classifier_training.batches.TASKS`."""
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)
     """Name of another arm -> this arm minus that one."""
 

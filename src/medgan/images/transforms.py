@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+M = TypeVar("M", "Tensor", NDArray[Any])
 Change: TypeAlias = "Callable[[Tensor], Tensor]"
 """What is done to images (N, C, H, W) in [-1, 1] before their intensity is scaled."""
 STANDARD_RANGE = 3.0
@@ -137,8 +138,8 @@ def pad_square(images: Tensor, size: int) -> Tensor:
     return F.pad(images, (left, size - width - left, top, size - height - top))
 
 
-def crop_padding(maps: Tensor, height: int, width: int) -> Tensor:
-    """Crop (N, C, size, size) to (N, C, height, width), the inverse of `pad_square`."""
+def crop_padding(maps: M, height: int, width: int) -> M:
+    """Crop (..., size, size) to (..., height, width), the inverse of `pad_square`."""
     top, left = (maps.shape[-1] - height) // 2, (maps.shape[-1] - width) // 2
     return maps[..., top : top + height, left : left + width]
 

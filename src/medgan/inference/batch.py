@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from medgan import __version__
-from medgan.datasets.documents import write_document
 from medgan.errors import UserError, unknown
-from medgan.files.names import csv_text
 from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
-    CARD,
-    NOTICE,
     PICTURES,
-    TABLE,
+    SCORES,
+    Map,
+    Spool,
     check_output,
     picture,
     picture_name,
     result_folder,
 )
-from medgan.inference.spool import Map, Spool
 from medgan.inference.table import (
     COLUMNS,
     KEPT,
     NOT_KEPT,
     REASON,
+    ScoredEntry,
     counts,
     image_rows,
     judged,
     with_others,
     with_volumes,
 )
-from medgan.inference.tiled import InTiles
 from medgan.inference.trained import (
     Frozen,
+    InTiles,
     NotEvaluated,
     Trained,
     detector_named,
@@ -185,20 +181,15 @@ def score_with_detector(
 ) -> Scoring:
     """Score as `score_path` does; return the detector with the table."""
     path, output, options = Path(path).expanduser(), Path(output).expanduser(), options or Options()
-    root = Path(options.project).resolve() if options.project else project_root()
-    environment = environment_of(root, env, params or {}, detector_named(model))
+    project = project_at(options.project)
+    environment = environment_of(project, env, params or {}, detector_named(model))
     check_output(output, path, options.overwrite)
     images = find_images(path, environment.reading())
-    using = _detector(Project(root), environment, model, options.threshold)
+    using = _detector(project, environment, model, options.threshold)
     using = using if options.tiles is None else InTiles.of(using, options.tiles)
     with result_folder(output) as folder:
         table = _written(folder, images, using, options, str(path))
-    if table["score"].isna().all():
-        first = table.loc[table["message"] != "", ["path", "message"]].iloc[0]
-        raise UserError(
-            f"None of the {len(table)} files could be scored ({first['path']}: "
-            f"{first['message']}): {output / TABLE} says why."
-        )
+    SCORES.require_any(output, table, "score")
     return Scoring(table, using, len(images.hidden))
 
 
@@ -216,36 +207,39 @@ def _written(
     folder: Path, images: NewImages, using: Trained, options: Options, path: str
 ) -> pd.DataFrame:
     """Write all results into a folder; return the table."""
-    with Spool(folder) as spool:
-        rows = with_volumes(_scored(images, using, options, spool), using.aggregate)
+    with closing(Spool(folder)) as spool:
+        rows = _scored(images, using, options, spool)
         table = with_others(judged(rows, using.frozen, using.cautions), images.left_out)
         table = table.assign(heat_map=_drawn(folder, table, using, options, spool))[list(COLUMNS)]
-        made = datetime.now(UTC).isoformat(timespec="seconds")
-        about = {"notice": NOTICE, "medgan": __version__, "made": made, "input": path}
-        card = {**about, **using.card(), **_card(table, using, options, spool)}
+        card = {**using.card(), **_card(table, using, options, spool)}
         card["counts"] |= {"hidden": len(images.hidden)}
-    write_document(folder / CARD, card)
-    (folder / TABLE).write_text(csv_text(table), encoding="utf-8", newline="")
+    SCORES.write(folder, table, card, path)
     return table
 
 
+def project_at(path: Path | str | None) -> Project:
+    """Return the project in a folder; None is the one that MEDGAN_PROJECT names, or that of the
+    working directory.
+    """
+    return Project(Path(path).resolve() if path else project_root())
+
+
 def environment_of(
-    root: Path, name: str | None, params: Mapping[str, Any], model: str
+    project: Project, name: str | None, params: Mapping[str, Any], model: str
 ) -> Environment:
     """Find the data set of a published model; without a name, the only one that it was trained on.
 
     Raises:
         UserError: there is no such data set, or several.
     """
-    conf = root / "conf"
+    conf = project.root / "conf"
     if not conf.is_dir():
         raise UserError(
-            f"{root} is not a medgan project: go to the folder that holds conf/ and data/."
+            f"{project.root} is not a medgan project: go to the folder that holds conf/ and data/."
         )
     if name is not None:
         require_environment(conf, name)
         return Environment(conf, name, params)
-    project = Project(root)
     data_sets = project.data_sets([model])
     if len(data_sets) > 1:
         named = {dataset: project.environment(dataset).name for dataset in data_sets}
@@ -260,34 +254,32 @@ def environment_of(
 
 def _scored(images: NewImages, using: Trained, options: Options, spool: Spool) -> pd.DataFrame:
     """Make the rows of all entries; images and maps that may be drawn are put in the spool."""
-    wanted = MAPS[options.shown](using.frozen)
-    seen, scores, kept = list[Seen](), list[float](), list[int]()
-    entries = images.read(using.prepared, using.frozen.domain.outside if using.frozen else None)
+    wanted, rows = MAPS[options.shown](using.frozen), list[ScoredEntry]()
     with (
         warnings.catch_warnings(action="ignore"),
         progress_bar("scoring", "image", len(images.entries)) as bar,
     ):
-        while batch := list(islice(entries, using.batch_size)):
-            for one, score, anomaly_map in scored_batch(batch, using):
-                number = NOT_KEPT
-                if one.pixels is not None and anomaly_map is not None and wanted(one, score):
-                    number = spool.add(one.pixels, anomaly_map)
-                seen.append(replace(one, pixels=None))
-                scores.append(score)
-                kept.append(number)
-            bar.update(len(batch))
-    return image_rows(seen, scores, kept)
+        for one, score, anomaly_map in scored(images, using):
+            number = NOT_KEPT
+            if one.pixels is not None and anomaly_map is not None and wanted(one, score):
+                number = spool.add(one.pixels, anomaly_map)
+            rows.append((replace(one, pixels=None), score, number))
+            bar.update()
+    return with_volumes(image_rows(rows), using.aggregate)
 
 
-def scored_batch(batch: list[Seen], using: Trained) -> Iterator[tuple[Seen, float, Map | None]]:
-    """Yield every image of a batch with its score and map; NaN and None for refused ones."""
-    readable = [(one.entry.name, one.pixels) for one in batch if one.pixels is not None]
-    if readable:
-        names, pixels = zip(*readable, strict=True)
-        scores, maps = using.score(pixels, names)
-        found = iter(zip(scores.tolist(), maps, strict=True))
-    for one in batch:
-        yield (one, *(next(found) if one.pixels is not None else (float("nan"), None)))
+def scored(images: NewImages, using: Trained) -> Iterator[tuple[Seen, float, Map | None]]:
+    """Yield every image with its score and map; NaN and None for refused ones."""
+    outside = using.frozen.domain.outside if using.frozen else None
+    for batch in images.batches(using.batch_size, using.prepared, outside):
+        readable = [(one.entry.name, one.pixels) for one in batch if one.pixels is not None]
+        found: Iterator[tuple[float, Map]] = iter(())
+        if readable:
+            names, pixels = zip(*readable, strict=True)
+            scores, maps = using.score(pixels, names)
+            found = iter(zip(scores.tolist(), maps, strict=True))
+        for one in batch:
+            yield (one, *(next(found) if one.pixels is not None else (float("nan"), None)))
 
 
 def _drawn(

@@ -24,12 +24,8 @@ def of_model(model: PublishedModel) -> Iterator[str]:
 
 
 def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Iterator[str]:
-    """Say how weak the evaluation of a detector is.
-
-    Args:
-        found: its result.
-        n_normals: normal validation images or volumes, which its threshold rests on.
-        spread: highest minus lowest score of the normal validation and test images.
+    """Say how weak an evaluation is whose threshold rests on `n_normals` normal validation images or
+    volumes, and whose normal images, of validation and test, have scores within `spread`.
     """
     if n_normals < FEW_NORMALS:
         images = f"{found.scored_unit}{'' if n_normals == 1 else 's'}"
@@ -38,11 +34,12 @@ def of_evaluation(found: DetectorResult, n_normals: int, spread: float) -> Itera
         yield "collapsed: it gives all normal images the same score"
     if found.failed:
         yield "not significantly better than chance on the validation images"
-    yield from _skill(found.auroc)
+    yield from of_skill(found.auroc, "not shown to detect any anomaly")
 
 
-def _skill(area: Estimate) -> Iterator[str]:
+def of_skill(area: Estimate, unknown: str) -> Iterator[str]:
+    """Say whether an AUROC on the test images is missing, which is called `unknown`, or at chance."""
     if area.value is None:
-        yield "not shown to detect any anomaly: no AUROC on the test images"
+        yield f"{unknown}: no AUROC on the test images"
     elif area.low is None or area.low <= 0.5:
         yield f"not significantly better than chance on the test images (AUROC {area.value:.2f})"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -20,19 +19,14 @@ from medgan.evaluation.classifier import class_probabilities
 from medgan.evaluation.domain import Domain
 from medgan.evaluation.results import ClassifierResult
 from medgan.files.documents import to_json
-from medgan.images.config import PreprocessingConfig
 from medgan.images.loading import StoredImages
-from medgan.images.resizing import fit_square
-from medgan.images.store import ImageStore, padded_size
-from medgan.images.transforms import prepare
-from medgan.inference.trained import PREPARATION, check_trained_on, stored_with
-from medgan.models import PublishedModel
-from medgan.pipelines.arms import ARMS
+from medgan.images.store import ImageStore
+from medgan.inference import cautions
+from medgan.inference.published import Published, load_published, network_inputs
+from medgan.pipelines.arms import ARMS, pipeline_of
 from medgan.pipelines.outputs import Classification
-from medgan.pipelines.selection import pipeline_of
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
-from medgan.sources.readers.config import ReadingConfig
 from medgan.stats.calibration import scaled
 from medgan.training.runtime import Runtime
 
@@ -43,19 +37,12 @@ PROBE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
-class TrainedClassifier:
+class TrainedClassifier(Published):
     """The newest version of an arm."""
 
-    dataset: str
     arm: str
-    version: str
-    """Name of its folder, a time."""
-    published: PublishedModel
     model: nn.Module
     """In eval mode, on the device."""
-    store: ImageStore
-    reading: ReadingConfig
-    preprocessing: PreprocessingConfig
     evaluation: ClassifierResult
     temperature: float
     """1 where validation chose none."""
@@ -74,29 +61,18 @@ class TrainedClassifier:
     @property
     def cautions(self) -> Iterator[str]:
         """What has to be known before its probabilities are believed."""
-        area, scaling = self.evaluation.auroc, self.evaluation.scaled
-        if area.value is None:
-            yield "not shown to tell anomalous images from normal ones: no AUROC on the test images"
-        elif area.low is None or area.low <= 0.5:
-            yield (
-                f"not significantly better than chance on the test images (AUROC {area.value:.2f})"
-            )
+        scaling = self.evaluation.scaled
+        yield from cautions.of_skill(
+            self.evaluation.auroc, "not shown to tell anomalous images from normal ones"
+        )
         if self.several:
             yield "its probabilities are not calibrated: each finding has one of its own"
         elif scaling is None or scaling.temperature is None:
             yield "its probabilities are not calibrated: validation has one class only"
 
-    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Crop and resize an image (H, W, C) as the image store does."""
-        info = self.store.info
-        return fit_square(image, info.height, info.channels, self.preprocessing.crop)
-
     def inputs(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Convert prepared images (n, h, w, C) to inputs (n, C, size, size) on the device."""
-        info = self.store.info
-        size = padded_size(max(info.height, info.width))
-        images = prepare(torch.from_numpy(np.array(pixels)), info.scaling, size)
-        return images.to(Runtime.detect().device)
+        return network_inputs(pixels, self.store.info).to(Runtime.detect().device)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Compute probabilities (n, K) of prepared images (n, h, w, C), calibrated where an image is
@@ -108,7 +84,6 @@ class TrainedClassifier:
 
     def card(self) -> dict[str, Any]:
         """Describe the classifier as JSON, without the key of the pseudonyms."""
-        preparation = vars(self.preprocessing)
         scaling = self.evaluation.scaled
         return {
             "dataset": self.dataset,
@@ -127,8 +102,7 @@ class TrainedClassifier:
             "n_test_images": self.evaluation.n_images,
             "domain": to_json(self.domain.limits),
             "cautions": list(self.cautions),
-            "preprocessing": {name: to_json(preparation[name]) for name in PREPARATION}
-            | {"intensity": str(self.preprocessing.scaling)},
+            "preprocessing": self.preparation,
         }
 
 
@@ -153,18 +127,10 @@ def trained_classifier(project: Project, environment: Environment, arm: str) -> 
     """
     dataset = environment.dataset()
     command = f"{environment.command(pipeline_of(arm, 'classifier_training'))} --tags {arm}"
-    if not project.trained(dataset, [arm]):
-        others = ", ".join(project.trained(dataset, list(ARMS)))
-        besides = f"; trained are {others}" if others else ""
-        raise UserError(
-            f"The arm {arm} is not trained on {dataset}: `{command}` trains it{besides}."
-        )
-    published, store = project.published(dataset, arm), project.store(dataset)
-    check_trained_on(published, store, command)
-    preprocessing = stored_with(project, environment, store)
-    model = published.build().to(Runtime.detect().device)
+    loaded = load_published(project, environment, arm, command, list(ARMS))
+    model = loaded["published"].build().to(Runtime.detect().device)
     found: Classification | None = project.read(dataset, f"{arm}.classification")
-    if found is None or not _is_of(found, model, project, dataset, store):
+    if found is None or not _is_of(found, model, project, dataset, loaded["store"]):
         raise UserError(
             f"The evaluation of {arm} on {dataset} is missing or not that of its newest version: "
             f"`{command}` evaluates it."
@@ -173,14 +139,9 @@ def trained_classifier(project: Project, environment: Environment, arm: str) -> 
     chosen = scaling.temperature if scaling is not None else None
     assert found.domain is not None and found.domain_reference is not None  # noqa: S101, PT018
     return TrainedClassifier(
-        dataset=dataset,
+        **loaded,
         arm=arm,
-        version=project.version(dataset, arm),
-        published=published,
         model=model,
-        store=store,
-        reading=environment.reading(),
-        preprocessing=preprocessing,
         evaluation=found.evaluation,
         temperature=chosen if isinstance(chosen, float) else 1.0,
         domain=Domain(found.domain, dict(found.domain_reference)),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan import __version__
-from medgan.datasets.documents import write_document
 from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE
 from medgan.evaluation.saliency import NO_CAPTUM, saliency
-from medgan.files.names import csv_text
 from medgan.images.labels import SEPARATOR
-from medgan.inference.batch import environment_of
+from medgan.images.transforms import crop_padding
+from medgan.inference.batch import environment_of, project_at
 from medgan.inference.classifier import TrainedClassifier, arm_named, trained_classifier
 from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
     CLASSES,
-    NOTICE,
     check_output,
     picture,
     picture_name,
@@ -34,7 +29,6 @@ from medgan.inference.output import (
 )
 from medgan.inference.table import NO_IMAGE
 from medgan.plots.anomaly_maps import own_scale
-from medgan.project.artifacts import Project, project_root
 from medgan.training.progress import progress_bar
 
 BATCH = 32
@@ -86,19 +80,14 @@ def classify_path(
             refused, classes.csv is there and says why.
     """
     path, output, arm = Path(path).expanduser(), Path(output).expanduser(), arm_named(arm)
-    root = Path(project).resolve() if project else project_root()
-    environment = environment_of(root, env, params or {}, arm)
+    found = project_at(project)
+    environment = environment_of(found, env, params or {}, arm)
     check_output(output, path, overwrite, CLASSES)
     images = find_images(path, environment.reading())
-    using = trained_classifier(Project(root), environment, arm)
+    using = trained_classifier(found, environment, arm)
     with result_folder(output, CLASSES) as folder:
         table = _written(folder, images, using, with_saliency, str(path))
-    if table["decision"].eq("").all():
-        first = table.loc[table["message"] != "", ["path", "message"]].iloc[0]
-        raise UserError(
-            f"None of the {len(table)} files could be classified ({first['path']}: "
-            f"{first['message']}): {output / CLASSES.table} says why."
-        )
+    CLASSES.require_any(output, table, "decision")
     return Classified(table, using)
 
 
@@ -115,10 +104,7 @@ def _written(
     columns = [*COLUMNS, *probabilities, "code", "message", "saliency"]
     table = pd.DataFrame([*rows, *others]).reindex(columns=columns)
     table[texts] = table[texts].astype(object).fillna("")
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"notice": NOTICE, "medgan": __version__, "made": made, "input": path}
-    write_document(folder / CLASSES.card, {**about, **using.card(), "counts": counts(table)})
-    (folder / CLASSES.table).write_text(csv_text(table), encoding="utf-8", newline="")
+    CLASSES.write(folder, table, {**using.card(), "counts": counts(table)}, path)
     return table
 
 
@@ -138,12 +124,11 @@ def _rows(
     folder: Path, images: NewImages, using: TrainedClassifier, with_saliency: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each entry, in order, with few images in memory."""
-    entries = images.read(using.prepared, using.domain.outside)
     with (
         warnings.catch_warnings(action="ignore"),
         progress_bar("classifying", "image", len(images.entries)) as bar,
     ):
-        while batch := list(islice(entries, BATCH)):
+        for batch in images.batches(BATCH, using.prepared, using.domain.outside):
             readable = [one.pixels for one in batch if one.pixels is not None]
             found = iter(using.probabilities(np.stack(readable)) if readable else ())
             maps = iter(_maps(np.stack(readable), using) if with_saliency and readable else ())
@@ -193,8 +178,7 @@ def _maps(pixels: NDArray[np.uint8], using: TrainedClassifier) -> NDArray[np.flo
         found = saliency(using.model.network, inputs, targets)
     except ImportError:
         raise UserError(f"Saliency is {NO_CAPTUM}, or leave --saliency out.") from None
-    top, left = ((inputs.shape[-1] - side) // 2 for side in (info.height, info.width))
-    return found[:, top : top + info.height, left : left + info.width]
+    return crop_padding(found, info.height, info.width)
 
 
 def _picture(

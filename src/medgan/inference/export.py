@@ -1,6 +1,7 @@
-"""Export detectors with an encoder as ONNX files that run without PyTorch.
+"""Export detectors with an encoder, and classifier arms, as ONNX files that run without PyTorch.
 
-A file that does not score as PyTorch does is not written.
+A file that does not score as PyTorch does is not written. That of an arm takes stored pixels and
+gives calibrated probabilities: scaling, padding, network and temperature are inside.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,15 @@ from medgan.errors import UserError
 from medgan.files.atomic import write_bytes
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
-from medgan.images.store import StoreInfo
-from medgan.images.transforms import window_side
+from medgan.images.store import ImageStore, StoreInfo, padded_size
+from medgan.images.transforms import Intensity, prepare, window_side
+from medgan.inference.classifier import TrainedClassifier, trained_classifier
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.project.artifacts import Project
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
 INPUT, OUTPUTS = "images", ("image_scores", "anomaly_maps")
+PROBABILITIES = "probabilities"
 TOLERANCE = 1e-4
 """Largest difference from PyTorch, relative to the value where that is larger than 1."""
 PROBES = 16
@@ -76,14 +79,8 @@ class _Scorer(nn.Module):
 
 
 def export_detector(root: Path, dataset: str, name: str, output: Path) -> Exported:
-    """Write the published detector of a project as an ONNX file with its threshold and everything
-    that is needed to prepare images for it.
-
-    Args:
-        root: the project folder.
-        dataset: the data set that the model was trained on.
-        name: one of `models.encoders()`.
-        output: the file; it is replaced.
+    """Write a published detector, one of `models.encoders()`, as an ONNX file with its threshold and
+    everything that is needed to prepare images for it. The file is replaced.
 
     Raises:
         UserError: the model cannot be exported, is not trained, or the file would not score as
@@ -97,10 +94,13 @@ def export_detector(root: Path, dataset: str, name: str, output: Path) -> Export
         using = with_threshold(project, environment, using)
     except NotEvaluated as reason:
         missing = str(reason)
-    count = len(using.store)
-    rows = np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64)
-    detector: Any = using.published.build()
-    return write_onnx(detector, StoredImages(using.store)(rows), metadata(using, missing), output)
+    images, detector = StoredImages(using.store)(probes(using.store)), using.published.build()
+    return write_onnx(detector, images, metadata(using, missing), output)  # type: ignore[arg-type]
+
+
+def probes(store: ImageStore) -> NDArray[np.int64]:
+    """Return the rows of stored images on which a file is compared with PyTorch."""
+    return np.linspace(0, len(store) - 1, min(PROBES, len(store))).astype(np.int64)
 
 
 def check_exportable(name: str) -> None:
@@ -118,12 +118,7 @@ def check_exportable(name: str) -> None:
 
 
 def metadata(using: Trained, missing: str = "") -> dict[str, str]:
-    """Describe how to use the file, as text by name.
-
-    Args:
-        using: the detector, its preparation and its threshold.
-        missing: why there is no threshold, where there is none.
-    """
+    """Describe how to use the file, as text by name; `missing` is why there is no threshold."""
     model, info, crop = using.published, using.store.info, using.preprocessing.crop
     size, frozen = model.spec.size, using.frozen
     return {
@@ -163,32 +158,49 @@ def _prepared(info: StoreInfo) -> str:
 def write_onnx(
     detector: AnomalyDetector, images: Tensor, about: Mapping[str, str], output: Path
 ) -> Exported:
-    """Export a detector, compare it with PyTorch, and only then write the file.
+    """Write a detector in eval mode, on the CPU, whose score draws no random numbers; see
+    `write_checked`. The images are (n, C, H, W).
+    """
+    module = _Scorer(detector).eval()
+    return write_checked(module, images, about, OUTPUTS, output, module)
 
-    Args:
-        detector: in eval mode, on the CPU; its score must not draw random numbers.
-        images: (n, C, H, W) real ones, on which the two are compared.
-        about: the metadata of the file.
-        output: the file; it is replaced.
+
+def write_checked(
+    module: nn.Module,
+    inputs: Tensor,
+    about: Mapping[str, str],
+    outputs: Sequence[str],
+    output: Path,
+    expected: Callable[[Tensor], Sequence[Any]],
+) -> Exported:
+    """Export a module of inputs (n, ...), compare its outputs with the expected ones in batches of 1,
+    of 3 and of all inputs, and only then replace the file.
 
     Raises:
-        UserError: a package is missing, the output is a folder, or scores or maps differ by more
-            than TOLERANCE.
+        UserError: a package is missing, the output is a folder, or the outputs differ by more than
+            TOLERANCE.
     """
     if output.is_dir():
         raise UserError(
             f"{output} is a folder: give --output the name of a file, such as "
             f"{output / 'model.onnx'}."
         )
-    data = exported(_Scorer(detector).eval(), images, about, OUTPUTS)
-    difference = largest_difference(detector, images, data)
-    if not difference <= TOLERANCE:
+    data = exported(module, inputs, about, outputs)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in sorted({1, min(3, len(inputs)), len(inputs)}):
+        found = session.run(list(outputs), {INPUT: inputs[:count].numpy()})
+        pairs = zip(found, expected(inputs[:count]), strict=True)
+        worst = max(worst, *(value_difference(a, np.asarray(b)) for a, b in pairs))
+    if not worst <= TOLERANCE:
         raise UserError(
-            f"The ONNX file would differ from PyTorch by {difference:.2g}, more than "
-            f"{TOLERANCE:g}: nothing was written; try other versions of torch and onnxruntime."
+            f"The ONNX file would differ from PyTorch by {worst:.2g}, more than {TOLERANCE:g}: "
+            "nothing was written; try other versions of torch and onnxruntime."
         )
     write_bytes(output, data)
-    return Exported(output, difference, len(images))
+    return Exported(output, worst, len(inputs))
 
 
 def exported(
@@ -237,25 +249,6 @@ def silent_exporter() -> Iterator[None]:
         logging.disable(level)
 
 
-def largest_difference(detector: AnomalyDetector, images: Tensor, data: bytes) -> float:
-    """Compare scores and maps of onnxruntime with PyTorch's, in batches of 1, of 3 and of all.
-
-    Returns:
-        The largest difference; infinite where a value is not finite.
-    """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for count in sorted({1, min(3, len(images)), len(images)}):
-        found = session.run(list(OUTPUTS), {INPUT: images[:count].numpy()})
-        wanted = _Scorer(detector)(images[:count])
-        worst = max(
-            worst, *(value_difference(a, b.numpy()) for a, b in zip(found, wanted, strict=True))
-        )
-    return worst
-
-
 def value_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
     """Compute the largest difference, relative to the wanted value where that is larger than 1;
     infinite where a value is not finite.
@@ -263,3 +256,57 @@ def value_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
     if found.shape != wanted.shape or not np.isfinite(found).all():
         return float("inf")
     return float((np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))).max())
+
+
+class _Calibrated(nn.Module):
+    """Pixels (N, h, w, C) uint8 to probabilities (N, K)."""
+
+    def __init__(self, model: Any, intensity: Intensity, size: int, by: float) -> None:
+        super().__init__()
+        self.model, self.intensity, self.size, self.temperature = model, intensity, size, by
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        images = prepare(pixels, self.intensity, self.size)
+        return (self.model.normalized(self.model.network(images) / self.temperature),)
+
+
+def export_classifier(root: Path, dataset: str, arm: str, output: Path) -> Exported:
+    """Write a published arm as an ONNX file with its preprocessing, its temperature and its card.
+
+    Raises:
+        UserError: the arm is not trained or evaluated, or the file would not give the probabilities
+            of PyTorch.
+    """
+    project = Project(root)
+    using = trained_classifier(project, project.environment(dataset), arm)
+    info = using.store.info
+    pixels = torch.from_numpy(using.store.read(probes(using.store)))
+    size = padded_size(max(info.height, info.width))
+    module = _Calibrated(using.published.build(), info.scaling, size, using.temperature).eval()
+    return write_checked(
+        *(module, pixels, classifier_metadata(using), (PROBABILITIES,), output),
+        lambda some: (using.probabilities(some.numpy()),),
+    )
+
+
+def classifier_metadata(using: TrainedClassifier) -> dict[str, str]:
+    """Describe how to use the file of an arm, as text by name."""
+    info, crop = using.store.info, using.preprocessing.crop
+    cut = "" if crop is None else f"cropped as {crop}, "
+    known = "one for each finding" if using.several else "calibrated on validation images"
+    return {
+        "medgan": __version__,
+        "arm": using.arm,
+        "weights": using.published.key,
+        "version": using.version,
+        "dataset": using.dataset,
+        "network": str(using.evaluation.network),
+        "classes": json.dumps(using.classes),
+        "temperature": repr(using.temperature),
+        "input": f"{INPUT}: uint8 (N, {info.height}, {info.width}, {info.channels}), gray levels "
+        f"0 to 255, {cut}resized to {info.height} x {info.width}; scaling ({info.scaling}) and "
+        "padding are part of the file",
+        "outputs": f"{PROBABILITIES} (N, {len(using.classes)}), {known}, in the order of `classes`",
+        "cautions": "; ".join(using.cautions),
+        "intended_use": NOT_A_MEDICAL_DEVICE,
+    }

@@ -23,6 +23,7 @@ from medgan.files.documents import to_json
 from medgan.images.transforms import crop_padding
 from medgan.inference.export import silent_exporter
 from medgan.models import PublishedModel
+from medgan.pipelines.drawing import image_size
 from medgan.project.artifacts import Project
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
@@ -48,7 +49,8 @@ class Drawing(nn.Module):
         """Draw images (N, C, height, width) of latents (N, D) and, where it has them, labels
         (N,).
         """
-        return crop_padding(self.generator(*inputs), self.height, self.width)
+        drawn: Tensor = self.generator(*inputs)
+        return crop_padding(drawn, self.height, self.width)
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,11 @@ def exportable(root: Path, dataset: str, name: str) -> Exportable:
             f"{', '.join(one for one in models.synthesizers() if one != name)}."
         )
     built: Any = network
-    height, width = published.card.get("image_size", published.spec.shape[1:])
     return Exportable(
         dataset=dataset,
         version=version,
         model=published,
-        network=Drawing(built.generator, height, width).eval(),
+        network=Drawing(built.generator, *image_size(published)).eval(),
         latent_dim=built.config.latent_dim,
         intensity=str(project.store(dataset).info.scaling),
         quality=_quality(project, dataset, name, version),

@@ -6,6 +6,7 @@ import difflib
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -71,27 +72,26 @@ class NewImages:
     hidden: Sequence[str]
     """Paths of hidden files and folders, and of those of the system."""
 
-    def read(self, prepare: Prepare, outside: Outside | None = None) -> Iterator[Seen]:
+    def batches(
+        self, size: int, prepare: Prepare, outside: Outside | None = None
+    ) -> Iterator[list[Seen]]:
         """Read every entry in order, several at a time, with few of them in memory."""
-        return in_order(lambda entry: self._seen(entry, prepare, outside), self.entries)
+        seen = in_order(lambda entry: self._seen(entry, prepare, outside), self.entries)
+        while batch := list(islice(seen, size)):
+            yield batch
 
     def _seen(self, entry: Entry, prepare: Prepare, outside: Outside | None) -> Seen:
         volume = entry.file if entry.number else ""
         try:
             image = self.source.read(entry.name)
-            pixels = prepare(not_constant(image.pixels))
+            if image.pixels.min() == image.pixels.max():  # as ingestion does
+                raise ImageRefused("CONSTANT", "all its pixels are equal")
+            pixels = prepare(image.pixels)
             reason = outside(image.pixels, pixels) if outside else ""
         except ImageRefused as refused:
             return Seen(entry, group=volume, code=refused.code, message=str(refused))
         group = volume or str(image.metadata.get("volume", ""))
         return Seen(entry, pixels, group, outside=reason)
-
-
-def not_constant(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image (H, W, C); raise `ImageRefused` for one of one color, as ingestion does."""
-    if image.min() == image.max():
-        raise ImageRefused("CONSTANT", "all its pixels are equal")
-    return image
 
 
 def find_images(path: Path, reading: ReadingConfig) -> NewImages:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from medgan.evaluation.examples import most_confident_examples
 from medgan.evaluation.score_table import joined
-from medgan.images.store import StoreInfo, padded_size
-from medgan.images.transforms import prepare
+from medgan.images.store import StoreInfo
 from medgan.inference.cautions import of_model
+from medgan.inference.published import network_inputs
 from medgan.inference.trained import Trained
 from medgan.pipelines.arms import ARMS
 from medgan.project.artifacts import Project
@@ -76,8 +75,7 @@ class Categories:
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> Mapping[str, float]:
         """Compute class -> probability of one prepared image (h, w, C)."""
-        size = padded_size(max(self.info.height, self.info.width))
-        images = prepare(torch.from_numpy(np.array(pixels[None])), self.info.scaling, size)
+        images = network_inputs(pixels[None], self.info)
         found = self.module.probabilities(images.to(Runtime.detect().device))[0].tolist()
         return dict(zip(self.classes, found, strict=True))
 

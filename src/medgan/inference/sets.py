@@ -10,9 +10,9 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -27,39 +27,37 @@ from medgan.files.names import as_cells, quoting, slug
 from medgan.images.synthetic import CARD, MANIFEST, PAGE
 from medgan.inference.data_card import UNRELEASED, DataCard, data_card, page
 from medgan.inference.generation import Drawn, JudgedGenerator, Request, draw
+from medgan.pipelines.drawing import Pixels
 from medgan.training.progress import progress_bar
 
-COLUMNS = ("file", "class", "model", "version", "key", "seed", "truncation", "index", "flagged")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files in an archive, so that equal images make equal archives."""
 Write = Callable[[str, bytes], object]
 """Store a file of this name in the set."""
 
 
-class SetWriter(Protocol):
-    """A form of a set, while it is written."""
-
-    def add(self, drawn: Drawn) -> None:
-        """Write the images of a batch that are not flagged."""
-
-    def close(self, card: DataCard) -> None:
-        """Write what describes them."""
-
-
-Opened = Callable[[Path, DataCard], AbstractContextManager[SetWriter]]
-
-
-class _Manifest:
-    """The rows of manifest.csv, in a temporary file: one for each image that was drawn."""
+class SetWriter:
+    """A form of a set, while it is written; the rows of manifest.csv, one for each image that was
+    drawn, wait in a temporary file.
+    """
 
     def __init__(self, card: DataCard) -> None:
         self._card = card
-        self._file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+        self._manifest = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
 
-    def add(self, drawn: Drawn, files: Mapping[int, str]) -> None:
-        """Add the images of a batch; those without a file are not in the set."""
+    def put(self, label: str, index: int, image: Pixels) -> str:
+        """Write an image of a class; return what the manifest calls it."""
+        raise NotImplementedError
+
+    def close(self, card: DataCard) -> None:
+        """Write what describes the images."""
+        raise NotImplementedError
+
+    def add(self, drawn: Drawn) -> None:
+        """Write the images of a batch that are not flagged, and the rows of all."""
+        files = {index: self.put(drawn.label, index, image) for index, image in drawn.kept()}
         indices = range(drawn.first, drawn.first + len(drawn.pixels))
-        card, checked = self._card, drawn.flagged is not None
+        card, flagged = self._card, drawn.flagged
         table = pd.DataFrame(
             {
                 "file": [files.get(index, "") for index in indices],
@@ -70,39 +68,39 @@ class _Manifest:
                 "seed": card.seed,
                 "truncation": "" if card.truncation is None else card.truncation,
                 "index": indices,
-                "flagged": [str(one).lower() for one in drawn.flagged] if checked else "",  # type: ignore[union-attr]
-            },
-            columns=list(COLUMNS),
+                "flagged": "" if flagged is None else [str(one).lower() for one in flagged],
+            }
         )
-        as_cells(table).to_csv(
-            self._file, index=False, header=self._file.tell() == 0, quoting=quoting(table)
-        )
+        first = self._manifest.tell() == 0
+        as_cells(table).to_csv(self._manifest, index=False, header=first, quoting=quoting(table))
 
-    def close(self) -> bytes:
-        """Return all of it; the temporary file is gone."""
-        with self._file as file:
+    def manifest(self) -> str:
+        """Return all rows; the temporary file is gone."""
+        with self._manifest as file:
             file.seek(0)
-            return file.read().encode()
+            return file.read()
 
 
-class PictureSet:
+Opened = Callable[[Path, DataCard], AbstractContextManager[SetWriter]]
+
+
+class PictureSet(SetWriter):
     """PNG files, a folder for each class, with manifest, card and page."""
 
     def __init__(self, card: DataCard, write: Write) -> None:
-        self._marked, self._write, self._manifest = card.marked, write, _Manifest(card)
+        super().__init__(card)
+        self._write = write
 
-    def add(self, drawn: Drawn) -> None:
-        """Write the images of a batch that are not flagged."""
-        name, files = slug(drawn.label), dict[int, str]()
-        for index, image in drawn.kept():
-            files[index] = f"images/{name}/{name}-{index:06d}.png"
-            described = f"{self._marked}, class {drawn.label}, index {index}."
-            self._write(files[index], png(image, described))
-        self._manifest.add(drawn, files)
+    def put(self, label: str, index: int, image: Pixels) -> str:
+        """Write a PNG file."""
+        name = slug(label)
+        file = f"images/{name}/{name}-{index:06d}.png"
+        self._write(file, png(image, f"{self._card.marked}, class {label}, index {index}."))
+        return file
 
     def close(self, card: DataCard) -> None:
-        """Write what describes them."""
-        self._write(MANIFEST, self._manifest.close())
+        """Write manifest, card and page."""
+        self._write(MANIFEST, self.manifest().encode())
         self._write(CARD, document(card).encode())
         self._write(PAGE, page(card).encode())
 
@@ -135,40 +133,37 @@ def _zip(path: Path, card: DataCard) -> Iterator[SetWriter]:
         yield made
 
 
-class ArraySet:
+class ArraySet(SetWriter):
     """train_images (n, H, W[, 3]) and train_labels (n, 1), no validation and test images, card and
     manifest as text.
     """
 
     def __init__(self, card: DataCard, packed: zipfile.ZipFile) -> None:
-        self._packed, self._manifest, self._labels = packed, _Manifest(card), list[int]()
-        self._card = card
+        super().__init__(card)
+        self._packed, self._labels = packed, list[int]()
         colors = () if card.channels == 1 else (card.channels,)
         self._shape = (card.height, card.width, *colors)
-        self._images = packed.open(_entry("train_images.npy"), "w", force_zip64=True)
+        self.images = packed.open(_entry("train_images.npy"), "w", force_zip64=True)
         shape = (sum(card.counts.values()), *self._shape)
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_2_0(cast(Any, self._images), header)
+        np.lib.format.write_array_header_2_0(cast(Any, self.images), header)
 
-    def add(self, drawn: Drawn) -> None:
-        """Write the images of a batch that are not flagged."""
-        files = dict[int, str]()
-        for index, image in drawn.kept():
-            files[index] = f"train_images[{len(self._labels)}]"
-            self._images.write(np.ascontiguousarray(image).tobytes())
-            self._labels.append(self._card.classes.index(drawn.label))
-        self._manifest.add(drawn, files)
+    def put(self, label: str, index: int, image: Pixels) -> str:
+        """Add a row to the array of images."""
+        self.images.write(np.ascontiguousarray(image).tobytes())
+        self._labels.append(self._card.classes.index(label))
+        return f"train_images[{len(self._labels) - 1}]"
 
     def close(self, card: DataCard) -> None:
-        """Write what describes them."""
-        self._images.close()
+        """Write the other arrays."""
+        self.images.close()
         none = np.zeros((0, *self._shape), np.uint8), np.zeros((0, 1), np.uint8)
         arrays: dict[str, NDArray[Any]] = {
             "train_labels": np.array(self._labels, np.uint8)[:, None],
             **{f"{part}_images": none[0] for part in ("val", "test")},
             **{f"{part}_labels": none[1] for part in ("val", "test")},
             "card": np.array(document(card)),
-            "manifest": np.array(self._manifest.close().decode()),
+            "manifest": np.array(self.manifest()),
         }
         for name, array in arrays.items():
             buffer = io.BytesIO()
@@ -183,7 +178,7 @@ def _npz(path: Path, card: DataCard) -> Iterator[SetWriter]:
         try:
             yield made
         except BaseException:
-            made._images.close()  # or the archive cannot be closed, and hides the error
+            made.images.close()  # or the archive cannot be closed, and hides the error
             raise
 
 
@@ -193,29 +188,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-@dataclass(frozen=True)
-class Form:
-    """A form of a set."""
-
-    open: Opened
-    place: Callable[[Path, DataCard], Path]
-    """Path of the set, given `--output`."""
-
-
-def _in_folder(output: Path, card: DataCard) -> Path:
-    return output / card.name
-
-
 def _file(output: Path, card: DataCard) -> Path:
+    """Name the file after what it is, where it is not released."""
     marked = card.released or output.stem.endswith(UNRELEASED)
     return output if marked else output.with_name(f"{output.stem}-{UNRELEASED}{output.suffix}")
 
 
-FORMS: Mapping[str, Form] = {
-    "": Form(_folder, _in_folder),
-    ".zip": Form(_zip, _file),
-    ".npz": Form(_npz, _file),
-}
+FORMS: Mapping[str, Opened] = {".zip": _zip, ".npz": _npz}
 """Suffix of `--output` -> form; other suffixes belong to the name of a folder."""
 
 
@@ -224,15 +203,10 @@ def generate_set(
 ) -> tuple[Path, DataCard]:
     """Draw a set and write it; return its path and its card.
 
-    A folder gets the set as a folder of its own, so sets never replace each other. Suspected copies
-    of training images are left out and replaced by the next images.
-
-    Args:
-        using: the generator.
-        request: what is drawn.
-        output: a folder, or a file that ends with .zip or .npz and does not exist.
-        unreleased: write the set of a generator that is not released too; its name, its card and
-            its images say so.
+    The output is a new file that ends with .zip or .npz, or a folder that gets the set as a folder
+    of its own, so sets never replace each other. Suspected copies of training images are left out
+    and replaced by the next images. The name, the card and the images of an `unreleased` set say
+    that it is not released.
 
     Raises:
         UserError: the generator is not released, the file exists already, a class cannot be drawn
@@ -243,12 +217,13 @@ def generate_set(
             f"{using.published.name} is not released on {using.dataset}: {using.refusal}. "
             "--unreleased writes a set that says so."
         )
-    card, form = data_card(using, request), FORMS.get(output.suffix.lower(), FORMS[""])
-    path = form.place(output, card)
+    card = data_card(using, request)
+    opened = FORMS.get(output.suffix.lower())
+    path = _file(output, card) if opened else output / card.name
     if path.exists():
         raise UserError(f"{path} exists already: choose another --output.")
     try:
-        return path, _written(form, path, card, using, request)
+        return path, _written((opened or _folder)(path, card), card, using, request)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}): choose another --output."
@@ -256,11 +231,14 @@ def generate_set(
 
 
 def _written(
-    form: Form, path: Path, card: DataCard, using: JudgedGenerator, request: Request
+    opened: AbstractContextManager[SetWriter],
+    card: DataCard,
+    using: JudgedGenerator,
+    request: Request,
 ) -> DataCard:
     """Draw and write; return the card with the number of flagged images."""
     n_flagged = None if using.check is None else 0
-    with form.open(path, card) as made, progress_bar("drawing", "image", request.count) as bar:
+    with opened as made, progress_bar("drawing", "image", request.count) as bar:
         for drawn in draw(using, request):
             made.add(drawn)
             n_flagged = None if n_flagged is None else n_flagged + drawn.n_flagged
@@ -270,7 +248,7 @@ def _written(
     return done
 
 
-def png(image: NDArray[np.uint8], description: str) -> bytes:
+def png(image: Pixels, description: str) -> bytes:
     """Encode an image (H, W, 1 or 3) as a PNG file with a description."""
     info, buffer = PngInfo(), io.BytesIO()
     info.add_text("Description", description)

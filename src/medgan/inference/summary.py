@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from medgan.inference.batch import Scoring
 from medgan.inference.classify import Classified
@@ -31,55 +33,52 @@ CLASS_COLUMNS = (
 
 
 def scores_text(scoring: Scoring, file: Path, width: int) -> str:
-    """Write the detector and its data set, the first rows, and the counts as text.
-
-    Args:
-        scoring: the outcome.
-        file: where scores.csv lies.
-        width: columns of the terminal.
-    """
-    using, table = scoring.using, scoring.table
-    shown = table[table["unit"] != "slice"]
-    title = f"{using.published.name}, trained on the data set {using.dataset} ({using.version})"
-    parts: list[Table | str] = [
-        title,
-        Table(COLUMNS, [_row(row) for row in shown.head(ROWS).to_dict("records")]),
-        *(f"Caution: {caution}." for caution in using.cautions),
-        *([f"{len(shown) - ROWS} more rows are in the file."] if len(shown) > ROWS else []),
-        _counted(scoring, file),
-    ]
-    return print_text(parts, width)
+    """Write the detector and its data set, the first rows, and the counts as text."""
+    table = scoring.table[scoring.table["unit"] != "slice"]
+    rows = [[row["path"], *_cells(row, "score", ".4g")] for row in _first(table)]
+    name = scoring.using.published.name
+    return _text(scoring, name, Table(COLUMNS, rows), len(table), _counted(scoring, file), width)
 
 
 def classes_text(found: Classified, file: Path, width: int) -> str:
-    """Write the classifier and its data set, the first rows, and the counts as text.
-
-    Args:
-        found: the outcome.
-        file: where classes.csv lies.
-        width: columns of the terminal.
-    """
-    using, table = found.using, found.table
-    title = f"{using.arm}, trained on the data set {using.dataset} ({using.version})"
-    names = {"no_image": "other files"}
+    """Write the classifier and its data set, the first rows, and the counts as text."""
+    rows = []
+    for row in _first(found.table):
+        number, decision, remark = _cells(row, "probability", ".3f")
+        name = f"{row['path']}, slice {row['slice']}" if row["slice"] else row["path"]
+        rows.append([name, decision, number, remark])
     counted = ", ".join(
-        f"{count} {names.get(name, name)}" for name, count in counts_of_classes(table).items()
+        f"{count} {'other files' if name == 'no_image' else name}"
+        for name, count in counts_of_classes(found.table).items()
     )
+    shown = Table(CLASS_COLUMNS, rows)
+    return _text(found, found.using.arm, shown, len(found.table), f"{counted}: {file}", width)
+
+
+def _first(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return table.head(ROWS).to_dict("records")
+
+
+def _cells(row: Mapping[Hashable, Any], value: str, form: str) -> tuple[str, str, str]:
+    """Return the value of a row, its decision, and its code with the message."""
+    code = f"{row['code']}: " if row["code"] else ""
+    number = "" if math.isnan(row[value]) else format(row[value], form)
+    return number, row["decision"], code + row["message"]
+
+
+def _text(
+    found: Scoring | Classified, name: str, shown: Table, count: int, counted: str, width: int
+) -> str:
+    """Write the model, the first of `count` rows, cautions and counts."""
+    using = found.using
     parts: list[Table | str] = [
-        title,
-        Table(CLASS_COLUMNS, [_class_row(row) for row in table.head(ROWS).to_dict("records")]),
+        f"{name}, trained on the data set {using.dataset} ({using.version})",
+        shown,
         *(f"Caution: {caution}." for caution in using.cautions),
-        *([f"{len(table) - ROWS} more rows are in the file."] if len(table) > ROWS else []),
-        f"{counted}: {file}",
+        *([f"{count - ROWS} more rows are in the file."] if count > ROWS else []),
+        counted,
     ]
     return print_text(parts, width)
-
-
-def _class_row(row: dict[Hashable, Any]) -> list[str]:
-    code = f"{row['code']}: " if row["code"] else ""
-    number = "" if math.isnan(row["probability"]) else f"{row['probability']:.3f}"
-    name = f"{row['path']}, slice {row['slice']}" if row["slice"] else row["path"]
-    return [name, row["decision"], number, code + row["message"]]
 
 
 def scores_document(scoring: Scoring, file: Path) -> dict[str, Any]:
@@ -100,12 +99,6 @@ def _document(found: Scoring | Classified, file: Path) -> dict[str, Any]:
         "file": str(file),
         "rows": json.loads(found.table.to_json(orient="records")),  # NaN becomes null
     }
-
-
-def _row(row: dict[Hashable, Any]) -> list[str]:
-    code = f"{row['code']}: " if row["code"] else ""
-    number = "" if math.isnan(row["score"]) else f"{row['score']:.4g}"
-    return [row["path"], number, row["decision"], code + row["message"]]
 
 
 def _counted(scoring: Scoring, file: Path) -> str:

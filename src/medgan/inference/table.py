@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -34,13 +35,18 @@ NO_IMAGE = "NO_IMAGE"
 """The code of a file that is left out unread."""
 
 
-def image_rows(seen: Sequence[Seen], scores: Sequence[float], kept: Sequence[int]) -> pd.DataFrame:
+ScoredEntry: TypeAlias = tuple[Seen, float, int]
+"""An entry without its pixels, its score (NaN where refused), and its number in the spool."""
+
+
+def image_rows(entries: Sequence[ScoredEntry]) -> pd.DataFrame:
     """Make a row of each entry: unit, path, volume, slice, score (NaN where refused), code,
     message, outside, kept.
 
     `volume` names the file of a volume, or the first file of a DICOM series. A series of one file
     is an image.
     """
+    seen = [one for one, _, _ in entries]
     groups = pd.Series([one.group for one in seen], dtype=object)
     files = pd.Series([one.entry.file for one in seen], dtype=object)
     numbers = pd.Series([one.entry.number for one in seen], dtype=object)
@@ -52,11 +58,11 @@ def image_rows(seen: Sequence[Seen], scores: Sequence[float], kept: Sequence[int
             "path": files,
             "volume": volumes,
             "slice": numbers,
-            "score": np.asarray(scores, dtype=np.float64),
+            "score": np.array([score for _, score, _ in entries], dtype=np.float64),
             "code": [one.code for one in seen],
             "message": [one.message for one in seen],
             REASON: [one.outside for one in seen],
-            KEPT: np.asarray(kept, dtype=np.int64),
+            KEPT: np.array([number for _, _, number in entries], dtype=np.int64),
         }
     )
 

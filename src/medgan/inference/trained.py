@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,20 +24,18 @@ from medgan.evaluation.score_table import joined
 from medgan.evaluation.scores import Batches, Images, Scored, score_images
 from medgan.evaluation.volumes import MEAN
 from medgan.files.documents import to_json
-from medgan.images.config import PreprocessingConfig
 from medgan.images.loading import StoredImages
-from medgan.images.resizing import fit_square
-from medgan.images.store import ImageStore, StoreInfo, padded_size
-from medgan.images.transforms import crop_padding, prepare
+from medgan.images.resizing import as_image, crop_image
+from medgan.images.store import StoreInfo
+from medgan.images.tiles import TiledScore, score_in_tiles
+from medgan.images.transforms import crop_padding
 from medgan.inference import cautions
-from medgan.models import PublishedModel
+from medgan.inference.published import Published, load_published, network_inputs
+from medgan.pipelines.arms import pipeline_of
 from medgan.pipelines.outputs import Arrays, Evaluation
-from medgan.pipelines.preprocessing.nodes import store_key
-from medgan.pipelines.selection import pipeline_of
 from medgan.plots.anomaly_maps import MapScale, normal_scale
 from medgan.project.artifacts import Project
 from medgan.project.environment import Environment
-from medgan.sources.readers.config import ReadingConfig
 from medgan.stats.thresholds import Threshold, frozen_on, rule_of
 from medgan.training.runtime import Runtime
 
@@ -51,7 +50,6 @@ JUDGED: Mapping[str, frozenset[str]] = {
 """Unit of the evaluation -> units that its threshold applies to. Scores of volumes and of slices
 are distributed differently.
 """
-PREPARATION = ("size", "channels", "intensity", "crop")
 
 
 class NotEvaluated(UserError):
@@ -98,18 +96,11 @@ class Frozen:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The newest version of a detector, and how images are prepared for it."""
+class Trained(Published):
+    """The newest version of a detector."""
 
-    dataset: str
-    version: str
-    """Name of its folder, a time."""
-    published: PublishedModel
     detector: AnomalyDetector
     """In eval mode, on the device."""
-    store: ImageStore
-    reading: ReadingConfig
-    preprocessing: PreprocessingConfig
     batch_size: int
     frozen: Frozen | None = None
 
@@ -130,11 +121,6 @@ class Trained:
     def aggregate(self) -> str:
         """How the scores of slices become the score of a volume; the mean without an evaluation."""
         return self.frozen.aggregate if self.frozen else MEAN
-
-    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Crop and resize an image (H, W, C) as the image store does."""
-        info = self.store.info
-        return fit_square(image, info.height, info.channels, self.preprocessing.crop)
 
     def score(self, pixels: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> ScoresAndMaps:
         """Score a batch of prepared images, see `score_pixels`."""
@@ -158,7 +144,7 @@ class Trained:
 
     def card(self) -> dict[str, Any]:
         """Describe the detector as JSON, without the key of the pseudonyms."""
-        reading, preparation = asdict(self.reading), asdict(self.preprocessing)
+        reading = asdict(self.reading)
         del reading["pseudonym_key"]
         threshold = self.frozen and {
             "rule": self.frozen.rule,
@@ -175,8 +161,7 @@ class Trained:
             "domain": self.frozen and to_json(self.frozen.domain.limits),
             "cautions": list(self.cautions),
             "reading": reading,
-            "preprocessing": {name: preparation[name] for name in PREPARATION}
-            | {"intensity": str(self.preprocessing.scaling)},
+            "preprocessing": self.preparation,
         }
 
 
@@ -187,45 +172,12 @@ def trained(project: Project, environment: Environment, model: str) -> Trained:
         UserError: the model is unknown or not trained, or the model, the stored images and the
             configuration do not belong to each other.
     """
-    name, dataset = detector_named(model), environment.dataset()
+    name = detector_named(model)
     command = environment.command(pipeline_of(name, "gan_training"))
-    if not project.trained(dataset, [name]):
-        others = ", ".join(project.trained(dataset, models.detectors()))
-        besides = f"; trained are {others}" if others else ""
-        raise UserError(f"{name} is not trained on {dataset}: `{command}` trains it{besides}.")
-    published, store = project.published(dataset, name), project.store(dataset)
-    check_trained_on(published, store, command)
-    preprocessing = stored_with(project, environment, store)
-    detector: Any = published.build().to(Runtime.detect().device)
-    return Trained(
-        dataset=dataset,
-        version=project.version(dataset, name),
-        published=published,
-        detector=detector,
-        store=store,
-        reading=environment.reading(),
-        preprocessing=preprocessing,
-        batch_size=environment.parameters()["evaluation"].batch_size,
-    )
-
-
-def stored_with(
-    project: Project, environment: Environment, store: ImageStore
-) -> PreprocessingConfig:
-    """Return the preprocessing of the stored images.
-
-    Raises:
-        UserError: the configuration has changed since they were stored.
-    """
-    preprocessing = environment.preprocessing(store.info)
-    manifest = project.manifest(environment.dataset())
-    # The store names its crop in its key only.
-    if manifest is not None and store.info.source_key not in (
-        "",
-        store_key(manifest, preprocessing, store.info.classes),
-    ):
-        raise environment.changed()
-    return preprocessing
+    found = load_published(project, environment, name, command, models.detectors())
+    detector: Any = found["published"].build().to(Runtime.detect().device)
+    size = environment.parameters()["evaluation"].batch_size
+    return Trained(**found, detector=detector, batch_size=size)
 
 
 def detector_named(name: str) -> str:
@@ -242,19 +194,6 @@ def detector_named(name: str) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def check_trained_on(model: PublishedModel, store: ImageStore, command: str) -> None:
-    """Check that a model was trained on this image store.
-
-    Raises:
-        UserError: it was not, so its images were prepared differently.
-    """
-    if model.card.get("images") != store.key:
-        raise UserError(
-            f"The stored images have changed since {model.name} was trained: "
-            f"`{command}` trains it on them."
-        )
 
 
 def with_threshold(project: Project, environment: Environment, using: Trained) -> Trained:
@@ -335,12 +274,10 @@ def score_pixels(
     Raises:
         UserError: a score is not a finite number; it says of which of the `names`.
     """
-    size = padded_size(max(info.height, info.width))
-    images = prepare(torch.from_numpy(np.array(pixels)), info.scaling, size)
+    images = network_inputs(pixels, info)
     rows = np.arange(len(pixels), dtype=np.int64)
     found = _scored(detector, lambda chosen: images[torch.from_numpy(chosen)], rows, seed, names)
-    maps = crop_padding(torch.from_numpy(found.maps[:, None]), info.height, info.width)
-    return found.scores, maps[:, 0].numpy()
+    return found.scores, crop_padding(found.maps, info.height, info.width)
 
 
 def _scored(
@@ -352,3 +289,36 @@ def _scored(
 ) -> Scored:
     device = str(Runtime.detect().device)
     return score_images(detector, images, rows, Batches(max(len(rows), 1), seed, device), names)
+
+
+@dataclass(frozen=True)
+class InTiles(Trained):
+    """A detector that sees images at their own resolution, one tile after the other.
+
+    It should have been trained on tiles: the parts of an image are no images of its data set.
+    """
+
+    overlap: float = 0.5
+
+    @classmethod
+    def of(cls, using: Trained, overlap: float) -> Self:
+        """Let a detector score tiles that overlap by at least this share."""
+        return cls(**{one.name: getattr(using, one.name) for one in fields(using)}, overlap=overlap)
+
+    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Crop an image (H, W, C) as the image store does, and keep its size."""
+        crop, channels = self.preprocessing.crop, self.store.info.channels
+        kept = crop_image(image, crop) if crop else image
+        return np.asarray(as_image(kept, channels)).reshape(*kept.shape[:2], channels)
+
+    def score(self, pixels: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> ScoresAndMaps:
+        """Score images (H, W, C) of any sizes: the highest of their blended maps."""
+        size, found = self.store.info.height, list[TiledScore]()
+        for image, name in zip(pixels, names, strict=True):
+            score = partial(self._score_tiles, name)
+            found.append(score_in_tiles(image, size, self.overlap, score, self.batch_size))
+        scores = np.array([one.score for one in found], dtype=np.float32)
+        return scores, [one.anomaly_map.astype(np.float16) for one in found]
+
+    def _score_tiles(self, name: str, tiles: NDArray[np.uint8]) -> ScoresAndMaps:
+        return super().score(list(tiles), [name] * len(tiles))

@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from medgan.files.names import csv_text, slug
 from medgan.images.resizing import thumbnail
-from medgan.inference.batch import scored_batch
+from medgan.inference.batch import scored
 from medgan.inference.inputs import Entry, NewImages, Seen, listed_images
 from medgan.inference.output import TABLE, picture, picture_name
 from medgan.inference.table import (
@@ -25,6 +24,7 @@ from medgan.inference.table import (
     KEPT,
     NOT_KEPT,
     REASON,
+    ScoredEntry,
     image_rows,
     judged,
     with_volumes,
@@ -118,28 +118,22 @@ def score_uploads(using: Trained, files: Sequence[Upload]) -> ScoredUploads:
     Raises:
         UserError: a score is not a finite number.
     """
-    files = _named_apart(files)
-    seen, shown = list[Seen](), list[ScoredImage]()
-    scores, kept = list[float](), list[int]()
-    outside = using.frozen.domain.outside if using.frozen else None
+    files, rows, shown = _named_apart(files), list[ScoredEntry](), list[ScoredImage]()
     with uploaded(files, using.reading) as images:
-        entries = images.read(using.prepared, outside)
-        while batch := list(islice(entries, using.batch_size)):
-            for one, score, anomaly_map in scored_batch(batch, using):
-                kept.append(NOT_KEPT)
-                if one.pixels is not None and anomaly_map is not None:
-                    kept[-1] = len(shown)
-                    shown.append(_shown(images, one, one.pixels, anomaly_map, score))
-                seen.append(replace(one, pixels=None))
-                scores.append(score)
+        for one, score, anomaly_map in scored(images, using):
+            number = NOT_KEPT
+            if one.pixels is not None and anomaly_map is not None:
+                number = len(shown)
+                shown.append(_shown(images, one, one.pixels, score, anomaly_map))
+            rows.append((replace(one, pixels=None), score, number))
     for file in files:
         if len(file.data) > SIZE_CAP:
             message = f"the file has {len(file.data) >> 20} MB, more than {SIZE_CAP >> 20}"
-            seen.append(Seen(Entry(file.name), code="TOO_LARGE", message=message))
-            scores.append(float("nan"))
-            kept.append(NOT_KEPT)
-    rows = with_volumes(image_rows(seen, scores, kept), using.aggregate)
-    table = judged(rows, using.frozen, using.cautions).assign(heat_map="")
+            refused = Seen(Entry(file.name), code="TOO_LARGE", message=message)
+            rows.append((refused, float("nan"), NOT_KEPT))
+    table = judged(
+        with_volumes(image_rows(rows), using.aggregate), using.frozen, using.cautions
+    ).assign(heat_map="")
     scale = (using.frozen and using.frozen.scale) or _own_scale(shown)
     return ScoredUploads(table.rename(columns={KEPT: "shown"}).drop(columns=REASON), shown, scale)
 
@@ -162,8 +156,8 @@ def _shown(
     images: NewImages,
     one: Seen,
     pixels: NDArray[np.uint8],
-    anomaly_map: NDArray[np.float16],
     score: float,
+    anomaly_map: NDArray[np.float16],
 ) -> ScoredImage:
     native = images.source.read(one.entry.name).pixels
     height, width, channels = native.shape

@@ -86,13 +86,7 @@ def unconditional() -> tuple[str, ...]:
 
 
 def _is_labelled(name: str) -> bool:
-    return _assigned(name, "TRAINING_SET") == str(TrainingSet.LABELLED)
-
-
-def _assigned(name: str, constant: str) -> str:
-    """Return the source of the value of a constant of a module."""
-    assigned = _source(name)[constant]
-    return ast.unparse(assigned.value) if isinstance(assigned, ast.Assign) else ""
+    return ast.unparse(_source(name)["TRAINING_SET"]).endswith(str(TrainingSet.LABELLED))
 
 
 @cache
@@ -154,11 +148,15 @@ def _making(contract: type) -> tuple[str, ...]:
 
 
 def _methods(name: str) -> set[str]:
-    """Return the methods of the class that `build` returns, without those of its bases."""
-    source = _source(name)
-    build = source["build"]
-    model = source[ast.unparse(build.returns)]  # type: ignore[attr-defined]
-    return {node.name for node in model.body if isinstance(node, ast.FunctionDef)}  # type: ignore[attr-defined]
+    """Return the methods of the class that `build` returns, with those of its bases in `gans`."""
+    source: Mapping[str, Any] = {**_source("../gans"), **_source(name)}
+
+    def methods(model: ast.ClassDef) -> set[str]:
+        own = {node.name for node in model.body if isinstance(node, ast.FunctionDef)}
+        bases = [source[base] for base in map(ast.unparse, model.bases) if base in source]
+        return own.union(*map(methods, bases))
+
+    return methods(source[ast.unparse(source["build"].returns)])
 
 
 @cache

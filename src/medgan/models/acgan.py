@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
+from medgan.gans import GAN
 from medgan.losses import (
     ADVERSARIAL,
     binary_cross_entropy,
@@ -45,7 +46,6 @@ from medgan.networks.dcgan import (
     ModulatedGenerator,
     ProxyHead,
     latents_for,
-    normal_latents,
 )
 from medgan.ranges import Cosine, LatentDim, LearningRate, Temperature, Weight, Width
 
@@ -111,7 +111,7 @@ GENERATORS: Mapping[str, Callable[[int, int, int, int, int], nn.Module]] = {
 """Of (latent_dim, classes, width, size, channels)."""
 
 
-class ACGAN(nn.Module):
+class ACGAN(GAN):
     """A class-conditional generator and a discriminator with a class head."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
@@ -136,19 +136,15 @@ class ACGAN(nn.Module):
         """Return one stage: the discriminator, then the generator."""
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         return {
-            "adversarial": (
-                Player(
-                    "discriminator",
-                    [self.discriminator],
-                    self.discriminator_loss,
-                    adam,
-                    critic=lambda images: self.discriminator(images)[0],
-                    per_image=self.class_loss.on_fakes
-                    and self.config.discriminator_norm == "group",
-                ),
-                Player("generator", [self.generator], self.generator_loss, adam),
+            "adversarial": self.players(
+                adam,
+                per_image=self.class_loss.on_fakes and self.config.discriminator_norm == "group",
             )
         }
+
+    def critic(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
+        return self.discriminator(images)[0]
 
     def discriminator_loss(self, batch: Batch) -> LossTerms:
         """Compute the loss of D: source and class of real and of generated images."""
@@ -177,23 +173,11 @@ class ACGAN(nn.Module):
         }
 
     @torch.inference_mode()
-    def realness(self, images: Tensor) -> Tensor:
-        """Compute the logits (N,) of D."""
-        found: Tensor = self.discriminator(images)[0]
-        return found
-
-    @torch.inference_mode()
-    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Generate images (n, C, H, W) of labels (n,) or multi-hot (n, classes).
+    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Compute G(z, class) of latents (n, latent_dim) and labels (n,) or multi-hot (n, classes).
 
         Without labels the classes alternate.
         """
-        device = next(self.parameters()).device
-        return self.decode(normal_latents(n, self.config.latent_dim, rng, device), labels)
-
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Compute G(z, class) of latents (n, latent_dim); labels as in `sample`."""
         labels = torch.arange(len(latents)) % self.classes if labels is None else labels
         return self.generator(latents, labels.to(latents.device))
 

@@ -40,7 +40,6 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import (
-    AnomalyScores,
     Batch,
     ImageSpec,
     LossTerms,
@@ -48,16 +47,16 @@ from medgan.contracts import (
     Player,
     TrainingSet,
 )
+from medgan.gans import EncodingGAN
 from medgan.losses import (
     bce_discriminator,
     bce_generator,
     l1_per_image,
     pairwise_accuracy,
-    residual_map,
 )
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import spectrally_normalized
-from medgan.networks.dcgan import Generator, draw, latents_for
+from medgan.networks.dcgan import Generator, latents_for
 from medgan.networks.pairs import (
     ImagePairDiscriminator,
     LatentPairDiscriminator,
@@ -97,10 +96,10 @@ class Pairs:
     latents: Tensor
 
 
-class BiGAN(nn.Module):
+class BiGAN(EncodingGAN):
     """EGBAD: a generator, an encoder and a discriminator of pairs."""
 
-    COUNTERPART = "reconstruction"
+    distance = staticmethod(l1_per_image)
     FORM = "EGBAD"
     DROPOUT = 0.5
     BATCH_NORM = True
@@ -129,7 +128,7 @@ class BiGAN(nn.Module):
                     self.discriminators(),
                     self.discriminator_loss,
                     adam,
-                    critic=lambda images: self.discriminator(images, self.encoder(images).detach()),
+                    critic=self.critic,
                 ),
                 Player("generator", [self.generator, self.encoder], self.generator_loss, adam),
             )
@@ -166,44 +165,9 @@ class BiGAN(nn.Module):
         """Return no terms: EGBAD has no cycles."""
         return {}
 
-    @torch.inference_mode()
-    def realness(self, images: Tensor) -> Tensor:
-        """Compute the logits (N,) of D."""
-        found: Tensor = self.discriminator(images, self.encoder(images))
-        return found
-
-    @torch.inference_mode()
-    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
-        return draw(self.generator, n, self.config.latent_dim, rng)
-
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Compute G(z) of latents (n, latent_dim)."""
-        return self.generator(latents)
-
-    @torch.inference_mode()
-    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Compute the reconstruction G(E(x)): (N, C, H, W)."""
-        return self.generator(self.encoder(images))
-
-    @torch.inference_mode()
-    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Compute the score of EGBAD or ALAD and the map |x - G(E(x))|."""
-        encoded = self.encoder(images)
-        reconstructed = self.generator(encoded)
-        components = {
-            "reconstruction": l1_per_image(images, reconstructed),
-            "feature": self.feature_distance(images, reconstructed, encoded),
-            "latent": l1_per_image(encoded, self.encoder(reconstructed)),
-        }
-        maps = residual_map(images, reconstructed)
-        return AnomalyScores.composed(components, self.score_weights(), maps)
-
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor:
-        """Compute the latents E(x): (N, latent_dim)."""
-        return self.encoder(images)
+    def critic(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D for (x, E(x))."""
+        return self.discriminator(images, self.encoder(images).detach())
 
     def score_weights(self) -> Mapping[str, float]:
         """Return EGBAD's weights, 0.9 and 0.1 by default."""

@@ -21,20 +21,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medgan.contracts import (
     AnomalyScores,
     Batch,
     ImageSpec,
-    LossTerms,
     OptimizerSpec,
     Player,
     TrainingSet,
 )
-from medgan.losses import negative_mean, wasserstein_critic_terms
+from medgan.gans import Adversaries
+from medgan.losses import ADVERSARIAL
 from medgan.networks.blocks import BASE, enlarged
-from medgan.networks.dcgan import latents_for
 from medgan.networks.memory import FeatureMemory
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
 from medgan.ranges import Count, CriticSteps, LatentDim, LearningRate, Width
@@ -55,12 +54,14 @@ class Config:
     """k, the training images whose distances are averaged."""
 
 
-class CriticNeighbours(nn.Module):
+class CriticNeighbours(Adversaries):
     """Generator, critic, and the critic's features of the training images."""
+
+    TERM = "wasserstein"
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.adversarial = config, ADVERSARIAL["wgan_gp"]
         shape = config.width, spec.size, spec.channels
         self.generator = ResNetGenerator(config.latent_dim, *shape)
         self.discriminator = ResNetEncoder(1, *shape, layer_norm)
@@ -69,27 +70,7 @@ class CriticNeighbours(nn.Module):
     def stages(self) -> Mapping[str, Sequence[Player]]:
         """Return the stage of critic and generator."""
         adam = OptimizerSpec("adam", self.config.lr, (0.0, 0.9))
-        critic = Player(
-            "discriminator",
-            [self.discriminator],
-            self.discriminator_loss,
-            adam,
-            self.config.n_critic,
-            self._critic,
-        )
-        generator = Player("generator", [self.generator], self.generator_loss, adam)
-        return {"adversarial": (critic, generator)}
-
-    def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """Compute E[D(G(z))] - E[D(x)] + 10 penalty (Gulrajani 2017, eq. 3)."""
-        with torch.no_grad():
-            fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return wasserstein_critic_terms(self._critic, batch.images, fake, batch.rng)
-
-    def generator_loss(self, batch: Batch) -> LossTerms:
-        """Compute -E[D(G(z))]."""
-        fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return {"wasserstein": negative_mean(self._critic(fake))}
+        return {"adversarial": self.players(adam, self.config.n_critic)}
 
     @torch.no_grad()
     def fit(self, batches: Iterator[Batch]) -> None:
@@ -103,7 +84,8 @@ class CriticNeighbours(nn.Module):
         distances, maps = self.memory.distances(features, self.config.neighbours, BASE)
         return AnomalyScores(distances, enlarged(maps, images.shape[-1]))
 
-    def _critic(self, images: Tensor) -> Tensor:
+    def critic(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
         return self.discriminator(images).squeeze(1)
 
 

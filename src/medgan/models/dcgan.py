@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medgan.contracts import (
     AnomalyScores,
@@ -34,17 +34,11 @@ from medgan.contracts import (
     Player,
     TrainingSet,
 )
-from medgan.losses import (
-    ADVERSARIAL,
-    gradient_penalty,
-    l1_per_image,
-    mse_per_image,
-    pairwise_accuracy,
-    residual_map,
-)
+from medgan.gans import GAN
+from medgan.losses import ADVERSARIAL, l1_per_image, mse_per_image, residual_map
 from medgan.networks.autoencoder import ConvolutionalEncoder
 from medgan.networks.blocks import NORMS
-from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for, normal_latents
+from medgan.networks.dcgan import Discriminator, Generator, latents_for, normal_latents
 from medgan.ranges import Count, LatentDim, LearningRate, Share, Width
 
 NAME = "DCGAN"
@@ -73,7 +67,7 @@ class Config:
     encoder_lr: LearningRate = 1e-3
 
 
-class DCGAN(nn.Module):
+class DCGAN(GAN):
     """Generator, discriminator, latent search, and the encoder from which it may start."""
 
     COUNTERPART = "nearest drawn image"
@@ -96,63 +90,18 @@ class DCGAN(nn.Module):
         """Return the stage of discriminator and generator, then that of the encoder if it is on."""
         adam = OptimizerSpec("adam", self.config.lr, (0.5, 0.999))
         stages: dict[str, Sequence[Player]] = {
-            "adversarial": (
-                Player(
-                    "discriminator",
-                    [self.discriminator],
-                    self.discriminator_loss,
-                    adam,
-                    critic=self.discriminator,
-                    per_image=self.per_image,
-                ),
-                Player("generator", [self.generator], self.generator_loss, adam),
-            )
+            "adversarial": self.players(adam, per_image=self.per_image)
         }
         if self.encoder is not None:
             adam = OptimizerSpec("adam", self.config.encoder_lr, (0.9, 0.999))
             stages["encoder"] = (Player("encoder", [self.encoder], self.encoder_loss, adam),)
         return stages
 
-    def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """Compute the loss of D on real and generated images, with its gradient penalty if any."""
-        with torch.no_grad():
-            fake = self.generator(latents_for(batch, self.config.latent_dim))
-        real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
-        terms = {
-            "adversarial": self.adversarial.discriminator(real_logits, fake_logits),
-            "accuracy": pairwise_accuracy(real_logits, fake_logits),
-        }
-        if self.adversarial.gradient_penalty:
-            penalty = gradient_penalty(self.discriminator, batch.images, fake, batch.rng)
-            terms["gradient_penalty"] = self.adversarial.gradient_penalty * penalty
-        return terms
-
-    def generator_loss(self, batch: Batch) -> LossTerms:
-        """Compute the loss of G on generated images."""
-        fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return {"adversarial": self.adversarial.generator(self.discriminator(fake))}
-
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """Compute the ziz loss of E: mean (z - E(G(z)))^2."""
         assert self.encoder is not None  # noqa: S101
         latents = latents_for(batch, self.config.latent_dim)
         return {"latents": mse_per_image(latents, self.encoder(self.generator(latents))).mean()}
-
-    @torch.inference_mode()
-    def realness(self, images: Tensor) -> Tensor:
-        """Compute the logits (N,) of D."""
-        found: Tensor = self.discriminator(images)
-        return found
-
-    @torch.inference_mode()
-    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
-        return draw(self.generator, n, self.config.latent_dim, rng)
-
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Compute G(z) of latents (n, latent_dim)."""
-        return self.generator(latents)
 
     def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
         """Compute AnoGAN's score and residual map."""

@@ -27,7 +27,6 @@ import torch
 from torch import Tensor, nn
 
 from medgan.contracts import (
-    AnomalyScores,
     Batch,
     ImageSpec,
     LossTerms,
@@ -35,13 +34,8 @@ from medgan.contracts import (
     Player,
     TrainingSet,
 )
-from medgan.losses import (
-    mse_per_image,
-    negative_mean,
-    residual_map,
-    wasserstein_critic_terms,
-)
-from medgan.networks.dcgan import draw, latents_for
+from medgan.gans import EncodingGAN
+from medgan.losses import ADVERSARIAL, mse_per_image
 from medgan.networks.resnet import ResNetEncoder, ResNetGenerator, layer_norm
 from medgan.ranges import CriticSteps, LatentDim, LearningRate, Weight, Width
 
@@ -64,14 +58,15 @@ class Config:
     """k, the weight of the feature residual."""
 
 
-class FAnoGAN(nn.Module):
+class FAnoGAN(EncodingGAN):
     """Generator, critic and encoder."""
 
-    COUNTERPART = "reconstruction"
+    TERM = "wasserstein"
+    distance = staticmethod(mse_per_image)
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.adversarial = config, ADVERSARIAL["wgan_gp"]
         shape = config.width, spec.size, spec.channels
         self.generator = ResNetGenerator(config.latent_dim, *shape)
         self.discriminator = ResNetEncoder(1, *shape, layer_norm)
@@ -82,88 +77,32 @@ class FAnoGAN(nn.Module):
         """Return the stage of critic and generator, then that of the encoder."""
         adam = OptimizerSpec("adam", self.config.lr, (0.0, 0.9))
         rmsprop = OptimizerSpec("rmsprop", self.config.encoder_lr)
-        critic = Player(
-            "discriminator",
-            [self.discriminator],
-            self.discriminator_loss,
-            adam,
-            self.config.n_critic,
-            self._critic,
-        )
-        generator = Player("generator", [self.generator], self.generator_loss, adam)
         return {
-            "adversarial": (critic, generator),
+            "adversarial": self.players(adam, self.config.n_critic),
             "encoder": (Player("encoder", [self.encoder], self.encoder_loss, rmsprop),),
         }
 
-    def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """Compute E[D(G(z))] - E[D(x)] + 10 penalty (Gulrajani 2017, eq. 3)."""
-        with torch.no_grad():
-            fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return wasserstein_critic_terms(self._critic, batch.images, fake, batch.rng)
-
-    def generator_loss(self, batch: Batch) -> LossTerms:
-        """Compute -E[D(G(z))]."""
-        fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return {"wasserstein": negative_mean(self._critic(fake))}
-
     def encoder_loss(self, batch: Batch) -> LossTerms:
         """Compute the two terms of eq. 3, and the detached latent distance."""
-        reconstructed = self.generator(self.encoder(batch.images))
-        features = self._feature_residual(batch.images, reconstructed)
+        encoded = self.encoder(batch.images)
+        reconstructed = self.generator(encoded)
+        features = self.feature_distance(batch.images, reconstructed, encoded)
         return {
             "reconstruction": mse_per_image(batch.images, reconstructed).mean(),
             "features": self.config.kappa * features.mean(),
             "latent_distance": self._latent_distance(batch.images[:MONITORED]),
         }
 
-    @torch.inference_mode()
-    def realness(self, images: Tensor) -> Tensor:
-        """Compute the logits (N,) of D."""
-        found: Tensor = self._critic(images)
-        return found
-
-    @torch.inference_mode()
-    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
-        return draw(self.generator, n, self.config.latent_dim, rng)
-
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Compute G(z) of latents (n, latent_dim)."""
-        return self.generator(latents)
-
-    @torch.inference_mode()
-    def counterpart(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Compute the reconstruction G(E(x)): (N, C, H, W)."""
-        return self.generator(self.encoder(images))
-
-    @torch.inference_mode()
-    def score(self, images: Tensor, rng: torch.Generator) -> AnomalyScores:
-        """Compute eq. 3 for each image, and the map |x - G(E(x))|."""
-        encoded = self.encoder(images)
-        reconstructed = self.generator(encoded)
-        components = {
-            "reconstruction": mse_per_image(images, reconstructed),
-            "feature": self._feature_residual(images, reconstructed),
-            "latent": mse_per_image(encoded, self.encoder(reconstructed)),
-        }
-        maps = residual_map(images, reconstructed)
-        return AnomalyScores.composed(components, self.score_weights(), maps)
-
     def score_weights(self) -> Mapping[str, float]:
         """Return the weights of eq. 3: 1 and k."""
         return {"reconstruction": 1.0, "feature": self.config.kappa}
 
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor:
-        """Compute the latents E(x): (N, latent_dim)."""
-        return self.encoder(images)
-
-    def _critic(self, images: Tensor) -> Tensor:
+    def critic(self, images: Tensor) -> Tensor:
+        """Compute the logits (N,) of D."""
         return self.discriminator(images).squeeze(1)
 
-    def _feature_residual(self, images: Tensor, reconstructed: Tensor) -> Tensor:
+    def feature_distance(self, images: Tensor, reconstructed: Tensor, encoded: Tensor) -> Tensor:
+        """Compute the mean of (f_D(x) - f_D(G(E(x))))^2 for each image: (N,)."""
         features = self.discriminator.features
         return mse_per_image(features(images), features(reconstructed))
 

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -92,25 +92,6 @@ class Config:
     def form(self) -> str:
         """Name of the selected output in a title."""
         return OUTPUTS[self.output].FORM
-
-
-class Output(Protocol):
-    """Meaning of the head of G, and the loss of G."""
-
-    FORM: str
-
-    def __init__(self, config: Config) -> None: ...
-
-    def channels(self, image_channels: int) -> int:
-        """Return the channels of the head."""
-
-    def translated(self, images: Tensor, head: Tensor) -> Tensor:
-        """Compute the healthy image y from x and the head."""
-
-    def generator_terms(
-        self, mix: Tensor, mix_head: Tensor, normals: Tensor, normals_head: Tensor, critic: Critic
-    ) -> LossTerms:
-        """Compute the loss of G from x_A and its head, x_B and its head."""
 
 
 class MaskedImage:
@@ -191,11 +172,12 @@ class CoarseMap(AdditiveMap):
         return (images + enlarged(cells, images.shape[-1])).clamp(-1, 1)
 
 
-OUTPUTS: Mapping[str, type[Output]] = {
+OUTPUTS: Mapping[str, type[MaskedImage | AdditiveMap]] = {
     "mask": MaskedImage,
     "additive": AdditiveMap,
     "coarse": CoarseMap,
 }
+"""Meaning of the head of G."""
 
 
 def focus(mask: Tensor) -> Tensor:

@@ -32,8 +32,7 @@ from torch import Tensor, nn
 from medgan.contracts import AnomalyScores, Batch, ImageSpec, Player, TrainingSet
 from medgan.networks.backbone import BackboneName, PatchFeatures
 from medgan.networks.blocks import enlarged
-from medgan.networks.coreset import k_center_greedy
-from medgan.networks.memory import Memory
+from medgan.networks.memory import Memory, k_center_greedy
 from medgan.ranges import BackboneSide, Count, Share
 
 NAME = "PatchCore"

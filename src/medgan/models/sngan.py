@@ -27,13 +27,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from medgan.contracts import Batch, ImageSpec, LossTerms, OptimizerSpec, Player, TrainingSet
-from medgan.losses import ADVERSARIAL, AdversarialLoss, pairwise_accuracy
+from medgan.contracts import ImageSpec, OptimizerSpec, Player, TrainingSet
+from medgan.gans import GAN
+from medgan.losses import ADVERSARIAL, AdversarialLoss
 from medgan.networks.blocks import spectrally_normalized
-from medgan.networks.dcgan import Discriminator, Generator, draw, latents_for
+from medgan.networks.dcgan import Discriminator, Generator
 from medgan.networks.resnet import ResNetDiscriminator, ResNetGenerator, xavier
 from medgan.ranges import CriticSteps, LatentDim, LearningRate, Width
 
@@ -73,7 +73,7 @@ VARIANTS: Mapping[str, Variant] = {
 }
 
 
-class SNGAN(nn.Module):
+class SNGAN(GAN):
     """A generator, and a discriminator with spectral norm in all layers."""
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
@@ -88,47 +88,7 @@ class SNGAN(nn.Module):
     def stages(self) -> Mapping[str, Sequence[Player]]:
         """Return one stage: the discriminator `n_critic` times, then the generator."""
         adam = OptimizerSpec("adam", self.config.lr, (0.0, 0.9))
-        discriminator = Player(
-            "discriminator",
-            [self.discriminator],
-            self.discriminator_loss,
-            adam,
-            self.config.n_critic,
-            self.discriminator,
-        )
-        generator = Player("generator", [self.generator], self.generator_loss, adam)
-        return {"adversarial": (discriminator, generator)}
-
-    def discriminator_loss(self, batch: Batch) -> LossTerms:
-        """Compute eq. 16, or MedGAN's cross-entropy."""
-        with torch.no_grad():
-            fake = self.generator(latents_for(batch, self.config.latent_dim))
-        real_logits, fake_logits = self.discriminator(batch.images), self.discriminator(fake)
-        return {
-            "adversarial": self.adversarial.discriminator(real_logits, fake_logits),
-            "accuracy": pairwise_accuracy(real_logits, fake_logits),
-        }
-
-    def generator_loss(self, batch: Batch) -> LossTerms:
-        """Compute eq. 17, or MedGAN's cross-entropy."""
-        fake = self.generator(latents_for(batch, self.config.latent_dim))
-        return {"adversarial": self.adversarial.generator(self.discriminator(fake))}
-
-    @torch.inference_mode()
-    def realness(self, images: Tensor) -> Tensor:
-        """Compute the logits (N,) of D."""
-        found: Tensor = self.discriminator(images)
-        return found
-
-    @torch.inference_mode()
-    def sample(self, n: int, labels: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Generate images (n, C, H, W) of the training class; `labels` are ignored."""
-        return draw(self.generator, n, self.config.latent_dim, rng)
-
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Compute G(z) of latents (n, latent_dim)."""
-        return self.generator(latents)
+        return {"adversarial": self.players(adam, self.config.n_critic)}
 
 
 def build(config: Config, spec: ImageSpec) -> SNGAN:

@@ -16,6 +16,27 @@ from medgan.networks.layouts import IMAGENET, Scaling
 BackboneName: TypeAlias = Literal["squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2"]
 
 
+class Colored(nn.Module):
+    """Images (N, 1 or 3, H, W) in [-1, 1], mapped to [0, 1] whatever their intensity is and scaled as
+    those of a network's training; gray ones are repeated for a network of color images.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, scaling: Scaling = IMAGENET) -> None:
+        super().__init__()
+        for name in ("mean", "spread"):
+            values = torch.tensor(getattr(scaling, name))[:, None, None]
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (N, channels of the network, H, W)."""
+        gray = images.shape[1] == 1
+        colored = images.expand(-1, len(self.mean), -1, -1) if gray else images
+        return ((colored + 1) / 2 - self.mean) / self.spread
+
+
 class Backbone(nn.Module):
     """The layers of a network up to the last one that is asked for.
 
@@ -25,9 +46,6 @@ class Backbone(nn.Module):
     Raises:
         UserError: the network has no such layer.
     """
-
-    mean: Tensor
-    spread: Tensor
 
     def __init__(
         self, network: str, layers: Sequence[str], side: int, scaling: Scaling = IMAGENET
@@ -51,10 +69,7 @@ class Backbone(nn.Module):
         self.requires_grad_(False)
         for tensor in self._tensors().values():
             tensor.fill_(torch.nan)
-        self.register_buffer("mean", torch.tensor(scaling.mean)[:, None, None], persistent=False)
-        self.register_buffer(
-            "spread", torch.tensor(scaling.spread)[:, None, None], persistent=False
-        )
+        self.colored = Colored(scaling)
 
     @property
     def loaded(self) -> bool:
@@ -84,14 +99,12 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Compute the feature maps (N, C_i, H_i, W_i) of the layers, in their order.
 
-        Images (N, 1 or 3, H, W) in [-1, 1] are mapped to [0, 1] whatever their intensity is, a gray
-        one is repeated for a network of color images, resized to `side`, and scaled as those of the
+        Images (N, 1 or 3, H, W) in [-1, 1] are resized to `side`, and scaled as those of the
         network's training.
         """
-        colored = images.expand(-1, len(self.mean), -1, -1) if images.shape[1] == 1 else images
         size = (self.side, self.side)
-        resized = F.interpolate(colored, size, mode="bilinear", align_corners=False, antialias=True)
-        return list(self.network(((resized + 1) / 2 - self.mean) / self.spread).values())
+        resized = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        return list(self.network(self.colored(resized)).values())
 
     def _tensors(self) -> dict[str, Tensor]:
         return {

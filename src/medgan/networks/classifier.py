@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medgan.errors import UserError
+from medgan.networks.backbone import Colored
 from medgan.networks.blocks import channel_widths
-from medgan.networks.layouts import IMAGENET
 
 DROPOUT = 0.3
 STRIDE = 32
@@ -76,25 +76,6 @@ class SmallClassifier(ImageClassifier):
     def forward(self, images: Tensor) -> Tensor:
         """Compute logits (N, classes) of images (N, C, size, size)."""
         return self.head(self.features(images))
-
-
-class Colored(nn.Module):
-    """Repeat gray images (N, 1 or 3, H, W) in [-1, 1], and scale them as those of ImageNet."""
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(IMAGENET.mean)[:, None, None], persistent=False)
-        self.register_buffer(
-            "spread", torch.tensor(IMAGENET.spread)[:, None, None], persistent=False
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (N, 3, H, W)."""
-        colored = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-        return ((colored + 1) / 2 - self.mean) / self.spread
 
 
 @dataclass(frozen=True)

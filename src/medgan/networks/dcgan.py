@@ -188,12 +188,6 @@ def _up(inputs: int, outputs: int, stride: int = 2, padding: int = 1) -> nn.Sequ
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def draw(generator: nn.Module, n: int, latent_dim: int, rng: torch.Generator) -> Tensor:
-    """Generate n images (n, C, H, W) from latents of N(0, 1)."""
-    device = next(generator.parameters()).device
-    return generator(normal_latents(n, latent_dim, rng, device))
-
-
 def latents_for(batch: Batch, latent_dim: int) -> Tensor:
     """Draw latents (N, latent_dim) from N(0, 1) for the images of a batch, by its generator."""
     count, device = rows(len(batch.images)), batch.images.device

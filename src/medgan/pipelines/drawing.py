@@ -36,8 +36,6 @@ class Drawing:
     """What a generator draws from one seed: an endless sequence of images for each class.
 
     Args:
-        published: the generator.
-        seed: of the sequences.
         truncation: components of the latents beyond it, in absolute value, are drawn again
             (Marchesi 2017; Brock 2019, section 3.1): images are more alike and often look better.
             Latents without such a component stay as they are.

@@ -1,14 +1,53 @@
-"""Hand a node function its inputs as the types that it takes."""
+"""Build nodes: functions that get their inputs as the types that they take, in namespaces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from typing import Any
 
+from kedro.pipeline import Node, Pipeline
+
 from medgan.evaluation.results import LeftOut
-from medgan.pipelines.shared import EvaluationData
+from medgan.pipelines.shared import EvaluationData, publish_model, train_model
+from medgan.training.job import TrainingJob
+
+Outputs = str | list[str]
+
+
+def node(
+    function: Callable[..., Any],
+    inputs: list[str] | dict[str, str],
+    outputs: Outputs,
+    name: str = "",
+    tags: str | None = None,
+) -> Node:
+    """Create a node that is named after its function, if it has no other name."""
+    return Node(function, inputs, outputs, name=name or function.__name__, tags=tags)
+
+
+def namespaced(nodes: list[Node], *names: str) -> Pipeline:
+    """Put nodes into the namespace `<name>.<name>`, and give them these tags."""
+    return Pipeline(
+        nodes, namespace=".".join(names), prefix_datasets_with_namespace=False, tags=names
+    )
+
+
+def training_nodes(plan: Callable[..., TrainingJob], name: str, inputs: list[str]) -> list[Node]:
+    """Train and publish a model: `plan(name, *inputs)` gives the job.
+
+    The training yields, and each yield is saved at once, so its outputs cannot be versioned; the
+    published model is.
+    """
+    run, choose = partial(train_model, plan, name), partial(publish_model, plan, name)
+    run.__name__, choose.__name__ = "train_model", "publish_model"  # type: ignore[attr-defined]
+    return [
+        Node(
+            run, ["earlier_trainings", "params:compute", *inputs], f"{name}.training", name="train"
+        ),
+        Node(choose, [f"{name}.training", *inputs], f"{name}.trained", name="publish"),
+    ]
 
 
 def by_model(kind: str, dataset: str, names: tuple[str, ...]) -> dict[str, str]:
@@ -31,7 +70,7 @@ def gathered(
     told = "left_out" in signature(function).parameters
 
     @wraps(function)
-    def node(**inputs: Any) -> Any:
+    def typed(**inputs: Any) -> Any:
         nested: dict[str, Any] = {"left_out": {}} if told else {}
         for path, value in inputs.items():
             *kinds, name = path.split(".")
@@ -49,7 +88,7 @@ def gathered(
             **{name: types[name](**v) if name in types else v for name, v in nested.items()}
         )
 
-    return node
+    return typed
 
 
 DATA = {
@@ -61,6 +100,16 @@ DATA = {
 """The inputs of `EvaluationData`."""
 
 
-def on_data(function: Callable[..., Any], **types: Callable[..., Any]) -> Callable[..., Any]:
-    """`gathered` for a function that takes `data`."""
-    return gathered(function, "", data=EvaluationData, **types)
+def data_node(
+    function: Callable[..., Any],
+    inputs: dict[str, str],
+    outputs: Outputs,
+    *,
+    name: str = "",
+    tags: str | None = None,
+    keeps: str = "",
+    **types: Callable[..., Any],
+) -> Node:
+    """Create a `gathered` node of a function that takes `data`."""
+    gather = gathered(function, keeps, data=EvaluationData, **types)
+    return node(gather, DATA | inputs, outputs, name, tags)

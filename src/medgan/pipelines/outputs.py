@@ -216,13 +216,6 @@ class ArmsComparison:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Figures by model or arm."""
-
-    figures: Mapping[str, Picture]
-
-
-@dataclass(frozen=True)
 class Scores:
     """Arrays of a detector that are expensive to compute."""
 

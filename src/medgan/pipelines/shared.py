@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medgan import __version__
 from medgan.errors import ModelLeftOut
 from medgan.evaluation.embeddings import described_images, features_of
 from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.results import LeftOut
+from medgan.files.digest import digest
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
-from medgan.pipelines.cache import Arrays, Earlier, reused
-from medgan.pipelines.outputs import Trained, Training
+from medgan.pipelines.outputs import Arrays, Trained, Training
 from medgan.plots.training import training_curves
 from medgan.training.checkpoints import CheckpointFolder
 from medgan.training.job import TrainingJob, TrainingStep, publish, train
@@ -28,6 +29,35 @@ from medgan.training.settings import ComputeConfig
 
 logger = logging.getLogger(__name__)
 Plan = Callable[..., TrainingJob]
+FORM = 3
+"""Raised with every change in what is stored, so that older files are not misread."""
+
+
+class Earlier(Protocol):
+    """Outputs of the last run, read on demand."""
+
+    def __call__(self, kind: str, model: str = "") -> Any | None:
+        """Return an output of a model; None where there is none."""
+        ...
+
+
+def reused(
+    earlier: Arrays | None, decided_by: list[Any], make: Callable[[], Mapping[str, Any]]
+) -> Arrays:
+    """Return the earlier arrays where nothing that decides them has changed, else new ones.
+
+    Args:
+        earlier: what the last run returned, or None.
+        decided_by: JSON-like; the version of medgan is added.
+        make: makes the arrays.
+
+    Returns:
+        The arrays, and `key`.
+    """
+    key = digest([FORM, *decided_by, __version__])
+    if earlier is not None and str(earlier["key"]) == key:
+        return earlier
+    return {**make(), "key": np.array(key)}
 
 
 def train_model(
@@ -99,6 +129,10 @@ def embed(published: PublishedModel, data: EvaluationData, earlier: Arrays | Non
     return reused(earlier, ["features", *decided_by], make)
 
 
-def places(image_ids: NDArray[Any]) -> pd.Series[int]:
-    """Return the index of each image in arrays with these ids."""
-    return pd.Series(np.arange(len(image_ids)), index=image_ids.astype(str))
+def of_images(arrays: Arrays, name: str, image_ids: Iterable[object]) -> NDArray[Any]:
+    """Return the rows of an array that belong to these images; `image_id` names its rows."""
+    places = pd.Index(arrays["image_id"].astype(str)).get_indexer(list(map(str, image_ids)))
+    if (places < 0).any():
+        raise KeyError(f"some of {len(places)} images are not in the array {name}")
+    found: NDArray[Any] = arrays[name][places]
+    return found

@@ -18,8 +18,8 @@ from medgan.errors import UserError
 from medgan.evaluation.results import LeftOut
 from medgan.images.store import ImageStore
 from medgan.models import PublishedModel
+from medgan.pipelines.arms import pipeline_of
 from medgan.pipelines.outputs import Arrays, Scores, Trained
-from medgan.pipelines.selection import pipeline_of
 from medgan.project.environment import Environment
 from medgan.project.loader import environment_of
 from medgan.sources.medigan.packages import Home

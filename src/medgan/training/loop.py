@@ -155,16 +155,13 @@ class _Training:
 
     def _saves(self, report: Progress) -> bool:
         """Whether a report has a checkpoint."""
-        if not self.runtime.workers.leads:
-            return False
         counted = report.step % self.config.checkpoint_every == 0 or report.step == report.total
-        return counted or self._overdue()
+        return self.runtime.workers.leads and (counted or self._overdue())
 
     def _overdue(self) -> bool:
         """Whether a checkpoint cannot wait for its step."""
-        if not self.runtime.workers.leads:
-            return False
-        return self.stop.requested or time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+        late = time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+        return self.runtime.workers.leads and (self.stop.requested or late)
 
     def _run(self, stage: Stage, done: int) -> Iterator[Progress]:
         config = self.config
@@ -179,10 +176,13 @@ class _Training:
             try:
                 validation = self._validate(stage, now)
             except StopNow:
-                values = {name: float(value) for name, value in terms.items()}
-                yield Progress(stage.name, now, self.total, unvalidated=values)
+                yield Progress(stage.name, now, self.total, unvalidated=_numbers(terms))
                 return
-            exhausted = validation is not None and self._exhausted(stage)
+            exhausted = (
+                validation is not None
+                and stage is self.stages[-1]
+                and self.selection.exhausted(config.patience)
+            )
             if stage.due(config.inspect_every, now):
                 exhausted = self.runtime.workers.told(exhausted)
             started += time.perf_counter() - paused  # the speed is that of training alone
@@ -190,8 +190,7 @@ class _Training:
             reported = (config.report_every, config.checkpoint_every)
             if validation or any(stage.due(every, now) for every in reported):
                 speed = (now - first) * images / (time.perf_counter() - started)
-                values = {name: float(value) for name, value in terms.items()}
-                yield Progress(stage.name, now, total, values, validation, speed)
+                yield Progress(stage.name, now, total, _numbers(terms), validation, speed)
             elif self._overdue():
                 yield Progress(stage.name, now, total)
             if now == total:
@@ -240,9 +239,6 @@ class _Training:
         if validation.metrics:
             self.selection.add(step, validation, weights, eligible=last)
         return validation
-
-    def _exhausted(self, stage: Stage) -> bool:
-        return stage is self.stages[-1] and self.selection.exhausted(self.config.patience)
 
     def model_tensors(self) -> dict[str, Tensor]:
         """Copy the weights for a checkpoint."""
@@ -296,6 +292,10 @@ class _Training:
                 resume.notes["threads"],
             )
         return resume.step
+
+
+def _numbers(terms: Mapping[str, Tensor | float]) -> dict[str, float]:
+    return {name: float(value) for name, value in terms.items()}
 
 
 def _set_modes(model: nn.Module, players: Sequence[Player]) -> None:

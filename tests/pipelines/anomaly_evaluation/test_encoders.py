@@ -17,11 +17,11 @@ from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.models import PublishedModel
-from medgan.pipelines import cache, shared
+from medgan.pipelines import shared
 from medgan.pipelines.anomaly_evaluation.audits import categories
 from medgan.pipelines.anomaly_evaluation.reporting.comparison import projections_page
 from medgan.pipelines.anomaly_evaluation.scoring import arrays, nodes, projections
-from medgan.pipelines.anomaly_evaluation.scoring.components import _distances, evaluate_parts
+from medgan.pipelines.anomaly_evaluation.scoring.nodes import _distances, evaluate_parts
 from medgan.pipelines.shared import embed
 from tests.models.tiny import SPEC, tiny
 from tests.pipelines.conftest import data_of, earlier, nothing, trained
@@ -109,7 +109,7 @@ def test_scores_carry_their_parts_and_a_cache_of_the_older_form_is_not_read(
     again = nodes.score(data, model, earlier(scores=scores))
     pd.testing.assert_frame_equal(again.scores, scores.scores)
     assert again.maps["maps"] is scores.maps["maps"]
-    monkeypatch.setattr(cache, "FORM", cache.FORM + 1)
+    monkeypatch.setattr(shared, "FORM", shared.FORM + 1)
     newer = arrays.anomaly_maps(model.model, data, scores.maps)
     assert newer["maps"] is not scores.maps["maps"]
 

@@ -39,7 +39,7 @@ def test_scores_are_reused_until_something_that_decides_them_changes(
     found = nodes.score(data, trained(published), nothing)
     assert set(found.scores["split"]) == {"val", "test"}
     assert found.maps["maps"].shape == (len(found.scores), SIDE, SIDE)
-    monkeypatch.setattr(arrays, "scored", lambda *_, **__: pytest.fail("scored again"))
+    monkeypatch.setattr(arrays, "score_images", lambda *_, **__: pytest.fail("scored again"))
     again = nodes.score(data, trained(published), earlier(scores=found))
     pd.testing.assert_frame_equal(found.scores, again.scores)
     assert again.maps["maps"] is found.maps["maps"]

@@ -1,5 +1,6 @@
 """What the nodes of synthesis compute once, what they show, and what a classifier learns."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,19 +21,16 @@ from medgan.pipelines.synthesis import quality
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.nodes import compare_generators, plan_learner
 from medgan.pipelines.synthesis.pictures import beside_real, class_rows, interpolations
-from medgan.pipelines.synthesis.quality import Settings, assess, describe_real_images
+from medgan.pipelines.synthesis.quality import RealData, assess, describe_real_images
 from medgan.plots.grids import CELL
 from medgan.training.loop import train
 from medgan.training.settings import TrainingConfig
 from tests.pipelines.conftest import earlier, nothing, trained
 
-SETTINGS = Settings(
-    SynthesisConfig(
-        images_per_class=12,
-        paired_images=6,
-        domain_features=TrainingConfig({"classification": 60}, batch_size=16),
-    ),
-    0,
+CONFIG = SynthesisConfig(
+    images_per_class=12,
+    paired_images=6,
+    domain_features=TrainingConfig({"classification": 60}, batch_size=16),
 )
 
 RULES = tuple(
@@ -61,6 +59,11 @@ def features(images):
 
 
 @pytest.fixture
+def data(images, splits, features):
+    return RealData(images, splits, CONFIG, 0, trained(features))
+
+
+@pytest.fixture
 def drawn(images, splits):
     """Training images, in place of a generator that has learned them by heart."""
     labels = np.repeat([0, 1], 12)
@@ -70,15 +73,15 @@ def drawn(images, splits):
     return {"images": as_uint8(crop_padding(scaled, 28, 28)), "labels": labels}
 
 
-def test_real_images_are_described_once(images, splits, features, drawn, monkeypatch):
-    first = describe_real_images(trained(features), images, splits, SETTINGS, nothing)
+def test_real_images_are_described_once(data, drawn, monkeypatch):
+    first = describe_real_images(data, nothing)
     made = []
     monkeypatch.setattr(
         quality,
         "reused",
         lambda old, by, make: made.append(by[0]) or make() | {"key": np.array("")},
     )
-    describe_real_images(trained(features), images, splits, SETTINGS, nothing)
+    describe_real_images(data, nothing)
     assert made == ["training", "domain", "pairs"]
     monkeypatch.undo()
 
@@ -89,29 +92,25 @@ def test_real_images_are_described_once(images, splits, features, drawn, monkeyp
         patched.setattr("medgan.evaluation.real_images.features_in", never)
         patched.setattr("medgan.evaluation.real_images.paired_quality", never)
         patched.setattr(quality, "features_of", never)
-        again = describe_real_images(
-            trained(features), images, splits, SETTINGS, earlier(real_images=first)
-        )
+        again = describe_real_images(data, earlier(real_images=first))
     assert {name: values.tolist() for name, values in again.statistics.items()} == {
         name: values.tolist() for name, values in first.statistics.items()
     }
-    alone = assess(drawn, images, splits, features, SETTINGS)
-    assert assess(drawn, images, splits, features, SETTINGS, first) == alone
+    assert assess(drawn, data, first) == assess(drawn, data)
 
 
 @pytest.mark.parametrize("changed", ["network", "split", "seed"])
-def test_what_has_changed_is_computed_again(images, splits, features, changed):
-    first = describe_real_images(trained(features), images, splits, SETTINGS, nothing).statistics
-    network, seed = features, 0
-    if changed == "network":
-        network = untrained("classifier", images.spec, lr=0.5)
-    if changed == "split":
-        splits = splits.assign(split=splits["split"].replace({"val": "test"}))
-    if changed == "seed":
-        seed = 1
+def test_what_has_changed_is_computed_again(data, changed):
+    first = describe_real_images(data, nothing).statistics
+    changes = {
+        "network": {"features": trained(untrained("classifier", data.images.spec, lr=0.5))},
+        "split": {
+            "splits": data.splits.assign(split=data.splits["split"].replace({"val": "test"}))
+        },
+        "seed": {"seed": 1},
+    }
     last = earlier(real_images=type("Old", (), {"statistics": first}))
-    settings = Settings(SETTINGS.config, seed)
-    found = describe_real_images(trained(network), images, splits, settings, last).statistics
+    found = describe_real_images(replace(data, **changes[changed]), last).statistics
     parts = ("domain", "training", "pairs")
     renewed = {part for part in parts if str(found[f"{part}/key"]) != str(first[f"{part}/key"])}
     assert (
@@ -129,7 +128,7 @@ def test_a_classifier_learns_from_synthetic_images_and_is_tested_on_real_ones(
 ):
     """Anomalies are bright squares, so training images as synthetic ones teach what there is."""
     made = Synthetic(drawn, SynthesisResult({"fid_domain": QualityMetric(value=1.0)}), b"")
-    job = plan_learner("acgan_learner", images, splits, SETTINGS.config, made)
+    job = plan_learner("acgan_learner", images, splits, CONFIG, made)
     assert (len(job.batches), job.seed, job.initial) == (24, 0, "domain_features")
     torch.manual_seed(0)
     model = models.load("classifier").build(job.config, images.spec)
@@ -137,11 +136,9 @@ def test_a_classifier_learns_from_synthetic_images_and_is_tested_on_real_ones(
         pass
     learner = PublishedModel("classifier", {}, images.spec, model.state_dict(), {"seed": 0})
     section, figures = compare_generators(
-        images,
-        splits,
+        RealData(images, splits, CONFIG, 0, trained(learner)),
         {"acgan": made, "dcgan": made},
         {"acgan": RELEASE, "dcgan": RELEASE},
-        trained(learner),
         {"acgan": trained(learner)},
     )
     found = section.rows["acgan"].overall
@@ -158,9 +155,8 @@ def test_a_classifier_learns_from_synthetic_images_and_is_tested_on_real_ones(
 
 def test_without_a_classifier_of_real_images_the_reason_stands(images, splits, drawn):
     made = Synthetic(drawn, SynthesisResult({}), b"")
-    section, _ = compare_generators(
-        images, splits, {"acgan": made}, {"acgan": RELEASE}, LeftOut("no anomaly")
-    )
+    data = RealData(images, splits, CONFIG, 0, LeftOut("no anomaly"))
+    section, _ = compare_generators(data, {"acgan": made}, {"acgan": RELEASE})
     found = section.rows["acgan"].overall
     reasons = {found[name].reason for name in ("tstr_auroc", "trts_auroc")}
     assert reasons == {"no classifier of real images: no anomaly"}
@@ -198,9 +194,9 @@ def test_a_latent_is_drawn_as_each_class():
     assert titles(figure) == ["normal"] * 8 + ["viral"] * 8
 
 
-def test_the_nearest_training_image_of_a_copy_is_the_copied_one(images, splits, features, drawn):
-    real = describe_real_images(trained(features), images, splits, SETTINGS, nothing)
-    figure = beside_real(drawn, images, splits, features, real)
+def test_the_nearest_training_image_of_a_copy_is_the_copied_one(data, drawn):
+    real = describe_real_images(data, nothing)
+    figure = beside_real(drawn, data, real)
     pictures, names = shown(figure), titles(figure)
     assert names[:8] == ["real, normal"] * 8
     assert names[8:16] == ["synthetic"] * 8
@@ -208,4 +204,4 @@ def test_the_nearest_training_image_of_a_copy_is_the_copied_one(images, splits, 
     for copy, nearest in zip(pictures[8:16], pictures[16:24], strict=True):
         scaled = np.corrcoef(copy.ravel(), nearest.ravel())[0, 1]
         assert scaled > 0.99
-    assert beside_real(drawn, images, splits, LeftOut("none"), real) is None
+    assert beside_real(drawn, replace(data, features=LeftOut("none")), real) is None

@@ -1,4 +1,4 @@
-"""The images that an arm trains on: real, synthetic or both, in given proportions of classes."""
+"""What an arm learns: its task, and its images, real, synthetic or both, in given proportions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.contracts import PRETRAINING, BatchSource
+from medgan.contracts import NORMAL, PRETRAINING, BatchSource
 from medgan.errors import UserError
+from medgan.evaluation.categories import ClassifiedImages
+from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import (
     BatchStream,
     Concatenated,
@@ -22,8 +25,8 @@ from medgan.images.splits import TrainingRows
 from medgan.images.store import ImageStore
 from medgan.pipelines.arms import Arm
 from medgan.pipelines.classifier_training.config import ClassifierConfig
+from medgan.pipelines.outputs import Arrays
 
-Arrays = Mapping[str, NDArray[Any]]
 Labels = NDArray[np.int64]
 
 
@@ -181,3 +184,48 @@ class Material:
         if len(streams) == 1:
             return streams[0], balance
         return StagedBatches({PRETRAINING: streams[0]}, streams[1]), balance
+
+
+ANOMALOUS = "anomalous"
+
+
+@dataclass(frozen=True)
+class Task:
+    """The classes of a classifier, and the images that it can learn them from."""
+
+    classes: Callable[[tuple[str, ...]], tuple[str, ...]]
+    """Its classes, given the categories of the data set; the first is `normal`."""
+    several: bool = False
+    """Whether an image may be of several classes."""
+
+    def images(self, splits: pd.DataFrame) -> pd.DataFrame:
+        """Return the images that have a label of this task."""
+        return splits if self.several else one_finding(splits)
+
+    def labels(self, categories: NDArray[Any], classes: int) -> NDArray[Any]:
+        """Convert category labels (n,) or (n, K) to those of the task: (n,) int64, or (n, K) float32
+        where an image may be of several classes.
+        """
+        if not self.several:
+            return np.asarray(np.minimum(categories, classes - 1))
+        return categories if categories.ndim == 2 else np.eye(classes, dtype=np.float32)[categories]
+
+    def classified(
+        self,
+        table: pd.DataFrame,
+        probabilities: Any,
+        categories: tuple[str, ...],
+        classes: tuple[str, ...],
+    ) -> ClassifiedImages:
+        """Join the rows of the splits (n) with class probabilities (n, K)."""
+        labels = self.labels(class_labels(table, categories), len(classes))
+        groups, known = table["group_id"].to_numpy(), table["group_known"].to_numpy()
+        return ClassifiedImages(probabilities, labels, groups, known, classes)
+
+
+TASKS: Mapping[str, Task] = {
+    "categories": Task(lambda categories: categories),
+    "anomaly": Task(lambda categories: (NORMAL, ANOMALOUS)),
+    "findings": Task(lambda categories: categories, several=True),
+}
+"""`classifier_training.task` -> what it is."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from medgan.errors import UserError
 from medgan.ranges import Count, InnerShare, LearningRate, Share, ShareBelowOne, Weight
+from medgan.training.pretrained import PretrainedWeights
 from medgan.training.settings import TrainingConfig
+
+SEARCHED = "torchvision"
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,27 @@ class ClassifierConfig:
     judged_images: Count = 1000
     """Validation images at each validation (`training.inspect_every`), at most."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def rate_of(self, network: str) -> float:
+        """Return the learning rate of a network of this name."""
+        from medgan.networks.classifier import FINE_TUNING, RATE, RATES
+
+        return self.lr or (FINE_TUNING if self.weights else RATES.get(network, RATE))
+
+    def pretrained(self, network: str) -> PretrainedWeights | None:
+        """Find the weights that a network starts from.
+
+        Raises:
+            UserError: there are none.
+        """
+        from medgan.networks.classifier import DIVIDED
+
+        if self.weights is None:
+            return None
+        if network not in DIVIDED:
+            raise UserError(
+                f"classifier_training.weights is {self.weights}, and there are no pretrained weights "
+                f"of '{network}': set `classifier` to one of {', '.join(DIVIDED)}, or leave it out."
+            )
+        given = None if self.weights == SEARCHED else self.weights
+        return PretrainedWeights.find(network, given, "classifier_training.weights")

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 
 from medgan.evaluation.embeddings import METHODS, SHOWN_AS, features_of, project
-from medgan.evaluation.protocol import EvaluationConfig
 from medgan.evaluation.realism import RealismResult, told_apart
 from medgan.evaluation.regions import region_share
 from medgan.evaluation.saliency import check_saliency
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import DrawnImages, StoredImages
 from medgan.images.store import ImageStore
+from medgan.images.transforms import crop_padding, pad_square
 from medgan.models import display_name, load
 from medgan.pipelines.arms import GENERATOR
 from medgan.pipelines.outputs import ArmSaliency, ImagesTogether, Synthetic, Trained
+from medgan.pipelines.shared import EvaluationData
 from medgan.plots.classifiers import saliency_grid
 from medgan.plots.projections import Projection, projections
 from medgan.report.projections import projection_page
@@ -32,49 +33,35 @@ AT_ONCE = 128
 SYNTHETIC = "synthetic"
 
 
-def explain_arm(
-    trained: Trained,
-    images: ImageStore,
-    masks: ImageStore | None,
-    splits: pd.DataFrame,
-    config: EvaluationConfig,
-    seed: int,
-) -> ArmSaliency:
+def explain_arm(data: EvaluationData, trained: Trained, masks: ImageStore | None) -> ArmSaliency:
     """Show where an arm looks on some test images, and check that it depends on what it learned."""
-    published = trained.model
-    test = one_finding(splits[splits["split"] == "test"])
-    chosen = _explained(test, masks, seed)
-    rows = chosen["row"].to_numpy(dtype=np.int64)
-    info, read = images.info, StoredImages(images)
-    marked = np.zeros((len(rows), info.height, info.width), dtype=bool)
+    import torch
+
+    published, images, config = trained.model, data.images, data.config
+    test = one_finding(data.splits[data.splits["split"] == "test"])
+    chosen = _explained(test, masks, data.seed)
+    rows, groups = chosen["row"].to_numpy(dtype=np.int64), chosen["group_id"].to_numpy()
+    side = images.info.height, images.info.width
+    marked = np.zeros((len(rows), 1, *side), dtype=bool)
     anomalous = (chosen["label"] == 1).to_numpy()
     if masks is not None:
-        marked[anomalous] = masks.read(rows[anomalous])[..., 0] > 0
-    device = Runtime.detect().device
-    with seeded(seed, "random weights"):
+        marked[anomalous, 0] = masks.read(rows[anomalous])[..., 0] > 0
+    with seeded(data.seed, "random weights"):
         module = load("classifier")
-        untrained = module.build(module.Config(**published.configuration), published.spec)
-    model = published.build().to(device)
-    inputs = read(rows).to(device)
-    groups = chosen["group_id"].to_numpy()
-    size = inputs.shape[-1]
-    padded = _padded(marked, size)
-    result, maps = check_saliency(
-        model, untrained.eval().to(device), inputs, groups, padded, config.n_resamples
-    )
-    top, left = (size - info.height) // 2, (size - info.width) // 2
-    shown = {
-        name: found[:, top : top + info.height, left : left + info.width]
-        for name, found in maps.items()
-    }
+        untrained = module.build(module.Config(**published.configuration), published.spec).eval()
+    device = Runtime.detect().device
+    networks = published.build().to(device), untrained.to(device)
+    inputs = StoredImages(images)(rows).to(device)
+    padded = pad_square(torch.from_numpy(marked), inputs.shape[-1])[:, 0].numpy()
+    result, maps = check_saliency(*networks, inputs, groups, padded, config.n_resamples)
+    shown = {name: crop_padding(found, *side) for name, found in maps.items()}
     if config.region is not None:
-        box = (config.region, config.n_resamples, seed)
-        inside = {name: region_share(found, chosen, *box) for name, found in shown.items()}
-        within = {
-            name: replace(checks, inside_region=inside[name])
+        box = (config.region, config.n_resamples, data.seed)
+        inside = {
+            name: replace(checks, inside_region=region_share(shown[name], chosen, *box))
             for name, checks in result.methods.items()
         }
-        result = replace(result, methods=within)
+        result = replace(result, methods=inside)
     result = replace(result, network=published.configuration["network"])
     titles = chosen["category"].tolist()
     figure = saliency_grid(images.read(rows), shown, titles, published.card["title"], result)
@@ -92,28 +79,15 @@ def _explained(test: pd.DataFrame, masks: ImageStore | None, seed: int) -> pd.Da
     return pd.concat([anomalous.head(EXPLAINED // 2), normal]).head(EXPLAINED)
 
 
-def _padded(masks: Any, size: int) -> Any:
-    """Pad masks (n, h, w) as their images are, to (n, size, size)."""
-    down, across = size - masks.shape[1], size - masks.shape[2]
-    room = ((0, 0), (down // 2, down - down // 2), (across // 2, across - across // 2))
-    return np.pad(masks, room)
-
-
-def project_images(
-    trained: Trained,
-    synthetic: Synthetic,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    n_resamples: int,
-    seed: int,
-) -> ImagesTogether:
+def project_images(data: EvaluationData, trained: Trained, synthetic: Synthetic) -> ImagesTogether:
     """Project real and synthetic images together, by the features of the arm `real`, and measure how
     well a regression tells them apart.
 
     The real images are of validation and test, which neither the generator nor the arm has seen.
     """
+    images, seed = data.images, data.seed
     generator = synthetic.source.name if synthetic.source is not None else GENERATOR
-    real = one_finding(splits[splits["split"] != "train"])
+    real = one_finding(data.splits[data.splits["split"] != "train"])
     real = real.sample(min(len(real), TOGETHER), random_state=seed)
     labels = np.asarray(synthetic.synthetic["labels"])
     drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:TOGETHER])
@@ -131,22 +105,22 @@ def project_images(
     is_synthetic = np.arange(len(features)) >= len(rows)
     groups = np.concatenate([real["group_id"].astype(str), names])
     found = RealismResult(
-        auroc=told_apart(features, is_synthetic, groups, n_resamples, seed),
+        auroc=told_apart(features, is_synthetic, groups, data.config.n_resamples, seed),
         n_real=len(rows),
         n_synthetic=len(drawn),
         generator=generator,
         features=f"{trained.model.configuration['network']} classifier of real images",
     )
     classes = images.spec.classes
+    shown_as = np.concatenate([class_labels(real, classes), labels[drawn]])
     table = pd.DataFrame(
         {
             "image_id": [*real["image_id"], *names],
-            "category": [
-                classes[label] for label in (*class_labels(real, classes), *labels[drawn])
-            ],
+            "category": np.array(classes)[shown_as],
             "split": np.where(is_synthetic, SYNTHETIC, "real"),
+            "label": (shown_as != 0).astype(int),
         }
-    ).assign(label=lambda rows: (rows["category"] != classes[0]).astype(int))
+    )
     planes, facts = project(features, seed)
     shown = [Projection(SHOWN_AS[name], planes[name]) for name in METHODS if name in planes]
     notes = [one.reason for one in facts.values() if one.reason]

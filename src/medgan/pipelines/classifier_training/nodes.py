@@ -28,14 +28,17 @@ from medgan.evaluation.compare_runs import COLUMNS
 from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.results import ClassifierResult, LeftOut, Section
 from medgan.images.config import AugmentationConfig
-from medgan.images.labels import class_labels
 from medgan.images.loading import VERSION, StoredImages
 from medgan.images.splits import data_hash, training_digest, training_rows
 from medgan.images.store import ImageStore
 from medgan.pipelines.arms import ARMS, Arm, compared_with
-from medgan.pipelines.classifier_training.batches import Material, with_prior
+from medgan.pipelines.classifier_training.batches import (
+    ANOMALOUS,
+    TASKS,
+    Material,
+    with_prior,
+)
 from medgan.pipelines.classifier_training.config import ClassifierConfig
-from medgan.pipelines.classifier_training.tasks import ANOMALOUS, TASKS, Task
 from medgan.pipelines.outputs import (
     ArmSaliency,
     ArmsComparison,
@@ -44,18 +47,17 @@ from medgan.pipelines.outputs import (
     Synthetic,
     Trained,
 )
+from medgan.pipelines.shared import EvaluationData
 from medgan.plots.classifiers import reliability
 from medgan.plots.detectors import confusion_matrix, roc_curves
 from medgan.stats.placements import Placements
 from medgan.training.job import TrainingJob
-from medgan.training.pretrained import PretrainedWeights
 from medgan.training.runtime import Runtime
 from medgan.training.validation import HeldOutMetrics
 
 if TYPE_CHECKING:
     from torch import nn
 
-SEARCHED = "torchvision"
 CRITERIA: Mapping[str, str | None] = {"auto": None, "last": None, "val_auroc": "val_auroc"}
 """`training.criterion` -> what selects the weights; None: the last ones."""
 
@@ -73,12 +75,8 @@ class ArmSettings:
 def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) -> TrainingJob:
     """Plan the training of one arm.
 
-    Args:
-        name: of the arm.
-        images: the store.
-        splits: with the labels.
-        inputs: the fields of `ArmSettings`, then, for an arm that takes them, the `Synthetic`
-            images.
+    The inputs are the fields of `ArmSettings`, then the `Synthetic` images of an arm that takes
+    some.
 
     Raises:
         UserError: the synthetic images are of a generator that learned from other images, or too
@@ -117,7 +115,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
         model="classifier",
         config=classifier.Config(
             network=settings.network,
-            lr=config.lr or _rate(settings.network, config),
+            lr=config.rate_of(settings.network),
             weight_decay=config.weight_decay,
             label_smoothing=config.label_smoothing,
             class_weights=balance.weights,
@@ -141,7 +139,7 @@ def plan_arm(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any) 
             "real_images": len(real.rows) if arm.real else 0,
             "synthetic_images": 0 if synthetic is None else len(synthetic["labels"]),
         },
-        pretrained=_pretrained(settings.network, config),
+        pretrained=config.pretrained(settings.network),
     )
 
 
@@ -160,12 +158,6 @@ def require_same_training(synthetic: Synthetic, generator: str, splits: pd.DataF
         )
 
 
-def _rate(network: str, config: ClassifierConfig) -> float:
-    from medgan.networks.classifier import FINE_TUNING, RATE, RATES
-
-    return FINE_TUNING if config.weights else RATES.get(network, RATE)
-
-
 def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int]:
     """Divide the steps of an arm among its stages; every arm has equally many."""
     if not arm.pretraining or CLASSIFICATION not in steps:
@@ -173,20 +165,6 @@ def _steps(arm: Arm, steps: Mapping[str, int], share: float) -> Mapping[str, int
     whole = steps[CLASSIFICATION]
     first = min(max(1, round(share * whole)), whole - 1)
     return {PRETRAINING: first, CLASSIFICATION: whole - first}
-
-
-def _pretrained(network: str, config: ClassifierConfig) -> PretrainedWeights | None:
-    if config.weights is None:
-        return None
-    from medgan.networks.classifier import DIVIDED
-
-    if network not in DIVIDED:
-        raise UserError(
-            f"classifier_training.weights is {config.weights}, and there are no pretrained weights "
-            f"of '{network}': set `classifier` to one of {', '.join(DIVIDED)}, or leave it out."
-        )
-    given = None if config.weights == SEARCHED else config.weights
-    return PretrainedWeights.find(network, given, "classifier_training.weights")
 
 
 def held_out(config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame) -> HeldOutMetrics:
@@ -217,28 +195,26 @@ def held_out(config: ClassifierConfig, images: ImageStore, splits: pd.DataFrame)
     return HeldOutMetrics(compute, wanted, {"validation_images": len(rows)})
 
 
-def evaluate_arm(
-    trained: Trained, images: ImageStore, splits: pd.DataFrame, n_resamples: int, seed: int
-) -> Classification:
+def evaluate_arm(data: EvaluationData, trained: Trained) -> Classification:
     """Evaluate one arm on the test split; validation images choose its temperature.
 
     Its test scores have the form of a detector's: the score is 1 - p(normal), and `called` whether
     the image is called anomalous.
     """
-    published = trained.model
+    published, images, n_resamples = trained.model, data.images, data.config.n_resamples
     card, classes = published.card, published.spec.classes
     name = card.get("task", "categories")  # cards of earlier versions do not say it
     task = TASKS[name]
-    known = task.images(splits[splits["split"] != "train"])
+    known = task.images(data.splits[data.splits["split"] != "train"])
     model, read = published.build().to(Runtime.detect().device), StoredImages(images)
     probabilities = class_probabilities(model, read, known["row"].to_numpy(dtype=np.int64))
     parts = {
-        part: classified(known[chosen], probabilities[chosen], images.spec.classes, classes, task)
+        part: task.classified(known[chosen], probabilities[chosen], images.spec.classes, classes)
         for part in ("val", "test")
         for chosen in [(known["split"] == part).to_numpy()]
     }
     result = replace(
-        evaluate_classifier(parts["test"], n_resamples, seed, parts["val"]),
+        evaluate_classifier(parts["test"], n_resamples, data.seed, parts["val"]),
         task=name,
         network=published.configuration["network"],
         synthetic_images=card["synthetic_images"],
@@ -253,7 +229,7 @@ def evaluate_arm(
     )[list(COLUMNS)]
     told = (NORMAL, ANOMALOUS) if task.several else classes
     matrix = confusion_matrix(np.array(result.confusion_matrix), told, f"Arm: {card['title']}")
-    domain = freeze_domain(images, splits, seed)
+    domain = freeze_domain(images, data.splits, data.seed)
     return Classification(
         result,
         matrix,
@@ -269,29 +245,13 @@ def evaluate_arm(
             ScoredDetector(scored.rename(columns={"unit": "image_id"}), THRESHOLD),
             known,
             n_resamples=n_resamples,
-            seed=seed,
+            seed=data.seed,
         ),
     )
 
 
-def classified(
-    table: pd.DataFrame,
-    probabilities: Any,
-    categories: tuple[str, ...],
-    classes: tuple[str, ...],
-    task: Task,
-) -> ClassifiedImages:
-    """Join the rows of the splits (n) with class probabilities (n, K)."""
-    labels = task.labels(class_labels(table, categories), len(classes))
-    groups, known = table["group_id"].to_numpy(), table["group_known"].to_numpy()
-    return ClassifiedImages(probabilities, labels, groups, known, classes)
-
-
 def compare_arms(
-    images: ImageStore,
-    splits: pd.DataFrame,
-    n_resamples: int,
-    seed: int,
+    data: EvaluationData,
     arms: Mapping[str, Classification],
     saliency: Mapping[str, ArmSaliency],
     together: ImagesTogether | LeftOut,
@@ -300,17 +260,11 @@ def compare_arms(
     """Collect the section `classifiers` of the results with the contrasts between arms, and the
     figures and audits of all arms.
     """
-    test = splits[splits["split"] == "test"]
-    scored = {
-        name: classified(
-            *(task.images(test), _of_test(arm), images.spec.classes, arm.evaluation.classes, task)
-        )
-        for name, arm in arms.items()
-        for task in [TASKS[arm.evaluation.task]]
-    }
+    scored = {name: _of_test(arm, data) for name, arm in arms.items()}
+    common = data.config.n_resamples, data.seed
     found = corrected(
         {
-            (first, second): contrast(scored[first], scored[second], n_resamples, seed)
+            (first, second): contrast(scored[first], scored[second], *common)
             for first in arms
             for second in compared_with(first)
             if second in arms
@@ -330,25 +284,26 @@ def compare_arms(
         )
         for name, arm in arms.items()
     }
+    shown, reason = (None, together.reason) if isinstance(together, LeftOut) else (together, "")
     comparison = ArmsComparison(
         roc=roc_curves(ranked, "ROC of the arms, test images"),
         reliability=reliability(rows),
         audit=ArmsAudit(
             subgroups={name: arm.subgroups for name, arm in arms.items() if arm.subgroups},
             saliency={name: one.saliency for name, one in saliency.items()},
-            realism=None if isinstance(together, LeftOut) else together.realism,
-            not_projected=together.reason if isinstance(together, LeftOut) else "",
+            realism=shown.realism if shown else None,
+            not_projected=reason,
         ),
         confusion_matrices={name: arm.confusion for name, arm in arms.items()},
         saliency={name: one.saliency_figure for name, one in saliency.items()},
-        projection=None if isinstance(together, LeftOut) else together.projection,
-        page=None if isinstance(together, LeftOut) else together.page,
+        projection=shown.projection if shown else None,
+        page=shown.page if shown else None,
     )
-    return Section(data_hash(images, splits), rows, left_out or {}), comparison
+    return Section(data_hash(data.images, data.splits), rows, left_out or {}), comparison
 
 
-def _of_test(arm: Classification) -> Any:
-    """Return the probabilities (n, K) of the test images.
+def _of_test(arm: Classification, data: EvaluationData) -> ClassifiedImages:
+    """Return the test images with their probabilities.
 
     Raises:
         UserError: they are of an earlier version.
@@ -358,4 +313,7 @@ def _of_test(arm: Classification) -> Any:
             "An arm was evaluated by an earlier version of medgan: run 'kedro run --pipeline "
             "classifier_training' again."
         )
-    return arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]
+    task, classes = TASKS[arm.evaluation.task], arm.evaluation.classes
+    test = task.images(data.splits[data.splits["split"] == "test"])
+    found = arm.probabilities["probabilities"][arm.probabilities["split"] == "test"]
+    return task.classified(test, found, data.images.spec.classes, classes)

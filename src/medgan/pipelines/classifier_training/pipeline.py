@@ -8,26 +8,10 @@ from kedro.pipeline import Node, Pipeline
 
 from medgan.pipelines.arms import ARMS, BY_DEFAULT, FOREIGN, GENERATOR
 from medgan.pipelines.classifier_training import looks, nodes
-from medgan.pipelines.gathering import by_model, gathered
-from medgan.pipelines.training import training_nodes
+from medgan.pipelines.gathering import by_model, data_node, namespaced, training_nodes
 
 NAME = "classifier_training"
 SETTINGS = ["params:classifier_training", "params:classifier", "params:augmentation", "params:seed"]
-
-
-DATA = {
-    "images": "images",
-    "splits": "splits",
-    "n_resamples": "params:evaluation.n_resamples",
-    "seed": "params:seed",
-}
-LOOKS = {
-    "images": "images",
-    "masks": "masks",
-    "splits": "splits",
-    "config": "params:evaluation",
-    "seed": "params:seed",
-}
 
 
 def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
@@ -48,39 +32,27 @@ def create_source_pipeline() -> Pipeline:
 
 def _arms(names: tuple[str, ...], generator: str) -> Pipeline:
     """Create the pipeline of some arms; `generator` draws what is projected beside real images."""
-    project = Node(
-        gathered(looks.project_images),
-        DATA | {"trained": "real.trained", "synthetic": f"{generator}.synthetic"},
+    project = data_node(
+        looks.project_images,
+        {"trained": "real.trained", "synthetic": f"{generator}.synthetic"},
         "images_together",
-        name="project_images",
     )
     inputs = by_model("arms", "classification", names) | by_model("saliency", "saliency", names)
-    compare = Node(
-        gathered(nodes.compare_arms, keeps="together"),
-        DATA | inputs | {"together": "images_together"},
+    compare = data_node(
+        nodes.compare_arms,
+        inputs | {"together": "images_together"},
         ["results.classifiers", "arms_comparison"],
-        name="compare_arms",
+        keeps="together",
     )
-    together = Pipeline(
-        [project, compare], namespace=NAME, prefix_datasets_with_namespace=False, tags=NAME
-    )
-    return sum((_arm_pipeline(arm) for arm in names), together)
+    parts = (namespaced(_of_arm(arm), NAME, arm) for arm in names)
+    return sum(parts, namespaced([project, compare], NAME))
 
 
-def _arm_pipeline(arm: str) -> Pipeline:
+def _of_arm(arm: str) -> list[Node]:
     added = [f"{ARMS[arm].generator}.synthetic"] if ARMS[arm].synthetic else []
-    trained = {"trained": f"{arm}.trained"}
-    evaluate = Node(
-        gathered(nodes.evaluate_arm),
-        DATA | trained,
-        f"{arm}.classification",
-        name="evaluate",
-    )
-    explain = Node(gathered(looks.explain_arm), LOOKS | trained, f"{arm}.saliency", name="explain")
+    inputs = {"trained": f"{arm}.trained"}
+    explained = inputs | {"masks": "masks"}
+    evaluate = data_node(nodes.evaluate_arm, inputs, f"{arm}.classification", name="evaluate")
+    explain = data_node(looks.explain_arm, explained, f"{arm}.saliency", name="explain")
     training = training_nodes(nodes.plan_arm, arm, ["images", "splits", *SETTINGS, *added])
-    return Pipeline(
-        [*training, evaluate, explain],
-        namespace=f"{NAME}.{arm}",
-        prefix_datasets_with_namespace=False,
-        tags=[NAME, arm],
-    )
+    return [*training, evaluate, explain]

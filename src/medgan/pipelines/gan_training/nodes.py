@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from medgan import models
-from medgan.contracts import ScoreChoice, TrainingSet
+from medgan.contracts import TrainingSet
 from medgan.evaluation.score_choice import choose_score
 from medgan.evaluation.selection import HeldOut, choose_criterion, metrics_of
 from medgan.images.config import AugmentationConfig
@@ -24,7 +24,7 @@ from medgan.training.settings import ModelSettings, TrainingConfig
 from medgan.training.validation import HeldOutMetrics
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,8 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     """Plan the training of one model on its part of the training split: normals, all with labels,
     or normals and the unlabelled mix.
 
-    Its images are changed by what the method wants and the anatomy allows.
-
-    Args:
-        name: of the model.
-        images: the store.
-        splits: with the labels.
-        inputs: the fields of `GanSettings`.
+    Its images are changed by what the method wants and the anatomy allows. The inputs are the
+    fields of `GanSettings`.
     """
     found = GanSettings(*inputs)
     settings, seed = found.model, found.seed
@@ -71,8 +66,20 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
     chosen = training_rows(splits, training_set, images.spec.classes)
     training = _allowed(settings.training.in_steps(len(chosen.rows)), found.augmentation)
     judged = name in models.detectors() and training.inspect_every > 0
-    judge = held_out_judge(training_set, images, splits, found) if judged else None
-    chosen_score = settings.score == "validation" and name in models.composed()
+    choosing = settings.score == "validation" and name in models.composed()
+    judge = choose = None
+    if judged or choosing:
+        held_out = HeldOut.of(splits, found.config.judged_images, seed)
+        common: dict[str, Any] = {
+            "images": StoredImages(images),
+            "held_out": held_out,
+            "seed": seed,
+        }
+        choose = partial(choose_score, **common, batch_size=JUDGED_AT_ONCE) if choosing else None
+    if judged:
+        criterion = choose_criterion(settings.training.criterion, splits, training_set)
+        metrics = partial(metrics_of, **common, batch_size=JUDGED_AT_ONCE)
+        judge = HeldOutMetrics(metrics, criterion, held_out.about())
     frozen = _pretrained(name, found)
     given = GivenWeights.find(settings.checkpoint) if settings.checkpoint else None
     batches = BatchStream(
@@ -94,7 +101,7 @@ def plan_model(name: str, images: ImageStore, splits: pd.DataFrame, *inputs: Any
             **_about(images, splits),
             **({"pretrained": [frozen.network, frozen.sha256]} if frozen else {}),
         },
-        choose_score=score_chooser(images, splits, found.config, seed) if chosen_score else None,
+        choose_score=choose,
         pretrained=frozen,
         given=given,
     )
@@ -140,33 +147,3 @@ def _about(images: ImageStore, splits: pd.DataFrame) -> dict[str, object]:
             for part, rows in splits.groupby("split")
         },
     }
-
-
-def score_chooser(
-    images: ImageStore, splits: pd.DataFrame, config: GanTrainingConfig, seed: int
-) -> Callable[[nn.Module], ScoreChoice]:
-    """Choose the components of a score on the validation images that a training may use."""
-    return partial(
-        choose_score,
-        images=StoredImages(images),
-        held_out=HeldOut.of(splits, config.judged_images, seed),
-        batch_size=JUDGED_AT_ONCE,
-        seed=seed,
-    )
-
-
-def held_out_judge(
-    training_set: TrainingSet, images: ImageStore, splits: pd.DataFrame, settings: GanSettings
-) -> HeldOutMetrics:
-    """Metrics on validation images, and the one that selects the weights."""
-    held_out = HeldOut.of(splits, settings.config.judged_images, settings.seed)
-    wanted = settings.model.training.criterion
-    figures = partial(
-        metrics_of,
-        images=StoredImages(images),
-        held_out=held_out,
-        batch_size=JUDGED_AT_ONCE,
-        seed=settings.seed,
-    )
-    criterion = choose_criterion(wanted, splits, training_set)
-    return HeldOutMetrics(figures, criterion, held_out.about())

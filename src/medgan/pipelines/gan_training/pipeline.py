@@ -8,7 +8,7 @@ from kedro.pipeline import Pipeline
 
 from medgan import models
 from medgan.pipelines.gan_training.nodes import plan_model
-from medgan.pipelines.training import training_nodes
+from medgan.pipelines.gathering import namespaced, training_nodes
 
 NAME = "gan_training"
 SHARED = [
@@ -20,13 +20,9 @@ SHARED = [
 def create_pipeline(chosen: Collection[str] | None = None, **_: object) -> Pipeline:
     """Create the pipeline, one namespace for each chosen model, or for those of the default run."""
     names = models.by_default() if chosen is None else sorted(chosen)
-    return sum((_model_pipeline(name) for name in names), Pipeline([]))
-
-
-def _model_pipeline(name: str) -> Pipeline:
-    return Pipeline(
-        training_nodes(plan_model, name, ["images", "splits", f"params:{name}", *SHARED]),
-        namespace=f"{NAME}.{name}",
-        prefix_datasets_with_namespace=False,
-        tags=[NAME, name],
+    parts = (
+        training_nodes(plan_model, name, ["images", "splits", f"params:{name}", *SHARED])
+        for name in names
     )
+    pipelines = (namespaced(part, NAME, name) for name, part in zip(names, parts, strict=True))
+    return sum(pipelines, Pipeline([]))

@@ -1,19 +1,25 @@
-"""Nodes that read a source into manifest, quarantine and exclusions, and profile the images."""
+"""Nodes that read a source into manifest, quarantine and exclusions, profile the images, and search
+near-duplicates, once for a data set.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from numpy import uint8
+from numpy.typing import NDArray
 
+from medgan.images import near_duplicates
 from medgan.images.config import IngestionConfig
 from medgan.images.duplicates import captions, differences, select_groups
 from medgan.images.manifest import build_manifest, listing
 from medgan.images.metadata import ImageFacts, KnownFacts, read_facts
 from medgan.images.profile import intensity_bands, previews, profile, sample
+from medgan.images.resizing import fit_square
 from medgan.images.summary import DataSummary, summarize_ingestion
-from medgan.pipelines.outputs import DataProfile
+from medgan.pipelines.outputs import DataProfile, NearDuplicates
 from medgan.sources.registry import ImageSource
 from medgan.training.progress import progress_bar
 
@@ -26,6 +32,7 @@ SHEET_PICTURES = 48
 """Images on a contact sheet of few categories; each category has one or two rows of SHEET_ROW."""
 SHEET_ROW = 8
 SHOWN_GROUPS, SHOWN_COPIES = 32, 4  # duplicates that are shown: groups, and copies of one group
+SHOWN_PAIRS, SIDE = 20, 224  # near-duplicates that are shown, and the side of each in pixels
 
 
 def read_images(
@@ -112,3 +119,57 @@ def plot_duplicates(source: ImageSource, manifest: pd.DataFrame) -> Figure:
     counts = f"{groups.count} pictures come more than once, with {groups.surplus} surplus copies"
     heading = counts + left_out if groups.count else "No two images have the same pixels"
     return duplicate_sheet(copies, heading)
+
+
+def find_near_duplicates(source: ImageSource, manifest: pd.DataFrame, seed: int) -> NearDuplicates:
+    """Find the verified pairs, with a summary of the search and a picture of them."""
+    with progress_bar("searching near-duplicates", "image") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = near_duplicates.find_near_duplicates(source, manifest, seed, show)
+    figure = plot_near_duplicates(source, manifest, found.pairs)
+    return NearDuplicates(found.pairs, found.summary, figure)
+
+
+def plot_near_duplicates(
+    source: ImageSource, manifest: pd.DataFrame, pairs: pd.DataFrame
+) -> Figure:
+    """Plot pairs side by side for a person to judge: different patients first, equal images last;
+    within these, pairs across official parts and the least similar ones first.
+    """
+    from medgan.plots.grids import Pair, side_by_side
+
+    rows = manifest.set_index("image_id")
+    part_a, part_b = (
+        rows["split"].reindex(pairs[f"image_id_{end}"]).fillna("").to_numpy() for end in "ab"
+    )
+    order = ["patients", "exact", "one_part", "correlation"]
+    chosen = (
+        pairs.assign(one_part=part_a == part_b).sort_values(order, kind="stable").head(SHOWN_PAIRS)
+    )
+
+    def caption(image_id: str) -> str:
+        row = rows.loc[image_id]
+        patient = str(row["group_id"]) if row["group_known"] else "patient unknown"
+        return "\n".join(
+            [image_id, patient, *([str(row["split"])] if pd.notna(row["split"]) else [])]
+        )
+
+    def picture(image_id: str) -> NDArray[uint8]:
+        return fit_square(source.read(str(rows.loc[image_id, "path"])).pixels, SIDE, 3)
+
+    def pair(row: dict[Any, Any]) -> Pair:
+        left, right = str(row["image_id_a"]), str(row["image_id_b"])
+        similar = "equal" if row["exact"] else f"correlation {row['correlation']:.3f}"
+        title = f"{similar}, {row['distance']} bits apart"
+        return Pair(picture(left), picture(right), title, caption(left), caption(right))
+
+    sheet = [pair(row) for row in chosen.to_dict("records")]
+    return side_by_side(
+        sheet,
+        f"near-duplicates: {len(sheet)} of {len(pairs)} pairs",
+        "No two pictures of different patients are alike.",
+    )

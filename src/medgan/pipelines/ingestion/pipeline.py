@@ -4,10 +4,10 @@ near_duplicates, data_profile.
 
 from __future__ import annotations
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
+from medgan.pipelines.gathering import namespaced, node
 from medgan.pipelines.ingestion import nodes
-from medgan.pipelines.ingestion.near_duplicates import find_near_duplicates
 
 NAME = "ingestion"
 CONFIG, SEED = "params:ingestion", "params:seed"
@@ -17,26 +17,13 @@ def create_pipeline(**_: object) -> Pipeline:
     """Create the pipeline."""
     read = ["source", "earlier_image_facts", CONFIG]
     tables = ["manifest", "quarantine", "exclusions"]
-    return Pipeline(
+    summarized = [*tables, "ingestion_summary"]
+    return namespaced(
         [
-            Node(nodes.read_images, read, "image_facts", name="read_images"),
-            Node(
-                nodes.make_manifest,
-                ["source", "image_facts", CONFIG],
-                [*tables, "ingestion_summary"],
-                name="make_manifest",
-            ),
-            Node(
-                find_near_duplicates,
-                ["source", "manifest", SEED],
-                "near_duplicates",
-                name="find_near_duplicates",
-            ),
-            Node(
-                nodes.profile_data, ["source", *tables, SEED], "data_profile", name="profile_data"
-            ),
+            node(nodes.read_images, read, "image_facts"),
+            node(nodes.make_manifest, ["source", "image_facts", CONFIG], summarized),
+            node(nodes.find_near_duplicates, ["source", "manifest", SEED], "near_duplicates"),
+            node(nodes.profile_data, ["source", *tables, SEED], "data_profile"),
         ],
-        namespace=NAME,
-        prefix_datasets_with_namespace=False,
-        tags=NAME,
+        NAME,
     )

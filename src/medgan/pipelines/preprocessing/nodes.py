@@ -46,12 +46,7 @@ def build_images(
     """The image store, row by row in the order of the manifest; images are read when it is
     written.
 
-    Args:
-        source: the images.
-        manifest: those that are stored.
-        config: how they are stored.
-        ingestion: gives the classes.
-        others: tables of the other paths of the source; without them its listing is not checked.
+    Without the tables of the other paths of the source its listing is not checked.
 
     Raises:
         UserError: the source lists other files, labels, patients or parts than at ingestion; when
@@ -104,13 +99,9 @@ def _resized(
 
 def _validation(split: pd.DataFrame) -> str:
     """Where the validation images of an official split came from."""
-    if (split["official_split"] == "val").any() or split["official_split"].isna().any():
-        return "as split"
-    return (
-        "taken from the official train part"
-        if (split.loc[split["split"] == "val", "official_split"] == "train").all()
-        else "as split"
-    )
+    given, validation = split["official_split"], split["split"] == "val"
+    taken = (given[validation] == "train").all() and given.notna().all() and (given != "val").all()
+    return "taken from the official train part" if taken else "as split"
 
 
 def split_images(

@@ -4,8 +4,9 @@ data_summary.
 
 from __future__ import annotations
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
+from medgan.pipelines.gathering import namespaced, node
 from medgan.pipelines.preprocessing import nodes
 
 NAME = "preprocessing"
@@ -14,35 +15,17 @@ CONFIG, SEED = "params:preprocessing", "params:seed"
 
 def create_pipeline(**_: object) -> Pipeline:
     """Create the pipeline: the masks lie beside the images."""
-    return Pipeline(
+    stored = ["source", "manifest", CONFIG, "params:ingestion", "quarantine", "exclusions"]
+    masked = ["source", "mask_folder", "manifest", "images", CONFIG]
+    told = ["ingestion_summary", "manifest", "splits", "leakage_audit", "mask_folder"]
+    split = ["manifest", CONFIG, SEED, "near_duplicates"]
+    return namespaced(
         [
-            Node(
-                nodes.split_images,
-                ["manifest", CONFIG, SEED, "near_duplicates"],
-                ["splits", "leakage_audit"],
-                name="split_images",
-            ),
-            Node(
-                nodes.build_images,
-                ["source", "manifest", CONFIG, "params:ingestion", "quarantine", "exclusions"],
-                "images",
-                name="build_images",
-            ),
-            Node(nodes.measure_cut, ["source", "manifest", CONFIG], "cut", name="measure_cut"),
-            Node(
-                nodes.build_masks,
-                ["source", "mask_folder", "manifest", "images", CONFIG],
-                "masks",
-                name="build_masks",
-            ),
-            Node(
-                nodes.summarize_data,
-                ["ingestion_summary", "manifest", "splits", "leakage_audit", "mask_folder"],
-                "data_summary",
-                name="summarize_data",
-            ),
+            node(nodes.split_images, split, ["splits", "leakage_audit"]),
+            node(nodes.build_images, stored, "images"),
+            node(nodes.measure_cut, ["source", "manifest", CONFIG], "cut"),
+            node(nodes.build_masks, masked, "masks"),
+            node(nodes.summarize_data, told, "data_summary"),
         ],
-        namespace=NAME,
-        prefix_datasets_with_namespace=False,
-        tags=NAME,
+        NAME,
     )

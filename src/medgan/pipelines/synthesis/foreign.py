@@ -12,32 +12,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
-from medgan.evaluation.results import LeftOut, Section, SynthesisResult
+from medgan.evaluation.results import Section, SynthesisResult
 from medgan.images.resizing import fit_square
 from medgan.images.splits import data_hash
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_uint8, crop_padding, prepare
-from medgan.pipelines.cache import Earlier
-from medgan.pipelines.outputs import SampleGrids, Synthetic, Trained
+from medgan.pipelines.outputs import SampleGrids, Synthetic
+from medgan.pipelines.shared import Earlier
 from medgan.pipelines.synthesis.nodes import sample_grid
-from medgan.pipelines.synthesis.quality import Settings, assess
+from medgan.pipelines.synthesis.quality import RealData, assess
 from medgan.sources.medigan.drawing import Request, draw
 from medgan.sources.medigan.packages import Home
 
 
-def synthesize_from_source(
-    home: Home,
-    features: Trained | LeftOut,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    settings: Settings,
-) -> Synthetic:
+def synthesize_from_source(home: Home, data: RealData) -> Synthetic:
     """Draw images of `synthesis.source`, prepare them like the stored ones, and measure them.
 
     Raises:
         UserError: no source or class is given, nobody has agreed to run its code, or it fails.
     """
-    config, classes = settings.config, images.spec.classes
+    config, images = data.config, data.images
+    classes = images.spec.classes
     if config.source is None:
         raise UserError(
             "synthesis.source is not given: give --params synthesis.source=medigan:ID; "
@@ -52,7 +47,7 @@ def synthesize_from_source(
     request = Request(
         source=config.source,
         count=config.images_per_class,
-        seed=settings.seed,
+        seed=data.seed,
         agreed=config.run_foreign_code,
         python=config.source_python,
         arguments=config.source_arguments,
@@ -63,9 +58,7 @@ def synthesize_from_source(
         "images": as_stored(found.images, images),
         "labels": np.full(request.count, label, np.int64),
     }
-    network = features if isinstance(features, LeftOut) else features.model
-    quality = assess(drawn, images, splits, network, settings)
-    return Synthetic(drawn, quality, sample_grid(drawn, images, config), found.card)
+    return Synthetic(drawn, assess(drawn, data), sample_grid(drawn, data), found.card)
 
 
 def as_stored(drawn: NDArray[np.uint8], images: ImageStore) -> NDArray[np.uint8]:

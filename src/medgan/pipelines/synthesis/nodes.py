@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from medgan.audits.gate import figures
 from medgan.contracts import TrainingSet
-from medgan.evaluation.results import LeftOut, Section, SynthesisResult
+from medgan.evaluation.results import Section, SynthesisResult
 from medgan.images.labels import one_finding
 from medgan.images.loading import BatchStream, StoredImages, TensorImages
 from medgan.images.splits import data_hash, training_rows
@@ -25,6 +25,7 @@ from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel
 from medgan.pipelines.drawing import Drawing
 from medgan.pipelines.outputs import (
+    Arrays,
     Judged,
     RealImages,
     Release,
@@ -36,17 +37,14 @@ from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.pictures import (
     beside_real,
     class_rows,
-    gathered_figures,
     interpolations,
 )
-from medgan.pipelines.synthesis.quality import Settings, assess, with_usefulness
+from medgan.pipelines.synthesis.quality import RealData, assess, with_usefulness
 from medgan.plots.grids import image_grid
 from medgan.training.job import TrainingJob
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 def plan_domain_features(
@@ -73,34 +71,21 @@ def plan_domain_features(
     )
 
 
-def synthesize(
-    trained: Trained,
-    features: Trained | LeftOut,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    settings: Settings,
-    real: RealImages,
-) -> Synthetic:
+def synthesize(trained: Trained, data: RealData, real: RealImages) -> Synthetic:
     """Draw images of each class that the generator knows, show some of them, and measure their
     quality.
     """
-    drawn = draw(trained.model, settings.config, settings.seed)
-    network = features if isinstance(features, LeftOut) else features.model
+    drawn = draw(trained.model, data.config, data.seed)
+    split = trained.model.card.get("training_split")
     return Synthetic(
         drawn,
-        assess(drawn, images, splits, network, settings, real),
-        sample_grid(drawn, images, settings.config),
-        interpolations=interpolations(trained.model, settings.seed),
-        class_rows=class_rows(trained.model, settings.seed),
-        beside_real=beside_real(drawn, images, splits, network, real),
-        origin=_origin(trained.model),
+        assess(drawn, data, real),
+        sample_grid(drawn, data),
+        interpolations=interpolations(trained.model, data.seed),
+        class_rows=class_rows(trained.model, data.seed),
+        beside_real=beside_real(drawn, data, real),
+        origin={"training_split": split} if split else None,
     )
-
-
-def _origin(published: PublishedModel) -> dict[str, Any] | None:
-    """Say which images a generator has learned from; unknown of one of an earlier version."""
-    known = published.card.get("training_split")
-    return known and {"training_split": known}
 
 
 def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[str, NDArray[Any]]:
@@ -116,13 +101,12 @@ def draw(published: PublishedModel, config: SynthesisConfig, seed: int) -> dict[
     return {"images": np.stack(images), "labels": np.arange(len(classes)).repeat(count)}
 
 
-def sample_grid(synthetic: Arrays, images: ImageStore, config: SynthesisConfig) -> Figure:
+def sample_grid(synthetic: Arrays, data: RealData) -> Figure:
     """The first synthetic images of each class, a row or more each."""
-    labels = synthetic["labels"]
-    shown = np.concatenate(
-        [np.flatnonzero(labels == label)[: config.grid_per_class] for label in np.unique(labels)]
-    )
-    titles = [images.spec.classes[label] for label in labels[shown]]
+    labels, count = synthetic["labels"], data.config.grid_per_class
+    places = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+    shown = np.concatenate(places)
+    titles = [data.images.spec.classes[label] for label in labels[shown]]
     return image_grid(synthetic["images"][shown], titles)
 
 
@@ -150,11 +134,9 @@ def plan_learner(
 
 
 def compare_generators(
-    images: ImageStore,
-    splits: pd.DataFrame,
+    data: RealData,
     synthetic: Mapping[str, Synthetic],
     releases: Mapping[str, Release],
-    features: Trained | LeftOut,
     learners: Mapping[str, Trained] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> tuple[Section[SynthesisResult], SampleGrids]:
@@ -163,10 +145,21 @@ def compare_generators(
     """
     rows = {}
     for name, made in synthetic.items():
-        found = with_usefulness(made, (learners or {}).get(name), features, images, splits)
+        found = with_usefulness(made, (learners or {}).get(name), data)
         overall = {**found.overall, **figures(releases[name].verdict)}
         rows[name] = replace(found, overall=overall)
-    judged = {name: Judged(one.verdict, one.privacy) for name, one in releases.items()}
-    closest = {name: one.closest_figure for name, one in releases.items()}
-    section = Section(data_hash(images, splits), rows, left_out or {})
-    return section, replace(gathered_figures(synthetic), closest=closest, releases=judged)
+    pictures = {
+        kind: {name: getattr(made, kind) for name, made in synthetic.items()}
+        for kind in ("interpolations", "class_rows", "beside_real")
+    }
+    shown = {
+        kind: {name: picture for name, picture in found.items() if picture is not None}
+        for kind, found in pictures.items()
+    }
+    grids = SampleGrids(
+        {name: made.samples for name, made in synthetic.items()},
+        closest={name: one.closest_figure for name, one in releases.items()},
+        releases={name: Judged(one.verdict, one.privacy) for name, one in releases.items()},
+        **shown,
+    )
+    return Section(data_hash(data.images, data.splits), rows, left_out or {}), grids

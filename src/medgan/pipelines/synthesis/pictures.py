@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.contracts import LatentSynthesizer, TrainingSet
+from medgan.contracts import LatentSynthesizer
 from medgan.evaluation.results import LeftOut
 from medgan.evaluation.spaces import DOMAIN
-from medgan.images.labels import class_labels, one_finding
+from medgan.images.labels import class_labels
 from medgan.images.loading import StoredImages
-from medgan.images.splits import training_rows
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
+from medgan.images.transforms import as_uint8, crop_padding
 from medgan.models import PublishedModel
 from medgan.pipelines.drawing import image_size
-from medgan.pipelines.outputs import RealImages, SampleGrids, Synthetic
+from medgan.pipelines.outputs import Arrays, RealImages
+from medgan.pipelines.synthesis.quality import RealData
 from medgan.plots.grids import image_grid
 from medgan.training.runtime import generator
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-Arrays = Mapping[str, NDArray[Any]]
 COLUMNS, ROWS = 8, 3
 
 
@@ -78,13 +75,7 @@ def class_rows(published: PublishedModel, seed: int) -> Figure | None:
     return image_grid(_pixels(published, drawn), [classes[label] for label in labels], COLUMNS)
 
 
-def beside_real(
-    synthetic: Arrays,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    features: PublishedModel | LeftOut,
-    real: RealImages,
-) -> Figure | None:
+def beside_real(synthetic: Arrays, data: RealData, real: RealImages) -> Figure | None:
     """Draw held-out real images, synthetic ones, and the training image nearest to each of these,
     in domain features: three rows for each of the first classes.
 
@@ -93,12 +84,11 @@ def beside_real(
     from medgan.evaluation.real_images import features_in
     from medgan.metrics.memorisation import nearest_training
 
-    if isinstance(features, LeftOut):
+    if isinstance(data.features, LeftOut):
         return None
-    network: Any = features.build()
+    images, network = data.images, data.features.model.build()
     labels, classes = np.asarray(synthetic["labels"]), images.spec.classes
-    read, others = StoredImages(images), one_finding(splits[splits["split"] != "train"])
-    learned = training_rows(one_finding(splits), TrainingSet.LABELLED, classes)
+    read, others, learned = StoredImages(images), data.held_out, data.training.rows
     known, kinds = real.statistics["training/features"], class_labels(others, classes)
     usual = np.median(nearest_training(real.statistics[f"{DOMAIN}/features"], known))
     shown, titles = [], []
@@ -107,28 +97,13 @@ def beside_real(
         ours = others["row"].to_numpy()[kinds == label][: len(drawn)]
         if len(ours) < len(drawn):
             continue
-        seen = features_in(network.features, pad_square(as_tensor(drawn), images.spec.size))
+        seen = features_in(network.features, data.padded(drawn))  # type: ignore[arg-type]
         distances = np.linalg.norm(seen[:, None] - known[None], axis=2)
-        nearest = learned.rows[distances.argmin(1)]
+        nearest = learned[distances.argmin(1)]
         shown += [_stored(images, read(ours)), drawn, _stored(images, read(nearest))]
         titles += [f"real, {classes[label]}"] * len(drawn) + ["synthetic"] * len(drawn)
         titles += [f"nearest, {one / usual:.1f}" for one in distances.min(1)]
     return image_grid(np.concatenate(shown), titles, len(drawn)) if shown else None
-
-
-def gathered_figures(synthetic: Mapping[str, Synthetic]) -> SampleGrids:
-    """Collect the pictures of all generators by kind."""
-
-    def of(kind: str) -> dict[str, Any]:
-        found = {name: getattr(made, kind) for name, made in synthetic.items()}
-        return {name: picture for name, picture in found.items() if picture is not None}
-
-    return SampleGrids(
-        of("samples"),
-        interpolations=of("interpolations"),
-        class_rows=of("class_rows"),
-        beside_real=of("beside_real"),
-    )
 
 
 def _pixels(published: PublishedModel, drawn: Tensor) -> NDArray[np.uint8]:

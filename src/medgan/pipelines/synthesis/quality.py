@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,12 @@ from medgan.evaluation.spaces import DOMAIN, FeatureSpace, load_space
 from medgan.evaluation.usefulness import Classified, not_useful, usefulness
 from medgan.images.labels import class_labels, one_finding
 from medgan.images.loading import StoredImages
-from medgan.images.splits import data_hash, training_rows
+from medgan.images.splits import TrainingRows, data_hash, training_rows
 from medgan.images.store import ImageStore
 from medgan.images.transforms import as_tensor, pad_square
 from medgan.models import PublishedModel
-from medgan.pipelines.cache import Earlier, reused
-from medgan.pipelines.outputs import RealImages, Synthetic, Trained
+from medgan.pipelines.outputs import Arrays, RealImages, Synthetic, Trained
+from medgan.pipelines.shared import Earlier, reused
 from medgan.pipelines.synthesis.config import SynthesisConfig
 
 if TYPE_CHECKING:
@@ -34,20 +34,25 @@ if TYPE_CHECKING:
         Networks,
         QualitySettings,
         RealReference,
+        Remember,
     )
     from medgan.metrics.quality import QualityMetric
 
-Arrays = Mapping[str, NDArray[Any]]
 BACKBONE = "classifier of the real training split"
 AT_ONCE = 250
+NOT_ASKED = LeftOut("it is not asked for")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings that determine the synthetic images and their metrics."""
+class RealData:
+    """The real images, and how synthetic ones are made and compared with them."""
 
+    images: ImageStore
+    splits: pd.DataFrame
     config: SynthesisConfig
     seed: int
+    features: Trained | LeftOut = NOT_ASKED
+    """The network of domain features."""
     lpips_weights: str | None = None
 
     @property
@@ -57,35 +62,94 @@ class Settings:
 
         return QualitySettings(self.seed, self.config.paired_images, self.config.neighbours)
 
+    @property
+    def training(self) -> TrainingRows:
+        """The training images of one finding."""
+        known, classes = one_finding(self.splits), self.images.spec.classes
+        return training_rows(known, TrainingSet.LABELLED, classes)
 
-def describe_real_images(
-    features: Trained | LeftOut,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    settings: Settings,
-    earlier: Earlier,
-) -> RealImages:
+    @property
+    def held_out(self) -> pd.DataFrame:
+        """Rows of the validation and test images of one finding."""
+        return one_finding(self.splits[self.splits["split"] != "train"])
+
+    def padded(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Convert drawn images (n, h, w, C) to inputs of networks (n, C, H, W)."""
+        return pad_square(as_tensor(pixels), self.images.spec.size)
+
+    def held_out_images(self) -> LabelledImages:
+        """Read the images of `held_out`."""
+        from medgan.evaluation.real_images import LabelledImages
+
+        rows = self.held_out
+        return LabelledImages(
+            StoredImages(self.images)(rows["row"].to_numpy()),
+            class_labels(rows, self.images.spec.classes),
+            rows["group_id"].astype(str).to_numpy(),
+            bool(rows["group_known"].all()),
+        )
+
+    def networks(self) -> Networks:
+        """Load the networks that compare images; an unavailable one says why."""
+        from medgan.evaluation.real_images import Networks
+        from medgan.metrics.lpips import load_lpips
+
+        config, channels = self.config, self.images.spec.channels
+        further = [load_space(name, path, channels) for name, path in config.spaces.items()]
+        lpips = load_lpips(config.lpips_backbone, self.lpips_weights)
+        return Networks(lpips, [domain_space(self.features), *further])
+
+    def reference(
+        self,
+        networks: Networks,
+        earlier: Arrays | None,
+        kept: dict[str, NDArray[Any]] | None = None,
+    ) -> RealReference:
+        """Describe the real images, with what an earlier run computed; new parts go into `kept`."""
+        from medgan.evaluation.real_images import describe_real
+
+        of_data = data_hash(self.images, self.splits)
+
+        def remember(name: str, decided_by: list[Any], make: Callable[[], Arrays]) -> Arrays:
+            found = reused(_part(earlier, name), [name, of_data, *decided_by], make)
+            if kept is not None:
+                kept.update({f"{name}/{key}": value for key, value in found.items()})
+            return found
+
+        described = None
+        if not isinstance(self.features, LeftOut):
+            described = self._described(self.features.model, remember)
+        real = self.held_out_images()
+        return describe_real(real, networks, self.quality, described, remember)
+
+    def _described(self, network: PublishedModel, remember: Remember) -> LabelledFeatures:
+        """The domain features of the training images."""
+        from medgan.evaluation.real_images import LabelledFeatures
+
+        learned, read = self.training, StoredImages(self.images)
+
+        def make() -> Arrays:
+            names = [f"row {row} of the image store" for row in learned.rows]
+            built: Any = network.build()
+            return {"features": features_of(built, read, learned.rows, names, AT_ONCE)}
+
+        found = remember("training", [network.key], make)["features"]
+        return LabelledFeatures(found, np.asarray(learned.labels))
+
+
+def describe_real_images(data: RealData, earlier: Earlier) -> RealImages:
     """Compute what all generators are compared with, once.
 
     Each part is kept with a hash of what decides it: the images and their splits, the weights of
     its network, and the settings. What an earlier run has left is reused.
     """
-    network = features if isinstance(features, LeftOut) else features.model
     old: RealImages | None = earlier("real_images")
     kept: dict[str, NDArray[Any]] = {}
-    networks = networks_of(network, images, settings)
-    reference(images, splits, network, networks, settings, old.statistics if old else None, kept)
+    data.reference(data.networks(), old.statistics if old else None, kept)
     return RealImages(kept)
 
 
-def assess(
-    synthetic: Arrays,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    features: PublishedModel | LeftOut,
-    settings: Settings,
-    real: RealImages | None = None,
-) -> SynthesisResult:
+def assess(synthetic: Arrays, data: RealData, real: RealImages | None = None) -> SynthesisResult:
     """Compare synthetic images of each class with held-out real ones (validation and test).
 
     Neither the generator nor the feature network has seen these, so copying training images earns
@@ -94,65 +158,21 @@ def assess(
     from medgan.evaluation.real_images import LabelledImages
     from medgan.evaluation.synthesis import quality_by_class
 
-    networks = networks_of(features, images, settings)
-    described = reference(
-        images, splits, features, networks, settings, real.statistics if real else None
-    )
-    drawn = LabelledImages(
-        pad_square(as_tensor(synthetic["images"]), images.spec.size), synthetic["labels"]
-    )
-    return quality_by_class(drawn, described, images.spec.classes, networks, settings.quality)
+    networks = data.networks()
+    described = data.reference(networks, real.statistics if real else None)
+    drawn = LabelledImages(data.padded(synthetic["images"]), synthetic["labels"])
+    return quality_by_class(drawn, described, data.images.spec.classes, networks, data.quality)
 
 
-def networks_of(
-    features: PublishedModel | LeftOut, images: ImageStore, settings: Settings
-) -> Networks:
-    """Load the networks that compare images; an unavailable one says why."""
-    from medgan.evaluation.real_images import Networks
-    from medgan.metrics.lpips import load_lpips
-
-    config, channels = settings.config, images.spec.channels
-    further = [load_space(name, path, channels) for name, path in config.spaces.items()]
-    lpips = load_lpips(config.lpips_backbone, settings.lpips_weights)
-    return Networks(lpips, [domain_space(features), *further])
-
-
-def domain_space(features: PublishedModel | LeftOut) -> FeatureSpace:
+def domain_space(features: Trained | LeftOut) -> FeatureSpace:
     """The space of the network that is trained here."""
     from medgan.metrics.lpips import Unavailable
 
     if isinstance(features, LeftOut):
         reason = f"no network of domain features: {features.reason}"
         return FeatureSpace(DOMAIN, BACKBONE, "", Unavailable("domain features", reason))
-    network: Any = features.build()
-    return FeatureSpace(DOMAIN, BACKBONE, features.key, network.features)
-
-
-def reference(
-    images: ImageStore,
-    splits: pd.DataFrame,
-    features: PublishedModel | LeftOut,
-    networks: Networks,
-    settings: Settings,
-    earlier: Arrays | None,
-    kept: dict[str, NDArray[Any]] | None = None,
-) -> RealReference:
-    """Describe the real images, with what an earlier run computed; new parts go into `kept`."""
-    from medgan.evaluation.real_images import describe_real
-
-    of_data = data_hash(images, splits)
-
-    def remember(name: str, decided_by: list[Any], make: Callable[[], Arrays]) -> Arrays:
-        found = reused(_part(earlier, name), [name, of_data, *decided_by], make)
-        if kept is not None:
-            kept.update({f"{name}/{key}": value for key, value in found.items()})
-        return found
-
-    real = held_out(images, splits)
-    described = None
-    if not isinstance(features, LeftOut):
-        described = _training(features, images, splits, remember)
-    return describe_real(real, networks, settings.quality, described, remember)
+    network: Any = features.model.build()
+    return FeatureSpace(DOMAIN, BACKBONE, features.model.key, network.features)
 
 
 def _part(arrays: Arrays | None, name: str) -> dict[str, NDArray[Any]] | None:
@@ -163,77 +183,28 @@ def _part(arrays: Arrays | None, name: str) -> dict[str, NDArray[Any]] | None:
     return {key.removeprefix(start): arrays[key] for key in arrays if key.startswith(start)}
 
 
-def held_out(images: ImageStore, splits: pd.DataFrame) -> LabelledImages:
-    """The validation and test images of one finding."""
-    from medgan.evaluation.real_images import LabelledImages
-
-    rows = one_finding(splits[splits["split"] != "train"])
-    return LabelledImages(
-        StoredImages(images)(rows["row"].to_numpy()),
-        class_labels(rows, images.spec.classes),
-        rows["group_id"].astype(str).to_numpy(),
-        bool(rows["group_known"].all()),
-    )
-
-
-def _training(
-    features: PublishedModel,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    remember: Callable[[str, list[Any], Callable[[], Arrays]], Arrays],
-) -> LabelledFeatures:
-    from medgan.evaluation.real_images import LabelledFeatures
-
-    chosen = training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes)
-
-    def make() -> Arrays:
-        network: Any = features.build()
-        names = [f"row {row} of the image store" for row in chosen.rows]
-        stored = StoredImages(images)
-        return {"features": features_of(network, stored, chosen.rows, names, AT_ONCE)}
-
-    found = remember("training", [features.key], make)
-    return LabelledFeatures(found["features"], np.asarray(chosen.labels))
-
-
-def with_usefulness(
-    made: Synthetic,
-    learner: Trained | None,
-    features: Trained | LeftOut,
-    images: ImageStore,
-    splits: pd.DataFrame,
-) -> SynthesisResult:
+def with_usefulness(made: Synthetic, learner: Trained | None, data: RealData) -> SynthesisResult:
     """Add what classifiers make of the synthetic images to the metrics of all classes."""
     quality = made.quality
-    if isinstance(features, LeftOut):
-        found = not_useful(f"no classifier of real images: {features.reason}")
+    if isinstance(data.features, LeftOut):
+        found = not_useful(f"no classifier of real images: {data.features.reason}")
     elif learner is None:
         found = not_useful("the generator draws one class, and a classifier takes two")
     else:
-        found = _useful(made, learner.model, features.model, images, splits)
+        found = _useful(made.synthetic, learner.model, data.features.model, data)
     return replace(quality, overall={**quality.overall, **found})
 
 
 def _useful(
-    made: Synthetic,
-    learner: PublishedModel,
-    features: PublishedModel,
-    images: ImageStore,
-    splits: pd.DataFrame,
+    drawn: Arrays, learner: PublishedModel, features: PublishedModel, data: RealData
 ) -> dict[str, QualityMetric]:
-    real, drawn = held_out(images, splits), made.synthetic
-    groups = np.asarray(real.groups)
-    synthetic = pad_square(as_tensor(drawn["images"]), images.spec.size)
-    labels = np.asarray(drawn["labels"])
-    learned = len(
-        training_rows(one_finding(splits), TrainingSet.LABELLED, images.spec.classes).rows
-    )
-    known = real.patients_known
+    real, labels = data.held_out_images(), np.asarray(drawn["labels"])
+    groups, known = np.asarray(real.groups), real.patients_known
+    learned, places = len(data.training.rows), np.arange(len(labels))
+    of_drawn = _probabilities(features, data.padded(drawn["images"]))
     return usefulness(
         Classified(_probabilities(learner, real.images), real.labels, groups, len(labels), known),
-        Classified(
-            _probabilities(features, synthetic), labels, np.arange(len(labels)), learned, False
-        ),
+        Classified(of_drawn, labels, places, learned, False),
         Classified(_probabilities(features, real.images), real.labels, groups, learned, known),
         features.card["seed"],
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medgan import models
 from medgan.audits.attributes import disclosures
@@ -34,7 +37,7 @@ from medgan.images.transforms import as_tensor, as_uint8, crop_padding
 from medgan.metrics.copies import CopySearch, gray
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Release, Synthetic, Trained
-from medgan.pipelines.synthesis.quality import AT_ONCE, Settings
+from medgan.pipelines.synthesis.quality import AT_ONCE, RealData
 from medgan.plots.grids import Pair, side_by_side
 from medgan.training.collapse import (
     COVERAGE,
@@ -85,14 +88,13 @@ class Origins:
         """Images (n, C, H, W) in [-1, 1] as networks see them, with their padding."""
         return StoredImages(self.store)(table["row"].to_numpy(dtype=np.int64))
 
+    def cropped(self, table: pd.DataFrame) -> Tensor:
+        """The same without their padding."""
+        return crop_padding(self.pixels(table), self.store.info.height, self.store.info.width)
+
     def known(self, table: pd.DataFrame) -> Known:
         """Gray images for comparisons, without padding."""
-        size = self.store.info.height, self.store.info.width
-        parts = [
-            gray(crop_padding(self.pixels(table.iloc[start : start + AT_ONCE]), *size))
-            for start in range(0, len(table), AT_ONCE)
-        ]
-        return Known(np.concatenate(parts), table)
+        return Known(gray_images(self.store.folder, self.store.key)[table["row"].to_numpy()], table)
 
     @property
     def n_patients(self) -> int | None:
@@ -101,22 +103,28 @@ class Origins:
         return int(self.held_out["group_id"].nunique()) if known else None
 
 
+@lru_cache(maxsize=1)
+def gray_images(folder: Path, key: str) -> NDArray[np.uint8]:
+    """Read all images of a store with this key as gray ones (n, h, w), of 4 KB at most, without
+    padding: once for all generators of a run.
+    """
+    store = ImageStore.open(folder)
+    size, read = (store.info.height, store.info.width), StoredImages(store)
+    parts = np.array_split(np.arange(len(store)), range(AT_ONCE, len(store), AT_ONCE))
+    return np.concatenate([gray(crop_padding(read(rows), *size)) for rows in parts])
+
+
 def judge_release(
-    trained: Trained,
-    synthetic: Synthetic,
-    images: ImageStore,
-    splits: pd.DataFrame,
-    leakage: LeakageAudit,
-    settings: Settings,
+    trained: Trained, synthetic: Synthetic, leakage: LeakageAudit, data: RealData
 ) -> Release:
     """Judge the images of one generator: copies, membership, attributes, quality, data.
 
     A refusal is a result and no error: what hands images out refuses.
     """
     published = trained.model
-    origins = Origins.of(published.name, images, splits)
+    origins = Origins.of(published.name, data.images, data.splits)
     drawn = as_tensor(np.asarray(synthetic.synthetic["images"]))
-    checked, privacy = assess_privacy(drawn, origins, published, settings.seed)
+    checked, privacy = assess_privacy(drawn, origins, published, data.seed)
     collapse = find_collapse(drawn, np.asarray(synthetic.synthetic["labels"]), origins)
     verdict = judge(
         Evidence(
@@ -132,7 +140,7 @@ def judge_release(
             n_patients=origins.n_patients,
             differential_privacy=guarantee(published.card),
         ),
-        settings.config.release,
+        data.config.release,
     )
     return Release(
         verdict,
@@ -146,17 +154,11 @@ def judge_release(
 def assess_privacy(
     drawn: Tensor, origins: Origins, published: PublishedModel | None, seed: int
 ) -> tuple[CheckedImages | None, PrivacyResult]:
-    """Search copies, and run the attacks.
-
-    Args:
-        drawn: synthetic images (n, C, H, W) in [-1, 1], without padding.
-        origins: the real images.
-        published: their generator; None leaves the attack by its discriminator out.
-        seed: of the draws.
+    """Search copies among synthetic images (n, C, H, W) in [-1, 1] without padding, and run the
+    attacks, that by the discriminator only where their generator is given.
     """
-    synthetic = gray(drawn)
+    synthetic, checked, reason = gray(drawn), None, ""
     training, held_out = (origins.known(one) for one in (origins.training, origins.held_out))
-    checked, reason = None, ""
     try:
         checked = check_copies(synthetic, training, held_out, seed)
     except UserError as error:
@@ -196,11 +198,10 @@ def _membership(
 
 
 def _realness(model: Discriminates, origins: Origins, table: pd.DataFrame) -> Any:
-    parts = [
-        model.realness(origins.pixels(table.iloc[start : start + AT_ONCE])).numpy()
-        for start in range(0, len(table), AT_ONCE)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+    places = range(0, len(table), AT_ONCE)
+    parts = (table.iloc[start : start + AT_ONCE] for start in places)
+    found = [model.realness(origins.pixels(part)).numpy() for part in parts]
+    return np.concatenate([*found, np.zeros(0)]).astype(np.float64)
 
 
 def find_collapse(drawn: Tensor, labels: Any, origins: Origins) -> str | None:
@@ -210,8 +211,7 @@ def find_collapse(drawn: Tensor, labels: Any, origins: Origins) -> str | None:
     import torch
 
     table = origins.held_out.sample(min(COMPARED, len(origins.held_out)), random_state=0)
-    size = origins.store.info.height, origins.store.info.width
-    real = crop_padding(origins.pixels(table), *size)
+    real = origins.cropped(table)
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(drawn))[: len(real)])
     samples, names = drawn[order], torch.from_numpy(np.asarray(labels))[order]
     categories = torch.from_numpy(pd.factorize(table["category"])[0])
@@ -244,8 +244,7 @@ def closest_pairs(drawn: Tensor, checked: CheckedImages | None, origins: Origins
     if checked is None:
         return side_by_side([], nothing=nothing)
     order, matches = np.argsort(-checked.matches.similarity)[:SHOWN], checked.matches
-    size = origins.store.info.height, origins.store.info.width
-    nearest = crop_padding(origins.pixels(origins.training.iloc[matches.place[order]]), *size)
+    nearest = origins.cropped(origins.training.iloc[matches.place[order]])
     pairs = [
         Pair(
             left,

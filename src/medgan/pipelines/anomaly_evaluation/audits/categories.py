@@ -27,17 +27,16 @@ from medgan.images.labels import one_finding
 from medgan.models import display_name
 from medgan.pipelines.anomaly_evaluation.scoring.arrays import training_anomalies
 from medgan.pipelines.outputs import Scores, Trained
-from medgan.pipelines.shared import EvaluationData, places
+from medgan.pipelines.shared import EvaluationData, of_images
 from medgan.plots.detectors import confusion_matrix
 from medgan.plots.forest import forest
 from medgan.plots.style import notice
-from medgan.stats.bootstrap import Estimate
+from medgan.report.text import reason_of, with_interval
 from medgan.words import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Arrays = Mapping[str, NDArray[Any]]
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "features": ("features",),
     "residual map": ("residuals",),
@@ -68,19 +67,14 @@ def categorize(
     train, name = training_anomalies(data), trained.model.name
     classes = sorted(train["category"].unique())
     labels, groups = _labels(train, classes), train["group_id"].to_numpy()
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    nothing = CategoriesResult(
-        tuple(classes), LABELS_USED, dict(zip(classes, counts, strict=True)), {}, {}
-    )
+    counts = {kind: int((train["category"] == kind).sum()) for kind in classes}
+    nothing = CategoriesResult(tuple(classes), LABELS_USED, counts, {}, {})
     reason = missing_reason(labels, groups, classes)
     if reason:
         title = f"{display_name(name)}: anomaly types"
         return replace(nothing, reason=reason), notice(title, reason)
-    rows = _category_rows(data, name, scores, train)
-    supervised = {
-        arm: row.categories or ABSENT
-        for arm, row in (classifiers.rows if classifiers else {}).items()
-    }
+    rows, arms = _category_rows(data, name, scores, train), classifiers.rows if classifiers else {}
+    supervised = {arm: row.categories or ABSENT for arm, row in arms.items()}
     return replace(nothing, rows=rows, supervised=supervised), _matrix(name, rows[JUDGED])
 
 
@@ -117,34 +111,23 @@ def _category_rows(
 
 
 def _labels(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
-    numbers = {name: index for index, name in enumerate(classes)}
-    return np.array([numbers[name] for name in table["category"]], dtype=np.int64)
+    return pd.Index(classes).get_indexer(pd.Index(table["category"])).astype(np.int64)
 
 
 def _columns(
     arrays: Mapping[str, Any], parts: Sequence[str], table: pd.DataFrame
 ) -> NDArray[np.float64]:
     """(n, D): what the parts say of each image of the table, side by side."""
-    chosen = []
-    for part in parts:
-        order = places(arrays[part]["image_id"]).loc[table["image_id"].astype(str)]
-        chosen.append(arrays[part][part][order.to_numpy()])
+    chosen = [of_images(arrays[part], part, table["image_id"]) for part in parts]
     return np.concatenate(chosen, axis=1).astype(np.float64)
 
 
 def _matrix(name: str, row: AnomalyTypeResult) -> Figure:
-    told = f"{name}: anomaly types\naccuracy {_shown(row.metric(ACCURACY))}"
+    accuracy = row.metric(ACCURACY)
+    told = f"{name}: anomaly types\naccuracy {reason_of(accuracy) or with_interval(accuracy, 2)}"
     if row.majority is not None:
         told += f"\nalways {row.majority.category}: {row.majority.share:.2f}"
     return confusion_matrix(np.asarray(row.confusion_matrix), row.classes, told)
-
-
-def _shown(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return estimate.reason
-    known = estimate.low is not None and estimate.high is not None
-    bounds = f" [{estimate.low:.2f}, {estimate.high:.2f}]" if known else ""
-    return f"{estimate.value:.2f}{bounds}"
 
 
 def compare_categories(found: Mapping[str, CategoriesResult]) -> Figure:

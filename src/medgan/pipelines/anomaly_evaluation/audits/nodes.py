@@ -34,17 +34,7 @@ def audit(
     leakage_audit: LeakageAudit,
     classifiers: Section[ClassifierResult] | None = None,
 ) -> Audit:
-    """Audit a detector at its frozen threshold.
-
-    Args:
-        data: the images.
-        trained: the detector.
-        scores: what it makes of them.
-        evaluation: with its row and threshold.
-        leakage_audit: of the split.
-        classifiers: the section of the results, or None; its arms stand beside the detector where
-            anomaly types are told apart.
-    """
+    """Audit a detector at its frozen threshold."""
     config, splits, common = data.config, data.splits, (data.config.n_resamples, data.seed)
     detector = ScoredDetector.of(scores.scores, evaluation.evaluation)
     robust = audit_robustness(scores.perturbed, detector, splits, *common)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from medgan.audits.cohort import reference_standard
-from medgan.audits.results import ShortcutsResult
 from medgan.audits.scored import ScoredDetector
 from medgan.audits.shortcuts import audit_shortcuts
 from medgan.evaluation.baselines import Judged, compare_with_baselines
@@ -51,16 +50,20 @@ def compare_detectors(
     """Return the section `detectors` of the results, its table, and the tests and pictures."""
     config, seed = data.config, data.seed
     rows = {name: found.evaluation for name, found in evaluations.items()}
-    tests = {
-        name: units_in(found.scores, "test", found.evaluation)
+    judged = {
+        name: Judged(found.evaluation, units_in(found.scores, "test", found.evaluation))
         for name, found in evaluations.items()
     }
     ranked = {
-        name: (test["label"].to_numpy(), test["score"].to_numpy()) for name, test in tests.items()
+        name: (one.test["label"].to_numpy(), one.test["score"].to_numpy())
+        for name, one in judged.items()
     }
-    judged = {name: Judged(rows[name], test) for name, test in tests.items()}
     against = compare_with_baselines(judged, config.n_resamples, seed)
-    shortcuts = _shortcuts(data, evaluations, shortcut_scores)
+    scored = {
+        name: ScoredDetector.of(one.scores, one.evaluation) for name, one in evaluations.items()
+    }
+    given = shortcut_scores.shortcut_scores, shortcut_scores.shortcut_reasons
+    shortcuts = audit_shortcuts(*given, scored, data.splits, config.n_resamples, seed)
     aurocs = {name: row.auroc for name, row in rows.items()}
     told = {name: found.categories for name, found in audits.items() if found.categories}
     title = f"AUROC minus that of the baseline, {config.dataset}"
@@ -82,22 +85,6 @@ def compare_detectors(
     return section, comparison_table(rows), comparison
 
 
-def _shortcuts(
-    data: EvaluationData, evaluations: Evaluations, found: ShortcutScores
-) -> ShortcutsResult:
-    scored = {
-        name: ScoredDetector.of(one.scores, one.evaluation) for name, one in evaluations.items()
-    }
-    return audit_shortcuts(
-        found.shortcut_scores,
-        found.shortcut_reasons,
-        scored,
-        data.splits,
-        data.config.n_resamples,
-        data.seed,
-    )
-
-
 def _forest(rows: Mapping[str, DetectorResult]) -> Figure:
     patients = all(row.interval_unit == "patient" for row in rows.values())
     title = f"AUROC on the test images, 95 % intervals over {'patients' if patients else 'images'}"
@@ -111,14 +98,7 @@ def projections_page(
     illustrations: Mapping[str, Illustrations],
     features: Mapping[str, Features],
 ) -> str:
-    """Put all projections on one page where a point shows its image.
-
-    Args:
-        data: labels color the points.
-        evaluations: of the detectors, with their scores.
-        illustrations: of the detectors with an encoder.
-        features: of networks that are no detectors.
-    """
+    """Put all projections on one page where a point shows its image."""
     config = data.config
     shown = shown_images(data.splits, config.category_images, config.projected_images, data.seed)
     shown = shown.reset_index(drop=True).assign(image_id=shown["image_id"].astype(str).to_numpy())

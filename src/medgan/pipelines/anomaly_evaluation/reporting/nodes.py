@@ -41,14 +41,20 @@ from medgan.report.data import (
 )
 from medgan.report.page import render_report
 
-OF_EVALUATION = ("components", "localisation")
-OF_AUDIT = ("robustness", "subgroups", "random_errors", "worst_slices", "categories")
+DOCUMENTS: Mapping[str, str] = {
+    "components": "evaluations",
+    "localisation": "evaluations",
+    "robustness": "audits",
+    "subgroups": "audits",
+    "random_errors": "audits",
+    "worst_slices": "audits",
+    "categories": "audits",
+}
+"""Document of one model -> where it is."""
 FIGURES: Mapping[str, tuple[str, str]] = {
     "heatmaps": ("illustrations", "heatmaps"),
     "heatmaps_closest": ("illustrations", "heatmaps_closest"),
     "heatmaps_random": ("illustrations", "heatmaps_random"),
-    "projections": ("illustrations", "projections_figure"),
-    "confusion": ("evaluations", "confusion"),
     "histogram": ("evaluations", "histogram"),
     "components": ("evaluations", "components_figure"),
     "robustness": ("audits", "robustness_figure"),
@@ -129,20 +135,18 @@ class Made:
 
     def documents(self) -> dict[str, ModelDocuments]:
         """Collect the documents of each detector and of each feature network."""
-        of = {kind: _parts(self.evaluations, kind) for kind in OF_EVALUATION}
-        of |= {kind: _parts(self.audits, kind) for kind in OF_AUDIT}
-        projected = _parts({**self.illustrations, **self.features}, "projections")
-        of |= {"external": dict(self.external), "projections": projected}
-        names = dict.fromkeys(name for found in of.values() for name in found)
-        each = {
-            name: {kind: found[name] for kind, found in of.items() if name in found}
-            for name in names
-        }
+        of = {kind: _parts(getattr(self, where), kind) for kind, where in DOCUMENTS.items()}
+        of["external"] = dict(self.external)
+        of["projections"] = _parts({**self.illustrations, **self.features}, "projections")
+        each: dict[str, dict[str, Any]] = {}
+        for kind, found in of.items():
+            for name, document in found.items():
+                each.setdefault(name, {})[kind] = document
         return {name: ModelDocuments(**found) for name, found in each.items()}
 
     def figures(self) -> dict[str, bytes]:
         """Collect the PNG files by figure, or by figure and model."""
-        compared = self.comparison
+        compared, grids, arms = self.comparison, self.sample_grids, self.arms_comparison
         together: dict[str, Any] = {
             "forest": compared.auroc,
             "roc": compared.roc,
@@ -153,30 +157,26 @@ class Made:
             "categories": compared.categories,
             "flow": self.cohort.flow,
         }
-        if self.arms_comparison is not None:
-            together |= _of_arms(self.arms_comparison)
-        for kind, (of, name) in FIGURES.items():
-            pictures = _parts(getattr(self, of), name)
-            together |= {f"{kind}_{model}": picture for model, picture in pictures.items()}
-        others: dict[str, Mapping[str, Any]] = {
-            "projections": _parts(self.features, "projections_figure"),
-            "samples": self.sample_grids.figures,
-            "closest": self.sample_grids.closest,
-            "interpolations": self.sample_grids.interpolations,
-            "class_rows": self.sample_grids.class_rows,
-            "beside_real": self.sample_grids.beside_real,
+        each = {kind: _parts(getattr(self, of), name) for kind, (of, name) in FIGURES.items()}
+        each |= {
+            "confusion": _parts(self.evaluations, "confusion"),
+            "projections": _parts({**self.illustrations, **self.features}, "projections_figure"),
+            "samples": dict(grids.figures),
+            "closest": dict(grids.closest),
+            "interpolations": dict(grids.interpolations),
+            "class_rows": dict(grids.class_rows),
+            "beside_real": dict(grids.beside_real),
         }
-        for kind, found in others.items():
-            together |= {f"{kind}_{name}": picture for name, picture in found.items()}
-        return together
-
-
-def _of_arms(found: ArmsComparison) -> dict[str, Any]:
-    """Name the figures of the arms."""
-    named: dict[str, Any] = {"arms_roc": found.roc, "arms_reliability": found.reliability}
-    named |= {f"confusion_{name}": picture for name, picture in found.confusion_matrices.items()}
-    named |= {f"saliency_{name}": picture for name, picture in found.saliency.items()}
-    return named | ({"arms_projection": found.projection} if found.projection else {})
+        if arms is not None:
+            together |= {"arms_roc": arms.roc, "arms_reliability": arms.reliability}
+            together |= {"arms_projection": arms.projection} if arms.projection else {}
+            each["confusion"] |= arms.confusion_matrices
+            each["saliency"] = dict(arms.saliency)
+        return together | {
+            f"{kind}_{name}": picture
+            for kind, found in each.items()
+            for name, picture in found.items()
+        }
 
 
 def _parts(found: Mapping[str, Any], name: str) -> dict[str, Any]:

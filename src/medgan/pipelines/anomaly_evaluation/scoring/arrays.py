@@ -5,7 +5,7 @@ validation or test is read here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,14 @@ from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
 from medgan.images.transforms import crop_padding, prepare
 from medgan.models import PublishedModel
-from medgan.pipelines.cache import reused
-from medgan.pipelines.shared import EvaluationData
+from medgan.pipelines.outputs import Arrays
+from medgan.pipelines.shared import EvaluationData, reused
 from medgan.training.progress import progress_bar
 from medgan.training.runtime import Runtime
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Arrays = Mapping[str, NDArray[Any]]
 PixelChange = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]]
 """Pixels (n, H, W, C) and their rows of the store (n,) to changed pixels."""
 EVALUATED = ("val", "test")
@@ -42,27 +41,33 @@ TIMED = 8
 """Images that are scored to see how long a detector takes."""
 
 
-def scored(
-    published: PublishedModel,
-    images: ImageStore,
-    chosen: pd.DataFrame,
-    batch_size: int,
-    seed: int,
-    title: str,
-) -> Scored:
-    """What the detector says of the images of `chosen` (image_id, row), in their order. Raises
-    `UserError` where that is not finite.
+def scorer(model: PublishedModel, data: EvaluationData) -> Callable[..., Scored]:
+    """Return a function that scores the images of a table (image_id, row), in their order; without
+    maps where a `change` is done to their pixels first.
     """
-    device = Runtime.detect().device
-    with progress_bar(title, "image", len(chosen)) as bar:
+    device, images = str(Runtime.detect().device), data.images
+    detector: Any = model.build().to(device)
+
+    def scored(
+        chosen: pd.DataFrame,
+        change: PixelChange | None = None,
+        on_progress: Callable[[int], Any] = lambda done: None,
+    ) -> Scored:
         return score_images(
-            published.build().to(device),  # type: ignore[arg-type]  # the registry lists detectors only
-            StoredImages(images),
+            detector,
+            StoredImages(images) if change is None else _changed(images, change, device),
             chosen["row"].to_numpy(dtype=np.int64),
-            Batches(batch_size, seed, str(device)),
-            names=chosen["image_id"].astype(str).tolist(),
-            on_progress=bar.update,
+            Batches(data.config.batch_size, data.seed, device, maps=change is None),
+            ids(chosen),
+            on_progress,
         )
+
+    return scored
+
+
+def ids(chosen: pd.DataFrame) -> list[str]:
+    """Name the images of a table."""
+    return chosen["image_id"].astype(str).tolist()
 
 
 def anomaly_maps(model: PublishedModel, data: EvaluationData, earlier: Arrays | None) -> Arrays:
@@ -75,12 +80,12 @@ def anomaly_maps(model: PublishedModel, data: EvaluationData, earlier: Arrays | 
     chosen, images = data.rows(*EVALUATED), data.images
 
     def make() -> dict[str, NDArray[Any]]:
-        found = scored(model, images, chosen, data.config.batch_size, data.seed, model.name)
-        components = {f"score_{name}": values for name, values in found.components.items()}
+        with progress_bar(model.name, "image", len(chosen)) as bar:
+            found = scorer(model, data)(chosen, on_progress=bar.update)
         return {
-            "image_id": np.array(chosen["image_id"].astype(str).tolist()),
+            "image_id": np.array(ids(chosen)),
             "score": found.scores,
-            **components,
+            **{f"score_{name}": values for name, values in found.components.items()},
             "maps": np.ascontiguousarray(_cropped(found.maps, images)),
         }
 
@@ -101,25 +106,22 @@ def score_perturbed(model: PublishedModel, data: EvaluationData, earlier: Arrays
     budget, images = data.config.robustness, data.images
     table = data.splits.reindex(columns=["image_id", "split", "row", "volume"])
     chosen, plan = robustness_sample(table, budget.images, data.seed), list(variants())
-    rows, device = chosen["row"].to_numpy(dtype=np.int64), str(Runtime.detect().device)
 
     def make() -> dict[str, Any]:
-        detector: Any = model.build().to(device)
+        score = scorer(model, data)
 
-        def scored(variant: tuple[str, float], some: NDArray[np.int64]) -> NDArray[np.float32]:
-            loaded = _changed(images, partial(_under, variant, data.seed), device)
-            batches = Batches(data.config.batch_size, data.seed, device, maps=False)
-            return score_images(detector, loaded, some, batches).scores
+        def scored(variant: tuple[str, float], some: pd.DataFrame) -> NDArray[np.float32]:
+            return score(some, partial(_under, variant, data.seed)).scores
 
-        seconds = _seconds_per_image(lambda some: scored(plan[0], some), rows)
-        reason = _too_slow(seconds, len(rows) * len(plan), budget.seconds)
-        values = np.zeros((len(plan), 0 if reason else len(rows)), dtype=np.float32)
+        seconds = _seconds_per_image(partial(scored, plan[0]), chosen)
+        reason = _too_slow(seconds, len(chosen) * len(plan), budget.seconds)
+        values = np.zeros((len(plan), 0 if reason else len(chosen)), dtype=np.float32)
         with progress_bar(f"{model.name}, perturbed", "image", values.size) as bar:
             for place, variant in enumerate(plan if not reason else []):
-                values[place] = scored(variant, rows)
-                bar.update(len(rows))
+                values[place] = scored(variant, chosen)
+                bar.update(len(chosen))
         return {
-            "image_id": np.array(chosen["image_id"].astype(str).tolist()),
+            "image_id": np.array(ids(chosen)),
             "scores": values,
             "seconds_per_image": np.array(seconds),
             "reason": np.array(reason),
@@ -141,36 +143,25 @@ def score_validation_perturbed(
     Returns:
         image_id (n,), scores (n,), reason (empty where it was run), key.
     """
-    images, chosen, budget = data.images, data.rows("val"), data.config.robustness.seconds
-    rows, names = chosen["row"].to_numpy(dtype=np.int64), chosen["image_id"].astype(str).tolist()
+    chosen, budget = data.rows("val"), data.config.robustness.seconds
 
     def make() -> dict[str, Any]:
-        device = str(Runtime.detect().device)
-        reason = _too_slow(seconds, len(rows), budget)
-        scores = np.zeros(0, dtype=np.float32)
+        reason = _too_slow(seconds, len(chosen), budget)
+        scored, scores = chosen.iloc[:0] if reason else chosen, np.zeros(0, dtype=np.float32)
         if not reason:
-            detector: Any = model.build().to(device)
-            batches = Batches(data.config.batch_size, data.seed, device, maps=False)
-            loaded = _changed(images, rescanned, device)
-            with progress_bar(f"{model.name}, validation perturbed", "image", len(rows)) as bar:
-                scores = score_images(
-                    detector, loaded, rows, batches, names, on_progress=bar.update
-                ).scores
-        found = np.array(names if not reason else [], dtype=str)
-        return {"image_id": found, "scores": scores, "reason": np.array(reason)}
+            with progress_bar(f"{model.name}, validation perturbed", "image", len(chosen)) as bar:
+                scores = scorer(model, data)(chosen, rescanned, bar.update).scores
+        names = np.array(ids(scored), dtype=str)
+        return {"image_id": names, "scores": scores, "reason": np.array(reason)}
 
-    decided_by = ["perturbed validation", model.key, images.key, names, rows.tolist(), budget]
+    rows = chosen["row"].tolist()
+    decided_by = ["perturbed validation", model.key, data.images.key, ids(chosen), rows, budget]
     return reused(earlier, [*decided_by, data.seed, SCANNER_VERSION], make)
 
 
 def _changed(images: ImageStore, change: PixelChange, device: str) -> Images:
-    """Rows of the store to images as a network sees them, changed before anything else is done to
-    them.
-
-    Args:
-        images: the store.
-        change: what is done to the pixels.
-        device: of the result.
+    """Rows of the store to images as a network sees them, their pixels changed before anything else
+    is done to them.
     """
     import torch
 
@@ -187,12 +178,12 @@ def _under(
     return perturbed(pixels, rows, *variant, seed)
 
 
-def _seconds_per_image(score: Any, rows: NDArray[np.int64]) -> float:
+def _seconds_per_image(score: Callable[[pd.DataFrame], Any], chosen: pd.DataFrame) -> float:
     """Of TIMED images; one alone goes first, since the first call also loads what a detector
     needs.
     """
-    some = rows[:TIMED]
-    score(some[:1])
+    some = chosen.head(TIMED)
+    score(some.head(1))
     start = time.perf_counter()
     score(some)
     return (time.perf_counter() - start) / max(1, len(some))
@@ -215,22 +206,18 @@ def residuals(model: PublishedModel, data: EvaluationData, earlier: Arrays | Non
         image_id (n,), residuals (n, 64), key.
     """
     chosen, images, size = training_anomalies(data), data.images, data.config.batch_size
-    names, rows = chosen["image_id"].astype(str).tolist(), chosen["row"].to_numpy(dtype=np.int64)
+    names, rows = ids(chosen), chosen["row"].tolist()
 
     def make() -> dict[str, Any]:
-        cells, device = [np.zeros((0, GRID**2), dtype=np.float32)], str(Runtime.detect().device)
-        detector: Any = model.build().to(device)
-        batches = Batches(size, data.seed, device)
+        cells, score = [np.zeros((0, GRID**2), dtype=np.float32)], scorer(model, data)
         with progress_bar(f"{model.name} residuals", "image", len(rows)) as bar:
             for start in range(0, len(rows), size):
-                part = slice(start, start + size)
-                stored = StoredImages(images)
-                found = score_images(detector, stored, rows[part], batches, names[part])
+                found = score(chosen.iloc[start : start + size])
                 cells.append(pooled(_cropped(found.maps, images)))
                 bar.update(len(found.maps))
         return {"image_id": np.array(names, dtype=str), "residuals": np.concatenate(cells)}
 
-    decided_by = ["residuals", model.key, images.key, names, rows.tolist(), data.seed, MAPS_VERSION]
+    decided_by = ["residuals", model.key, images.key, names, rows, data.seed, MAPS_VERSION]
     return reused(earlier, decided_by, make)
 
 
@@ -243,8 +230,4 @@ def training_anomalies(data: EvaluationData) -> pd.DataFrame:
 
 def _cropped(maps: NDArray[Any], images: ImageStore) -> NDArray[Any]:
     """(n, H, W) at the size of the stored images."""
-    import torch
-
-    info, padded = images.info, torch.from_numpy(maps[:, None])
-    cropped: NDArray[Any] = crop_padding(padded, info.height, info.width)[:, 0].numpy()
-    return cropped
+    return crop_padding(maps, images.info.height, images.info.width)

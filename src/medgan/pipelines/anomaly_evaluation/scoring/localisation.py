@@ -4,7 +4,6 @@ and masks are read here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +27,10 @@ from medgan.evaluation.results import CategoryResult
 from medgan.images.labels import findings_of, shows
 from medgan.images.masks import belongs, marked
 from medgan.images.store import ImageStore
-from medgan.pipelines.shared import EvaluationData
+from medgan.pipelines.outputs import Arrays
+from medgan.pipelines.shared import EvaluationData, of_images
 from medgan.stats.bootstrap import Estimate
 
-Arrays = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]
 NO_TEST_MASKS = f"{NO_MASKS} among the test images"
 NO_VALIDATION_MASKS = "no validation image has a mask"
@@ -117,9 +116,7 @@ def _category(
 
 def maps_of(arrays: Arrays, table: pd.DataFrame) -> NDArray[Any]:
     """The anomaly maps of these rows (n, H, W), at the size of the stored images."""
-    places = pd.Series(np.arange(len(arrays["image_id"])), index=arrays["image_id"])
-    chosen: NDArray[Any] = arrays["maps"][places.loc[table["image_id"]].to_numpy()]
-    return chosen
+    return of_images(arrays, "maps", table["image_id"])
 
 
 def marked_rows(table: pd.DataFrame, masks: ImageStore) -> tuple[Bools, Bools]:

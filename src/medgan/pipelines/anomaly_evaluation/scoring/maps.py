@@ -41,11 +41,11 @@ from medgan.pipelines.anomaly_evaluation.scoring.localisation import (
     require_same_images,
     rows_of,
 )
-from medgan.pipelines.cache import FORM, Arrays
-from medgan.pipelines.outputs import Evaluation, Scores
-from medgan.pipelines.shared import EvaluationData, places
+from medgan.pipelines.outputs import Arrays, Evaluation, Scores
+from medgan.pipelines.shared import FORM, EvaluationData, of_images
 from medgan.plots.anomaly_maps import Case, MapScale, case_pairs, case_rows, no_cases, normal_scale
 from medgan.training.runtime import Runtime
+from medgan.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,33 +63,17 @@ OF_VOLUMES = "Of a volume its highest slice is shown, with its place among those
 DIFFERENCE = "Difference: image minus counterpart; its scale ends at the 99th percentile of normal validation images."
 
 
-@dataclass(frozen=True)
-class HeatMaps:
-    """Heat map pages of a detector."""
-
-    most_confident: Figure
-    closest: Figure
-    random: Figure
-    counterparts: Arrays
-
-
 def heat_maps(
     data: EvaluationData,
     model: PublishedModel,
     results: tuple[Scores, Evaluation],
     masks: ImageStore | None,
     earlier: Arrays | None,
-) -> HeatMaps:
-    """Show the most confident decisions, the closest ones, and a random draw of the errors.
+) -> tuple[Figure, Figure, Figure, Arrays]:
+    """Show the most confident decisions, the closest ones, and a random draw of the errors; return
+    these pages and the counterparts.
 
     The scales of all three come from the normal validation images.
-
-    Args:
-        data: the images.
-        model: the detector.
-        results: what it makes of them, and how that was evaluated.
-        masks: beside the images, or None.
-        earlier: the counterparts of an earlier run.
     """
     scores, evaluation = results
     require_same_images(masks, data.images)
@@ -98,20 +82,17 @@ def heat_maps(
     test, validation = (units_in(evaluation.scores, part, row) for part in ("test", "val"))
     about = [OF_VOLUMES.format(row.aggregate)] if scored_unit(test) == "volume" else []
     normals = validation[validation["label"] == 0]
-    most_confident, closest = (
-        most_confident_examples(test, cut, count),
-        closest_examples(test, cut, count),
-    )
+    most_confident = most_confident_examples(test, cut, count)
+    closest = closest_examples(test, cut, count)
     wanted = pd.concat([_references(normals), most_confident, closest]).drop_duplicates("image_id")
     shown = with_counterparts(model, data, wanted, earlier)
     album = _Album(shown, scores.maps, masks, normals, cut, data.seed, about)
     errors = random_errors(test, cut, data.config.random_errors, data.seed)
-    return HeatMaps(
+    totals = Counter(with_kinds(test, cut)["kind"])
+    return (
         album.rows(most_confident, "most confident", f"{name}: the most confident decisions"),
         album.rows(closest, "closest to the threshold", f"{name}: the closest decisions"),
-        album.pairs(
-            errors, Counter(with_kinds(test, cut)["kind"]), f"{name}: errors drawn at random"
-        ),
+        album.pairs(errors, totals, f"{name}: errors drawn at random"),
         shown.kept,
     )
 
@@ -138,9 +119,7 @@ class Shown:
         """
         if not self.counterpart:
             return None
-        order = places(self.kept["image_id"]).loc[table["image_id"].astype(str)]
-        chosen: NDArray[np.float32] = self.kept["counterparts"][order.to_numpy()]
-        return chosen
+        return of_images(self.kept, "counterparts", table["image_id"])
 
 
 def with_counterparts(
@@ -281,11 +260,6 @@ class _Album:
         anomalous = [mask for mask, label in zip(masks, table["label"], strict=True) if label == 1]
         unmarked = sum(mask is None for mask in anomalous)
         if unmarked == len(anomalous):
-            return (
-                [f"{NO_MASKS[0].upper()}{NO_MASKS[1:]}."] if anomalous or self.masks is None else []
-            )
-        return (
-            [OUTLINED, f"Not a localisation claim for the {unmarked} anomalous images without one."]
-            if unmarked
-            else [OUTLINED]
-        )
+            return [f"{capital(NO_MASKS)}."] if anomalous or self.masks is None else []
+        without = f"Not a localisation claim for the {unmarked} anomalous images without one."
+        return [OUTLINED, without] if unmarked else [OUTLINED]

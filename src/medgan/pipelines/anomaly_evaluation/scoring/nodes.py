@@ -5,16 +5,19 @@ else.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medgan import models
 from medgan.audits.other_scanner import perturbed_auroc
 from medgan.contracts import TrainingSet
 from medgan.errors import UserError
 from medgan.evaluation.compare_runs import COLUMNS
-from medgan.evaluation.details import ExternalResult
+from medgan.evaluation.components import MAHALANOBIS, evaluate_components, mahalanobis
+from medgan.evaluation.details import ComponentsResult, ExternalResult
 from medgan.evaluation.detector import evaluate_detector
 from medgan.evaluation.domain import freeze_domain
 from medgan.evaluation.external import (
@@ -27,26 +30,29 @@ from medgan.evaluation.external import (
 )
 from medgan.evaluation.results import DetectorResult
 from medgan.evaluation.score_table import judged, units_in
-from medgan.images.splits import data_hash
+from medgan.images.splits import data_hash, training_rows
 from medgan.images.store import ImageStore
-from medgan.models import PublishedModel
+from medgan.models import PublishedModel, display_name
 from medgan.pipelines.anomaly_evaluation.scoring.arrays import (
     EVALUATED,
     anomaly_maps,
     residuals,
     score_perturbed,
     score_validation_perturbed,
-    scored,
+    scorer,
 )
-from medgan.pipelines.anomaly_evaluation.scoring.components import evaluate_parts
 from medgan.pipelines.anomaly_evaluation.scoring.localisation import localize
 from medgan.pipelines.anomaly_evaluation.scoring.maps import heat_maps
 from medgan.pipelines.anomaly_evaluation.scoring.projections import project_features
-from medgan.pipelines.cache import Earlier
-from medgan.pipelines.outputs import Evaluation, Illustrations, Scores, Trained
-from medgan.pipelines.shared import EvaluationData, embed
+from medgan.pipelines.outputs import Arrays, Evaluation, Illustrations, Scores, Trained
+from medgan.pipelines.shared import Earlier, EvaluationData, embed, of_images
 from medgan.plots.detectors import confusion_matrix, score_histograms
+from medgan.plots.forest import forest
+from medgan.training.progress import progress_bar
 from medgan.words import GIVEN, SMOKE, SMOKE_SCALE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def score(data: EvaluationData, trained: Trained, earlier: Earlier) -> Scores:
@@ -141,15 +147,12 @@ def illustrate(
     """Draw the heat maps of a detector, and the projections of its features if it has any."""
     model, embeddings = trained.model, scores.embeddings
     old: Illustrations | None = earlier("illustrations", model.name)
-    maps = heat_maps(data, model, (scores, evaluation), masks, old.counterparts if old else None)
-    pictures = maps.most_confident, maps.closest, maps.random, maps.counterparts
+    kept, plane = (old.counterparts, old.plane) if old else (None, None)
+    pictures = heat_maps(data, model, (scores, evaluation), masks, kept)
     if embeddings is None:
         return Illustrations(*pictures)
-    table, planes = scores.scores, old.plane if old else None
-    features = project_features(model.name, embeddings, data, planes, table)
-    return Illustrations(
-        *pictures, features.plane, features.projections, features.projections_figure
-    )
+    found = project_features(model.name, embeddings, data, plane, scores.scores)
+    return Illustrations(*pictures, found.plane, found.projections, found.projections_figure)
 
 
 def validate_externally(
@@ -158,13 +161,8 @@ def validate_externally(
     """Evaluate the detector that was trained on `evaluation.model_from`.
 
     Where that is not set, the result of an earlier run on the same test images stays, if any.
-
-    Args:
-        name: of the detector.
-        data: whose test images are scored.
-        elsewhere: what the other dataset has left: `trained` and `evaluation` of the detector, and
-            its `splits`, for images that are in both.
-        earlier: the result of an earlier run.
+    `elsewhere` has `trained` and `evaluation` of the detector there, and `splits`, for images that
+    are in both.
 
     Raises:
         UserError: the other data set has no such model, or has not evaluated it, or the model does
@@ -217,5 +215,45 @@ def _complete(
 
 def _scores(model: PublishedModel, data: EvaluationData) -> pd.DataFrame:
     chosen, title = data.rows("test"), f"{model.name} of {data.config.model_from}"
-    found = scored(model, data.images, chosen, data.config.batch_size, data.seed, title)
+    with progress_bar(title, "image", len(chosen)) as bar:
+        found = scorer(model, data)(chosen, on_progress=bar.update)
     return chosen[["image_id", "split"]].assign(score=found.scores)
+
+
+def evaluate_parts(
+    model: PublishedModel, scores: Scores, own: DetectorResult, data: EvaluationData
+) -> tuple[ComponentsResult, Figure]:
+    """Evaluate each component of a detector's score, and draw their AUROC.
+
+    With embeddings there is one more: the Mahalanobis distance of the features from those of the
+    normals that it was trained on, where there are two or more.
+    """
+    table = scores.scores
+    if scores.embeddings is not None:
+        distances = _distances(model, table, data, scores.embeddings)
+        if distances is not None:
+            table = table.assign(**{f"score_{MAHALANOBIS}": distances})
+    weights = model.build().score_weights()  # type: ignore[operator]  # composed() has it
+    found = evaluate_components(table, data.splits, own, weights, data.config.protocol(data.seed))
+    sum_of = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
+    title = f"{display_name(model.name)}: the parts of its score ({sum_of})"
+    title += f"\nAUROC on test, 95 % intervals over {own.interval_unit}s"
+    estimates = {name: row.auroc for name, row in found.rows.items()}
+    return found, forest(estimates, title, notes={found.own: "its own score"})
+
+
+def _distances(
+    model: PublishedModel, table: pd.DataFrame, data: EvaluationData, embeddings: Arrays
+) -> NDArray[np.float64] | None:
+    """(n,) for the images of `table`; None with fewer than two training normals."""
+    splits, learns_from = data.splits, models.load(model.name).TRAINING_SET
+    normals = training_rows(splits, learns_from, data.images.spec.classes).rows
+    known = splits.loc[splits["row"].isin(normals), "image_id"].astype(str)
+    described = known[known.isin(embeddings["image_id"].astype(str))]
+    if len(described) < 2:
+        return None
+    learned, scored = (
+        np.asarray(of_images(embeddings, "features", names), dtype=np.float64)
+        for names in (described, table["image_id"])
+    )
+    return mahalanobis(learned, scored)

@@ -16,9 +16,8 @@ from medgan.evaluation.details import Projection, ProjectionsResult
 from medgan.evaluation.embeddings import METHODS, SHOWN_AS, project, shown_images
 from medgan.files.documents import from_json, to_json
 from medgan.models import display_name
-from medgan.pipelines.cache import Arrays, Earlier, reused
-from medgan.pipelines.outputs import Features, Trained
-from medgan.pipelines.shared import EvaluationData, embed, places
+from medgan.pipelines.outputs import Arrays, Features, Trained
+from medgan.pipelines.shared import Earlier, EvaluationData, embed, of_images, reused
 from medgan.plots.projections import Projection as Plane
 from medgan.plots.projections import projections
 from medgan.plots.style import notice
@@ -56,14 +55,8 @@ def project_features(
     earlier: Arrays | None,
     scores: pd.DataFrame | None = None,
 ) -> Features:
-    """Project features by PCA, t-SNE and UMAP.
-
-    Args:
-        name: of the network.
-        embeddings: its features.
-        data: labels color the points; `projected_images` at most are shown.
-        earlier: the planes of an earlier run.
-        scores: its anomaly scores; None where it is no detector.
+    """Project features by PCA, t-SNE and UMAP, colored by labels and by the scores of a detector;
+    the planes of an earlier run where nothing that decides them has changed.
     """
     shown = shown_images(
         data.splits, data.config.category_images, data.config.projected_images, data.seed
@@ -72,13 +65,9 @@ def project_features(
     there = importlib.util.find_spec("umap") is not None
 
     def make() -> dict[str, Any]:
-        chosen = places(embeddings["image_id"]).loc[names].to_numpy()
-        planes, methods = project(embeddings["features"][chosen], data.seed)
-        return {
-            "image_id": np.array(names),
-            **planes,
-            "facts": np.array(json.dumps(to_json(methods))),
-        }
+        planes, methods = project(of_images(embeddings, "features", names), data.seed)
+        facts = np.array(json.dumps(to_json(methods)))
+        return {"image_id": np.array(names), **planes, "facts": facts}
 
     plane = reused(earlier, ["plane", str(embeddings["key"]), names, data.seed, there], make)
     facts = ProjectionsResult(len(names), int(embeddings["features"].shape[1]), methods_of(plane))
@@ -90,11 +79,9 @@ def project_features(
 def _colored(shown: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFrame:
     """The shown images with their scores where all have one: training images are not scored."""
     table = shown[["image_id", "label", "category", "split"]].reset_index(drop=True)
-    return (
-        table
-        if scores is None
-        else table.merge(scores[["image_id", "score"]], on="image_id", how="left")
-    )
+    if scores is None:
+        return table
+    return table.merge(scores[["image_id", "score"]], on="image_id", how="left")
 
 
 def _multiples(arrays: Arrays, facts: ProjectionsResult, table: pd.DataFrame, title: str) -> Figure:
