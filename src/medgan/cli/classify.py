@@ -7,8 +7,13 @@ from pathlib import Path
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import json_option, model_options, print_document, project_root_here
-from medgan.cli.results import terminal_width
+from medgan.cli.options import (
+    json_option,
+    model_options,
+    output_option,
+    print_result,
+    project_root_here,
+)
 
 
 @click.command(cls=UserCommand)
@@ -20,16 +25,11 @@ from medgan.cli.results import terminal_width
     show_default=True,
     help="The classifier, such as gan_classical; its newest published version.",
 )
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder for classes.csv, classification.json and saliency/.",
-)
+@output_option("Folder for classes.csv, classification.json and saliency/.")
 @model_options
 @click.option(
     "--saliency",
+    "with_saliency",
     is_flag=True,
     help="A Grad-CAM map of each image. Needs medgan[saliency].",
 )
@@ -57,18 +57,9 @@ def classify(
     from medgan.project.given import given_parameters
 
     with starts_anew():
-        found = classify_path(
-            path,
-            arm,
-            output,
-            env=env,
-            params=given_parameters(params),
-            overwrite=options["overwrite"],
-            with_saliency=options["saliency"],
-            project=project_root_here(),
-        )
+        given, root = given_parameters(params), project_root_here()
+        found = classify_path(path, arm, output, env=env, params=given, project=root, **options)
     file = output / "classes.csv"
-    if as_json:
-        print_document(classes_document(found, file))
-    else:
-        click.echo(classes_text(found, file, terminal_width()))
+    print_result(
+        as_json, classes_document(found, file), lambda width: classes_text(found, file, width)
+    )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, json_option, print_document
-from medgan.cli.results import terminal_width
+from medgan.cli.options import chosen, dataset_options, json_option, print_result
 
 if TYPE_CHECKING:
     from medgan.evaluation.compare_runs import RunComparison
@@ -36,18 +35,10 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
     environment = chosen(env, params)
     if not runs:
         newest = archive_of(environment).runs()[:LISTED]
-        if as_json:
-            print_document([_described(run) for run in newest])
-        else:
-            click.echo(listing(newest))
+        print_result(as_json, [_described(run) for run in newest], lambda _: listing(newest))
         return
     found = comparison(runs[0], runs[1], environment)
-    if as_json:
-        from medgan.files.documents import to_json
-
-        print_document(to_json(found))
-    else:
-        click.echo(render(found, terminal_width()))
+    print_result(as_json, found, lambda width: render(found, width))
 
 
 def _described(run: TrackedRun) -> dict[str, str]:

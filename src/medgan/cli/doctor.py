@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import (
-    chosen,
-    dataset_options,
-    json_option,
-    print_document,
-    project_root_here,
-)
-from medgan.cli.results import terminal_width
+from medgan.cli.options import chosen, dataset_options, json_option, print_result, project_root_here
 
 if TYPE_CHECKING:
     from medgan.cli.checkup import Finding
@@ -35,15 +28,15 @@ def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> N
     environment = chosen(env, params)
     dataset = environment.dataset()
     findings = checkup.checkup(checkup.Examined(Project(project_root_here()), dataset))
-    if as_json:
-        print_document(checkup.as_document(dataset, findings))
-    else:
-        click.echo(_text(dataset, environment.command(), findings))
+    document = checkup.as_document(dataset, findings)
+    print_result(
+        as_json, document, lambda width: _text(dataset, environment.command(), findings, width)
+    )
     if checkup.first_wrong(findings):
         ctx.exit(1)
 
 
-def _text(dataset: str, command: str, findings: list[Finding]) -> str:
+def _text(dataset: str, command: str, findings: list[Finding], width: int) -> str:
     from medgan.cli.checkup import NOT_RUN, first_wrong
     from medgan.report.tables import Column, Table, print_text
 
@@ -57,4 +50,4 @@ def _text(dataset: str, command: str, findings: list[Finding]) -> str:
         parts.append(f"Mend first: {first.check}. {first.sentences[0]} See {first.page}.")
     elif not missing:
         parts.append("Nothing is wrong.")
-    return print_text(parts, terminal_width())
+    return print_text(parts, width)

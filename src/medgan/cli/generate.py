@@ -12,6 +12,7 @@ from medgan.cli.options import (
     chosen,
     dataset_options,
     json_option,
+    output_option,
     print_document,
     project_root_here,
 )
@@ -38,13 +39,7 @@ def class_weights(
 @click.command(cls=UserCommand)
 @click.argument("model")
 @dataset_options
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A folder that gets the set as a folder, or a file NAME.zip or NAME.npz.",
-)
+@output_option("A folder that gets the set as a folder, or a file NAME.zip or NAME.npz.")
 @click.option("--count", default=1000, show_default=True, help="Images in the set.")
 @click.option(
     "--classes",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import json_option, print_document
-from medgan.cli.results import terminal_width
+from medgan.cli.options import json_option, print_result
 
 
 @click.group()
@@ -21,7 +20,6 @@ def medigan() -> None:
 @json_option("The models with all that medigan publishes, as JSON.")
 def list_models(words: str, as_json: bool) -> None:
     """List the models with their published metrics; no network is needed."""
-    from medgan.files.documents import to_json
     from medgan.report.pretrained import listing
     from medgan.report.tables import print_text
     from medgan.sources.medigan.catalogue import search
@@ -29,10 +27,7 @@ def list_models(words: str, as_json: bool) -> None:
     found = search(words)
     if not found:
         raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
-    if as_json:
-        print_document(to_json(found))
-    else:
-        click.echo(print_text(listing(found), terminal_width()), nl=False)
+    print_result(as_json, found, lambda width: print_text(listing(found), width).rstrip())
 
 
 @medigan.command(cls=UserCommand)
@@ -40,12 +35,9 @@ def list_models(words: str, as_json: bool) -> None:
 @json_option("All that medigan publishes, as JSON.")
 def show(name: str, as_json: bool) -> None:
     """Show what is known of a model: its number, such as 00004, or its whole id."""
-    from medgan.files.documents import to_json
     from medgan.report.pretrained import description
     from medgan.report.tables import print_text
     from medgan.sources.medigan.catalogue import find
 
-    if as_json:
-        print_document(to_json(find(name)))
-    else:
-        click.echo(print_text(description(find(name)), terminal_width()), nl=False)
+    found = find(name)
+    print_result(as_json, found, lambda width: print_text(description(found), width).rstrip())

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import (
-    chosen,
-    dataset_options,
-    json_option,
-    print_document,
-    project_root_here,
-)
-
-if TYPE_CHECKING:
-    from medgan.evaluation.results import Results
+from medgan.cli.options import chosen, dataset_options, json_option, print_result, project_root_here
 
 
 @click.command(cls=UserCommand)
@@ -24,26 +13,8 @@ if TYPE_CHECKING:
 @json_option("The whole document as JSON; docs/results-json.md describes its form.")
 def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
-    found = _newest_results(env, params)
-    if as_json:
-        from medgan.files.documents import to_json
-
-        print_document(to_json(found))
-        return
-    from medgan.report.summary import render_text
-
-    click.echo(render_text(found, terminal_width()))
-
-
-def terminal_width() -> int:
-    """Columns of the terminal, at most 100."""
-    from medgan.training.progress import columns
-
-    return columns()
-
-
-def _newest_results(env: str | None, params: str) -> Results:
     from medgan.datasets.documents import read_document
+    from medgan.report.summary import render_text
 
     environment = chosen(env, params)
     dataset = environment.dataset()
@@ -52,4 +23,4 @@ def _newest_results(env: str | None, params: str) -> Results:
         raise click.ClickException(
             f"There are no results of '{dataset}' yet: make them with `{environment.command()}`."
         )
-    return found
+    print_result(as_json, found, lambda width: render_text(found, width))

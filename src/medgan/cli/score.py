@@ -8,8 +8,13 @@ from typing import Any
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import json_option, model_options, print_document, project_root_here
-from medgan.cli.results import terminal_width
+from medgan.cli.options import (
+    json_option,
+    model_options,
+    output_option,
+    print_result,
+    project_root_here,
+)
 
 MAPS = click.Choice(["none", "anomalous", "all"])
 
@@ -22,13 +27,7 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     required=True,
     help="The detector, such as healthygan; its newest published version.",
 )
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder for scores.csv, scoring.json and heat_maps/.",
-)
+@output_option("Folder for scores.csv, scoring.json and heat_maps/.")
 @model_options
 @click.option(
     "--maps",
@@ -70,24 +69,12 @@ def score(
     from medgan.inference.summary import scores_document, scores_text
     from medgan.project.given import given_parameters
 
-    with_threshold = not options["no_threshold"]
+    threshold = not options.pop("no_threshold")
     with starts_anew():
-        found = score_with_detector(
-            path,
-            model,
-            output,
-            env=env,
-            params=given_parameters(params),
-            options=Options(
-                options["maps"],
-                with_threshold,
-                options["overwrite"],
-                options["tiles"],
-                project_root_here(),
-            ),
-        )
+        given = given_parameters(params)
+        chosen = Options(threshold=threshold, project=project_root_here(), **options)
+        found = score_with_detector(path, model, output, env=env, params=given, options=chosen)
     file = output / "scores.csv"
-    if as_json:
-        print_document(scores_document(found, file))
-    else:
-        click.echo(scores_text(found, file, terminal_width()))
+    print_result(
+        as_json, scores_document(found, file), lambda width: scores_text(found, file, width)
+    )

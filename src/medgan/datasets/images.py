@@ -4,9 +4,6 @@ kedro-viz.
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,15 +12,15 @@ from typing import Any
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
-from kedro_datasets._typing import ImagePreview, JSONPreview
-from numpy.typing import NDArray
+from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from medgan.datasets.base import LocalPath, StoredDataset
-from medgan.datasets.parts import Arrays, npz
+from medgan.datasets.base import LocalPath
+from medgan.datasets.parts import png, preview_of
 from medgan.errors import UserError
 from medgan.images.masks import MaskFolder
+from medgan.images.resizing import as_image
 from medgan.images.store import ImageStore, StorePlan, write_store
 from medgan.sources.folder import FolderSource
 from medgan.sources.neutral_ids import stored_key
@@ -38,9 +35,6 @@ PREVIEW = (4, 8)
 
 class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
     """The folder of a `medgan.images.store.ImageStore`."""
-
-    def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
-        super().__init__(filepath, metadata)
 
     def load(self) -> ImageStore:
         """Opens the store, once its checksums are compared. Raises `UserError` where it is missing
@@ -74,9 +68,7 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
         height, width, channels = store.info.image_shape
         sheet = picked.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
         sheet = sheet.reshape(rows * height, columns * width, channels)
-        buffer = io.BytesIO()
-        Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(buffer, format="PNG")
-        return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
+        return preview_of(png(as_image(sheet)))
 
 
 class ImageSourceDataset(AbstractDataset[None, ImageSource]):
@@ -169,61 +161,17 @@ class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
         return {"location": self.location}
 
 
-class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"]):
+class MaskStoreDataset(ImageStoreDataset):
     """The store of masks, row by row beside that of the images; None where the data set has
     none.
     """
 
-    def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
-        super().__init__(filepath, metadata)
-        self._store = ImageStoreDataset(filepath)
-
-    def load(self) -> ImageStore | None:
+    def load(self) -> ImageStore | None:  # type: ignore[override]
         """Opens the store; an empty one is a data set without masks."""
-        if self.absent():
-            return None
-        store = self._store.load()
-        return store if len(store) else None
-
-    def save(self, data: StorePlan) -> None:
-        """Writes the planned masks, unless those on disk were made from the same ones in the same
-        way.
-        """
-        self._store.save(data)
+        store = None if self.absent() else super().load()
+        return store if store is not None and len(store) else None
 
     def preview(self) -> ImagePreview:
         """A contact sheet of masks, or one black pixel where there are none."""
-        if self.load() is not None:
-            return self._store.preview()
-        buffer = io.BytesIO()
-        Image.new("L", (1, 1)).save(buffer, format="PNG")
-        return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
-
-
-class ArraysDataset(StoredDataset[Arrays, "dict[str, NDArray[Any]] | None"]):
-    """A dictionary of arrays of numbers or fixed-length text, as one NPZ file."""
-
-    def load(self) -> dict[str, NDArray[Any]] | None:
-        """Load the arrays, or None where they are optional and absent."""
-        if self.absent():
-            return None
-        with (
-            self.reading(),
-            self._fs.open(str(self._get_load_path()), "rb") as file,
-            np.load(io.BytesIO(file.read()), allow_pickle=False) as stored,
-        ):
-            return {name: stored[name] for name in stored.files}
-
-    def save(self, data: Arrays) -> None:
-        """Replace the file. Raises `UserError` for an array of Python objects."""
-        content, path = npz(data), self._get_save_path()
-        self._fs.makedirs(str(path.parent), exist_ok=True)
-        with self._fs.open(str(path), "wb") as file:
-            file.write(content)
-
-    def preview(self) -> JSONPreview:
-        """Show names, dtypes and shapes in kedro-viz."""
-        shapes = {
-            name: f"{values.dtype} {values.shape}" for name, values in (self.load() or {}).items()
-        }
-        return JSONPreview(json.dumps(shapes))
+        blank = Image.new("L", (1, 1))
+        return preview_of(png(blank)) if self.load() is None else super().preview()

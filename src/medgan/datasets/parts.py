@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 import numpy as np
 import pandas as pd
+from kedro_datasets._typing import ImagePreview
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[Any]]
 PAGE = "README.md"
 DPI = 120
+WIDTH = 900
+"""Pixels of a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -215,21 +218,29 @@ def _markdown_table(values: Mapping[str, Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *rows]) if rows else ""
 
 
-def contact(pictures: list[bytes], width: int = 900) -> str:
-    """Pictures below each other as one base64 PNG, for kedro-viz; blank where there are none."""
-    opened = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
-    shown = [
-        one.resize((width, round(one.height * width / one.width))) if one.width > width else one
-        for one in opened
-    ]
-    sheet = Image.new("RGB", (width, max(1, sum(one.height for one in shown))), "white")
+def contact(pictures: list[bytes]) -> bytes:
+    """Pictures below each other as one PNG file; blank where there are none."""
+    shown = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    for one in shown:
+        one.thumbnail((WIDTH, one.height))
+    sheet = Image.new("RGB", (WIDTH, max(1, sum(one.height for one in shown))), "white")
     top = 0
     for one in shown:
         sheet.paste(one, (0, top))
         top += one.height
+    return png(sheet)
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as a PNG file."""
     buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def preview_of(picture: bytes) -> ImagePreview:
+    """A PNG file as kedro-viz shows it."""
+    return ImagePreview(base64.b64encode(picture).decode())
 
 
 def _value_type(kind: Any) -> Any:

@@ -43,15 +43,11 @@ def register(client: MlflowClient, run_id: str, record: Record) -> None:
 
     with suppress(MlflowException):  # it exists; anything else fails at the next call
         client.create_registered_model(record.name)
-    found = [
-        one for one in client.search_model_versions(f"name='{record.name}'") if one.run_id == run_id
-    ]
-    source = f"{client.get_run(run_id).info.artifact_uri}/{record.text}"
-    made = (
-        found[0]
-        if found
-        else client.create_model_version(record.name, source, run_id, tags=dict(record.values))
-    )
+    versions = client.search_model_versions(f"name='{record.name}'")
+    made = next((one for one in versions if one.run_id == run_id), None)
+    if made is None:
+        source = f"{client.get_run(run_id).info.artifact_uri}/{record.text}"
+        made = client.create_model_version(record.name, source, run_id, tags=dict(record.values))
     if _surpasses(made, _champion(client, record.name)):
         client.set_registered_model_alias(record.name, CHAMPION, made.version)
 
