@@ -14,7 +14,7 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, ValidationError, create_model
 
 from medgan.datasets.base import LocalPath
 from medgan.datasets.parts import png, preview_of
@@ -102,13 +102,15 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
             raise UserError(
                 f"the catalog entry `source` is of the kind `{self.kind}`, which does not exist; choose from {', '.join(SOURCES)}"
             )
+        kind: Any = SOURCES[self.kind]
+        document = create_model("Source", __config__=ConfigDict(extra="forbid"), source=(kind, ...))
         try:
-            return TypeAdapter(SOURCES[self.kind]).validate_python(
-                {"path": self.location, **self.fields}
-            )
+            given = {"path": self.location, **self.fields}
+            config: SourceConfig = document.model_validate({"source": given}).source
+            return config
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
+            key = ".".join(map(str, first["loc"][1:]))
             raise UserError(
                 f"the catalog entry `source` (kind {self.kind}) has a wrong key or value at `{key}`: {first['msg'].lower()}"
             ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 
@@ -33,7 +33,6 @@ FOLDS, REPEATS = 5, 5  # of `repeated_k_fold`
 class IngestionConfig:
     """The section `ingestion`."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     labels: dict[Text, str | None] | None = None
     """Label in the source -> category; null leaves those images out. The category `normal` is label
     0, every other one label 1. Without it labels keep their names, except the one that `normal`
@@ -79,7 +78,6 @@ class IngestionConfig:
 class PreprocessingConfig:
     """The section `preprocessing`."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     size: Annotated[int, Range(*SIZES)] = 32  # side of the stored images in pixels
     channels: Literal[1, 3] = 1  # 1 (gray) or 3 (color)
     intensity: Literal["unit", "standardised", "local"] = "standardised"
@@ -134,7 +132,6 @@ def check_fractions(fractions: Mapping[str, float]) -> None:
 class AugmentationConfig:
     """The section `augmentation`: the augmentations that keep the labels of this data set."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     allowed: tuple[str, ...] = ()  # keys of `transforms.AUGMENTATIONS`
 
     def __post_init__(self) -> None:

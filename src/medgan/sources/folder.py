@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import pandas as pd
 
@@ -29,7 +28,6 @@ from medgan.sources.rows import (
 class FolderSource:
     """A folder tree whose paths tell the fields of its images."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
     fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
     """Field -> regular expressions on the POSIX path below the folder; the value is group 1 of the

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
@@ -47,7 +47,6 @@ OWN_TABLE = "a table or list that the source itself reads"
 class CsvSource:
     """Tables with one row per image, and the folder of the images."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     columns: dict[str, str | list[str]]
     """Field -> column of the table; `category` is required, unless there is `one_hot`. Of several
     columns the first that exists and is filled counts, row by row. A text with columns in braces,

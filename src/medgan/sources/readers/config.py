@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -34,7 +34,6 @@ Largest = Annotated[int, Range(1, math.inf)]
 class SlicePolicy:
     """Which slices of a volume become images: a fixed anatomical range along one axis."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     axis: Literal["sagittal", "coronal", "axial"] = "axial"
     """axial (0 is the feet's end), coronal (0 is the back) or sagittal (0 is the left side of the
     body). Slices of an NPY volume, whose orientation is unknown, lie along its first axis."""
@@ -77,7 +76,6 @@ def evenly_spaced(length: int, count: int) -> list[int]:
 class ReadingConfig:
     """The key `reading` of a source."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     window: str | tuple[float, float] | None = None
     """A key of `WINDOWS`, or [lowest, highest] value shown, in the unit of the file. By default the
     file's window; where it has none, percentiles of the image or volume."""
