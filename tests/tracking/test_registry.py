@@ -7,9 +7,9 @@ import time
 from mlflow import MlflowClient
 
 from medgan.tracking.client import Tracker
-from medgan.tracking.registry import CHAMPION, DATA, SKILL, register
 from medgan.tracking.spool import Record
 from medgan.tracking.system import SystemMetrics
+from medgan.tracking.writing import CHAMPION, DATA, SKILL, register
 from tests.tracking.forked import use_forks
 
 URI = "sqlite:///mlflow.db"

@@ -1,4 +1,4 @@
-"""The command `medgan score`."""
+"""The commands `medgan score` and `medgan classify`, for new images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from medgan.cli.options import (
 )
 
 MAPS = click.Choice(["none", "anomalous", "all"])
+overwrite = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace earlier results of this command in the output folder.",
+)
+new_images = click.argument("path", type=click.Path(path_type=Path))
 
 
 @click.command(cls=UserCommand)
-@click.argument("path", type=click.Path(path_type=Path))
+@new_images
 @click.option(
     "--model",
     "-m",
@@ -46,11 +52,7 @@ MAPS = click.Choice(["none", "anomalous", "all"])
     help="Score images at their own resolution, in tiles that overlap by this share, such as 0.5; "
     "for a detector that was trained on tiles.",
 )
-@click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Replace the results of an earlier scoring in the output folder.",
-)
+@overwrite
 @json_option("The scores as JSON.")
 def score(
     path: Path,
@@ -77,4 +79,49 @@ def score(
     file = output / "scores.csv"
     print_result(
         as_json, scores_document(found, file), lambda width: scores_text(found, file, width)
+    )
+
+
+@click.command(cls=UserCommand)
+@new_images
+@click.option(
+    "--arm",
+    "-a",
+    default="real",
+    show_default=True,
+    help="The classifier, such as gan_classical; its newest published version.",
+)
+@output_option("Folder for classes.csv, classification.json and saliency/.")
+@model_options
+@click.option(
+    "--saliency",
+    "with_saliency",
+    is_flag=True,
+    help="A Grad-CAM map of each image. Needs medgan[saliency].",
+)
+@overwrite
+@json_option("The classes as JSON.")
+def classify(
+    path: Path,
+    arm: str,
+    output: Path,
+    env: str | None,
+    params: str,
+    as_json: bool,
+    **options: bool,
+) -> None:
+    """Classify new images: a file, or a folder of images, DICOM or NIfTI files.
+
+    Research only; not a medical device.
+    """
+    from medgan.inference.classify import classify_path
+    from medgan.inference.summary import classes_document, classes_text
+    from medgan.project.given import given_parameters
+
+    with starts_anew():
+        given, root = given_parameters(params), project_root_here()
+        found = classify_path(path, arm, output, env=env, params=given, project=root, **options)
+    file = output / "classes.csv"
+    print_result(
+        as_json, classes_document(found, file), lambda width: classes_text(found, file, width)
     )

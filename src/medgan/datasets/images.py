@@ -1,5 +1,5 @@
-"""The image store as a catalog entry: written only when its images would change, and looked at in
-kedro-viz.
+"""Sources of images, masks, and the store of prepared images, which is written only when its images
+would change.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from medgan.images.masks import MaskFolder
 from medgan.images.resizing import as_image
 from medgan.images.store import ImageStore, StorePlan, write_store
 from medgan.sources.folder import FolderSource
-from medgan.sources.neutral_ids import stored_key
-from medgan.sources.readers.pseudonyms import secret
+from medgan.sources.medigan.packages import Home
+from medgan.sources.neutral_ids import secret, stored_key
 from medgan.sources.registry import SOURCES, ImageSource, SourceConfig
 from medgan.sources.table import CsvSource
 
@@ -177,3 +177,20 @@ class MaskStoreDataset(ImageStoreDataset):
         """A contact sheet of masks, or one black pixel where there are none."""
         blank = Image.new("L", (1, 1))
         return preview_of(png(blank)) if self.load() is None else super().preview()
+
+
+class MediganDataset(LocalPath, AbstractDataset[None, Home]):
+    """Downloaded packages, their checksums, and the environment in which they run. Nothing has to
+    exist: `medgan.sources.medigan.drawing.draw` fills it.
+    """
+
+    def load(self) -> Home:
+        """Load the folder."""
+        return Home(self.path)
+
+    def save(self, data: None) -> None:
+        """Refuse: packages are kept where they are used first."""
+        raise DatasetError("packages of medigan are kept when they are used first")
+
+    def _exists(self) -> bool:
+        return True

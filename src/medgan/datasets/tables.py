@@ -26,8 +26,7 @@ from medgan.files.documents import from_json, to_json
 from medgan.files.integrity import DamagedFile
 from medgan.files.names import as_cells, from_cells, quoting
 from medgan.images.metadata import ImageFacts
-from medgan.sources.neutral_ids import PROCESS_KEY, stored_key
-from medgan.sources.readers.pseudonyms import pseudonym
+from medgan.sources.neutral_ids import PROCESS_KEY, pseudonym, stored_key
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import pandas as pd
 
 from medgan.contracts import NORMAL
-from medgan.errors import UserError
+from medgan.errors import UserError, require
 from medgan.images.labels import findings_of
 from medgan.images.resizing import Crop
 from medgan.images.transforms import (
@@ -20,7 +20,6 @@ from medgan.images.transforms import (
     window_side,
 )
 from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne, require_ranges
-from medgan.sources.checks import require
 from medgan.sources.forms import Text, form, spellings
 from medgan.sources.rows import PARTS
 

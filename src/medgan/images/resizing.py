@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medgan.errors import require
 from medgan.ranges import ShareBelowOne, require_ranges
-from medgan.sources.checks import require
 from medgan.sources.raw import Pixels
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from medgan.errors import UserError
-from medgan.sources.checks import require
+from medgan.errors import UserError, require
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text
 from medgan.sources.listing import COPY, copies, find_images, idle

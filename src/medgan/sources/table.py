@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from medgan.errors import UserError, closest
+from medgan.errors import UserError, closest, require
 from medgan.sources.cells import (
     check_cells,
     columns_of,
@@ -19,7 +19,6 @@ from medgan.sources.cells import (
     first_filled,
     one_hot_labels,
 )
-from medgan.sources.checks import require
 from medgan.sources.dialects import Table, TableFormat, joined, read_table
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text, form

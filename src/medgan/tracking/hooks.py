@@ -24,8 +24,8 @@ from kedro.runner import SequentialRunner
 from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
-from medgan.tracking.registry import DATA, SKILL
 from medgan.tracking.system import SystemMetrics
+from medgan.tracking.writing import DATA, SKILL
 
 if TYPE_CHECKING:
     from medgan.images.store import ImageStore

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medgan.errors import UserError
 from medgan.files.processes import ProcessIdentity
 from medgan.tracking.redaction import redact
-from medgan.tracking.registry import log_dataset, register
 from medgan.tracking.spool import Kind, Record, Spool
 from medgan.tracking.store import ARTIFACTS, limit, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 KEY, HOST, PID, STARTED = "medgan.run", "medgan.host", "medgan.pid", "medgan.process_start"
 PARENT = "mlflow.parentRunId"
+CHAMPION = "champion"
+DATA, SKILL = "data_hash", "val_auroc"
+"""Tags of a version: the data that it was trained on, and its AUROC on their validation images."""
+CONTEXT = "mlflow.data.context"
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 """What MLflow answers where the record is at fault, so that no repetition helps."""
 
@@ -171,8 +176,13 @@ class Writer:
         path.unlink()
 
     def dataset(self, _: Spool, record: Record) -> None:
-        """Log the input of a run."""
-        log_dataset(self.client, self._id(record.run), record)
+        """Log the images of a run as its input; their paths are not logged: they may name patients."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        about = {"source": record.values["source"], "profile": record.values["profile"]}
+        dataset = Dataset(record.name, record.text, source_type="medgan", **about)
+        given = DatasetInput(dataset, [InputTag(CONTEXT, "training")])
+        self.client.log_inputs(self._id(record.run), datasets=[given])
 
     def model(self, _: Spool, record: Record) -> None:
         """Register a model."""
@@ -199,3 +209,32 @@ CALLS: Mapping[Kind, Callable[[Writer, Spool, Record], None]] = {
     "finish": Writer.finish,
 }
 """Kind of a record -> its call; the other kinds are about the spool itself."""
+
+
+def register(client: MlflowClient, run_id: str, record: Record) -> None:
+    """Register a model whose files are artifacts of a run; make it the champion if it is one.
+
+    It is the champion unless another version on the same data has a higher validation AUROC.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):  # it exists; anything else fails at the next call
+        client.create_registered_model(record.name)
+    versions = client.search_model_versions(f"name='{record.name}'")
+    made = next((one for one in versions if one.run_id == run_id), None)
+    if made is None:
+        source = f"{client.get_run(run_id).info.artifact_uri}/{record.text}"
+        made = client.create_model_version(record.name, source, run_id, tags=dict(record.values))
+    if _surpasses(made, _champion(client, record.name)):
+        client.set_registered_model_alias(record.name, CHAMPION, made.version)
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    aliases = client.get_registered_model(name).aliases
+    return client.get_model_version(name, aliases[CHAMPION]) if CHAMPION in aliases else None
+
+
+def _surpasses(made: ModelVersion, champion: ModelVersion | None) -> bool:
+    if champion is None or made.tags.get(DATA) != champion.tags.get(DATA):
+        return True
+    return float(made.tags.get(SKILL, 1)) >= float(champion.tags.get(SKILL, 0))

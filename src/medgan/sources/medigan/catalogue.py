@@ -19,10 +19,6 @@ DIGITS = 5
 NOT_PUBLISHED = "not published"
 
 
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value or ()
-
-
 def _without_nulls(value: Any) -> Any:
     """Leave out keys without a value, for which the types have defaults."""
     if not isinstance(value, Mapping):
@@ -30,7 +26,10 @@ def _without_nulls(value: Any) -> Any:
     return {name: one for name, one in value.items() if one is not None}
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Texts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value or ()),
+]
 
 
 @dataclass(frozen=True)

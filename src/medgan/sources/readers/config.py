@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from medgan.errors import require
 from medgan.ranges import Count, Range, require_ranges
-from medgan.sources.checks import require
 
 WINDOWS: dict[str, tuple[float, float]] = {
     "lung": (-1350.0, 150.0),
