@@ -14,7 +14,7 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from medgan.datasets.base import LocalPath
 from medgan.datasets.parts import png, preview_of
@@ -103,11 +103,9 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
                 f"the catalog entry `source` is of the kind `{self.kind}`, which does not exist; choose from {', '.join(SOURCES)}"
             )
         kind: Any = SOURCES[self.kind]
-        document = create_model("Source", __config__=ConfigDict(extra="forbid"), source=(kind, ...))
+        adapter: Any = TypeAdapter(dict[str, kind], config=ConfigDict(extra="forbid"))
         try:
-            given = {"path": self.location, **self.fields}
-            config: SourceConfig = document.model_validate({"source": given}).source
-            return config
+            return adapter.validate_python({"source": {"path": self.location, **self.fields}})["source"]  # type: ignore[no-any-return]
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"][1:]))

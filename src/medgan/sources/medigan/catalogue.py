@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from medgan.errors import UserError, unknown
+from medgan.files.documents import first_problem
 
 LISTED = Path(__file__).with_name("models.json")
 DIGITS = 5
@@ -180,10 +181,8 @@ def read_metadata(content: bytes, where: str) -> tuple[Model, ...]:
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise UserError(f"{where} is not JSON: give metadata in medigan's format.") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{where} is not metadata in medigan's format ({key}: {first['msg'].lower()}): "
+            f"{where} is not metadata in medigan's format ({first_problem(error)}): "
             "compare it with docs/medigan.md."
         ) from None
     return tuple(Model(name, entries[name]) for name in sorted(entries))

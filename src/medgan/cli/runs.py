@@ -1,4 +1,4 @@
-"""The command `medgan compare`: two runs side by side, with the intervals of the differences."""
+"""The commands about runs: `medgan compare`, and `medgan tracking` for what MLflow has of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, json_option, print_result
+from medgan.cli.options import chosen, dataset_options, json_option, print_result, project_root_here
 
 if TYPE_CHECKING:
     from medgan.evaluation.compare_runs import RunComparison
@@ -63,3 +63,37 @@ def render(comparison: RunComparison, width: int = 100) -> str:
 
     runs = f"A  {comparison.a}\nB  {comparison.b}\n"
     return print_text([runs, *compared(comparison)], width)
+
+
+@click.group()
+def tracking() -> None:
+    """Send the records that MLflow has not taken; open its pages."""
+
+
+@tracking.command(cls=UserCommand)
+@dataset_options
+@click.option(
+    "--all", "every_store", is_flag=True, help="Also send what was recorded for another store."
+)
+def replay(env: str | None, params: str, every_store: bool) -> None:
+    """Send the records of earlier runs that MLflow did not take, and close runs that were killed.
+
+    The next `kedro run` does so too.
+    """
+    from medgan.tracking.client import replayed
+
+    store = chosen(env, params).tracking()
+    click.echo(replayed(project_root_here(), store["uri"], every_store))
+
+
+@tracking.command("open", cls=UserCommand)
+@dataset_options
+def open_store(env: str | None, params: str) -> None:
+    """Make or migrate the MLflow store, and print the address of the runs in `make mlflow`."""
+    from medgan.tracking.store import answering, open_client, runs_page
+
+    store = chosen(env, params).tracking()
+    with answering(store["uri"]):
+        client, note = open_client(store["uri"], project_root_here())
+        address = runs_page(client, str(store["experiment"]))
+    click.echo("\n".join(filter(None, [note, address])))
