@@ -105,7 +105,9 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
         kind: Any = SOURCES[self.kind]
         adapter: Any = TypeAdapter(dict[str, kind], config=ConfigDict(extra="forbid"))
         try:
-            return adapter.validate_python({"source": {"path": self.location, **self.fields}})["source"]  # type: ignore[no-any-return]
+            return adapter.validate_python({"source": {"path": self.location, **self.fields}})[
+                "source"
+            ]  # type: ignore[no-any-return]
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"][1:]))

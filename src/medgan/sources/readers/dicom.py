@@ -47,7 +47,7 @@ from medgan.sources.readers.dicom_attributes import numbers
 from medgan.sources.readers.dicom_frames import check_rest, check_size
 from medgan.sources.readers.dicom_header import COLORS, MONOCHROME, check_header, frame_count
 from medgan.sources.readers.dicom_pixels import Stored
-from medgan.sources.readers.formats import GZIP, PREFIX
+from medgan.sources.readers.formats import PREFIX
 
 # Warnings and log records of pydicom quote the file, names of patients included.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -111,8 +111,7 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
 @contextmanager
 def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
     with path.open("rb") as file:
-        packed = file.read(len(GZIP)) == GZIP
-        file.seek(0)
+        packed = volumes.is_packed(path)
         raw = _unpacked(file, config, 16 + zlib.MAX_WBITS) if packed else file
         if raw.read(len(PREFIX)) != PREFIX:  # some files begin with it
             raw.seek(0)
