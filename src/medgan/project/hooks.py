@@ -24,6 +24,7 @@ from medgan.project.origin import ENTRY as ORIGIN
 from medgan.project.origin import Origin, origin_of, require_same_origin
 from medgan.project.run_view import RunView
 from medgan.tracking.hooks import to_run
+from medgan.tracking.provenance import provenance
 from medgan.training.progress import columns
 
 if TYPE_CHECKING:
@@ -133,17 +134,13 @@ class ProjectHooks:
         document = results.document() if results else None
         if results is None or document is None:
             return
-        made = {"scale": catalog.load("params:scale"), **self._provenance()}
+        seconds = round(time.monotonic() - self._started, 1)
+        made = {"scale": catalog.load("params:scale"), "wall_seconds": seconds}
+        made |= provenance(self._root)
         document = replace(document, provenance={**document.provenance, **made})
         results.write(document)
         files = {"Report": newest(catalog.get(REPORT)), "Results": newest(results)}
         click.echo(closing_words(document, files, self._root))
-
-    def _provenance(self) -> dict[str, Any]:
-        from medgan.tracking.provenance import provenance
-
-        seconds = round(time.monotonic() - self._started, 1)
-        return {"wall_seconds": seconds, **provenance(self._root)}
 
 
 def results_of(pipeline: Pipeline, catalog: DataCatalog) -> ResultsSectionDataset | None:
