@@ -17,10 +17,9 @@ from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from medgan.datasets.base import LocalPath
-from medgan.datasets.parts import png, preview_of
+from medgan.datasets.parts import png, preview_of, tiled_png
 from medgan.errors import UserError
 from medgan.images.masks import MaskFolder
-from medgan.images.resizing import as_image
 from medgan.images.store import ImageStore, StorePlan, write_store
 from medgan.sources.folder import FolderSource
 from medgan.sources.medigan.packages import Home
@@ -29,8 +28,8 @@ from medgan.sources.registry import SOURCES, ImageSource, SourceConfig
 from medgan.sources.table import CsvSource
 
 logger = logging.getLogger(__name__)
-PREVIEW = (4, 8)
-"""Rows and columns of the preview."""
+PREVIEW = 36
+"""Images of the preview."""
 
 
 class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
@@ -63,12 +62,8 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
     def preview(self) -> ImagePreview:
         """A contact sheet of images spread over the store, as base64 PNG."""
         store = self.load()
-        rows, columns = PREVIEW
-        picked = store.read(np.linspace(0, len(store) - 1, rows * columns).astype(np.int64))
-        height, width, channels = store.info.image_shape
-        sheet = picked.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-        sheet = sheet.reshape(rows * height, columns * width, channels)
-        return preview_of(png(as_image(sheet)))
+        picked = np.linspace(0, len(store) - 1, PREVIEW).astype(np.int64)
+        return preview_of(tiled_png(store.read(picked)))
 
 
 class ImageSourceDataset(AbstractDataset[None, ImageSource]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,16 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview
-from numpy.typing import NDArray
 
 from medgan.datasets.base import LocalPath
-from medgan.datasets.parts import png, preview_of
+from medgan.datasets.parts import preview_of, tiled_png
 from medgan.files.atomic import remove, write_bytes, write_text
 from medgan.files.integrity import DamagedFile, reading, require_intact
-from medgan.images.resizing import as_image
 from medgan.training.checkpoints import CheckpointFolder, TrainingState, Unchanged
 from medgan.training.job import SampleGrid, TrainingStep
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
-LEAST_SIDE = 64
-"""Pixels of an image in a grid, at least: smaller ones are enlarged by a whole factor."""
 
 
 class TrainingDataset(LocalPath, AbstractDataset[TrainingStep, Any]):
@@ -153,17 +148,3 @@ class Snapshots:
     def file(self, step: int) -> Path:
         """Where the grid of a step lies."""
         return self.path / f"step-{step:08d}.png"
-
-
-def tiled_png(images: NDArray[np.uint8]) -> bytes:
-    """(n, H, W, C) uint8 as one picture, eight in a row or fewer, a pixel between them."""
-    count, height, width, channels = images.shape
-    columns = min(8, math.ceil(math.sqrt(count)))
-    rows = -(-count // columns)
-    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.uint8)
-    for number, image in enumerate(images):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
-        sheet[top : top + height, left : left + width] = image
-    factor = max(1, LEAST_SIDE // height)
-    enlarged = sheet.repeat(factor, 0).repeat(factor, 1)
-    return png(as_image(enlarged))

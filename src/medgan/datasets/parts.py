@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import shutil
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from PIL import Image
 from medgan.errors import UserError
 from medgan.files.documents import from_json, to_json
 from medgan.files.names import csv_text, from_cells, slug
+from medgan.images.resizing import as_image
 from medgan.models import WEIGHTS, PublishedModel
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[Any]]
 PAGE = "README.md"
 DPI = 120
+LEAST_SIDE = 64
+"""Pixels of an image in a grid, at least: smaller ones are enlarged by a whole factor."""
 WIDTH = 900
 """Pixels of a contact sheet."""
 
@@ -229,6 +233,20 @@ def contact(pictures: list[bytes]) -> bytes:
         sheet.paste(one, (0, top))
         top += one.height
     return png(sheet)
+
+
+def tiled_png(images: NDArray[np.uint8]) -> bytes:
+    """(n, H, W, C) uint8 as one picture, eight in a row or fewer, a pixel between them."""
+    count, height, width, channels = images.shape
+    columns = min(8, math.ceil(math.sqrt(count)))
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.uint8)
+    for number, image in enumerate(images):
+        top, left = number // columns * (height + 1), number % columns * (width + 1)
+        sheet[top : top + height, left : left + width] = image
+    factor = max(1, LEAST_SIDE // height)
+    enlarged = sheet.repeat(factor, 0).repeat(factor, 1)
+    return png(as_image(enlarged))
 
 
 def png(image: Image.Image) -> bytes:
