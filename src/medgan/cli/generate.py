@@ -115,12 +115,7 @@ def generate(
     help="An ONNX file, a package that medigan loads, or a MONAI bundle.",
 )
 @dataset_options
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The ONNX file, which is replaced, or a new folder.",
-)
+@output_option("The ONNX file, which is replaced, or a new folder.")
 def export(name: str, form: str, env: str | None, params: str, output: Path) -> None:
     """Write a trained model in a form that runs without medgan; it is checked against PyTorch
     first.

@@ -99,10 +99,10 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
             )
         kind: Any = SOURCES[self.kind]
         adapter: Any = TypeAdapter(dict[str, kind], config=ConfigDict(extra="forbid"))
+        given = {"source": {"path": self.location, **self.fields}}
         try:
-            return adapter.validate_python({"source": {"path": self.location, **self.fields}})[
-                "source"
-            ]  # type: ignore[no-any-return]
+            checked: dict[str, SourceConfig] = adapter.validate_python(given)
+            return checked["source"]
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"][1:]))
