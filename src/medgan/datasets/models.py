@@ -94,21 +94,24 @@ class Curves:
 
     def load(self) -> pd.DataFrame:
         """Load all rows; an empty table where there are none yet, or they are damaged."""
-        if self.path.exists():
-            try:
-                with reading(self.path):
-                    return pd.read_csv(self.path, float_precision="round_trip")
-            except DamagedFile as error:
-                logger.warning("%s", error.told("the curves begin anew"))
-        return pd.DataFrame(columns=["step"])
+        return self._read()
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows in the order of their steps; no rows, no change."""
         if rows:
-            new, stored = pd.DataFrame(rows), self.load()
-            kept = stored[stored["step"] < new["step"].iloc[0]]
-            curves = pd.concat([kept, new]) if len(kept) else new
+            stored = self._read(dtype=str)  # numbers stay as they were written
+            kept = stored[stored["step"].astype(int) < int(rows[0]["step"])]
+            curves = pd.concat([kept, pd.DataFrame(rows, dtype=object)])
             write_text(self.path, curves.to_csv(index=False), sealed=True)
+
+    def _read(self, **settings: Any) -> pd.DataFrame:
+        if self.path.exists():
+            try:
+                with reading(self.path):
+                    return pd.read_csv(self.path, **settings)
+            except DamagedFile as error:
+                logger.warning("%s", error.told("the curves begin anew"))
+        return pd.DataFrame(columns=["step"])
 
 
 def _shown(picture: Path) -> bool:
