@@ -67,6 +67,12 @@ class MissingWeights(ModelLeftOut):
     """The pretrained weights that a model needs are not on this machine."""
 
 
+def require(holds: bool, message: str) -> None:
+    """Raise `UserError` with this message unless the condition holds."""
+    if not holds:
+        raise UserError(message)
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Return the error for an unknown name, with the closest known one or the first few."""
     names = sorted(known)

@@ -1,10 +1,13 @@
-"""Ranges of numbers, stated in the types of the settings: `width: Annotated[int, Range(1, 512)]`."""
+"""Ranges of numbers, stated in the types of the settings: `width: Annotated[int, Range(1, 512)]`.
+
+What Pydantic checks where settings are read, `require_ranges` checks where Python code makes them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from medgan.errors import UserError
 
@@ -43,14 +46,17 @@ class Range:
 
 
 def require_ranges(section: str, settings: object) -> None:
-    """Check the numbers of a dataclass that Python code makes itself, without Pydantic.
+    """Check the numbers and the choices of a dataclass that Python code makes itself.
 
     Raises:
-        UserError: a number is outside the range in the type of its field; `section` and the field
-            name it.
+        UserError: a number is outside the range, or a text is none of the literals, in the type of
+            its field; `section` and the field name it.
     """
     for name, hint in get_type_hints(type(settings), include_extras=True).items():
         value = getattr(settings, name)
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            choices = ", ".join(map(str, get_args(hint)))
+            raise UserError(f"{section}.{name} is `{value}`; choose from {choices}")
         values = value if isinstance(value, tuple) else (value,)
         for allowed in _ranges(hint):
             for number in values:

@@ -19,7 +19,7 @@ from medgan.project.run_comparison import comparison
 from medgan.stats.classification import auroc
 from medgan.tracking.client import Tracker
 from medgan.tracking.reading import RunArchive, nested
-from medgan.tracking.sender import KEY
+from medgan.tracking.writing import KEY
 from tests.evaluation.test_compare_runs import table
 
 

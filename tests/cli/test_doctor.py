@@ -19,7 +19,7 @@ from medgan.cli.main import main
 from medgan.errors import UserError
 from medgan.evaluation.results import Section
 from medgan.images.leakage import Leak, LeakageAudit
-from medgan.images.summary import DataSummary, Named, Patients
+from medgan.images.summary import DataSummary, Named, Patients, warned
 from tests.conftest import ROOT
 
 NO_LEAK = Leak(0, 0, ())
@@ -83,12 +83,10 @@ def damaged() -> Iterator[tuple[str, dict[str, Any], str]]:
     small = {"normal": 460, "tumour": 40}
     lost = {"UNREADABLE": Named(50, ())}
     yield "data", {"data_summary": replace(summary, classes=small)}, "of the class tumour"
-    yield (
-        "data",
-        {"data_summary": replace(summary, seen={"files": 550}, quarantined=lost)},
-        "50 of 550 files cannot be used (UNREADABLE)",
-    )
-    yield "data", {"data_summary": replace(summary, patients=Patients(9, 7, 0))}, "7 images"
+    unread = warned(replace(summary, seen={"files": 550}, quarantined=lost))
+    yield "data", {"data_summary": unread}, "50 files or images cannot be used (9.1%"
+    unknown = warned(replace(summary, patients=Patients(9, 7, 0)))
+    yield "data", {"data_summary": unknown}, "7 of 500 images have no known patient"
     yield "data", {"data_summary": UserError("data_summary.json is damaged.")}, "is damaged"
     shared = {"patients": Leak(3, 9, ())}
     yield "leaks", {"leakage_audit": replace(audit, shared=shared)}, "share 3 patients"
@@ -101,8 +99,8 @@ def damaged() -> Iterator[tuple[str, dict[str, Any], str]]:
     beaten = SimpleNamespace(flags=("may detect the source",), sentence="No better.")
     comparison = SimpleNamespace(shortcuts=SimpleNamespace(detectors={"dcgan": beaten}))
     yield "shortcuts", {"comparison": comparison}, "dcgan: No better."
-    warned = SimpleNamespace(warnings=("Failed: chance.",))
-    yield "detectors", {"results.detectors": Section("", {"dcgan": warned})}, "Failed: chance."
+    failed = SimpleNamespace(warnings=("Failed: chance.",))
+    yield "detectors", {"results.detectors": Section("", {"dcgan": failed})}, "Failed: chance."
 
 
 @pytest.mark.parametrize(("check", "changed", "words"), list(damaged()))

@@ -27,7 +27,6 @@ from medgan.datasets.documents import (
     read_document,
 )
 from medgan.datasets.folders import EarlierDataset, FolderDataset
-from medgan.datasets.images import ArraysDataset
 from medgan.datasets.models import Curves, TrainingDataset
 from medgan.datasets.parts import Arrays
 from medgan.datasets.tables import CSVDataset, JSONDataset, ParquetDataset
@@ -156,11 +155,7 @@ def test_folders_tables_documents_and_models_on_another_file_system():
         dataset = kind(filepath=f"memory:///bucket/{kind.__name__}", save_args={"index": None})
         dataset.save(content)
         assert dataset.load()["a"].tolist() == [1, 2]
-    for kind, content in (
-        (JSONDataset, {"a": 1}),
-        (TextDataset, "<html>"),
-        (ArraysDataset, {"a": np.ones(2)}),
-    ):
+    for kind, content in ((JSONDataset, {"a": 1}), (TextDataset, "<html>")):
         dataset = kind(filepath=f"memory:///bucket/{kind.__name__}")
         dataset.save(content)
         assert str(dataset.load()) == str(content)
@@ -182,7 +177,7 @@ def test_equal_figures_give_equal_files(tmp_path):
     assert shown.height >= Image.open(tmp_path / "made" / "curve.png").height
 
 
-@pytest.mark.parametrize("kind", [TextDataset, JSONDataset, ParquetDataset, ArraysDataset])
+@pytest.mark.parametrize("kind", [TextDataset, JSONDataset, ParquetDataset])
 def test_absent_is_none_only_where_it_is_optional(kind, tmp_path):
     assert kind(filepath=str(tmp_path / "none"), metadata={"optional": True}).load() is None
     with pytest.raises(DatasetError):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.datasets.models import Snapshots, TrainingDataset, tiled_png
+from medgan.datasets.models import Snapshots, TrainingDataset
+from medgan.datasets.parts import tiled_png
 from medgan.training.checkpoints import UNCHANGED
 from medgan.training.job import SampleGrid, TrainingStep
 

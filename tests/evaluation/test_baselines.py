@@ -148,7 +148,9 @@ def test_a_verdict_needs_the_corrected_p_value(gap, p_holm, better, worse):
     difference = Estimate(gap)
     assert (is_better(difference, p_holm), is_worse(difference, p_holm)) == (better, worse)
     assert not is_better(Estimate(None), None)
-    assert verdict(difference, "it", p_holm).startswith("better" if better else "worse" if worse else "no")
+    assert verdict(difference, "it", p_holm).startswith(
+        "better" if better else "worse" if worse else "no"
+    )
 
 
 def test_a_detector_that_failed_on_validation_is_not_tested():

@@ -26,7 +26,7 @@ from medgan.cli.errors import find_ending
 from medgan.contracts import ImageSpec
 from medgan.datasets.documents import ResultsSectionDataset, TextDataset
 from medgan.datasets.folders import FolderDataset
-from medgan.datasets.images import ArraysDataset, ImageStoreDataset
+from medgan.datasets.images import ImageStoreDataset
 from medgan.datasets.models import TrainingDataset
 from medgan.datasets.parts import Arrays
 from medgan.datasets.tables import CSVDataset, FactsDataset, JSONDataset, ParquetDataset
@@ -105,7 +105,6 @@ KINDS = {
     "Parquet": Kind(lambda path: ParquetDataset(filepath=path), _table, "a.parquet"),
     "JSON": Kind(lambda path: JSONDataset(filepath=path), lambda n: {"n": n}, "a.json"),
     "text": Kind(lambda path: TextDataset(filepath=path), lambda n: f"<html>{n}" * 99, "a.html"),
-    "arrays": Kind(lambda path: ArraysDataset(filepath=path), lambda n: _folder(n).arrays, "a.npz"),
     "folder": Kind(
         lambda path: FolderDataset(filepath=path, of=f"{__name__}.Made"), _folder, "made"
     ),

@@ -38,7 +38,7 @@ from medgan.stats.thresholds import (
     frozen_on,
 )
 from medgan.tracking.client import Tracker
-from medgan.tracking.spool import METRICS, Spool
+from medgan.tracking.spool import Spool
 from medgan.training import job as jobs
 from medgan.training.checkpoints import CheckpointFolder, TrainingState
 from medgan.training.settings import ModelSettings, TrainingConfig
@@ -354,7 +354,7 @@ def test_f47_the_tracker_leaves_an_infinite_metric_out_and_names_it(
     spool = Spool(tmp_path / "spool")
     tracker = Tracker(spool, "cohort", "")
     tracker.metrics("run", {"auroc": {"value": 0.8, "high": math.inf}, "f1": {"value": math.nan}})
-    (stored,) = [record for _, record in spool.records(0) if record.kind == METRICS]
+    (stored,) = [record for _, record in spool.records(0) if record.kind == "metrics"]
     assert [(name, value) for name, value, *_ in stored.points] == [("auroc.value", 0.8)]
     assert "2 metrics are not finite" in caplog.text
     assert "auroc.high, f1.value" in caplog.text

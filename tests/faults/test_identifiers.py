@@ -20,9 +20,8 @@ from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
 from medgan.images.manifest import listing
 from medgan.sources.folder import FolderSource
-from medgan.sources.neutral_ids import ORDER, stored_key
+from medgan.sources.neutral_ids import ORDER, VARIABLE, stored_key
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
-from medgan.sources.readers.pseudonyms import VARIABLE
 from medgan.sources.table import CsvSource
 from tests.conftest import kedro_command
 from tests.end_to_end.project import call, make_project

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from medgan.cli.classify import classify
+from medgan.cli.score import classify
 from medgan.errors import UserError
 from medgan.evaluation.protocol import EvaluationConfig
 from medgan.images.config import AugmentationConfig

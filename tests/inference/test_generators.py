@@ -199,7 +199,7 @@ def test_what_cannot_be_written_is_refused(project, tmp_path, monkeypatch, form)
 
 def test_the_command_writes_a_package(project, tmp_path, monkeypatch):
     monkeypatch.chdir(project)
-    monkeypatch.setattr("medgan.cli.export.project_root_here", lambda: project)
+    monkeypatch.setattr("medgan.cli.generate.project_root_here", lambda: project)
     monkeypatch.setattr("medgan.cli.options.project_root_here", lambda: project)
     arguments = ["export", "--model", "sngan", "--format", "medigan"]
     shown = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "out")])

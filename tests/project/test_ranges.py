@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 
 from medgan.errors import UserError
+from medgan.images.config import PreprocessingConfig
 from medgan.project.loader import MedganConfigLoader
 from medgan.project.parameters import Scale, at_scale, sections, typed
 from medgan.ranges import Range
@@ -150,3 +151,10 @@ def test_numbers_that_make_no_sense_are_refused(section: str, path: tuple, value
 def test_choices_among_numbers_are_no_ranges() -> None:
     assert list(numbers(Literal[1, 3])) == []
     assert list(numbers(int)) == [((), int, None)]
+
+
+def test_a_choice_that_python_code_makes_is_checked_too() -> None:
+    with pytest.raises(
+        UserError, match=r"preprocessing\.split is `halves`; choose from auto, by_p"
+    ):
+        PreprocessingConfig(split="halves")  # type: ignore[arg-type]

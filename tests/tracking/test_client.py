@@ -21,9 +21,9 @@ from medgan.nested import numbers, texts
 from medgan.tracking import client as tracking
 from medgan.tracking.client import Courier, Tracker, replayed
 from medgan.tracking.redaction import redact
-from medgan.tracking.sender import HOST, KEY, PARENT, PID
-from medgan.tracking.spool import METRICS, TAG, Record, Spool
+from medgan.tracking.spool import Record, Spool
 from medgan.tracking.store import is_folder, store_uri
+from medgan.tracking.writing import HOST, KEY, PARENT, PID
 from medgan.training.settings import ModelSettings, TrainingConfig
 from tests.tracking.forked import free_port, use_forks
 
@@ -146,10 +146,10 @@ def test_parent_and_child_carry_parameters_curves_and_files(tmp_path):
 def test_records_survive_a_kill_and_a_full_disk(tmp_path, caplog, monkeypatch):
     spool = Spool(tmp_path / "spool")
     spool.make("phantoms", "")
-    spool.append(Record(TAG, "run", "a", "x"))
+    spool.append(Record("tag", "run", "a", "x"))
     with (spool.folder / "records.jsonl").open("a") as lines:
         lines.write('{"kind": "tag", "na\n{"kind": "metrics", "run"')
-    assert [record.kind for _, record in spool.records(0)] == ["header", TAG]
+    assert [record.kind for _, record in spool.records(0)] == ["header", "tag"]
     assert spool.owner == ProcessIdentity.own()
 
     monkeypatch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
@@ -180,7 +180,7 @@ def left_by_earlier_run(root, store):
     spool = Spool.new(root)
     spool.make("phantoms", store)
     spool.append(Record("start", "key", "earlier"))
-    spool.append(Record(METRICS, "key", points=[("loss", 1.0, 0, 1)]))
+    spool.append(Record("metrics", "key", points=[("loss", 1.0, 0, 1)]))
     lines = spool.folder / "records.jsonl"
     first, *others = lines.read_text().splitlines()
     header = json.loads(first)

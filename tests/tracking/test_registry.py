@@ -7,9 +7,9 @@ import time
 from mlflow import MlflowClient
 
 from medgan.tracking.client import Tracker
-from medgan.tracking.registry import CHAMPION, DATA, SKILL, register
-from medgan.tracking.spool import MODEL, Record
+from medgan.tracking.spool import Record
 from medgan.tracking.system import SystemMetrics
+from medgan.tracking.writing import CHAMPION, DATA, SKILL, register
 from tests.tracking.forked import use_forks
 
 URI = "sqlite:///mlflow.db"
@@ -46,7 +46,7 @@ def test_the_champion_is_the_best_on_validation_of_the_same_data(tmp_path):
     def champion(name: str, data: str, skill: float | None) -> int:
         run = client.create_run(experiment).info.run_id
         tags = {DATA: data} | ({} if skill is None else {SKILL: str(skill)})
-        register(client, run, Record(MODEL, "", name, "published", values=tags))
+        register(client, run, Record("model", "", name, "published", values=tags))
         return int(client.get_registered_model(name).aliases[CHAMPION])
 
     versions = [("a", 0.8), ("a", 0.7), ("a", 0.9), ("b", 0.6)]

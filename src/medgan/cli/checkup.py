@@ -24,8 +24,6 @@ from medgan.tracking.provenance import lock_hash, versions
 PAGE = "docs/bad-results.md"
 FREE = 1 << 30
 """Bytes of free disk space below which a run may end early."""
-QUARANTINED = 0.01
-"""Share of the files seen that may be unusable."""
 FEW_IMAGES = 50
 """Images of a class; subgroups of fewer are not compared either."""
 ASSOCIATED = 0.3
@@ -107,19 +105,8 @@ def _results(examined: Examined) -> Any:
 
 
 def data(examined: Examined) -> Iterator[str]:
-    """Files that cannot be used, contradicting labels, unknown patients, small classes."""
+    """Small classes, and the warnings of the summary."""
     summary: DataSummary = examined.read("data_summary")
-    seen = sum(summary.seen.values())
-    unusable = sum(named.count for named in summary.quarantined.values())
-    if unusable > QUARANTINED * seen:
-        yield f"{unusable} of {seen} files cannot be used ({', '.join(summary.quarantined)})."
-    if summary.mislabelled_groups:
-        yield f"{summary.mislabelled_groups} groups of equal pictures are of several classes."
-    if summary.patients.images_without:
-        yield (
-            f"The patients of {summary.patients.images_without} images are unknown: intervals are "
-            "over images, and patients may be shared by the parts of the split."
-        )
     small = [name for name, count in summary.classes.items() if count < FEW_IMAGES]
     if small:
         yield f"Fewer than {FEW_IMAGES} images are of the class {', '.join(small)}."

@@ -1,4 +1,4 @@
-"""The command `medgan generate`."""
+"""The commands about generators: `medgan generate`, `export` and `medigan`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from medgan.cli.options import (
     chosen,
     dataset_options,
     json_option,
+    output_option,
     print_document,
+    print_result,
     project_root_here,
 )
+
+FORMATS = click.Choice(["onnx", "medigan", "monai"])
 
 
 def class_weights(
@@ -38,13 +42,7 @@ def class_weights(
 @click.command(cls=UserCommand)
 @click.argument("model")
 @dataset_options
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A folder that gets the set as a folder, or a file NAME.zip or NAME.npz.",
-)
+@output_option("A folder that gets the set as a folder, or a file NAME.zip or NAME.npz.")
 @click.option("--count", default=1000, show_default=True, help="Images in the set.")
 @click.option(
     "--classes",
@@ -98,3 +96,69 @@ def generate(
     status = "Released." if card.released else f"NOT RELEASED: {card.refusal}."
     left_out = "" if card.n_flagged is None else f" Suspected copies left out: {card.n_flagged:,}."
     click.echo(f"Wrote {options['count']:,} images ({classes_text}) to {path}. {status}{left_out}")
+
+
+@click.command(cls=UserCommand)
+@click.option(
+    "--model",
+    "name",
+    required=True,
+    help="A trained detector that encodes an image, such as bigan, or a classifier arm, for onnx; a "
+    "trained generator, such as acgan, for medigan and monai.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=FORMATS,
+    default="onnx",
+    show_default=True,
+    help="An ONNX file, a package that medigan loads, or a MONAI bundle.",
+)
+@dataset_options
+@output_option("The ONNX file, which is replaced, or a new folder.")
+def export(name: str, form: str, env: str | None, params: str, output: Path) -> None:
+    """Write a trained model in a form that runs without medgan; it is checked against PyTorch
+    first.
+
+    onnx needs medgan[onnx].
+    """
+    from medgan.inference import formats
+
+    click.echo(
+        formats.FORMATS[form](project_root_here(), chosen(env, params).dataset(), name, output)
+    )
+
+
+@click.group()
+def medigan() -> None:
+    """Look at the pre-trained generators of medigan; docs/medigan.md says how to use them."""
+
+
+@medigan.command("list", cls=UserCommand)
+@click.option(
+    "--search", "words", default="", help="Words that all have to fit, such as 'chest gan'."
+)
+@json_option("The models with all that medigan publishes, as JSON.")
+def list_models(words: str, as_json: bool) -> None:
+    """List the models with their published metrics; no network is needed."""
+    from medgan.report.pretrained import listing
+    from medgan.report.tables import print_text
+    from medgan.sources.medigan.catalogue import search
+
+    found = search(words)
+    if not found:
+        raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
+    print_result(as_json, found, lambda width: print_text(listing(found), width).rstrip())
+
+
+@medigan.command(cls=UserCommand)
+@click.argument("name", metavar="ID")
+@json_option("All that medigan publishes, as JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show what is known of a model: its number, such as 00004, or its whole id."""
+    from medgan.report.pretrained import description
+    from medgan.report.tables import print_text
+    from medgan.sources.medigan.catalogue import find
+
+    found = find(name)
+    print_result(as_json, found, lambda width: print_text(description(found), width).rstrip())

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import project_root_here
-from medgan.cli.results import terminal_width
+from medgan.cli.options import project_root_here, terminal_width
 from medgan.errors import UserError
 
 

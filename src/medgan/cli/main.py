@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import click
 
-from medgan.cli.classify import classify
-from medgan.cli.compare import compare
-from medgan.cli.doctor import doctor
 from medgan.cli.experiments import collect, reproduce
-from medgan.cli.export import export
-from medgan.cli.generate import generate
+from medgan.cli.generate import export, generate, medigan
 from medgan.cli.init import init
-from medgan.cli.medigan import medigan
-from medgan.cli.results import results
+from medgan.cli.results import doctor, results
 from medgan.cli.run import run_command
-from medgan.cli.score import score
-from medgan.cli.tracking import tracking
+from medgan.cli.runs import compare, tracking
+from medgan.cli.score import classify, score
 
 
 class ProjectCommands(click.Group):

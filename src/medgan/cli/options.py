@@ -48,10 +48,33 @@ def json_option(help_text: str) -> Callable[[Function], Function]:
     return click.option("--json", "as_json", is_flag=True, help=help_text)
 
 
+def output_option(help_text: str) -> Callable[[Function], Function]:
+    """Add `--output`, which is required."""
+    where = click.Path(path_type=Path)
+    return click.option("--output", "-o", required=True, type=where, help=help_text)
+
+
 def print_document(document: object) -> None:
     """Print JSON on the standard output, which `UserCommand` keeps free of all else."""
-    text = json.dumps(document, indent=1, allow_nan=False)
+    from medgan.files.documents import to_json
+
+    text = json.dumps(to_json(document), indent=1, allow_nan=False)
     click.echo(text, file=click.get_current_context().meta[STDOUT])
+
+
+def print_result(as_json: bool, document: object, text: Callable[[int], str]) -> None:
+    """Print a document, or the text for a terminal of so many columns."""
+    if as_json:
+        print_document(document)
+    else:
+        click.echo(text(terminal_width()))
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, at most 100."""
+    from medgan.training.progress import columns
+
+    return columns()
 
 
 def chosen(env: str | None, params: str) -> Environment:

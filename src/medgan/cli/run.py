@@ -29,6 +29,8 @@ REFUSED = {
     "ParallelRunner": "its processes have hooks of their own, which do not know the MLflow run",
 }
 """Runners that do not work, and why."""
+FILTERS = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
+"""Options that Kedro's `Pipeline.filter` takes by the same names."""
 REMEDY = "leave the option out: nodes run one after the other, and PyTorch uses all cores"
 
 
@@ -89,15 +91,17 @@ def _with_section(option: click.Parameter) -> click.Parameter:
 
 
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
-    from medgan.project.environment import Environment
+    from medgan.project.environment import Environment, require_environment
     from medgan.training.settings import ComputeConfig
 
     def run(verbose: bool, **options: Any) -> Any:
         if verbose:
             logging.getLogger("medgan").setLevel(logging.DEBUG)
-        conf = _conf(options["conf_source"])
-        _check_environment(options["env"], conf)
-        environment = Environment(conf, options["env"], options["params"] or {})
+        given, env = options["conf_source"], options["env"]
+        conf = Path(given) if given else project_root_here() / "conf"
+        if env is not None and conf.is_dir():
+            require_environment(conf, env)
+        environment = Environment(conf, env, options["params"] or {})
         compute = _from_conf(environment.compute, ComputeConfig())
         if _helped(compute):
             return None
@@ -114,17 +118,6 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
         return callback(**{**options, "pipeline": None, "pipelines": names})
 
     return run
-
-
-def _conf(given: str | None) -> Path:
-    return Path(given) if given else project_root_here() / "conf"
-
-
-def _check_environment(env: str | None, conf: Path) -> None:
-    from medgan.project.environment import require_environment
-
-    if env is not None and conf.is_dir():
-        require_environment(conf, env)
 
 
 def _from_conf(read: Callable[[], T], default: T) -> T:
@@ -234,11 +227,8 @@ def _names_further_model(options: Mapping[str, Any]) -> bool:
     """Whether a selection names a model or arm that is not in the default run."""
     from medgan.pipelines.arms import on_request
 
-    nodes = (
-        options[name] for name in ("tags", "namespaces", "node_names", "from_nodes", "to_nodes")
-    )
-    datasets = (options[name] for name in ("from_inputs", "to_outputs", "load_versions"))
-    named = {part for names in (*nodes, *datasets) for name in names for part in name.split(".")}
+    naming = (*FILTERS, "namespaces", "load_versions")
+    named = {part for one in naming for name in options[one] for part in name.split(".")}
     return bool(named & on_request())
 
 
@@ -270,15 +260,8 @@ def _check_selection(pipeline: Pipeline, options: Mapping[str, Any]) -> None:
             if name not in known[kind]:
                 raise unknown(kind, name, known[kind])
     try:
-        pipeline.filter(
-            tags=options["tags"],
-            from_nodes=options["from_nodes"],
-            to_nodes=options["to_nodes"],
-            node_names=options["node_names"],
-            from_inputs=options["from_inputs"],
-            to_outputs=options["to_outputs"],
-            node_namespaces=options["namespaces"],
-        )
+        chosen_by = {name: options[name] for name in FILTERS}
+        pipeline.filter(**chosen_by, node_namespaces=options["namespaces"])
     except ValueError as error:
         raise UserError(
             "No node fits all of these options together: leave one of them out, or choose another "

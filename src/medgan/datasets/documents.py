@@ -40,9 +40,7 @@ class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]
     one with a new hash drops the others.
     """
 
-    def __init__(
-        self, *, filepath: str, section: str, dataset: str | None = None, **settings: Any
-    ) -> None:
+    def __init__(self, *, filepath: str, section: str, **settings: Any) -> None:
         super().__init__(filepath=filepath, **settings)
         self.metadata = {"optional": True, **(self.metadata or {})}
         if section not in SECTIONS:
@@ -50,7 +48,7 @@ class ResultsSectionDataset(StoredDataset["Section[Any]", "Section[Any] | None"]
                 f"conf: results.json has no section '{section}': use one of {', '.join(SECTIONS)}."
             )
         self.section = section
-        self.dataset = dataset or self._filepath.parent.name
+        self.dataset = self._filepath.parent.name
 
     @classmethod
     def _save_wrapper(cls, save_func: Any) -> Any:

@@ -14,7 +14,7 @@ from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview
 
 from medgan.datasets.base import Entry, StoredDataset
-from medgan.datasets.parts import Part, contact, document, parts_of
+from medgan.datasets.parts import Part, contact, document, parts_of, preview_of
 from medgan.errors import chain
 from medgan.evaluation.results import LeftOut
 from medgan.files.atomic import publish_folder, recovered, scratch_folder, seal
@@ -91,7 +91,7 @@ class FolderDataset(StoredDataset[Any, Any]):
         folder = self._folder()
         files = (folder / part.file for part in self.parts if part.format.suffix == ".png")
         with reading(folder, self.remedy):
-            return ImagePreview(contact([file.read_bytes() for file in files if file.exists()]))
+            return preview_of(contact([file.read_bytes() for file in files if file.exists()]))
 
     def mlflow_parts(self, data: Any) -> Iterator[tuple[str, Any, Path]]:
         """Yield what MLflow is to keep of a save: what it is, its value, its file."""

@@ -1,12 +1,9 @@
-"""The image store as a catalog entry: written only when its images would change, and looked at in
-kedro-viz.
+"""Sources of images, masks, and the store of prepared images, which is written only when its images
+would change.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,32 +12,28 @@ from typing import Any
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
-from kedro_datasets._typing import ImagePreview, JSONPreview
-from numpy.typing import NDArray
+from kedro_datasets._typing import ImagePreview
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from medgan.datasets.base import LocalPath, StoredDataset
-from medgan.datasets.parts import Arrays, npz
+from medgan.datasets.base import LocalPath
+from medgan.datasets.parts import png, preview_of, tiled_png
 from medgan.errors import UserError
 from medgan.images.masks import MaskFolder
 from medgan.images.store import ImageStore, StorePlan, write_store
 from medgan.sources.folder import FolderSource
-from medgan.sources.neutral_ids import stored_key
-from medgan.sources.readers.pseudonyms import secret
+from medgan.sources.medigan.packages import Home
+from medgan.sources.neutral_ids import secret, stored_key
 from medgan.sources.registry import SOURCES, ImageSource, SourceConfig
 from medgan.sources.table import CsvSource
 
 logger = logging.getLogger(__name__)
-PREVIEW = (4, 8)
-"""Rows and columns of the preview."""
+PREVIEW = 36
+"""Images of the preview."""
 
 
 class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
     """The folder of a `medgan.images.store.ImageStore`."""
-
-    def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
-        super().__init__(filepath, metadata)
 
     def load(self) -> ImageStore:
         """Opens the store, once its checksums are compared. Raises `UserError` where it is missing
@@ -69,14 +62,8 @@ class ImageStoreDataset(LocalPath, AbstractDataset[StorePlan, ImageStore]):
     def preview(self) -> ImagePreview:
         """A contact sheet of images spread over the store, as base64 PNG."""
         store = self.load()
-        rows, columns = PREVIEW
-        picked = store.read(np.linspace(0, len(store) - 1, rows * columns).astype(np.int64))
-        height, width, channels = store.info.image_shape
-        sheet = picked.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-        sheet = sheet.reshape(rows * height, columns * width, channels)
-        buffer = io.BytesIO()
-        Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(buffer, format="PNG")
-        return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
+        picked = np.linspace(0, len(store) - 1, PREVIEW).astype(np.int64)
+        return preview_of(tiled_png(store.read(picked)))
 
 
 class ImageSourceDataset(AbstractDataset[None, ImageSource]):
@@ -110,13 +97,15 @@ class ImageSourceDataset(AbstractDataset[None, ImageSource]):
             raise UserError(
                 f"the catalog entry `source` is of the kind `{self.kind}`, which does not exist; choose from {', '.join(SOURCES)}"
             )
+        kind: Any = SOURCES[self.kind]
+        adapter: Any = TypeAdapter(dict[str, kind], config=ConfigDict(extra="forbid"))
+        given = {"source": {"path": self.location, **self.fields}}
         try:
-            return TypeAdapter(SOURCES[self.kind]).validate_python(
-                {"path": self.location, **self.fields}
-            )
+            checked: dict[str, SourceConfig] = adapter.validate_python(given)
+            return checked["source"]
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
+            key = ".".join(map(str, first["loc"][1:]))
             raise UserError(
                 f"the catalog entry `source` (kind {self.kind}) has a wrong key or value at `{key}`: {first['msg'].lower()}"
             ) from None
@@ -169,61 +158,34 @@ class MaskFolderDataset(AbstractDataset[None, "MaskFolder | None"]):
         return {"location": self.location}
 
 
-class MaskStoreDataset(LocalPath, AbstractDataset[StorePlan, "ImageStore | None"]):
+class MaskStoreDataset(ImageStoreDataset):
     """The store of masks, row by row beside that of the images; None where the data set has
     none.
     """
 
-    def __init__(self, filepath: str, metadata: Mapping[str, object] | None = None) -> None:
-        super().__init__(filepath, metadata)
-        self._store = ImageStoreDataset(filepath)
-
-    def load(self) -> ImageStore | None:
+    def load(self) -> ImageStore | None:  # type: ignore[override]
         """Opens the store; an empty one is a data set without masks."""
-        if self.absent():
-            return None
-        store = self._store.load()
-        return store if len(store) else None
-
-    def save(self, data: StorePlan) -> None:
-        """Writes the planned masks, unless those on disk were made from the same ones in the same
-        way.
-        """
-        self._store.save(data)
+        store = None if self.absent() else super().load()
+        return store if store is not None and len(store) else None
 
     def preview(self) -> ImagePreview:
         """A contact sheet of masks, or one black pixel where there are none."""
-        if self.load() is not None:
-            return self._store.preview()
-        buffer = io.BytesIO()
-        Image.new("L", (1, 1)).save(buffer, format="PNG")
-        return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
+        blank = Image.new("L", (1, 1))
+        return preview_of(png(blank)) if self.load() is None else super().preview()
 
 
-class ArraysDataset(StoredDataset[Arrays, "dict[str, NDArray[Any]] | None"]):
-    """A dictionary of arrays of numbers or fixed-length text, as one NPZ file."""
+class MediganDataset(LocalPath, AbstractDataset[None, Home]):
+    """Downloaded packages, their checksums, and the environment in which they run. Nothing has to
+    exist: `medgan.sources.medigan.drawing.draw` fills it.
+    """
 
-    def load(self) -> dict[str, NDArray[Any]] | None:
-        """Load the arrays, or None where they are optional and absent."""
-        if self.absent():
-            return None
-        with (
-            self.reading(),
-            self._fs.open(str(self._get_load_path()), "rb") as file,
-            np.load(io.BytesIO(file.read()), allow_pickle=False) as stored,
-        ):
-            return {name: stored[name] for name in stored.files}
+    def load(self) -> Home:
+        """Load the folder."""
+        return Home(self.path)
 
-    def save(self, data: Arrays) -> None:
-        """Replace the file. Raises `UserError` for an array of Python objects."""
-        content, path = npz(data), self._get_save_path()
-        self._fs.makedirs(str(path.parent), exist_ok=True)
-        with self._fs.open(str(path), "wb") as file:
-            file.write(content)
+    def save(self, data: None) -> None:
+        """Refuse: packages are kept where they are used first."""
+        raise DatasetError("packages of medigan are kept when they are used first")
 
-    def preview(self) -> JSONPreview:
-        """Show names, dtypes and shapes in kedro-viz."""
-        shapes = {
-            name: f"{values.dtype} {values.shape}" for name, values in (self.load() or {}).items()
-        }
-        return JSONPreview(json.dumps(shapes))
+    def _exists(self) -> bool:
+        return True

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
 from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview
-from numpy.typing import NDArray
-from PIL import Image
 
 from medgan.datasets.base import LocalPath
+from medgan.datasets.parts import preview_of, tiled_png
 from medgan.files.atomic import remove, write_bytes, write_text
 from medgan.files.integrity import DamagedFile, reading, require_intact
 from medgan.training.checkpoints import CheckpointFolder, TrainingState, Unchanged
@@ -28,9 +23,6 @@ from medgan.training.job import SampleGrid, TrainingStep
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
-T = TypeVar("T")
-LEAST_SIDE = 64
-"""Pixels of an image in a grid, at least: smaller ones are enlarged by a whole factor."""
 
 
 class TrainingDataset(LocalPath, AbstractDataset[TrainingStep, Any]):
@@ -83,7 +75,7 @@ class TrainingDataset(LocalPath, AbstractDataset[TrainingStep, Any]):
     def preview(self) -> ImagePreview:
         """Show the newest grid in kedro-viz, blank for a model that draws nothing."""
         blank = np.full((1, 8, 8, 1), 255, dtype=np.uint8)
-        return ImagePreview(base64.b64encode(self.snapshots.newest() or tiled_png(blank)).decode())
+        return preview_of(self.snapshots.newest() or tiled_png(blank))
 
     def _exists(self) -> bool:
         """Whether the newest training is finished."""
@@ -102,32 +94,24 @@ class Curves:
 
     def load(self) -> pd.DataFrame:
         """Load all rows; an empty table where there are none yet, or they are damaged."""
-        return self._read(pd.read_csv, pd.DataFrame(columns=["step"]))
+        return self._read()
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows in the order of their steps; no rows, no change."""
         if rows:
-            first = int(rows[0]["step"])
-            kept: list[Row] = [row for row in self._stored() if int(row["step"]) < first]
-            write_text(self.path, as_csv([*kept, *rows]), sealed=True)
+            stored = self._read(dtype=str)  # numbers stay as they were written
+            kept = stored[stored["step"].astype(int) < int(rows[0]["step"])]
+            curves = pd.concat([kept, pd.DataFrame(rows, dtype=object)])
+            write_text(self.path, curves.to_csv(index=False), sealed=True)
 
-    def _stored(self) -> list[dict[str, str]]:
-        return self._read(_rows_of, [])
-
-    def _read(self, parse: Callable[[Path], T], otherwise: T) -> T:
-        if not self.path.exists():
-            return otherwise
-        try:
-            with reading(self.path):
-                return parse(self.path)
-        except DamagedFile as error:
-            logger.warning("%s", error.told("the curves begin anew"))
-            return otherwise
-
-
-def _rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    def _read(self, **settings: Any) -> pd.DataFrame:
+        if self.path.exists():
+            try:
+                with reading(self.path):
+                    return pd.read_csv(self.path, **settings)
+            except DamagedFile as error:
+                logger.warning("%s", error.told("the curves begin anew"))
+        return pd.DataFrame(columns=["step"])
 
 
 def _shown(picture: Path) -> bool:
@@ -138,16 +122,6 @@ def _shown(picture: Path) -> bool:
         logger.warning("%s", error.told("it is not shown"))
         return False
     return True
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV text; a column that some rows lack is empty there."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 @dataclass(frozen=True)
@@ -177,19 +151,3 @@ class Snapshots:
     def file(self, step: int) -> Path:
         """Where the grid of a step lies."""
         return self.path / f"step-{step:08d}.png"
-
-
-def tiled_png(images: NDArray[np.uint8]) -> bytes:
-    """(n, H, W, C) uint8 as one picture, eight in a row or fewer, a pixel between them."""
-    count, height, width, channels = images.shape
-    columns = min(8, math.ceil(math.sqrt(count)))
-    rows = -(-count // columns)
-    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.uint8)
-    for number, image in enumerate(images):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
-        sheet[top : top + height, left : left + width] = image
-    factor = max(1, LEAST_SIDE // height)
-    enlarged = sheet.repeat(factor, 0).repeat(factor, 1)
-    buffer = io.BytesIO()
-    Image.fromarray(enlarged.squeeze(-1) if channels == 1 else enlarged).save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import shutil
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 import numpy as np
 import pandas as pd
+from kedro_datasets._typing import ImagePreview
 from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.errors import UserError
 from medgan.files.documents import from_json, to_json
 from medgan.files.names import csv_text, from_cells, slug
+from medgan.images.resizing import as_image
 from medgan.models import WEIGHTS, PublishedModel
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[Any]]
 PAGE = "README.md"
 DPI = 120
+LEAST_SIDE = 64
+"""Pixels of an image in a grid, at least: smaller ones are enlarged by a whole factor."""
+WIDTH = 900
+"""Pixels of a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -215,21 +222,43 @@ def _markdown_table(values: Mapping[str, Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *rows]) if rows else ""
 
 
-def contact(pictures: list[bytes], width: int = 900) -> str:
-    """Pictures below each other as one base64 PNG, for kedro-viz; blank where there are none."""
-    opened = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
-    shown = [
-        one.resize((width, round(one.height * width / one.width))) if one.width > width else one
-        for one in opened
-    ]
-    sheet = Image.new("RGB", (width, max(1, sum(one.height for one in shown))), "white")
+def contact(pictures: list[bytes]) -> bytes:
+    """Pictures below each other as one PNG file; blank where there are none."""
+    shown = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    for one in shown:
+        one.thumbnail((WIDTH, one.height))
+    sheet = Image.new("RGB", (WIDTH, max(1, sum(one.height for one in shown))), "white")
     top = 0
     for one in shown:
         sheet.paste(one, (0, top))
         top += one.height
+    return png(sheet)
+
+
+def tiled_png(images: NDArray[np.uint8]) -> bytes:
+    """(n, H, W, C) uint8 as one picture, eight in a row or fewer, a pixel between them."""
+    count, height, width, channels = images.shape
+    columns = min(8, math.ceil(math.sqrt(count)))
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.uint8)
+    for number, image in enumerate(images):
+        top, left = number // columns * (height + 1), number % columns * (width + 1)
+        sheet[top : top + height, left : left + width] = image
+    factor = max(1, LEAST_SIDE // height)
+    enlarged = sheet.repeat(factor, 0).repeat(factor, 1)
+    return png(as_image(enlarged))
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as a PNG file."""
     buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def preview_of(picture: bytes) -> ImagePreview:
+    """A PNG file as kedro-viz shows it."""
+    return ImagePreview(base64.b64encode(picture).decode())
 
 
 def _value_type(kind: Any) -> Any:

@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ from medgan.files.documents import from_json, to_json
 from medgan.files.integrity import DamagedFile
 from medgan.files.names import as_cells, from_cells, quoting
 from medgan.images.metadata import ImageFacts
-from medgan.sources.neutral_ids import PROCESS_KEY, stored_key
-from medgan.sources.readers.pseudonyms import pseudonym
+from medgan.sources.neutral_ids import PROCESS_KEY, pseudonym, stored_key
 
 logger = logging.getLogger(__name__)
 
@@ -103,14 +103,13 @@ class StoredFacts:
                 part = {self.hidden(path): path for path in paths[start : start + AT_ONCE]}
                 wanted = f"WHERE path IN ({','.join('?' * len(part))})"
                 for name, text in self.rows(connection, wanted, list(part)):
-                    stored = {**json.loads(text), "path": part[name]}
-                    found[part[name]] = ImageFacts.from_dict(stored)
+                    found[part[name]] = ImageFacts(**{**json.loads(text), "path": part[name]})
         return found
 
     def add(self, facts: Sequence[ImageFacts]) -> None:
         """Add facts in one transaction; they replace those of the same paths."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        texts = {self.hidden(one.path): json.dumps({**one.as_dict(), "path": ""}) for one in facts}
+        texts = {self.hidden(one.path): json.dumps({**asdict(one), "path": ""}) for one in facts}
         rows = [(name, text, _checksum(name, text)) for name, text in texts.items()]
         with _opened(self.path) as connection:
             connection.executemany("INSERT OR REPLACE INTO facts_of_images VALUES (?, ?, ?)", rows)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medgan.files.integrity import MANIFEST, checksum_line, checksums_of, sidecar, summed
+from medgan.files.processes import exists
 
 _PARTIAL = re.compile(r"\..*\.(\d+)-[^.]*\.partial")
 _ASIDE = re.compile(r"\.(.*)\.old")
@@ -131,7 +132,8 @@ def remove_leftovers(folder: Path) -> None:
 def _abandoned(path: Path) -> bool:
     """Whether a hidden file is a write that nobody will finish, or the checksum of no file."""
     if partial := _PARTIAL.fullmatch(path.name):
-        return not _alive(int(partial[1]))
+        writer = int(partial[1])  # this process has no unfinished writes of its own
+        return writer == os.getpid() or not exists(writer)
     name = path.name.removeprefix(".").removesuffix(".sha256")
     return path == sidecar(path.with_name(name)) and not path.with_name(name).exists()
 
@@ -212,19 +214,6 @@ def _discard(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    """Whether another process of this id runs; this one has no unfinished writes of its own."""
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # of another user
-        return True
-    return True
 
 
 def _umask() -> int:

@@ -87,12 +87,16 @@ def from_json(kind: type[T], document: Any, where: str = "The document") -> T:
     try:
         return _adapter(kind).validate_python(document)  # type: ignore[no-any-return, arg-type]
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(map(str, first["loc"])) or "its value"
         raise UserError(
-            f"{where} is not of this version of medgan ({path}: {first['msg'].lower()}): "
+            f"{where} is not of this version of medgan ({first_problem(error)}): "
             "run 'kedro run' again."
         ) from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return where the first wrong value is, and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'its value'}: {first['msg'].lower()}"
 
 
 @cache

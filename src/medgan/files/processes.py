@@ -30,14 +30,21 @@ class ProcessIdentity:
         """Whether it surely ended. False on another host and where the system does not tell."""
         if self.host != platform.node() or os.name != "posix":
             return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+        if not exists(self.pid):
             return True
-        except OSError:
-            pass  # it belongs to another user
         state, started = _state_and_start(self.pid)
         return state in ENDED if started == self.started else bool(started and self.started)
+
+
+def exists(pid: int) -> bool:
+    """Whether a process has this number, of this or another user."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def cpu_ticks(pid: int) -> int:

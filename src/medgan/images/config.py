@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 
 from medgan.contracts import NORMAL
-from medgan.errors import UserError
+from medgan.errors import UserError, require
 from medgan.images.labels import findings_of
 from medgan.images.resizing import Crop
 from medgan.images.transforms import (
-    INTENSITY,
     WINDOW,
     WINDOWED,
     Intensity,
@@ -21,14 +20,11 @@ from medgan.images.transforms import (
     window_side,
 )
 from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne, require_ranges
-from medgan.sources.checks import check_choice, require
 from medgan.sources.forms import Text, form, spellings
+from medgan.sources.rows import PARTS
 
 AUTO = "auto"
-SPLIT_NAMES = (AUTO, "by_patient", "official", "repeated_k_fold")
-LEAK_POLICIES = ("fail", "drop_from_train", "report")
 SIZES = (16, 512)
-PARTS = ("train", "val", "test")
 FOLDS, REPEATS = 5, 5  # of `repeated_k_fold`
 
 
@@ -36,7 +32,6 @@ FOLDS, REPEATS = 5, 5  # of `repeated_k_fold`
 class IngestionConfig:
     """The section `ingestion`."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     labels: dict[Text, str | None] | None = None
     """Label in the source -> category; null leaves those images out. The category `normal` is label
     0, every other one label 1. Without it labels keep their names, except the one that `normal`
@@ -82,19 +77,18 @@ class IngestionConfig:
 class PreprocessingConfig:
     """The section `preprocessing`."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     size: Annotated[int, Range(*SIZES)] = 32  # side of the stored images in pixels
     channels: Literal[1, 3] = 1  # 1 (gray) or 3 (color)
-    intensity: str = "standardised"  # a key of `transforms.INTENSITY`
+    intensity: Literal["unit", "standardised", "local"] = "standardised"
+    """A key of `transforms.INTENSITY`."""
     window: Annotated[float, Range(0.0, 1.0, low_open=True)] = WINDOW
     """Side of the window of `local` as a share of the image's side."""
     crop: Crop | None = None
-    split: str = AUTO
+    split: Literal["auto", "by_patient", "official", "repeated_k_fold"] = "auto"
     """A key of `splits.SPLITTERS`, or `auto`: `repeated_k_fold` under `splits.SMALL_COHORT`
     patients, else `by_patient`."""
-    fold: Annotated[int, Range(0, FOLDS * REPEATS - 1)] = (
-        0  # number of the fold of `repeated_k_fold` that is the test part: 0 to 24
-    )
+    fold: Annotated[int, Range(0, FOLDS * REPEATS - 1)] = 0
+    """Number of the fold of `repeated_k_fold` that is the test part: 0 to 24."""
     fractions: Mapping[str, InnerShare] = field(
         default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2}
     )
@@ -106,16 +100,11 @@ class PreprocessingConfig:
     real_share: Annotated[float, Range(0.0, 1.0, low_open=True)] = 1.0
     """Share of the training split that is used, chosen by the seed of the run; see
     `splits.with_share`."""
-    on_leak: str = "fail"  # what to do with a leaking split: fail, drop_from_train or report
+    on_leak: Literal["fail", "drop_from_train", "report"] = "fail"
+    """What to do with a leaking split."""
 
     def __post_init__(self) -> None:
         require_ranges("preprocessing", self)
-        require(
-            self.channels in (1, 3), f"preprocessing.channels is {self.channels}; choose 1 or 3"
-        )
-        check_choice(self.intensity, INTENSITY, "preprocessing.intensity")
-        check_choice(self.split, SPLIT_NAMES, "preprocessing.split")
-        check_choice(self.on_leak, LEAK_POLICIES, "preprocessing.on_leak")
         check_fractions(self.fractions)
         require(
             self.intensity not in WINDOWED or window_side(self.window, self.size) > 1,
@@ -142,7 +131,6 @@ def check_fractions(fractions: Mapping[str, float]) -> None:
 class AugmentationConfig:
     """The section `augmentation`: the augmentations that keep the labels of this data set."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     allowed: tuple[str, ...] = ()  # keys of `transforms.AUGMENTATIONS`
 
     def __post_init__(self) -> None:

@@ -44,15 +44,11 @@ class ImageSet(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class StoredImages:
-    """The images of a store as a network sees them; intensity and padding run on `device`."""
+    """The images of a store as a network sees them."""
 
-    def __init__(self, store: ImageStore, device: torch.device | str = "cpu") -> None:
-        import torch
-
-        self.store = store
-        self.device = torch.device(device)
-        self._size = store.spec.size
+    store: ImageStore
 
     def __len__(self) -> int:
         return len(self.store)
@@ -61,8 +57,8 @@ class StoredImages:
         """Load (n, C, size, size) in [-1, 1]."""
         import torch
 
-        pixels = torch.from_numpy(self.store.read(rows)).to(self.device)
-        return prepare(pixels, self.store.info.scaling, self._size, change)
+        pixels = torch.from_numpy(self.store.read(rows))
+        return prepare(pixels, self.store.info.scaling, self.store.spec.size, change)
 
 
 @dataclass(frozen=True)

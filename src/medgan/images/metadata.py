@@ -6,7 +6,7 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,15 +45,6 @@ class ImageFacts:
     metadata: Mapping[str, str] = field(default_factory=dict)
     code: str = ""  # reason of a refusal; empty for an image that can be used
     message: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Convert for storing."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> ImageFacts:
-        """Convert what `as_dict` returned."""
-        return cls(**{one.name: stored[one.name] for one in fields(cls)})
 
 
 class KnownFacts(Protocol):

@@ -8,14 +8,14 @@ The central square is cropped before resizing. Resizing the short side first and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medgan.errors import require
 from medgan.ranges import ShareBelowOne, require_ranges
-from medgan.sources.checks import require
 from medgan.sources.raw import Pixels
 
 
@@ -47,7 +47,6 @@ class Crop:
     Black bars keep both, and count as pixels where images are standardised.
     """
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     top: ShareBelowOne = 0.0
     centre: bool = False
     bottom: ShareBelowOne = 0.0

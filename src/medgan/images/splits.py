@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from medgan.contracts import NORMAL, TrainingSet
 from medgan.errors import NotEnoughData, UserError
 from medgan.files.digest import digest
-from medgan.images.config import AUTO, FOLDS, PARTS, REPEATS, PreprocessingConfig, check_fractions
+from medgan.images.config import AUTO, FOLDS, REPEATS, PreprocessingConfig, check_fractions
 from medgan.images.duplicates import linked_groups
 from medgan.images.labels import SEVERAL, class_labels, shows
 from medgan.images.store import ImageStore
 from medgan.sources.raw import Floats, Ints
+from medgan.sources.rows import PARTS
 
 Pairs = pd.DataFrame | None
 """Near-duplicates (`image_id_a`, `image_id_b`), which stay together in a split."""

@@ -19,7 +19,7 @@ from medgan.sources.companions import MASK, THUMBNAIL
 from medgan.sources.files import FileImages
 from medgan.sources.raw import Bools
 from medgan.sources.registry import ImageSource
-from medgan.sources.rows import exclusions, remarks_of
+from medgan.sources.rows import PARTS, exclusions, remarks_of
 from medgan.sources.table import MISSING
 
 EXAMPLES = 3
@@ -27,7 +27,6 @@ FILES, IMAGES = "files", "images"
 FOLDERS = "folders that were not entered"
 FURTHER = "further images of files with several"
 ROWS = "rows of a table without their file"
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def summarize_ingestion(
     unknown = ~manifest["group_known"].astype(bool)
     dicom = manifest["color"].fillna("").str.startswith("MONOCHROME") | manifest["sequence"].notna()
     named = manifest["category"].value_counts()
-    return _warned(
+    return warned(
         DataSummary(
             seen=_seen(source),
             read=len(manifest),
@@ -220,7 +219,7 @@ def with_split(
         near_duplicates=searched.pairs if searched else None,
         set_aside=audit.set_aside,
     )
-    return _warned(replace(found, split=split, masks=masks))
+    return warned(replace(found, split=split, masks=masks))
 
 
 def _patients(rows: pd.DataFrame) -> int | None:
@@ -236,7 +235,8 @@ def belongs_to(splits: pd.DataFrame, manifest: pd.DataFrame, audit: LeakageAudit
     return ours <= theirs and len(splits) + unused == len(manifest)
 
 
-def _warned(found: DataSummary) -> DataSummary:
+def warned(found: DataSummary) -> DataSummary:
+    """Add what a person should look at."""
     return replace(found, warnings=tuple(_warnings(found)))
 
 

@@ -134,19 +134,10 @@ class Project:
         found: Scores | None = self.read(dataset, f"{name}.scores")
         return found.maps if found else None
 
-    def shortcut_scores(self, dataset: str) -> pd.DataFrame | None:
-        """image_id, split and one column `<kind>/<shortcut>` for each, of the test images, or
-        None.
-        """
-        found = self.read(dataset, "shortcut_scores")
-        return found.shortcut_scores if found else None
-
     def evaluation_files(self, dataset: str, name: str) -> tuple[Path, ...]:
         """The files that an evaluation of a detector writes anew."""
-        entries = (
-            self._entry(dataset, entry) for entry in (f"{name}.scores", f"{name}.evaluation")
-        )
-        return tuple(_path(entry) for entry in entries)
+        kinds = ("scores", "evaluation")
+        return tuple(_path(self._entry(dataset, f"{name}.{kind}")) for kind in kinds)
 
     def results_file(self, dataset: str) -> Path:
         """Where the document of all results lies; a folder of versions."""

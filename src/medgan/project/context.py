@@ -40,11 +40,9 @@ class MedganContext(KedroContext):
         from medgan.project.parameters import check_given, typed
 
         found, kinds = self._raw(), self.sections()
-        check_given({key: found[key] for key in self._given() if key in found}, kinds)
+        given = getattr(self.config_loader, "runtime_params", None) or {}
+        check_given({key: found[key] for key in given if key in found}, kinds)
         return typed(found, kinds)
-
-    def _given(self) -> Mapping[str, Any]:
-        return getattr(self.config_loader, "runtime_params", None) or {}
 
     def _raw(self) -> dict[str, Any]:
         try:

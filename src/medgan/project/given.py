@@ -15,36 +15,14 @@ from medgan.evaluation.spaces import SpaceName
 from medgan.nested import leaves
 
 TEXT = frozenset(
-    {
-        *(
-            "source",
-            "masks",
-            "lpips_weights",
-            "backbone_weights",
-            "flag",
-            "normal",
-            "ingestion.normal",
-        ),
-        *(
-            "ingestion.separator",
-            "classifier_training.weights",
-            "evaluation.dataset",
-            "evaluation.model_from",
-        ),
-        *(
-            "evaluation.reference_standard",
-            "evaluation.region.name",
-            "set",
-            "per_class.model.generator",
-        ),
+    (
+        *("source", "masks", "lpips_weights", "backbone_weights", "flag", "normal", "set"),
+        *("ingestion.normal", "ingestion.separator", "classifier_training.weights"),
+        *("evaluation.dataset", "evaluation.model_from", "evaluation.reference_standard"),
+        *("evaluation.region.name", "per_class.model.generator", "compute.address"),
+        *("synthesis.source", "synthesis.source_class", "synthesis.source_python"),
         *(f"synthesis.spaces.{name}" for name in get_args(SpaceName)),
-        *(
-            "synthesis.source",
-            "synthesis.source_class",
-            "synthesis.source_python",
-            "compute.address",
-        ),
-    }
+    )
 )
 """Parameters that are free text, such as paths and names: `source=2019` is the folder 2019."""
 TEXT_OF_A_MODEL = ".checkpoint"

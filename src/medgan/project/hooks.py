@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,14 +17,14 @@ from kedro.io import AbstractDataset, AbstractVersionedDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from medgan.project.data_summary import data_summary
+from medgan.datasets.base import StoredDataset
 from medgan.project.inputs import require_inputs, require_versions
 from medgan.project.lock import RunLock
 from medgan.project.origin import ENTRY as ORIGIN
 from medgan.project.origin import Origin, origin_of, require_same_origin
 from medgan.project.run_view import RunView
-from medgan.project.versions import prune
 from medgan.tracking.hooks import to_run
+from medgan.tracking.provenance import provenance
 from medgan.training.progress import columns
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 REPORT = "report_html"
 """The page that a run ends with."""
 PATHS_OF_IMAGES = frozenset({"source", "image_facts", "earlier_image_facts"})
+SUMMARY = "data_summary"
+SUMMARIZED = frozenset({"ingestion_summary", "splits"})
+"""Outputs after which a run ends with the summary."""
 KEY_FILE = Path("conf/local/pseudonym.key")
 """Below the project. Git ignores it; without it all images get other ids, and are trained anew."""
 
@@ -131,17 +134,13 @@ class ProjectHooks:
         document = results.document() if results else None
         if results is None or document is None:
             return
-        made = {"scale": catalog.load("params:scale"), **self._provenance()}
+        seconds = round(time.monotonic() - self._started, 1)
+        made = {"scale": catalog.load("params:scale"), "wall_seconds": seconds}
+        made |= provenance(self._root)
         document = replace(document, provenance={**document.provenance, **made})
         results.write(document)
         files = {"Report": newest(catalog.get(REPORT)), "Results": newest(results)}
         click.echo(closing_words(document, files, self._root))
-
-    def _provenance(self) -> dict[str, Any]:
-        from medgan.tracking.provenance import provenance
-
-        seconds = round(time.monotonic() - self._started, 1)
-        return {"wall_seconds": seconds, **provenance(self._root)}
 
 
 def results_of(pipeline: Pipeline, catalog: DataCatalog) -> ResultsSectionDataset | None:
@@ -186,3 +185,45 @@ def closing_words(results: Results, files: Mapping[str, Path | None], root: Path
             "",
         ]
     )
+
+
+def prune(pipeline: Pipeline, catalog: DataCatalog, keep: int) -> None:
+    """Drop all but the newest versions of each versioned output; 0 keeps them all."""
+    for name in sorted(pipeline.all_outputs()):
+        dataset = catalog.get(name)
+        if keep and isinstance(dataset, StoredDataset) and dataset._version:
+            for path in dataset._get_versions()[keep:]:
+                dataset._fs.rm(str(PurePath(path).parent), recursive=True)
+
+
+def data_summary(pipeline: Pipeline, catalog: DataCatalog) -> DataSummary | None:
+    """Return the summary that a run ends with, saved where no node of it has done so.
+
+    None for a run that made neither manifest nor split; the one on disk for a run without nodes.
+    """
+    made = pipeline.all_outputs()
+    if SUMMARY not in catalog or (pipeline.nodes and not made & SUMMARIZED):
+        return None
+    if SUMMARY in made or not made:
+        found: DataSummary | None = catalog.load(SUMMARY)
+        return found
+    summary = _completed(catalog)
+    if summary is not None:
+        catalog.save(SUMMARY, summary)
+    return summary
+
+
+def _completed(catalog: DataCatalog) -> DataSummary | None:
+    """Return the summary of the manifest, with the split where that was made from it."""
+    from medgan.images.summary import belongs_to, with_split
+
+    def stored(name: str) -> Any:
+        return catalog.load(name) if catalog.exists(name) else None
+
+    summary: DataSummary | None = stored("ingestion_summary")
+    manifest, splits, audit = map(stored, ("manifest", "splits", "leakage_audit"))
+    if summary is None or splits is None or audit is None:
+        return summary
+    if not belongs_to(splits, manifest, audit):
+        return summary
+    return with_split(summary, splits, audit)

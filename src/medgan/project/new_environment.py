@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from jinja2 import PackageLoader
 
 from medgan.errors import UserError
 from medgan.files.atomic import new_folder
+from medgan.files.documents import to_json
 from medgan.images.config import IngestionConfig, PreprocessingConfig
 from medgan.project.loader import LOCAL, environment_of, require_name
 from medgan.sources.folder import FolderSource
@@ -93,26 +93,13 @@ def _yaml(content: dict[str, Any]) -> str:
 
 def _entry(found: Recognition) -> dict[str, Any]:
     """Return the catalog entry of the source: what differs from the defaults of its kind."""
-    source = found.source
-    kind = "folder" if isinstance(source, FolderSource) else "csv"
-    entry: dict[str, Any] = {
+    changed = to_json(found.source)
+    return {
         "type": "medgan.datasets.images.ImageSourceDataset",
-        "kind": kind,
-        "location": f"${{runtime_params:source, {_quoted(str(source.path))}}}",
+        "kind": "folder" if isinstance(found.source, FolderSource) else "csv",
+        "location": f"${{runtime_params:source, {_quoted(changed.pop('path'))}}}",
+        **changed,
     }
-    plain = type(source)() if isinstance(source, FolderSource) else type(source)(columns={})
-    for one in fields(source):
-        value = getattr(source, one.name)
-        if one.name != "path" and value != getattr(plain, one.name):
-            entry[one.name] = value
-    if "reading" in entry:
-        entry["reading"] = _changed(source.reading, type(source.reading)())
-    return entry
-
-
-def _changed(config: Any, plain: Any) -> dict[str, Any]:
-    new, old = asdict(config), asdict(plain)
-    return {name: value for name, value in new.items() if value != old[name]}
 
 
 def _quoted(path: str) -> str:

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,6 @@ class ArrayImages:
 class NpzSource:
     """An NPZ file: {train,val,test}_images uint8 (n, H, W[, 3]), {train,val,test}_labels (n,)."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
     names: dict[int, str] = field(default_factory=dict)
     """Number in the file -> label; a number without a name is its own label."""

@@ -42,7 +42,9 @@ def check_cells(table: Table, columns: Iterable[str], ids: Iterable[str]) -> Non
     names = frozenset(ids)
     for column in dict.fromkeys(columns):
         cells = table.cells[column].fillna("")
-        wrong = dict.fromkeys(_places(cells, _is_error), "an error in place of a value")
+        wrong = dict.fromkeys(
+            _places(cells, SPREADSHEET_ERROR.fullmatch), "an error in place of a value"
+        )
         if column in names:
             lost = "an id whose last digits are lost, so that several ids are one"
             wrong |= dict.fromkeys(_places(cells, _is_rounded), lost)
@@ -55,12 +57,8 @@ def check_cells(table: Table, columns: Iterable[str], ids: Iterable[str]) -> Non
             )
 
 
-def _places(cells: pd.Series[Any], damaged: Callable[[str], bool]) -> list[int]:
+def _places(cells: pd.Series[Any], damaged: Callable[[str], object]) -> list[int]:
     return [place for place, text in enumerate(cells) if damaged(text)]
-
-
-def _is_error(text: str) -> bool:
-    return SPREADSHEET_ERROR.fullmatch(text) is not None
 
 
 def _is_rounded(text: str) -> bool:

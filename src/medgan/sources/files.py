@@ -14,12 +14,11 @@ import pandas as pd
 from medgan.errors import UserError
 from medgan.files.digest import digest, file_digest
 from medgan.files.parallel import Recent, in_order, stamp
-from medgan.sources.neutral_ids import PROCESS_KEY, neutral
+from medgan.sources.neutral_ids import PROCESS_KEY, neutral, secret
 from medgan.sources.raw import ImageRefused, Picture
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import frames, read_picture
 from medgan.sources.readers.formats import remedy_for
-from medgan.sources.readers.pseudonyms import secret
 from medgan.sources.rows import Remark, exclusions
 
 NUMBER = re.compile(r"[0-9]{3,}")

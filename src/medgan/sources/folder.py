@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import pandas as pd
 
-from medgan.errors import UserError
-from medgan.sources.checks import require
+from medgan.errors import UserError, require
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text
 from medgan.sources.listing import COPY, copies, find_images, idle
@@ -29,7 +27,6 @@ from medgan.sources.rows import (
 class FolderSource:
     """A folder tree whose paths tell the fields of its images."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
     fields: dict[str, list[str]] = field(default_factory=lambda: {"category": [r"([^/]+)/[^/]+$"]})
     """Field -> regular expressions on the POSIX path below the folder; the value is group 1 of the

@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from medgan.errors import UserError
 
@@ -72,13 +74,5 @@ def as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-class FromYaml:
-    """Mark a type as text that YAML may have read as a number (`as_text`), for pydantic."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, object]:
-        """Return the schema of the type, with the conversion before it."""
-        convert = {"type": "no-info", "function": as_text}
-        return {"type": "function-before", "function": convert, "schema": handler(source)}
-
-
-Text = Annotated[str, FromYaml()]
+Text = Annotated[str, BeforeValidator(as_text)]
+"""Text that YAML may have read as a number."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +26,6 @@ SEPARATOR = "|"  # between the findings of an image that shows several (chestmni
 class MedmnistSource:
     """One of MedMNIST's two-dimensional sets at one size; its healthy class is renamed `normal`."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
     """The official NPZ file; without it the file is downloaded once, from the addresses in the
     package medmnist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import tempfile
@@ -11,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from medgan.errors import UserError
-from medgan.sources.readers.config import check_secret
-from medgan.sources.readers.pseudonyms import VARIABLE, pseudonym
+from medgan.sources.readers.config import ReadingConfig, check_secret
 
+VARIABLE = "MEDGAN_PSEUDONYM_KEY"
 PROCESS_KEY = secrets.token_hex(32)
 """The key where there is no other one: every process then has ids of its own."""
 ORDER = "order"
@@ -78,3 +79,20 @@ def _make(file: Path) -> None:
         pass
     finally:
         Path(draft).unlink()
+
+
+def secret(config: ReadingConfig) -> str | None:
+    """Return the key of the configuration, or of the environment. Raises `UserError`."""
+    key = config.pseudonym_key or os.environ.get(VARIABLE) or None
+    if key is not None:
+        check_secret(key, f"the environment variable {VARIABLE}")
+    return key
+
+
+def pseudonym(text: str, key: str, purpose: str) -> str:
+    """Compute a keyed hash, 32 hexadecimal digits; `purpose` has at most 16 characters."""
+    secret_key = hashlib.sha512(key.encode()).digest()
+    data = text.encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(
+        data, key=secret_key, digest_size=16, person=purpose.encode()
+    ).hexdigest()

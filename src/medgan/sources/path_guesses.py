@@ -97,16 +97,13 @@ def _labels(paths: Sequence[str], parts: set[str]) -> set[str]:
     """
 
     def silent(name: str) -> bool:
-        return name in parts or name.lower() in CONTAINERS or _is_patient(name)
+        patient = re.search(NAMED_PATIENT.format(PERSON), name)
+        return name in parts or name.lower() in CONTAINERS or patient is not None
 
     levels = [level for level in _levels(paths, silent) if len(level) <= MOST_LABELS]
     named = [level for level in levels if any(map(is_normal, level))]
     several = sorted((level for level in levels if len(level) > 1), key=len)
     return set(next(iter([*named, *several]), ()))
-
-
-def _is_patient(folder: str) -> bool:
-    return re.search(NAMED_PATIENT.format(PERSON), folder) is not None
 
 
 def _label_in_name(paths: Sequence[str]) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -62,7 +61,6 @@ class Phantom:
 class PhantomSource:
     """Settings of the phantoms."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     path: str | None = None
     """Must be empty: a given path is refused, so that nobody takes phantoms for their own data."""
     images: int = 800

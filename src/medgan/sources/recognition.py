@@ -168,7 +168,8 @@ def _source(
     labeled = [table for table in tables if "category" in table.columns or table.one_hot]
     if not labeled:
         guess = guess_from_paths(paths)
-        values = {"split": guess.split_values} if _renamed(guess.split_values) else {}
+        renamed = any(old.lower() != new for old, new in guess.split_values.items())
+        values = {"split": guess.split_values} if renamed else {}
         return FolderSource(str(root), guess.fields, values), []
     first, *others = labeled
     of_parts = {PARTS.get(Path(table.name).stem.lower()): table for table in labeled}
@@ -197,10 +198,6 @@ def _source(
     return source, about
 
 
-def _renamed(values: Mapping[str, str]) -> bool:
-    return any(old.lower() != new for old, new in values.items())
-
-
 def _with_patients(
     source: FolderSource | CsvSource, wanted: str | None
 ) -> FolderSource | CsvSource:
@@ -219,7 +216,7 @@ def _label_counts(used: pd.DataFrame, separator: str | None) -> dict[str, int]:
     """Count the images of each label, the most frequent one first."""
     raw = used["category_raw"].fillna(NO_LABEL).astype(str)
     single = raw.str.split(separator, regex=False).explode().str.strip() if separator else raw
-    return {str(label): int(count) for label, count in single.value_counts().items()}
+    return _counts(single.to_frame("label"), "label")
 
 
 def _meaning(labels: Sequence[str], corrections: Corrections) -> dict[str, str | None]:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
-from medgan.errors import UserError, closest
+from medgan.errors import UserError, closest, require
 from medgan.sources.cells import (
     check_cells,
     columns_of,
@@ -19,7 +19,6 @@ from medgan.sources.cells import (
     first_filled,
     one_hot_labels,
 )
-from medgan.sources.checks import check_choice
 from medgan.sources.dialects import Table, TableFormat, joined, read_table
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text, form
@@ -38,7 +37,6 @@ from medgan.sources.rows import (
     tidy,
 )
 
-ON_MISSING = ("fail", "leave_out")
 UNLISTED = "not listed"  # reason for the exclusion of a file that no row names
 MISSING = "listed, and its file is missing"
 OWN_TABLE = "a table or list that the source itself reads"
@@ -48,7 +46,6 @@ OWN_TABLE = "a table or list that the source itself reads"
 class CsvSource:
     """Tables with one row per image, and the folder of the images."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     columns: dict[str, str | list[str]]
     """Field -> column of the table; `category` is required, unless there is `one_hot`. Of several
     columns the first that exists and is filled counts, row by row. A text with columns in braces,
@@ -118,7 +115,8 @@ class CsvSource:
             )
         if self.one_hot and "category" in self.columns:
             raise UserError("the source has the column `category` and `one_hot`; drop one of them")
-        check_choice(self.on_missing, ON_MISSING, "the source's `on_missing`")
+        problem = f"the source's `on_missing` is `{self.on_missing}`; choose fail or leave_out"
+        require(self.on_missing in ("fail", "leave_out"), problem)
         try:
             re.compile(self.line or "")
         except re.error as error:

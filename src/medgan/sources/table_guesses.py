@@ -44,12 +44,8 @@ FIELD_WORDS = {
 SEVERAL = "|"
 
 
-def _is_split(values: pd.Series[Any]) -> bool:
-    return bool(values.map(lambda value: form(value) in PARTS).all())
-
-
 CHECKS: dict[str, Callable[[pd.Series[Any]], bool]] = {
-    "split": _is_split,
+    "split": lambda values: bool(values.map(form).isin(PARTS).all()),
     "sex": lambda values: bool(values.map(sex).notna().any()),
     "age": lambda values: bool(values.map(years).notna().any()),
 }

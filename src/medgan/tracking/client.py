@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,7 @@ from medgan.files.processes import cpu_ticks
 from medgan.nested import not_finite, numbers, texts
 from medgan.tracking.redaction import redact
 from medgan.tracking.sender import Report
-from medgan.tracking.spool import (
-    DATASET,
-    END,
-    FILE,
-    FINISH,
-    FOLDER,
-    IMAGE,
-    METRICS,
-    MODEL,
-    PARAMETERS,
-    START,
-    TAG,
-    Record,
-    Spool,
-    now,
-)
+from medgan.tracking.spool import FOLDER, Record, Spool, now
 from medgan.tracking.store import is_folder, require_store, sqlite_file
 
 logger = logging.getLogger(__name__)
@@ -174,7 +159,7 @@ class Tracker:
     def start(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         """Start a run, a child of `parent` if given; return our id of it."""
         key = uuid.uuid4().hex
-        self._add(Record(START, key, name, text=parent or "", values=tags))
+        self._add(Record("start", key, name, text=parent or "", values=tags))
         return key
 
     def curves(self, run: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -185,7 +170,7 @@ class Tracker:
             for name, value in numbers(row).items()
             if name not in ("step", "epoch")
         ]
-        self._add(Record(METRICS, run, points=points))
+        self._add(Record("metrics", run, points=points))
 
     def metrics(self, run: str, values: Any) -> None:
         """Log every finite number of a nested result; warn of the others.
@@ -200,42 +185,44 @@ class Tracker:
                 ", ".join(left_out[:5]),
             )
         points = [(name, value, 0, now()) for name, value in numbers(values).items()]
-        self._add(Record(METRICS, run, points=points))
+        self._add(Record("metrics", run, points=points))
 
     def parameters(self, run: str, values: Any) -> None:
         """Log nested settings by their dotted names."""
-        self._add(Record(PARAMETERS, run, values=texts(values)))
+        self._add(Record("parameters", run, values=texts(values)))
 
     def file(self, run: str, path: Path, folder: str) -> None:
         """Copy a file to the artifacts of a run."""
-        self._add(Record(FILE, run, folder), path)
+        self._add(Record("file", run, folder), path)
 
     def image(self, run: str, path: Path, key: str, step: int) -> None:
         """Log an image under a key; the MLflow UI has a slider over its steps."""
-        self._add(Record(IMAGE, run, key, step=step), path)
+        self._add(Record("image", run, key, step=step), path)
 
     def tag(self, run: str, name: str, value: str) -> None:
         """Set a tag."""
-        self._add(Record(TAG, run, name, value))
+        self._add(Record("tag", run, name, value))
 
     def dataset(self, run: str, name: str, digest: str, source: str, profile: str) -> None:
         """Log images as the input of a run; `source` and `profile` are JSON."""
-        self._add(Record(DATASET, run, name, digest, values={"source": source, "profile": profile}))
+        self._add(
+            Record("dataset", run, name, digest, values={"source": source, "profile": profile})
+        )
 
     def model(self, run: str, name: str, folder: str, tags: Mapping[str, str]) -> None:
         """Register a model whose files are in an artifact folder of a run."""
-        self._add(Record(MODEL, run, name, folder, values=tags))
+        self._add(Record("model", run, name, folder, values=tags))
 
     def finish(self, run: str, status: str) -> None:
         """Close a run as FINISHED, FAILED or KILLED."""
-        self._add(Record(FINISH, run, text=status))
+        self._add(Record("finish", run, text=status))
 
     def close(self, interrupted: bool = False) -> None:
         """Say that the run is over; warn where MLflow has not taken all of it."""
         if self.courier is not None and not self.spool.folder.exists():
             self.courier.kill()
             return
-        self._add(Record(END))
+        self._add(Record("end"))
         if self.courier is None or self.courier.finish(interrupted) or interrupted:
             return
         logger.warning(
@@ -250,7 +237,7 @@ class Tracker:
         try:
             if not self.spool.folder.exists():
                 self.spool.make(self.experiment, self.store)
-            kept = record if path is None else _with_file(record, self.spool.keep(path))
+            kept = record if path is None else replace(record, text=self.spool.keep(path))
             self.spool.append(kept)
         except OSError as error:
             if not self._failed:
@@ -293,10 +280,6 @@ def replayed(root: Path, uri: str, every_store: bool) -> str:
 
 def _runs(number: int) -> str:
     return f"{number} run" if number == 1 else f"{number} runs"
-
-
-def _with_file(record: Record, place: str) -> Record:
-    return Record(record.kind, record.run, record.name, place, record.step, at=record.at)
 
 
 def interrupted(error: BaseException) -> bool:

@@ -24,8 +24,8 @@ from kedro.runner import SequentialRunner
 from medgan.nested import numbers, shallow
 from medgan.tracking.client import Tracker, interrupted
 from medgan.tracking.provenance import git_revision, lock_hash
-from medgan.tracking.registry import DATA, SKILL
 from medgan.tracking.system import SystemMetrics
+from medgan.tracking.writing import DATA, SKILL
 
 if TYPE_CHECKING:
     from medgan.images.store import ImageStore
@@ -277,10 +277,6 @@ def _parts(
     return [(kind, document, Path(dataset._get_load_path()))]  # type: ignore[attr-defined]
 
 
-def _log_curves(tracker: Tracker, run: str, data: Any, _: Path) -> None:
-    tracker.curves(run, data)
-
-
 def _log_metrics(tracker: Tracker, run: str, data: Any, path: Path) -> None:
     """All numbers of a document; of a long one its main figures, and the document as a file.
 
@@ -295,23 +291,11 @@ def _log_metrics(tracker: Tracker, run: str, data: Any, path: Path) -> None:
         tracker.file(run, path, "documents")
 
 
-def _log_figure(tracker: Tracker, run: str, _: Any, path: Path) -> None:
-    tracker.file(run, path, "figures")
-
-
-def _log_text(tracker: Tracker, run: str, _: Any, path: Path) -> None:
-    tracker.file(run, path, "reports")
-
-
-def _log_snapshot(tracker: Tracker, run: str, data: Any, path: Path) -> None:
-    tracker.image(run, path, "samples", data.step)
-
-
 _LOGGERS: dict[str, Callable[[Tracker, str, Any, Path], None]] = {
-    "curves": _log_curves,
+    "curves": lambda tracker, run, data, _: tracker.curves(run, data),
     "metrics": _log_metrics,
-    "snapshot": _log_snapshot,
-    "figure": _log_figure,
-    "table": _log_text,
-    "text": _log_text,
+    "snapshot": lambda tracker, run, data, path: tracker.image(run, path, "samples", data.step),
+    "figure": lambda tracker, run, _, path: tracker.file(run, path, "figures"),
+    "table": lambda tracker, run, _, path: tracker.file(run, path, "reports"),
+    "text": lambda tracker, run, _, path: tracker.file(run, path, "reports"),
 }

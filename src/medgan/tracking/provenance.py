@@ -29,11 +29,14 @@ def provenance(root: Path) -> dict[str, Any]:
 
 def git_revision(root: Path) -> str | None:
     """The commit, with `+changes` if there are uncommitted ones; None outside git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, cwd=root, capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
         return None
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return f"{commit}+changes" if changes else commit
 
 
 def lock_hash(root: Path) -> str | None:
@@ -63,18 +66,3 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,10 +124,8 @@ class RunArchive:
                 "one with `kedro run`; `medgan compare` lists all."
             )
         runs = self.runs()
-        for matching in _MATCHES:
-            found = matching(words, runs)
-            if found:
-                return found[0]
+        if found := _matching(words, runs):
+            return found[0]
         known = "; ".join(run.title for run in runs[:3]) or "none"
         raise UserError(
             f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. "
@@ -187,29 +185,15 @@ def _tracked(run: Run) -> TrackedRun:
     )
 
 
-def _by_id(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
-    found = [
-        run for run in runs if len(words) >= ID_LENGTH and run.run_id.startswith(words.lower())
-    ]
-    if len(found) > 1:
-        raise UserError(f"{len(found)} runs have ids that begin with '{words}': give more letters.")
-    return found
-
-
-def _by_date(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
-    return [
-        run
-        for run in runs
-        if DATE.match(words) and run.started.isoformat().startswith(words.replace(" ", "T"))
-    ]
-
-
-def _by_name(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
-    return [run for run in runs if run.name == words]
-
-
-_MATCHES: Sequence[Callable[[str, Sequence[TrackedRun]], list[TrackedRun]]] = (
-    _by_id,
-    _by_date,
-    _by_name,
-)
+def _matching(words: str, runs: Sequence[TrackedRun]) -> list[TrackedRun]:
+    """The run whose id begins with `words`, else runs that started then, else those of the name."""
+    of_id = [run for run in runs if run.run_id.startswith(words.lower())]
+    if of_id and len(words) >= ID_LENGTH:
+        if len(of_id) > 1:
+            problem = f"{len(of_id)} runs have ids that begin with '{words}'"
+            raise UserError(f"{problem}: give more letters.")
+        return of_id
+    start = words.replace(" ", "T")
+    of_date = [run for run in runs if run.started.isoformat().startswith(start)]
+    of_name = [run for run in runs if run.name == words]
+    return of_date if of_date and DATE.match(words) else of_name

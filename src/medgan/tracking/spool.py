@@ -16,14 +16,16 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from medgan.files.processes import ProcessIdentity
 from medgan.tracking.redaction import redact
 
 FOLDER = Path("data/09_tracking")
-HEADER, START, PARAMETERS, METRICS = "header", "start", "parameters", "metrics"
-TAG, FILE, IMAGE, FINISH, END = "tag", "file", "image", "finish", "end"
-DATASET, MODEL = "dataset", "model"
+Call = Literal[
+    "start", "parameters", "metrics", "tag", "file", "image", "dataset", "model", "finish"
+]
+Kind = Literal["header", "end"] | Call
 
 
 Point = tuple[str, float, int, int]
@@ -39,7 +41,7 @@ def now() -> int:
 class Record:
     """One line of a spool, one call of MLflow."""
 
-    kind: str
+    kind: Kind
     run: str = ""
     """Our id of the run: MLflow gives its own only when it answers."""
     name: str = ""
@@ -71,7 +73,7 @@ class Spool:
         """Make the folder for an experiment of a store, whose address has no credentials."""
         self.folder.mkdir(parents=True)
         owner = {name: str(value) for name, value in asdict(ProcessIdentity.own()).items()}
-        self.append(Record(HEADER, name=experiment, text=store, values=owner))
+        self.append(Record("header", name=experiment, text=store, values=owner))
 
     @classmethod
     def waiting(cls, root: Path) -> list[Spool]:
@@ -83,7 +85,7 @@ class Spool:
     def header(self) -> Record | None:
         """The first record; None where it was not written in full."""
         first = next(self.records(0), None)
-        return first[1] if first and first[1].kind == HEADER else None
+        return first[1] if first and first[1].kind == "header" else None
 
     @property
     def owner(self) -> ProcessIdentity | None:

@@ -46,11 +46,9 @@ def test_an_unknown_model_is_refused_with_the_closest_one():
         (json.dumps(metadata(generate_method={})), r"generate_method\.name: field required"),
     ],
 )
-def test_metadata_that_cannot_be_run_is_refused(tmp_path, text, said):
-    path = tmp_path / "metadata.json"
-    path.write_text(text)
+def test_metadata_that_cannot_be_run_is_refused(text, said):
     with pytest.raises(UserError, match=said):
-        read_metadata(path)
+        read_metadata(text.encode(), "metadata.json")
 
 
 def test_the_commands_list_and_show():

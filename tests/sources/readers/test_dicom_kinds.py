@@ -16,8 +16,7 @@ from medgan.images.config import IngestionConfig
 from medgan.sources.folder import FolderSource
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import read_picture
-from medgan.sources.readers.dicom_detection import is_dicom
-from medgan.sources.readers.formats import HEAD
+from medgan.sources.readers.formats import HEAD, is_dicom
 from medgan.sources.rows import exclusions
 from tests.faults.making import BUNDLED, code, dicom, noise, pixels, refused
 from tests.images.known import tables

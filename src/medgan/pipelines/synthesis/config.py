@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from medgan.audits.gate import ReleaseConfig
+from medgan.errors import require
 from medgan.evaluation.spaces import SpaceName
 from medgan.metrics.precision_recall import Neighbours
 from medgan.ranges import Count, Range, Seed
-from medgan.sources.checks import require
 from medgan.sources.medigan.drawing import AGREE
 from medgan.training.settings import TrainingConfig
 

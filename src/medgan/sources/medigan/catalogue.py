@@ -12,15 +12,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from medgan.errors import UserError, unknown
+from medgan.files.documents import first_problem
 
 LISTED = Path(__file__).with_name("models.json")
 DIGITS = 5
 """Of the number that an id begins with."""
 NOT_PUBLISHED = "not published"
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value or ()
 
 
 def _without_nulls(value: Any) -> Any:
@@ -30,7 +27,10 @@ def _without_nulls(value: Any) -> Any:
     return {name: one for name, one in value.items() if one is not None}
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Texts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value or ()),
+]
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Model:
 @cache
 def listed() -> tuple[Model, ...]:
     """Return the models of medigan, in the order of their ids; no network is needed."""
-    return read_metadata(LISTED)
+    return read_metadata(LISTED.read_bytes(), LISTED.name)
 
 
 def search(words: str) -> tuple[Model, ...]:
@@ -169,22 +169,20 @@ def find(name: str) -> Model:
     raise unknown("model of medigan", name, [model.id for model in listed()])
 
 
-def read_metadata(path: Path) -> tuple[Model, ...]:
-    """Read the models of a file in medigan's format.
+def read_metadata(content: bytes, where: str) -> tuple[Model, ...]:
+    """Read the models of a document in medigan's format; `where` names it in messages.
 
     Raises:
         UserError: it is not JSON, or an entry lacks what is needed to run the model.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(content)
         entries = TypeAdapter(dict[str, Metadata]).validate_python(document)
     except (UnicodeDecodeError, json.JSONDecodeError):
-        raise UserError(f"{path} is not JSON: give metadata in medigan's format.") from None
+        raise UserError(f"{where} is not JSON: give metadata in medigan's format.") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{path} is not metadata in medigan's format ({where}: {first['msg'].lower()}): "
+            f"{where} is not metadata in medigan's format ({first_problem(error)}): "
             "compare it with docs/medigan.md."
         ) from None
     return tuple(Model(name, entries[name]) for name in sorted(entries))

@@ -8,8 +8,6 @@ import shutil
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,36 +111,29 @@ class Home:
 
 def _local(path: Path) -> Package:
     """Describe a package on this machine by its metadata.json."""
-    if path.is_dir():
-        return Package(_described(path / METADATA, path), path, str(path))
     try:
-        with zipfile.ZipFile(path) as archive, _extracted_metadata(archive, path) as metadata:
-            return Package(_described(metadata, path), path, str(path))
+        metadata = _metadata(path)
     except zipfile.BadZipFile:
         raise UserError(f"{path} is no package: give a folder or a ZIP archive.") from None
-
-
-@contextmanager
-def _extracted_metadata(archive: zipfile.ZipFile, path: Path) -> Iterator[Path]:
-    import tempfile
-
-    names = [name for name in archive.namelist() if name.split("/")[-1] == METADATA]
-    with tempfile.TemporaryDirectory() as folder:
-        for name in sorted(names, key=len)[:1]:
-            (Path(folder) / METADATA).write_bytes(archive.read(name))
-        yield Path(folder) / METADATA
-
-
-def _described(metadata: Path, package: Path) -> Model:
-    if not metadata.exists():
+    if metadata is None:
         raise UserError(
-            f"{package} has no {METADATA}, so it is not known how to run it: add one in medigan's "
+            f"{path} has no {METADATA}, so it is not known how to run it: add one in medigan's "
             "format (docs/medigan.md)."
         )
-    models = read_metadata(metadata)
+    models = read_metadata(metadata, f"{METADATA} of {path}")
     if len(models) != 1:
-        raise UserError(f"{METADATA} of {package} describes {len(models)} models: describe one.")
-    return models[0]
+        raise UserError(f"{METADATA} of {path} describes {len(models)} models: describe one.")
+    return Package(models[0], path, str(path))
+
+
+def _metadata(path: Path) -> bytes | None:
+    """Read the metadata.json of a package, of several in an archive the topmost; None for none."""
+    if path.is_dir():
+        file = path / METADATA
+        return file.read_bytes() if file.exists() else None
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.split("/")[-1] == METADATA]
+        return archive.read(min(names, key=len)) if names else None
 
 
 def download(link: str, path: Path) -> None:

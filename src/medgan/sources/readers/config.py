@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Literal
 
 import numpy as np
 
-from medgan.sources.checks import check_choice, check_range, require
+from medgan.errors import require
+from medgan.ranges import Count, Range, require_ranges
 
 WINDOWS: dict[str, tuple[float, float]] = {
     "lung": (-1350.0, 150.0),
@@ -25,39 +26,33 @@ WINDOWS: dict[str, tuple[float, float]] = {
 AXES = ("sagittal", "coronal", "axial")
 """Planes of a slice, by the axis of a volume in canonical orientation (right, anterior, superior)
 that they are perpendicular to."""
-FRAME_POLICIES = ("refuse", "first", "all")
-VOLUMES_4D_POLICIES = ("refuse", "first")
-BURNED_IN_POLICIES = ("refuse", "keep")
-SECONDARY_CAPTURE_POLICIES = ("films", "all")
 SHORTEST_KEY = 16
+Largest = Annotated[int, Range(1, math.inf)]
 
 
 @dataclass(frozen=True)
 class SlicePolicy:
     """Which slices of a volume become images: a fixed anatomical range along one axis."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    axis: str = "axial"
+    axis: Literal["sagittal", "coronal", "axial"] = "axial"
     """axial (0 is the feet's end), coronal (0 is the back) or sagittal (0 is the left side of the
     body). Slices of an NPY volume, whose orientation is unknown, lie along its first axis."""
     start: float = 0.35
     stop: float = 0.65  # range as shares of the volume
-    every: int = 1  # take every n-th slice
-    count: int | None = None
+    every: Count = 1  # take every n-th slice
+    count: Count | None = None
     """Instead of `every`: at most this many slices, evenly spaced over the range."""
 
     def __post_init__(self) -> None:
-        check_choice(self.axis, AXES, "reading.slices.axis")
+        require_ranges("reading.slices", self)
         require(
             0.0 <= self.start < self.stop <= 1.0,
             f"reading.slices goes from {self.start} to {self.stop}; "
             "give shares of the volume with 0 <= start < stop <= 1",
         )
-        check_range(self.every, 1, math.inf, "reading.slices.every")
         require(
-            self.count is None or (self.count >= 1 and self.every == 1),
-            f"reading.slices.count is {self.count}, with every {self.every}; "
-            "give a count from 1 on, or `every`, not both",
+            self.count is None or self.every == 1,
+            f"reading.slices.count is {self.count}, with every {self.every}; give one of them",
         )
 
     def numbers(self, length: int) -> list[int]:
@@ -81,45 +76,39 @@ def evenly_spaced(length: int, count: int) -> list[int]:
 class ReadingConfig:
     """The key `reading` of a source."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     window: str | tuple[float, float] | None = None
     """A key of `WINDOWS`, or [lowest, highest] value shown, in the unit of the file. By default the
     file's window; where it has none, percentiles of the image or volume."""
-    frames: str = "refuse"
+    frames: Literal["refuse", "first", "all"] = "refuse"
     """Files of several pages or frames: refuse, first, or all (one image each)."""
     slices: SlicePolicy | None = None
     """Which slices of a volume become images. Without it volumes are refused."""
-    volumes_4d: str = "refuse"  # NIfTI files of several volumes: refuse, or first
-    burned_in: str = "refuse"
+    volumes_4d: Literal["refuse", "first"] = "refuse"  # NIfTI files of several volumes
+    burned_in: Literal["refuse", "keep"] = "refuse"
     """DICOM images whose header says that text is drawn into the pixels: refuse, or keep."""
-    secondary_captures: str = "films"
+    secondary_captures: Literal["films", "all"] = "films"
     """DICOM captures of screens and paper: films (only digitized films and scans), or all."""
     pseudonym_key: str | None = None
     """Secret that turns patient ids into pseudonyms; better given as the environment variable
     MEDGAN_PSEUDONYM_KEY than in a file."""
-    max_pixels: int = 64_000_000  # largest image, in pixels, that is decoded
-    max_volume_bytes: int = 2**30  # largest volume, in unpacked bytes, that is decoded
+    max_pixels: Largest = 64_000_000  # largest image, in pixels, that is decoded
+    max_volume_bytes: Largest = 2**30  # largest volume, in unpacked bytes, that is decoded
 
     def __post_init__(self) -> None:
+        require_ranges("reading", self)
+        known = ", ".join(WINDOWS)
         if isinstance(self.window, str):
-            check_choice(self.window, WINDOWS, "reading.window")
+            problem = f"reading.window is `{self.window}`, which does not exist"
+            require(self.window in WINDOWS, f"{problem}; choose from {known}")
         elif self.window is not None:
             low, high = self.window
             require(
                 math.isfinite(low) and math.isfinite(high) and low < high,
                 f"reading.window is {[low, high]}; give [lowest, highest] value shown, "
-                f"or one of {', '.join(WINDOWS)}",
+                f"or one of {known}",
             )
-        check_choice(self.frames, FRAME_POLICIES, "reading.frames")
-        check_choice(self.volumes_4d, VOLUMES_4D_POLICIES, "reading.volumes_4d")
-        check_choice(self.burned_in, BURNED_IN_POLICIES, "reading.burned_in")
-        check_choice(
-            self.secondary_captures, SECONDARY_CAPTURE_POLICIES, "reading.secondary_captures"
-        )
         if self.pseudonym_key is not None:
             check_secret(self.pseudonym_key, "reading.pseudonym_key")
-        check_range(self.max_pixels, 1, math.inf, "reading.max_pixels")
-        check_range(self.max_volume_bytes, 1, math.inf, "reading.max_volume_bytes")
 
     @property
     def limits(self) -> tuple[float, float] | None:

@@ -94,9 +94,5 @@ CONTENTS: tuple[Content, ...] = (
 
 def known_content(head: bytes) -> Content | None:
     """Return the kind of content that begins so (540 bytes are enough); None for other content."""
-    fits = (content for content in CONTENTS if _fits(content, head))
-    return next(fits, None)
-
-
-def _fits(content: Content, head: bytes) -> bool:
-    return re.match(content.pattern, head, re.DOTALL | re.IGNORECASE) is not None
+    how = re.DOTALL | re.IGNORECASE
+    return next((one for one in CONTENTS if re.match(one.pattern, head, how)), None)

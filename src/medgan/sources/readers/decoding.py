@@ -55,13 +55,10 @@ class Reader(Protocol):
 
 
 def read_picture(
-    path: Path | str,
-    frame: int | None = None,
-    config: ReadingConfig = DEFAULT,
-    readers: Mapping[str, str] = READERS,
+    path: Path | str, frame: int | None = None, config: ReadingConfig = DEFAULT
 ) -> Picture:
     """Read a file, or one of its images: uint8 (H, W, 1 or 3), upright. Raises `ImageRefused`."""
-    return _safely(lambda: render(decode(path, frame, config, readers)))
+    return _safely(lambda: render(decode(path, frame, config)))
 
 
 def decode(

@@ -44,11 +44,10 @@ from medgan.sources.readers import dicom_header, dicom_kinds, dicom_metadata, di
 from medgan.sources.readers.config import ReadingConfig, evenly_spaced
 from medgan.sources.readers.decoding import Decoded, check_frame, percentile_window
 from medgan.sources.readers.dicom_attributes import numbers
-from medgan.sources.readers.dicom_detection import PREFIX
 from medgan.sources.readers.dicom_frames import check_rest, check_size
 from medgan.sources.readers.dicom_header import COLORS, MONOCHROME, check_header, frame_count
 from medgan.sources.readers.dicom_pixels import Stored
-from medgan.sources.readers.formats import GZIP
+from medgan.sources.readers.formats import PREFIX
 
 # Warnings and log records of pydicom quote the file, names of patients included.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -112,8 +111,7 @@ def read(path: Path, frame: int | None, config: ReadingConfig) -> Decoded:
 @contextmanager
 def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
     with path.open("rb") as file:
-        packed = file.read(len(GZIP)) == GZIP
-        file.seek(0)
+        packed = volumes.is_packed(path)
         raw = _unpacked(file, config, 16 + zlib.MAX_WBITS) if packed else file
         if raw.read(len(PREFIX)) != PREFIX:  # some files begin with it
             raw.seek(0)

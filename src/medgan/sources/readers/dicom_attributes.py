@@ -37,15 +37,11 @@ def codes(header: Dataset, keyword: str) -> list[str]:
 def numbers(header: Dataset, keyword: str) -> list[float]:
     """Return the numbers of an attribute, NaN for each value that is none."""
     element = header.get_item(keyword) if keyword in header else None
-    if isinstance(element, RawDataElement) and _is_text(element):
+    if isinstance(element, RawDataElement) and (element.VR or dictionary_VR(element.tag)) in TEXTS:
         # pydicom refuses all values of an attribute where one is damaged
         text = bytes(element.value or b"").decode("ascii", "replace").strip(" \0")
         return [_number(part) for part in text.split("\\")] if text else []
     return [_number(one) for one in entries(header, keyword)]
-
-
-def _is_text(element: RawDataElement) -> bool:
-    return (element.VR or dictionary_VR(element.tag)) in TEXTS
 
 
 def _number(value: Any) -> float:

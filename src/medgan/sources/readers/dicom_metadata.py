@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medgan.sources.forms import form
+from medgan.sources.neutral_ids import pseudonym, secret
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.dicom_attributes import codes
 from medgan.sources.readers.dicom_kinds import MODALITIES
-from medgan.sources.readers.pseudonyms import pseudonym, secret
 from medgan.sources.rows import years
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.contents import UNPACK, VOLUME, Content, known_content
-from medgan.sources.readers.dicom_detection import is_dicom
 
 HEAD = 540
 """Bytes that are read to detect a format: the longest header with a magic number, NIfTI-2's."""
@@ -22,6 +22,15 @@ BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
     "NPY": (b"\x93NUMPY",),
 }
 """Format -> first bytes of its files. The other formats that are read need a closer look."""
+PREFIX = b"DICM"
+PREAMBLE = 128  # bytes before the prefix
+FIRST_GROUPS = (2, 8)
+"""Groups of the first elements: the meta information of a file, or the data set itself."""
+EXPLICIT = frozenset(
+    (b"AE", b"CS", b"DA", b"DT", b"LO", b"OB", b"PN", b"SH", b"SQ", b"TM", b"UI", b"UL", b"US")
+)
+"""Value representations of the first elements."""
+LONG = frozenset((b"OB", b"SQ"))  # those with a length of four bytes, after two that are 0
 BITMAP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes of the second header of a BMP file
 DOCUMENTS = frozenset(
     (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".epub", ".jar", ".whl", ".kmz", ".pt")
@@ -139,3 +148,35 @@ def _unpacked(head: bytes) -> bytes:
         with contextlib.suppress(zlib.error):
             return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(head, HEAD)
     return head
+
+
+def is_dicom(head: bytes) -> bool:
+    """Find the prefix or, as older programs write none, two elements that follow each other."""
+    if PREFIX in (head[PREAMBLE : PREAMBLE + len(PREFIX)], head[: len(PREFIX)]):
+        return True
+    return any(_has_elements(head, order) for order in "<>")
+
+
+def _has_elements(head: bytes, order: str) -> bool:
+    place, last = 0, (0, -1)
+    for _ in range(2):
+        if len(head) < place + 12:
+            return False
+        tag = struct.unpack_from(f"{order}HH", head, place)
+        if tag[0] not in FIRST_GROUPS or tag <= last:
+            return False
+        start, length = _value(head, place, order)
+        if length % 2:  # undefined lengths are odd too
+            return False
+        place, last = start + length, tag
+    return True
+
+
+def _value(head: bytes, place: int, order: str) -> tuple[int, int]:
+    """Return the place and the length of an element's value, in explicit or implicit form."""
+    representation = head[place + 4 : place + 6]
+    if representation not in EXPLICIT:
+        return place + 8, struct.unpack_from(f"{order}I", head, place + 4)[0]
+    if representation in LONG:
+        return place + 12, struct.unpack_from(f"{order}I", head, place + 8)[0]
+    return place + 8, struct.unpack_from(f"{order}H", head, place + 6)[0]

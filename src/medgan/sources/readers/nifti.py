@@ -218,7 +218,7 @@ def _orientation(affine: NDArray[np.float64]) -> tuple[tuple[int, ...], tuple[bo
 
 def _load(path: Path, header: _Header, config: ReadingConfig) -> volumes.Volume:
     with volumes.opened(path) as stream:
-        volumes.skip(stream, header.offset)
+        stream.seek(header.offset)
         values = volumes.read_values(stream, header.dtype, math.prod(header.shape))
         if header.count == 1:
             volumes.check_end(stream)

@@ -146,12 +146,6 @@ def opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if is_packed(path) else path.open("rb")
 
 
-def skip(stream: BinaryIO, count: int) -> None:
-    """Skip `count` bytes of a stream."""
-    while count > 0 and (got := len(stream.read(min(count, CHUNK)))):
-        count -= got
-
-
 def check_end(stream: BinaryIO) -> None:
     """Raise `ImageRefused` for a stream that goes on; zeros are padding.
 

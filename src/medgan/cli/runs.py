@@ -1,4 +1,4 @@
-"""The command `medgan compare`: two runs side by side, with the intervals of the differences."""
+"""The commands about runs: `medgan compare`, and `medgan tracking` for what MLflow has of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, json_option, print_document
-from medgan.cli.results import terminal_width
+from medgan.cli.options import chosen, dataset_options, json_option, print_result, project_root_here
 
 if TYPE_CHECKING:
     from medgan.evaluation.compare_runs import RunComparison
@@ -36,18 +35,10 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
     environment = chosen(env, params)
     if not runs:
         newest = archive_of(environment).runs()[:LISTED]
-        if as_json:
-            print_document([_described(run) for run in newest])
-        else:
-            click.echo(listing(newest))
+        print_result(as_json, [_described(run) for run in newest], lambda _: listing(newest))
         return
     found = comparison(runs[0], runs[1], environment)
-    if as_json:
-        from medgan.files.documents import to_json
-
-        print_document(to_json(found))
-    else:
-        click.echo(render(found, terminal_width()))
+    print_result(as_json, found, lambda width: render(found, width))
 
 
 def _described(run: TrackedRun) -> dict[str, str]:
@@ -72,3 +63,37 @@ def render(comparison: RunComparison, width: int = 100) -> str:
 
     runs = f"A  {comparison.a}\nB  {comparison.b}\n"
     return print_text([runs, *compared(comparison)], width)
+
+
+@click.group()
+def tracking() -> None:
+    """Send the records that MLflow has not taken; open its pages."""
+
+
+@tracking.command(cls=UserCommand)
+@dataset_options
+@click.option(
+    "--all", "every_store", is_flag=True, help="Also send what was recorded for another store."
+)
+def replay(env: str | None, params: str, every_store: bool) -> None:
+    """Send the records of earlier runs that MLflow did not take, and close runs that were killed.
+
+    The next `kedro run` does so too.
+    """
+    from medgan.tracking.client import replayed
+
+    store = chosen(env, params).tracking()
+    click.echo(replayed(project_root_here(), store["uri"], every_store))
+
+
+@tracking.command("open", cls=UserCommand)
+@dataset_options
+def open_store(env: str | None, params: str) -> None:
+    """Make or migrate the MLflow store, and print the address of the runs in `make mlflow`."""
+    from medgan.tracking.store import answering, open_client, runs_page
+
+    store = chosen(env, params).tracking()
+    with answering(store["uri"]):
+        client, note = open_client(store["uri"], project_root_here())
+        address = runs_page(client, str(store["experiment"]))
+    click.echo("\n".join(filter(None, [note, address])))
