@@ -108,7 +108,8 @@ class Curves:
         if self.path.exists():
             try:
                 with reading(self.path):
-                    return pd.read_csv(self.path, **settings)
+                    curves: pd.DataFrame = pd.read_csv(self.path, **settings)
+                    return curves
             except DamagedFile as error:
                 logger.warning("%s", error.told("the curves begin anew"))
         return pd.DataFrame(columns=["step"])

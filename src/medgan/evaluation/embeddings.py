@@ -67,7 +67,7 @@ def features_of(
             for some in np.split(rows, range(batch_size, len(rows), batch_size))
         ]
     features: NDArray[np.float32] = torch.cat(parts).numpy()
-    require_finite(np.isfinite(features).all(1), names)
+    require_finite(np.asarray(np.isfinite(features).all(1)), names)
     return features
 
 

@@ -104,8 +104,10 @@ def saliency(network: Any, images: Tensor, targets: Tensor, method: str = "grad_
     Raises:
         ImportError: captum is not installed.
     """
+    import torch
+
     device = next(network.parameters()).device
-    batches = zip(images.split(AT_ONCE), targets.split(AT_ONCE), strict=True)
+    batches = zip(torch.split(images, AT_ONCE), torch.split(targets, AT_ONCE), strict=True)
     parts = [METHODS[method](network, some.to(device), of.to(device)) for some, of in batches]
     return np.concatenate([part.detach().cpu().double().numpy() for part in parts])
 

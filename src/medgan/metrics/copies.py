@@ -71,7 +71,7 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Describe gray images (n, h, w) by GRID x GRID means of mean 0 and length 1: (n, D)."""
     import torch
 
-    parts = torch.from_numpy(images).split(COMPARED_AT_ONCE)
+    parts = torch.split(torch.from_numpy(images), COMPARED_AT_ONCE)
     return torch.cat([_thumbnail(_windows_at(part.float())) for part in parts]).numpy()
 
 
@@ -87,7 +87,8 @@ class CopySearch:
 
         if not len(images):
             return Matches(np.zeros(0), np.zeros(0, np.intp), np.zeros(0, bool))
-        parts = [self._nearest(part.float()) for part in torch.from_numpy(images).split(AT_ONCE)]
+        stacked = torch.split(torch.from_numpy(images), AT_ONCE)
+        parts = [self._nearest(part.float()) for part in stacked]
         joined = (torch.cat(found).numpy() for found in zip(*parts, strict=True))
         similarity, place, mirrored = joined
         return Matches(similarity.astype(np.float64), place.astype(np.intp), mirrored)

@@ -196,7 +196,7 @@ def parse_rule(text: str, key: str = "evaluation.threshold_rule") -> Rule:
     if name not in RULES or bool(equals) == (name == "youden"):
         raise UserError(f"{key} is '{text}': {WANTED_RULES}.")
     if not equals:
-        return RULES[name]()  # type: ignore[no-any-return]
+        return RULES[name]()
     try:
         share = float(argument)
     except ValueError:
@@ -205,7 +205,7 @@ def parse_rule(text: str, key: str = "evaluation.threshold_rule") -> Rule:
         raise UserError(
             f"{key} is '{text}', whose share is not a number from 0 to 1: {WANTED_RULES}."
         )
-    return RULES[name](share)  # type: ignore[no-any-return]
+    return RULES[name](share)
 
 
 def rule_of(threshold: Threshold) -> Rule:
