@@ -35,20 +35,21 @@ from medgan.audits.privacy import check_copies
 from medgan.evaluation.results import LeftOut
 from medgan.images.leakage import leakage_audit
 from medgan.images.store import ImageStore
-from medgan.images.transforms import as_tensor, as_uint8, crop_padding, pad_square
+from medgan.images.transforms import as_tensor, as_uint8, pad_square
 from medgan.metrics.copies import CopySearch, gray
 from medgan.metrics.memorisation import CLOSER, QUANTILE, nearest_training
 from medgan.metrics.planted import CHANGES, plant
 from medgan.models import PublishedModel
+from medgan.pipelines.outputs import Trained
 from medgan.pipelines.synthesis.config import SynthesisConfig
-from medgan.pipelines.synthesis.quality import Settings, assess
+from medgan.pipelines.synthesis.quality import RealData, assess
 from medgan.pipelines.synthesis.release import Origins, assess_privacy, find_collapse
 
 PLANTED = 0.01
 DRAWS = 20
 GENERATOR = "acgan"
 """A model that learns every category: all training images may be copied."""
-SETTINGS = Settings(SynthesisConfig(paired_images=1), 0)
+CONFIG = SynthesisConfig(paired_images=1)
 Flags = NDArray[np.bool_]
 
 
@@ -58,7 +59,7 @@ class Images:
 
     origins: Origins
     splits: pd.DataFrame
-    features: PublishedModel | LeftOut
+    features: Trained | LeftOut
     training: NDArray[np.uint8]
     validation: NDArray[np.uint8]
     genuine: NDArray[np.uint8]
@@ -76,19 +77,18 @@ class Images:
         )
         test, splits = splits[splits["split"] == "test"], splits[splits["split"] != "test"]
         origins = Origins.of(GENERATOR, store, splits)
-        size = store.info.height, store.info.width
-        pixels = [
-            as_uint8(crop_padding(origins.pixels(part), *size))
-            for part in (origins.training, origins.held_out, test)
-        ]
+        parts = (origins.training, origins.held_out, test)
+        pixels = [as_uint8(origins.cropped(part)) for part in parts]
         found = sorted(Path("data/06_models", env, "domain_features").glob("trained/*/trained"))
-        network = PublishedModel.read(found[-1]) if found else LeftOut("no network was trained")
+        network: Trained | LeftOut = LeftOut("no network was trained")
+        if found:
+            network = Trained(PublishedModel.read(found[-1]), pd.DataFrame(), b"")
         labels = pd.Index(store.spec.classes).get_indexer(pd.Index(test["category"]))
         return cls(origins, splits, network, *pixels, labels)
 
     def described(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Domain features (n, D)."""
-        network: Any = self.features.build()  # type: ignore[union-attr]
+        network: Any = self.features.model.build()  # type: ignore[union-attr]
         padded = pad_square(as_tensor(pixels), self.origins.store.spec.size)
         with torch.inference_mode():
             return torch.cat([network.features(part) for part in padded.split(250)]).numpy()
@@ -184,7 +184,7 @@ def verdict(images: Images, drawn: NDArray[np.uint8]) -> str:
             scale="cpu",
             collapse=find_collapse(as_tensor(drawn), images.labels, origins),
             n_images=len(drawn),
-            quality=assess(arrays, origins.store, splits, images.features, SETTINGS),
+            quality=assess(arrays, RealData(origins.store, splits, CONFIG, 0, images.features)),
             privacy=privacy,
             leakage=leakage_audit(splits),
             n_held_out=len(origins.held_out),

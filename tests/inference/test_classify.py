@@ -52,7 +52,7 @@ def with_arm(project: Path, task: Literal["categories", "findings"]) -> Path:
             checkpoints.write(step.state)
     trained = Trained(jobs.publish(job, checkpoints), pd.DataFrame({"step": [1]}), picture())
     leave(project, "films", "real.trained", trained)
-    data = EvaluationData(images, splits, EvaluationConfig(n_resamples=50), 0)
+    data = EvaluationData(images, splits, EvaluationConfig(n_resamples=100), 0)
     leave(project, "films", "real.classification", evaluate_arm(data, trained))
     return project
 

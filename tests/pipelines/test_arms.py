@@ -38,7 +38,7 @@ from tests.pipelines.conftest import data_of
 CLASSES = ("normal", "bacterial", "viral")
 STEPS = TrainingConfig({"classification": 24}, batch_size=16, ema_decay=0.9)
 CONFIG = ClassifierConfig(training=STEPS)
-FEW = EvaluationConfig(n_resamples=60)
+FEW = EvaluationConfig(n_resamples=100)
 
 
 @pytest.fixture(scope="module")

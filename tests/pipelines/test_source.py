@@ -13,7 +13,7 @@ from medgan.images.loading import StoredImages
 from medgan.images.splits import data_hash
 from medgan.images.store import ImageStore, StoreInfo, write_store
 from medgan.images.transforms import as_tensor, pad_square
-from medgan.pipelines.outputs import Figures
+from medgan.pipelines.outputs import SampleGrids
 from medgan.pipelines.synthesis.config import SynthesisConfig
 from medgan.pipelines.synthesis.foreign import add_source, as_stored, synthesize_from_source
 from medgan.pipelines.synthesis.quality import RealData
@@ -84,7 +84,7 @@ def test_the_row_of_a_source_stands_beside_those_of_the_same_data(synthetic, ima
     data = data_hash(images, splits)
     assert alone.data == data
     before = Section(data, {"acgan": synthetic.quality, "medigan-90001": "old"}, {"sngan": "few"})
-    pictures = Figures({"acgan": b"png", "gone": b"png"})
+    pictures = SampleGrids({"acgan": b"png", "gone": b"png"})
     found, grids = add_source(
         images, splits, synthetic, earlier(quality=before, sample_grids=pictures)
     )
