@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import json_option, model_options, print_document, project_root_here
+from medgan.cli.options import json_option, model_options, print_result, project_root_here
 from medgan.cli.results import terminal_width
 
 
@@ -68,7 +68,8 @@ def classify(
             project=project_root_here(),
         )
     file = output / "classes.csv"
-    if as_json:
-        print_document(classes_document(found, file))
-    else:
-        click.echo(classes_text(found, file, terminal_width()))
+    print_result(
+        as_json,
+        lambda: classes_document(found, file),
+        lambda: classes_text(found, file, terminal_width()),
+    )

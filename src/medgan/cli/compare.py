@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import chosen, dataset_options, json_option, print_document
+from medgan.cli.options import chosen, dataset_options, json_option, print_result
 from medgan.cli.results import terminal_width
 
 if TYPE_CHECKING:
@@ -31,23 +31,16 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
     """
     if runs and len(runs) != 2:
         raise click.UsageError("Give two runs, or none for a list of them.")
+    from medgan.files.documents import to_json
     from medgan.project.run_comparison import archive_of, comparison
 
     environment = chosen(env, params)
     if not runs:
         newest = archive_of(environment).runs()[:LISTED]
-        if as_json:
-            print_document([_described(run) for run in newest])
-        else:
-            click.echo(listing(newest))
+        print_result(as_json, lambda: [_described(run) for run in newest], lambda: listing(newest))
         return
     found = comparison(runs[0], runs[1], environment)
-    if as_json:
-        from medgan.files.documents import to_json
-
-        print_document(to_json(found))
-    else:
-        click.echo(render(found, terminal_width()))
+    print_result(as_json, lambda: to_json(found), lambda: render(found, terminal_width()))
 
 
 def _described(run: TrackedRun) -> dict[str, str]:

@@ -11,7 +11,7 @@ from medgan.cli.options import (
     chosen,
     dataset_options,
     json_option,
-    print_document,
+    print_result,
     project_root_here,
 )
 from medgan.cli.results import terminal_width
@@ -35,10 +35,11 @@ def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> N
     environment = chosen(env, params)
     dataset = environment.dataset()
     findings = checkup.checkup(checkup.Examined(Project(project_root_here()), dataset))
-    if as_json:
-        print_document(checkup.as_document(dataset, findings))
-    else:
-        click.echo(_text(dataset, environment.command(), findings))
+    print_result(
+        as_json,
+        lambda: checkup.as_document(dataset, findings),
+        lambda: _text(dataset, environment.command(), findings),
+    )
     if checkup.first_wrong(findings):
         ctx.exit(1)
 

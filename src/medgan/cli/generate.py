@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,12 @@ from medgan.cli.options import (
     chosen,
     dataset_options,
     json_option,
-    print_document,
+    print_result,
     project_root_here,
 )
+
+if TYPE_CHECKING:
+    from medgan.inference.data_card import DataCard
 
 
 def class_weights(
@@ -91,10 +94,12 @@ def generate(
     with starts_anew():
         using = judged_generator(Project(project_root_here()), chosen(env, params), model)
         path, card = generate_set(using, Request(**options), output.expanduser(), unreleased)
-    if as_json:
-        print_document({"path": str(path), **to_json(card)})
-        return
-    classes_text = ", ".join(f"{name} {number:,}" for name, number in card.counts.items())
+    print_result(as_json, lambda: {"path": str(path), **to_json(card)}, lambda: _text(path, card))
+
+
+def _text(path: Path, card: DataCard) -> str:
+    classes = ", ".join(f"{name} {number:,}" for name, number in card.counts.items())
     status = "Released." if card.released else f"NOT RELEASED: {card.refusal}."
     left_out = "" if card.n_flagged is None else f" Suspected copies left out: {card.n_flagged:,}."
-    click.echo(f"Wrote {options['count']:,} images ({classes_text}) to {path}. {status}{left_out}")
+    images = f"{sum(card.counts.values()):,} images ({classes})"
+    return f"Wrote {images} to {path}. {status}{left_out}"

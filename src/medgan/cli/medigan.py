@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import json_option, print_document
+from medgan.cli.options import json_option, print_result
 from medgan.cli.results import terminal_width
 
 
@@ -29,10 +29,11 @@ def list_models(words: str, as_json: bool) -> None:
     found = search(words)
     if not found:
         raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
-    if as_json:
-        print_document(to_json(found))
-    else:
-        click.echo(print_text(listing(found), terminal_width()), nl=False)
+    print_result(
+        as_json,
+        lambda: to_json(found),
+        lambda: print_text(listing(found), terminal_width()),
+    )
 
 
 @medigan.command(cls=UserCommand)
@@ -45,7 +46,9 @@ def show(name: str, as_json: bool) -> None:
     from medgan.report.tables import print_text
     from medgan.sources.medigan.catalogue import find
 
-    if as_json:
-        print_document(to_json(find(name)))
-    else:
-        click.echo(print_text(description(find(name)), terminal_width()), nl=False)
+    found = find(name)
+    print_result(
+        as_json,
+        lambda: to_json(found),
+        lambda: print_text(description(found), terminal_width()),
+    )

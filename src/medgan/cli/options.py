@@ -44,14 +44,19 @@ def _choosing(default: str) -> Callable[[Function], Function]:
 
 
 def json_option(help_text: str) -> Callable[[Function], Function]:
-    """Add `--json`, with which the command calls `print_document` alone."""
+    """Add `--json`, the first argument of `print_result`."""
     return click.option("--json", "as_json", is_flag=True, help=help_text)
 
 
-def print_document(document: object) -> None:
-    """Print JSON on the standard output, which `UserCommand` keeps free of all else."""
-    text = json.dumps(document, indent=1, allow_nan=False)
-    click.echo(text, file=click.get_current_context().meta[STDOUT])
+def print_result(as_json: bool, document: Callable[[], object], text: Callable[[], str]) -> None:
+    """Print JSON or text, and make only that. `UserCommand` keeps the standard output free of all
+    else where it is JSON.
+    """
+    if not as_json:
+        click.echo(text().removesuffix("\n"))
+        return
+    written = json.dumps(document(), indent=1, allow_nan=False)
+    click.echo(written, file=click.get_current_context().meta[STDOUT])
 
 
 def chosen(env: str | None, params: str) -> Environment:

@@ -11,7 +11,7 @@ from medgan.cli.options import (
     chosen,
     dataset_options,
     json_option,
-    print_document,
+    print_result,
     project_root_here,
 )
 
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 @json_option("The whole document as JSON; docs/results-json.md describes its form.")
 def results(env: str | None, params: str, as_json: bool) -> None:
     """Print the newest results of a data set."""
-    found = _newest_results(env, params)
-    if as_json:
-        from medgan.files.documents import to_json
+    from medgan.files.documents import to_json
 
-        print_document(to_json(found))
-        return
+    found = _newest_results(env, params)
+    print_result(as_json, lambda: to_json(found), lambda: _text(found))
+
+
+def _text(found: Results) -> str:
     from medgan.report.summary import render_text
 
-    click.echo(render_text(found, terminal_width()))
+    return render_text(found, terminal_width())
 
 
 def terminal_width() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from medgan.cli.errors import UserCommand, starts_anew
-from medgan.cli.options import json_option, model_options, print_document, project_root_here
+from medgan.cli.options import json_option, model_options, print_result, project_root_here
 from medgan.cli.results import terminal_width
 
 MAPS = click.Choice(["none", "anomalous", "all"])
@@ -87,7 +87,8 @@ def score(
             ),
         )
     file = output / "scores.csv"
-    if as_json:
-        print_document(scores_document(found, file))
-    else:
-        click.echo(scores_text(found, file, terminal_width()))
+    print_result(
+        as_json,
+        lambda: scores_document(found, file),
+        lambda: scores_text(found, file, terminal_width()),
+    )

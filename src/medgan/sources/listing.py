@@ -27,6 +27,8 @@ SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 )
 EXAMPLES = 3
+AS_PARAMETER = "with --params source=PATH"
+"""How the path of a data set is given to a run."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ class Found:
         rows = pd.DataFrame({"image_id": list(self.left_out)}, dtype=object)
         return rows.assign(path=rows["image_id"], **{EXCLUDED: list(self.left_out.values())})
 
-    def require_images(self, root: Path) -> Found:
-        """Return itself. Raises `UserError`, with what is there instead, for no images."""
+    def require_images(self, root: Path, how: str = AS_PARAMETER) -> Found:
+        """Return itself. Raises `UserError`, with what is there instead, for no images; `how` says
+        how to give another folder.
+        """
         if self.images:
             return self
         others = ""
@@ -54,7 +58,7 @@ class Found:
             others = f" but {len(self.left_out)} other files ({listed})"
         raise UserError(
             f"{root} holds no images{others}; give the folder of JPEG, PNG, BMP, TIFF, DICOM, "
-            "NIfTI, NPY or NPZ files with --params source=PATH"
+            f"NIfTI, NPY or NPZ files {how}"
         )
 
 

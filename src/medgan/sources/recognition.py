@@ -120,10 +120,10 @@ def recognize(path: Path | str, corrections: Corrections | None = None) -> Recog
         UserError: there is no such folder, it holds no images, or a correction does not fit.
     """
     corrections = corrections or Corrections()
-    root = given_path(str(path), "the folder of images")
+    root = given_path(str(path), "the folder of images", "instead")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give the folder that holds the images.")
-    paths = find_images(root, guess=True).require_images(root).images
+    paths = find_images(root, guess=True).require_images(root, "instead").images
     tables, problems = guess_from_tables(root, paths)
     source, about = _source(root, paths, tables)
     source = _with_patients(source, corrections.patients)
