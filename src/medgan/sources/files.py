@@ -27,7 +27,7 @@ NUMBER = re.compile(r"[0-9]{3,}")
 THREADS = 8
 PLUGINS = ("gdcm", "libjpeg", "openjpeg", "rle", "jpeg_ls")
 """Packages that decode compressed DICOM files: with another set, other files are readable."""
-VERSION = 4
+VERSION = 5
 """Part of every fingerprint; raise it when the readers decode other pixels, or refuse other files."""
 
 
