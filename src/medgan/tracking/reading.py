@@ -110,7 +110,8 @@ class RunArchive:
     def find(self, words: str) -> TrackedRun:
         """Find a run by the start of its id, `latest`, `previous`, its start time or its name.
 
-        A start time is 2026-05-01 or 2026-05-01T12:30, UTC. Of several matches, the newest counts.
+        A start time is 2026-05-01 or 2026-05-01T12:30, UTC. Of several matches, the newest that
+        evaluated a detector counts, or else the newest.
 
         Raises:
             UserError: there is none, or several ids begin with `words`.
@@ -126,6 +127,9 @@ class RunArchive:
         runs = self.runs()
         for matching in _MATCHES:
             found = matching(words, runs)
+            if len(found) > 1:
+                evaluated = {run.run_id for run in self.evaluated()}
+                found.sort(key=lambda run: run.run_id not in evaluated)
             if found:
                 return found[0]
         known = "; ".join(run.title for run in runs[:3]) or "none"
