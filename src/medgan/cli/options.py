@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from medgan.cli.errors import STDOUT
+from medgan.files.names import printable
 
 if TYPE_CHECKING:
     from medgan.project.environment import Environment
@@ -53,7 +54,7 @@ def print_result(as_json: bool, document: Callable[[], object], text: Callable[[
     else where it is JSON.
     """
     if not as_json:
-        click.echo(text().removesuffix("\n"))
+        click.echo(printable(text().removesuffix("\n")))
         return
     written = json.dumps(document(), indent=1, allow_nan=False)
     click.echo(written, file=click.get_current_context().meta[STDOUT])

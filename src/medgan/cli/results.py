@@ -38,7 +38,7 @@ def _text(found: Results) -> str:
 
 def terminal_width() -> int:
     """Columns of the terminal, at most 100."""
-    from medgan.training.progress import columns
+    from medgan.progress import columns
 
     return columns()
 

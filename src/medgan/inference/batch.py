@@ -16,7 +16,7 @@ import pandas as pd
 from medgan import __version__
 from medgan.datasets.documents import write_document
 from medgan.errors import UserError, unknown
-from medgan.files.names import csv_text
+from medgan.files.names import csv_text, printable
 from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
     CARD,
@@ -49,9 +49,9 @@ from medgan.inference.trained import (
     trained,
     with_threshold,
 )
+from medgan.progress import progress_bar
 from medgan.project.artifacts import Project, project_root
 from medgan.project.environment import Environment, require_environment
-from medgan.training.progress import progress_bar
 
 Wanted = Callable[[Seen, float], bool]
 
@@ -192,7 +192,7 @@ def score_with_detector(
     using = _detector(Project(root), environment, model, options.threshold)
     using = using if options.tiles is None else InTiles.of(using, options.tiles)
     with result_folder(output) as folder:
-        table = _written(folder, images, using, options, str(path))
+        table = _written(folder, images, using, options, printable(str(path)))
     if table["score"].isna().all():
         first = table.loc[table["message"] != "", ["path", "message"]].iloc[0]
         raise UserError(

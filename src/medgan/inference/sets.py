@@ -27,7 +27,7 @@ from medgan.files.names import as_cells, quoting, slug
 from medgan.images.synthetic import CARD, MANIFEST, PAGE
 from medgan.inference.data_card import UNRELEASED, DataCard, data_card, page
 from medgan.inference.generation import Drawn, JudgedGenerator, Request, draw
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 
 COLUMNS = ("file", "class", "model", "version", "key", "seed", "truncation", "index", "flagged")
 EPOCH = (1980, 1, 1, 0, 0, 0)

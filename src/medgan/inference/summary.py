@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+from medgan.files.names import printable
 from medgan.inference.batch import Scoring
 from medgan.inference.classify import Classified
 from medgan.inference.classify import counts as counts_of_classes
@@ -97,7 +98,7 @@ def _document(found: Scoring | Classified, file: Path) -> dict[str, Any]:
         "dataset": found.using.dataset,
         "version": found.using.version,
         "cautions": list(found.using.cautions),
-        "file": str(file),
+        "file": printable(str(file)),
         "rows": json.loads(found.table.to_json(orient="records")),  # NaN becomes null
     }
 

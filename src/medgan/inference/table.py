@@ -42,7 +42,7 @@ def image_rows(seen: Sequence[Seen], scores: Sequence[float], kept: Sequence[int
     is an image.
     """
     groups = pd.Series([one.group for one in seen], dtype=object)
-    files = pd.Series([one.entry.file for one in seen], dtype=object)
+    files = pd.Series([one.entry.shown for one in seen], dtype=object)
     numbers = pd.Series([one.entry.number for one in seen], dtype=object)
     sliced = (numbers != "") | ((groups != "") & groups.duplicated(keep=False))
     volumes = files.groupby(groups).transform("first").where(sliced, "") if len(files) else files

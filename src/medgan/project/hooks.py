@@ -17,6 +17,7 @@ from kedro.io import AbstractDataset, AbstractVersionedDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from medgan.progress import columns
 from medgan.project.data_summary import data_summary
 from medgan.project.inputs import require_inputs, require_versions
 from medgan.project.lock import RunLock
@@ -25,7 +26,6 @@ from medgan.project.origin import Origin, origin_of, require_same_origin
 from medgan.project.run_view import RunView
 from medgan.project.versions import prune
 from medgan.tracking.hooks import to_run
-from medgan.training.progress import columns
 
 if TYPE_CHECKING:
     from medgan.datasets.documents import ResultsSectionDataset

@@ -62,7 +62,9 @@ class Found:
         )
 
 
-def find_images(root: Path, leave_out: Sequence[str] = (), guess: bool = False) -> Found:
+def find_images(
+    root: Path, leave_out: Sequence[str] = (), guess: bool = False, any_name: bool = False
+) -> Found:
     """List a folder.
 
     The name of an image file is believed until the file is read; of all others the first bytes
@@ -72,11 +74,12 @@ def find_images(root: Path, leave_out: Sequence[str] = (), guess: bool = False) 
         root: the folder.
         leave_out: regular expressions on the path; files that match one are left out.
         guess: whether masks and thumbnails of other images are left out, by their names.
+        any_name: whether names may be no UTF-8, which no table or document can hold.
 
     Raises:
         UserError: a folder that cannot be entered, a name that is not UTF-8, or a wrong pattern.
     """
-    found = _Walk(root, _compiled(leave_out)).run()
+    found = _Walk(root, _compiled(leave_out), any_name).run()
     others = companions(found.images) if guess else {}
     images = [path for path in found.images if path not in others]
     return Found(images, found.left_out | others)
@@ -113,9 +116,10 @@ class _Folder:
 
 
 class _Walk:
-    def __init__(self, root: Path, patterns: list[re.Pattern[str]]) -> None:
+    def __init__(self, root: Path, patterns: list[re.Pattern[str]], any_name: bool) -> None:
         self.root = root.resolve()
         self.patterns = patterns
+        self.any_name = any_name
         self.found = Found()
 
     def run(self) -> Found:
@@ -139,7 +143,8 @@ class _Walk:
             return []
         folders = []
         for entry in entries:
-            _check_name(entry.name, self.root, folder.path)
+            if not self.any_name:
+                _check_name(entry.name, self.root, folder.path)
             path, where = folder.path + entry.name, Path(entry.path)
             if not _is_folder(entry):
                 self._file(where, path, folder.reason)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from medgan.images import near_duplicates as images
 from medgan.images.resizing import fit_square
 from medgan.pipelines.outputs import NearDuplicates
+from medgan.progress import progress_bar
 from medgan.sources.registry import ImageSource
-from medgan.training.progress import progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ from medgan.images.metadata import ImageFacts, KnownFacts, read_facts
 from medgan.images.profile import intensity_bands, previews, profile, sample
 from medgan.images.summary import DataSummary, summarize_ingestion
 from medgan.pipelines.outputs import DataProfile
+from medgan.progress import progress_bar
 from medgan.sources.registry import ImageSource
-from medgan.training.progress import progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

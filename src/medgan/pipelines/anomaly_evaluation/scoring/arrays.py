@@ -26,7 +26,7 @@ from medgan.images.transforms import crop_padding, prepare
 from medgan.models import PublishedModel
 from medgan.pipelines.cache import reused
 from medgan.pipelines.shared import EvaluationData
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 from medgan.training.runtime import Runtime
 
 if TYPE_CHECKING:
