@@ -152,8 +152,9 @@ def summarize_ingestion(
     manifest: pd.DataFrame,
     quarantine: pd.DataFrame,
     excluded: pd.DataFrame,
+    remarks: Sequence[str] = (),
 ) -> DataSummary:
-    """Summarize what ingestion made of a source."""
+    """Summarize what ingestion made of a source; `remarks` are those on the patients of headers."""
     counts = duplicate_counts(manifest)
     unknown = ~manifest["group_known"].astype(bool)
     dicom = manifest["color"].fillna("").str.startswith("MONOCHROME") | manifest["sequence"].notna()
@@ -173,7 +174,7 @@ def summarize_ingestion(
                 int((unknown & dicom).sum()),
             ),
             classes={name: int(named[name]) for name in categories_of(manifest)},
-            remarks=[remark.text for remark in remarks_of(source)],
+            remarks=[*(remark.text for remark in remarks_of(source)), *remarks],
         )
     )
 

@@ -32,8 +32,8 @@ class Layout:
 
     frame: int
     """The marker of the frame; 0 without one."""
-    scans: list[tuple[int, int]]
-    """Where the entropy-coded data of each scan begin and end."""
+    ends: list[int]
+    """Where the entropy-coded data of each scan end; a scan that is cut off has no end."""
 
 
 class CheckedJpeg(JpegImageFile):
@@ -51,8 +51,8 @@ class CheckedJpeg(JpegImageFile):
         data = file.read()
         layout = layout_of(data)
         self._parts = [data]
-        if layout.frame in HUFFMAN and len(layout.scans) == 1:
-            end = layout.scans[0][1]
+        if layout.frame in HUFFMAN and len(layout.ends) == 1:
+            (end,) = layout.ends
             needed = len(data[:end].rstrip(PADDING)) - SPARE
             self._parts = [data[:needed], data[needed:end] + AHEAD]
 
@@ -72,7 +72,7 @@ class CheckedJpeg(JpegImageFile):
 def layout_of(data: bytes) -> Layout:
     """Find the scans of JPEG data. Raises `ImageRefused` for markers that no encoder writes."""
     frame, interval, place = 0, 0, 2
-    scans: list[tuple[int, int]] = []
+    ends: list[int] = []
     while 0 <= (place := data.find(b"\xff", place)) < len(data) - 3:
         marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         if marker == END:
@@ -86,9 +86,9 @@ def layout_of(data: bytes) -> Layout:
             interval = int.from_bytes(data[place + 4 : place + 6], "big")
         place += 2 + length
         if marker == START:
-            scans.append((place, _end(data, place, interval)))
-            place = scans[-1][1]
-    return Layout(frame, scans)
+            place = _end(data, place, interval)
+            ends += [place] * (place < len(data))
+    return Layout(frame, ends)
 
 
 def _end(data: bytes, start: int, interval: int) -> int:
