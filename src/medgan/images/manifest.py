@@ -113,7 +113,12 @@ def _check_labels(
 
 def _declared_otherwise(label: str, config: IngestionConfig) -> str:
     """Return what to do about a label that nobody declared, such as an other spelling."""
-    known = list(config.labels or ())
+    if config.labels is None:
+        return (
+            "if it says that there is no label, leave these images out, else declare it: say in "
+            "ingestion.labels what each label means"
+        )
+    known = list(config.labels)
     alike = next((name for name in known if form(name) == form(label)), None)
     if alike is not None:
         return (
