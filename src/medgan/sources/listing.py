@@ -20,6 +20,8 @@ from medgan.sources.rows import EXCLUDED, Remark
 COPY = "a copy of another file (same name, same content)"
 HIDDEN = "a hidden file or folder"
 SYSTEM = "a file of the system"
+BY_PATTERN = "leave_out"
+"""Beginning of the reason of a file that matches a pattern of `leave_out`."""
 LINK = "a linked folder (its files are read at their own place)"
 CIRCLE = "a linked folder that leads back to itself"
 SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
@@ -183,7 +185,7 @@ class _Walk:
         if name.startswith("."):
             return HIDDEN
         matching = (pattern.pattern for pattern in self.patterns if pattern.search(path))
-        return next((f"leave_out `{pattern}`" for pattern in matching), None)
+        return next((f"{BY_PATTERN} `{pattern}`" for pattern in matching), None)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
