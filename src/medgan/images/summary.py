@@ -174,9 +174,22 @@ def summarize_ingestion(
                 int((unknown & dicom).sum()),
             ),
             classes={name: int(named[name]) for name in categories_of(manifest)},
-            remarks=[*(remark.text for remark in remarks_of(source)), *remarks],
+            remarks=[*(one.text for one in remarks_of(source)), *remarks, *_depths(manifest)],
         )
     )
+
+
+def _depths(manifest: pd.DataFrame) -> Iterator[str]:
+    """Yield a sentence where some images are windowed and others are shown as they are."""
+    windowed = manifest["window"].notna()
+    counts = windowed.groupby(manifest["category"]).sum()
+    if windowed.any() and not windowed.all():
+        of_each = ", ".join(f"{category} {count}" for category, count in counts.items())
+        yield (
+            f"{windowed.sum()} of {len(manifest)} images have more than 8 bits and are windowed "
+            f"({of_each}), the others are shown as they are: where that goes with the classes, they "
+            "can be told apart by their contrast"
+        )
 
 
 def _seen(source: ImageSource) -> dict[str, int]:

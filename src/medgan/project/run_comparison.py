@@ -35,16 +35,16 @@ def comparison(first: str, second: str, environment: Environment) -> RunComparis
     Raises:
         UserError: one of them is not there or evaluated no detector, or they share none.
     """
-    runs = [_opened(words, environment) for words in (first, second)]
-    for run in runs:
+    a, b = (_opened(words, environment) for words in (first, second))
+    for run in (a, b):
         if not run.metrics:
             raise UserError(
                 f"The run {run.name} evaluated no detector: compare runs of "
                 "`kedro run --pipeline anomaly_evaluation`."
             )
-    found = compare_runs(*runs)
+    found = compare_runs(a, b)
     if not found.detectors:
-        of_each = " and ".join(", ".join(sorted(run.metrics)) for run in runs)
+        of_each = " and ".join(", ".join(sorted(run.metrics)) for run in (a, b))
         raise UserError(
             f"The two runs share no detector (they evaluated {of_each}): compare runs of the same."
         )

@@ -314,8 +314,8 @@ def _problems(found: Recognition, used: pd.DataFrame) -> Iterator[str]:
     blank = [label for label in found.labels if is_blank(label) and found.meaning[label] is None]
     if blank and list(found.labels) != [NO_LABEL]:
         shown = ", ".join(f"`{label}`" for label in filter(None, blank))
-        count = sum(found.labels[label] for label in blank)
-        yield f"{count} images have no label{f' ({shown})' if shown else ''}; they are left out."
+        total = sum(found.labels[label] for label in blank)
+        yield f"{total} images have no label{f' ({shown})' if shown else ''}; they are left out."
     for group in spellings(found.labels):
         shown = " and ".join(f"`{label}` ({found.labels[label]})" for label in group)
         yield f"The labels {shown} differ only in how they are written: they are one category."
