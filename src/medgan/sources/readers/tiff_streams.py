@@ -11,6 +11,7 @@ from medgan.sources.raw import ImageRefused
 
 DEFLATE = (8, 32946)  # values of the tag Compression
 PLACES, SIZES = (273, 324), (279, 325)  # tags of the streams: of strips, or of tiles
+BLOCK = 0xFFFF  # bytes of the largest block without compression
 NUMBERS = {3: "H", 4: "I", 16: "Q"}  # type of a tag -> format of its values
 
 
@@ -31,13 +32,13 @@ def with_checked_streams(content: bytes, page: int, limit: int) -> bytes:
     places, sizes = directory.numbers(PLACES), directory.numbers(SIZES)
     streams = []
     for place, size in zip(places, sizes, strict=True):
-        data = _unpacked(content[place : place + size], limit)
-        limit -= len(data)
-        streams.append(zlib.compress(data, 0))
+        streams.append(_stored(content[place : place + size], limit))
+        limit -= len(streams[-1])
     return directory.with_streams(streams)
 
 
-def _unpacked(stream: bytes, limit: int) -> bytes:
+def _stored(stream: bytes, limit: int) -> bytes:
+    """Return a stream of the same data in blocks without compression (RFC 1951, 3.2.4)."""
     unpacking = zlib.decompressobj()
     try:
         data = unpacking.decompress(stream, limit + 1)
@@ -45,7 +46,13 @@ def _unpacked(stream: bytes, limit: int) -> bytes:
         data = b""
     if not unpacking.eof:
         raise ImageRefused("UNREADABLE", "its compressed data are damaged")
-    return data
+    parts = [b"\x78\x01"]
+    for start in range(0, max(len(data), 1), BLOCK):
+        block = data[start : start + BLOCK]
+        last = start + BLOCK >= len(data)
+        parts += (struct.pack("<BHH", last, len(block), BLOCK - len(block)), block)
+    end = len(stream) - len(unpacking.unused_data)
+    return b"".join((*parts, stream[end - 4 : end]))
 
 
 class _Directory:
@@ -86,16 +93,16 @@ class _Directory:
 
     def with_streams(self, streams: Sequence[bytes]) -> bytes:
         """Return the file with other streams for the page, behind what it holds."""
-        sizes = list(map(len, streams))
-        places = list(accumulate(sizes[:-1], initial=len(self.content)))
-        content = bytearray(b"".join((self.content, *streams)))
+        head, sizes = bytearray(self.content), list(map(len, streams))
+        first = len(head) + 2 * len(sizes) * struct.calcsize(self.word)
+        places = list(accumulate(sizes[:-1], initial=first))
         for tags, numbers in ((PLACES, places), (SIZES, sizes)):
             entry, value = self._entry(tags), self._pack(f"{len(numbers)}{self.word}", *numbers)
+            start = len(head)
+            head += value
             if len(numbers) > 1:
-                start = len(content)
-                content += value
                 value = self._pack(self.word, start)
             kind = 16 if self.big else 4
             changed = self._pack(f"H{self.word}", kind, len(numbers)) + value
-            content[entry + 2 : entry + 2 + len(changed)] = changed
-        return bytes(content)
+            head[entry + 2 : entry + 2 + len(changed)] = changed
+        return b"".join((head, *streams))
