@@ -141,12 +141,10 @@ def recognize(path: Path | str, corrections: Corrections | None = None) -> Recog
     used = rows[exclusions(rows).isna()]
     separator = tables[0].separator if tables and isinstance(source, CsvSource) else None
     labels = _label_counts(used, separator)
-    column = source.columns.get("category") if isinstance(source, CsvSource) else None
-    of_normal = isinstance(column, str) and is_normal(column)
     found = Recognition(
         source=source,
         labels=labels,
-        meaning=_meaning(list(labels), corrections, of_normal),
+        meaning=_meaning(list(labels), corrections, _is_of_normal(source)),
         separator=separator,
         formats=Counter(suffix_of(_file(name)) for name in used["path"]),
         n_images=len(used),
@@ -227,13 +225,18 @@ def _label_counts(used: pd.DataFrame, separator: str | None) -> dict[str, int]:
     return {str(label): int(count) for label, count in single.value_counts().items()}
 
 
+def _is_of_normal(source: FolderSource | CsvSource) -> bool:
+    """Return whether the column of labels is called like a label of healthy images."""
+    column = source.columns.get("category") if isinstance(source, CsvSource) else None
+    return isinstance(column, str) and is_normal(column)
+
+
 def _meaning(
     labels: Sequence[str], corrections: Corrections, of_normal: bool
 ) -> dict[str, str | None]:
     """Return label -> category: as corrected, else `normal` for its usual names, else its own.
 
-    Spellings of one label have one category. `of_normal`: their column is called like a label of
-    healthy images (`No Finding`), so that yes is normal.
+    Spellings of one label have one category. In a column of normal (`No Finding`) yes is normal.
     """
     for label in [*corrections.labels, *filter(None, [corrections.normal])]:
         if label not in labels:
