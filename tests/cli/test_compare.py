@@ -60,7 +60,7 @@ def log_run(tracker, folder, name, part, seed, with_scores=True, status="FINISHE
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """Three runs in a store, of which the first kept no scores; later, a run that was killed and
-    one that evaluated nothing.
+    two that evaluated nothing, one of them with the name of the first.
     """
     root = tmp_path_factory.mktemp("project")
     for name, text in {
@@ -78,7 +78,8 @@ def project(tmp_path_factory):
         log_run(tracker, root / "c", "all", table(1, gain=1.6), 1),
     ]
     log_run(tracker, root / "d", "killed", table(1), 1, status="KILLED")
-    tracker.finish(tracker.start("ingestion", {}), "FINISHED")
+    for name in ("ingestion", "old"):
+        tracker.finish(tracker.start(name, {}), "FINISHED")
     tracker.close()
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     places = [found.experiment_id for found in client.search_experiments()]
@@ -103,7 +104,8 @@ def test_runs_are_found_by_id_place_date_and_name(project):
     assert (found.find("latest").run_id, found.find("previous").run_id) == (newest, middle)
     day = found.find("latest").started.date().isoformat()
     assert found.find("all").run_id == newest
-    assert found.find(day).run_id == found.runs()[0].run_id
+    assert found.find(day).run_id == newest
+    assert found.find("ingestion").name == "ingestion"
     assert found.find("old").run_id == old
     with pytest.raises(UserError, match="no run 'nothing'"):
         found.find("nothing")
@@ -216,3 +218,15 @@ def test_nothing_to_read_is_said_and_nothing_is_made(tmp_path):
     with pytest.raises(UserError, match="no MLflow store here"):
         RunArchive.open("sqlite:///mlflow.db", "toys", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_results_without_a_shared_detector_are_named(tmp_path):
+    a, b = table(0), table(1)
+    first, second = results(tmp_path / "a", a, a), results(tmp_path / "b", b, b)
+    document = json.loads(second.read_text())
+    second.write_text(json.dumps({**document, "detectors": {"dcgan": row(b)}}))
+    with pytest.raises(UserError, match=r"share no detector \(they evaluated bigan and dcgan\)"):
+        comparison(str(first), str(second), Environment(tmp_path))
+    second.write_text(json.dumps({**document, "detectors": {}}))
+    with pytest.raises(UserError, match=r"b/results.json .* evaluated no detector"):
+        comparison(str(first), str(second), Environment(tmp_path))

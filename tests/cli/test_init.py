@@ -80,7 +80,11 @@ def test_patients_may_be_unknown(project: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_told_in_words_of_this_command(project: Path) -> None:
-    done = CliRunner().invoke(main, ["init", "skin", "../film"])
-    assert done.exit_code == 1
-    assert "There is no folder ../film" in done.output
-    assert "--params" not in done.output
+    Path("../empty").mkdir()
+    for path, problem in (("../film", "does not exist"), ("../empty", "holds no images")):
+        done = CliRunner().invoke(main, ["init", "skin", path])
+        assert done.exit_code == 1
+        said = " ".join(done.output.split())
+        assert f"{path.removeprefix('..')} {problem}" in said
+        assert " instead" in said
+        assert "--params" not in said

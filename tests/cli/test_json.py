@@ -10,7 +10,7 @@ import click
 from click.testing import CliRunner
 
 from medgan.cli.errors import UserCommand
-from medgan.cli.options import json_option, print_document
+from medgan.cli.options import json_option, print_result
 from tests.conftest import ROOT, environment
 
 
@@ -19,15 +19,14 @@ from tests.conftest import ROOT, environment
 def noisy(as_json: bool) -> None:
     """A command that uses a library which prints."""
     click.echo("Using a configuration.")
-    if as_json:
-        print_document({"found": [1]})
+    print_result(as_json, lambda: {"found": [1]}, lambda: "Found 1.\n")
 
 
 def test_what_a_library_prints_is_no_part_of_the_document():
     shown = CliRunner().invoke(noisy, ["--json"])
     assert json.loads(shown.stdout) == {"found": [1]}
     assert shown.stderr == "Using a configuration.\n"
-    assert CliRunner().invoke(noisy).stdout == "Using a configuration.\n"
+    assert CliRunner().invoke(noisy).stdout == "Using a configuration.\nFound 1.\n"
 
 
 def test_kedro_does_not_log_below_the_project_folder():

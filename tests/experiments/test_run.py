@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from medgan.experiments.run import Workplace, missing, places, reproduce
 from tests.conftest import ROOT, kedro_command
 from tests.end_to_end.project import call, make_project
 from tests.experiments.making import record
+from tests.faults.making import noise, raster
 
 EXPERIMENTS = """tiny:
   about: phantoms
@@ -19,6 +21,14 @@ EXPERIMENTS = """tiny:
   models: [nearest_neighbour]
   variants: {nearest_neighbour-mix10: {model: nearest_neighbour, parameters: {preprocessing.contamination: 0.1}}}
 """
+
+
+ENVIRONMENT = {
+    "globals.yml": "dataset: tiny\n",
+    "catalog.yml": "source:\n  type: medgan.datasets.images.ImageSourceDataset\n  kind: folder\n"
+    '  location: "${runtime_params:source, null}"\n',
+    "parameters.yml": "ingestion: {labels: {healthy: normal}}\n",
+}
 
 
 def test_only_what_has_no_record_is_made(tmp_path: Path) -> None:
@@ -71,6 +81,33 @@ def test_places_are_read_as_kedro_reads_parameters() -> None:
         places(None, "lpips_weights")
 
 
+@pytest.mark.parametrize(
+    ("source", "parameters", "problem"),
+    [
+        ("nowhere", {}, "nowhere does not exist"),
+        ("films", {}, "have the label `lesion`, which nobody declared"),
+        ("films", {"scale": "large"}, "`scale` is 'large'"),
+    ],
+)
+def test_what_no_run_could_read_is_said_once_and_before_the_first(
+    tmp_path: Path, source: str, parameters: dict[str, str | int | float | bool], problem: str
+) -> None:
+    shutil.copytree(ROOT / "conf" / "base", tmp_path / "conf" / "base")
+    (tmp_path / "conf" / "tiny").mkdir()
+    for name, text in ENVIRONMENT.items():
+        (tmp_path / "conf" / "tiny" / name).write_text(text)
+    for label in ("healthy", "lesion"):
+        (tmp_path / "films" / label).mkdir(parents=True)
+        raster(tmp_path / "films" / label / "1.png", noise(0, 8, 8))
+    experiment = Experiment("tiny", models=("dcgan", "bigan"), parameters=parameters)
+    place = Workplace(tmp_path, "tiny", experiment, {"source": str(tmp_path / source)})
+    said: list[str] = []
+    with pytest.raises(UserError, match=problem):
+        reproduce(place, (0,), (), said.append)
+    assert not said
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.long
 def test_an_experiment_is_run_recorded_gone_on_with_and_put_together(tmp_path: Path) -> None:
     project = make_project(tmp_path)
@@ -101,9 +138,9 @@ def test_an_experiment_is_run_recorded_gone_on_with_and_put_together(tmp_path: P
 def test_a_run_that_fails_is_said_in_one_sentence_and_leaves_no_record(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     (project / "conf" / "experiments.yml").write_text(
-        EXPERIMENTS.replace("scale: smoke", "scale: large")
+        EXPERIMENTS.replace("preprocessing.contamination: 0.1", "scale: large")
     )
-    done = call(project, *kedro_command("reproduce", "tiny"))
+    done = call(project, *kedro_command("reproduce", "tiny", "--only", "nearest_neighbour-mix10"))
     assert done.returncode == 1
     assert "failed: Error: conf: `scale` is 'large'" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stdout + done.stderr

@@ -26,7 +26,7 @@ from medgan.images.config import IngestionConfig
 from medgan.sources.files import FileImages
 from medgan.sources.folder import FolderSource
 from medgan.sources.listing import find_images
-from medgan.sources.raw import METADATA
+from medgan.sources.raw import IDENTITY, METADATA
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy
 from medgan.sources.readers.decoding import frames, read_picture
 from tests.faults.making import (
@@ -530,7 +530,7 @@ def test_f15_no_identifier_gets_past_the_reader(
     ]
     for word in [PLANTED, *words]:
         assert not any(word.lower() in text.lower() for text in outputs), word
-    assert set(source.read("a/1.dcm").metadata) <= set(METADATA)
+    assert set(source.read("a/1.dcm").metadata) <= {*METADATA, *IDENTITY}
     assert source.read("a/1.dcm").metadata["age"] == "84", "years are told, dates are not"
 
 

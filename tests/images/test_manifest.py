@@ -297,6 +297,10 @@ RAW = ["normal", "Normal", "NORMAL ", "no_rmal", "Pneumonia"] * 4
             r"set ingestion.separator if these are several",
         ),
         (["0", ""] * 10, {"labels": {"0": "normal"}}, r"have no label .*with the key ''"),
+        *(
+            (["normal", blank] * 10, {"labels": None}, r"10 of 20 .*says that there is no label")
+            for blank in ("?", "NaN", "unlabeled", "none", " - ")
+        ),
     ],
 )
 def test_labels_that_differ_only_in_form_end_the_run(
@@ -310,6 +314,12 @@ def test_blank_labels_have_a_meaning_where_it_is_declared() -> None:
     raw = ["1.0", None] * 9 + ["1.0", ""]
     manifest, _, _ = tables(Pictures(category_raw=raw), config({"1.0": "normal", "": "abnormal"}))
     assert manifest["category"].value_counts().to_dict() == {"normal": 10, "abnormal": 9}
+
+
+def test_a_label_that_reads_like_a_missing_one_may_be_that_of_healthy_images() -> None:
+    manifest, _, _ = tables(Pictures(category_raw=["none", "b"] * 10), config(None, normal="none"))
+    assert set(manifest["category"]) == {"normal", "b"}
+    assert (manifest["label"] == (manifest["category"] == "b")).all()
 
 
 def test_spellings_that_are_all_declared_are_read() -> None:

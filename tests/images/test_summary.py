@@ -312,6 +312,22 @@ def summarized_as(source: Any, config: IngestionConfig) -> tuple[DataSummary, tu
     return summarize_ingestion(source, *made), made
 
 
+def test_images_of_two_depths_in_one_folder_are_told(tmp_path: Path) -> None:
+    films(tmp_path)
+
+    def told() -> list[str]:
+        opened = FolderSource(str(tmp_path)).open()
+        found = summarize_ingestion(opened, *tables(opened, CONFIG))
+        return [text for text in found.warnings if "more than 8 bits" in text]
+
+    assert not told()
+    for number in range(3):
+        raster(tmp_path / "b" / f"{number}.png", noise(number, 8, 9).astype(np.uint16) << 4)
+    (text,) = told()
+    assert text.startswith("3 of 8 images")
+    assert "(ill 3, normal 0)" in text
+
+
 def test_numbers_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
     films(tmp_path)
     found, _ = summarized(CASES["plain"].open(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -194,6 +195,30 @@ def test_f51_no_file_name_is_a_formula_in_the_table_or_a_path(project: Path) -> 
     drawn = [path.name for path in (project / "out/heat_maps").iterdir()]
     assert len(drawn) == len(names)
     assert all(name[0].isalnum() for name in drawn)
+
+
+def test_names_that_are_not_utf_8_are_shown_and_their_files_scored(project: Path) -> None:
+    new = project / os.fsdecode(b"neu\xe9")
+    new.mkdir()
+    for place, name in enumerate((b"caf\xe9.png", b"notes\xff.txt", "grün.png".encode())):
+        source = sorted((project / "films/sick").iterdir())[place]
+        shutil.copy(source, new / os.fsdecode(name))
+    (new / os.fsdecode(b"notes\xff.txt")).write_text("no image")
+    options = ["--model", MODEL, "--env", "films", "--maps", "all", "--json"]
+    shown = CliRunner().invoke(main, ["score", str(new), "--output", "out", *options])
+    assert shown.exit_code == 0, shown.output
+    rows = {row["path"]: row for row in json.loads(shown.stdout)["rows"]}
+    assert list(rows) == ["caf\\xe9.png", "grün.png", "notes\\xff.txt"]
+    assert rows["caf\\xe9.png"]["score"] is not None
+    assert (project / "out" / rows["caf\\xe9.png"]["heat_map"]).is_file()
+    assert rows["notes\\xff.txt"]["code"] == "NO_IMAGE"
+    assert read(project / "out")["path"].tolist() == list(rows)
+    for text in (shown.stdout, (project / "out/scoring.json").read_text("utf-8")):
+        assert "\\ud" not in text
+    file = new / os.fsdecode(b"caf\xe9.png")
+    shown = CliRunner().invoke(main, ["score", str(file), "--output", "one", *options[:-1]])
+    assert shown.exit_code == 0, shown.output
+    assert "caf\\xe9.png" in shown.stdout
 
 
 def test_every_file_of_a_folder_has_a_row_and_hidden_ones_are_counted(project: Path) -> None:

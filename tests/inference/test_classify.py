@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -97,6 +98,16 @@ def test_new_images_get_the_calibrated_probabilities_of_the_network(
     assert sum(card["counts"].values()) == 5
     assert card["counts"]["no_image"] == 1
     assert "not a medical device" in card["notice"]
+
+
+def test_names_that_are_not_utf_8_are_shown_and_their_files_classified(
+    films: Path, folder: Path
+) -> None:
+    (folder / "a.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    classify_path(folder, "real", films / "out", env="films", with_saliency=True)
+    table = pd.read_csv(films / "out/classes.csv", keep_default_na=False).set_index("path")
+    assert table.loc["caf\\xe9.png", "decision"]
+    assert (films / "out" / table.loc["caf\\xe9.png", "saliency"]).is_file()
 
 
 def test_the_temperature_is_that_of_the_validation_images(films: Path) -> None:

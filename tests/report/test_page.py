@@ -471,7 +471,9 @@ def test_only_the_best_detector_has_all_its_heat_maps_on_the_page():
     page = page_of(full_document(), dict.fromkeys(names, PNG), **everything())
     assert page.count('alt="Heat maps of nearest neighbour"') == 3
     assert page.count('alt="Heat maps of DCGAN"') == 1
-    assert "close and random decisions: MODEL/illustrations" in words(page)
+    assert "close and random decisions: MODEL/illustrations, in the folder of reports." in words(
+        page
+    )
 
 
 def test_groups_that_cannot_be_compared_are_not_drawn():

@@ -85,6 +85,29 @@ def test_rows_know_their_lines(tmp_path: Path) -> None:
     assert table.cells["b"].tolist() == ["two\nlines", "4"]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize(("first", "last"), [(2, 3), (3, 6), (1, 4), (2, 6)])
+def test_stray_quotes_that_swallow_rows_are_told(
+    tmp_path: Path, separator: str, newline: str, column: int, first: int, last: int
+) -> None:
+    rows = [HEAD, *((f"{k}.png", ("NV", "MEL")[k % 2], f"p{k}") for k in range(5))]
+    rows = [list(row) for row in rows]
+    rows[first - 1][column] = '"' + rows[first - 1][column]
+    rows[last - 1][column] += '"'
+    text = "".join(separator.join(row) + newline for row in rows)
+    told = f"holds {last - first} line breaks and the rows|correct its quotes"
+    with pytest.raises(UserError, match=rf"line {first} of .*({told})"):
+        read(tmp_path, text)
+
+
+def test_lines_and_separators_in_a_cell_are_text(tmp_path: Path) -> None:
+    reports = ["Heart normal,\nlungs clear, no effusion", "a\nb", "one\n\n,,two", "x, y\n1, 2, 3"]
+    rows = [(f"{k}.png", "NV", text) for k, text in enumerate(reports)]
+    assert read(tmp_path, written(rows=rows)) == rows
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

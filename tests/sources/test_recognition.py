@@ -143,6 +143,33 @@ def test_a_table_beside_flat_images(tmp_path: Path) -> None:
     assert any(problem.startswith("1 listed files are not there") for problem in found.problems)
 
 
+@pytest.mark.parametrize(
+    ("column", "meaning"),
+    [
+        ("No Finding", {"1.0": "normal", "0.0": "anomalous", "": None}),
+        ("healthy", {"yes": "normal", "no": "anomalous"}),
+        ("Normal", {"True": "normal", "False": "anomalous"}),
+        ("abnormal", {"1.0": "anomalous", "0.0": "normal"}),
+        ("cancer", {"True": "anomalous", "False": "normal"}),
+        ("label", {"ok": "normal", "?": None, "NaN": None, "cyst": "cyst", "-": None}),
+    ],
+)
+def test_yes_means_what_the_column_is_called_and_blanks_no_label(
+    tmp_path: Path, column: str, meaning: dict[str, str | None]
+) -> None:
+    rows = []
+    for number in range(4 * len(meaning)):
+        picture(tmp_path / f"{number}.png")
+        rows.append({"image": f"{number}.png", column: list(meaning)[number % len(meaning)]})
+    table(tmp_path / "truth.csv", rows)
+    found = recognize(tmp_path)
+    assert found.meaning == meaning
+    blank = [label for label, category in meaning.items() if category is None]
+    told = [text for text in found.problems if "have no label" in text]
+    assert len(told) == bool(blank)
+    assert all(f"{4 * len(blank)} images" in text for text in told)
+
+
 def test_one_hot_columns_are_findings(tmp_path: Path) -> None:
     rows = []
     for number in range(8):

@@ -331,6 +331,28 @@ def test_lists_of_a_split_name_files_in_any_form(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("8.png\n9.png\n")
     with pytest.raises(UserError, match=r"list of test images names no image .*`8.png`"):
         source(tmp_path, lines, splits=splits).open()
+    (tmp_path / "test.txt").write_text("3\n9.png\n")
+    assert remarks(source(tmp_path, lines, splits=splits).open())["listed parts"] == 1
+    (tmp_path / "test.txt").write_text("\n")
+    with pytest.raises(UserError, match=r"test\.txt is empty; list the test images"):
+        source(tmp_path, lines, splits=splits).open()
+
+
+@pytest.mark.parametrize("images", ["images", "**"])
+def test_listed_files_that_match_leave_out_are_left_out(tmp_path: Path, images: str) -> None:
+    """With `**`, also where they have the name of an image that is used."""
+    lines = [HEAD, "1.png,a,p1", "2.png,b,p2", "3.png,b,p3"]
+    for name in ("other/1.png", "notes/3.png"):
+        picture(tmp_path / "images" / name, seed=zlib.crc32(name.encode()))
+    patterns = [r"2\.png$", "other/", "notes/"]
+    found = source(tmp_path, lines, images=images, leave_out=patterns).open()
+    assert [row[:2] for row in rows_of(found)] == [("images/1.png", "a"), ("images/3.png", "b")]
+    left = found.rows().set_index("path")["excluded"].dropna()
+    assert left.to_dict() == {
+        "images/2.png": r"leave_out `2\.png$`",
+        "images/other/1.png": "leave_out `other/`",
+        "images/notes/3.png": "leave_out `notes/`",
+    } | ({"metadata.csv": "a table or list that the source itself reads"} if images == "**" else {})
 
 
 def test_the_words_for_missing_values_are_text_in_labels(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from medgan.cli.errors import UserCommand
@@ -33,7 +35,8 @@ def reproduce(dataset: str, source: str | None, seeds: str, only: str, params: s
 
     root = project_root_here()
     experiment = experiment_of(root / "conf", dataset)
-    place = reproducing.Workplace(root, dataset, experiment, reproducing.places(source, params))
+    path = source and str(Path(source).expanduser().absolute())  # the runs are in another folder
+    place = reproducing.Workplace(root, dataset, experiment, reproducing.places(path, params))
     failed = reproducing.reproduce(
         place, _numbers(seeds) or experiment.all_seeds(), _names(only), click.echo
     )

@@ -52,8 +52,6 @@ def init(
 
     conf = project_root_here() / "conf"
     require_free_name(conf, name)
-    if not path.expanduser().exists():
-        raise UserError(f"There is no folder {path}: give one that exists.")
     if size is not None:
         PreprocessingConfig(size=size)  # refuses what the environment could not hold
     corrections = Corrections(normal, dict(map(_category, labels)), patients, size)

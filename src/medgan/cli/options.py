@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from medgan.cli.errors import STDOUT
+from medgan.files.names import printable
 
 if TYPE_CHECKING:
     from medgan.project.environment import Environment
@@ -67,12 +68,12 @@ def print_result(as_json: bool, document: object, text: Callable[[int], str]) ->
     if as_json:
         print_document(document)
     else:
-        click.echo(text(terminal_width()))
+        click.echo(printable(text(terminal_width())))
 
 
 def terminal_width() -> int:
     """Columns of the terminal, at most 100."""
-    from medgan.training.progress import columns
+    from medgan.progress import columns
 
     return columns()
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from medgan.errors import UserError
 from medgan.evaluation.metrics import DIVERSITY
@@ -24,6 +23,7 @@ from medgan.metrics.diversity import similarities
 from medgan.metrics.lpips import Unavailable
 from medgan.metrics.pairs import METRICS, PAIRINGS, PairMetric, paired_quality
 from medgan.metrics.precision_recall import PUBLISHED, Neighbours
+from medgan.progress import progress_bar
 
 FEATURES_AT_ONCE = 64
 BAR_AFTER = 10.0
@@ -143,8 +143,11 @@ def partial_features(space: FeatureSpace, images: Tensor) -> Callable[[], Arrays
 @torch.inference_mode()
 def features_in(features: Features, images: Tensor) -> NDArray[np.float32]:
     """Compute features (N, D) of images (N, C, H, W), in batches; a bar shows what takes long."""
-    parts = tqdm(torch.split(images, FEATURES_AT_ONCE), "features", unit="batch", delay=BAR_AFTER)
-    batches = [features(batch).float().cpu().numpy() for batch in parts if len(batch)]
+    batches = []
+    with progress_bar("features", "image", len(images), delay=BAR_AFTER) as bar:
+        for batch in torch.split(images, FEATURES_AT_ONCE) if len(images) else ():
+            batches.append(features(batch).float().cpu().numpy())
+            bar.update(len(batch))
     return np.concatenate(batches) if batches else np.zeros((0, 1), np.float32)
 
 

@@ -24,11 +24,12 @@ from medgan.evaluation.score_table import units_in
 from medgan.experiments import records
 from medgan.experiments.plan import SHORTCUTS, Experiment, Run, runs
 from medgan.files.documents import from_json
+from medgan.images.manifest import listing
 from medgan.nested import leaves
 from medgan.pipelines import outputs as made_of
 from medgan.pipelines.outputs import Audit, Classification, Evaluation, Synthetic
 from medgan.project.artifacts import Project
-from medgan.project.environment import require_environment
+from medgan.project.environment import Environment, require_environment
 from medgan.project.given import given_parameters, written
 from medgan.tracking.provenance import provenance
 
@@ -51,6 +52,10 @@ class Workplace:
         """The environment of conf/."""
         return self.experiment.environment or self.dataset
 
+    def configuration(self) -> Environment:
+        """What all runs have in common."""
+        return self.experiment.environment_in(self.root / "conf", self.dataset, **self.given)
+
     @property
     def project(self) -> Project:
         """The files of the runs."""
@@ -59,8 +64,7 @@ class Workplace:
     @property
     def folder(self) -> str:
         """The name of the dataset below every layer of data/."""
-        conf = self.root / "conf"
-        return self.experiment.environment_in(conf, self.dataset, **self.given).dataset()
+        return self.configuration().dataset()
 
     @property
     def reports(self) -> Path:
@@ -109,7 +113,8 @@ def reproduce(place: Workplace, seeds: Sequence[int], only: Sequence[str], say: 
         The names of the rows that failed.
 
     Raises:
-        UserError: nothing can be run here, or another process is at work.
+        UserError: nothing can be run here, no run could read the images, or another process is at
+            work.
     """
     require_environment(place.root / "conf", place.environment)
     experiment = place.experiment
@@ -118,6 +123,8 @@ def reproduce(place: Workplace, seeds: Sequence[int], only: Sequence[str], say: 
             f"The images of {place.dataset} are needed ({experiment.not_run}): give SOURCE=PATH."
         )
     todo = missing(place, seeds, only)
+    if todo:
+        _check_source(place.configuration())
     place.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(place.log.with_suffix(".lock"), timeout=0):
@@ -127,6 +134,13 @@ def reproduce(place: Workplace, seeds: Sequence[int], only: Sequence[str], say: 
             f"Another `make reproduce` is at work on {place.dataset}: wait for it, or stop it "
             "first."
         ) from None
+
+
+def _check_source(shared: Environment) -> None:
+    """Raise `UserError` where every run would: for wrong parameters, a source that cannot be opened,
+    or labels that nobody declared.
+    """
+    listing(shared.source().check().open(), shared.parameters()["ingestion"])
 
 
 def _make_all(place: Workplace, todo: Sequence[Run], say: Say) -> list[str]:

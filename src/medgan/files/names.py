@@ -40,6 +40,11 @@ def slug(text: str) -> str:
     return f"{readable}_{digest}" if readable else digest
 
 
+def printable(name: str) -> str:
+    """Return the name of a file as text that can be written: bytes that are not UTF-8 as `\\xe9`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def as_cells(table: pd.DataFrame) -> pd.DataFrame:
     """Put a `'` before texts that a spreadsheet program would run as a formula.
 

@@ -21,7 +21,7 @@ from medgan.images.transforms import (
 )
 from medgan.ranges import InnerShare, Range, Seed, Share, ShareBelowOne, require_ranges
 from medgan.sources.forms import Text, form, spellings
-from medgan.sources.rows import PARTS
+from medgan.sources.rows import PARTS, is_blank
 
 AUTO = "auto"
 SIZES = (16, 512)
@@ -62,10 +62,16 @@ class IngestionConfig:
         require(self.separator != "", "ingestion.separator is empty; give a separator, or null")
 
     def category(self, label: str) -> str | None:
-        """Return the category of a label, None where it is left out. Raises KeyError if unknown."""
+        """Return the category of a label, None where it is left out. Raises KeyError if unknown, as
+        is one that nobody declared and that may say that there is no label.
+        """
         if self.labels is not None:
             return self.labels[label]
-        return NORMAL if label == self.normal else label
+        if label == self.normal:
+            return NORMAL
+        if is_blank(label):
+            raise KeyError(label)
+        return label
 
     def classes(self, manifest: pd.DataFrame) -> tuple[str, ...]:
         """Return `normal`, then the findings in the order of `labels`, else alphabetically."""

@@ -14,6 +14,7 @@ from medgan.errors import UserError
 from medgan.images.config import IngestionConfig
 from medgan.images.labels import SEPARATOR, category_of, check_spellings, findings_of
 from medgan.images.metadata import INGEST_AGAIN, ImageFacts, KnownFacts, age_bands
+from medgan.images.patients import patients_of
 from medgan.sources.forms import form
 from medgan.sources.neutral_ids import ORDER
 from medgan.sources.raw import METADATA, OF_ANOTHER_KIND, Bools
@@ -112,7 +113,12 @@ def _check_labels(
 
 def _declared_otherwise(label: str, config: IngestionConfig) -> str:
     """Return what to do about a label that nobody declared, such as an other spelling."""
-    known = list(config.labels or ())
+    if config.labels is None:
+        return (
+            "if it says that there is no label, leave these images out, else declare it: say in "
+            "ingestion.labels what each label means"
+        )
+    known = list(config.labels)
     alike = next((name for name in known if form(name) == form(label)), None)
     if alike is not None:
         return (
@@ -262,7 +268,7 @@ def _check_categories(manifest: pd.DataFrame, config: IngestionConfig) -> None:
             )
 
 
-def _as_the_source(in_file: list[str | None], told: pd.Series[Any]) -> list[str | None]:
+def _as_the_source(in_file: Sequence[str | None], told: pd.Series[Any]) -> list[str | None]:
     """Give the patients of headers the names that the source has for them in other images."""
     names = {
         mine: str(theirs)
@@ -277,7 +283,8 @@ def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     for column in KNOWN_BY_SOURCE:
         in_file = [fact.metadata.get(column) for fact in facts]
         if column == "group_id":
-            in_file = _as_the_source(in_file, manifest[column])
+            patients = patients_of(fact.metadata for fact in facts)
+            in_file = _as_the_source(patients.groups, manifest[column])
         values = pd.Series(in_file, index=manifest.index, dtype=object)
         values = manifest[column].astype(object).where(manifest[column].notna(), values)
         manifest[column] = values.astype(str).where(values.notna(), None).astype(object)
@@ -288,8 +295,10 @@ def _manifest(wanted: pd.DataFrame, facts: list[ImageFacts]) -> pd.DataFrame:
     for column in ("width", "height", "pixel_hash", "perceptual_hash"):
         manifest[column] = [getattr(fact, column) for fact in facts]
     manifest["group_known"] = manifest["group_id"].notna().astype(bool)
-    unknown = manifest["volume"].where(manifest["volume"].notna(), manifest["pixel_hash"])
-    manifest["group_id"] = manifest["group_id"].where(manifest["group_known"], unknown)
+    together = pd.Series([fact.metadata.get("study") for fact in facts], dtype=object)
+    for other in ("volume", "pixel_hash"):
+        together = together.where(together.notna(), manifest[other])
+    manifest["group_id"] = manifest["group_id"].where(manifest["group_known"], together)
     ages = pd.to_numeric(manifest["age"], errors="coerce").astype("float64")
     manifest["age"] = ages.where(ages.between(0.0, OLDEST))
     manifest["age_band"] = age_bands(manifest["age"])

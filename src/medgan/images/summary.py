@@ -151,8 +151,9 @@ def summarize_ingestion(
     manifest: pd.DataFrame,
     quarantine: pd.DataFrame,
     excluded: pd.DataFrame,
+    remarks: Sequence[str] = (),
 ) -> DataSummary:
-    """Summarize what ingestion made of a source."""
+    """Summarize what ingestion made of a source; `remarks` are those on the patients of headers."""
     counts = duplicate_counts(manifest)
     unknown = ~manifest["group_known"].astype(bool)
     dicom = manifest["color"].fillna("").str.startswith("MONOCHROME") | manifest["sequence"].notna()
@@ -172,9 +173,22 @@ def summarize_ingestion(
                 int((unknown & dicom).sum()),
             ),
             classes={name: int(named[name]) for name in categories_of(manifest)},
-            remarks=[remark.text for remark in remarks_of(source)],
+            remarks=[*(one.text for one in remarks_of(source)), *remarks, *_depths(manifest)],
         )
     )
+
+
+def _depths(manifest: pd.DataFrame) -> Iterator[str]:
+    """Yield a sentence where some images are windowed and others are shown as they are."""
+    windowed = manifest["window"].notna()
+    counts = windowed.groupby(manifest["category"]).sum()
+    if windowed.any() and not windowed.all():
+        of_each = ", ".join(f"{category} {count}" for category, count in counts.items())
+        yield (
+            f"{windowed.sum()} of {len(manifest)} images have more than 8 bits and are windowed "
+            f"({of_each}), the others are shown as they are: where that goes with the classes, they "
+            "can be told apart by their contrast"
+        )
 
 
 def _seen(source: ImageSource) -> dict[str, int]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from medgan.errors import UserError, unknown
+from medgan.files.names import printable
 from medgan.inference.inputs import NewImages, Seen, find_images
 from medgan.inference.output import (
     PICTURES,
@@ -45,9 +46,9 @@ from medgan.inference.trained import (
     trained,
     with_threshold,
 )
+from medgan.progress import progress_bar
 from medgan.project.artifacts import Project, project_root
 from medgan.project.environment import Environment, require_environment
-from medgan.training.progress import progress_bar
 
 Wanted = Callable[[Seen, float], bool]
 
@@ -188,7 +189,7 @@ def score_with_detector(
     using = _detector(project, environment, model, options.threshold)
     using = using if options.tiles is None else InTiles.of(using, options.tiles)
     with result_folder(output) as folder:
-        table = _written(folder, images, using, options, str(path))
+        table = _written(folder, images, using, options, printable(str(path)))
     SCORES.require_any(output, table, "score")
     return Scoring(table, using, len(images.hidden))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE
 from medgan.evaluation.saliency import NO_CAPTUM, saliency
+from medgan.files.names import printable
 from medgan.images.labels import SEPARATOR
 from medgan.images.transforms import crop_padding
 from medgan.inference.batch import environment_of, project_at
@@ -29,7 +30,7 @@ from medgan.inference.output import (
 )
 from medgan.inference.table import NO_IMAGE
 from medgan.plots.anomaly_maps import own_scale
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 
 BATCH = 32
 NO_FINDING = "no finding"
@@ -86,7 +87,7 @@ def classify_path(
     images = find_images(path, environment.reading())
     using = trained_classifier(found, environment, arm)
     with result_folder(output, CLASSES) as folder:
-        table = _written(folder, images, using, with_saliency, str(path))
+        table = _written(folder, images, using, with_saliency, printable(str(path)))
     CLASSES.require_any(output, table, "decision")
     return Classified(table, using)
 
@@ -144,7 +145,7 @@ def _rows(
 
 
 def _row(seen: Seen, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {"path": seen.entry.file, "slice": seen.entry.number, **facts}
+    return {"path": seen.entry.shown, "slice": seen.entry.number, **facts}
 
 
 def _decided(
@@ -190,11 +191,11 @@ def _picture(
 ) -> str:
     """Draw an image beside its map, scaled by itself; return the path of the picture."""
     (folder / CLASSES.pictures).mkdir(exist_ok=True)
-    name = f"{CLASSES.pictures}/{picture_name(seen.entry.file, seen.entry.number)}"
+    name = f"{CLASSES.pictures}/{picture_name(seen.entry.shown, seen.entry.number)}"
     found_with = "" if seen.outside else f", probability {row['probability']:.2f}"
     said = f"{using.arm}: {row['decision']}{found_with}"
     scale = own_scale(found.astype(np.float16), None)
     pixels, shown_as = np.asarray(seen.pixels), ("input of the classifier", "Grad-CAM over it")
-    shown = picture(pixels, found, scale, seen.entry.name, said, shown_as)
+    shown = picture(pixels, found, scale, printable(seen.entry.name), said, shown_as)
     (folder / name).write_bytes(shown)
     return name

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medgan.errors import UserError
+from medgan.files.names import printable
 from medgan.files.parallel import in_order
 from medgan.sources.files import FileImages
 from medgan.sources.listing import HIDDEN, SYSTEM, Found
@@ -42,6 +43,11 @@ class Entry:
     def name(self) -> str:
         """Its name in the source and in messages."""
         return f"{self.file}/{self.number}" if self.number else self.file
+
+    @property
+    def shown(self) -> str:
+        """Its file in results, which are UTF-8."""
+        return printable(self.file)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class NewImages:
             yield batch
 
     def _seen(self, entry: Entry, prepare: Prepare, outside: Outside | None) -> Seen:
-        volume = entry.file if entry.number else ""
+        volume = entry.shown if entry.number else ""
         try:
             image = self.source.read(entry.name)
             if image.pixels.min() == image.pixels.max():  # as ingestion does
@@ -89,7 +95,8 @@ class NewImages:
             pixels = prepare(image.pixels)
             reason = outside(image.pixels, pixels) if outside else ""
         except ImageRefused as refused:
-            return Seen(entry, group=volume, code=refused.code, message=str(refused))
+            message = printable(str(refused))
+            return Seen(entry, group=volume, code=refused.code, message=message)
         group = volume or str(image.metadata.get("volume", ""))
         return Seen(entry, pixels, group, outside=reason)
 
@@ -118,7 +125,8 @@ def listed_images(root: Path, listed: Found, reading: ReadingConfig) -> NewImage
         Entry(str(volume), number) if isinstance(number, str) else Entry(str(name))
         for name, volume, number in found.itertuples(index=False)
     ]
-    others = {name: why for name, why in listed.left_out.items() if why not in UNSEEN}
+    left_out = {printable(name): why for name, why in listed.left_out.items()}
+    others = {name: why for name, why in left_out.items() if why not in UNSEEN}
     return NewImages(source, entries, others, hidden)
 
 
@@ -128,14 +136,8 @@ def _files(path: Path) -> tuple[Path, Found]:
         raise UserError(f"There is no file or folder '{path}': {_similar(path)}")
     found = path.resolve()
     if not found.is_dir():
-        try:
-            found.name.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                f"The name of the file {found.name!a} is not UTF-8: rename it."
-            ) from None
         return found.parent, Found([found.name])
-    files = list_folder(found)
+    files = list_folder(found, any_name=True)
     if not files.images:
         first = "; ".join(f"{name}: {why}" for name, why in list(files.left_out.items())[:3])
         raise UserError(

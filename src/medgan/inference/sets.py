@@ -28,7 +28,7 @@ from medgan.images.synthetic import CARD, MANIFEST, PAGE
 from medgan.inference.data_card import UNRELEASED, DataCard, data_card, page
 from medgan.inference.generation import Drawn, JudgedGenerator, Request, draw
 from medgan.pipelines.drawing import Pixels
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files in an archive, so that equal images make equal archives."""

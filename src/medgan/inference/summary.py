@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from medgan.files.names import printable
 from medgan.inference.batch import Scoring
 from medgan.inference.classify import Classified
 from medgan.inference.classify import counts as counts_of_classes
@@ -96,7 +97,7 @@ def _document(found: Scoring | Classified, file: Path) -> dict[str, Any]:
         "dataset": found.using.dataset,
         "version": found.using.version,
         "cautions": list(found.using.cautions),
-        "file": str(file),
+        "file": printable(str(file)),
         "rows": json.loads(found.table.to_json(orient="records")),  # NaN becomes null
     }
 

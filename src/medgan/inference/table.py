@@ -48,7 +48,7 @@ def image_rows(entries: Sequence[ScoredEntry]) -> pd.DataFrame:
     """
     seen = [one for one, _, _ in entries]
     groups = pd.Series([one.group for one in seen], dtype=object)
-    files = pd.Series([one.entry.file for one in seen], dtype=object)
+    files = pd.Series([one.entry.shown for one in seen], dtype=object)
     numbers = pd.Series([one.entry.number for one in seen], dtype=object)
     sliced = (numbers != "") | ((groups != "") & groups.duplicated(keep=False))
     volumes = files.groupby(groups).transform("first").where(sliced, "") if len(files) else files

@@ -15,6 +15,7 @@ from medgan.project.given import written
 from medgan.project.loader import LOCAL, MedganConfigLoader
 
 if TYPE_CHECKING:
+    from medgan.datasets.images import ImageSourceDataset
     from medgan.images.config import PreprocessingConfig
     from medgan.images.store import StoreInfo
     from medgan.sources.readers.config import ReadingConfig
@@ -85,13 +86,17 @@ class Environment:
 
     def reading(self) -> ReadingConfig:
         """How files become images: the key `reading` of the source, or the defaults."""
-        from medgan.datasets.images import ImageSourceDataset
         from medgan.sources.readers.config import ReadingConfig
+
+        return cast(ReadingConfig, getattr(self.source().check(), "reading", ReadingConfig()))
+
+    def source(self) -> ImageSourceDataset:
+        """The source of the images, with relative paths as they are."""
+        from medgan.datasets.images import ImageSourceDataset
 
         entry = {**self._loader()["catalog"]["source"]}
         del entry["type"]
-        source = ImageSourceDataset(**entry).check()
-        return cast(ReadingConfig, getattr(source, "reading", ReadingConfig()))
+        return ImageSourceDataset(**entry)
 
     def catalog(self, root: Path, dataset: str) -> dict[str, Any]:
         """The entries of the catalog for a data set, with paths below the project folder."""

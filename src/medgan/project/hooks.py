@@ -18,6 +18,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from medgan.datasets.base import StoredDataset
+from medgan.progress import columns
 from medgan.project.inputs import require_inputs, require_versions
 from medgan.project.lock import RunLock
 from medgan.project.origin import ENTRY as ORIGIN
@@ -25,7 +26,6 @@ from medgan.project.origin import Origin, origin_of, require_same_origin
 from medgan.project.run_view import RunView
 from medgan.tracking.hooks import to_run
 from medgan.tracking.provenance import provenance
-from medgan.training.progress import columns
 
 if TYPE_CHECKING:
     from medgan.datasets.documents import ResultsSectionDataset

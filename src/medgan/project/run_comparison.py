@@ -33,13 +33,20 @@ def comparison(first: str, second: str, environment: Environment) -> RunComparis
     """Compare two runs, each an MLflow run or the path of a results.json.
 
     Raises:
-        UserError: one of them is not there, or they share no detector.
+        UserError: one of them is not there or evaluated no detector, or they share none.
     """
-    found = compare_runs(_opened(first, environment), _opened(second, environment))
+    a, b = (_opened(words, environment) for words in (first, second))
+    for run in (a, b):
+        if not run.metrics:
+            raise UserError(
+                f"The run {run.name} evaluated no detector: compare runs of "
+                "`kedro run --pipeline anomaly_evaluation`."
+            )
+    found = compare_runs(a, b)
     if not found.detectors:
+        of_each = " and ".join(", ".join(sorted(run.metrics)) for run in (a, b))
         raise UserError(
-            "The two runs share no detector: compare runs of "
-            "`kedro run --pipeline anomaly_evaluation`."
+            f"The two runs share no detector (they evaluated {of_each}): compare runs of the same."
         )
     return found
 
@@ -59,22 +66,13 @@ def _opened(words: str, environment: Environment) -> RunMetrics:
 
 
 def from_mlflow(archive: RunArchive, run: TrackedRun) -> RunMetrics:
-    """A run of `kedro run`: figures, settings and scores of its child runs.
-
-    Raises:
-        UserError: it evaluated no detector.
-    """
+    """A run of `kedro run`: figures, settings and scores of its child runs."""
     children = archive.children(run)
     detectors = {
         name: child
         for name, child in children.items()
         if {"auroc", "threshold"} <= child.metrics.keys()
     }
-    if not detectors:
-        raise UserError(
-            f"The run {run.title} evaluated no detector: compare runs of "
-            "`kedro run --pipeline anomaly_evaluation`."
-        )
     tables = {name: _table(archive.artifact(child, LOGGED)) for name, child in detectors.items()}
     settings = {**run.settings, **{name: run.tags[name] for name in TAGS if name in run.tags}}
     for name, child in children.items():

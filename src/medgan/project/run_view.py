@@ -10,7 +10,7 @@ import click
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 
 NODES = logging.getLogger("medgan.nodes")
 """A line for each node, at the level that `kedro run --verbose` shows."""

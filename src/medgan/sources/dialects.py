@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,11 +155,12 @@ def _parsed(path: Path, form: TableFormat) -> Table:
     if hint:
         next(records)
     filled = ((number, cells) for number, cells in records if any(cells))
-    header = list(form.names or next(filled, (1, []))[1])
+    first, header = (1, list(form.names)) if form.names else next(filled, (1, []))
     while header and not header[-1]:
         header.pop()
     rows = [(number, _trimmed(cells, len(header))) for number, cells in filled]
     _check_lengths(path, header, rows, separator)
+    _check_quotes(path, [(first, header), *rows], separator)
     names = [name or f"column {place}" for place, name in enumerate(header, 1)]
     cells = pd.DataFrame([cells for _, cells in rows], columns=names, dtype=object)
     repeated = frozenset(cells.columns[cells.columns.duplicated()])
@@ -191,6 +193,43 @@ def _records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[
             raise UserError(
                 f"line {start} of {path} cannot be read as CSV ({error}); correct its quotes"
             ) from error
+
+
+def _check_quotes(path: Path, rows: list[tuple[int, list[str]]], separator: str) -> None:
+    """Raise `UserError` for a cell that holds other rows, since it is between two stray quotes."""
+    columns: list[Counter[str]] = []
+    for number, cells in rows:
+        for place, cell in enumerate(cells):
+            held = _rows_within(cell, place, len(cells), separator) if "\n" in cell else []
+            if held and not columns:
+                columns = [
+                    Counter(column) for column in zip(*(row for _, row in rows), strict=True)
+                ]
+            # Lines of a text that have as many cells as the table do not have the same ones.
+            elsewhere = (
+                columns[k][text] + sum(row[k] == text for row in held) - (cells[k] == text)
+                for row in held
+                for k, text in enumerate(row)
+                if text
+            )
+            if any(count > 1 for count in elsewhere):
+                raise UserError(
+                    f"line {number} of {path} has a cell in quotes that holds {len(held) - 1} line "
+                    "breaks and the rows behind them; delete its two quotes"
+                )
+
+
+def _rows_within(cell: str, place: int, length: int, separator: str) -> list[list[str]]:
+    """Return the rows that end, stand and begin in a cell, as far as they do so; none for a text
+    whose lines have another number of cells.
+    """
+    lines = [line.split(separator) for line in cell.split("\n") if line.strip()]
+    lines[0] = [""] * place + lines[0]
+    lines[-1] += [""] * (length - 1 - place)
+    if any(len(line) != length for line in lines):
+        return []
+    lines[0][place] = ""  # it is a cell of its row, also in a text
+    return [list(map(plain, line)) for line in lines]
 
 
 def _trimmed(cells: list[str], length: int) -> list[str]:

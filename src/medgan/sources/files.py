@@ -14,6 +14,7 @@ import pandas as pd
 from medgan.errors import UserError
 from medgan.files.digest import digest, file_digest
 from medgan.files.parallel import Recent, in_order, stamp
+from medgan.sources.listing import AS_PARAMETER
 from medgan.sources.neutral_ids import PROCESS_KEY, neutral, secret
 from medgan.sources.raw import ImageRefused, Picture
 from medgan.sources.readers.config import ReadingConfig
@@ -25,7 +26,7 @@ NUMBER = re.compile(r"[0-9]{3,}")
 THREADS = 8
 PLUGINS = ("gdcm", "libjpeg", "openjpeg", "rle", "jpeg_ls")
 """Packages that decode compressed DICOM files: with another set, other files are readable."""
-VERSION = 4
+VERSION = 5
 """Part of every fingerprint; raise it when the readers decode other pixels, or refuse other files."""
 
 
@@ -132,20 +133,20 @@ def _settings(reading: ReadingConfig) -> str:
     return digest([VERSION, plugins, asdict(reading) | {"pseudonym_key": secret(reading)}])
 
 
-def given_path(path: str | None, what: str) -> Path:
-    """Resolve an existing path that the user gave.
+def given_path(path: str | None, what: str, how: str = AS_PARAMETER) -> Path:
+    """Resolve an existing path that the user gave; `how` says in errors how to give another one.
 
     Raises:
         UserError: no path, nothing there, or an archive (an NPZ file is none).
     """
     if not path:
-        raise UserError(f"no path was given for {what}; give it with --params source=PATH")
+        raise UserError(f"no path was given for {what}; give it {how}")
     found = Path(path).expanduser()
     if not found.exists():
         raise UserError(
-            f"{found} does not exist; give the path to {what} with --params source=PATH, "
-            "relative to the working directory"
+            f"{found} does not exist; give the path to {what} {how}, relative to the working "
+            "directory"
         )
     if remedy := remedy_for(found):
-        raise UserError(f"{found} is {remedy}, and give {what} with --params source=PATH")
+        raise UserError(f"{found} is {remedy}, and give {what} {how}")
     return found.resolve()

@@ -10,7 +10,7 @@ from medgan.errors import UserError
 from medgan.sources.companions import SUFFIX
 from medgan.sources.dialects import read_lines
 from medgan.sources.forms import plain
-from medgan.sources.listing import COPY, Found, copies, find_images, idle
+from medgan.sources.listing import BY_PATTERN, COPY, Found, copies, find_images, idle
 from medgan.sources.rows import Remark
 
 ANYWHERE = "**"  # as the folder of the images: anywhere below the table, found by file name
@@ -29,14 +29,17 @@ class Place:
         and remarks.
 
         A name is the path below the folder, or, with ANYWHERE, the file name, which must be unique.
+        Files that match `leave_out` have one too, since a table may list them.
         """
         anywhere = self.images == ANYWHERE
         folder = self.root if anywhere else self.root / self.images
         found = find_images(folder, self.leave_out) if folder.is_dir() else Found()
         left_out = {self.below(path): reason for path, reason in found.left_out.items()}
+        by_pattern = [path for path, why in found.left_out.items() if why.startswith(BY_PATTERN)]
         remarks = idle(self.leave_out, found)
         if not anywhere:
-            return {name: self.below(name) for name in found.images}, left_out, remarks
+            names = (*found.images, *by_pattern)
+            return {name: self.below(name) for name in names}, left_out, remarks
         duplicates = copies(self.root, found.images)
         named: dict[str, str] = {}
         for path in found.images:
@@ -46,6 +49,7 @@ class Place:
                     f"{named[name]} and {path} in {self.root} have one name and differ, so a table "
                     "cannot tell them apart; rename one, or leave one out with `leave_out`"
                 )
+        named = {PurePosixPath(path).name: path for path in by_pattern} | named
         return named, left_out | dict.fromkeys(duplicates, COPY), remarks
 
     def below(self, name: str) -> str:
@@ -110,15 +114,21 @@ def read_lists(folder: Path, lists: Mapping[str, str]) -> dict[str, str]:
         if not path.is_file():
             remedy = f"put the list of {part} images there, or drop `splits`"
             raise UserError(f"{path} does not exist; {remedy}")
-        for number, text in read_lines(path):
+        lines = read_lines(path)
+        if not lines:
+            raise UserError(f"{path} is empty; list the {part} images in it, or drop `splits`")
+        for number, text in lines:
             if parts.setdefault(_file(text), part) != part:
                 both = f"the list of {parts[_file(text)]} images and in {path} (line {number})"
                 raise UserError(f"{text} is both in {both}; correct them")
     return parts
 
 
-def parts_of(paths: Sequence[str], parts: Mapping[str, str]) -> list[str | None]:
-    """Return the part of each path by its file name, or by its name without suffix.
+def parts_of(
+    paths: Sequence[str], parts: Mapping[str, str]
+) -> tuple[list[str | None], list[Remark]]:
+    """Return the part of each path by its file name, or by its name without suffix, and a remark
+    on names that no path has.
 
     Raises:
         UserError: paths are of some of the parts, and none of another one.
@@ -131,7 +141,10 @@ def parts_of(paths: Sequence[str], parts: Mapping[str, str]) -> list[str | None]
                 f"the list of {part} images names no image of the data set (it has `{example}`, for "
                 "example); correct the list, or drop it from `splits`"
             )
-    return found
+    named = {name for path in paths for name in (_file(path), SUFFIX.sub("", _file(path)))}
+    absent = [name for name in parts if name not in named]
+    text = f"{len(absent)} of {len(parts)} names in the official lists are of no image of the table"
+    return found, [Remark("listed parts", len(absent), text)] if absent else []
 
 
 def _file(path: str) -> str:

@@ -20,6 +20,8 @@ from medgan.sources.rows import EXCLUDED, Remark
 COPY = "a copy of another file (same name, same content)"
 HIDDEN = "a hidden file or folder"
 SYSTEM = "a file of the system"
+BY_PATTERN = "leave_out"
+"""Beginning of the reason of a file that matches a pattern of `leave_out`."""
 LINK = "a linked folder (its files are read at their own place)"
 CIRCLE = "a linked folder that leads back to itself"
 SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
@@ -27,6 +29,8 @@ SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 )
 EXAMPLES = 3
+AS_PARAMETER = "with --params source=PATH"
+"""How the path of a data set is given to a run."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,10 @@ class Found:
         rows = pd.DataFrame({"image_id": list(self.left_out)}, dtype=object)
         return rows.assign(path=rows["image_id"], **{EXCLUDED: list(self.left_out.values())})
 
-    def require_images(self, root: Path) -> Found:
-        """Return itself. Raises `UserError`, with what is there instead, for no images."""
+    def require_images(self, root: Path, how: str = AS_PARAMETER) -> Found:
+        """Return itself. Raises `UserError`, with what is there instead, for no images; `how` says
+        how to give another folder.
+        """
         if self.images:
             return self
         others = ""
@@ -54,11 +60,13 @@ class Found:
             others = f" but {len(self.left_out)} other files ({listed})"
         raise UserError(
             f"{root} holds no images{others}; give the folder of JPEG, PNG, BMP, TIFF, DICOM, "
-            "NIfTI, NPY or NPZ files with --params source=PATH"
+            f"NIfTI, NPY or NPZ files {how}"
         )
 
 
-def find_images(root: Path, leave_out: Sequence[str] = (), guess: bool = False) -> Found:
+def find_images(
+    root: Path, leave_out: Sequence[str] = (), guess: bool = False, any_name: bool = False
+) -> Found:
     """List a folder.
 
     The name of an image file is believed until the file is read; of all others the first bytes
@@ -68,11 +76,12 @@ def find_images(root: Path, leave_out: Sequence[str] = (), guess: bool = False) 
         root: the folder.
         leave_out: regular expressions on the path; files that match one are left out.
         guess: whether masks and thumbnails of other images are left out, by their names.
+        any_name: whether names may be no UTF-8, which no table or document can hold.
 
     Raises:
         UserError: a folder that cannot be entered, a name that is not UTF-8, or a wrong pattern.
     """
-    found = _Walk(root, _compiled(leave_out)).run()
+    found = _Walk(root, _compiled(leave_out), any_name).run()
     others = companions(found.images) if guess else {}
     images = [path for path in found.images if path not in others]
     return Found(images, found.left_out | others)
@@ -109,9 +118,10 @@ class _Folder:
 
 
 class _Walk:
-    def __init__(self, root: Path, patterns: list[re.Pattern[str]]) -> None:
+    def __init__(self, root: Path, patterns: list[re.Pattern[str]], any_name: bool) -> None:
         self.root = root.resolve()
         self.patterns = patterns
+        self.any_name = any_name
         self.found = Found()
 
     def run(self) -> Found:
@@ -135,7 +145,8 @@ class _Walk:
             return []
         folders = []
         for entry in entries:
-            _check_name(entry.name, self.root, folder.path)
+            if not self.any_name:
+                _check_name(entry.name, self.root, folder.path)
             path, where = folder.path + entry.name, Path(entry.path)
             if not _is_folder(entry):
                 self._file(where, path, folder.reason)
@@ -174,7 +185,7 @@ class _Walk:
         if name.startswith("."):
             return HIDDEN
         matching = (pattern.pattern for pattern in self.patterns if pattern.search(path))
-        return next((f"leave_out `{pattern}`" for pattern in matching), None)
+        return next((f"{BY_PATTERN} `{pattern}`" for pattern in matching), None)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -19,6 +19,9 @@ METADATA = (
 )
 """What a file may tell of its image besides the pixels, as text. Nothing identifies a person:
 `group_id` is a pseudonym."""
+IDENTITY = ("issuer", "number", "study")
+"""What a file may tell of its patient besides `group_id`: whether that includes an issuer,
+and pseudonyms of the id without its issuer and of the study."""
 
 OF_ANOTHER_KIND = frozenset(("NOT_AN_IMAGE", "LOCALIZER"))
 """Codes of sound files that are no images of the data set: left out and counted, not quarantined."""
@@ -37,4 +40,4 @@ class Picture:
     """One decoded image."""
 
     pixels: Pixels  # (H, W, C), C 1 (gray) or 3 (RGB), upright
-    metadata: Mapping[str, str] = field(default_factory=dict)  # known keys of METADATA
+    metadata: Mapping[str, str] = field(default_factory=dict)  # known keys of METADATA and IDENTITY

@@ -17,6 +17,7 @@ import pandas as pd
 
 from medgan.contracts import NORMAL
 from medgan.errors import UserError, unknown
+from medgan.sources.cells import NO, YES
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.folder import FolderSource, compile_fields
 from medgan.sources.forms import form, spellings
@@ -26,7 +27,7 @@ from medgan.sources.path_guesses import MOST_LABELS, PARTS, guess_from_paths, is
 from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy, evenly_spaced
 from medgan.sources.readers.formats import suffix_of
-from medgan.sources.rows import EXCLUDED, exclusions, remarks_of
+from medgan.sources.rows import EXCLUDED, exclusions, is_blank, remarks_of
 from medgan.sources.table import CsvSource
 from medgan.sources.table_guesses import TableGuess, guess_from_tables
 
@@ -36,6 +37,8 @@ COLORED = 2.0
 """Mean difference of the channels from which an image is in color."""
 SLICES = SlicePolicy(count=8)
 NO_LABEL = ""
+ANOMALOUS = "anomalous"
+"""Category of a label that says yes and nothing else."""
 FEW = 20
 SEVERAL_LABELS = 0.3
 """Share of the patients with several labels from which the numbering may begin anew in each."""
@@ -120,10 +123,10 @@ def recognize(path: Path | str, corrections: Corrections | None = None) -> Recog
         UserError: there is no such folder, it holds no images, or a correction does not fit.
     """
     corrections = corrections or Corrections()
-    root = given_path(str(path), "the folder of images")
+    root = given_path(str(path), "the folder of images", "instead")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give the folder that holds the images.")
-    paths = find_images(root, guess=True).require_images(root).images
+    paths = find_images(root, guess=True).require_images(root, "instead").images
     tables, problems = guess_from_tables(root, paths)
     source, about = _source(root, paths, tables)
     source = _with_patients(source, corrections.patients)
@@ -141,7 +144,7 @@ def recognize(path: Path | str, corrections: Corrections | None = None) -> Recog
     found = Recognition(
         source=source,
         labels=labels,
-        meaning=_meaning(list(labels), corrections),
+        meaning=_meaning(list(labels), corrections, _is_of_normal(source)),
         separator=separator,
         formats=Counter(suffix_of(_file(name)) for name in used["path"]),
         n_images=len(used),
@@ -219,30 +222,43 @@ def _label_counts(used: pd.DataFrame, separator: str | None) -> dict[str, int]:
     return _counts(single.to_frame("label"), "label")
 
 
-def _meaning(labels: Sequence[str], corrections: Corrections) -> dict[str, str | None]:
+def _is_of_normal(source: FolderSource | CsvSource) -> bool:
+    """Return whether the column of labels is called like a label of healthy images."""
+    column = source.columns.get("category") if isinstance(source, CsvSource) else None
+    return isinstance(column, str) and is_normal(column)
+
+
+def _meaning(
+    labels: Sequence[str], corrections: Corrections, of_normal: bool
+) -> dict[str, str | None]:
     """Return label -> category: as corrected, else `normal` for its usual names, else its own.
 
-    Spellings of one label have one category.
+    Spellings of one label have one category. In a column of normal (`No Finding`) yes is normal.
     """
     for label in [*corrections.labels, *filter(None, [corrections.normal])]:
         if label not in labels:
             raise unknown("label", label, labels)
     if labels == [NO_LABEL]:
         return {NO_LABEL: NORMAL}
-    guessed = [label for label in labels if is_normal(label)][:1]
-    healthy = [corrections.normal] if corrections.normal is not None else guessed
+    truths = [label for label in labels if form(label) in YES] if of_normal else []
+    guessed = truths or [label for label in labels if is_normal(label)]
+    healthy = [corrections.normal] if corrections.normal is not None else guessed[:1]
     own = {form(label): _category(label) for label in reversed(labels)}
+    if truths:
+        own |= {form(label): ANOMALOUS for label in labels if label and form(label) in NO}
     own |= {form(label): NORMAL for label in healthy}
     return {label: own[form(label)] for label in labels} | dict(corrections.labels)
 
 
 def _category(label: str) -> str | None:
-    """Return the name of a category: that of its label in lower case, with underscores."""
-    if not label:
+    """Return the name of a category: that of its label in lower case, with underscores; None for a
+    label that says that there is none.
+    """
+    if is_blank(label):
         return None
     plain = re.sub(r"\W+", "_", label.strip().casefold()).strip("_")
-    named = {"1": "anomalous", "yes": "anomalous", NORMAL: "other_normal"}
-    return named.get(plain, plain or "anomalous")
+    yes = form(label) in YES or not plain
+    return ANOMALOUS if yes else {NORMAL: "other_normal"}.get(plain, plain)
 
 
 def _n_patients(used: pd.DataFrame) -> int | None:
@@ -295,8 +311,11 @@ def _problems(found: Recognition, used: pd.DataFrame) -> Iterator[str]:
         yield "No labels were found: all images are taken for normal, so nothing can be tested."
     elif NORMAL not in found.meaning.values():
         yield "It is not clear which label is that of healthy images: name it."
-    elif NO_LABEL in found.labels:
-        yield f"{found.labels[NO_LABEL]} images have no label; they are left out."
+    blank = [label for label in found.labels if is_blank(label) and found.meaning[label] is None]
+    if blank and list(found.labels) != [NO_LABEL]:
+        shown = ", ".join(f"`{label}`" for label in filter(None, blank))
+        total = sum(found.labels[label] for label in blank)
+        yield f"{total} images have no label{f' ({shown})' if shown else ''}; they are left out."
     for group in spellings(found.labels):
         shown = " and ".join(f"`{label}` ({found.labels[label]})" for label in group)
         yield f"The labels {shown} differ only in how they are written: they are one category."

@@ -25,7 +25,7 @@ EXCLUDED = "excluded"
 BLANK = frozenset(
     (
         *("", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "none", "null", "unknown"),
-        *("missing", "not available", "?", "-", "--", "."),
+        *("missing", "not available", "unlabeled", "unlabelled", "?", "-", "--", "."),
     )
 )
 """How records write a missing value, in any case."""
@@ -63,6 +63,11 @@ def years(text: object) -> float | None:
 def sex(text: object) -> str | None:
     """Parse `F`, `female`, `M` or `male`, in any case, into F or M."""
     return SEXES.get(str(text).strip().lower())
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text is a notation of a missing value."""
+    return text.strip().lower() in BLANK
 
 
 def blank_to_none(column: pd.Series[Any], blank: Collection[str] = BLANK) -> pd.Series[Any]:

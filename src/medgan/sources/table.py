@@ -23,6 +23,7 @@ from medgan.sources.dialects import Table, TableFormat, joined, read_table
 from medgan.sources.files import FileImages, given_path
 from medgan.sources.forms import Text, form
 from medgan.sources.listed import Place, locate, parts_of, read_lists
+from medgan.sources.listing import BY_PATTERN
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.rows import (
     EXCLUDED,
@@ -93,7 +94,7 @@ class CsvSource:
             rows = exclude(rows, missing_files(rows, root), MISSING)
         else:
             require_files(rows, others, root, names)
-        rows = self._split(rows, root)
+        rows, absent = self._split(rows, root)
         own = {os.path.relpath(path, root) for path in tables.values()} | set(self.splits.values())
         others.loc[others["path"].isin(own), EXCLUDED] = OWN_TABLE
         known = known_fields(require_some(rows, names), self._origins())
@@ -101,7 +102,7 @@ class CsvSource:
         ids = rows.reindex(columns=["image_id"])["image_id"].astype(object)
         rows["image_id"] = ids.where(ids.notna(), rows["path"])
         return FileImages(
-            root.name, root, rows, self.reading, (*remarks, *otherwise, *repeated, *known)
+            root.name, root, rows, self.reading, (*remarks, *otherwise, *repeated, *absent, *known)
         )
 
     def _check(self) -> None:
@@ -224,12 +225,13 @@ class CsvSource:
             rows = exclude(rows, ~kept, name + " " + text)
         return rows
 
-    def _split(self, rows: pd.DataFrame, root: Path) -> pd.DataFrame:
+    def _split(self, rows: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[Remark]]:
         if not self.splits:
-            return rows
-        found = parts_of(rows["path"].tolist(), read_lists(root, self.splits))
+            return rows, []
+        found, absent = parts_of(rows["path"].tolist(), read_lists(root, self.splits))
         split = pd.Series(found, index=rows.index, dtype=object)
-        return exclude(rows.assign(split=split), split.isna(), "in none of the official lists")
+        rows = exclude(rows.assign(split=split), split.isna(), "in none of the official lists")
+        return rows, absent
 
 
 def find_table(folder: Path, name: str) -> Path:
@@ -250,11 +252,13 @@ def with_paths(
     named, others, idle = place.find()
     paths, remarks = locate(names, named, place)
     listed = rows.assign(path=paths)
+    by_pattern = {path: why for path, why in others.items() if why.startswith(BY_PATTERN)}
+    listed = exclude(listed, listed["path"].isin(by_pattern), listed["path"].map(by_pattern))
     others = dict.fromkeys(named.values(), UNLISTED) | others
     unlisted = sorted(others.keys() - set(paths))
     reasons = [others[path] for path in unlisted]
     extra = pd.DataFrame({"path": unlisted, EXCLUDED: reasons}, dtype=object)
-    return listed.assign(**{EXCLUDED: exclusions(listed)}), extra, [*remarks, *idle]
+    return listed, extra, [*remarks, *idle]
 
 
 def once(rows: pd.DataFrame, lines: list[str]) -> tuple[pd.DataFrame, list[Remark]]:

@@ -110,7 +110,8 @@ class RunArchive:
     def find(self, words: str) -> TrackedRun:
         """Find a run by the start of its id, `latest`, `previous`, its start time or its name.
 
-        A start time is 2026-05-01 or 2026-05-01T12:30, UTC. Of several matches, the newest counts.
+        A start time is 2026-05-01 or 2026-05-01T12:30, UTC. Of several matches, the newest that
+        evaluated a detector counts, or else the newest.
 
         Raises:
             UserError: there is none, or several ids begin with `words`.
@@ -125,7 +126,8 @@ class RunArchive:
             )
         runs = self.runs()
         if found := _matching(words, runs):
-            return found[0]
+            evaluated = {run.run_id for run in self.evaluated()} if len(found) > 1 else set()
+            return min(found, key=lambda run: run.run_id not in evaluated)
         known = "; ".join(run.title for run in runs[:3]) or "none"
         raise UserError(
             f"MLflow has no run '{words}' of '{self._experiment}': the newest are {known}. "

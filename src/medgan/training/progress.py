@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from medgan.training.collapse import collapse_warning
 
@@ -16,31 +14,7 @@ if TYPE_CHECKING:
     from medgan.training.loop import Progress
 
 logger = logging.getLogger(__name__)
-
-
-TABLE, BAR = 100, 140
-"""Most columns of a table and of a bar."""
 LOSSES = "{desc} {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-
-
-def columns(most: int = TABLE) -> int:
-    """Columns of the terminal, at most `most`; where there is no terminal, these."""
-    return min(shutil.get_terminal_size((most, 24)).columns, most)
-
-
-def progress_bar(name: str, unit: str, total: int | None = None, **settings: Any) -> tqdm:
-    """Create a bar on stderr that vanishes at its end; if that is not a terminal, it prints a line
-    every ten seconds, and stays.
-    """
-    from tqdm import tqdm  # training itself needs torch, numpy and safetensors only
-
-    shown = sys.stderr.isatty()
-    defaults = {
-        "mininterval": 0.5 if shown else 10.0,
-        "ncols": columns(BAR),
-        "leave": not shown,
-    }
-    return tqdm(total=total, desc=f"{name:<18}", unit=unit, **{**defaults, **settings})
 
 
 class LiveView:
@@ -54,6 +28,8 @@ class LiveView:
     def __call__(self, report: Progress) -> None:
         """Move the bar, which closes at the last step, and warn once of mode collapse."""
         if self.bar is None:
+            from medgan.progress import progress_bar  # the loop itself does without tqdm
+
             self.bar = progress_bar(self.name, "step", report.total, bar_format=LOSSES, leave=True)
         if report.terms:
             shown = f"{report.images_per_second:.0f} images/s, {_short(report.terms)}"

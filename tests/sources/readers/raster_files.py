@@ -29,9 +29,13 @@ def tiff(
     big: bool = False,
     deflate: bool = False,
     planar: bool = False,
+    rows: int = 0,
+    tile: int = 0,
     tags: dict[int, list[int]] | None = None,
 ) -> Path:
-    """Write pages (H, W[, C]) of one strip each, as TIFF or BigTIFF with the given tags."""
+    """Write pages (H, W[, C]) of one strip each, or of strips of some rows or of square tiles that
+    fit into the image, as TIFF or BigTIFF with the given tags.
+    """
     head = b"II" if order == "<" else b"MM"
     head += struct.pack(order + ("HHHQ" if big else "HI"), *((43, 8, 0, 16) if big else (42, 8)))
     content = head
@@ -40,9 +44,16 @@ def tiff(
         deep = page if page.ndim == 3 else page[:, :, None]
         height, width, samples = deep.shape
         strips = [deep[:, :, [channel]] for channel in range(samples)] if planar else [deep]
+        if rows or tile:
+            high, wide = (tile, tile) if tile else (rows, width)
+            strips = [
+                deep[y : y + high, x : x + wide]
+                for y in range(0, height, high)
+                for x in range(0, width, wide)
+            ]
         width_bits = bits or deep.dtype.itemsize * 8
         blobs = [
-            packed(strip.reshape(height, -1), width_bits)
+            packed(strip.reshape(len(strip), -1), width_bits)
             if width_bits in (1, 2, 4, 12)
             else strip.astype(strip.dtype.newbyteorder(order)).tobytes()
             for strip in strips
@@ -56,11 +67,15 @@ def tiff(
             259: (SHORT, [8 if deflate else 1]),
             273: (offset, [0] * len(blobs)),
             277: (SHORT, [samples]),
-            278: (LONG, [height]),
+            278: (LONG, [rows or height]),
             279: (offset, [len(blob) for blob in blobs]),
             284: (SHORT, [2 if planar else 1]),
             339: (SHORT, [form] * samples),
         }
+        if tile:
+            entries |= {322: (SHORT, [tile]), 323: (SHORT, [tile])}
+            entries |= {324: entries.pop(273), 325: entries.pop(279)}
+            del entries[278]
         entries |= {} if photometric is None else {262: (SHORT, [photometric])}
         entries |= {tag: (SHORT, values) for tag, values in (tags or {}).items()}
         content = _page(content, entries, blobs, order, big, last=number == len(pages) - 1)
@@ -88,7 +103,7 @@ def _page(
     places = np.cumsum([start + outside, *map(len, blobs)]).tolist()
     table, beyond = struct.pack(order + count, len(entries)), b""
     for tag, (kind, values) in sorted(entries.items()):
-        given = places[:-1] if tag == 273 else values
+        given = places[:-1] if tag in (273, 324) else values
         raw = struct.pack(order + WIDTHS[kind][1] * len(given), *given)
         if len(raw) > room:
             beyond, raw = beyond + raw, struct.pack(order + word, start + len(beyond))

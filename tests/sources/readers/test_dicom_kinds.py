@@ -293,6 +293,14 @@ def test_a_packed_file_is_read(tmp_path: Path) -> None:
     assert code(path, max_volume_bytes=100) == "TOO_LARGE"
 
 
+def test_a_packed_file_whose_checksum_is_missing_or_wrong_is_refused(tmp_path: Path) -> None:
+    content = gzip.compress(dicom(tmp_path / "a", GRAY).read_bytes())
+    path = tmp_path / "0001.dcm.gz"
+    for damaged in (content[:-1], content[:-8], content[:-8] + bytes(8)):
+        path.write_bytes(damaged)
+        assert code(path) == "UNREADABLE"
+
+
 def test_a_file_without_a_transfer_syntax_is_read(tmp_path: Path) -> None:
     path = dicom(tmp_path / "a.dcm", GRAY, Modality="CR")
     content = path.read_bytes()

@@ -16,12 +16,13 @@ from medgan.images.config import IngestionConfig
 from medgan.images.duplicates import captions, differences, select_groups
 from medgan.images.manifest import build_manifest, listing
 from medgan.images.metadata import ImageFacts, KnownFacts, read_facts
+from medgan.images.patients import patients_of
 from medgan.images.profile import intensity_bands, previews, profile, sample
 from medgan.images.resizing import fit_square
 from medgan.images.summary import DataSummary, summarize_ingestion
 from medgan.pipelines.outputs import DataProfile, NearDuplicates
+from medgan.progress import progress_bar
 from medgan.sources.registry import ImageSource
-from medgan.training.progress import progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,10 @@ def make_manifest(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, DataSummary]:
     """Return the manifest of usable images, the quarantine, the exclusions and their summary."""
     tables = build_manifest(source, facts, config)
-    return (*tables, summarize_ingestion(source, *tables))
+    read = facts.of(tables[0]["path"].tolist())
+    patients = patients_of(fact.metadata for fact in read.values())
+    told = source.rows().reindex(columns=["group_id"])["group_id"].notna().all()
+    return (*tables, summarize_ingestion(source, *tables, () if told else patients.remarks))
 
 
 def profile_data(

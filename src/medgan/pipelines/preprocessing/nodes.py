@@ -29,8 +29,8 @@ from medgan.images.splits import (
 from medgan.images.store import ImageStore, StoreInfo, StorePlan
 from medgan.images.summary import DataSummary, MaskMatch, with_split
 from medgan.pipelines.outputs import Cut, NearDuplicates
+from medgan.progress import progress_bar
 from medgan.sources.registry import ImageSource
-from medgan.training.progress import progress_bar
 
 VERSION = 2
 """Part of the key of a store; raise it when resizing changes."""

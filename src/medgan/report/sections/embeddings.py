@@ -47,8 +47,8 @@ def maps(data: ReportData) -> Section:
         "before the most confident detections."
     )
     if others:
-        where = "Their close and random decisions: MODEL/illustrations, beside report.html."
-        blocks.append(Sentences([where]))
+        where = "MODEL/illustrations, in the folder of reports"
+        blocks.append(Sentences([f"Their close and random decisions: {where}."]))
     blocks += [*_random_errors(data), *_worst_slices(data)]
     return Section("maps", title, takeaway, blocks, opened=True)
 

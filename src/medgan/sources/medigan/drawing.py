@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-from tqdm import tqdm
 
 from medgan.errors import UserError
+from medgan.progress import progress_bar
 from medgan.sources.medigan.catalogue import Model
 from medgan.sources.medigan.environment import GIVE, clean_variables, given_python, python_of
 from medgan.sources.medigan.packages import Home, Package, laid_out
@@ -159,7 +159,7 @@ def _run(
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
     (folder / "output").mkdir()
     report = Report()
-    progress = tqdm(total=request["count"], desc=package.model.short, unit="image")
+    progress = progress_bar(package.model.short, "image", request["count"])
     with log.open("wb") as said, progress, _worker(python, folder, said) as process:
         for line in process.stdout or ():
             report = _report(line)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tqdm import tqdm
-
 from medgan.errors import UserError
 from medgan.files.atomic import new_file, write_text
 from medgan.files.digest import file_digest
+from medgan.progress import progress_bar
 from medgan.sources.medigan.catalogue import Model, find, is_listed, read_metadata
 
 PREFIX = "medigan:"
@@ -149,7 +148,7 @@ def download(link: str, path: Path) -> None:
             size = int(answer.headers.get("Content-Length") or 0) or None
             with (
                 temporary.open("wb") as file,
-                tqdm(total=size, desc=path.name, unit="B", unit_scale=True) as progress,
+                progress_bar(path.name, "B", size, unit_scale=True) as progress,
             ):
                 while chunk := answer.read(CHUNK):
                     file.write(chunk)

@@ -41,7 +41,9 @@ class Decoded:
     low: float | None = None
     """Shown black, and `high` white; low > high inverts the image. None: uint8, shown as is."""
     high: float | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)  # keys of `raw.METADATA`
+    metadata: Mapping[str, str] = field(
+        default_factory=dict
+    )  # keys of `raw.METADATA` and `raw.IDENTITY`
 
 
 class Reader(Protocol):

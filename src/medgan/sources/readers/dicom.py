@@ -138,11 +138,14 @@ def _opened(path: Path, config: ReadingConfig) -> Iterator[_File]:
 
 
 def _unpacked(raw: BinaryIO, config: ReadingConfig, bits: int) -> BinaryIO:
-    """Unpack the rest of a file, up to the cap."""
+    """Unpack the rest of a file, up to the cap. The checksum of gzip is behind all data."""
     cap = config.max_volume_bytes
-    data = zlib.decompressobj(bits).decompress(raw.read(), cap + 1)
+    unpacking = zlib.decompressobj(bits)
+    data = unpacking.decompress(raw.read(), cap + 1)
     if len(data) > cap:
         raise ImageRefused("TOO_LARGE", f"it unpacks to more than reading.max_volume_bytes = {cap}")
+    if not unpacking.eof:
+        raise ImageRefused("UNREADABLE", "its compressed data are cut or damaged")
     return io.BytesIO(data)
 
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 KEYWORDS = (
     *("PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "PatientID"),
-    *("IssuerOfPatientID", "SeriesInstanceUID", "Modality", "ViewPosition", "ScanningSequence"),
-    *("SequenceVariant", "Manufacturer", "ManufacturerModelName", "ImagePositionPatient"),
+    *("IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"),
+    *("ViewPosition", "ScanningSequence", "SequenceVariant", "Manufacturer"),
+    *("ManufacturerModelName", "ImagePositionPatient"),
 )
 """Attributes that are read; birth and study date only give years, ids only give pseudonyms."""
 AGE = re.compile(r"\d{3}[DWMY]")
@@ -68,7 +69,7 @@ MAKERS: Mapping[str, str] = {
 
 
 def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
-    """Return what is known of `FACTS` and, with a secret key, `group_id` and `volume`.
+    """Return what is known of `FACTS` and, with a secret key, of patient, study and series.
 
     With a key, models of one maker are told apart by six digits of a pseudonym.
     """
@@ -84,10 +85,20 @@ def describe(header: Dataset, config: ReadingConfig) -> dict[str, str]:
 
 
 def _pseudonyms(key: str) -> dict[str, Callable[[Dataset], str]]:
+    def issuer(header: Dataset) -> str:
+        return form(_text(header, "IssuerOfPatientID"))
+
+    def number(header: Dataset) -> str:
+        name = form(_text(header, "PatientID"))
+        return pseudonym(name, key, "number") if name else ""
+
     def patient(header: Dataset) -> str:
         name = form(_text(header, "PatientID"))
-        issuer = form(_text(header, "IssuerOfPatientID"))
-        return pseudonym(f"{issuer}\n{name}", key, "patient") if name else ""
+        return pseudonym(f"{issuer(header)}\n{name}", key, "patient") if name else ""
+
+    def study(header: Dataset) -> str:
+        uid = _text(header, "StudyInstanceUID")
+        return pseudonym(uid, key, "study") if uid else ""
 
     def series(header: Dataset) -> str:
         uid = _text(header, "SeriesInstanceUID")
@@ -98,7 +109,14 @@ def _pseudonyms(key: str) -> dict[str, Callable[[Dataset], str]]:
         number = pseudonym(model, key, "model")[:6] if model else ""
         return f"{_maker(header) or OTHER} {number}" if number else _maker(header)
 
-    return {"group_id": patient, "volume": series, "scanner": scanner}
+    return {
+        "group_id": patient,
+        "issuer": lambda header: "named" if patient(header) and issuer(header) else "",
+        "number": number,
+        "study": study,
+        "volume": series,
+        "scanner": scanner,
+    }
 
 
 def _text(header: Dataset, keyword: str) -> str:

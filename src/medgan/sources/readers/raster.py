@@ -10,6 +10,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,6 @@ import numpy as np
 from PIL import Image, ImageOps, ImagePalette
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -26,9 +26,11 @@ from medgan.sources.readers import tiff_tags as tags
 from medgan.sources.readers.config import ReadingConfig
 from medgan.sources.readers.decoding import Decoded, check_frame, check_pixels, windowed
 from medgan.sources.readers.formats import detect
+from medgan.sources.readers.jpeg import CheckedJpeg
+from medgan.sources.readers.tiff_streams import DEFLATE, with_checked_streams
 
 DECODERS: Mapping[str, Callable[[Path], ImageFile]] = {
-    "JPEG": JpegImageFile,
+    "JPEG": CheckedJpeg,
     "PNG": PngImageFile,
     "BMP": BmpImageFile,
     "TIFF": TiffImageFile,
@@ -108,11 +110,22 @@ def _page(path: Path, frame: int | None, config: ReadingConfig) -> Iterator[Imag
             check_pixels(image.width, image.height, config)
         if isinstance(image, TiffImageFile):
             tags.check(image.tag_v2, image.mode)
-            if image.tile[0].codec_name == "libtiff":
-                _decode_as(image, tags.NATIVE.get(raw := _raw_mode(image), raw))
-            if image.mode in ("P", "PA"):
-                image.palette = ImagePalette.raw("RGB;L", tags.palette(image.tag_v2))
-        yield image
+            yield _tiff(image, path, number, config)
+        else:
+            yield image
+
+
+def _tiff(image: TiffImageFile, path: Path, number: int, config: ReadingConfig) -> TiffImageFile:
+    """Prepare a page for decoding."""
+    if image.tag_v2.get(tags.COMPRESSION) in DEFLATE:
+        limit = config.max_pixels * tags.bytes_of_pixel(image.tag_v2)
+        image = TiffImageFile(BytesIO(with_checked_streams(path.read_bytes(), number, limit)))
+        image.seek(number)
+    if image.tile[0].codec_name == "libtiff":
+        _decode_as(image, tags.NATIVE.get(raw := _raw_mode(image), raw))
+    if image.mode in ("P", "PA"):
+        image.palette = ImagePalette.raw("RGB;L", tags.palette(image.tag_v2))
+    return image
 
 
 def _pages(image: ImageFile) -> Sequence[int]:

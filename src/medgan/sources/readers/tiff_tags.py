@@ -102,6 +102,11 @@ def as_stored(values: Values, tags: ImageFileDirectory_v2, mode: str) -> Values:
     return values.view(kind) if kind else values
 
 
+def bytes_of_pixel(tags: ImageFileDirectory_v2) -> int:
+    """Return the bytes of all samples of a pixel."""
+    return -(-max(_all(tags, BITS)) * int(tags.get(SAMPLES, 1)) // 8)
+
+
 def white_is_zero(tags: ImageFileDirectory_v2, mode: str) -> bool:
     """Return whether high values are dark, and Pillow has not inverted them."""
     return tags.get(PHOTOMETRIC) == WHITE_IS_ZERO and mode not in INVERTED_BY_PILLOW

@@ -26,7 +26,7 @@ from medgan.images.transforms import crop_padding, prepare
 from medgan.models import PublishedModel
 from medgan.pipelines.outputs import Arrays
 from medgan.pipelines.shared import EvaluationData, reused
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 from medgan.training.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ from medgan.pipelines.outputs import Arrays, Evaluation, Illustrations, Scores, 
 from medgan.pipelines.shared import Earlier, EvaluationData, embed, of_images
 from medgan.plots.detectors import confusion_matrix, score_histograms
 from medgan.plots.forest import forest
-from medgan.training.progress import progress_bar
+from medgan.progress import progress_bar
 from medgan.words import GIVEN, SMOKE, SMOKE_SCALE
 
 if TYPE_CHECKING:
