@@ -54,7 +54,7 @@ class Found:
             others = f" but {len(self.left_out)} other files ({listed})"
         raise UserError(
             f"{root} holds no images{others}; give the folder of JPEG, PNG, BMP, TIFF, DICOM, "
-            "NIfTI, NPY or NPZ files with --params source=PATH"
+            "NIfTI, NPY or NPZ files"
         )
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from medgan.contracts import NORMAL
 from medgan.errors import UserError, unknown
-from medgan.sources.files import FileImages, given_path
+from medgan.sources.files import FileImages
 from medgan.sources.folder import FolderSource, compile_fields
 from medgan.sources.forms import form, spellings
 from medgan.sources.listed import ANYWHERE
@@ -25,7 +25,7 @@ from medgan.sources.listing import find_images
 from medgan.sources.path_guesses import MOST_LABELS, PARTS, guess_from_paths, is_normal
 from medgan.sources.raw import ImageRefused
 from medgan.sources.readers.config import ReadingConfig, SlicePolicy, evenly_spaced
-from medgan.sources.readers.formats import suffix_of
+from medgan.sources.readers.formats import remedy_for, suffix_of
 from medgan.sources.rows import EXCLUDED, exclusions, remarks_of
 from medgan.sources.table import CsvSource
 from medgan.sources.table_guesses import TableGuess, guess_from_tables
@@ -120,9 +120,7 @@ def recognize(path: Path | str, corrections: Corrections | None = None) -> Recog
         UserError: there is no such folder, it holds no images, or a correction does not fit.
     """
     corrections = corrections or Corrections()
-    root = given_path(str(path), "the folder of images")
-    if not root.is_dir():
-        raise UserError(f"{root} is a file; give the folder that holds the images.")
+    root = _folder(Path(path))
     paths = find_images(root, guess=True).require_images(root).images
     tables, problems = guess_from_tables(root, paths)
     source, about = _source(root, paths, tables)
@@ -154,6 +152,19 @@ def recognize(path: Path | str, corrections: Corrections | None = None) -> Recog
     )
     remarks = [remark.text + "." for remark in remarks_of(opened)]
     return replace(found, problems=(*problems, *about, *remarks, *_problems(found, used)))
+
+
+def _folder(given: Path) -> Path:
+    """Resolve the path of a folder. Raises `UserError` where there is none."""
+    try:
+        found = given.expanduser().resolve()
+        if found.is_dir():
+            return found
+        problem = remedy_for(found) or "a file" if found.exists() else ""
+    except (RuntimeError, ValueError):  # of an unknown ~user, or a path with a zero byte
+        problem = ""
+    what = f"is {problem}" if problem else "does not exist"
+    raise UserError(f"{given} {what}: give the folder that holds the images.")
 
 
 def _file(path: str) -> str:
