@@ -141,12 +141,10 @@ class Project:
         found = self.read(dataset, "shortcut_scores")
         return found.shortcut_scores if found else None
 
-    def evaluation_files(self, dataset: str, name: str) -> tuple[Path, ...]:
-        """The files that an evaluation of a detector writes anew."""
-        entries = (
-            self._entry(dataset, entry) for entry in (f"{name}.scores", f"{name}.evaluation")
-        )
-        return tuple(_path(entry) for entry in entries)
+    def stamp(self, dataset: str, *entries: str) -> tuple[int, ...]:
+        """Return times that change when one of these entries is made anew, or deleted."""
+        paths = (_path(self._entry(dataset, entry)) for entry in entries)
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
     def results_file(self, dataset: str) -> Path:
         """Where the document of all results lies; a folder of versions."""
@@ -161,11 +159,6 @@ class Project:
         dataset_entry = self._entry(dataset, entry)
         found = _loaded(dataset_entry) if dataset_entry.exists() else None
         return None if isinstance(found, LeftOut) else found
-
-    def newest(self, dataset: str, entry: str) -> str:
-        """The newest version of an entry that is a folder, as text; empty where it has none."""
-        found: Any = self._entry(dataset, entry)
-        return str(found.newest() or "")
 
     def catalog(self, dataset: str) -> DataCatalog:
         """The catalog of a data set."""

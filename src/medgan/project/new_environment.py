@@ -25,6 +25,14 @@ FEW = 1000
 """Images below which the budgets decrease, by the root of their number: of fewer images a model sees
 each one more often than of many."""
 RESERVED = ("base", LOCAL)
+MARK = "# Written by `medgan init`"
+"""How the parameters of such an environment begin."""
+
+
+def written_environments(conf: Path) -> list[str]:
+    """Return the environments that `write_environment` has written, in alphabetical order."""
+    found = sorted(conf.glob("*/parameters.yml"))
+    return [path.parent.name for path in found if path.read_bytes().startswith(MARK.encode())]
 
 
 def require_free_name(conf: Path, name: str) -> None:
@@ -60,6 +68,7 @@ def environment_files(name: str, found: Recognition) -> dict[str, str]:
     ).get_template(TEMPLATE)
     share = min(1.0, math.sqrt(found.n_images / FEW))
     text = template.render(
+        mark=MARK,
         sections=_yaml(parameters),
         parts=found.parts,
         large=preprocessing.size >= LARGE,
