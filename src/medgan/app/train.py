@@ -127,7 +127,7 @@ def _show_recognized(project: Project, looked: Looked) -> None:
     st.subheader("What was recognized")
     with errors_shown():
         proposed = _recognized(looked, Corrections())
-        found = _recognized(looked, _corrections(proposed))
+        found = _recognized(looked, _corrections(proposed, looked))
         show(described(found))
         if st.button("Write the environment", key="write", type="primary"):
             write_environment(project.root / "conf", looked.name, found)
@@ -135,8 +135,8 @@ def _show_recognized(project: Project, looked: Looked) -> None:
             st.rerun()
 
 
-def _corrections(proposed: Recognition) -> Corrections:
-    """Let the user correct what was proposed."""
+def _corrections(proposed: Recognition, looked: Looked) -> Corrections:
+    """Let the user correct what was proposed; corrections of another look do not count."""
     labels = list(proposed.labels)
     normal = next((one for one, name in proposed.meaning.items() if name == NORMAL), None)
     with st.expander("Correct it", expanded=normal is None):
@@ -145,24 +145,26 @@ def _corrections(proposed: Recognition) -> Corrections:
             "Label of healthy images",
             labels,
             None if normal is None else labels.index(normal),
-            key="own_normal",
+            key=f"own_normal {looked.at}",
             format_func=lambda label: label or "(no label)",
         )
         size = right.select_slider(
-            "Side of the stored images, pixels", SIZES, proposed.size, key="own_size"
+            "Side of the stored images, pixels", SIZES, proposed.size, key=f"own_size {looked.at}"
         )
         patients = st.text_input(
             "Patients: a column of the table, or a pattern on the path with the patient in (…)",
             _patients(proposed),
-            key="own_patients",
+            key=f"own_patients {looked.at}",
             help="Empty: patients are not known.",
         )
-        categories = _categories(proposed, chosen)
+        categories = _categories(proposed, chosen, looked)
     changed = patients if patients != _patients(proposed) else None
     return Corrections(chosen, categories, changed, int(size))
 
 
-def _categories(proposed: Recognition, normal: str | None) -> Mapping[str, str | None]:
+def _categories(
+    proposed: Recognition, normal: str | None, looked: Looked
+) -> Mapping[str, str | None]:
     """Ask for the category of every label that is not that of healthy images."""
     found: dict[str, str | None] = {}
     for label in [one for one in proposed.labels if one != normal][:MOST_LABELS]:
@@ -170,7 +172,7 @@ def _categories(proposed: Recognition, normal: str | None) -> Mapping[str, str |
         name = st.text_input(
             plain(f"Category of the label {label or '(no label)'}; empty: left out"),
             label.lower() if suggested == NORMAL else suggested or "",
-            key=f"own_category_{label}",
+            key=f"own_category_{label} {looked.at}",
         )
         found[label] = name.strip() or None
     return found
