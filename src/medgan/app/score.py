@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from medgan import models
 from medgan.app.shared import Chosen, choose, describe, plain, said, warn
+from medgan.errors import UserError
 from medgan.images.resizing import unfit_square
-from medgan.inference.references import Categories, Reference, categories, references
+from medgan.inference.classifier import TrainedClassifier
+from medgan.inference.references import Reference, classifier_of, references
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.inference.upload import (
     MOST_FILES,
@@ -28,7 +30,7 @@ from medgan.inference.upload import (
 )
 from medgan.pipelines.arms import ARMS
 from medgan.pipelines.outputs import Evaluation
-from medgan.plots.anomaly_maps import OPACITY, MapScale
+from medgan.plots.anomaly_maps import OPACITY, MapScale, own_scale
 from medgan.plots.overlay import enlarged, hottest, overlay, zoomed
 from medgan.project.artifacts import Project
 
@@ -53,6 +55,10 @@ LIMITS = """
 - The threshold is from {normals}. At another site the same threshold gives other error rates.
 - The map shows where the image differs from what was learned. It is no outline of a lesion.
 """
+GRAD_CAM = (
+    "Grad-CAM of {name}, the most probable class: where the classifier looks. The colors are "
+    "scaled to this map alone."
+)
 SHOWN_COLUMNS = ["path", "slice", "score", "threshold", "decision", "percentile", "code", "message"]
 
 
@@ -77,7 +83,7 @@ def page(project: Project, dataset: str) -> None:
         st.info(said(missing))
     if files:
         if len(files) > MOST_FILES:
-            st.error(f"The first {MOST_FILES} of {len(files)} files are scored.")
+            st.warning(f"The first {MOST_FILES} of {len(files)} files are scored.")
         uploads = tuple(Upload(file.name, file.getvalue()) for file in files[:MOST_FILES])
         _show(chosen, using, _scored(chosen, stamp, uploads))
     _show_references(_references(chosen, stamp), using)
@@ -129,8 +135,8 @@ def _references(chosen: Chosen, stamp: tuple[int, ...]) -> list[Reference]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _categories(chosen: Chosen, arms: tuple[int, ...]) -> Categories | None:
-    return categories(Project(chosen.root), _detector(chosen))
+def _classifier(chosen: Chosen, arms: tuple[int, ...]) -> TrainedClassifier | None:
+    return classifier_of(Project(chosen.root), _detector(chosen))
 
 
 @st.cache_data(max_entries=4, show_spinner="Scoring")
@@ -154,8 +160,12 @@ def _show(chosen: Chosen, using: Trained, found: ScoredUploads) -> None:
     _show_score(using, image, str(rows["unit"].iloc[0]))
     _show_map(using, image, found.scale)
     if not image.outside:
-        arms = Project(chosen.root).stamp(chosen.dataset, *(f"{arm}.trained" for arm in ARMS))
-        _show_categories(_categories(chosen, arms), image)
+        entries = (f"{arm}.{part}" for arm in ARMS for part in ("trained", "classification"))
+        arms = Project(chosen.root).stamp(chosen.dataset, *entries)
+        try:
+            _show_categories(_classifier(chosen, arms), image)
+        except UserError as error:  # it is not evaluated yet, or there is no captum
+            st.info(said(str(error)))
     _hand_out(using, found)
 
 
@@ -212,13 +222,22 @@ def _show_map(using: Trained, image: ScoredImage, scale: MapScale) -> None:
     st.caption(SCALED if scaled else UNSCALED)
 
 
-def _show_categories(found: Categories | None, image: ScoredImage) -> None:
-    if found is None:
+def _show_categories(using: TrainedClassifier | None, image: ScoredImage) -> None:
+    if using is None:
         return
-    st.markdown(f"**Categories** (classifier `{found.arm}`, trained with labels)")
-    warn(found.cautions)
-    for name, probability in found.probabilities(image.pixels).items():
-        st.progress(probability, plain(f"{name}: {probability:.0%}"))
+    st.markdown(f"**Categories** (classifier `{using.arm}`, trained with labels)")
+    warn(using.cautions)
+    left, right = st.columns(2)
+    (found,) = using.probabilities(image.pixels[None]).tolist()
+    for name, probability in zip(using.classes, found, strict=True):
+        left.progress(probability, plain(f"{name}: {probability:.0%}"))
+    with right:
+        (seen,) = using.saliency(image.pixels[None])
+        scale = own_scale(seen.astype(np.float16), None)
+        pixels = enlarged(image.pixels, SIDE, smooth=False)
+        drawn = overlay(pixels, enlarged(seen, SIDE, smooth=True), scale)
+        caption = GRAD_CAM.format(name=using.classes[int(np.argmax(found))])
+        st.image(drawn, plain(caption), SIDE, alt=f"{image.name}: {caption}")
 
 
 def _hand_out(using: Trained, found: ScoredUploads) -> None:

@@ -48,8 +48,8 @@ EVERY = 3
 NEW = "(new)"
 ABOUT = (
     "Give a folder on this machine, or a ZIP file. Labels and patients are proposed from the names "
-    "of folders and files, and from a table beside them. Nothing is written before you say so, and "
-    "nothing leaves this machine."
+    "of folders and files, and from a table beside them. A ZIP file is unpacked into data/01_raw; "
+    "nothing else is written before you say so, and nothing leaves this machine."
 )
 HOW = {
     "smoke": f"a few steps of everything, in minutes; {SMOKE}",
@@ -98,6 +98,8 @@ def _ask(project: Project) -> None:
     st.session_state.pop("looked", None)
     with errors_shown():
         require_free_name(project.root / "conf", name)
+        if archive is not None and folder.strip():
+            raise UserError("There are two things to look at: give a folder, or a ZIP file.")
         path = _unpacked(project, name, archive) if archive is not None else folder.strip()
         if not path:
             raise UserError("There is nothing to look at: give a folder, or a ZIP file.")

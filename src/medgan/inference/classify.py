@@ -18,7 +18,6 @@ from medgan import __version__
 from medgan.datasets.documents import write_document
 from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE
-from medgan.evaluation.saliency import NO_CAPTUM, saliency
 from medgan.files.names import csv_text
 from medgan.images.labels import SEPARATOR
 from medgan.inference.batch import environment_of
@@ -146,7 +145,7 @@ def _rows(
         while batch := list(islice(entries, BATCH)):
             readable = [one.pixels for one in batch if one.pixels is not None]
             found = iter(using.probabilities(np.stack(readable)) if readable else ())
-            maps = iter(_maps(np.stack(readable), using) if with_saliency and readable else ())
+            maps = iter(using.saliency(np.stack(readable)) if with_saliency and readable else ())
             for one in batch:
                 if one.pixels is None:
                     yield _row(one, {"code": one.code, "message": one.message})
@@ -178,23 +177,6 @@ def _decided(
         **{f"{PROBABILITY}{name}": value for name, value in named},
         "message": seen.outside,
     }
-
-
-def _maps(pixels: NDArray[np.uint8], using: TrainedClassifier) -> NDArray[np.float64]:
-    """Compute Grad-CAM maps (n, h, w) of the most probable classes.
-
-    Raises:
-        UserError: captum is not installed.
-    """
-    inputs = using.inputs(pixels)
-    targets = using.model.probabilities(inputs).argmax(1).clone()  # type: ignore[operator]
-    info = using.store.info
-    try:
-        found = saliency(using.model.network, inputs, targets)
-    except ImportError:
-        raise UserError(f"Saliency is {NO_CAPTUM}, or leave --saliency out.") from None
-    top, left = ((inputs.shape[-1] - side) // 2 for side in (info.height, info.width))
-    return found[:, top : top + info.height, left : left + info.width]
 
 
 def _picture(
