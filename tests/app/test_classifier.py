@@ -24,10 +24,12 @@ def test_a_film_gets_the_calibrated_probabilities_and_grad_cam(
     assert not app.error
     found = Project(films)
     using = trained_classifier(found, found.environment("films"), "real")
-    store, splits = found.store("films"), found.splits("films")
+    manifest, splits = found.manifest("films"), found.splits("films")
+    assert manifest is not None
     assert splits is not None
-    row = splits.loc[splits["path"] == "sick/p0.png", "row"].to_numpy()
-    expected = using.probabilities(store.read(row))[0]
+    rows = splits.merge(manifest[["image_id", "path"]], on="image_id").set_index("path")["row"]
+    pixels = found.store("films").read(np.array([rows["sick/p0.png"]]))
+    expected = using.probabilities(pixels)[0]
     shown = [bar.proto.text for bar in app.get("progress")]
     assert shown == [f"{name}: {p:.0%}" for name, p in zip(using.classes, expected, strict=True)]
     best = using.classes[int(np.argmax(expected))]

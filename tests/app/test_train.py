@@ -27,7 +27,7 @@ from medgan.project.environment import Environment
 from medgan.project.lock import RunLock
 from medgan.project.new_environment import write_environment
 from medgan.sources.recognition import recognize
-from tests.app.test_page import fresh_caches, opened, texts  # noqa: F401
+from tests.app.test_page import MAIN, fresh_caches, opened, texts  # noqa: F401
 from tests.conftest import ROOT
 from tests.project.test_new_environment import conf  # noqa: F401
 from tests.sources.test_recognition import picture
@@ -170,6 +170,10 @@ def test_a_written_environment_is_opened_again(
         "parameters.yml",
     ]
     assert app.button(key="start")
+    assert app.query_params["own"] == ["skin"]
+    reloaded = AppTest.from_file(MAIN, default_timeout=60)
+    reloaded.query_params["view"], reloaded.query_params["own"] = "Train", "skin"
+    assert reloaded.run().selectbox(key="own").value == "skin"
     shutil.rmtree(conf / "skin")
     app.run()
     assert not app.error

@@ -53,7 +53,7 @@ ABOUT = (
 )
 HOW = {
     "smoke": f"a few steps of everything, in minutes; {SMOKE}",
-    "cpu": "budgets for two CPU cores, in hours",
+    "cpu": "budgets for two CPU cores, in hours; in less for under 1,000 images",
 }
 
 
@@ -70,18 +70,28 @@ class Looked:
 def page(project: Project) -> None:
     """Recognize a folder, let the user correct it, write its environment, and start a run."""
     st.header("Train on your own images")
-    if "written" in st.session_state:
-        st.session_state["own"] = st.session_state.pop("written")
-    if own := written_environments(project.root / "conf"):
-        name = st.sidebar.selectbox("Data set", [NEW, *own], key="own", bind="query-params")
-        if name != NEW:
-            _show_written(project, name)
-            return
+    if (name := _own(project)) != NEW:
+        _show_written(project, name)
+        return
     st.markdown(ABOUT)
     _ask(project)
     looked: Looked | None = st.session_state.get("looked")
     if looked is not None:
         _show_recognized(project, looked)
+
+
+def _own(project: Project) -> str:
+    """Let the user choose an environment that was written here before; the address remembers it."""
+    names = [NEW, *written_environments(project.root / "conf")]
+    if "written" in st.session_state:
+        st.session_state["own"] = st.session_state.pop("written")
+    if len(names) == 1:
+        return NEW
+    remembered = st.query_params.get("own", NEW)
+    place = names.index(remembered) if remembered in names else 0
+    name = st.sidebar.selectbox("Data set", names, place, key="own")
+    st.query_params["own"] = "" if name == NEW else name
+    return name
 
 
 def _ask(project: Project) -> None:
