@@ -170,7 +170,7 @@ def test_a_written_environment_is_opened_again(
         "parameters.yml",
     ]
     assert app.button(key="start")
-    assert app.query_params["own"] == ["skin"]
+    assert app.query_params["own"] == "skin"
     reloaded = AppTest.from_file(MAIN, default_timeout=60)
     reloaded.query_params["view"], reloaded.query_params["own"] = "Train", "skin"
     assert reloaded.run().selectbox(key="own").value == "skin"
