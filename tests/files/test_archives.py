@@ -11,15 +11,34 @@ from medgan.errors import UserError
 from medgan.files.archives import Limits, unpack
 
 
-def archive(files: dict[str, bytes], links: tuple[str, ...] = ()) -> io.BytesIO:
+def archive(
+    files: dict[str, bytes], links: tuple[str, ...] = (), method: int = zipfile.ZIP_DEFLATED
+) -> io.BytesIO:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(buffer, "w", method) as packed:
         for name, content in files.items():
             info = zipfile.ZipInfo(name)
             info.external_attr = (stat.S_IFLNK if name in links else stat.S_IFREG | 0o644) << 16
-            packed.writestr(info, content)
+            packed.writestr(info, content, method)
     buffer.seek(0)
     return buffer
+
+
+def encrypted() -> io.BytesIO:
+    """An archive whose member has the flag of encryption, in both of its headers."""
+    made = archive({"a.png": b"secret"})
+    content = bytearray(made.getvalue())
+    for header, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(header) + place] |= 1
+    return io.BytesIO(bytes(content))
+
+
+def damaged() -> io.BytesIO:
+    """An archive whose compressed bytes are no longer a deflate stream."""
+    content = bytearray(archive({"a.png": bytes(range(256)) * 9}).getvalue())
+    start = content.index(b"a.png") + 5
+    content[start : start + 4] = b"\xff\xff\xff\xff"
+    return io.BytesIO(bytes(content))
 
 
 def test_folders_and_files_are_unpacked(tmp_path: Path) -> None:
@@ -41,6 +60,15 @@ def test_folders_and_files_are_unpacked(tmp_path: Path) -> None:
         (archive({str(number): b"" for number in range(11)}), "11 files, more than 10"),
         (archive({"zeros": bytes(5 * 2**20)}), "more than 4 MB"),
         (archive({"a": b"1", "./a": b"2"}), "twice"),
+        (archive({"a": b"1", "a/b": b"2"}), "as a file and as a folder"),
+        (archive({"a/b/c": b"1", "a/b": b"2"}), "as a file and as a folder"),
+        (archive({"a/b/c": b"1", "a/b/c/d/e": b"2"}), "as a file and as a folder"),
+        (archive({"x" * 300: b"1"}), "'x{80}' with a name that is too long"),
+        (archive({".": b"1"}), "leads out"),
+        (encrypted(), "is encrypted: pack it again without a password"),
+        (damaged(), r"cannot be unpacked \(error\): it is damaged"),
+        (archive({"zeros": bytes(2**20)}, method=zipfile.ZIP_BZIP2), "another method than deflate"),
+        (archive({"zeros": bytes(2**20)}, method=zipfile.ZIP_LZMA), "another method than deflate"),
         (archive({}), "no files"),
         (io.BytesIO(b"PK\x03\x04 and no more"), "cannot be unpacked"),
     ],

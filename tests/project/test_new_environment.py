@@ -92,6 +92,24 @@ def test_a_name_that_is_taken_or_no_name_is_refused(
         write_environment(conf, name, recognize(tmp_path / "films"))
 
 
+def test_names_that_look_like_numbers_stay_names(tmp_path: Path, conf: Path) -> None:
+    for label in ("normal", "1e3", "12", "yes"):
+        picture(tmp_path / f"films/{label}/1.png")
+    write_environment(conf, "2e1", recognize(tmp_path / "films"))
+    environment = Environment(conf, "2e1")
+    assert environment.dataset() == "2e1"
+    labels = environment.parameters()["ingestion"].labels
+    assert labels == {"normal": "normal", "1e3": "1e3", "12": "12", "yes": "anomalous"}
+
+
+def test_a_reference_of_the_configuration_is_no_name(tmp_path: Path, conf: Path) -> None:
+    picture(tmp_path / "films/normal/1.png")
+    picture(tmp_path / "films/${oc.env:HOME}/1.png")
+    with pytest.raises(UserError, match="a reference in conf/: rename it"):
+        write_environment(conf, "films", recognize(tmp_path / "films"))
+    assert not (conf / "films").exists()
+
+
 def test_nothing_is_written_without_a_normal_label(tmp_path: Path, conf: Path) -> None:
     picture(tmp_path / "films/nv/1.png")
     picture(tmp_path / "films/mel/2.png")

@@ -252,7 +252,11 @@ def test_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
 
 
 def test_no_folder_and_no_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
-        recognize(tmp_path / "nowhere")
+    for path in (tmp_path / "nowhere", "~nobody-of-this-name", "a\0b"):
+        with pytest.raises(UserError, match="does not exist; give the path to the folder"):
+            recognize(path)
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(UserError, match="file is a file; give the folder that holds"):
+        recognize(tmp_path / "file")
     with pytest.raises(UserError, match="holds no images"):
         recognize(tmp_path)

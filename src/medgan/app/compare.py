@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from medgan import models
-from medgan.app.shared import show, show_table, warn
+from medgan.app.shared import said, show, show_table, warn
 from medgan.audits.results import SubgroupsResult
 from medgan.datasets.documents import read_document
 from medgan.errors import UserError
@@ -68,12 +68,12 @@ def _show_gaps(found: Mapping[str, SubgroupsResult]) -> None:
         st.caption("Subgroups were not audited.")
         return
     name = st.selectbox("Detector", list(found), key="audited", format_func=display_name)
-    st.caption(found[name].sentence)
+    st.caption(said(found[name].sentence))
     table = gaps_table(found[name])
     if table.rows:
         show_table(table)
     for column, reason in found[name].not_measured.items():
-        st.caption(f"{column}: {reason}.")
+        st.caption(said(f"{column}: {reason}."))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the audits")
@@ -87,15 +87,15 @@ def _subgroups(
     return {name: audit.subgroups for name, audit in audits.items() if audit is not None}
 
 
-def _releases(project: Project, dataset: str) -> tuple[str, ...]:
-    """Return versions that change with a generator or with its verdict."""
+def _releases(project: Project, dataset: str) -> tuple[int, ...]:
+    """Return times that change with a generator or with its verdict."""
     trained = project.trained(dataset, models.synthesizers())
-    entries = [f"{name}.{part}" for name in trained for part in ("trained", "release")]
-    return tuple(project.newest(dataset, entry) for entry in entries)
+    entries = (f"{name}.{part}" for name in trained for part in ("trained", "release"))
+    return project.stamp(dataset, *entries)
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the verdicts")
-def _verdicts(_project: Project, root: str, dataset: str, releases: tuple[str, ...]) -> Table:
+def _verdicts(_project: Project, root: str, dataset: str, releases: tuple[int, ...]) -> Table:
     """List the generators with the verdict of the release gate."""
     environment = _project.environment(dataset)
     refusals = {
@@ -124,7 +124,7 @@ def _show_runs(project: Project, dataset: str) -> None:
     try:
         runs = _runs(project, root, dataset)
     except UserError as error:
-        st.caption(str(error))
+        st.caption(said(str(error)))
         return
     if len(runs) < 2:
         st.caption(NO_RUNS.format(dataset=dataset, command=project.run_command(dataset)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from medgan.app.shared import show_table
+from medgan.app.shared import plain, said, show_table
 from medgan.images.leakage import SHARED_NAMES, LeakageAudit
 from medgan.images.summary import DataSummary, Named
 from medgan.pipelines.outputs import DataProfile, NearDuplicates
@@ -28,7 +28,7 @@ def page(project: Project, dataset: str) -> None:
         st.info(f"{dataset} has no summary yet: `{project.run_command(dataset)}` makes one.")
         return
     for warning in found.warnings:
-        st.warning(warning)
+        st.warning(said(warning))
     left, right = st.columns(2)
     with left:
         _show_classes(found)
@@ -110,7 +110,8 @@ def _show_list(table: pd.DataFrame | None, name: str) -> None:
     if table is None or table.empty:
         return
     with st.expander(f"{name}.csv: {len(table)} rows"):
-        st.table(table.head(ROWS), hide_index=True, alt=f"The first {ROWS} rows of {name}.csv")
+        shown = table.head(ROWS).map(lambda cell: "" if pd.isna(cell) else plain(str(cell)))
+        st.table(shown, hide_index=True, alt=f"The first {ROWS} rows of {name}.csv")
         st.download_button(
             f"All rows of {name}.csv", table.to_csv(index=False), f"{name}.csv", "text/csv"
         )

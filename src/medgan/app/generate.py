@@ -7,7 +7,7 @@ import streamlit as st
 from medgan import models
 from medgan.app import sampling
 from medgan.app.sampling import DrawnSet
-from medgan.app.shared import Chosen, choose, describe, show_images, warn
+from medgan.app.shared import Chosen, choose, describe, plain, said, show_images, warn
 from medgan.images.transforms import as_tensor
 from medgan.inference import cautions
 from medgan.inference.generation import (
@@ -28,7 +28,7 @@ TRUNCATION = (
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the generator")
-def _generator(chosen: Chosen, release: str) -> JudgedGenerator:
+def _generator(chosen: Chosen, release: tuple[int, ...]) -> JudgedGenerator:
     """Load a generator with its verdict; `release` changes when there is a new one."""
     project = Project(chosen.root)
     return judged_generator(project, project.environment(chosen.dataset), chosen.name)
@@ -39,7 +39,7 @@ def page(project: Project, dataset: str) -> None:
     chosen = choose(project, dataset, models.synthesizers(), "Generator")
     if chosen is None:
         return
-    using = _generator(chosen, project.newest(dataset, f"{chosen.name}.release"))
+    using = _generator(chosen, project.stamp(dataset, f"{chosen.name}.release"))
     describe(chosen, using.published)
     warn(cautions.of_model(using.published))
     _show_release(using.refusal)
@@ -94,7 +94,9 @@ def _between_form(using: JudgedGenerator) -> None:
 
 def _show_release(refusal: str) -> None:
     if refusal:
-        st.warning(f"**Not released**: {refusal}. Do not pass these images on; a download says so.")
+        st.warning(
+            f"**Not released**: {said(refusal)}. Do not pass these images on; a download says so."
+        )
     else:
         st.success(
             "**Released**: all rules of the release gate hold. Suspected copies are left out."
@@ -135,6 +137,6 @@ def _hand_out(drawn: DrawnSet) -> None:
     classes = ", ".join(card.counts)
     about = f"{len(drawn.images)} synthetic images of class {classes}, seed {card.seed}"
     left_out = f", {card.n_flagged} suspected copies left out" if card.n_flagged else ""
-    st.caption(f"{about}{left_out}. {NOT_A_MEDICAL_DEVICE}")
+    st.caption(plain(f"{about}{left_out}. {NOT_A_MEDICAL_DEVICE}"))
     label = "Download (ZIP)" if card.released else "Download (ZIP, not released)"
     st.download_button(label, drawn.packed, f"{card.name}.zip", "application/zip", key="download")

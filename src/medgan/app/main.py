@@ -1,23 +1,21 @@
 """The Streamlit app. `make app` serves it on this machine only.
 
 Streamlit runs this file again at every click; models and results are kept in its caches, by the
-version of the model.
+version of the model. What the sidebar chooses stands in the address, so it survives a reload.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from medgan import models
 from medgan.app import compare, data, generate, pretrained, score, train
-from medgan.errors import user_message
+from medgan.app.shared import errors_shown
 from medgan.project.artifacts import Project, project_root
 from medgan.words import NOT_A_MEDICAL_DEVICE
 
-logger = logging.getLogger("medgan.app")
 NOTE = """A score says how much an image differs from the normal training images, according to one
 detector. It names no disease, and it has no meaning for images of another type than those of the
 data set. Synthetic images are not anonymous because they are synthetic: pass on those of a released
@@ -26,7 +24,6 @@ UNTRAINED = (
     "Nothing is trained here yet: `make run` trains every model on the embedded data (about ten "
     "minutes), then reload this page. The view *Train* takes images of your own."
 )
-FAILED = "An unexpected error occurred; the log of this server has the details."
 STYLE = """<style>
 .block-container {padding-top: 3rem}
 [data-testid="stTable"] {overflow-x: auto}
@@ -53,25 +50,20 @@ def main() -> None:
     st.caption(NOT_A_MEDICAL_DEVICE)
     with st.expander("What scores and synthetic images mean"):
         st.markdown(NOTE)
-    try:
+    with errors_shown():
         _view(Project(project_root()))
-    except Exception as error:
-        message = user_message(error)
-        if message is None:
-            logger.exception("The page failed.")
-        st.error(message or FAILED)
 
 
 def _view(project: Project) -> None:
     data_sets = sorted({*project.data_sets(models.names()), *project.ingested()})
-    view = st.sidebar.radio("View", [*PAGES, *ALONE], key="view")
+    view = st.sidebar.radio("View", [*PAGES, *ALONE], key="view", bind="query-params")
     if view in ALONE:
         ALONE[view](project)
         return
     if not data_sets:
         st.info(UNTRAINED)
         return
-    dataset = st.sidebar.selectbox("Data set", data_sets, key="dataset")
+    dataset = st.sidebar.selectbox("Data set", data_sets, key="dataset", bind="query-params")
     st.header(view)
     PAGES[view](project, dataset)
 

@@ -12,7 +12,7 @@ import streamlit as st
 import yaml
 
 from medgan.app import sampling
-from medgan.app.shared import show, show_images
+from medgan.app.shared import plain, show, show_images
 from medgan.errors import UserError
 from medgan.files.documents import to_json
 from medgan.inference.sets import png
@@ -63,7 +63,7 @@ def _request(model: Model) -> Request | None:
         count = left.number_input("Images", 1, sampling.MOST, 8, key="medigan_count")
         seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="medigan_seed")
         given = {
-            name: st.text_input(name, json.dumps(default), key=f"{model.id} {name}")
+            name: st.text_input(plain(name), json.dumps(default), key=f"{model.id} {name}")
             for name, default in model.metadata.execution.generate_method.args.custom.items()
         }
         local = st.text_input(
@@ -96,10 +96,11 @@ def _arguments(given: Mapping[str, str]) -> dict[str, Any]:
 def _show(drawn: Drawn) -> None:
     card = drawn.card
     show_images(list(drawn.images))
-    st.caption(
+    about = (
         f"{card.count} images of {card.model}, seed {card.seed}, as they came: {card.drawn}. License: "
         f"{card.license}. Not judged by the release gate. {NOT_A_MEDICAL_DEVICE}"
     )
+    st.caption(plain(about))
     name = f"{card.name}-seed{card.seed}"
     st.download_button(
         "Download (ZIP, not released)", packed(drawn, name), f"{name}.zip", "application/zip"

@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +27,10 @@ STEP = re.compile(r"^\d\d:\d\d:\d\d +(\d+)/(\d+) +(\S+)", re.MULTILINE)
 TAIL = 200_000
 """Bytes of the log that are looked at."""
 LAST_LINES = 15
-STOPPED = 128 + signal.SIGINT
-"""Exit code of a run that Ctrl-C has stopped."""
+STOPPED = frozenset((128 + signal.SIGINT, -signal.SIGINT))
+"""Exit codes of a run that Ctrl-C has stopped, the second one before it had loaded medgan."""
+ERROR = re.compile(r"^Error: (.+)$", re.MULTILINE)
+"""The sentence with which a command ends."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Progress:
     node: str
     tail: str
     """The last lines of its log."""
+    error: str
+    """Why it has ended, where it says so."""
 
 
 @dataclass
@@ -46,6 +52,9 @@ class StartedRun:
 
     process: subprocess.Popen[bytes]
     log: Path
+    since: float = field(default_factory=time.time)
+    """When it was started, in seconds."""
+    stopping: bool = False
 
     @classmethod
     def start(cls, root: Path, environment: str, scale: str) -> StartedRun:
@@ -80,7 +89,8 @@ class StartedRun:
 
     def stop(self) -> None:
         """Ask the run to save its step and end, as Ctrl-C does."""
-        if self.code is None:
+        if self.code is None and not self.stopping:  # a second signal would end it at once
+            self.stopping = True
             os.killpg(self.process.pid, signal.SIGINT)
 
     def progress(self) -> Progress:
@@ -88,23 +98,58 @@ class StartedRun:
         return read_progress(self.log)
 
 
+class StartedRuns:
+    """The runs that this server has started in a project, the last one of each environment."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._runs: dict[str, StartedRun] = {}
+        self._lock = threading.Lock()
+
+    def of(self, environment: str) -> StartedRun | None:
+        """Return the last run of an environment, or None."""
+        return self._runs.get(environment)
+
+    def start(self, environment: str, scale: str) -> None:
+        """Start a run, unless one of ours is at work: a button may be pressed twice, by two people.
+
+        Raises:
+            UserError: somebody else's run is at work on the data set.
+        """
+        with self._lock:
+            last = self.of(environment)
+            if last is None or last.code is not None:
+                self._runs[environment] = StartedRun.start(self.root, environment, scale)
+
+
 def read_progress(log: Path) -> Progress:
     """Read how far a run is from its log."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL))
+    try:
+        content = log.open("rb")
+    except FileNotFoundError:  # somebody has tidied up
+        return Progress(0, 1, "its log was deleted", "", "")
+    with content as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
         text = file.read().decode(errors="replace").replace("\r", "\n")
     steps = STEP.findall(text)
     number, total, node = steps[-1] if steps else ("0", "1", "starting")
     lines = [line.rstrip() for line in text.split("\n") if line.strip()]
-    return Progress(int(number), int(total), node, "\n".join(lines[-LAST_LINES:]))
+    errors = ERROR.findall(text)
+    return Progress(
+        int(number), int(total), node, "\n".join(lines[-LAST_LINES:]), errors[-1] if errors else ""
+    )
 
 
-def newest_curves(project: Project, dataset: str) -> tuple[str, pd.DataFrame] | None:
-    """Return the model whose training state was written last, and its curves; None without one."""
+def newest_curves(
+    project: Project, dataset: str, since: float = 0.0
+) -> tuple[str, pd.DataFrame] | None:
+    """Return the model whose curves were written last, and these; None where none were written
+    since a time in seconds.
+    """
     found = []
     for name in models.names():
         path = project.curves_file(dataset, name)
-        if path.exists():
+        if path.exists() and path.stat().st_mtime >= since:
             found.append((path.stat().st_mtime, name))
     if not found:
         return None

@@ -11,9 +11,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from medgan import models
-from medgan.app.shared import Chosen, choose, describe, warn
+from medgan.app.shared import Chosen, choose, describe, plain, said, warn
+from medgan.errors import UserError
 from medgan.images.resizing import unfit_square
-from medgan.inference.references import Categories, Reference, categories, references
+from medgan.inference.classifier import TrainedClassifier
+from medgan.inference.references import Reference, classifier_of, references
 from medgan.inference.trained import NotEvaluated, Trained, trained, with_threshold
 from medgan.inference.upload import (
     MOST_FILES,
@@ -26,8 +28,9 @@ from medgan.inference.upload import (
     score_uploads,
     sentences,
 )
+from medgan.pipelines.arms import ARMS
 from medgan.pipelines.outputs import Evaluation
-from medgan.plots.anomaly_maps import OPACITY, MapScale
+from medgan.plots.anomaly_maps import OPACITY, MapScale, own_scale
 from medgan.plots.overlay import enlarged, hottest, overlay, zoomed
 from medgan.project.artifacts import Project
 
@@ -52,6 +55,10 @@ LIMITS = """
 - The threshold is from {normals}. At another site the same threshold gives other error rates.
 - The map shows where the image differs from what was learned. It is no outline of a lesion.
 """
+GRAD_CAM = (
+    "Grad-CAM of {name}, the most probable class: where the classifier looks. The colors are "
+    "scaled to this map alone."
+)
 SHOWN_COLUMNS = ["path", "slice", "score", "threshold", "decision", "percentile", "code", "message"]
 
 
@@ -73,10 +80,10 @@ def page(project: Project, dataset: str) -> None:
         key="upload",
     )
     if missing:
-        st.info(missing)
+        st.info(said(missing))
     if files:
         if len(files) > MOST_FILES:
-            st.error(f"The first {MOST_FILES} of {len(files)} files are scored.")
+            st.warning(f"The first {MOST_FILES} of {len(files)} files are scored.")
         uploads = tuple(Upload(file.name, file.getvalue()) for file in files[:MOST_FILES])
         _show(chosen, using, _scored(chosen, stamp, uploads))
     _show_references(_references(chosen, stamp), using)
@@ -103,8 +110,7 @@ def _best_first(project: Project, dataset: str) -> dict[str, float]:
 
 def _stamp(project: Project, dataset: str, name: str) -> tuple[int, ...]:
     """Return times that change when there are new scores or results."""
-    files = project.evaluation_files(dataset, name)
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    return project.stamp(dataset, f"{name}.scores", f"{name}.evaluation", "splits")
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the detector")
@@ -129,8 +135,8 @@ def _references(chosen: Chosen, stamp: tuple[int, ...]) -> list[Reference]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _categories(chosen: Chosen) -> Categories | None:
-    return categories(Project(chosen.root), _detector(chosen))
+def _classifier(chosen: Chosen, arms: tuple[int, ...]) -> TrainedClassifier | None:
+    return classifier_of(Project(chosen.root), _detector(chosen))
 
 
 @st.cache_data(max_entries=4, show_spinner="Scoring")
@@ -141,7 +147,7 @@ def _scored(chosen: Chosen, stamp: tuple[int, ...], uploads: tuple[Upload, ...])
 def _show(chosen: Chosen, using: Trained, found: ScoredUploads) -> None:
     table = found.table
     for _, row in table[table["code"] != ""].iterrows():
-        st.error(f"{row['path']}: {refusal_sentence(row['code'], row['message'])}")
+        st.error(plain(f"{row['path']}: {refusal_sentence(row['code'], row['message'])}"))
     if not found.images or found.scale is None:
         return
     if len(found.images) > 1:
@@ -154,7 +160,12 @@ def _show(chosen: Chosen, using: Trained, found: ScoredUploads) -> None:
     _show_score(using, image, str(rows["unit"].iloc[0]))
     _show_map(using, image, found.scale)
     if not image.outside:
-        _show_categories(_categories(chosen), image)
+        entries = (f"{arm}.{part}" for arm in ARMS for part in ("trained", "classification"))
+        arms = Project(chosen.root).stamp(chosen.dataset, *entries)
+        try:
+            _show_categories(_classifier(chosen, arms), image)
+        except UserError as error:  # it is not evaluated yet, or there is no captum
+            st.info(said(str(error)))
     _hand_out(using, found)
 
 
@@ -165,7 +176,7 @@ def _show_list(table: pd.DataFrame) -> None:
     numbers = {"score": "{:.4g}", "threshold": "{:.4g}", "% of normals below": "{:.0f}"}
     for column, form in numbers.items():
         listed[column] = [("" if np.isnan(one) else form.format(one)) for one in listed[column]]
-    used = listed.loc[:, (listed != "").any()]
+    used = listed.loc[:, (listed != "").any()].astype(str).map(plain)
     st.table(used, hide_index=True, alt="Scores of all files")
 
 
@@ -174,13 +185,13 @@ def _show_score(using: Trained, image: ScoredImage, unit: str) -> None:
     columns = st.columns(3)
     columns[0].metric("Anomaly score", f"{image.score:.4g}", help=HELP)
     if image.outside:
-        st.error(f"No verdict: {image.outside}.")
+        st.error(said(f"No verdict: {image.outside}."))
     elif frozen is not None and frozen.judges(unit):
         columns[1].metric("Threshold", f"{frozen.value:.4g}", help=f"{frozen.rule}, on validation")
         below = f"{frozen.percentile(image.score):.0f} %"
         columns[2].metric("Normal validation images below", below)
         for sentence in sentences(frozen, image.score):
-            st.markdown(sentence)
+            st.markdown(said(sentence))
 
 
 def _show_map(using: Trained, image: ScoredImage, scale: MapScale) -> None:
@@ -211,13 +222,22 @@ def _show_map(using: Trained, image: ScoredImage, scale: MapScale) -> None:
     st.caption(SCALED if scaled else UNSCALED)
 
 
-def _show_categories(found: Categories | None, image: ScoredImage) -> None:
-    if found is None:
+def _show_categories(using: TrainedClassifier | None, image: ScoredImage) -> None:
+    if using is None:
         return
-    st.markdown(f"**Categories** (classifier `{found.arm}`, trained with labels)")
-    warn(found.cautions)
-    for name, probability in found.probabilities(image.pixels).items():
-        st.progress(probability, f"{name}: {probability:.0%}")
+    st.markdown(f"**Categories** (classifier `{using.arm}`, trained with labels)")
+    warn(using.cautions)
+    left, right = st.columns(2)
+    (found,) = using.probabilities(image.pixels[None]).tolist()
+    for name, probability in zip(using.classes, found, strict=True):
+        left.progress(probability, plain(f"{name}: {probability:.0%}"))
+    with right:
+        (seen,) = using.saliency(image.pixels[None])
+        scale = own_scale(seen.astype(np.float16), None)
+        pixels = enlarged(image.pixels, SIDE, smooth=False)
+        drawn = overlay(pixels, enlarged(seen, SIDE, smooth=True), scale)
+        caption = GRAD_CAM.format(name=using.classes[int(np.argmax(found))])
+        st.image(drawn, plain(caption), SIDE, alt=f"{image.name}: {caption}")
 
 
 def _hand_out(using: Trained, found: ScoredUploads) -> None:
@@ -246,7 +266,7 @@ def _show_references(found: Sequence[Reference], using: Trained) -> None:
             values = enlarged(np.asarray(case.anomaly_map, np.float32), SIDE // 2, smooth=True)
             drawn = overlay(drawn, values, scale)
         caption = f"{case.kind}: {case.category}, score {case.score:.4g}"
-        column.image(drawn, caption, width="stretch", alt=f"Validation image, {caption}")
+        column.image(drawn, plain(caption), width="stretch", alt=f"Validation image, {caption}")
 
 
 def _limits(using: Trained) -> str:

@@ -1,8 +1,11 @@
-"""What several pages of the app share: the choice of a model, cautions, tables."""
+"""What several pages of the app share: the choice of a model, sentences, tables, errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +15,43 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from medgan.app import sampling
+from medgan.errors import user_message
 from medgan.models import PublishedModel
 from medgan.project.artifacts import Project
 from medgan.report.tables import Table
+
+logger = logging.getLogger("medgan.app")
+FAILED = "An unexpected error occurred; the log of this server has the details."
+MARKUP = re.compile(
+    r"^\s*(?:[#>+-]|\d+[.)])|[\\*\[\]$~<`]|(?<!\w)_|_(?!\w)|:(?=//|[\w+/-]+:)|&(?=#?\w+;)|(?<=www)\.",
+    re.MULTILINE,
+)
+"""What Streamlit would format, link, or replace by a picture."""
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show any error of the block as one sentence on the page."""
+    try:
+        yield
+    except Exception as error:
+        message = user_message(error)
+        if message is None:
+            logger.exception("The page failed.")
+        st.error(said(message or FAILED))
+
+
+def plain(text: str) -> str:
+    """Escape a name or text from data: Streamlit takes texts for Markdown, and loads its images."""
+    return MARKUP.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", text)
+
+
+def said(sentence: str) -> str:
+    """Escape a sentence that may name things from data; `commands` stay as they are."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:  # a name has one of them
+        return plain(sentence)
+    return "`".join(part if place % 2 else plain(part) for place, part in enumerate(parts))
 
 
 @dataclass(frozen=True)
@@ -25,6 +62,8 @@ class Chosen:
     dataset: str
     name: str
     version: str
+    images: tuple[int, ...]
+    """Times of the stored images that it was trained on."""
 
 
 def choose(
@@ -56,9 +95,11 @@ def choose(
         found,
         key=label.lower(),
         help=about,
+        bind="query-params",
         format_func=lambda one: f"{one} ({said[one]})" if said.get(one) else one,
     )
-    return Chosen(project.root, dataset, name, project.version(dataset, name))
+    images = project.stamp(dataset, "images", "manifest")
+    return Chosen(project.root, dataset, name, project.version(dataset, name), images)
 
 
 def describe(chosen: Chosen, published: PublishedModel) -> None:
@@ -70,7 +111,7 @@ def describe(chosen: Chosen, published: PublishedModel) -> None:
 def warn(found: Iterable[str]) -> None:
     """Show what has to be known of a model before it is believed."""
     for caution in found:
-        st.warning(f"{caution[:1].upper()}{caution[1:]}.")
+        st.warning(said(f"{caution[:1].upper()}{caution[1:]}."))
 
 
 def show(parts: Iterable[Table | str]) -> None:
@@ -79,7 +120,7 @@ def show(parts: Iterable[Table | str]) -> None:
         if isinstance(part, Table):
             show_table(part)
         else:
-            st.caption(part)
+            st.caption(said(part))
 
 
 def show_images(images: Sequence[NDArray[np.uint8]]) -> None:
@@ -93,8 +134,9 @@ def show_images(images: Sequence[NDArray[np.uint8]]) -> None:
 def show_table(table: Table) -> None:
     """Show a table of the report, with its title and note."""
     if table.title:
-        st.markdown(f"**{table.title}**")
-    frame = pd.DataFrame(table.texts, columns=table.headings)
+        st.markdown(f"**{said(table.title)}**")
+    cells = [[said(text) for text in row] for row in table.texts]
+    frame = pd.DataFrame(cells, columns=table.headings)
     st.table(frame, hide_index=True, alt=table.title or ", ".join(table.headings))
     if table.note:
-        st.caption(table.note)
+        st.caption(said(table.note))

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from medgan.errors import UserError
 from medgan.evaluation.classifier import class_probabilities
 from medgan.evaluation.domain import Domain
 from medgan.evaluation.results import ClassifierResult
+from medgan.evaluation.saliency import NO_CAPTUM, saliency
 from medgan.files.documents import to_json
 from medgan.images.loading import StoredImages
 from medgan.images.store import ImageStore
+from medgan.images.transforms import crop_padding
 from medgan.inference import cautions
 from medgan.inference.published import Published, load_published, network_inputs
 from medgan.pipelines.arms import ARMS, pipeline_of
@@ -47,6 +50,8 @@ class TrainedClassifier(Published):
     temperature: float
     """1 where validation chose none."""
     domain: Domain
+    _at_work: Lock = field(default_factory=Lock, repr=False)
+    """Saliency hooks into the model, which sessions of the app share."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -61,6 +66,7 @@ class TrainedClassifier(Published):
     @property
     def cautions(self) -> Iterator[str]:
         """What has to be known before its probabilities are believed."""
+        yield from cautions.of_model(self.published)
         scaling = self.evaluation.scaled
         yield from cautions.of_skill(
             self.evaluation.auroc, "not shown to tell anomalous images from normal ones"
@@ -78,9 +84,26 @@ class TrainedClassifier(Published):
         """Compute probabilities (n, K) of prepared images (n, h, w, C), calibrated where an image is
         of one class.
         """
-        found: Any = self.model.probabilities(self.inputs(pixels))  # type: ignore[operator]
+        with self._at_work:
+            found: Any = self.model.probabilities(self.inputs(pixels))  # type: ignore[operator]
         raw = found.cpu().double().numpy()
         return raw if self.several else scaled(raw, self.temperature)
+
+    def saliency(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Compute Grad-CAM maps (n, h, w) of the most probable classes of prepared images
+        (n, h, w, C).
+
+        Raises:
+            UserError: captum is not installed.
+        """
+        inputs, info = self.inputs(pixels), self.store.info
+        try:
+            with self._at_work:
+                targets = self.model.probabilities(inputs).argmax(1).clone()  # type: ignore[operator]
+                found = saliency(self.model.network, inputs, targets)
+        except ImportError:
+            raise UserError(f"Saliency is {NO_CAPTUM}.") from None
+        return crop_padding(found, info.height, info.width)
 
     def card(self) -> dict[str, Any]:
         """Describe the classifier as JSON, without the key of the pseudonyms."""

@@ -12,12 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medgan.errors import UserError
 from medgan.evaluation.domain import OUTSIDE
-from medgan.evaluation.saliency import NO_CAPTUM, saliency
 from medgan.files.names import printable
 from medgan.images.labels import SEPARATOR
-from medgan.images.transforms import crop_padding
 from medgan.inference.batch import environment_of, project_at
 from medgan.inference.classifier import TrainedClassifier, arm_named, trained_classifier
 from medgan.inference.inputs import NewImages, Seen, find_images
@@ -132,7 +129,7 @@ def _rows(
         for batch in images.batches(BATCH, using.prepared, using.domain.outside):
             readable = [one.pixels for one in batch if one.pixels is not None]
             found = iter(using.probabilities(np.stack(readable)) if readable else ())
-            maps = iter(_maps(np.stack(readable), using) if with_saliency and readable else ())
+            maps = iter(using.saliency(np.stack(readable)) if with_saliency and readable else ())
             for one in batch:
                 if one.pixels is None:
                     yield _row(one, {"code": one.code, "message": one.message})
@@ -164,22 +161,6 @@ def _decided(
         **{f"{PROBABILITY}{name}": value for name, value in named},
         "message": seen.outside,
     }
-
-
-def _maps(pixels: NDArray[np.uint8], using: TrainedClassifier) -> NDArray[np.float64]:
-    """Compute Grad-CAM maps (n, h, w) of the most probable classes.
-
-    Raises:
-        UserError: captum is not installed.
-    """
-    inputs = using.inputs(pixels)
-    targets = using.model.probabilities(inputs).argmax(1).clone()  # type: ignore[operator]
-    info = using.store.info
-    try:
-        found = saliency(using.model.network, inputs, targets)
-    except ImportError:
-        raise UserError(f"Saliency is {NO_CAPTUM}, or leave --saliency out.") from None
-    return crop_padding(found, info.height, info.width)
 
 
 def _picture(

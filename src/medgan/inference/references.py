@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,10 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.examples import most_confident_examples
 from medgan.evaluation.score_table import joined
-from medgan.images.store import StoreInfo
-from medgan.inference.cautions import of_model
-from medgan.inference.published import network_inputs
+from medgan.inference.classifier import TrainedClassifier, trained_classifier
 from medgan.inference.trained import Trained
 from medgan.pipelines.arms import ARMS
 from medgan.project.artifacts import Project
-from medgan.training.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -63,29 +59,13 @@ def references(project: Project, using: Trained) -> list[Reference]:
     ]
 
 
-@dataclass(frozen=True)
-class Categories:
-    """A classifier that the project has trained on the labels of its categories."""
+def classifier_of(project: Project, using: Trained) -> TrainedClassifier | None:
+    """Load the first arm that was trained on the images of a detector; None where there is none.
 
-    arm: str
-    classes: tuple[str, ...]
-    info: StoreInfo
-    module: Any
-    cautions: tuple[str, ...]
-
-    def probabilities(self, pixels: NDArray[np.uint8]) -> Mapping[str, float]:
-        """Compute class -> probability of one prepared image (h, w, C)."""
-        images = network_inputs(pixels[None], self.info)
-        found = self.module.probabilities(images.to(Runtime.detect().device))[0].tolist()
-        return dict(zip(self.classes, found, strict=True))
-
-
-def categories(project: Project, using: Trained) -> Categories | None:
-    """Load the classifier of the first trained arm; None where none was trained on these images."""
+    Raises:
+        UserError: it was not evaluated, or does not fit the configuration.
+    """
     for arm in project.trained(using.dataset, list(ARMS)):
-        published = project.published(using.dataset, arm)
-        if published.card.get("images") == using.store.key:
-            module = published.build().to(Runtime.detect().device)
-            cautions = tuple(of_model(published))
-            return Categories(arm, published.spec.classes, using.store.info, module, cautions)
+        if project.published(using.dataset, arm).card.get("images") == using.store.key:
+            return trained_classifier(project, project.environment(using.dataset), arm)
     return None

@@ -134,10 +134,10 @@ class Project:
         found: Scores | None = self.read(dataset, f"{name}.scores")
         return found.maps if found else None
 
-    def evaluation_files(self, dataset: str, name: str) -> tuple[Path, ...]:
-        """The files that an evaluation of a detector writes anew."""
-        kinds = ("scores", "evaluation")
-        return tuple(_path(self._entry(dataset, f"{name}.{kind}")) for kind in kinds)
+    def stamp(self, dataset: str, *entries: str) -> tuple[int, ...]:
+        """Return times that change when one of these entries is made anew, or deleted."""
+        paths = (_path(self._entry(dataset, entry)) for entry in entries)
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
     def results_file(self, dataset: str) -> Path:
         """Where the document of all results lies; a folder of versions."""
@@ -152,11 +152,6 @@ class Project:
         dataset_entry = self._entry(dataset, entry)
         found = _loaded(dataset_entry) if dataset_entry.exists() else None
         return None if isinstance(found, LeftOut) else found
-
-    def newest(self, dataset: str, entry: str) -> str:
-        """The newest version of an entry that is a folder, as text; empty where it has none."""
-        found: Any = self._entry(dataset, entry)
-        return str(found.newest() or "")
 
     def catalog(self, dataset: str) -> DataCatalog:
         """The catalog of a data set."""

@@ -60,7 +60,7 @@ class MedganConfigLoader(OmegaConfigLoader):
             self._register_new_resolvers(self._custom_resolvers or {})
             found: dict[str, Any] = super().__getitem__(key) if key in self else self._read(key)
         if key == "globals":
-            require_name(str(found.get("dataset", "project")))
+            require_name(str(found.get("dataset", "project")), "globals.yml: ")
         if key != "parameters":
             return found
         return {name: value for name, value in found.items() if name not in self._used_by_globals}
@@ -91,11 +91,16 @@ class MedganConfigLoader(OmegaConfigLoader):
         return self._given_values.get(name, default)
 
 
-def require_name(dataset: str) -> None:
-    """Raise `UserError` for a name of a data set that cannot be that of a folder."""
+def require_name(dataset: str, where: str = "") -> None:
+    """Raise `UserError` for a name of a data set that cannot be that of a folder.
+
+    Args:
+        dataset: the name.
+        where: it stands, before the sentence.
+    """
     if slug(dataset.casefold()) != dataset.casefold():
         raise UserError(
-            f"globals.yml gives the data set the name {dataset!r}, which names folders below data/: "
+            f"{where}{dataset!r} is no name of a data set, which names folders below data/: "
             f"use at most {LONGEST} letters, digits, `-`, `_` and `.`, beginning with a letter or "
             "digit."
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,23 @@ FEW = 1000
 """Images below which the budgets decrease, by the root of their number: of fewer images a model sees
 each one more often than of many."""
 RESERVED = ("base", LOCAL)
+MARK = "# Written by `medgan init`"
+"""How the parameters of such an environment begin."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quote a text such as 1e3, which OmegaConf reads as a number, and PyYAML does not."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[\d.]+[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def written_environments(conf: Path) -> list[str]:
+    """Return the environments that `write_environment` has written, in alphabetical order."""
+    found = sorted(conf.glob("*/parameters.yml"))
+    return [path.parent.name for path in found if path.read_bytes().startswith(MARK.encode())]
 
 
 def require_free_name(conf: Path, name: str) -> None:
@@ -45,6 +65,8 @@ def environment_files(name: str, found: Recognition) -> dict[str, str]:
         UserError: it is not known which label is normal, or a value is out of its range.
     """
     found.require_normal()
+    if "${" in json.dumps([asdict(found.source), dict(found.meaning)], default=str):
+        raise UserError("A name, label or pattern has `${`, a reference in conf/: rename it.")
     ingestion = IngestionConfig(labels=dict(found.meaning), separator=found.separator)
     preprocessing = PreprocessingConfig(size=found.size, channels=found.channels)
     parameters = {
@@ -60,6 +82,7 @@ def environment_files(name: str, found: Recognition) -> dict[str, str]:
     ).get_template(TEMPLATE)
     share = min(1.0, math.sqrt(found.n_images / FEW))
     text = template.render(
+        mark=MARK,
         sections=_yaml(parameters),
         parts=found.parts,
         large=preprocessing.size >= LARGE,
@@ -88,7 +111,7 @@ def write_environment(conf: Path, name: str, found: Recognition) -> Path:
 
 
 def _yaml(content: dict[str, Any]) -> str:
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _entry(found: Recognition) -> dict[str, Any]:
@@ -103,11 +126,7 @@ def _entry(found: Recognition) -> dict[str, Any]:
 
 
 def _quoted(path: str) -> str:
-    """Quote a path for OmegaConf.
-
-    Raises:
-        UserError: OmegaConf would read a part of it as a reference.
-    """
-    if "${" in path or "\\" in path or "\n" in path:
+    """Quote a path for OmegaConf. Raises `UserError` for one that it would read as another."""
+    if "\\" in path or "\n" in path:
         raise UserError(f"The name of the folder {path!r} cannot stand in conf/: rename it.")
     return "'" + path.replace("'", "\\'") + "'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -141,7 +142,7 @@ def given_path(path: str | None, what: str, how: str = AS_PARAMETER) -> Path:
     """
     if not path:
         raise UserError(f"no path was given for {what}; give it {how}")
-    found = Path(path).expanduser()
+    found = Path(os.path.expanduser(path))  # noqa: PTH111  # an unknown ~user stays as it is
     if not found.exists():
         raise UserError(
             f"{found} does not exist; give the path to {what} {how}, relative to the working "
