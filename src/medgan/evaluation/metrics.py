@@ -236,6 +236,14 @@ MEMBERSHIP = Metric(
 )
 RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
 """Figures of the release gate (`medgan.audits.gate`), of all classes together."""
+VALIDATION: Mapping[str, str] = {
+    "aucp": "AUCp",
+    "val_auroc": "Validation AUROC",
+    "diversity": "Diversity",
+    "sample_recall": "Recall",
+    "sample_coverage": "Coverage",
+}
+"""Validation metrics of a model in training."""
 
 
 def quality_metric(key: str) -> Metric[Any]:
