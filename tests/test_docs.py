@@ -25,7 +25,7 @@ PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for
 CURRENT = {page: text for page, text in PAGES.items() if page != "CHANGELOG.md"}
 """The changelog also names what is gone."""
 BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
-FOLDERS = ("src", "conf", "tests", "docs", "benchmarks", "notebooks")
+FOLDERS = ("src", "conf", "tests", "docs", "benchmarks", "notebooks", "gallery")
 READERS = (
     "conf/my_films",
     "conf/my_study",
