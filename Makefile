@@ -24,7 +24,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run test coverage test-long test-browser test-ray soak soak-guided campaign kills mutants bench bench-gpu check format lock audit sbom viz viz-static mlflow app docs compare reproduce results
+.PHONY: help install run test coverage test-long test-browser test-ray soak soak-guided campaign kills mutants bench bench-gpu check format lock audit sbom viz viz-static mlflow app gallery docs compare reproduce results
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -113,6 +113,9 @@ mlflow: $(STAMP) ## Curves and runs in the MLflow UI, on this machine only.
 
 app: $(STAMP) ## The Streamlit page, on this machine only.
 	$(BIN)/python -m medgan.app --server.address 127.0.0.1 $(ARGS)
+
+gallery: $(STAMP) ## Run the notebooks on the newest run of the embedded data, and write docs/notebooks/ and docs/cards/ anew; takes an installed Chromium.
+	$(BIN)/python -m notebooks.gallery
 
 docs: $(STAMP) ## The documentation as a web site in build/site, which opens from the disk; fails for a link that leads nowhere.
 	$(BIN)/zensical build --clean --strict

@@ -36,6 +36,8 @@ from tests.conftest import ROOT, environment
 
 BLOCK = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RENDERED = ROOT / "docs" / "notebooks"
+"""Cells of the notebooks, which tests/end_to_end/test_run.py runs, and their outputs."""
 ELSEWHERE = {
     "docs/python.md": "tests/test_docs.py",
     "docs/adding-a-model.md": "tests/end_to_end/test_two_files.py",
@@ -77,6 +79,7 @@ def blocks(language: str) -> list[Any]:
     found = [
         Block(path.relative_to(ROOT).as_posix(), number, match[1], match[2])
         for path in FILES
+        if path.parent != RENDERED
         for number, match in enumerate(BLOCK.finditer(path.read_text(encoding="utf-8")))
     ]
     return [pytest.param(block, id=str(block)) for block in found if block.language == language]
@@ -303,7 +306,12 @@ def test_every_page_is_in_the_navigation_of_the_site_once() -> None:
     nav = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
     found = sorted(pages(nav))
     written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    decisions = {page for page in written if page.startswith("decisions/0")}
-    assert found == sorted(written - decisions)
-    index = (ROOT / "docs/decisions/README.md").read_text()
-    assert all(f"({Path(page).name})" in index for page in decisions)
+    listed = {
+        page
+        for page in written
+        if page.startswith(("decisions/", "cards/")) and not page.endswith("README.md")
+    }
+    assert found == sorted(written - listed)
+    for page in listed:
+        index = (ROOT / "docs" / page).with_name("README.md").read_text()
+        assert f"({Path(page).name})" in index, page

@@ -30,6 +30,8 @@ BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 SHOTS = ROOT / "build/browser"
+A4 = 702
+"""Width of a printed page within its margins, in CSS pixels."""
 SETTLED = (
     "document.querySelector('[data-test-script-state=notRunning]') !== null"
     " && document.querySelector('[data-stale=true]') === null"
@@ -205,3 +207,25 @@ def test_the_keyboard_alone_draws(browser: Any, served: str) -> None:
             break
     page.keyboard.press("Enter")
     page.get_by_text("16 synthetic images of class").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_printed_report_shows_every_section_and_cuts_no_table(
+    browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    figures = dict.fromkeys(EVERYTHING, png_file())
+    report = tmp_path / "report.html"
+    report.write_text(page_of(full_document(), figures, **everything()), encoding="utf-8")
+    page = browser.new_page(viewport={"width": A4, "height": 1000}, color_scheme=scheme)
+    page.goto(report.as_uri())
+    page.emulate_media(media="print")
+    closed = page.locator("details:not([open])")
+    assert closed.count()
+    hidden = "all => all.filter(one => !one.lastElementChild.checkVisibility()).length"
+    assert closed.evaluate_all(hidden) == 0
+    wide = "all => all.filter(one => one.getBoundingClientRect().right > innerWidth + 1).length"
+    assert page.locator("td, th, img").evaluate_all(wide) == 0
+    dark_on_white = ["rgb(24, 34, 44)", "rgb(255, 255, 255)"]
+    colors = "one => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor]"
+    assert page.locator("body").evaluate(colors) == dark_on_white
+    shot(page, f"report-printed-{scheme}")

@@ -20,6 +20,7 @@ from kedro_datasets._typing import ImagePreview
 from numpy.typing import NDArray
 from PIL import Image
 
+from medgan.datasets.model_page import page_of
 from medgan.errors import UserError
 from medgan.files.documents import from_json, to_json
 from medgan.files.names import csv_text, from_cells, slug
@@ -185,41 +186,6 @@ def _read_pictures(_: Part, path: Path) -> dict[str, bytes]:
 def _write_model(_: Part, model: PublishedModel, path: Path) -> None:
     model.write(path.parent)
     (path.parent / PAGE).write_text(page_of(model), encoding="utf-8")
-
-
-def page_of(model: PublishedModel) -> str:
-    """The card for a human reader, in Markdown."""
-    card = dict(model.card)
-    used, limits = card.pop("intended_use", ""), card.pop("limits", [])
-    looks, figures = card.pop("looks", []), card.pop("figures", {})
-    configuration = {
-        **model.configuration,
-        "image": " x ".join(map(str, model.spec.shape)),
-        "classes": ", ".join(model.spec.classes),
-    }
-    parts = [
-        f"# {model.name}",
-        used,
-        "## Metrics of the published step",
-        _markdown_table(figures) or "None were taken: the weights are those after the last step.",
-        "## Training",
-        _markdown_table(card),
-        "## Configuration",
-        _markdown_table(configuration),
-        "## Validations during training" if looks else "",
-        "\n".join(["```", *(json.dumps(look) for look in looks), "```"]) if looks else "",
-        "## Limits" if limits else "",
-        "\n".join(f"- {limit}" for limit in limits),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _markdown_table(values: Mapping[str, Any]) -> str:
-    def shown(value: Any) -> Any:
-        return value if isinstance(value, str | int | float) else json.dumps(value, default=str)
-
-    rows = [f"| {name} | {shown(value)} |" for name, value in values.items()]
-    return "\n".join(["| | |", "|---|---|", *rows]) if rows else ""
 
 
 def contact(pictures: list[bytes]) -> bytes:

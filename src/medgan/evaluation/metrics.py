@@ -189,6 +189,14 @@ COPY_RATE = _lower("copy_rate", "Suspected training copies, under small changes"
 MEMBERSHIP = _lower("membership_auc", "Membership attack with the images, AUC", None)
 RELEASE: Sequence[Metric[None]] = (RELEASED, COPY_RATE, MEMBERSHIP)
 """Figures of the release gate (`medgan.audits.gate`), of all classes together."""
+VALIDATION: Mapping[str, str] = {
+    "aucp": "AUCp",
+    "val_auroc": "Validation AUROC",
+    "diversity": "Diversity",
+    "sample_recall": "Recall",
+    "sample_coverage": "Coverage",
+}
+"""Validation metrics of a model in training."""
 
 
 def quality_metric(key: str) -> Metric[Any]:

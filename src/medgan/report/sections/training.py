@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from medgan.evaluation.metrics import QUALITY, quality_metric
+from medgan.evaluation.metrics import QUALITY, VALIDATION, quality_metric
 from medgan.evaluation.results import SynthesisResult
 from medgan.metrics.quality import QualityMetric
 from medgan.models import display_name
@@ -24,14 +24,6 @@ from medgan.report.text import (
 )
 from medgan.words import capital, readable
 
-VALIDATION = {
-    "aucp": "AUCp",
-    "val_auroc": "Validation AUROC",
-    "diversity": "Diversity",
-    "sample_recall": "Recall",
-    "sample_coverage": "Coverage",
-}
-"""Validation metrics of a model in training."""
 ON_INTERVALS = (
     "In parentheses: real images against real images, same protocol. In brackets: 95 % intervals, "
     "of features by random parts of the patients and of the synthetic images, of pairs by pairs, of AUROC "
