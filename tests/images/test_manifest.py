@@ -127,7 +127,10 @@ def test_the_hash_is_that_of_the_picture() -> None:
         (lambda: IngestionConfig(max_quarantined=5), r"ingestion\.max_quarantined is 5"),
         (lambda: PreprocessingConfig(size=0), r"preprocessing\.size is 0.*from 16 to 512"),
         (lambda: PreprocessingConfig(size=5000), r"preprocessing\.size is 5000"),
-        (lambda: PreprocessingConfig(channels=2), r"preprocessing\.channels is 2; choose 1"),
+        (
+            lambda: PreprocessingConfig(channels=2),
+            r"preprocessing\.channels is `2`; choose from 1, 3",
+        ),
         (
             lambda: PreprocessingConfig(intensity="raw"),
             r"preprocessing\.intensity is `raw`.*unit, standardised",

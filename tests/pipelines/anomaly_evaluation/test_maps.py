@@ -65,27 +65,29 @@ def texts(figure):
 
 
 def test_three_pictures_for_every_detector(published, scored, masks, data, evaluation):
-    found = maps.heat_maps(data, published, (scored, evaluation), masks, None)
-    assert "nearest training" in texts(found.most_confident)
-    assert "Outline: the mask of the anomaly." in texts(found.most_confident)
-    assert "closest to the threshold" in texts(found.closest)
-    assert "errors drawn at random" in texts(found.random)
-    assert f"threshold {evaluation.evaluation.threshold.value:.4g}" in texts(found.most_confident)
+    confident, closest, drawn, _ = maps.heat_maps(
+        data, published, (scored, evaluation), masks, None
+    )
+    assert "nearest training" in texts(confident)
+    assert "Outline: the mask of the anomaly." in texts(confident)
+    assert "closest to the threshold" in texts(closest)
+    assert "errors drawn at random" in texts(drawn)
+    assert f"threshold {evaluation.evaluation.threshold.value:.4g}" in texts(confident)
 
 
 def test_without_masks_the_pictures_claim_nothing_about_places(published, scored, data, evaluation):
-    found = maps.heat_maps(data, published, (scored, evaluation), None, None)
-    assert "Not a localisation claim: no masks." in texts(found.most_confident)
-    assert "Outline" not in texts(found.most_confident)
+    confident, *_ = maps.heat_maps(data, published, (scored, evaluation), None, None)
+    assert "Not a localisation claim: no masks." in texts(confident)
+    assert "Outline" not in texts(confident)
 
 
 def test_kinds_that_do_not_occur_are_named(published, scored, data, evaluation):
     row = evaluation.evaluation
     never = replace(row, threshold=replace(row.threshold, value=1e9))
     results = scored, replace(evaluation, evaluation=never, scores=called(evaluation.scores, 1e9))
-    found = maps.heat_maps(data, published, results, None, None)
+    confident, *_ = maps.heat_maps(data, published, results, None, None)
     assert "At this threshold there are no true positives and no false positives." in texts(
-        found.most_confident
+        confident
     )
 
 
@@ -97,8 +99,8 @@ def called(scores, threshold):
 def test_a_detector_without_counterpart_is_shown_too(scored, data, evaluation):
     model = tiny("mix_vs_normal", data.images.spec)
     other = PublishedModel("mix_vs_normal", {"width": 4}, data.images.spec, model.state_dict(), {})
-    found = maps.heat_maps(data, other, (scored, evaluation), None, None)
-    assert "no counterpart" in texts(found.most_confident)
+    confident, *_ = maps.heat_maps(data, other, (scored, evaluation), None, None)
+    assert "no counterpart" in texts(confident)
 
 
 def test_the_scale_does_not_know_the_test_images(published, scored, data, evaluation, monkeypatch):
@@ -186,10 +188,10 @@ def test_counterparts_are_kept_until_something_that_decides_them_changes(
     published, scored, masks, data, evaluation, monkeypatch
 ):
     results = scored, evaluation
-    kept = maps.heat_maps(data, published, results, masks, None).counterparts
+    kept = maps.heat_maps(data, published, results, masks, None)[-1]
     assert len(kept["counterparts"]) == len(set(kept["image_id"])) > 4
     monkeypatch.setattr(maps, "counterparts", lambda *_, **__: pytest.fail("searched again"))
-    again = maps.heat_maps(data, published, results, masks, kept).counterparts
+    again = maps.heat_maps(data, published, results, masks, kept)[-1]
     assert all(np.array_equal(again[name], kept[name]) for name in kept)
     other = PublishedModel(
         "nearest_neighbour", {}, data.images.spec, {"memory": published.tensors["memory"] * 0.9}, {}
