@@ -20,6 +20,8 @@ from medgan.report.tables import Table
 
 WIDTH, COUNT = 600, 300
 """Most columns of a picture; images of a set."""
+PREVIEW = (320, 240)
+"""Most columns and rows of a picture in the overview."""
 INTRODUCTION = """A published model carries its card, `card.json` and `README.md`, and so does every set that
 `medgan generate` writes. These are the cards of one run on the embedded phantoms, as they are: they
 say nothing about patients."""
@@ -40,6 +42,11 @@ class Card:
         return self.text.partition("\n")[0].removeprefix("# ")
 
     @property
+    def preview(self) -> str:
+        """Path of the upper part of the picture, for the overview."""
+        return f"images/{self.name}-preview.webp"
+
+    @property
     def image(self) -> str:
         """Path of the picture from the page."""
         return f"images/{self.name}.webp"
@@ -48,7 +55,11 @@ class Card:
         """The page, with how it was made and its picture below the title, and the picture."""
         head, _, rest = self.text.partition("\n\n")
         page = "\n\n".join([head, about, f"![{self.alt}]({self.image})", rest])
-        return {f"{self.name}.md": page.encode(), self.image: small(self.picture, WIDTH)}
+        return {
+            f"{self.name}.md": page.encode(),
+            self.image: small(self.picture, WIDTH),
+            self.preview: small(self.picture, *PREVIEW),
+        }
 
 
 def pages(project: Project, dataset: str, about: str) -> dict[str, bytes]:
@@ -106,5 +117,5 @@ def set_cards(project: Project, dataset: str) -> Iterator[Card]:
 
 
 def _overview(cards: list[Card]) -> str:
-    rows = [[f"[{card.title}]({card.name}.md)", f"![{card.alt}]({card.image})"] for card in cards]
+    rows = [[f"[{card.title}]({card.name}.md)", f"![{card.alt}]({card.preview})"] for card in cards]
     return Table(("Card", "Picture"), rows).markdown()

@@ -114,7 +114,9 @@ def _picture(output: Cell, chart: Chart) -> bytes | None:
 
 
 def _text(output: Cell) -> Iterator[str]:
-    """A table as HTML, anything else as a block of text."""
+    """A table as HTML, other text as a block; progress bars and warnings are left out."""
+    if output.get("name") == "stderr":
+        return
     data = output.get("data", {})
     table = "".join(data.get("text/html", ""))
     text = ANSI.sub("", "".join(output.get("text", data.get("text/plain", "")))).strip()

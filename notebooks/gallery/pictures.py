@@ -21,13 +21,15 @@ PATIENCE = 600_000
 SIZE = {"width": 1000, "height": 700}
 
 
-def small(png: bytes, width: int) -> bytes:
-    """Reduce a PNG file to at most `width` columns, as a WebP file."""
+def small(png: bytes, width: int, height: int | None = None) -> bytes:
+    """Reduce a PNG file to at most `width` columns, and its upper `height` rows, as a WebP file."""
     with Image.open(io.BytesIO(png)) as opened:
         picture = opened.convert("RGB")
     if picture.width > width:
-        height = round(picture.height * width / picture.width)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        rows = round(picture.height * width / picture.width)
+        picture = picture.resize((width, rows), Image.Resampling.LANCZOS)
+    if height is not None and picture.height > height:
+        picture = picture.crop((0, 0, picture.width, height))
     stream = io.BytesIO()
     picture.save(stream, "WEBP", quality=QUALITY, method=6)
     return stream.getvalue()

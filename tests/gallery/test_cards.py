@@ -16,7 +16,8 @@ SETS = tuple(name for name in models.by_default() if name in models.synthesizers
 def test_there_is_a_card_of_every_model_of_a_plain_run_and_a_set_of_every_generator() -> None:
     expected = {*NAMES, *(f"set-{name}" for name in SETS)}
     assert {path.stem for path in PAGES.glob("*.md")} == {*expected, "README"}
-    assert {path.stem for path in (PAGES / "images").iterdir()} == expected
+    pictures = {*expected, *(f"{name}-preview" for name in expected)}
+    assert {path.stem for path in (PAGES / "images").iterdir()} == pictures
     index = (PAGES / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\(([\w-]+)\.md\)", index)) == expected
 

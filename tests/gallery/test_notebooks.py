@@ -60,6 +60,7 @@ def test_cells_and_outputs_become_a_page_in_their_order() -> None:
             code(
                 "%load x\nshow()",
                 {"name": "stdout", "text": ["one\n", "two\n"]},
+                {"name": "stderr", "text": ["100%|####|"]},
                 {"data": {"text/html": TABLE, "text/plain": "AUROC"}},
                 {"data": {"text/plain": ["\x1b[32m'no leak'\x1b[0m"]}},
                 {
