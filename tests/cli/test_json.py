@@ -19,7 +19,7 @@ from tests.conftest import ROOT, environment
 def noisy(as_json: bool) -> None:
     """A command that uses a library which prints."""
     click.echo("Using a configuration.")
-    print_result(as_json, {"found": [1]}, lambda _: "Found 1.")
+    print_result(as_json, lambda: {"found": [1]}, lambda _: "Found 1.")
 
 
 def test_what_a_library_prints_is_no_part_of_the_document():

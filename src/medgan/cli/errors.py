@@ -61,7 +61,7 @@ class UserCommand(click.Command):
                 raise click.UsageError(f"{name} {problem}.", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; with `--json` only `print_document` writes to the standard output."""
+        """Run the command; with `--json` only `print_result` writes to the standard output."""
         ctx.meta[STDOUT] = sys.stdout
         with quiet(), one_sentence():
             if not ctx.params.get("as_json"):

@@ -13,7 +13,6 @@ from medgan.cli.options import (
     dataset_options,
     json_option,
     output_option,
-    print_document,
     print_result,
     project_root_here,
 )
@@ -89,13 +88,11 @@ def generate(
     with starts_anew():
         using = judged_generator(Project(project_root_here()), chosen(env, params), model)
         path, card = generate_set(using, Request(**options), output.expanduser(), unreleased)
-    if as_json:
-        print_document({"path": str(path), **to_json(card)})
-        return
     classes_text = ", ".join(f"{name} {number:,}" for name, number in card.counts.items())
     status = "Released." if card.released else f"NOT RELEASED: {card.refusal}."
     left_out = "" if card.n_flagged is None else f" Suspected copies left out: {card.n_flagged:,}."
-    click.echo(f"Wrote {options['count']:,} images ({classes_text}) to {path}. {status}{left_out}")
+    done = f"Wrote {options['count']:,} images ({classes_text}) to {path}. {status}{left_out}"
+    print_result(as_json, lambda: {"path": str(path), **to_json(card)}, lambda _: done)
 
 
 @click.command(cls=UserCommand)
@@ -148,7 +145,7 @@ def list_models(words: str, as_json: bool) -> None:
     found = search(words)
     if not found:
         raise click.ClickException(f"No model of medigan fits `{words}`: use fewer or other words.")
-    print_result(as_json, found, lambda width: print_text(listing(found), width).rstrip())
+    print_result(as_json, lambda: found, lambda width: print_text(listing(found), width).rstrip())
 
 
 @medigan.command(cls=UserCommand)
@@ -161,4 +158,6 @@ def show(name: str, as_json: bool) -> None:
     from medgan.sources.medigan.catalogue import find
 
     found = find(name)
-    print_result(as_json, found, lambda width: print_text(description(found), width).rstrip())
+    print_result(
+        as_json, lambda: found, lambda width: print_text(description(found), width).rstrip()
+    )

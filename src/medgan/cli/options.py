@@ -45,7 +45,7 @@ def _choosing(default: str) -> Callable[[Function], Function]:
 
 
 def json_option(help_text: str) -> Callable[[Function], Function]:
-    """Add `--json`, with which the command calls `print_document` alone."""
+    """Add `--json`, the first argument of `print_result`."""
     return click.option("--json", "as_json", is_flag=True, help=help_text)
 
 
@@ -55,20 +55,17 @@ def output_option(help_text: str) -> Callable[[Function], Function]:
     return click.option("--output", "-o", required=True, type=where, help=help_text)
 
 
-def print_document(document: object) -> None:
-    """Print JSON on the standard output, which `UserCommand` keeps free of all else."""
+def print_result(as_json: bool, document: Callable[[], object], text: Callable[[int], str]) -> None:
+    """Print a document on the standard output, which `UserCommand` keeps free of all else, or the
+    text for a terminal of so many columns; make only the one that is printed.
+    """
+    if not as_json:
+        click.echo(printable(text(terminal_width())))
+        return
     from medgan.files.documents import to_json
 
-    text = json.dumps(to_json(document), indent=1, allow_nan=False)
-    click.echo(text, file=click.get_current_context().meta[STDOUT])
-
-
-def print_result(as_json: bool, document: object, text: Callable[[int], str]) -> None:
-    """Print a document, or the text for a terminal of so many columns."""
-    if as_json:
-        print_document(document)
-    else:
-        click.echo(printable(text(terminal_width())))
+    written = json.dumps(to_json(document()), indent=1, allow_nan=False)
+    click.echo(written, file=click.get_current_context().meta[STDOUT])
 
 
 def terminal_width() -> int:

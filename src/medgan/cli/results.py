@@ -28,7 +28,7 @@ def results(env: str | None, params: str, as_json: bool) -> None:
         raise click.ClickException(
             f"There are no results of '{dataset}' yet: make them with `{environment.command()}`."
         )
-    print_result(as_json, found, lambda width: render_text(found, width))
+    print_result(as_json, lambda: found, lambda width: render_text(found, width))
 
 
 @click.command(cls=UserCommand)
@@ -46,9 +46,10 @@ def doctor(ctx: click.Context, env: str | None, params: str, as_json: bool) -> N
     environment = chosen(env, params)
     dataset = environment.dataset()
     findings = checkup.checkup(checkup.Examined(Project(project_root_here()), dataset))
-    document = checkup.as_document(dataset, findings)
     print_result(
-        as_json, document, lambda width: _text(dataset, environment.command(), findings, width)
+        as_json,
+        lambda: checkup.as_document(dataset, findings),
+        lambda width: _text(dataset, environment.command(), findings, width),
     )
     if checkup.first_wrong(findings):
         ctx.exit(1)

@@ -35,10 +35,12 @@ def compare(runs: tuple[str, ...], env: str | None, params: str, as_json: bool) 
     environment = chosen(env, params)
     if not runs:
         newest = archive_of(environment).runs()[:LISTED]
-        print_result(as_json, [_described(run) for run in newest], lambda _: listing(newest))
+        print_result(
+            as_json, lambda: [_described(run) for run in newest], lambda _: listing(newest)
+        )
         return
     found = comparison(runs[0], runs[1], environment)
-    print_result(as_json, found, lambda width: render(found, width))
+    print_result(as_json, lambda: found, lambda width: render(found, width))
 
 
 def _described(run: TrackedRun) -> dict[str, str]:

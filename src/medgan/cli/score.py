@@ -78,7 +78,7 @@ def score(
         found = score_with_detector(path, model, output, env=env, params=given, options=chosen)
     file = output / "scores.csv"
     print_result(
-        as_json, scores_document(found, file), lambda width: scores_text(found, file, width)
+        as_json, lambda: scores_document(found, file), lambda width: scores_text(found, file, width)
     )
 
 
@@ -123,5 +123,7 @@ def classify(
         found = classify_path(path, arm, output, env=env, params=given, project=root, **options)
     file = output / "classes.csv"
     print_result(
-        as_json, classes_document(found, file), lambda width: classes_text(found, file, width)
+        as_json,
+        lambda: classes_document(found, file),
+        lambda width: classes_text(found, file, width),
     )
